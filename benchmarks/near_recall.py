@@ -1,0 +1,146 @@
+"""Recall of near-duplicates against brute force: every pair of documents, exact Jaccard similarity.
+
+    python -m benchmarks.near_recall --data license-texts.jsonl.zst [--threshold 0.8] [--json OUT]
+
+Prints how many of the pairs at or above the threshold are among the candidates, that none of the
+pairs found is below it, and how few pairs the rounds verify. Exit status 1 if recall is below
+--require.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numba
+import numpy as np
+import orjson
+import pyarrow as pa
+import zstandard
+from numpy.typing import NDArray
+
+from corpus.text import arrow_buffers
+from dedup import near
+from dedup.shingles import is_characters, shingle_hashes, table_for
+
+Ints = NDArray[np.int64]
+
+
+def load(path: Path) -> list[str]:
+    """The texts of a .jsonl or .jsonl.zst file."""
+    data = path.read_bytes()
+    if path.suffix == ".zst":
+        data = zstandard.ZstdDecompressor().stream_reader(data).read()
+    return [orjson.loads(line)["text"] for line in data.splitlines() if line.strip()]
+
+
+@numba.njit(cache=True)
+def pairs_at_or_above(
+    owners: Ints, groups: Ints, shingles: Ints, bounds: Ints, threshold: float
+) -> list[tuple[int, int, float]]:
+    """All pairs of sets by counting: for each set, how often each earlier one shares a shingle.
+
+    Shingle s (numbered from 0) is in the sets owners[groups[s]:groups[s + 1]], ascending; set d is
+    shingles[bounds[d]:bounds[d + 1]].
+    """
+    found = [(0, 0, 0.0)][:0]
+    shared = np.zeros(bounds.size - 1, dtype=np.int64)
+    for d in range(bounds.size - 1):
+        shared[:d] = 0
+        size = bounds[d + 1] - bounds[d]
+        for i in range(bounds[d], bounds[d + 1]):
+            for place in range(groups[shingles[i]], groups[shingles[i] + 1]):
+                if owners[place] >= d:
+                    break
+                shared[owners[place]] += 1
+        for e in range(d):
+            if shared[e]:
+                similarity = shared[e] / (size + bounds[e + 1] - bounds[e] - shared[e])
+                if similarity >= threshold:
+                    found.append((e, d, similarity))
+    return found
+
+
+def brute_force(texts: list[str], threshold: float, unit: str, ngram: int) -> dict:
+    """{(left, right): similarity} of all pairs at or above the threshold."""
+    data, offsets = arrow_buffers(pa.array(texts, pa.string()))
+    characters = is_characters(unit, ngram)
+    hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, True)
+    distinct, numbers = np.unique(hashes, return_inverse=True)
+    owners = np.repeat(np.arange(len(texts)), np.diff(bounds))
+    order = np.argsort(numbers, kind="stable")
+    groups = np.searchsorted(numbers[order], np.arange(len(distinct) + 1))
+    found = pairs_at_or_above(owners[order], groups, numbers, bounds, threshold)
+    return {(left, right): similarity for left, right, similarity in found}
+
+
+def rounds(texts: list[str], **settings: object) -> tuple[list[tuple[int, int, float]], list[int]]:
+    """The near-duplicates, and how many pairs each round verified."""
+    verified: list[int] = []
+    run = near.in_memory
+
+    def counted(stage: object, **inputs: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
+        if isinstance(stage, near.Shingles):
+            verified.append(inputs["pairs"].num_rows)
+        return run(stage, **inputs)  # type: ignore[arg-type]
+
+    near.in_memory = counted  # type: ignore[assignment]
+    try:
+        return near.near_duplicates(texts, **settings), verified  # type: ignore[arg-type]
+    finally:
+        near.in_memory = run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help=".jsonl or .jsonl.zst with `text`")
+    parser.add_argument("--threshold", type=float, default=0.8)
+    parser.add_argument("--unit", choices=("word", "character"), default="word")
+    parser.add_argument("--ngram", type=int, default=5)
+    parser.add_argument("--require", type=float, default=0.97, help="lowest recall that passes")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    arguments = parser.parse_args()
+    texts = load(arguments.data)
+    shape = {"unit": arguments.unit, "ngram": arguments.ngram}
+    settings = {"threshold": arguments.threshold, **shape}
+
+    began = time.perf_counter()
+    truth = brute_force(texts, arguments.threshold, **shape)
+    forced = time.perf_counter() - began
+    pairs, candidates = near.similar_pairs(texts, **settings)
+    began = time.perf_counter()
+    removed, verified = rounds(texts, **settings)
+    seconds = time.perf_counter() - began
+
+    right = sum(truth.get((a, b)) == similarity for a, b, similarity in pairs)
+    gone = {doc for doc, _, _ in removed}
+    figures = {
+        "documents": len(texts),
+        "threshold": arguments.threshold,
+        "pairs at or above the threshold": len(truth),
+        "recall": right / max(len(truth), 1),
+        "precision": right / max(len(pairs), 1),
+        "candidate pairs": candidates,
+        "rounds": len(verified),
+        "pairs verified by the rounds": sum(verified),
+        "documents removed": len(removed),
+        "removed beside a twin that stays": sum(
+            twin not in gone and truth.get((min(doc, twin), max(doc, twin))) == similarity
+            for doc, twin, similarity in removed
+        ),
+        "pairs left among what stays": sum(not {a, b} & gone for a, b in truth),
+        "seconds, brute force": round(forced, 2),
+        "seconds, rounds": round(seconds, 2),
+    }
+    for name, value in figures.items():
+        print(f"{name:36} {value:,.4f}" if isinstance(value, float) else f"{name:36} {value:,}")
+    if arguments.json:
+        arguments.json.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+    if figures["recall"] < arguments.require:
+        sys.exit(f"recall is below {arguments.require}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Sorting and partitioning rows by int64 columns: what every grouping rests on.
+
+Both take columns as one C-contiguous int64 array of shape (columns, rows), so that one compiled
+kernel serves any number of columns.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.kernel import inlined, kernel
+
+Ints = NDArray[np.int64]
+
+_SMALL = 24  # insertion sort beats merging below about this many rows
+
+
+def stack(columns: Sequence[Ints]) -> Ints:
+    """Columns of n rows as one int64 array of shape (len(columns), n)."""
+    return np.ascontiguousarray(np.stack([np.asarray(c, dtype=np.int64) for c in columns]))
+
+
+def sort_order(columns: Ints) -> Ints | None:
+    """The stable permutation that sorts rows by columns[0], then columns[1], …; None: sorted already.
+
+    columns: int64[m, n]. Returns int64[n].
+    """
+    if columns.shape[1] < 2 or is_sorted(columns):
+        return None
+    bits = max(1, min(16, int(columns.shape[1]).bit_length() - 6))
+    return _sort_order(columns, bits)
+
+
+def partition_order(columns: Ints, bits: int) -> tuple[Ints, Ints]:
+    """The stable permutation that brings rows of equal hash prefix together, and where each starts.
+
+    columns: int64[m, n], the key. Returns (order int64[n], offsets int64[2**bits + 1]).
+    """
+    return _partition_order(columns, bits)
+
+
+def gather_order(parts: Ints, count: int) -> tuple[Ints, Ints]:
+    """As `partition_order` for rows whose part, in 0 … count-1, is known. parts: int64[n]."""
+    return _count_sort(parts, count)
+
+
+@kernel
+def is_sorted(columns: Ints) -> bool:
+    """Whether rows ascend by columns[0], then columns[1], … columns: int64[m, n]."""
+    for i in range(1, columns.shape[1]):
+        if _less(columns, 0, i, i - 1):
+            return False
+    return True
+
+
+@inlined
+def _less(columns: Ints, first: int, a: int, b: int) -> bool:
+    """Whether row a comes before row b by columns[first:]."""
+    for c in range(first, columns.shape[0]):
+        if columns[c, a] != columns[c, b]:
+            return columns[c, a] < columns[c, b]
+    return False
+
+
+@inlined
+def _count_sort(parts: Ints, count: int) -> tuple[Ints, Ints]:
+    offsets = np.zeros(count + 1, dtype=np.int64)
+    for p in parts:
+        offsets[p + 1] += 1
+    for i in range(count):
+        offsets[i + 1] += offsets[i]
+    place = offsets[:-1].copy()
+    order = np.empty(parts.size, dtype=np.int64)
+    for i in range(parts.size):
+        order[place[parts[i]]] = i
+        place[parts[i]] += 1
+    return order, offsets
+
+
+@inlined
+def _mixed(x: np.uint64) -> np.uint64:
+    """The splitmix64 finaliser (Steele, Lea, Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@kernel
+def _partition_order(columns: Ints, bits: int) -> tuple[Ints, Ints]:
+    n = columns.shape[1]
+    parts = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        h = np.uint64(0x9E3779B97F4A7C15)
+        for c in range(columns.shape[0]):
+            h = _mixed(h ^ np.uint64(columns[c, i]))
+        parts[i] = np.int64(h >> np.uint64(64 - bits)) if bits else 0
+    return _count_sort(parts, 1 << bits)
+
+
+@kernel
+def _sort_order(columns: Ints, bits: int) -> Ints:
+    """Buckets by the leading bits of columns[0] over its range, then a merge sort in each bucket.
+
+    Hashed keys fill the buckets evenly, so that nearly all of the work is one scatter.
+    """
+    n = columns.shape[1]
+    low = columns[0].min()
+    spread = np.uint64(columns[0].max()) - np.uint64(low)
+    shift = np.uint64(0)
+    while (spread >> shift) >> np.uint64(bits):
+        shift += np.uint64(1)
+    parts = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        parts[i] = np.int64((np.uint64(columns[0, i]) - np.uint64(low)) >> shift)
+    order, offsets = _count_sort(parts, 1 << bits)
+    scratch = np.empty(n, dtype=np.int64)
+    for b in range(offsets.size - 1):
+        _merge_sort(columns, order, scratch, offsets[b], offsets[b + 1])
+    return order
+
+
+@inlined
+def _merge_sort(columns: Ints, order: Ints, scratch: Ints, start: int, end: int) -> None:
+    """Sort order[start:end] by its rows: insertion sort of short runs, then merges, bottom up."""
+    for run in range(start, end, _SMALL):
+        for i in range(run + 1, min(run + _SMALL, end)):
+            row, j = order[i], i
+            while j > run and _less(columns, 0, row, order[j - 1]):
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = row
+    width = _SMALL
+    while width < end - start:
+        for left in range(start, end - width, 2 * width):
+            _merge(columns, order, scratch, left, left + width, min(left + 2 * width, end))
+        width *= 2
+
+
+@inlined
+def _merge(columns: Ints, order: Ints, scratch: Ints, left: int, middle: int, right: int) -> None:
+    if not _less(columns, 0, order[middle], order[middle - 1]):
+        return
+    scratch[left:middle] = order[left:middle]
+    i, j, out = left, middle, left
+    while i < middle:
+        if j < right and _less(columns, 0, order[j], scratch[i]):
+            order[out] = order[j]
+            j += 1
+        else:
+            order[out] = scratch[i]
+            i += 1
+        out += 1

@@ -1,0 +1,235 @@
+"""Parquet shards, through pyarrow: read by row groups, rewritten with everything else as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus.errors import InputError, StorageError
+from corpus.rows import (
+    BATCH_BYTES,
+    IS_NULL,
+    MAX_TEXT,
+    NOT_UTF8,
+    TOO_LONG,
+    Damaged,
+    Fields,
+    View,
+    Wanted,
+    accepted,
+    rejects,
+    row_batches,
+)
+from corpus.schema import Tagged
+from corpus.shards import Cut, Shard
+from corpus.storage import open_stored, storage
+from corpus.text import arrow_buffers, utf8_ranges
+
+CORRUPT = "Parquet data is corrupt"
+
+
+@contextmanager
+def open_parquet(shard: Shard) -> Iterator[pq.ParquetFile]:
+    """The shard as a pq.ParquetFile. Raises InputError where it is none, StorageError."""
+    with storage(shard.url, "read"), open_stored(shard.url) as stored:
+        try:
+            file = pq.ParquetFile(stored)
+        except pa.ArrowInvalid as error:
+            raise InputError(
+                f"{shard.url} is not a Parquet file: {error}. Remove it from the input or replace "
+                "it by a whole one."
+            ) from None
+        with file:
+            yield file
+
+
+def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
+    """Raises InputError unless `schema` has exactly one text column and it holds strings."""
+    places = schema.get_all_field_indices(fields.text)
+    if len(places) != 1:
+        how = "no column" if not places else f"{len(places)} columns"
+        raise InputError(
+            f"{shard.url} has {how} {fields.text!r}. Columns there: {', '.join(schema.names)}. "
+            "Set input.text to the one that holds the text."
+        )
+    kind = schema.field(places[0]).type
+    if not _is_text(kind):
+        raise InputError(
+            f"column {fields.text!r} of {shard.url} is {kind}; allowed are string, large_string, "
+            "string_view and dictionaries of these. Set input.text to a column of text."
+        )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def read_parquet(shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+    """Rows and (for view "records") rejects of a cut's row groups.
+
+    Ids, sources and orders are cast to strings; a null, and a column of lists, structs or bytes,
+    counts as missing. Where a row group is damaged, all its rows from there on are rejects, and the
+    next row group is read. Raises InputError (`check_columns`), StorageError.
+    """
+    row = cut.row
+    with open_parquet(shard) as file:
+        check_columns(shard, file.schema_arrow, fields)
+        names = [fields.text]
+        if view == "records":
+            names += [fields.id, fields.source, fields.order]
+        for number in range(cut.start, cut.end):
+            after = row + file.metadata.row_group(number).num_rows
+            if len(wanted.of(row, after)) > 0:
+                try:
+                    for batch in _batches(shard, file, number, _present(file, fields)):
+                        yield from _batch_rows(batch, row, shard, names, view, wanted)
+                        row += len(batch)
+                except Damaged as damage:
+                    lost = wanted.of(row, after)
+                    if view == "records":
+                        yield from rejects(shard, lost, [str(damage)] * len(lost))
+            row = after
+
+
+def _present(file: pq.ParquetFile, fields: Fields) -> list[str]:
+    """The columns to read: the same whatever the view, so that damage is the same, too."""
+    names = dict.fromkeys((fields.text, fields.id, fields.source, fields.order))
+    return [name for name in names if name in file.schema_arrow.names]
+
+
+def _batches(
+    shard: Shard, file: pq.ParquetFile, group: int, columns: list[str] | None
+) -> Iterator[pa.RecordBatch]:
+    """A row group's rows in batches of about BATCH_BYTES. Raises Damaged, StorageError."""
+    metadata = file.metadata.row_group(group)
+    rows = max(1, BATCH_BYTES * metadata.num_rows // max(1, metadata.total_byte_size))
+    batches = file.iter_batches(
+        batch_size=min(rows, 1 << 20), row_groups=[group], columns=columns, use_threads=False
+    )
+    while True:
+        try:
+            batch = next(batches, None)
+        except (OSError, pa.ArrowException) as error:
+            # Arrow says OSError for both bad pages and failed reads; only the latter have a number.
+            if isinstance(error, OSError) and error.errno is not None:
+                with storage(shard.url, "read"):
+                    raise
+            raise Damaged(CORRUPT) from None
+        if batch is None:
+            return
+        yield batch
+
+
+def _batch_rows(
+    batch: pa.RecordBatch, row: int, shard: Shard, names: list[str], view: View, wanted: Wanted
+) -> Tagged:
+    rows = wanted.of(row, row + len(batch))
+    if len(rows) == 0:
+        return
+    # Cast first: some types, such as string_view, cannot be filtered.
+    text = batch.column(names[0]).cast(pa.large_string())
+    extra = [_strings(batch, name) for name in names[1:]]
+    fine = np.zeros(len(batch), dtype=np.bool_)
+    fine[rows - row] = True
+    reasons = _reasons(text)
+    bad = fine & ~accepted(reasons)
+    fine &= ~bad
+    if not fine.all():
+        mask = pa.array(fine)
+        text = text.filter(mask)
+        extra = [None if column is None else column.filter(mask) for column in extra]
+    data, offsets = arrow_buffers(text)
+    yield from row_batches(shard, row + np.flatnonzero(fine), data, offsets, extra)
+    if view == "records":
+        yield from rejects(shard, row + np.flatnonzero(bad), list(reasons[bad]))
+
+
+def _reasons(text: pa.LargeStringArray) -> np.ndarray:
+    """Why each text is rejected (object array), None where it is not."""
+    reasons = np.full(len(text), None, dtype=object)
+    data, offsets = arrow_buffers(text)
+    reasons[np.diff(offsets) > MAX_TEXT] = TOO_LONG
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        reasons[~utf8_ranges(data, offsets[:-1].copy(), offsets[1:].copy())] = NOT_UTF8
+    if text.null_count:
+        reasons[text.is_null().to_numpy(zero_copy_only=False)] = IS_NULL
+    return reasons
+
+
+def _strings(batch: pa.RecordBatch, name: str) -> pa.StringArray | None:
+    """A column as strings; None where it is missing or cannot be."""
+    if not name or batch.schema.get_field_index(name) < 0:
+        return None
+    column = batch.column(name)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind) or _is_bytes(kind):
+        return None
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    column = column.cast(pa.string())
+    data, offsets = arrow_buffers(column)
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        good = utf8_ranges(data, offsets[:-1].copy(), offsets[1:].copy())
+        column = pc.if_else(pa.array(good), column, pa.scalar(None, pa.string()))
+    return column
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def read_group(
+    shard: Shard, file: pq.ParquetFile, group: int, fields: Fields
+) -> Iterator[pa.RecordBatch]:
+    """All columns of a row group's rows, for rewriting; where it is damaged, the rows before that.
+
+    Raises StorageError where `read_parquet` could read rows whose other columns are damaged.
+    """
+    done = 0
+    try:
+        for batch in _batches(shard, file, group, None):
+            yield batch
+            done += len(batch)
+    except Damaged:
+        readable = 0
+        try:
+            for batch in _batches(shard, file, group, _present(file, fields)):
+                readable += len(batch)
+        except Damaged:
+            pass
+        if readable > done:
+            raise StorageError(
+                f"row group {group} of {shard.url} is corrupt in a column that is carried through. "
+                "Replace the file by a whole one and start a new run."
+            ) from None
+
+
+def readable_texts(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    """Which rows' texts are not rejected when they are read (bool)."""
+    return accepted(_reasons(batch.column(name).cast(pa.large_string())))
+
+
+def compression_of(file: pq.ParquetFile) -> str:
+    """The compression of the first column chunk, as pq.ParquetWriter names it."""
+    metadata: Any = file.metadata
+    if metadata.num_row_groups == 0 or metadata.num_columns == 0:
+        return "zstd"
+    name = str(metadata.row_group(0).column(0).compression).lower()
+    return {"uncompressed": "none", "lz4": "lz4"}.get(name, name)

@@ -1,0 +1,57 @@
+"""Reading a cut of the corpus, whatever it is stored as."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from corpus.jsonl import read_jsonl
+from corpus.parquet import read_parquet
+from corpus.rows import BATCH_BYTES, Fields, View, Wanted
+from corpus.schema import Tagged
+from corpus.shards import Corpus, Cut, Shard
+from corpus.storage import open_stored, pieces, storage
+from corpus.streams import decompressed
+from corpus.textfile import read_text
+
+__all__ = ["BATCH_BYTES", "Fields", "read_cut"]
+
+
+def read_cut(
+    corpus: Corpus, cut: Cut, fields: Fields, view: View, wanted: np.ndarray | None = None
+) -> Tagged:
+    """The rows of a cut, in `doc` order, as ("text", batch), and ("rejects", batch).
+
+    Batches have the schema TEXT for view "text" and RECORDS for view "records"; one holds at most
+    BATCH_BYTES of text, or one longer document. Rejects (schema REJECTS) come for "records" only.
+    `wanted` are ascending int64 keys; if given, only these rows are read, the others are skipped
+    without being looked into, and reading ends behind the last.
+    Where compressed data ends early or is corrupt, the rows before come, then one reject.
+    Raises StorageError (a failed read), InputError (a Parquet shard without the text column).
+    """
+    shard = corpus.shards[cut.shard]
+    rows = Wanted(shard, wanted, cut.row)
+    if rows.none_from(cut.row):
+        return
+    if shard.format == "parquet":
+        yield from read_parquet(shard, cut, fields, view, rows)
+    elif shard.format == "txt":
+        yield from read_text(shard, view, rows)
+    else:
+        content = stored_lines(shard, cut)
+        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, rows)
+
+
+def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
+    """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged."""
+    with storage(shard.url, "read"), open_stored(shard.url) as file:
+        if shard.compression:
+            yield from decompressed(file, shard.compression)
+        else:
+            _seek(file, cut.start)
+            yield from pieces(file, cut.end - cut.start)
+
+
+def _seek(file: Any, place: int) -> None:
+    if place:
+        file.seek(place)

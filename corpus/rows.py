@@ -1,0 +1,140 @@
+"""What every format is read into: record batches of rows, and the rows that were rejected."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.schema import RECORDS, REJECTS, TEXT, Tagged, doc_key
+from corpus.shards import Shard
+from corpus.text import strings_from
+
+BATCH_BYTES = 8 << 20
+"""A batch holds at most so many bytes of text, or one document."""
+
+MAX_TEXT = 1 << 30
+"""Bytes of the longest text that is read."""
+
+NOT_UTF8 = "invalid UTF-8"
+TOO_LONG = "text longer than 1 GiB"
+IS_NULL = "text is null"
+ENDS_EARLY = "compressed data ends early"
+CORRUPT = "compressed data is corrupt"
+
+View = Literal["records", "text"]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names of the fields (columns) that are read. An empty name stands for none."""
+
+    text: str = "text"
+    id: str = "id"
+    source: str = ""
+    order: str = ""
+
+
+class Damaged(Exception):
+    """A shard's stored bytes cannot be read on; the argument is the reason of the reject."""
+
+
+def row_batches(
+    shard: Shard,
+    rows: np.ndarray,
+    data: np.ndarray,
+    offsets: np.ndarray,
+    extra: Sequence[pa.StringArray | None] = (),
+) -> Tagged:
+    """("text", batch) with the rows `rows` (int64), whose texts are data[offsets[i]:offsets[i+1]].
+
+    `extra` is empty for batches of schema TEXT. For RECORDS it is ids, sources and orders; where
+    one of these, or a value in it, is null, the default is filled in: an id f"{shard.name}#{row}",
+    the shard's source, no order.
+    """
+    docs = rows + doc_key(shard.number, 0)
+    for start, end in _spans(offsets):
+        text = strings_from(data, offsets[start : end + 1])
+        keys = pa.array(docs[start:end])
+        if not extra:
+            yield "text", pa.RecordBatch.from_arrays([keys, text], schema=TEXT)
+            continue
+        count = end - start
+        numbers = pa.array(rows[start:end])
+        own = [None if column is None else column.slice(start, count) for column in extra]
+        columns = [
+            keys,
+            pa.repeat(pa.scalar(shard.name, pa.string()), count),
+            numbers,
+            _ids(own[0], shard.name, numbers),
+            _filled(own[1], pa.scalar(shard.source, pa.string()), count),
+            pa.nulls(count, pa.string()) if own[2] is None else own[2],
+            text,
+        ]
+        yield "text", pa.RecordBatch.from_arrays(columns, schema=RECORDS)
+
+
+def accepted(reasons: np.ndarray) -> np.ndarray:
+    """Which elements of an object array of reasons are None (bool)."""
+    return np.asarray(reasons == None, dtype=np.bool_)  # noqa: E711  element by element
+
+
+def rejects(shard: Shard, rows: Sequence[int] | np.ndarray, reasons: Iterable[str]) -> Tagged:
+    """One ("rejects", batch), or nothing if there are no rows."""
+    if len(rows):
+        names = pa.repeat(pa.scalar(shard.name, pa.string()), len(rows))
+        numbers = pa.array(rows, pa.int64())
+        columns = [names, numbers, pa.array(reasons, pa.string())]
+        yield "rejects", pa.RecordBatch.from_arrays(columns, schema=REJECTS.schema)
+
+
+def _spans(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Runs of rows whose texts together fit in a batch."""
+    start, count = 0, len(offsets) - 1
+    while start < count:
+        goal = offsets[start] + BATCH_BYTES
+        end = int(np.searchsorted(offsets, goal, side="right")) - 1
+        end = min(count, max(end, start + 1))
+        yield start, end
+        start = end
+
+
+def _ids(own: pa.StringArray | None, name: str, rows: pa.Int64Array) -> pa.StringArray:
+    if own is not None and own.null_count == 0:
+        return own
+    derived = pc.binary_join_element_wise(f"{name}#", rows.cast(pa.string()), "")
+    return derived if own is None else pc.coalesce(own, derived)
+
+
+def _filled(own: pa.StringArray | None, default: pa.Scalar, count: int) -> pa.StringArray:
+    if own is None:
+        return pa.repeat(default, count)
+    return own.fill_null(default)
+
+
+class Wanted:
+    """The rows of one shard that are asked for: all, or those of a sorted int64 array."""
+
+    def __init__(self, shard: Shard, docs: np.ndarray | None, first_row: int) -> None:
+        self.all = docs is None
+        if docs is None:
+            docs = np.empty(0, dtype=np.int64)
+        low, high = doc_key(shard.number, first_row), doc_key(shard.number + 1, 0)
+        start, end = np.searchsorted(docs, [low, high])
+        self.rows = docs[start:end].astype(np.int64) - doc_key(shard.number, 0)
+
+    def none_from(self, row: int) -> bool:
+        """Whether no row at or behind `row` is asked for."""
+        return not self.all and (len(self.rows) == 0 or bool(self.rows[-1] < row))
+
+    def of(self, start: int, end: int) -> np.ndarray:
+        """The rows (int64) in [start, end) that are asked for."""
+        if self.all:
+            return np.arange(start, end, dtype=np.int64)
+        low, high = np.searchsorted(self.rows, [start, end])
+        return self.rows[low:high]
+
+    def has(self, row: int) -> bool:
+        return len(self.of(row, row + 1)) == 1

@@ -1,0 +1,130 @@
+"""Every table there is, and the document key.
+
+A document is known by an int64 `doc`: the shard's number and the row's number within it, so that
+sorting by `doc` is sorting by place in the input. Row numbers count the shard's non-blank lines
+(JSONL), rows (Parquet) or are 0 (text files). Offsets in published tables are Unicode code points
+of the input text; internal tables may use UTF-8 bytes and then say so in the column's name.
+
+Keys and sort columns are int64 everywhere, because every engine sorts those alike.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+ROW_BITS = 36
+MAX_ROWS = 1 << ROW_BITS
+MAX_SHARDS = 1 << (63 - ROW_BITS)
+
+Tagged = Iterator[tuple[str, pa.RecordBatch]]
+"""What flows between stages: record batches, each under the name of the input or output it is."""
+
+
+def doc_key(shard: int, row: int) -> int:
+    """The key of the document in row `row` of shard `shard`."""
+    return shard << ROW_BITS | row
+
+
+def shard_of(doc: int) -> int:
+    return doc >> ROW_BITS
+
+
+def row_of(doc: int) -> int:
+    return doc & (MAX_ROWS - 1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named table: one Parquet file per slice, rows sorted by `sort`.
+
+    `sort` starts with the column that says to which slice a row belongs. An empty `sort` keeps the
+    order in which a slice's rows were read. Internal tables go when the run is finished. A stage
+    knows a table by its name, whichever round it is of.
+    """
+
+    name: str
+    schema: pa.Schema
+    sort: tuple[str, ...] = ("doc",)
+    internal: bool = True
+    round: int = 0
+
+    def at(self, number: int) -> "Table":
+        """The table of this kind that round `number` (from 1) of a repeated phase writes."""
+        return replace(self, round=number)
+
+    @property
+    def folder(self) -> str:
+        """The name that tells it from the tables of other rounds."""
+        return f"{self.name}-{self.round}" if self.round else self.name
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()))
+
+
+_int = pa.int64()
+_str = pa.string()
+
+# What a corpus is read as. Not stored.
+
+TEXT = _schema(doc=_int, text=_str)
+
+RECORDS = _schema(doc=_int, shard=_str, row=_int, id=_str, source=_str, order=_str, text=_str)
+"""A row with what is known about it. `id` is derived if missing; `order` is the raw value (a JSON
+scalar's text) of the field that the keep policy names, null if there is none."""
+
+# Published tables.
+
+DOCUMENTS = Table(
+    "documents",
+    _schema(doc=_int, id=_str, shard=_str, row=_int, source=_str, bytes=_int, words=_int),
+    internal=False,
+)
+DUPLICATES = Table(
+    "duplicates",
+    _schema(doc=_int, reason=_str, twin=_int, similarity=pa.float64()),
+    internal=False,
+)
+SPANS = Table(
+    "spans",
+    _schema(doc=_int, start=_int, end=_int, witness=_int, witness_start=_int, occurrences=_int),
+    sort=("doc", "start", "end", "witness", "witness_start"),
+    internal=False,
+)
+REJECTS = Table("rejects", _schema(shard=_str, row=_int, reason=_str), sort=(), internal=False)
+
+PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, REJECTS)
+
+# Internal tables: duplicate documents.
+
+FINGERPRINTS = Table("fingerprints", _schema(doc=_int, high=_int, low=_int, rank=_int))
+"""128-bit fingerprint of the normalised text, and the place in keep order (lower is kept)."""
+
+BANDS = Table("bands", _schema(doc=_int, bucket=_int, rank=_int), sort=("doc", "bucket"))
+"""The LSH buckets a document is in; `bucket` hashes the band's number and its signature rows."""
+
+EXACT = Table("exact", DUPLICATES.schema)
+UNDECIDED = Table("undecided", BANDS.schema, sort=("doc", "bucket"))
+PAIRS = Table("pairs", _schema(doc=_int, kept=_int, kept_rank=_int), sort=("doc", "kept"))
+KEPT = Table("kept", _schema(doc=_int, rank=_int))
+NEAR = Table("near", DUPLICATES.schema)
+
+# Internal tables: duplicate passages.
+
+COPIES = Table(
+    "copies",
+    _schema(
+        doc=_int,
+        start_byte=_int,
+        windows=_int,
+        witness=_int,
+        witness_byte=_int,
+        witness_char=_int,
+        occurrences=_int,
+    ),
+    sort=("doc", "start_byte", "witness", "witness_byte"),
+)
+"""`windows` consecutive windows of `min_bytes` bytes, from `start_byte`, each of which occurs first
+at the same distance from `witness_byte` in `witness`. `witness_char` is `witness_byte` in code
+points (the number of code points that start before it)."""

@@ -1,0 +1,57 @@
+"""Files on this machine's disk or behind any fsspec URL, and what is said when they fail."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import StorageError
+
+PIECE = 4 << 20
+"""Bytes of one read: large enough for object stores, small enough for the processor's cache."""
+
+
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is an fsspec URL."""
+    return "://" in os.fspath(path)
+
+
+def open_stored(path: str | os.PathLike[str]) -> Any:
+    """The stored bytes of a file, for reading; no compression is undone. Raises OSError."""
+    if not is_remote(path):
+        return open(path, "rb")
+    import fsspec  # noqa: PLC0415  fsspec takes a while to import, and most input is local
+
+    return fsspec.open(os.fspath(path), "rb").open()
+
+
+def open_output(path: str | os.PathLike[str]) -> Any:
+    """A new file for writing bytes, its folders made. Raises OSError."""
+    if not is_remote(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "wb")
+    import fsspec  # noqa: PLC0415
+
+    filesystem, place = fsspec.core.url_to_fs(os.fspath(path))
+    filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
+    return filesystem.open(place, "wb")
+
+
+def pieces(file: Any, size: int) -> Iterator[bytes]:
+    """At most `size` bytes of `file`, from where it stands, PIECE bytes at a time."""
+    while size > 0 and (piece := file.read(min(PIECE, size))):
+        size -= len(piece)
+        yield piece
+
+
+@contextmanager
+def storage(path: str | os.PathLike[str], doing: str) -> Iterator[None]:
+    """Turns an OSError into a StorageError that names the file; `doing` is "read" or "write"."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot {doing} {os.fspath(path)}: {error.strerror or error}. Check that it exists, "
+            "its permissions and the space left, then run the same command again."
+        ) from error

@@ -1,0 +1,99 @@
+"""Compressed JSON lines as a stream of pieces, in bounded memory, and what is wrong with them.
+
+Stored bytes are fed in small portions, so that a highly compressible file cannot make one portion
+into gigabytes; members and frames may follow one another.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import zstandard
+
+from corpus.rows import CORRUPT, ENDS_EARLY, Damaged
+from corpus.shards import Compression
+from corpus.storage import PIECE, pieces
+
+_FEED = 32 << 10
+_MAX_WINDOW = 1 << 31  # what `zstd --ultra --long=31` writes
+
+
+def decompressed(file: Any, compression: Compression) -> Iterator[bytes]:
+    """The decompressed bytes of an open file, about PIECE bytes at a time.
+
+    Raises Damaged behind the last bytes that could be decompressed. An empty file has no bytes.
+    """
+    if compression == "":
+        yield from pieces(file, 1 << 62)
+        return
+    waiting: list[bytes] = []
+    size = 0
+    try:
+        for piece in (_gzip if compression == "gz" else _zstd)(file):
+            waiting.append(piece)
+            size += len(piece)
+            if size >= PIECE:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+    except Damaged:
+        if waiting:
+            yield b"".join(waiting)
+        raise
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _portions(file: Any) -> Iterator[bytes]:
+    for piece in pieces(file, 1 << 62):
+        for start in range(0, len(piece), _FEED):
+            yield piece[start : start + _FEED]
+
+
+def _gzip(file: Any) -> Iterator[bytes]:
+    member, first = None, True
+    for stored in _portions(file):
+        while stored:
+            if member is None:
+                # Zero bytes may pad a member (gzip(1) does the same).
+                stored = stored if first else stored.lstrip(b"\0")
+                if not stored:
+                    break
+                member, first = zlib.decompressobj(31), False
+            yield _inflated(member, stored)
+            if member.eof:
+                stored, member = member.unused_data, None
+            else:
+                stored = member.unconsumed_tail
+    # What was held back because a piece was full.
+    while member is not None and not member.eof:
+        piece = _inflated(member, b"")
+        if not piece and not member.eof:
+            raise Damaged(ENDS_EARLY)
+        yield piece
+
+
+def _inflated(member: Any, stored: bytes) -> bytes:
+    try:
+        return member.decompress(stored, PIECE)  # type: ignore[no-any-return]
+    except zlib.error:
+        raise Damaged(CORRUPT) from None
+
+
+def _zstd(file: Any) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+    frame = None
+    for stored in _portions(file):
+        while stored:
+            if frame is None:
+                frame = decompressor.decompressobj()
+            try:
+                piece = frame.decompress(stored)
+            except zstandard.ZstdError:
+                raise Damaged(CORRUPT) from None
+            if piece:
+                yield piece
+            if not frame.eof:
+                break
+            stored, frame = frame.unused_data, None
+    if frame is not None:
+        raise Damaged(ENDS_EARLY)

@@ -1,0 +1,125 @@
+"""The one writer of table files. The same rows give the same bytes, whoever brings them.
+
+Parquet bytes depend on how rows are chunked and on a dozen settings, so rows are brought into
+row groups of ROW_GROUP rows whatever batches they came in, and every setting is pinned here.
+"""
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from corpus.errors import StorageError
+from corpus.storage import open_output, open_stored, storage
+
+ROW_GROUP = 1 << 20
+"""Rows in a row group, the last one's excepted. A constant of the format."""
+
+
+class Digested(io.RawIOBase):
+    """A file for writing that knows the size and the xxh3_128 of what was written."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.size = 0
+        self._hash = xxhash.xxh3_128()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        view = memoryview(piece).cast("B")
+        self.file.write(view)
+        self._hash.update(view)
+        self.size += len(view)
+        return len(view)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()  # type: ignore[no-any-return]
+
+
+def write_table(
+    path: str | os.PathLike[str],
+    schema: pa.Schema,
+    rows: Iterable[pa.RecordBatch] | pa.Table | pa.RecordBatch,
+) -> tuple[int, int, str]:
+    """Write `rows`, cast to `schema`, as the Parquet file `path` (a path or an fsspec URL).
+
+    Returns rows, bytes and the file's xxh3_128 in hex. Holds one row group in memory.
+    Raises StorageError where the file cannot be written, pa.ArrowInvalid where rows cannot be cast.
+    """
+    if isinstance(rows, pa.RecordBatch):
+        rows = [rows]
+    elif isinstance(rows, pa.Table):
+        rows = rows.to_batches()
+    count = 0
+    with storage(path, "write"), open_output(path) as file:
+        sink = Digested(file)
+        with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, **_settings(schema)) as writer:
+            for group in _groups(schema, rows):
+                writer.write_table(group, row_group_size=ROW_GROUP)
+                count += len(group)
+    return count, sink.size, sink.hexdigest()
+
+
+def read_table(path: str | os.PathLike[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a table file, in order. Raises StorageError where it cannot be read."""
+    with storage(path, "read"), open_stored(path) as file:
+        try:
+            with pq.ParquetFile(file) as table:
+                yield from table.iter_batches(batch_size=1 << 16)
+        except pa.ArrowInvalid as error:
+            raise StorageError(
+                f"{path} is not a readable Parquet file: {error}. Delete it and run again."
+            ) from None
+
+
+def _settings(schema: pa.Schema) -> dict[str, Any]:
+    # A dictionary pays for strings such as shard names; integers here hardly repeat.
+    strings = [field.name for field in schema if pa.types.is_string(field.type)]
+    return {
+        "version": "2.6",
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": strings or False,
+        "dictionary_pagesize_limit": 1 << 20,
+        "data_page_size": 1 << 20,
+        "data_page_version": "1.0",
+        "write_batch_size": 1024,
+        "write_statistics": True,
+        "write_page_index": False,
+        "write_page_checksum": False,
+        "store_schema": False,
+    }
+
+
+def _groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows in tables of ROW_GROUP rows, each column one chunk."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        batch = _cast(batch, schema)
+        while count + len(batch) >= ROW_GROUP:
+            room = ROW_GROUP - count
+            yield _combined([*waiting, batch.slice(0, room)], schema)
+            batch = batch.slice(room)
+            waiting, count = [], 0
+        if len(batch):
+            waiting.append(batch)
+            count += len(batch)
+    if waiting:
+        yield _combined(waiting, schema)
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    return batch.select(schema.names).cast(schema)
+
+
+def _combined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_batches(batches, schema).combine_chunks()

@@ -1,0 +1,26 @@
+"""A text file is one document, whose id is the shard's name."""
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.rows import MAX_TEXT, NOT_UTF8, TOO_LONG, View, Wanted, rejects, row_batches
+from corpus.schema import Tagged
+from corpus.shards import BOM, Shard
+from corpus.storage import open_stored, storage
+from corpus.text import bytes_view, is_utf8
+
+
+def read_text(shard: Shard, view: View, wanted: Wanted) -> Tagged:
+    """The file's one row, or (for view "records") its reject. A byte order mark is left out."""
+    if not wanted.has(0) and not wanted.all:
+        return
+    with storage(shard.url, "read"), open_stored(shard.url) as file:
+        content = file.read(MAX_TEXT + len(BOM) + 1)
+    data = bytes_view(content.removeprefix(BOM))
+    reason = TOO_LONG if len(data) > MAX_TEXT else None if is_utf8(data) else NOT_UTF8
+    if reason is None:
+        extra = [pa.array([shard.name]), None, None] if view == "records" else []
+        offsets = np.array([0, len(data)], dtype=np.int64)
+        yield from row_batches(shard, np.zeros(1, dtype=np.int64), data, offsets, extra)
+    elif view == "records":
+        yield from rejects(shard, [0], [reason])

@@ -1,0 +1,792 @@
+"""Duplicate windows by anchors: minimizers of k-mers, grouped by hash.
+
+A window is `min_bytes` = L consecutive bytes of one document. With width w = L // 2 and k = L - w + 1
+every window holds w k-mers. Its *anchor* is the k-mer with the least hash, the leftmost of equals
+(minimizers: Roberts et al. 2004; winnowing: Schleimer, Wilkerson, Aiken 2003). The choice depends on
+the window's bytes alone, so equal windows have equal anchors at the same relative place: only
+windows whose anchor's hash occurs again can be duplicates. An anchor *owns* the windows that chose
+it; they are neighbours, so that they are a range: `windows` of them from the byte `at`, the anchor
+itself `lead` bytes behind `at`. In ordinary text there is an anchor every (w + 1) / 2 bytes.
+
+Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as well
+(by fingerprint) are a *class*. A group of one class needs no look at single windows. Otherwise the
+windows of each class are hashed once and compared within the group.
+
+In a repetition (period g <= w) there is one anchor every g bytes, all of one class. Those all of
+whose windows also stand t * g bytes earlier in it (t * g >= L) are copies by the repetition rule of
+`dedup.passages`: the first of them stays, with their number as its *weight*.
+
+The kernels see one byte buffer and int64 offsets. Hashes are strong against chance, not against an
+adversary; with the anchor's hash and the fingerprint 128 bits decide.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from corpus.kernel import inlined, kernel, load64, multiply_fold
+from dedup.passages import COLUMNS, DOC, OCCURRENCES, START, WINDOWS, WITNESS_BYTE, row_room
+
+_SHAPE = 13  # bits for a count below 8192, the largest width
+SHAPE_BITS = 2 * _SHAPE
+_LOW = (1 << _SHAPE) - 1
+MAX_BUFFER = 1 << (63 - SHAPE_BITS)
+MAX_ANCHORS = 1 << 31
+PART_BITS = 16
+
+_HEAVY = np.uint32(1 << 31)
+_BASE = np.uint64(0x9FB21C651E98DF25)
+_A = np.uint64(0xA0761D6478BD642F)
+_B = np.uint64(0xE7037ED1A0B428DB)
+_C = np.uint64(0x8EBC6AF09C88C6E3)
+_D = np.uint64(0x589965CC75374CC3)
+_TOP = np.uint64(64 - PART_BITS)
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+
+_PIECE_BITS = 40
+
+
+def _byte_values() -> np.ndarray:
+    """256 random uint64, the digits of the rolling hash: splitmix64 from 1."""
+    mask, values, state = (1 << 64) - 1, [], 1
+    for _ in range(256):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        x = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & mask
+        x = ((x ^ x >> 27) * 0x94D049BB133111EB) & mask
+        values.append(x ^ x >> 31)
+    return np.array(values, dtype=np.uint64)
+
+
+def rolling_values(min_bytes: int) -> np.ndarray:
+    """What a byte adds to the rolling hash when it enters and when it leaves: uint64[2, 256]."""
+    size = min_bytes - min_bytes // 2 + 1
+    power = np.uint64(pow(int(_BASE), size, 1 << 64))
+    values = _byte_values()
+    return np.stack((values, -(values * power)))
+
+
+@inlined
+def shape_at(shape: int) -> int:
+    """First byte of the first window owned."""
+    return shape >> SHAPE_BITS
+
+
+@inlined
+def shape_lead(shape: int) -> int:
+    return (shape >> _SHAPE) & _LOW
+
+
+@inlined
+def shape_windows(shape: int) -> int:
+    return (shape & _LOW) + 1
+
+
+@inlined
+def text_print(data: np.ndarray, at: int, length: int, seed: np.uint64) -> np.uint64:
+    """64-bit hash of `length` >= 16 bytes from `at`."""
+    end = at + length
+    h, g = multiply_fold(seed ^ _A, _B), seed ^ _C
+    while at + 32 < end:
+        h = multiply_fold(load64(data, at) ^ _A, load64(data, at + 8) ^ h)
+        g = multiply_fold(load64(data, at + 16) ^ _B, load64(data, at + 24) ^ g)
+        at += 32
+    if at + 16 < end:
+        h = multiply_fold(load64(data, at) ^ _A, load64(data, at + 8) ^ h)
+    g = multiply_fold(load64(data, end - 16) ^ _B, load64(data, end - 8) ^ g)
+    return multiply_fold(h ^ _C, g ^ _D)
+
+
+@kernel
+def pick(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    first: int,
+    last: int,
+    min_bytes: int,
+    values: np.ndarray,
+    low: int,
+    high: int,
+    hashes: np.ndarray,
+    prints: np.ndarray,
+    shapes: np.ndarray,
+    heavy: np.ndarray,
+) -> tuple[int, int]:
+    """The anchors of the windows that start in data[first:last], in their order.
+
+    data: uint8, documents data[offsets[i]:offsets[i + 1]]; values: of `rolling_values`.
+    Only anchors whose hash has top bits (PART_BITS) in [low, high) are written.
+    hashes, prints: uint64, shapes: int64 (at << 26 | lead << 13 | windows - 1), room for
+    last - first; heavy: int64[:, 2], rows (index, weight) of anchors that stand for several.
+    Returns how many anchors and how many heavy ones there are.
+    """
+    width = min_bytes // 2
+    slots = 1
+    while slots < width:
+        slots *= 2
+    ring = np.empty(slots, dtype=np.uint64)
+    state = np.zeros(STATE, dtype=np.int64)
+    doc = np.searchsorted(offsets, first, side="right") - 1
+    while doc < len(offsets) - 1 and offsets[doc] < last:
+        start = max(offsets[doc], first)
+        stop = min(offsets[doc + 1] - min_bytes + 1, last)
+        if start < stop:
+            state[:_COUNT] = 0
+            _pick_run(
+                data, offsets[doc], offsets[doc + 1], start, stop, min_bytes, values, low, high,
+                ring, state, hashes, prints, shapes, heavy,
+            )  # fmt: skip
+        doc += 1
+    return state[_COUNT], state[_HEAVIES]
+
+
+# What is remembered from one anchor of a document to the next: the last one (its hash as int64; its
+# place + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
+# and the anchor (+ 1) that stands for those to come. Behind them: how much has been written.
+_HASH, _PLACE, _GAP, _FROM, _TO, _KEPT, _COUNT, _HEAVIES = range(8)
+STATE = 8
+
+
+@kernel
+def _pick_run(
+    data: np.ndarray,
+    begin: int,
+    end: int,
+    start: int,
+    stop: int,
+    min_bytes: int,
+    values: np.ndarray,
+    low: int,
+    high: int,
+    ring: np.ndarray,
+    state: np.ndarray,
+    hashes: np.ndarray,
+    prints: np.ndarray,
+    shapes: np.ndarray,
+    heavy: np.ndarray,
+) -> None:
+    """`pick` for the windows that start in data[start:stop], all in the document data[begin:end]."""
+    width = min_bytes // 2
+    size = min_bytes - width + 1
+    mask = len(ring) - 1
+    entering, leaving = values[0], values[1]
+    h = np.uint64(0)
+    for i in range(start, start + size - 1):
+        h = h * _BASE + entering[data[i]]
+    # The least hash so far is `least`, of the k-mer at `place`; `at` is the first window it owns.
+    # The k-mer at j is the last one of the window at j - width + 1.
+    h = h * _BASE + entering[data[start + size - 1]]
+    ring[start & mask] = h
+    least, place, at, j = h, start, start, start + 1
+    while j < start + width:
+        h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
+        ring[j & mask] = h
+        if h < least:
+            least, place = h, j
+        j += 1
+    behind = stop + width - 1
+    while True:
+        until = min(place + width, behind)
+        found = False
+        while j < until:
+            h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
+            ring[j & mask] = h
+            if h < least:
+                found = True
+                break
+            j += 1
+        window = j - width + 1
+        _emit(
+            data, begin, end, at, window - at, place, least, min_bytes, low, high, state,
+            hashes, prints, shapes, heavy,
+        )  # fmt: skip
+        if found:
+            least, place = h, j
+        elif j < behind:
+            h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
+            ring[j & mask] = h
+            least, place = ring[window & mask], window
+            for i in range(window + 1, j + 1):
+                x = ring[i & mask]
+                if x < least:
+                    least, place = x, i
+        else:
+            break
+        at = window
+        j += 1
+
+
+@inlined
+def _emit(
+    data: np.ndarray,
+    begin: int,
+    end: int,
+    at: int,
+    windows: int,
+    place: int,
+    least: np.uint64,
+    min_bytes: int,
+    low: int,
+    high: int,
+    state: np.ndarray,
+    hashes: np.ndarray,
+    prints: np.ndarray,
+    shapes: np.ndarray,
+    heavy: np.ndarray,
+) -> None:
+    """Write the anchor at `place`, unless another stands for it."""
+    # The least of many hashes is small. Mixed again it spreads over all parts.
+    mixed = multiply_fold(least ^ _A, _D)
+    wanted = low <= np.int64(mixed >> _TOP) < high
+    if wanted and state[_PLACE] > 0 and np.int64(least) == state[_HASH]:
+        wanted = _repeats(data, begin, end, at, windows, place, min_bytes, state, heavy)
+    else:
+        state[_GAP] = 0
+        state[_KEPT] = 0
+    state[_HASH] = np.int64(least)
+    state[_PLACE] = place + 1
+    if wanted:
+        count = state[_COUNT]
+        shape = (place - at) << _SHAPE | (windows - 1)
+        hashes[count] = mixed
+        prints[count] = text_print(data, at, windows - 1 + min_bytes, np.uint64(shape))
+        shapes[count] = at << SHAPE_BITS | shape
+        state[_COUNT] = count + 1
+
+
+@kernel
+def _repeats(
+    data: np.ndarray,
+    begin: int,
+    end: int,
+    at: int,
+    windows: int,
+    place: int,
+    min_bytes: int,
+    state: np.ndarray,
+    heavy: np.ndarray,
+) -> bool:
+    """Whether to write an anchor whose hash is that of the one before it in the document."""
+    gap = place + 1 - state[_PLACE]
+    shift = (min_bytes + gap - 1) // gap * gap
+    if windows != gap:
+        state[_GAP] = 0
+        state[_KEPT] = 0
+        return True
+    if gap != state[_GAP]:
+        state[_GAP], state[_FROM], state[_TO], state[_KEPT] = gap, place, place + gap, 0
+        low = max(begin, at - shift)
+        while state[_FROM] > low and data[state[_FROM] - 1] == data[state[_FROM] - 1 + gap]:
+            state[_FROM] -= 1
+    need = at + windows - 1 + min_bytes
+    while state[_TO] < min(end, need) and data[state[_TO]] == data[state[_TO] - gap]:
+        state[_TO] += 1
+    if state[_FROM] > at - shift or state[_TO] < need:
+        state[_KEPT] = 0
+        return True
+    if state[_KEPT] == 0:
+        state[_KEPT] = state[_COUNT] + 1
+        return True
+    index, last = state[_KEPT] - 1, state[_HEAVIES] - 1
+    if last < 0 or heavy[last, 0] != index:
+        last += 1
+        heavy[last, 0], heavy[last, 1] = index, 1
+        state[_HEAVIES] = last + 1
+    heavy[last, 1] += 1
+    return False
+
+
+@kernel
+def scatter(
+    hashes: np.ndarray,
+    prints: np.ndarray,
+    heavy: np.ndarray,
+    base: int,
+    shift: np.uint64,
+    places: np.ndarray,
+    out_hashes: np.ndarray,
+    out_prints: np.ndarray,
+    out_numbers: np.ndarray,
+) -> None:
+    """Put anchors into the parts that their hash's top bits name, in their order.
+
+    places: int64, where the next anchor of each part goes; advanced. Number i is base + i, its top
+    bit set for those in `heavy` (int64, ascending).
+    """
+    h = 0
+    for i in range(len(hashes)):
+        part = np.int64(hashes[i] >> shift)
+        to = places[part]
+        places[part] = to + 1
+        number = np.uint32(base + i)
+        if h < len(heavy) and heavy[h] == i:
+            number |= _HEAVY
+            h += 1
+        out_hashes[to] = hashes[i]
+        out_prints[to] = prints[i]
+        out_numbers[to] = number
+
+
+@kernel
+def histogram(hashes: np.ndarray, shift: np.uint64, parts: int) -> np.ndarray:
+    """How many hashes lie in each part: int64[parts]."""
+    counts = np.zeros(parts, dtype=np.int64)
+    for i in range(len(hashes)):
+        counts[np.int64(hashes[i] >> shift)] += 1
+    return counts
+
+
+@kernel
+def classify(
+    hashes: np.ndarray, prints: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Classes and groups of anchors.
+
+    hashes, prints: uint64[n]; weights: int64[n].
+    Returns of_anchor int32[n] (the class), first int32[c] (a class's first anchor; classes are in
+    the order of these), size int64[c] (weights summed), group int32[c], classes int32[g] (how many
+    a group has).
+    """
+    n = len(hashes)
+    slots = 16
+    while slots < 2 * n:
+        slots *= 2
+    mask = slots - 1
+    table = np.full(slots, -1, dtype=np.int32)
+    of_anchor = np.empty(n, dtype=np.int32)
+    first = np.empty(n, dtype=np.int32)
+    size = np.empty(n, dtype=np.int64)
+    count = 0
+    for i in range(n):
+        slot = np.int64(hashes[i] ^ prints[i]) & mask
+        c = table[slot]
+        while c >= 0 and (hashes[first[c]] != hashes[i] or prints[first[c]] != prints[i]):
+            slot = (slot + 1) & mask
+            c = table[slot]
+        if c < 0:
+            c = np.int32(count)
+            table[slot] = c
+            first[c] = i
+            size[c] = 0
+            count += 1
+        of_anchor[i] = c
+        size[c] += weights[i]
+    group, classes = _group(hashes, first[:count], table)
+    return of_anchor, first[:count], size[:count], group, classes
+
+
+@kernel
+def _group(
+    hashes: np.ndarray, first: np.ndarray, table: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The group of each class and how many classes each group has. `table` is scratch."""
+    mask = len(table) - 1
+    table[:] = -1
+    group = np.empty(len(first), dtype=np.int32)
+    classes = np.zeros(len(first), dtype=np.int32)
+    lead = np.empty(len(first), dtype=np.int32)
+    count = 0
+    for c in range(len(first)):
+        key = hashes[first[c]]
+        slot = np.int64(key) & mask
+        g = table[slot]
+        while g >= 0 and hashes[lead[g]] != key:
+            slot = (slot + 1) & mask
+            g = table[slot]
+        if g < 0:
+            g = np.int32(count)
+            table[slot] = g
+            lead[g] = first[c]
+            count += 1
+        group[c] = g
+        classes[g] += 1
+    return group, classes[:count]
+
+
+@kernel
+def contested_classes(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The classes of groups that have several, group after group, in their order: int64."""
+    starts = np.empty(len(classes), dtype=np.int64)
+    total = 0
+    for g in range(len(classes)):
+        starts[g] = total
+        if classes[g] > 1:
+            total += classes[g]
+    out = np.empty(total, dtype=np.int64)
+    for c in range(len(group)):
+        g = group[c]
+        if classes[g] > 1:
+            out[starts[g]] = c
+            starts[g] += 1
+    return out
+
+
+@kernel
+def hash_windows(
+    data: np.ndarray,
+    at: int,
+    lead: int,
+    windows: int,
+    min_bytes: int,
+    seed: np.uint64,
+    sides: np.ndarray,
+    to: int,
+) -> None:
+    """Hashes of the windows that an anchor owns: of the bytes left of it and of those from it on.
+
+    Writes (left, right) of window i to sides[to + i], uint64[:, 2]. Windows of anchors with the
+    same `seed` (the anchor's hash) are equal iff both halves are.
+    """
+    size = min_bytes - min_bytes // 2 + 1
+    anchor = at + lead
+    left = seed ^ _A
+    for x in range(lead):
+        if lead - x < windows:
+            sides[to + lead - x, 0] = left
+        left = multiply_fold(left ^ np.uint64(data[anchor - 1 - x]), _B)
+    sides[to, 0] = left
+    right = text_print(data, anchor, size, seed) if size >= 16 else seed
+    if size < 16:
+        for i in range(size):
+            right = multiply_fold(right ^ np.uint64(data[anchor + i]), _C)
+    reach = min_bytes - lead  # bytes from the anchor on, of the first window
+    for i in range(size, reach):
+        right = multiply_fold(right ^ np.uint64(data[anchor + i]), _C)
+    sides[to, 1] = right
+    for i in range(1, windows):
+        right = multiply_fold(right ^ np.uint64(data[anchor + reach + i - 1]), _C)
+        sides[to + i, 1] = right
+
+
+@kernel
+def resolve(
+    sides: np.ndarray, bounds: np.ndarray, seeds: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """First occurrence of each window and how often it occurs, among classes of anchors.
+
+    Class c has the windows sides[bounds[c]:bounds[c + 1]] (of `hash_windows`), the anchor's hash
+    seeds[c] and sizes[c] members; the classes of a group are in the order of their first members.
+    Returns first int64[m] (index of the first equal window) and counts int64[m].
+    """
+    m = len(sides)
+    slots = 16
+    while slots < 2 * m:
+        slots *= 2
+    mask = slots - 1
+    table = np.full(slots, -1, dtype=np.int64)
+    first = np.empty(m, dtype=np.int64)
+    counts = np.zeros(m, dtype=np.int64)
+    for c in range(len(bounds) - 1):
+        for x in range(bounds[c], bounds[c + 1]):
+            left, right = sides[x, 0], sides[x, 1]
+            slot = np.int64(multiply_fold(left ^ _D, right ^ seeds[c])) & mask
+            y = table[slot]
+            while y >= 0 and (sides[y, 0] != left or sides[y, 1] != right):
+                slot = (slot + 1) & mask
+                y = table[slot]
+            if y < 0:
+                y = x
+                table[slot] = x
+            first[x] = y
+            counts[y] += sizes[c]
+    for x in range(m):
+        counts[x] = counts[first[x]]
+    return first, counts
+
+
+# In memory: what is known of an anchor is one word, its *link*. 0: nothing. Positive: the whole of
+# its windows first occurs at those of anchor (low 32 bits), so many times (above). Negative: the
+# complement is the index of the first of its *pieces*, tagged with the task that made them. A piece
+# is (place of the first occurrence, occurrences << 14 | windows).
+
+
+@kernel
+def link_parts(
+    data: np.ndarray,
+    min_bytes: int,
+    bounds: np.ndarray,
+    hashes: np.ndarray,
+    prints: np.ndarray,
+    numbers: np.ndarray,
+    shapes: np.ndarray,
+    heavy: np.ndarray,
+    weights: np.ndarray,
+    task: int,
+    links: np.ndarray,
+) -> np.ndarray:
+    """Link the anchors of the parts between `bounds` (int64, places of `scatter`'s output).
+
+    heavy, weights: int64, numbers of heavy anchors (ascending) and their weights.
+    Writes `links`; returns the pieces, int64[:, 2].
+    """
+    pieces = np.empty((1024, 2), dtype=np.int64)
+    used = 0
+    for p in range(len(bounds) - 1):
+        a, b = bounds[p], bounds[p + 1]
+        weight = _weights(numbers[a:b], heavy, weights)
+        of, first, size, group, classes = classify(hashes[a:b], prints[a:b], weight)
+        chosen = contested_classes(group, classes)
+        index = np.zeros(len(first), dtype=np.int64)
+        if len(chosen):
+            pieces, used = _piece_together(
+                data, min_bytes, hashes[a:b], numbers[a:b], shapes, first, size, chosen,
+                pieces, used, index,
+            )  # fmt: skip
+        for i in range(b - a):
+            c = of[i]
+            if classes[group[c]] > 1:
+                links[numbers[a + i]] = ~(np.int64(task) << _PIECE_BITS | index[c])
+            elif first[c] != i and size[c] < MAX_ANCHORS:
+                links[numbers[a + i]] = size[c] << 32 | np.int64(numbers[a + first[c]])
+            elif first[c] != i:  # more than a link can count
+                if index[c] == 0:
+                    pieces = row_room(pieces, used, 2)
+                    shape = shapes[numbers[a + first[c]]]
+                    pieces[used, 0] = shape_at(shape)
+                    pieces[used, 1] = size[c] << 14 | shape_windows(shape)
+                    used += 1
+                    index[c] = used
+                links[numbers[a + i]] = ~(np.int64(task) << _PIECE_BITS | (index[c] - 1))
+    return pieces[:used].copy()
+
+
+@kernel
+def _weights(numbers: np.ndarray, heavy: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights of anchors by number: int64. Takes the marks off the numbers."""
+    out = np.ones(len(numbers), dtype=np.int64)
+    for i in range(len(numbers)):
+        if numbers[i] & _HEAVY:
+            numbers[i] &= ~_HEAVY
+            out[i] = weights[np.searchsorted(heavy, np.int64(numbers[i]))]
+    return out
+
+
+@kernel
+def _piece_together(
+    data: np.ndarray,
+    min_bytes: int,
+    hashes: np.ndarray,
+    numbers: np.ndarray,
+    shapes: np.ndarray,
+    first: np.ndarray,
+    size: np.ndarray,
+    chosen: np.ndarray,
+    pieces: np.ndarray,
+    used: int,
+    index: np.ndarray,
+) -> tuple[np.ndarray, int]:
+    """Pieces of the classes `chosen`, appended to `pieces`; index[c] is where those of c begin."""
+    n = len(chosen)
+    bounds = np.zeros(n + 1, dtype=np.int64)
+    seeds = np.empty(n, dtype=np.uint64)
+    sizes = np.empty(n, dtype=np.int64)
+    for x in range(n):
+        bounds[x + 1] = bounds[x] + shape_windows(shapes[numbers[first[chosen[x]]]])
+    sides = np.empty((bounds[n], 2), dtype=np.uint64)
+    places = np.empty(bounds[n], dtype=np.int64)
+    for x in range(n):
+        i = first[chosen[x]]
+        shape = shapes[numbers[i]]
+        windows = shape_windows(shape)
+        seeds[x], sizes[x] = hashes[i], size[chosen[x]]
+        hash_windows(
+            data, shape_at(shape), shape_lead(shape), windows, min_bytes, seeds[x], sides, bounds[x]
+        )
+        for y in range(windows):
+            places[bounds[x] + y] = shape_at(shape) + y
+    equal, counts = resolve(sides, bounds, seeds, sizes)
+    for x in range(n):
+        index[chosen[x]] = used
+        y = bounds[x]
+        while y < bounds[x + 1]:
+            z = same_stretch(equal, counts, places, y, bounds[x + 1])
+            pieces = row_room(pieces, used, 2)
+            pieces[used, 0] = places[equal[y]]
+            pieces[used, 1] = counts[y] << 14 | (z - y)
+            used += 1
+            y = z
+    return pieces, used
+
+
+@inlined
+def same_stretch(
+    equal: np.ndarray, counts: np.ndarray, places: np.ndarray, y: int, end: int
+) -> int:
+    """Where the windows from y on cease to occur first side by side and equally often."""
+    z = y + 1
+    while z < end and counts[z] == counts[y] and places[equal[z]] == places[equal[y]] + (z - y):
+        z += 1
+    return z
+
+
+@kernel
+def expand(
+    offsets: np.ndarray,
+    doc: int,
+    min_bytes: int,
+    start: int,
+    end: int,
+    shapes: np.ndarray,
+    links: np.ndarray,
+    tables: np.ndarray,
+    pieces: np.ndarray,
+) -> np.ndarray:
+    """The copied windows that anchors start:end own, as rows of `dedup.passages`.
+
+    doc: the document of the first; tables: int64, where the pieces of each task begin in `pieces`.
+    """
+    rows = np.empty((max(16, end - start), COLUMNS), dtype=np.int64)
+    used = 0
+    for i in range(start, end):
+        link = links[i]
+        if link == 0:
+            continue
+        at = shape_at(shapes[i])
+        while offsets[doc + 1] <= at:
+            doc += 1
+        if link > 0:
+            place = shape_at(shapes[link & 0xFFFFFFFF])
+            if at - place >= min_bytes:
+                rows = row_room(rows, used, COLUMNS)
+                used = _add(rows, used, doc, at, shape_windows(shapes[i]), place, link >> 32)
+            continue
+        index = ~link
+        x = tables[index >> _PIECE_BITS] + (index & ((1 << _PIECE_BITS) - 1))
+        stop = at + shape_windows(shapes[i])
+        while at < stop:
+            windows = pieces[x, 1] & 0x3FFF
+            if at - pieces[x, 0] >= min_bytes:
+                rows = row_room(rows, used, COLUMNS)
+                used = _add(rows, used, doc, at, windows, pieces[x, 0], pieces[x, 1] >> 14)
+            at += windows
+            x += 1
+    return rows[:used]
+
+
+@inlined
+def _add(
+    rows: np.ndarray, used: int, doc: int, at: int, windows: int, place: int, count: int
+) -> int:
+    rows[used, DOC], rows[used, START], rows[used, WINDOWS] = doc, at, windows
+    rows[used, 3], rows[used, WITNESS_BYTE], rows[used, 5] = 0, place, 0
+    rows[used, OCCURRENCES] = count
+    return used + 1
+
+
+@dataclass(frozen=True)
+class Links:
+    """All anchors of a buffer in memory, those linked that occur again."""
+
+    offsets: np.ndarray
+    min_bytes: int
+    shapes: np.ndarray
+    links: np.ndarray
+    tables: np.ndarray
+    pieces: np.ndarray
+
+    def copies(self, first: int, last: int) -> np.ndarray:
+        """Copies in the documents first:last, as rows of `dedup.passages` with buffer offsets."""
+        bounds = self.offsets[[first, last]] << SHAPE_BITS
+        start, end = np.searchsorted(self.shapes, bounds)
+        return expand(
+            self.offsets, first, self.min_bytes, start, end, self.shapes, self.links, self.tables,
+            self.pieces,
+        )  # fmt: skip
+
+
+Each = Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]
+
+_CHUNK = 4 << 20
+_PART = 6000  # anchors in a part: with its tables it stays in the second-level cache
+_TASK = 16  # parts in a task
+_ANCHOR_BYTES = 64
+
+
+def hash_ranges(size: int, min_bytes: int, memory: int | None) -> list[tuple[int, int]]:
+    """Ranges of top hash bits, [low, high), whose anchors fit into `memory` one range at a time."""
+    need = 2 * size // (min_bytes // 2 + 1) * _ANCHOR_BYTES
+    count = 1 if memory is None else min(1024, max(1, -(-need // max(1, memory))))
+    bounds = [(i << PART_BITS) // count for i in range(count + 1)]
+    return list(pairwise(bounds))
+
+
+def link(
+    data: np.ndarray, offsets: np.ndarray, min_bytes: int, low: int, high: int, each: Each
+) -> Links:
+    """Find the anchors whose hash lies in a range of `hash_ranges`, and link them.
+
+    each: a `map`, perhaps over threads.
+    """
+    picked = _pick_all(data, offsets, min_bytes, low, high, each)
+    sizes = [len(p[2]) for p in picked]
+    bases = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+    total = int(bases[-1])
+    if total >= MAX_ANCHORS or offsets[-1] >= MAX_BUFFER:
+        raise ValueError(f"{offsets[-1]} bytes of text at once: set `memory`, or split them.")
+    shapes = np.concatenate([p[2] for p in picked])
+    heavies = np.concatenate([p[3] + [[base, 0]] for p, base in zip(picked, bases, strict=False)])
+    bits = min(PART_BITS, max(4, (total // _PART * (1 << PART_BITS) // (high - low)).bit_length()))
+    hashes, prints, numbers, bounds = _partition(picked, bases, bits, each)
+    del picked
+    links = np.zeros(total, dtype=np.int64)
+    heavy, weights = (np.ascontiguousarray(column) for column in heavies.T)
+
+    def task(number: int) -> np.ndarray:
+        part = bounds[number * _TASK : (number + 1) * _TASK + 1]
+        return link_parts(
+            data, min_bytes, part, hashes, prints, numbers, shapes, heavy, weights, number, links
+        )  # type: ignore[no-any-return]
+
+    pieces = list(each(task, range((1 << bits) // _TASK)))
+    tables = np.concatenate(([0], np.cumsum([len(p) for p in pieces], dtype=np.int64)))
+    return Links(offsets, min_bytes, shapes, links, tables, np.concatenate(pieces))
+
+
+def _pick_all(
+    data: np.ndarray, offsets: np.ndarray, min_bytes: int, low: int, high: int, each: Each
+) -> list[list[np.ndarray]]:
+    """Hashes, prints, shapes and heavy anchors of each chunk of the buffer."""
+    values = rolling_values(min_bytes)
+    scratch = threading.local()
+
+    def pick_chunk(first: int) -> list[np.ndarray]:
+        if not hasattr(scratch, "arrays"):
+            # Room for an anchor at every byte; memory that is never written to is never there.
+            kinds = (np.uint64, np.uint64, np.int64)
+            scratch.arrays = [np.empty(_CHUNK, dtype=kind) for kind in kinds]
+            scratch.arrays.append(np.empty((_CHUNK, 2), dtype=np.int64))
+        last = min(first + _CHUNK, int(offsets[-1]))
+        count, heavies = pick(
+            data, offsets, first, last, min_bytes, values, low, high, *scratch.arrays
+        )
+        used = (count, count, count, heavies)
+        return [array[:size].copy() for array, size in zip(scratch.arrays, used, strict=True)]
+
+    return list(each(pick_chunk, range(int(offsets[0]), int(offsets[-1]), _CHUNK)))
+
+
+def _partition(
+    picked: list[list[np.ndarray]], bases: np.ndarray, bits: int, each: Each
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Anchors by the top bits of their hash: hashes, prints, numbers, and where each part begins."""
+    shift, parts = np.uint64(64 - bits), 1 << bits
+    counts = np.stack(
+        list(each(lambda i: histogram(picked[i][0], shift, parts), range(len(picked))))
+    )
+    bounds = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
+    places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
+    total = int(bounds[-1])
+    hashes, prints = np.empty(total, dtype=np.uint64), np.empty(total, dtype=np.uint64)
+    numbers = np.empty(total, dtype=np.uint32)
+
+    def scatter_chunk(i: int) -> None:
+        own, print_, _, heavy = picked[i]
+        index = np.ascontiguousarray(heavy[:, 0])
+        scatter(own, print_, index, bases[i], shift, places[i], hashes, prints, numbers)
+        picked[i] = []
+
+    list(each(scatter_chunk, range(len(picked))))
+    return hashes, prints, numbers, bounds

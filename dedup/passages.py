@@ -1,0 +1,465 @@
+"""What a duplicate passage is, and what becomes of copied windows, whichever method found them.
+
+Documents stand in `doc` order. L is `min_bytes`. A *window* is L consecutive UTF-8 bytes inside one
+document, known by its first byte. F(p) is the first occurrence, in corpus order (document, byte),
+of the content of window p. Window p is a *copy* iff F(p) lies in an earlier document, or in the same
+one with F(p) + L <= p. Its *occurrences* are all windows of the corpus with that content.
+
+*Witness.* The witness of a copy is F(p), but in a repetition it stands close by. Let [s, e) be a
+maximal stretch of one document with the period g <= L // 2, g the smallest, and t * g the smallest
+multiple of g that is at least L. The windows p with s + t * g <= p <= e - L (all of them copies) have
+the witness p - t * g. So a repetition is one row, not one for each byte.
+
+*COPIES* are the maximal stretches of neighbouring copies of a document whose witnesses lie in one
+document at a constant distance. A window is in one row, so rows are disjoint in windows (their text
+overlaps). `occurrences` is the least of the row's windows.
+
+*SPANS* are what is cut:
+
+1. the text of each row of COPIES, narrowed to whole code points;
+2. the union of these in a document falls into connected components (touching counts). Each is moved
+   inwards until it may be cut there. "character": anywhere. "word": not between two characters of
+   one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*, M*);
+   scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) may be cut anywhere but
+   before a mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
+3. components that have become empty or have fewer than `min_words` words are left alone (each
+   character of a script without spaces counts as a word);
+4. rows are clipped to the components, empty ones dropped; offsets become code points.
+
+Every byte of a component lies in a row, and a witness stands before what it is witness to: following
+witnesses ends at a byte that is kept.
+
+The kernels see a byte buffer, int64 offsets, and *rows*: int64[:, COLUMNS], sorted by document and
+start, disjoint in windows.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from corpus.kernel import inlined, kernel, load64
+from corpus.text import starters
+from dedup.shingles import CODE_POINTS, WORD, decode, unicode_table
+
+COLUMNS = 7
+DOC, START, WINDOWS, WITNESS, WITNESS_BYTE, WITNESS_CHAR, OCCURRENCES = range(COLUMNS)
+"""A row: index of the document, buffer offset of its first window, how many windows; the witness
+document, byte and code point offsets in it (`schema.COPIES`), occurrences."""
+
+CUT_COLUMNS = 8
+CUT_START, CUT_END, CUT_WITNESS, CUT_FROM, CUT_OCCURRENCES, FIRST_BYTE, LAST_BYTE = range(1, 8)
+"""A cut: index of the document (DOC), `schema.SPANS`, and its buffer offsets."""
+
+BOUNDARIES = {"character": 0, "word": 1, "line": 2}
+_WORD, _LINE = 1, 2
+
+_BLOCK = 10  # code points are counted in blocks of 1024 bytes
+
+_OTHER, _LETTER, _ALONE, _MARK = range(4)
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x19E0, 0x1A00), (0x2E80, 0x2FE0),
+    (0x3000, 0x3100), (0x31F0, 0x3200), (0x3400, 0x4DC0), (0x4E00, 0xA000), (0xA9E0, 0xAA00),
+    (0xAA60, 0xAA80), (0xF900, 0xFB00), (0xFF66, 0xFFA0), (0x1AFF0, 0x1B170), (0x20000, 0x32400),
+)  # fmt: skip
+
+
+@cache
+def word_classes(ascii_only: bool) -> np.ndarray:
+    """What each code point is to a word: nothing, a letter, a word of its own, a mark. uint8."""
+    if ascii_only:
+        return np.array([chr(c).isalnum() or c == 0x5F for c in range(128)]).astype(np.uint8)
+    words = (unicode_table() & WORD) != 0
+    classes = words.astype(np.uint8)
+    for start, end in _WITHOUT_SPACES:
+        classes[start:end][words[start:end]] = _ALONE
+    codes = np.arange(CODE_POINTS, dtype=np.uint32)
+    codes[0xD800:0xE000] = 0
+    classes[words & ~np.char.isalnum(codes.view("U1")) & (codes != 0x5F)] = _MARK
+    return classes
+
+
+@inlined
+def row_room(rows: np.ndarray, used: int, columns: int) -> np.ndarray:
+    """`rows` with room for one more behind the first `used`."""
+    if used < len(rows):
+        return rows
+    more = np.empty((2 * len(rows) + 16, columns), dtype=np.int64)
+    more[:used] = rows[:used]
+    return more
+
+
+@inlined
+def count_chars(data: np.ndarray, start: int, end: int) -> int:
+    """How many code points start in data[start:end]."""
+    chars = np.int64(0)
+    while start + 8 <= end:
+        chars += starters(load64(data, start))
+        start += 8
+    while start < end:
+        chars += (data[start] & 0xC0) != 0x80
+        start += 1
+    return chars
+
+
+@inlined
+def same_length(data: np.ndarray, a: int, b: int, limit: int) -> int:
+    """How many bytes from `a` and from `b` > `a` are the same, at most up to `limit` behind `b`."""
+    start = b
+    while b + 8 <= limit and load64(data, a) == load64(data, b):
+        a += 8
+        b += 8
+    while b < limit and data[a] == data[b]:
+        a += 1
+        b += 1
+    return b - start
+
+
+@kernel
+def repetitions(data: np.ndarray, begin: int, end: int, min_bytes: int) -> np.ndarray:
+    """The windows of the document data[begin:end] whose witness lies in their own repetition.
+
+    Returns int64[n, 3], ascending: first window, the one behind the last, distance t * g.
+    A repetition that has such windows is at least 2 L long, so that it holds a whole one of the
+    blocks of L bytes at multiples of L; the smallest period of that is the repetition's.
+    """
+    found = np.empty((4, 3), dtype=np.int64)
+    used = 0
+    p = begin
+    while p + min_bytes <= end:
+        g = _period(data, p, p + min_bytes)
+        if g == 0:
+            p += min_bytes
+            continue
+        stop = p + g + same_length(data, p, p + g, end)
+        start = p
+        while start > begin and data[start - 1] == data[start - 1 + g]:
+            start -= 1
+        shift = (min_bytes + g - 1) // g * g
+        if start + shift <= stop - min_bytes:
+            found = row_room(found, used, 3)
+            found[used, 0], found[used, 1] = start + shift, stop - min_bytes + 1
+            found[used, 2] = shift
+            used += 1
+        p += ((stop - p) // min_bytes) * min_bytes
+    return found[:used]
+
+
+@inlined
+def _period(data: np.ndarray, start: int, end: int) -> int:
+    """The smallest period of data[start:end] if it is at most half of its length, otherwise 0."""
+    head = load64(data, start)
+    for g in range(1, (end - start) // 2 + 1):
+        if load64(data, start + g) == head and same_length(data, start, start + g, end) == (
+            end - start - g
+        ):
+            return g
+    return 0
+
+
+@kernel
+def settle(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    rows: np.ndarray,
+    names: np.ndarray,
+    bases: np.ndarray,
+    min_bytes: int,
+) -> np.ndarray:
+    """COPIES out of stretches of copies with constant occurrences: repetitions, then neighbours.
+
+    rows: stretches of windows whose witness is the first occurrence; where windows of a repetition
+    are missing, equal ones of the same repetition must be there. names, bases: int64, what a
+    document is called as a witness and the buffer offset from which its witness bytes count.
+    """
+    out = np.empty((max(16, len(rows) // 4), COLUMNS), dtype=np.int64)
+    used = a = 0
+    while a < len(rows):
+        doc = rows[a, DOC]
+        b = a + 1
+        while b < len(rows) and rows[b, DOC] == doc:
+            b += 1
+        begin = offsets[doc]
+        regions = repetitions(data, begin, offsets[doc + 1], min_bytes)
+        out, used = _settle_document(
+            data, begin, names[doc], bases[doc], rows[a:b], regions, out, used
+        )
+        a = b
+    return out[:used]
+
+
+@kernel
+def _settle_document(
+    data: np.ndarray,
+    begin: int,
+    name: int,
+    base: int,
+    rows: np.ndarray,
+    regions: np.ndarray,
+    out: np.ndarray,
+    used: int,
+) -> tuple[np.ndarray, int]:
+    r, least, fresh = 0, -1, used
+    for i in range(len(rows)):
+        at, stop = rows[i, START], rows[i, START] + rows[i, WINDOWS]
+        while at < stop:
+            while r < len(regions) and regions[r, 1] <= at:
+                out, used = _region(data, begin, name, base, rows, regions, r, least, out, used)
+                r, least = r + 1, -1
+            if r < len(regions) and at >= regions[r, 0]:
+                count = rows[i, OCCURRENCES]
+                least = count if least < 0 else min(least, count)
+                at = min(stop, regions[r, 1])
+            else:
+                upto = stop if r == len(regions) else min(stop, regions[r, 0])
+                out = row_room(out, used, COLUMNS)
+                used = _append(data, rows[i], at, upto, out, used, fresh)
+                at = upto
+    if r < len(regions):
+        out, used = _region(data, begin, name, base, rows, regions, r, least, out, used)
+    return out, used
+
+
+@inlined
+def _region(
+    data: np.ndarray,
+    begin: int,
+    name: int,
+    base: int,
+    rows: np.ndarray,
+    regions: np.ndarray,
+    r: int,
+    least: int,
+    out: np.ndarray,
+    used: int,
+) -> tuple[np.ndarray, int]:
+    """The one row of the repetition `r`."""
+    if least < 0:
+        return out, used
+    out = row_room(out, used, COLUMNS)
+    place = regions[r, 0] - regions[r, 2]
+    row = out[used]
+    row[DOC], row[START], row[WINDOWS] = rows[0, DOC], regions[r, 0], regions[r, 1] - regions[r, 0]
+    row[WITNESS], row[WITNESS_BYTE] = name, place - base
+    row[WITNESS_CHAR], row[OCCURRENCES] = count_chars(data, begin, place), least
+    return out, used + 1
+
+
+@inlined
+def _append(
+    data: np.ndarray, row: np.ndarray, at: int, upto: int, out: np.ndarray, used: int, fresh: int
+) -> int:
+    """The windows at:upto of a row, as part of the row before where they continue it."""
+    witness_byte = row[WITNESS_BYTE] + at - row[START]
+    if used > fresh:
+        last = out[used - 1]
+        if (
+            last[START] + last[WINDOWS] == at
+            and last[WITNESS] == row[WITNESS]
+            and last[WITNESS_BYTE] + last[WINDOWS] == witness_byte
+        ):
+            last[WINDOWS] += upto - at
+            last[OCCURRENCES] = min(last[OCCURRENCES], row[OCCURRENCES])
+            return used
+    new = out[used]
+    new[:] = row
+    new[START], new[WINDOWS], new[WITNESS_BYTE] = at, upto - at, witness_byte
+    new[WITNESS_CHAR] += count_chars(data, row[START], at)
+    return used + 1
+
+
+@kernel
+def block_chars(data: np.ndarray, start: int, end: int) -> np.ndarray:
+    """Code points that start in each 1024 bytes of data[start:end]: int64."""
+    counts = np.empty(((end - start) >> _BLOCK) + 1, dtype=np.int64)
+    for i in range(len(counts)):
+        at = start + (i << _BLOCK)
+        counts[i] = count_chars(data, at, min(end, at + (1 << _BLOCK)))
+    return counts
+
+
+@kernel
+def locate(
+    data: np.ndarray, offsets: np.ndarray, rows: np.ndarray, index: np.ndarray, min_bytes: int
+) -> np.ndarray:
+    """Rows whose WITNESS_BYTE is a buffer offset, with the document and offsets in it instead.
+
+    index: int64, code points before each 1024 bytes of the buffer (sums of `block_chars`).
+    Rows whose text is not that of their witness, should a hash have deceived us, are left out.
+    """
+    used = 0
+    for i in range(len(rows)):
+        place, length = rows[i, WITNESS_BYTE], rows[i, WINDOWS] - 1 + min_bytes
+        if same_length(data, place, rows[i, START], rows[i, START] + length) < length:
+            continue
+        doc = np.searchsorted(offsets, place, side="right") - 1
+        begin = offsets[doc]
+        rows[used] = rows[i]
+        rows[used, WITNESS], rows[used, WITNESS_BYTE] = doc, place - begin
+        rows[used, WITNESS_CHAR] = _chars_before(data, place, index) - _chars_before(
+            data, begin, index
+        )
+        used += 1
+    return rows[:used]
+
+
+@inlined
+def _chars_before(data: np.ndarray, at: int, index: np.ndarray) -> int:
+    block = at >> _BLOCK
+    return index[block] + count_chars(data, block << _BLOCK, at)
+
+
+@inlined
+def _class_before(data: np.ndarray, at: int, classes: np.ndarray) -> int:
+    start = at - 1
+    while data[start] & 0xC0 == 0x80:
+        start -= 1
+    return classes[decode(data, start, at)[0]]
+
+
+@inlined
+def _may_cut(
+    data: np.ndarray, begin: int, end: int, at: int, boundary: int, classes: np.ndarray
+) -> bool:
+    """Whether a cut may begin or end at `at`, in the document data[begin:end]."""
+    if at == begin or at == end:
+        return True
+    if data[at] & 0xC0 == 0x80:
+        return False
+    if boundary == _LINE:
+        before = data[at - 1]
+        return before == 0x0A or (before == 0x0D and data[at] != 0x0A)
+    if boundary != _WORD:
+        return True
+    left = _class_before(data, at, classes)
+    right = classes[decode(data, at, end)[0]]
+    if left == _OTHER or right == _OTHER:
+        return True
+    return right != _MARK and (left == _ALONE or right == _ALONE)
+
+
+@kernel
+def _count_words(data: np.ndarray, start: int, end: int, classes: np.ndarray) -> int:
+    words, before = 0, _OTHER
+    while start < end:
+        code, size = decode(data, start, end)
+        kind = classes[code]
+        if (
+            kind == _ALONE
+            or (kind != _OTHER and before == _OTHER)
+            or (kind == _LETTER and before == _ALONE)
+        ):
+            words += 1
+        # A mark belongs to what it stands on.
+        if kind != _MARK or before == _OTHER:
+            before = kind
+        start += size
+    return words
+
+
+@kernel
+def cut(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    rows: np.ndarray,
+    min_bytes: int,
+    boundary: int,
+    min_words: int,
+    classes: np.ndarray,
+) -> np.ndarray:
+    """SPANS out of COPIES: int64[n, CUT_COLUMNS], sorted by document, start, end, witness.
+
+    boundary: of BOUNDARIES; classes: of `word_classes`.
+    """
+    out = np.empty((max(16, len(rows)), CUT_COLUMNS), dtype=np.int64)
+    # Where code points of cuts' starts and ends have been counted up to, and how many there are.
+    counted = np.zeros((2, 2), dtype=np.int64)
+    used = a = 0
+    last = -1
+    while a < len(rows):
+        doc = rows[a, DOC]
+        begin, end = offsets[doc], offsets[doc + 1]
+        if doc != last:
+            counted[:, 0], counted[:, 1] = begin, 0
+            last = doc
+        start, stop = _narrowed(data, rows[a], end, min_bytes)
+        b = a + 1
+        while b < len(rows) and rows[b, DOC] == doc:
+            first, behind = _narrowed(data, rows[b], end, min_bytes)
+            if first > stop:
+                break
+            stop = behind
+            b += 1
+        while start < stop and not _may_cut(data, begin, end, start, boundary, classes):
+            start += 1
+        while start < stop and not _may_cut(data, begin, end, stop, boundary, classes):
+            stop -= 1
+        if start < stop and (
+            min_words == 0 or _count_words(data, start, stop, classes) >= min_words
+        ):
+            for i in range(a, b):
+                used = _clip(data, rows[i], start, stop, end, min_bytes, counted, out, used)
+        a = b
+    return out[:used]
+
+
+@inlined
+def _narrowed(data: np.ndarray, row: np.ndarray, end: int, min_bytes: int) -> tuple[int, int]:
+    """The text of a row, without code points that begin or end outside."""
+    start, stop = row[START], row[START] + row[WINDOWS] - 1 + min_bytes
+    while data[start] & 0xC0 == 0x80:
+        start += 1
+    while stop < end and data[stop] & 0xC0 == 0x80:
+        stop -= 1
+    return start, stop
+
+
+@inlined
+def _clip(
+    data: np.ndarray,
+    row: np.ndarray,
+    start: int,
+    stop: int,
+    end: int,
+    min_bytes: int,
+    counted: np.ndarray,
+    out: np.ndarray,
+    used: int,
+) -> int:
+    """Append a row clipped to start:stop, in its place among those with the same start and end."""
+    first, behind = _narrowed(data, row, end, min_bytes)
+    first, behind = max(first, start), min(behind, stop)
+    if first >= behind:
+        return used
+    counted[0, 1] += count_chars(data, counted[0, 0], first)
+    counted[1, 1] += count_chars(data, counted[1, 0], behind)
+    counted[0, 0], counted[1, 0] = first, behind
+    witness = row[WITNESS]
+    place = row[WITNESS_CHAR] + count_chars(data, row[START], first)
+    to = used
+    while to > 0 and _stands_before(row[DOC], first, behind, witness, place, out[to - 1]):
+        to -= 1
+    if to > 0:
+        one = out[to - 1]
+        if (
+            one[DOC] == row[DOC] and one[FIRST_BYTE] == first and one[LAST_BYTE] == behind
+            and one[CUT_WITNESS] == witness and one[CUT_FROM] == place
+        ):  # fmt: skip
+            one[CUT_OCCURRENCES] = min(one[CUT_OCCURRENCES], row[OCCURRENCES])
+            return used
+    for i in range(used, to, -1):
+        out[i] = out[i - 1]
+    new = out[to]
+    new[DOC], new[FIRST_BYTE], new[LAST_BYTE] = row[DOC], first, behind
+    new[CUT_START], new[CUT_END] = counted[0, 1], counted[1, 1]
+    new[CUT_WITNESS], new[CUT_FROM], new[CUT_OCCURRENCES] = witness, place, row[OCCURRENCES]
+    return used + 1
+
+
+@inlined
+def _stands_before(
+    doc: int, first: int, behind: int, witness: int, place: int, other: np.ndarray
+) -> bool:
+    """Whether a cut sorts before `other`, which has no greater start and no greater end."""
+    if other[DOC] != doc or other[FIRST_BYTE] != first or other[LAST_BYTE] != behind:
+        return False
+    return (witness, place) < (other[CUT_WITNESS], other[CUT_FROM])

@@ -1,0 +1,210 @@
+"""The `unrote` command. Imports what a command needs when it is called, so that --help is quick."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from corpus.errors import UnroteError
+from corpus.version import VERSION
+
+app = typer.Typer(
+    name="unrote",
+    help="Stops language models from learning their training data by rote: finds and removes what a "
+    "corpus holds more than once, and proves what it removed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files, folders, globs or fsspec URLs of .jsonl, .jsonl.gz, .jsonl.zst, .parquet, .txt.",
+        show_default=False,
+    ),
+]
+Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="Folder for the result.")]
+FinishedRun = Annotated[str, typer.Argument(metavar="OUT", help="The folder of a finished run.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE", help="Settings, as TOML.")
+]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, for example dedup.near.threshold=0.7."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, dropping what OUT holds of a run.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
+EngineName = Annotated[str, typer.Option("--engine", metavar="NAME", help="Where to run: local.")]
+KeepRemoved = Annotated[
+    str, typer.Option(metavar="FOLDER", help="Keep what is removed there, outside OUT.")
+]
+
+
+def _settings(config: Path | None, overrides: list[str], **shortcuts: str) -> Any:
+    from pipelines.config import load  # noqa: PLC0415
+
+    named = [f"{key.replace('__', '.')}={value}" for key, value in shortcuts.items() if value]
+    return load(config, [*overrides, *named])
+
+
+def _clean(kind: str, inputs: list[str], out: str, settings: Any, fresh: bool, quiet: bool) -> None:
+    from pipelines.clean import clean as run  # noqa: PLC0415
+    from pipelines.progress import progress_for  # noqa: PLC0415
+    from pipelines.report.terminal import print_summary  # noqa: PLC0415
+
+    report = run(inputs, out, settings, progress_for(quiet), kind=kind, fresh=fresh)
+    if not quiet:
+        print_summary(report, out)
+
+
+@app.command()
+def clean(
+    inputs: Inputs,
+    out: Out,
+    config: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    engine: EngineName = "",
+    keep_removed: KeepRemoved = "",
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """Clean a corpus: remove what is there more than once, write the rest and a report."""
+    settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)
+    _clean("clean", inputs, out, settings, fresh, quiet)
+
+
+@app.command()
+def dedup(
+    inputs: Inputs,
+    out: Out,
+    config: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    engine: EngineName = "",
+    keep_removed: KeepRemoved = "",
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """The deduplication part of clean alone: duplicate documents and passages."""
+    settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)
+    _clean("dedup", inputs, out, settings, fresh, quiet)
+
+
+@app.command()
+def gate(
+    inputs: Inputs,
+    policy: Annotated[Path, typer.Option(metavar="FILE", help="Limits, as TOML (unrote init --policy).")],
+    out: Annotated[
+        str, typer.Option("-o", "--out", metavar="OUT", help="Folder for tables and report; none: not kept.")
+    ] = "",
+    config: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    engine: EngineName = "",
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hold a corpus against a policy before training. Status 0: passed, 1: refused."""
+    from pipelines.gate import gate as run  # noqa: PLC0415
+    from pipelines.progress import progress_for  # noqa: PLC0415
+    from pipelines.report.terminal import print_verdict  # noqa: PLC0415
+
+    settings = _settings(config, overrides, engine__name=engine)
+    report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh)
+    print_verdict(report, out)
+    raise typer.Exit(0 if report.passed else 1)
+
+
+@app.command()
+def show(
+    out: FinishedRun,
+    doc: Annotated[str, typer.Argument(metavar="DOC", help="A doc key, an id, or SHARD#ROW.")],
+) -> None:
+    """Why a document or a passage went, beside its twin or witness."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from pipelines.show import show as lay_out  # noqa: PLC0415
+
+    console = Console(highlight=False, markup=False)
+    console.print(lay_out(out, doc, width=console.width))
+
+
+@app.command()
+def verify(out: FinishedRun) -> None:
+    """Check every promise from the input and OUT alone. Status 1: a promise is broken."""
+    from pipelines.verify import print_verdict  # noqa: PLC0415
+    from pipelines.verify import verify as check  # noqa: PLC0415
+
+    verdict = check(out)
+    print_verdict(verdict)
+    raise typer.Exit(0 if verdict.ok else 1)
+
+
+@app.command()
+def report(out: FinishedRun) -> None:
+    """Rebuild report.json and report.html of a finished run from its tables."""
+    from pipelines.report import rebuild  # noqa: PLC0415
+
+    typer.echo(rebuild(out))
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("unrote.toml"),
+    policy: Annotated[bool, typer.Option("--policy", help="Write a gate's policy instead.")] = False,
+) -> None:
+    """Write a commented unrote.toml with every setting at its default."""
+    from pipelines.template import policy_template, settings_template  # noqa: PLC0415
+
+    if path.exists():
+        from corpus.errors import UsageError  # noqa: PLC0415
+
+        raise UsageError(f"{path} exists; it is left as it is. Name another file.")
+    path.write_text(policy_template() if policy else settings_template(), encoding="utf-8")
+    typer.echo(f"wrote {path}")
+
+
+@app.command()
+def explain(config: ConfigFile = None, overrides: Overrides = []) -> None:  # noqa: B006
+    """The phases that a run with these settings has, and what each reads and writes."""
+    from pipelines.explain import explain as describe  # noqa: PLC0415
+
+    typer.echo(describe(_settings(config, overrides)))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty or new folder.")] = Path("demo"),
+    fresh: Fresh = False,
+) -> None:
+    """Clean a corpus made from text on this machine: the files of the installed Python packages."""
+    from pipelines.demo import make_corpus  # noqa: PLC0415
+
+    corpus = make_corpus(out / "corpus")
+    typer.echo(f"corpus: {corpus}")
+    settings = _settings(None, [])
+    _clean("clean", [str(corpus)], str(out / "cleaned"), settings, fresh, False)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"unrote {VERSION}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line: status 0 passed, 1 refused, 2 usage or settings, 3 the run failed."""
+    try:
+        app(standalone_mode=True)
+    except UnroteError as error:
+        sys.stderr.write(f"unrote: {error}\n")
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.stderr.write("unrote: interrupted. The same command continues after the last phase.\n")
+        sys.exit(3)

@@ -1,0 +1,223 @@
+"""Every setting, in one place: one TOML file, `--set` on top, validated before anything is read.
+
+Unknown keys are errors with the nearest known key. `unrote init` writes this file's content as a
+commented TOML, so a field's description is what a user reads.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from corpus.errors import ConfigError
+from dedup.keep import KeepPolicy
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSettings(Section):
+    """What is read."""
+
+    text: str = Field("text", min_length=1, description="Field or column that holds the text.")
+    id: str = Field("id", description="Field that holds the id. Where it is missing one is derived.")
+    source: str = Field(
+        "", description="Field that names a document's source; empty: the folder of its shard."
+    )
+    max_rejects: float = Field(
+        0.001, ge=0, le=1, description="Share of unreadable rows above which the run stops."
+    )
+
+
+class ExactSettings(Section):
+    """Duplicate documents: the same text."""
+
+    enabled: bool = Field(True, description="Remove documents whose normalised text is the same.")
+    normalise: Literal["none", "whitespace", "case"] = Field(
+        "whitespace",
+        description="What does not count as a difference: nothing; runs of white space; "
+        "white space and letter case.",
+    )
+
+
+class NearSettings(Section):
+    """Near-duplicate documents: n-gram sets with a Jaccard similarity at or above the threshold."""
+
+    enabled: bool = Field(True, description="Remove near-duplicate documents.")
+    threshold: float = Field(0.8, gt=0, le=1, description="Lowest Jaccard similarity of a duplicate.")
+    unit: Literal["word", "character"] = Field(
+        "word", description="N-grams of words, or of characters for languages without spaces."
+    )
+    ngram: int = Field(5, ge=1, le=64, description="Words (or characters) in an n-gram.")
+    permutations: int = Field(128, ge=16, le=1024, description="Length of a MinHash signature.")
+    max_miss: float = Field(
+        0.05, gt=0, lt=1, description="Highest chance to miss a pair that is just at the threshold."
+    )
+    keep: str = Field(
+        "first",
+        description="Which copy stays: first, longest, newest:FIELD, highest:FIELD, "
+        "priority:FIELD=a,b,c. Holds for exact duplicates too.",
+    )
+
+    @field_validator("keep")
+    @classmethod
+    def _known_policy(cls, value: str) -> str:
+        KeepPolicy.parse(value)
+        return value
+
+
+class PassageSettings(Section):
+    """Duplicate passages: runs of bytes that occur more than once, within and across documents."""
+
+    enabled: bool = Field(True, description="Look for duplicate passages.")
+    action: Literal["cut", "report"] = Field("cut", description="Cut later copies, or only report.")
+    method: Literal["anchors", "suffix-array"] = Field(
+        "anchors", description="Two ways to the same answer; suffix-array needs 14 bytes a byte."
+    )
+    min_bytes: int = Field(100, ge=16, le=16384, description="Shortest passage, in UTF-8 bytes.")
+    min_words: int = Field(0, ge=0, description="Passages with fewer words are left alone.")
+    boundary: Literal["word", "character", "line"] = Field(
+        "word", description="Where a cut may begin and end."
+    )
+    min_remaining: int = Field(
+        0,
+        ge=0,
+        description="A document with fewer characters left than this is removed whole "
+        "(one with nothing left always is).",
+    )
+
+
+class DedupSettings(Section):
+    exact: ExactSettings = ExactSettings()
+    near: NearSettings = NearSettings()
+    passages: PassageSettings = PassageSettings()
+
+
+class EngineSettings(Section):
+    """Where the job runs."""
+
+    name: Literal["local"] = Field("local", description="The engine.")
+    workers: int = Field(0, ge=0, le=1024, description="Threads; 0 is one for each core.")
+    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?([KMGT]i?B)?$")] = Field(
+        "2GiB", description="Memory the run may use; what does not fit is spilled to disk."
+    )
+    scratch: str = Field("", description="Folder for spilled data; empty: in OUT while it runs.")
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory` in bytes."""
+        digits = self.memory.rstrip("KMGTiB ")
+        unit = self.memory[len(digits) :].strip()
+        base = 1024 if unit.endswith("iB") else 1000
+        return int(float(digits) * base ** ("KMGT".index(unit[0]) + 1 if unit else 0))
+
+    @field_validator("memory")
+    @classmethod
+    def _enough(cls, value: str) -> str:
+        if cls.model_construct(memory=value).memory_bytes < 256 << 20:
+            raise ValueError("must be at least 256MiB")
+        return value
+
+
+class OutputSettings(Section):
+    """What is written."""
+
+    data: bool = Field(True, description="Write the cleaned corpus; false: tables and report only.")
+    keep_removed: str = Field(
+        "", description="Folder outside OUT that gets what was removed; empty: nowhere."
+    )
+    internal_tables: bool = Field(False, description="Keep the tables that phases pass on.")
+
+
+class Settings(Section):
+    """All settings of a run."""
+
+    input: InputSettings = InputSettings()
+    dedup: DedupSettings = DedupSettings()
+    engine: EngineSettings = EngineSettings()
+    output: OutputSettings = OutputSettings()
+
+    @model_validator(mode="after")
+    def _one_keep_field(self) -> "Settings":
+        return self
+
+
+def load(path: str | os.PathLike[str] | None = None, overrides: Sequence[str] = ()) -> Settings:
+    """The settings of the TOML file `path` (none: the defaults) with `key=value` overrides on top.
+
+    An override's value is TOML; what does not parse as TOML is taken as a string.
+    Raises ConfigError, which names every wrong setting at once.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        tree = read_toml(path)
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        where = f"{path}: " if path else ""
+        raise ConfigError(where + describe(error, Settings)) from None
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A TOML file as a tree. Raises ConfigError where it is missing or malformed."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}. `unrote init` writes one.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from None
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            f"--set {override!r} is not KEY=VALUE, for example --set dedup.near.threshold=0.7."
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override!r}: {parent} is a value, not a section.")
+    tree[last] = value
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """A validation error in plain words: each wrong setting, its value, what is allowed."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        path = tuple(str(part) for part in problem["loc"])
+        name = ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(model, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            lines.append(f"unknown setting {name!r}.{hint} Known there: {', '.join(known)}.")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{name} = {problem['input']!r}: {message}.")
+    return "\n".join(lines)
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    for part in path:
+        if part.isdigit():
+            continue
+        annotation = model.model_fields[part].annotation
+        while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            annotation = annotation.__args__[-1]  # type: ignore[union-attr]
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,141 @@
+"""What a stage is, what a phase is, and what an engine does with them.
+
+A *stage* describes a computation on record batches and knows no engine. A *flow* is the graph of one
+phase: it reads slices, maps and groups, and ends in writing tables. It describes and does not
+execute; an engine executes it. Nothing but committed tables passes from one phase to the next, which
+is why engines can agree.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+import pyarrow as pa
+
+from corpus.schema import RECORDS, TEXT, Table, Tagged
+
+if TYPE_CHECKING:
+    from pipelines.run import Commit, RunFolder
+
+Advance = Callable[[float], None]
+"""How an engine tells how far a phase has come: the share that is done, in 0 … 1."""
+
+Run = Callable[[Tagged], Tagged]
+"""What an opened stage does: tagged batches in, tagged batches out."""
+
+
+class Stage(Protocol):
+    """A computation on batches. A frozen dataclass: its fields are its settings, and picklable.
+
+    `key` is () for a map. A map sees one stretch of documents after another in `doc` order: for each
+    stretch the batches of the tables it reads, one table after another, then the text, if it reads
+    any.
+
+    A group sees the rows of all its inputs merged and sorted by key, then input (in the order of
+    `inputs`), then `order`, which is a total order within the key. They come in chunks that may end
+    anywhere, also within a key; in each chunk the rows of one input follow those of another, so that
+    a chunk with the first input's rows of a thousand keys is followed by the second input's rows of
+    the same keys. All rows of one key reach the same run. Key and order columns are int64; one that
+    an input lacks counts as zero.
+
+    What a run yields must not depend on how rows are cut into batches.
+    """
+
+    version: ClassVar[int]
+    inputs: Mapping[str, pa.Schema]
+    outputs: Mapping[str, pa.Schema]
+    key: ClassVar[tuple[str, ...]]
+    order: ClassVar[tuple[str, ...]]
+
+    def open(self) -> AbstractContextManager[Run]:
+        """Prepare a worker: compile, load a model. Called once for each task."""
+        ...
+
+
+View = Literal["records", "text"]
+VIEWS: Mapping[View, pa.Schema] = {"records": RECORDS, "text": TEXT}
+
+
+@dataclass(frozen=True)
+class Read:
+    """Slices, in `doc` order: a view of the text, or tables, or both side by side.
+
+    only: documents that have a row in one of these tables; () is all of them.
+    drop: documents that have a row in one of these tables are left out.
+    """
+
+    view: View | None
+    tables: tuple[Table, ...] = ()
+    only: tuple[Table, ...] = ()
+    drop: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output:
+    """One tagged output of a stage in a flow."""
+
+    node: "Node"
+    tag: str
+
+
+Input = Read | Output
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A stage with what it reads. A map reads one `Read`; a group reads one input for each tag."""
+
+    stage: Stage
+    inputs: Mapping[str, tuple[Input, ...]]
+    label: str
+
+
+@dataclass
+class Flow:
+    """The lazily built graph of one phase."""
+
+    nodes: list[Node] = field(default_factory=list)
+    writes: list[tuple[Table, tuple[Output, ...]]] = field(default_factory=list)
+    edits: Output | None = None
+
+    def read(
+        self,
+        view: View | None,
+        *tables: Table,
+        only: tuple[Table, ...] = (),
+        drop: tuple[Table, ...] = (),
+    ) -> Read:
+        """Slices of the input, of tables, or of both side by side. `view` None: tables only."""
+        return Read(view, tables, only, drop)
+
+    def map(self, stage: Stage, source: Read) -> Mapping[str, Output]:
+        """Run `stage` over `source`, stretch by stretch."""
+        return self._add(stage, {"source": (source,)})
+
+    def group(self, stage: Stage, **inputs: Input | tuple[Input, ...]) -> Mapping[str, Output]:
+        """Bring rows of equal key together. Several inputs under one tag are united."""
+        return self._add(
+            stage, {t: i if isinstance(i, tuple) else (i,) for t, i in inputs.items()}
+        )
+
+    def write(self, table: Table, *outputs: Output) -> None:
+        """End in `table`: each row to the slice of its document, sorted as the table says."""
+        self.writes.append((table, outputs))
+
+    def release(self, edits: Output) -> None:
+        """End in cleaned shards: the input rewritten by `edits` (corpus.release.EDITS) of a map."""
+        self.edits = edits
+
+    def _add(self, stage: Stage, inputs: Mapping[str, tuple[Input, ...]]) -> Mapping[str, Output]:
+        node = Node(stage, inputs, f"{len(self.nodes):02d}-{type(stage).__name__}")
+        self.nodes.append(node)
+        return {tag: Output(node, tag) for tag in stage.outputs}
+
+
+class Engine(Protocol):
+    """Executes flows. The same flow on the same input writes the same bytes on every engine."""
+
+    def execute(self, name: str, flow: Flow, run: "RunFolder", advance: Advance) -> "Commit":
+        """Run the phase `name` and write its tables; the caller commits what this returns."""
+        ...

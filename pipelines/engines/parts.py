@@ -1,0 +1,98 @@
+"""The cleaned corpus in parts: what is rewritten on its own, and how parts become a shard."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from corpus.schema import doc_key
+from corpus.shards import Corpus, Cut
+from corpus.storage import storage
+from pipelines.engines.slices import Task
+from pipelines.run import DataFile, RunFolder
+
+COPY_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cuts of one shard that are rewritten together: one of a plain JSONL shard, else all.
+
+    Their documents are first <= doc < end, their edits come from tasks first_task … last_task.
+    """
+
+    name: str
+    cuts: tuple[Cut, ...]
+    first: int
+    end: int
+    first_task: int
+    last_task: int
+    bytes: int
+
+
+def parts_of(corpus: Corpus, tasks: Sequence[Task]) -> Iterator[Part]:
+    """The parts of the whole corpus, in the order of their documents."""
+    cuts = [(cut, task.number) for task in tasks for cut in task.cuts]
+    groups: list[list[tuple[Cut, int]]] = []
+    for cut, task in cuts:
+        shard = corpus.shards[cut.shard]
+        plain = shard.format == "jsonl" and not shard.compression
+        if groups and groups[-1][0][0].shard == cut.shard and not plain:
+            groups[-1].append((cut, task))
+        else:
+            groups.append([(cut, task)])
+    firsts = [doc_key(group[0][0].shard, group[0][0].row) for group in groups]
+    ends = [*firsts[1:], np.iinfo(np.int64).max]
+    for number, (group, first, end) in enumerate(zip(groups, firsts, ends, strict=True)):
+        last_shard = group[0][0].shard
+        stop = min(int(end), doc_key(last_shard + 1, 0))
+        size = sum(cut.end - cut.start for cut, _ in group)
+        yield Part(
+            f"{number:08d}", tuple(cut for cut, _ in group), first, stop, group[0][1], group[-1][1], size
+        )
+
+
+def between(batches: Iterable[pa.RecordBatch], first: int, end: int) -> Iterator[pa.RecordBatch]:
+    """The rows of batches in `doc` order with first <= doc < end."""
+    for batch in batches:
+        low, high = np.searchsorted(batch.column("doc").to_numpy(), [first, end])
+        if high > low:
+            yield batch.slice(low, high - low)
+
+
+def assemble(
+    corpus: Corpus, parts: Sequence[Part], folder: Path, run: RunFolder
+) -> DataFile | None:
+    """Put the parts of one shard together in OUT/data; None where nothing is released of it."""
+    shard = corpus.shards[parts[0].cuts[0].shard]
+    written = [folder / part.name for part in parts if (folder / part.name).exists()]
+    if not written:
+        return None
+    target = run.data / shard.name
+    digest = xxhash.xxh3_128()
+    with storage(target, "write"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        first, *rest = written
+        with first.open("rb+") as out:
+            for piece in _pieces(out):
+                digest.update(piece)
+            for part in rest:
+                with part.open("rb") as source:
+                    for piece in _pieces(source):
+                        digest.update(piece)
+                        out.write(piece)
+            size = out.tell()
+        shutil.move(first, target)
+        for part in rest:
+            part.unlink()
+    return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(COPY_BYTES):
+        yield piece

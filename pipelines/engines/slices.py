@@ -1,0 +1,194 @@
+"""Reading slices: the text, tables, or both side by side, in `doc` order. What every engine does alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from corpus.read import read_cut
+from corpus.schema import REJECTS, Table, Tagged, doc_key
+from corpus.shards import CUT_BYTES, Corpus, Cut
+from pipelines.engines.base import Read
+from pipelines.run import RunFolder
+
+Ints = NDArray[np.int64]
+_LAST = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Task:
+    """Consecutive cuts of one slice: the documents with first <= doc < end."""
+
+    number: int
+    slice: int
+    cuts: tuple[Cut, ...]
+    first: int
+    end: int
+    bytes: int
+
+
+def tasks_of(corpus: Corpus, source: Read) -> list[Task]:
+    """The tasks that together read `source`: small cuts joined, a slice for each if only tables."""
+    tasks: list[Task] = []
+    groups = []
+    for piece in corpus.slices:
+        if source.view is None:
+            groups.append((piece.number, piece.cuts))
+            continue
+        held: list[Cut] = []
+        for cut in piece.cuts:
+            if held and sum(_bytes(corpus, c) for c in (*held, cut)) > CUT_BYTES:
+                groups.append((piece.number, tuple(held)))
+                held = []
+            held.append(cut)
+        if held:
+            groups.append((piece.number, tuple(held)))
+    for number, (slice_number, cuts) in enumerate(groups):
+        first = doc_key(cuts[0].shard, cuts[0].row)
+        size = sum(_bytes(corpus, cut) for cut in cuts)
+        tasks.append(Task(number, slice_number, cuts, first, _LAST, size))
+    ends = [task.first for task in tasks[1:]] + [_LAST]
+    return [
+        Task(t.number, t.slice, t.cuts, t.first, end, t.bytes)
+        for t, end in zip(tasks, ends, strict=True)
+    ]
+
+
+def _bytes(corpus: Corpus, cut: Cut) -> int:
+    shard = corpus.shards[cut.shard]
+    return shard.size if shard.format == "parquet" else cut.end - cut.start
+
+
+class Reader:
+    """Reads one source of a flow, task by task. Safe for use by several threads."""
+
+    def __init__(self, run: RunFolder, source: Read) -> None:
+        self._run = run
+        self._source = source
+
+    def read(self, task: Task) -> Tagged:
+        """The documents of `task`: text and tables side by side, stretch by stretch."""
+        source = self._source
+        only = self._docs(source.only, task) if source.only else None
+        if only is not None and not only.size:
+            return
+        drop = self._docs(source.drop, task)
+        beside = [(t.name, _Cursor(self._table(t, task))) for t in source.tables]
+        if source.view is None:
+            lead, cursor = beside.pop(0)
+            stretches: Tagged = ((lead, batch) for batch in cursor.rest())
+        else:
+            stretches = self._text(task, only)
+        for tag, batch in stretches:
+            if tag == REJECTS.name or not beside:
+                yield from _some(tag, _filter(batch, only, drop))
+                continue
+            last = int(batch.column("doc")[-1].as_py())
+            if source.view is None:
+                yield from _some(tag, _filter(batch, only, drop))
+            for name, cursor in beside:
+                yield from _some(name, _filter(cursor.until(last), only, drop))
+            if source.view is not None:
+                yield from _some(tag, _filter(batch, only, drop))
+        for name, cursor in beside:
+            for batch in cursor.rest():
+                yield from _some(name, _filter(batch, only, drop))
+
+    def _text(self, task: Task, only: Ints | None) -> Tagged:
+        assert self._source.view is not None
+        for cut in task.cuts:
+            yield from read_cut(
+                self._run.corpus, cut, self._run.fields, self._source.view, wanted=only
+            )
+
+    def _table(self, table: Table, task: Task) -> Iterator[pa.RecordBatch]:
+        path = self._run.table_path(table, task.slice)
+        if any(file.slice == task.slice for file in self._run.files(table)):
+            yield from rows_between(path, table, task.first, task.end)
+
+    def _docs(self, tables: tuple[Table, ...], task: Task) -> Ints:
+        """The documents of a task that have a row in one of `tables`, ascending."""
+        found = [np.zeros(0, dtype=np.int64)]
+        for table in tables:
+            found.extend(b.column("doc").to_numpy() for b in self._table(table, task))
+        return np.unique(np.concatenate(found))
+
+
+def rows_between(path: Path, table: Table, first: int, end: int) -> Iterator[pa.RecordBatch]:
+    """Rows of a table's file with first <= doc < end (all rows of a table without documents)."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            if not table.sort:
+                yield from file.read_row_group(group, use_threads=False).to_batches()
+                continue
+            range_of = file.metadata.row_group(group).column(0).statistics
+            if range_of.max < first or range_of.min >= end:
+                continue
+            for batch in file.read_row_group(group, use_threads=False).to_batches():
+                docs = batch.column(0).to_numpy()
+                low, high = np.searchsorted(docs, [first, end])
+                if high > low:
+                    yield batch.slice(low, high - low)
+
+
+class _Cursor:
+    """A table's rows, taken in step with the documents read beside it."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._held: pa.RecordBatch | None = next(batches, None)
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """All rows that are left."""
+        while self._held is not None:
+            yield self._held
+            self._held = next(self._batches, None)
+
+    def until(self, last: int) -> pa.RecordBatch:
+        """The rows with doc <= last that were not taken yet."""
+        taken = []
+        while self._held is not None:
+            docs = self._held.column(0).to_numpy()
+            count = int(np.searchsorted(docs, last, side="right"))
+            taken.append(self._held.slice(0, count))
+            if count < len(docs):
+                self._held = self._held.slice(count)
+                break
+            self._held = next(self._batches, None)
+        if not taken:
+            return _NOTHING
+        return taken[0] if len(taken) == 1 else pa.concat_batches(taken)
+
+
+def _some(tag: str, batch: pa.RecordBatch) -> Tagged:
+    """The batch if it has rows."""
+    if batch.num_rows:
+        yield tag, batch
+
+
+_NOTHING = pa.RecordBatch.from_arrays([pa.array([], pa.int64())], ["doc"])
+
+
+def _filter(batch: pa.RecordBatch, only: Ints | None, drop: Ints) -> pa.RecordBatch:
+    """Without the documents that are not wanted."""
+    if not batch.num_rows or "doc" not in batch.schema.names or (only is None and not drop.size):
+        return batch
+    docs = batch.column("doc").to_numpy()
+    keep = np.ones(len(docs), dtype=np.bool_)
+    if only is not None:
+        keep &= _contains(only, docs)
+    if drop.size:
+        keep &= ~_contains(drop, docs)
+    return batch if keep.all() else batch.filter(pa.array(keep))
+
+
+def _contains(sorted_docs: Ints, docs: Ints) -> NDArray[np.bool_]:
+    if not sorted_docs.size:
+        return np.zeros(len(docs), dtype=np.bool_)
+    place = np.minimum(np.searchsorted(sorted_docs, docs), sorted_docs.size - 1)
+    found: NDArray[np.bool_] = sorted_docs[place] == docs
+    return found

@@ -1,0 +1,59 @@
+"""The phases of a run before it runs: the real flows, described instead of executed."""
+
+from pipelines.analysis import analyse
+from pipelines.clean import release
+from pipelines.config import Settings
+from pipelines.engines.base import Flow, Input, Output, Read
+from corpus.schema import Table
+
+
+class Explanation:
+    """A job that writes down its phases. It has no rows, so a repeated phase comes once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lines: list[str] = []
+
+    def phase(self, name: str, flow: Flow) -> None:
+        self.lines.append(f"\n{name}")
+        for node in flow.nodes:
+            sources = [_source(i) for inputs in node.inputs.values() for i in inputs]
+            by = f" by {', '.join(node.stage.key)}" if node.stage.key else ""
+            verb = "group" if node.stage.key else "map"
+            self.lines.append(f"  {verb:<6}{type(node.stage).__name__}{by}: {'; '.join(sources)}")
+        for table, _ in flow.writes:
+            kind = "internal" if table.internal else "tables/"
+            self.lines.append(f"  write {table.folder} ({kind})")
+        if flow.releases:
+            self.lines.append("  write data/")
+
+    def rows(self, table: Table) -> int:  # noqa: ARG002
+        return 0
+
+    def first_rows(self, table: Table, count: int) -> list[dict[str, object]]:  # noqa: ARG002
+        return []
+
+
+def explain(settings: Settings) -> str:
+    """The phases of `unrote clean` with these settings, one after another."""
+    job = Explanation(settings)
+    analyse(job)
+    release(job, write=settings.output.data)
+    head = "Phases in order; each is committed before the next starts."
+    if settings.dedup.near.enabled:
+        head += " near-1 stands for as many rounds as it takes."
+    return "\n".join([head, *job.lines])
+
+
+def _source(source: Input) -> str:
+    if isinstance(source, Output):
+        return f"{type(source.node.stage).__name__}.{source.tag}"
+    return _read(source)
+
+
+def _read(source: Read) -> str:
+    view = ["input"] if source.view else []
+    what = " beside ".join([*view, *(t.folder for t in source.tables)])
+    only = f" only with {', '.join(t.folder for t in source.only)}" if source.only else ""
+    drop = f" without {', '.join(t.folder for t in source.drop)}" if source.drop else ""
+    return f"{what}{only}{drop}"

@@ -1,0 +1,101 @@
+"""What the jobs share: a run folder, an engine, and phases that are run once and then skipped."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from corpus.read import Fields
+from corpus.schema import Table
+from corpus.shards import Corpus, find, pin
+from corpus.tables import read_table
+from dedup.keep import KeepPolicy
+from pipelines.config import Settings
+from pipelines.engines import open_engine
+from pipelines.engines.base import Engine, Flow
+from pipelines.progress import Progress
+from pipelines.run import RunFolder, open_run
+
+
+@dataclass
+class Job:
+    """One run of a job on one engine."""
+
+    run: RunFolder
+    engine: Engine
+    progress: Progress
+
+    @property
+    def settings(self) -> Settings:
+        return self.run.settings
+
+    def phase(self, name: str, flow: Flow, label: str = "") -> None:
+        """Run a phase and commit it, unless it was committed already for the same input."""
+        if self.run.committed(name, self.run.phase_fingerprint(name, flow)):
+            return
+        with self.progress.phase(label or name) as advance:
+            self.run.commit(self.engine.execute(name, flow, self.run, advance))
+
+    def rows(self, table: Table) -> int:
+        """Committed rows of a table."""
+        return self.run.rows(table)
+
+    def first_rows(self, table: Table, count: int) -> list[dict[str, Any]]:
+        """The first rows of a committed table, across its slices."""
+        rows: list[dict[str, Any]] = []
+        for file in self.run.files(table):
+            for batch in read_table(str(self.run.table_path(table, file.slice))):
+                rows.extend(batch.slice(0, count - len(rows)).to_pylist())
+                if len(rows) >= count:
+                    return rows
+        return rows
+
+
+def fields_of(settings: Settings) -> Fields:
+    """The fields of a row that a run with these settings reads."""
+    return Fields(
+        text=settings.input.text,
+        id=settings.input.id,
+        source=settings.input.source,
+        order=KeepPolicy.parse(settings.dedup.near.keep).field,
+    )
+
+
+def workers_of(settings: Settings) -> int:
+    """Threads to use: as set, or one for each core that this process may use."""
+    return settings.engine.workers or len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def open_job(
+    kind: str,
+    inputs: Sequence[str],
+    out: str,
+    settings: Settings,
+    progress: Progress,
+    *,
+    fresh: bool = False,
+) -> Iterator[Job]:
+    """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
+
+    def pinned() -> Corpus:
+        total = max(1, sum(shard.size for shard in find(inputs)))
+        read = 0
+
+        def count(more: int) -> None:
+            nonlocal read
+            read += more
+            advance(read / total)
+
+        with progress.phase("pin") as advance:
+            return pin(inputs, workers=workers_of(settings), progress=count)
+
+    engine = open_engine(settings.engine.name, workers_of(settings), settings.engine.memory_bytes)
+    run = open_run(
+        out, kind, inputs, settings, fields_of(settings), pinned, fresh=fresh
+    )
+    try:
+        yield Job(run, engine, progress)
+    finally:
+        run.close()

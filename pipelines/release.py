@@ -1,0 +1,139 @@
+"""The last phase that touches text: every edit of a document, applied once.
+
+A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES has
+it, and its text loses the union of its SPANS, the two sides of a cut joined by a line break.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from corpus.release import EDITS
+from corpus.schema import DUPLICATES, SPANS, TEXT, Table, Tagged
+from pipelines.engines.base import Run
+from pipelines.report.summary import RELEASED
+
+REMOVED = Table(
+    "removed",
+    pa.schema(
+        {
+            "doc": pa.int64(),
+            "start": pa.int64(),
+            "end": pa.int64(),
+            "reason": pa.string(),
+            "source": pa.int64(),
+            "text": pa.string(),
+        }
+    ),
+    sort=("doc", "start", "end", "source"),
+)
+"""What was removed: a whole document (start 0) with its twin, or a passage with its witness."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Applies the tables to the text.
+
+    cut: whether passages are cut (else only documents are removed).
+    keep_removed: whether what goes is put out as `removed`.
+    """
+
+    cut: bool = True
+    keep_removed: bool = False
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {
+        DUPLICATES.name: DUPLICATES.schema,
+        SPANS.name: SPANS.schema,
+        "text": TEXT,
+    }
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "edits": EDITS,
+        "released": RELEASED.schema,
+        "removed": REMOVED.schema,
+    }
+
+    def open(self) -> AbstractContextManager[Run]:
+        return nullcontext(self._run)
+
+    def _run(self, rows: Tagged) -> Tagged:
+        duplicates: dict[int, tuple[str, int | None]] = {}
+        spans: dict[int, list[tuple[int, int, int]]] = {}
+        for tag, batch in rows:
+            if tag == DUPLICATES.name:
+                duplicates.update(_duplicates_of(batch))
+            elif tag == SPANS.name:
+                _collect_spans(batch, spans)
+            else:
+                yield from self._edit(batch, duplicates, spans if self.cut else {})
+                duplicates, spans = {}, {}
+
+    def _edit(
+        self,
+        batch: pa.RecordBatch,
+        duplicates: Mapping[int, tuple[str, int | None]],
+        spans: Mapping[int, list[tuple[int, int, int]]],
+    ) -> Tagged:
+        edits, released, removed = [], [], []
+        for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            if doc in duplicates:
+                reason, twin = duplicates[doc]
+                edits.append({"doc": doc, "text": None})
+                removed.append(_removed(doc, 0, len(text), reason, twin, text))
+            elif doc in spans:
+                kept = cut(text, union(spans[doc]))
+                edits.append({"doc": doc, "text": kept})
+                released.append({"doc": doc, "bytes": len(kept.encode())})
+                removed.extend(
+                    _removed(doc, start, end, "passage", witness, text[start:end])
+                    for start, end, witness in spans[doc]
+                )
+        yield "edits", pa.RecordBatch.from_pylist(edits, EDITS)
+        yield "released", pa.RecordBatch.from_pylist(released, RELEASED.schema)
+        if self.keep_removed:
+            yield "removed", pa.RecordBatch.from_pylist(removed, REMOVED.schema)
+
+
+def _removed(
+    doc: int, start: int, end: int, reason: str, source: int | None, text: str
+) -> dict[str, object]:
+    return {
+        "doc": doc, "start": start, "end": end, "reason": reason, "source": source, "text": text
+    }  # fmt: skip
+
+
+def _duplicates_of(batch: pa.RecordBatch) -> dict[int, tuple[str, int | None]]:
+    columns = (batch[name].to_pylist() for name in ("doc", "reason", "twin"))
+    return {doc: (reason, twin) for doc, reason, twin in zip(*columns, strict=True)}
+
+
+def _collect_spans(batch: pa.RecordBatch, spans: dict[int, list[tuple[int, int, int]]]) -> None:
+    columns = (batch[name].to_pylist() for name in ("doc", "start", "end", "witness"))
+    for doc, start, end, witness in zip(*columns, strict=True):
+        spans.setdefault(doc, []).append((start, end, witness))
+
+
+def union(spans: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+    """The union of spans that are sorted by start, as disjoint intervals."""
+    start, end = spans[0][:2]
+    for next_start, next_end, _ in spans[1:]:
+        if next_start > end:
+            yield start, end
+            start = next_start
+        end = max(end, next_end)
+    yield start, end
+
+
+def cut(text: str, intervals: Iterator[tuple[int, int]]) -> str:
+    """`text` without the intervals, what stays on both sides of one joined by a line break."""
+    kept, place = [], 0
+    for start, end in intervals:
+        kept.append(text[place:start])
+        place = end
+    kept.append(text[place:])
+    return "\n".join(piece for i, piece in enumerate(kept) if piece or 0 < i < len(kept) - 1)

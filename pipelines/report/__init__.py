@@ -1,0 +1,1 @@
+"""The report: a summary of the tables, one model of a run, several renderers."""

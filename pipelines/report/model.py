@@ -1,0 +1,444 @@
+"""What a report says, whichever way it is shown. `report.json` is this, key for key.
+
+A report is built from the manifest and the small tables of `pipelines.report.summary`; the text it
+shows comes through one function that the job supplies, so that there is one place to scrub it.
+"""
+
+import platform
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import orjson
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from corpus.errors import InputError
+from corpus.schema import row_of, shard_of
+from pipelines.report.figures import count, counted, share
+from pipelines.report.summary import (
+    CLUSTERS,
+    FIRST_REJECTS,
+    MEASURES,
+    PASSAGES,
+    REJECT_REASONS,
+    SUMMARIES,
+    TOTALS,
+)
+
+FORMAT = 1
+EXCERPT = 200
+"""Code points of text that a report shows of a document or passage."""
+
+Excerpt = Callable[[int, int, int], tuple[str, str]]
+"""(doc, start, length) → the document's id, and text of it that the output may hold: what stands
+from code point `start` of the input, at most `length` code points."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Amount(_Part):
+    documents: int
+    bytes: int = Field(description="UTF-8 bytes of text.")
+    share: float = Field(description="Of the input's bytes of text, 0 … 1.")
+
+
+class Balance(_Part):
+    """What came in and what became of it, for all sources or for one."""
+
+    source: str | None = Field(description="null: several sources.")
+    sources: int = Field(description="How many sources this adds up.")
+    documents: int
+    bytes: int = Field(description="UTF-8 bytes of text.")
+    words: int
+    exact: Amount = Field(description="Removed: the same text as a document that stays.")
+    near: Amount = Field(description="Removed: similar to a document that stays.")
+    remainder: Amount = Field(description="Removed: nothing was left but duplicate passages.")
+    passages: Amount = Field(
+        description="Documents that stay with duplicate passages in them, and the passages' bytes."
+    )
+    kept: Amount = Field(description="What is left, or would be left.")
+    passage_rows: int = Field(description="Rows of the table `spans`.")
+    passage_chars: int = Field(description="Code points of text in duplicate passages.")
+    ids_derived: int = Field(description="Documents that had no id and were given one.")
+
+    @property
+    def parts(self) -> dict[str, Amount]:
+        """What was there before, by reason."""
+        return {
+            "exact": self.exact,
+            "near": self.near,
+            "remainder": self.remainder,
+            "passages": self.passages,
+        }
+
+    @property
+    def duplicate_share(self) -> float:
+        """The share of the bytes that were there before."""
+        return sum(part.share for part in self.parts.values())
+
+    @property
+    def removed_documents(self) -> int:
+        return self.documents - self.kept.documents
+
+
+class Input(_Part):
+    shards: int
+    size: int = Field(description="Bytes of the shards as they are stored.")
+    sources: int
+
+
+class Output(_Part):
+    shards: int
+    size: int = Field(description="Bytes of the cleaned shards as they are stored.")
+
+
+class RejectReason(_Part):
+    reason: str | None = Field(description="null: all other reasons.")
+    rows: int
+
+
+class RejectedRow(_Part):
+    shard: str
+    row: int
+    reason: str
+
+
+class Rejects(_Part):
+    """Rows that could not be read as documents."""
+
+    rows: int
+    share: float = Field(description="Of all rows, 0 … 1.")
+    reasons: tuple[RejectReason, ...] = Field(description="The most frequent first.")
+    first: tuple[RejectedRow, ...] = Field(description="The first in the input.")
+
+
+class Cluster(_Part):
+    """A document that stays, and how many went because of it."""
+
+    doc: int
+    shard: str
+    row: int
+    id: str
+    copies: int
+    exact: int
+    near: int
+    bytes: int = Field(description="Of the copies.")
+    excerpt: str
+
+
+class Passage(_Part):
+    """A passage that occurs more than once, where it occurs first."""
+
+    doc: int
+    shard: str
+    row: int
+    id: str
+    start: int = Field(description="In code points of the input's text.")
+    length: int = Field(description="In code points.")
+    occurrences: int
+    excerpt: str
+
+
+class Phase(_Part):
+    name: str
+    seconds: float
+    input_bytes: int = Field(description="Bytes of the input that the phase read.")
+    bytes_per_second: float | None = Field(description="null: the phase reads no input.")
+    spilled_bytes: int
+    rows: int = Field(description="Rows written to tables.")
+
+
+class RuleResult(_Part):
+    """What a gate's rule asked and what was found."""
+
+    measure: str
+    description: str
+    unit: str = Field(description='"share" is 0 … 1.')
+    source: str | None = Field(description="null: the whole corpus.")
+    limit: float
+    measured: float
+    passed: bool
+
+
+class Verdict(_Part):
+    passed: bool
+    rules: tuple[RuleResult, ...]
+
+
+class Report(_Part):
+    format: Literal[1] = 1
+    job: str
+    version: str = Field(description="Of unrote.")
+    fingerprint: str = Field(description="Digest of input and settings.")
+    started: str = Field(description="ISO 8601, UTC.")
+    finished: str = Field(description="ISO 8601, UTC.")
+    cut: bool = Field(
+        description="Whether duplicate passages are taken out of documents that stay."
+    )
+    input: Input
+    output: Output | None = Field(description="null: no cleaned corpus was written.")
+    total: Balance
+    by_source: tuple[Balance, ...] = Field(description="The largest sources, by bytes.")
+    other_sources: Balance | None = Field(description="All others; null: there are none.")
+    rejects: Rejects
+    clusters: tuple[Cluster, ...] = Field(description="Most copies first.")
+    passages: tuple[Passage, ...] = Field(description="Largest length times occurrences first.")
+    phases: tuple[Phase, ...] = Field(description="In the order in which they ran.")
+    settings: dict[str, Any]
+    environment: dict[str, str] = Field(description="Versions that can decide a result.")
+    notes: tuple[str, ...] = Field(description="What a reader should know, in sentences.")
+    verdict: Verdict | None = Field(default=None, description="Of a gate; null otherwise.")
+
+    @property
+    def seconds(self) -> float:
+        return sum(phase.seconds for phase in self.phases)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against training on this."""
+        return self.verdict is None or self.verdict.passed
+
+    @property
+    def headline(self) -> str:
+        """What happened, in one sentence."""
+        total, found = self.total, share(self.total.duplicate_share)
+        if not total.documents:
+            return "There were no documents to read."
+        if self.job == "gate":
+            return f"{counted(total.documents, 'document')} read: {found} of the bytes are copies."
+        counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
+        return f"{counts}: {found} of the bytes were there before."
+
+
+def to_json(report: Report) -> bytes:
+    """`report.json`: indented, keys in the order of the model."""
+    return orjson.dumps(report.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def from_json(content: bytes | str) -> Report:
+    """The report in `report.json`. Raises InputError where it is not one."""
+    try:
+        return Report.model_validate(orjson.loads(content))
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        what = str(error).splitlines()[0]
+        raise InputError(
+            f"this is no report.json of format {FORMAT}: {what}. Name one that this version wrote."
+        ) from None
+
+
+def build(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], excerpt: Excerpt) -> Report:
+    """The report of a run.
+
+    manifest: as docs/architecture.md describes it.
+    tables: the tables `SUMMARIES` by name; those that were not written are left out.
+    excerpt: gives ids and text; called once for each of `wanted(tables)`.
+    """
+    rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
+    settings = manifest["settings"]
+    cut = all(
+        (
+            _setting(settings, "passages", "enabled"),
+            _setting(settings, "passages", "action") == "cut",
+        )
+    )
+    total, named, others = _balances(rows[TOTALS.name], cut)
+    shards = [shard["name"] for shard in manifest["input"]["shards"]]
+    show = _Shower(shards, excerpt)
+    return Report(
+        job=manifest["job"],
+        version=manifest["unrote"],
+        fingerprint=manifest["fingerprint"],
+        started=manifest.get("started", ""),
+        finished=manifest.get("finished", ""),
+        cut=cut,
+        input=Input(
+            shards=len(shards),
+            size=sum(shard["size"] for shard in manifest["input"]["shards"]),
+            sources=total.sources,
+        ),
+        output=_output(manifest["data"]),
+        total=total,
+        by_source=named,
+        other_sources=others,
+        rejects=_rejects(rows, total.documents),
+        clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
+        passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
+        phases=tuple(_phase(phase) for phase in manifest["phases"]),
+        settings=settings,
+        environment=manifest.get("environment", {}),
+        notes=tuple(_notes(manifest["job"], settings, total, others)),
+    )
+
+
+def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
+    """What `build` will ask `excerpt` for: (doc, start, length), in `doc` order, so that a job can
+    read all of it in one pass.
+    """
+    clusters, passages = (
+        tables[table.name].to_pylist() if table.name in tables else []
+        for table in (CLUSTERS, PASSAGES)
+    )
+    return sorted(
+        {(row["twin"], 0, EXCERPT) for row in clusters}
+        | {(row["witness"], row["start"], min(row["length"], EXCERPT)) for row in passages}
+    )
+
+
+def environment() -> dict[str, str]:
+    """What a job writes into its manifest: the versions that can decide a result."""
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "numba", "pyarrow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found | {"platform": platform.platform()}
+
+
+def added_up(balances: Iterable[Balance]) -> Balance:
+    """Several balances as one."""
+    rows = list(balances)
+    size = sum(row.bytes for row in rows)
+
+    def amount(name: str) -> Amount:
+        parts: list[Amount] = [getattr(row, name) for row in rows]
+        return _amount(sum(p.documents for p in parts), sum(p.bytes for p in parts), size)
+
+    names = ("sources", "documents", "bytes", "words", "passage_rows", "passage_chars")
+    numbers = {name: sum(getattr(row, name) for row in rows) for name in (*names, "ids_derived")}
+    source = rows[0].source if len(rows) == 1 else None
+    amounts: dict[str, Any] = {
+        name: amount(name) for name in ("exact", "near", "remainder", "passages", "kept")
+    }
+    return Balance(source=source, **numbers, **amounts)
+
+
+def plain(text: str, limit: int = EXCERPT) -> str:
+    """Text that is safe to show: runs of white space as one space, and no characters that control a
+    terminal, hide or reorder what is shown.
+    """
+    # Cc: terminal control. Cf: bidirectional overrides, zero-width marks. Cs, Co, Cn: not text.
+    shown = "".join(
+        c for c in text if c.isspace() or c in _JOINERS or unicodedata.category(c) not in _UNSHOWN
+    )
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_JOINERS = "\u200c\u200d"  # Persian, Hindi and others are misspelt without them.
+
+
+def _setting(settings: Mapping[str, Any], section: str, name: str) -> Any:
+    return settings.get("dedup", {}).get(section, {}).get(name)
+
+
+def _amount(documents: int, size: int, of: int) -> Amount:
+    return Amount(documents=documents, bytes=size, share=size / of if of else 0.0)
+
+
+def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
+    size = row["bytes"]
+    parts = {r: (row[f"removed_{r}"], row[f"bytes_{r}"]) for r in ("exact", "near", "remainder")}
+    kept_documents = row["documents"] - sum(documents for documents, _ in parts.values())
+    kept_bytes = size - sum(removed for _, removed in parts.values()) - cut * row["bytes_passages"]
+    parts |= {
+        "passages": (row["documents_cut"], row["bytes_passages"]),
+        "kept": (kept_documents, kept_bytes),
+    }
+    names = ("source", "sources", "documents", "bytes", "words", "passage_chars", "ids_derived")
+    columns = {name: row[name] for name in names} | {"passage_rows": row["passages"]}
+    amounts: dict[str, Any] = {name: _amount(*part, size) for name, part in parts.items()}
+    return Balance(**columns, **amounts)
+
+
+def _balances(
+    rows: list[dict[str, Any]], cut: bool
+) -> tuple[Balance, tuple[Balance, ...], Balance | None]:
+    """All sources together, the named ones, and the others."""
+    balances = [_balance(row, cut) for row in rows]
+    named = tuple(balance for balance in balances if balance.source is not None)
+    others = next((balance for balance in balances if balance.source is None), None)
+    nothing = dict.fromkeys(("sources", *MEASURES), 0) | {"source": None}
+    total = added_up(balances) if balances else _balance(nothing, cut)
+    return total.model_copy(update={"source": None}), named, others
+
+
+def _output(data: list[dict[str, Any]]) -> Output | None:
+    return Output(shards=len(data), size=sum(file["bytes"] for file in data)) if data else None
+
+
+def _rejects(rows: Mapping[str, list[dict[str, Any]]], documents: int) -> Rejects:
+    reasons = rows[REJECT_REASONS.name]
+    rejected = sum(row["rows"] for row in reasons)
+    return Rejects(
+        rows=rejected,
+        share=rejected / (rejected + documents) if rejected else 0.0,
+        reasons=tuple(RejectReason(reason=row["reason"], rows=row["rows"]) for row in reasons),
+        first=tuple(
+            RejectedRow(shard=row["shard"], row=row["row"], reason=plain(row["reason"] or ""))
+            for row in rows[FIRST_REJECTS.name]
+        ),
+    )
+
+
+class _Shower:
+    """Names documents, and shows text of them."""
+
+    def __init__(self, shards: list[str], excerpt: Excerpt) -> None:
+        self._shards = shards
+        self._excerpt = excerpt
+
+    def cluster(self, row: Mapping[str, Any]) -> Cluster:
+        shown = self._shown(row["twin"], 0, EXCERPT)
+        numbers = {name: row[name] for name in ("copies", "exact", "near", "bytes")}
+        return Cluster(**shown, **numbers)
+
+    def passage(self, row: Mapping[str, Any]) -> Passage:
+        shown = self._shown(row["witness"], row["start"], min(row["length"], EXCERPT))
+        if row["length"] > EXCERPT and not shown["excerpt"].endswith("…"):
+            shown["excerpt"] += "…"
+        numbers = {name: row[name] for name in ("start", "length", "occurrences")}
+        return Passage(**shown, **numbers)
+
+    def _shown(self, doc: int, start: int, length: int) -> dict[str, Any]:
+        name, text = self._excerpt(doc, start, length)
+        place = {"doc": doc, "shard": self._shards[shard_of(doc)], "row": row_of(doc)}
+        return place | {"id": plain(name), "excerpt": plain(text)}
+
+
+def _phase(phase: Mapping[str, Any]) -> Phase:
+    seconds, size = phase["seconds"], phase["input_bytes"]
+    return Phase(
+        name=phase["name"],
+        seconds=seconds,
+        input_bytes=size,
+        bytes_per_second=size / seconds if size and seconds else None,
+        spilled_bytes=phase["spilled_bytes"],
+        rows=sum(phase.get("rows", {}).values()),
+    )
+
+
+def _notes(
+    job: str, settings: Mapping[str, Any], total: Balance, others: Balance | None
+) -> Iterable[str]:
+    looked_for = {
+        "exact": "Exact duplicates",
+        "near": "Near-duplicates",
+        "passages": "Duplicate passages",
+    }
+    for section, name in looked_for.items():
+        if _setting(settings, section, "enabled") is False:
+            yield f"{name} were not looked for (dedup.{section}.enabled is false)."
+    if job == "gate":
+        yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."
+    elif _setting(settings, "passages", "action") == "report" and total.passage_rows:
+        yield "Duplicate passages were found and left in place (dedup.passages.action is report)."
+    if total.ids_derived:
+        yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
+    if others is not None:
+        yield f"{counted(others.sources, 'small source')} are shown as one row."

@@ -1,0 +1,580 @@
+"""The published tables, added up into tables small enough to read whole.
+
+The tables have a row for each document or passage; a report has room for a few dozen lines. Adding
+up is a flow like any other, so it runs where the tables are, and what reaches the driver is
+bounded: at most `SOURCES`, `REASONS_SHOWN`, `REJECTS_SHOWN` and `TOP` rows.
+
+A row of a summary belongs to no document. It goes to the slice of document 0, and its `doc` of 0 is
+at the same time the constant key that brings all rows of a summary together. What has to come first
+has a negated column in front, because engines sort upwards.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+from numpy.typing import NDArray
+
+from corpus.errors import StorageError
+from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, doc_key
+from pipelines.engines.base import Flow, Run
+
+Ints = NDArray[np.int64]
+
+TOP = 20
+"""Clusters and passages that a summary holds."""
+
+SOURCES = 1000
+"""Sources that a summary holds one by one; the others are one row."""
+
+REASONS_SHOWN = 20
+REJECTS_SHOWN = 10
+
+RELEASED = Table("released", pa.schema([("doc", pa.int64()), ("bytes", pa.int64())]))
+"""Documents with duplicate passages: bytes of the text without them, including the line breaks that
+join the parts. The stage that edits text writes it, also for a job that rewrites nothing."""
+
+REASONS = ("exact", "near", "remainder")
+"""Why a document is removed: the values of `duplicates.reason`."""
+
+MEASURES = (
+    "documents",
+    "bytes",
+    "words",
+    "removed_exact",
+    "removed_near",
+    "removed_remainder",
+    "bytes_exact",
+    "bytes_near",
+    "bytes_remainder",
+    "passages",  # rows of `spans`
+    "passage_chars",  # code points in their union
+    "documents_cut",  # documents that stay, with duplicate passages in them
+    "bytes_passages",  # bytes of those documents that the passages take
+    "ids_derived",
+)
+
+
+def _table(
+    name: str, sort: tuple[str, ...], text: tuple[str, ...], numbers: tuple[str, ...]
+) -> Table:
+    columns = [("doc", pa.int64()), *((c, pa.int64()) for c in sort)]
+    columns += [(c, pa.string()) for c in text] + [(c, pa.int64()) for c in numbers]
+    return Table(name, pa.schema(columns), sort=("doc", *sort))
+
+
+TOTALS = _table("totals", ("negative_bytes", "source_key"), ("source",), ("sources", *MEASURES))
+"""One row per source, the largest first; beyond `SOURCES` one row for all others, with `source`
+null. `sources` is how many sources a row adds up."""
+
+REJECT_REASONS = _table(
+    "reject_reasons", ("negative_rows", "reason_key"), ("reason",), ("reasons", "rows")
+)
+"""One row per reason, the most frequent first; the others are one row with `reason` null."""
+
+FIRST_REJECTS = _table("first_rejects", ("place",), ("shard", "reason"), ("row",))
+"""The first rejected rows of the input; `place` is what the row's document key would have been."""
+
+CLUSTERS = _table("clusters", ("negative_copies", "twin"), (), ("copies", "bytes", "exact", "near"))
+"""The kept documents with the most removed copies: how many, their bytes, and by reason."""
+
+PASSAGES = _table("passages", ("negative_size", "witness", "start"), (), ("length", "occurrences"))
+"""The passages with the largest size, length times occurrences, in code points. No two of them
+overlap in the same witness."""
+
+SUMMARIES = (TOTALS, REJECT_REASONS, FIRST_REJECTS, CLUSTERS, PASSAGES)
+
+
+def summarise(
+    flow: Flow,
+    shards: tuple[str, ...],
+    *,
+    spans: bool = True,
+    released: bool = True,
+    rejects: bool = True,
+) -> None:
+    """Build the flow that writes `SUMMARIES` from the published tables.
+
+    shards: the shards' names, in the order of their numbers.
+    spans, released, rejects: whether the tables of that name were written.
+    """
+    tables = (DOCUMENTS, DUPLICATES) + spans * (SPANS,) + released * (RELEASED,)
+    tally = flow.map(Tally(tables), flow.read(None, *tables))
+    totals = flow.group(AddUpSources(), parts=tally["parts"])
+    flow.write(TOTALS, flow.group(FirstSources(), rows=totals["rows"])["rows"])
+    clusters = flow.group(LargestClusters(), copies=tally["copies"])
+    flow.write(CLUSTERS, flow.group(FirstClusters(), rows=clusters["rows"])["rows"])
+    if spans:
+        passages = flow.group(LargestPassages(), spans=flow.read(None, SPANS))
+        flow.write(PASSAGES, flow.group(FirstPassages(), rows=passages["rows"])["rows"])
+    if rejects:
+        counted = flow.map(TallyRejects(shards), flow.read(None, REJECTS))
+        reasons = flow.group(AddUpReasons(), parts=counted["parts"])
+        flow.write(REJECT_REASONS, flow.group(FirstReasons(), rows=reasons["rows"])["rows"])
+        flow.write(FIRST_REJECTS, flow.group(FirstRejects(), rows=counted["first"])["rows"])
+
+
+def text_key(text: str) -> int:
+    """64 bits of a string as int64, because engines group by int64 only."""
+    return int(np.uint64(xxhash.xxh3_64_intdigest(text.encode())).astype(np.int64))
+
+
+class _Prepared:
+    """A stage that has nothing to prepare."""
+
+    def open(self) -> AbstractContextManager[Run]:
+        return nullcontext(self._run)
+
+    def _run(self, batches: Tagged) -> Tagged:
+        raise NotImplementedError
+
+
+# ----------------------------------------------------------------------------------------------
+# Totals and copies: one pass over documents with their rows of the other tables.
+
+
+@dataclass(frozen=True)
+class Tally(_Prepared):
+    """Sums for each source, and a row for each copy of a document that stayed."""
+
+    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, SPANS, RELEASED)
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[tuple[str, ...]] = ()
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "parts": TOTALS.schema,
+        "copies": pa.schema(
+            [(c, pa.int64()) for c in ("twin", "copies", "bytes", "exact", "near")]
+        ),
+    }
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        return {table.name: table.schema for table in self.tables}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        stretch = _Stretch()
+        for tag, batch in batches:
+            if tag == DOCUMENTS.name:
+                if stretch.complete:
+                    yield "parts", stretch.parts()
+                    stretch = _Stretch()
+                stretch.add_documents(batch)
+            elif tag == DUPLICATES.name:
+                yield "copies", stretch.add_duplicates(batch)
+            elif tag == SPANS.name:
+                stretch.add_spans(batch)
+            else:
+                stretch.add_released(batch)
+        yield "parts", stretch.parts()
+
+
+class _Stretch:
+    """A stretch of documents and what their rows of the other tables add up to, for each source."""
+
+    def __init__(self) -> None:
+        self.complete = False  # A row of another table was seen: no more documents follow.
+        self.reach = (-1, 0)  # The document of the last span, and how far its spans go.
+        self.codes: dict[str, int] = {}
+        self.sums = np.zeros((0, len(MEASURES)), np.int64)
+        self.docs: Ints = np.empty(0, np.int64)
+        self.sources: Ints = np.empty(0, np.int64)
+        self.sizes: Ints = np.empty(0, np.int64)
+        self.removed = np.empty(0, np.bool_)
+
+    def add_documents(self, batch: pa.RecordBatch) -> None:
+        sources = self._sources(batch["source"])
+        sizes = _numbers(batch, "bytes")
+        self.docs = np.concatenate([self.docs, _numbers(batch, "doc")])
+        self.sources = np.concatenate([self.sources, sources])
+        self.sizes = np.concatenate([self.sizes, sizes])
+        self.removed = np.concatenate([self.removed, np.zeros(len(sizes), np.bool_)])
+        # An id is derived as the place of its row (corpus/rows.py).
+        places = pc.binary_join_element_wise(batch["shard"], batch["row"].cast(pa.string()), "#")
+        derived = _flags(pc.equal(batch["id"], places))
+        words = _numbers(batch, "words")
+        self._add(sources, documents=1, bytes=sizes, words=words, ids_derived=derived)
+
+    def add_duplicates(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Add removed documents; returns a row of `copies` for each that has a twin."""
+        at = self._find(batch)
+        self.removed[at] = True
+        sizes = self.sizes[at]
+        flags = {r: _flags(pc.equal(batch["reason"], r)).astype(np.int64) for r in REASONS}
+        for reason, flag in flags.items():
+            counted = {f"removed_{reason}": flag, f"bytes_{reason}": sizes * flag}
+            self._add(self.sources[at], **counted)
+        paired = ~_flags(pc.is_null(batch["twin"]))
+        twins = pc.fill_null(batch["twin"], 0).to_numpy()
+        columns = (twins, np.ones_like(twins), sizes, flags["exact"], flags["near"])
+        return _batch(Tally.outputs["copies"], *(column[paired] for column in columns))
+
+    def add_spans(self, batch: pa.RecordBatch) -> None:
+        self._add(self.sources[self._find(batch)], passages=1, passage_chars=self._covered(batch))
+
+    def add_released(self, batch: pa.RecordBatch) -> None:
+        at = self._find(batch)
+        sizes = _numbers(batch, "bytes")[~self.removed[at]]
+        at = at[~self.removed[at]]  # All bytes of a removed document are counted as such.
+        self._add(self.sources[at], documents_cut=1, bytes_passages=self.sizes[at] - sizes)
+
+    def parts(self) -> pa.RecordBatch:
+        """The sums as rows of `TOTALS`, not yet in order."""
+        names = list(self.codes)
+        zeros, ones = np.zeros(len(names), np.int64), np.ones(len(names), np.int64)
+        keys = np.array([text_key(name) for name in names], np.int64)
+        return _batch(TOTALS.schema, zeros, zeros, keys, names, ones, *self.sums[: len(names)].T)
+
+    def _covered(self, batch: pa.RecordBatch) -> Ints:
+        """How many code points each span covers that no span before it in its document covers."""
+        docs, starts, ends = (_numbers(batch, c) for c in ("doc", "start", "end"))
+        doc, reach = self.reach
+        first = reach if len(docs) and docs[0] == doc else 0
+        # The furthest end so far, within a document: documents are moved apart, so that what one
+        # reaches lies before every start of the next, and one running maximum does for all.
+        distance = max(first, int(ends.max(initial=0))) + 1
+        apart = np.cumsum(np.diff(docs, prepend=docs[:1]) != 0) * distance
+        reaches = np.maximum.accumulate(np.concatenate([[first], ends + apart]))
+        if len(docs):
+            self.reach = int(docs[-1]), int(reaches[-1] - apart[-1])
+        covered: Ints = np.maximum(0, ends - np.maximum(starts, reaches[:-1] - apart))
+        return covered
+
+    def _sources(self, names: pa.Array) -> Ints:
+        """The source of each row as a number, new ones included."""
+        encoded = pc.fill_null(names, "").dictionary_encode()
+        known = [self.codes.setdefault(n, len(self.codes)) for n in encoded.dictionary.to_pylist()]
+        missing = len(self.codes) - len(self.sums)
+        self.sums = np.concatenate([self.sums, np.zeros((missing, len(MEASURES)), np.int64)])
+        codes: Ints = np.array(known, np.int64)[encoded.indices.to_numpy()]
+        return codes
+
+    def _find(self, batch: pa.RecordBatch) -> Ints:
+        """Where in this stretch the rows' documents are."""
+        self.complete = True
+        docs = _numbers(batch, "doc")
+        at: Ints = np.searchsorted(self.docs, docs)
+        lost = docs[np.append(self.docs, -1)[at] != docs]
+        if len(lost):
+            raise StorageError(
+                f"a table has a row for document {lost[0]}, which `documents` does not have. "
+                "The tables are damaged; run the job again in an empty folder."
+            )
+        return at
+
+    def _add(self, sources: Ints, **measures: Any) -> None:
+        for name, values in measures.items():
+            np.add.at(self.sums[:, MEASURES.index(name)], sources, values)
+
+
+@dataclass(frozen=True)
+class AddUpSources(_Prepared):
+    """Partial sums to one row per source."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("source_key",)
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": TOTALS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        for batch in _added_up(batches, "source_key", MEASURES):
+            yield "rows", _with(batch, negative_bytes=-_numbers(batch, "bytes"))
+
+
+@dataclass(frozen=True)
+class FirstSources(_Prepared):
+    """The largest sources one by one, the others as one row."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("negative_bytes", "source_key")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return _first(batches, SOURCES, ("sources", *MEASURES))
+
+
+# ----------------------------------------------------------------------------------------------
+# Rejected rows.
+
+
+@dataclass(frozen=True)
+class TallyRejects(_Prepared):
+    """Rejected rows by reason, and the first of them."""
+
+    shards: tuple[str, ...]
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {REJECTS.name: REJECTS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "parts": REJECT_REASONS.schema,
+        "first": FIRST_REJECTS.schema,
+    }
+
+    def _run(self, batches: Tagged) -> Tagged:
+        numbers = {name: number for number, name in enumerate(self.shards)}
+        first = FIRST_REJECTS.schema.empty_table()
+        for _, batch in batches:
+            counts = pc.value_counts(pc.fill_null(batch["reason"], ""))
+            reasons, rows = counts.field("values").to_pylist(), counts.field("counts").to_numpy()
+            zeros, ones = np.zeros_like(rows), np.ones_like(rows)
+            keys = [text_key(reason) for reason in reasons]
+            yield "parts", _batch(REJECT_REASONS.schema, zeros, zeros, keys, reasons, ones, rows)
+            # A slice's rows are rejected in the order of the input: the first are in front.
+            head = batch.slice(0, REJECTS_SHOWN)
+            pairs = zip(head["shard"].to_pylist(), head["row"].to_pylist(), strict=True)
+            places = [doc_key(numbers[shard], row) for shard, row in pairs]
+            columns = (head[c] for c in ("shard", "reason", "row"))
+            found = _batch(FIRST_REJECTS.schema, [0] * len(places), places, *columns)
+            first = _sorted(pa.concat_tables([first, pa.table(found)]), "place", REJECTS_SHOWN)
+        for batch in first.to_batches():
+            yield "first", batch
+
+
+@dataclass(frozen=True)
+class AddUpReasons(_Prepared):
+    """Partial counts to one row per reason."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("reason_key",)
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": REJECT_REASONS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        for batch in _added_up(batches, "reason_key", ("rows",)):
+            yield "rows", _with(batch, negative_rows=-_numbers(batch, "rows"))
+
+
+@dataclass(frozen=True)
+class FirstReasons(_Prepared):
+    """The most frequent reasons one by one, the others as one row."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("negative_rows", "reason_key")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return _first(batches, REASONS_SHOWN, ("reasons", "rows"))
+
+
+@dataclass(frozen=True)
+class FirstRejects(_Prepared):
+    """The first rejected rows of the input, of the first rejected rows of its parts."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("place",)
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FIRST_REJECTS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FIRST_REJECTS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return _first(batches, REJECTS_SHOWN)
+
+
+# ----------------------------------------------------------------------------------------------
+# The largest clusters.
+
+
+@dataclass(frozen=True)
+class LargestClusters(_Prepared):
+    """Copies by their twin; of each worker's clusters the `TOP` largest, so that few rows go on."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("twin",)
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"copies": Tally.outputs["copies"]}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        largest = CLUSTERS.schema.empty_table()
+        for batch in _added_up(batches, "twin", ("copies", "bytes", "exact", "near")):
+            copies = _numbers(batch, "copies")
+            numbers = (_numbers(batch, c) for c in ("twin", "copies", "bytes", "exact", "near"))
+            rows = _batch(CLUSTERS.schema, np.zeros_like(copies), -copies, *numbers)
+            largest = pa.concat_tables([largest, pa.table(rows)])
+            largest = _sorted(largest, "negative_copies", TOP, then="twin")
+        for batch in largest.to_batches():
+            yield "rows", batch
+
+
+@dataclass(frozen=True)
+class FirstClusters(_Prepared):
+    """The `TOP` largest clusters."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("negative_copies", "twin")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return _first(batches, TOP)
+
+
+# ----------------------------------------------------------------------------------------------
+# The most repeated passages.
+
+# Columns of a candidate, as rows of an int64 array.
+SIZE, WITNESS, START, LENGTH, OCCURRENCES = range(5)
+
+
+@dataclass(frozen=True)
+class LargestPassages(_Prepared):
+    """Spans by their witness: of each worker's passages the `TOP` largest that do not overlap.
+
+    Only passages in one witness can overlap, so a witness is settled once all its spans are in.
+    """
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("witness",)
+    order: ClassVar[tuple[str, ...]] = ()  # Candidates are sorted here, and ties do not matter.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"spans": SPANS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        settled = pending = np.empty((5, 0), np.int64)
+        for _, batch in batches:
+            if not batch.num_rows:
+                continue
+            # What is smaller than all that are settled can neither join them nor displace one.
+            floor = settled[SIZE, -1] if settled.shape[1] == TOP else 1
+            found = _candidates(batch)
+            found = np.hstack([pending, found[:, found[SIZE] >= floor]])
+            last = found[WITNESS] == _numbers(batch, "witness")[-1]
+            settled = _largest_apart(np.hstack([settled, found[:, ~last]]))
+            pending = _distinct(found[:, last])
+        best = _largest_apart(np.hstack([settled, pending]))
+        numbers = (best[WITNESS], best[START], best[LENGTH], best[OCCURRENCES])
+        yield "rows", _batch(PASSAGES.schema, np.zeros_like(best[SIZE]), -best[SIZE], *numbers)
+
+
+def _candidates(spans: pa.RecordBatch) -> Ints:
+    lengths = _numbers(spans, "end") - _numbers(spans, "start")
+    occurrences = _numbers(spans, "occurrences")
+    places = (_numbers(spans, c) for c in ("witness", "witness_start"))
+    return np.stack([lengths * occurrences, *places, lengths, occurrences])
+
+
+def _by_size(found: Ints) -> Ints:
+    """Largest first; ties by place in the input, then the longer passage."""
+    return found[:, np.lexsort((-found[LENGTH], found[START], found[WITNESS], -found[SIZE]))]
+
+
+def _distinct(found: Ints) -> Ints:
+    """The largest of the passages in one witness that are the same stretch of it.
+
+    A licence text may be the witness of millions of spans, but they are few stretches of it.
+    """
+    found = _by_size(found)
+    stretches = found[START] << 32 | found[LENGTH]
+    return found[:, np.sort(np.unique(stretches, return_index=True)[1])]
+
+
+def _largest_apart(found: Ints) -> Ints:
+    """The `TOP` largest passages, without those that overlap a larger one in the same witness."""
+    found = _by_size(found)
+    chosen: list[Ints] = []
+    while found.shape[1] and len(chosen) < TOP:
+        best = found[:, :1]
+        chosen.append(best)
+        overlap = found[START] < best[START] + best[LENGTH]
+        overlap &= best[START] < found[START] + found[LENGTH]
+        found = found[:, ~(overlap & (found[WITNESS] == best[WITNESS]))]
+    return np.hstack([found[:, :0], *chosen])
+
+
+@dataclass(frozen=True)
+class FirstPassages(_Prepared):
+    """The `TOP` most repeated passages."""
+
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("negative_size", "witness", "start")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return _first(batches, TOP)
+
+
+# ----------------------------------------------------------------------------------------------
+# Batches.
+
+
+def _added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    """Rows sorted by `key` to one row for each: the columns `sums` added up, the first of others.
+
+    A key may straddle batches, so the last row of each is held back and put before the next.
+    """
+    held: pa.RecordBatch | None = None
+    for _, batch in batches:
+        if held is not None:
+            batch = pa.concat_batches([held, batch])
+        if not batch.num_rows:
+            continue
+        keys = _numbers(batch, key)
+        starts = np.flatnonzero(np.diff(keys, prepend=~keys[0]))
+        added = {c: np.add.reduceat(_numbers(batch, c), starts) for c in sums}
+        batch = _with(batch.take(pa.array(starts)), **added)
+        held = batch.slice(len(starts) - 1)
+        yield batch.slice(0, len(starts) - 1)
+    if held is not None:
+        yield held
+
+
+def _first(batches: Tagged, limit: int, sums: tuple[str, ...] = ()) -> Tagged:
+    """The first `limit` rows.
+
+    If `sums` are named, then one row more, which sorts behind: the others, these columns added up.
+    """
+    left, rest = limit, None
+    for _, batch in batches:
+        yield "rows", batch.slice(0, left)
+        others = batch.slice(left)
+        left -= min(left, batch.num_rows)
+        if sums and others.num_rows:
+            rest = others if rest is None else pa.concat_batches([rest, others])
+            rest = _with(rest.slice(0, 1), **{c: [pc.sum(rest[c]).as_py()] for c in sums})
+    if rest is not None:
+        names = [c for c in rest.schema.names if rest.schema.field(c).type == pa.string()]
+        order = [c for c in rest.schema.names if c not in (*sums, *names, "doc")]
+        last = {c: [np.iinfo(np.int64).max] for c in order}
+        yield "rows", _with(rest, **last, **{c: [None] for c in names})
+
+
+def _sorted(rows: pa.Table, by: str, limit: int, then: str = "doc") -> pa.Table:
+    order = pc.sort_indices(rows, [(by, "ascending"), (then, "ascending")])
+    return rows.take(order[:limit]).combine_chunks()
+
+
+def _numbers(batch: pa.RecordBatch, column: str) -> Ints:
+    return batch[column].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _flags(values: pa.Array) -> NDArray[np.bool_]:
+    return pc.fill_null(values, False).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _batch(schema: pa.Schema, *columns: Iterable[Any]) -> pa.RecordBatch:
+    fields = zip(schema, columns, strict=True)
+    return pa.record_batch([pa.array(c, f.type) for f, c in fields], schema=schema)
+
+
+def _with(batch: pa.RecordBatch, **columns: Any) -> pa.RecordBatch:
+    """The batch with some columns replaced."""
+    arrays = [pa.array(columns[n]) if n in columns else batch[n] for n in batch.schema.names]
+    arrays = [a.cast(f.type) for a, f in zip(arrays, batch.schema, strict=True)]
+    return pa.record_batch(arrays, schema=batch.schema)

@@ -1,0 +1,109 @@
+"""The report in a terminal, short: what happened, by reason, and where the rest is told.
+
+It is data, so it goes to stdout, and reads the same without colours or a terminal.
+"""
+
+import os
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.report.figures import count, counted, duration, measured, rate, share, size
+from pipelines.report.model import Report
+
+LABELS = {
+    "exact": "exact copies",
+    "near": "near copies",
+    "remainder": "nothing else left",
+    "passages": "copied passages",
+}
+SOURCES_SHOWN = 10
+
+
+def print_summary(
+    report: Report, out: str | os.PathLike[str], console: Console | None = None
+) -> None:
+    """Print what a run did. `out` is its folder; empty: it was not kept."""
+    console = console or Console(highlight=False)
+    _print(console, Text(report.headline, style="bold"), _balance(report))
+    if len(report.by_source) > 1:
+        _print(console, _sources(report))
+    for note in report.notes:
+        _print(console, Text(f"Note: {note}", style="dim"))
+    _print_place(console, report, out)
+
+
+def print_verdict(
+    report: Report, out: str | os.PathLike[str], console: Console | None = None
+) -> None:
+    """Print what a gate decided, rule by rule. `out` as for `print_summary`."""
+    console = console or Console(highlight=False)
+    _print(console, Text(report.headline, style="bold"))
+    if report.verdict is not None:
+        failed = sum(not rule.passed for rule in report.verdict.rules)
+        rules = counted(len(report.verdict.rules), "rule")
+        text = f"Refused: {failed} of {rules} broken." if failed else f"Passed: {rules} held."
+        _print(console, _rules(report), Text(text, style="bold red" if failed else "bold green"))
+    _print_place(console, report, out)
+
+
+def _print(console: Console, *parts: RenderableType) -> None:
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _print_place(console: Console, report: Report, out: str | os.PathLike[str]) -> None:
+    spent = f"{duration(report.seconds)}, {rate(_speed(report))}"
+    _print(console, Text(f"{size(report.total.bytes)} of text in {spent}."))
+    if os.fspath(out):  # Last and alone on its line, so that it can be copied or opened.
+        _print(console, Text(f"Report: {Path(out) / 'report.html'}"))
+
+
+def _speed(report: Report) -> float | None:
+    return report.total.bytes / report.seconds if report.seconds else None
+
+
+def _balance(report: Report) -> Table:
+    total, table = report.total, _table("", "documents", "text", "share")
+    table.add_row("in", count(total.documents), size(total.bytes), "")
+    for name, amount in total.parts.items():
+        if amount.bytes or amount.documents:
+            row = (count(amount.documents), size(amount.bytes), share(amount.share))
+            table.add_row(Text(LABELS[name]), *row)
+    kept = total.kept
+    table.add_row("kept", count(kept.documents), size(kept.bytes), share(kept.share), style="bold")
+    if report.rejects.rows:
+        table.add_row("rejected rows", count(report.rejects.rows), "", share(report.rejects.share))
+    return table
+
+
+def _sources(report: Report) -> Table:
+    table = _table("source", "documents", "removed", "text", "there before")
+    for row in report.by_source[:SOURCES_SHOWN]:
+        numbers = (count(row.documents), count(row.removed_documents), size(row.bytes))
+        table.add_row(Text(row.source or "(no name)"), *numbers, share(row.duplicate_share))
+    more = report.input.sources - min(len(report.by_source), SOURCES_SHOWN)
+    if more:
+        table.add_row(Text(f"and {counted(more, 'more source')}", style="dim"))
+    return table
+
+
+def _rules(report: Report) -> Table:
+    table = _table("", "measured", "limit", "result")
+    for rule in report.verdict.rules if report.verdict else ():
+        where = "" if rule.source is None else f" in {rule.source or '(no name)'}"
+        result = Text("passed", style="green") if rule.passed else Text("refused", style="red")
+        numbers = (measured(rule.measured, rule.unit), measured(rule.limit, rule.unit))
+        table.add_row(Text(rule.measure + where), *numbers, result)
+    return table
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    table.add_column(first, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,439 @@
+"""Why a document or a passage went, laid out beside its twin or witness.
+
+Everything is read from the tables of a finished run and from the input, and of the input only the
+rows that are shown. A text is data: what in it would steer a terminal is written as an escape, and
+what looks like rich's markup is not read as such.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from corpus.errors import InputChanged, StorageError, UsageError
+from corpus.read import Fields, read_cut
+from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, doc_key, row_of, shard_of
+from corpus.shards import Corpus, Cut, unchanged
+from pipelines.run import read_manifest
+
+LISTED = 20
+"""Documents, and passages, that are listed."""
+
+CONTEXT = 40
+"""Characters shown before and after a passage."""
+
+PASSAGE = 400
+"""Longest passage, in characters, that is shown whole."""
+
+DIFFED = 20_000
+"""Words of each text that are compared, after what both begin with: the time grows faster."""
+
+EQUAL = 24
+"""Longest stretch of equal words that is shown whole."""
+
+REASONS = {
+    "exact": "an exact copy",
+    "near": "a near-duplicate",
+    "remainder": "too little of it is left after its passages were cut",
+}
+
+Row = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """A place in a document, in code points."""
+
+    doc: int
+    start: int
+
+
+def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
+    """What became of one document of the finished run in `out`, and why.
+
+    doc_or_id: an integer key (column `doc` of the tables), an id, or SHARD#ROW. width: columns of
+    the terminal. Returns a rich renderable. Raises UsageError where there is no such document or
+    several, InputError where `out` is no finished run, InputChanged where the input is not the one
+    that was cleaned, StorageError.
+    """
+    run = _Run(out)
+    doc = _find(run, doc_or_id)
+    rejects = run.rows(REJECTS, _is_reject(run, doc))
+    if rejects:
+        return Group(_heading(run, doc), _line(f"Rejected: {rejects[0]['reason']}."))
+    removed = run.duplicate(doc)
+    parts: list[RenderableType] = [_heading(run, doc), _fate(run, removed)]
+    if removed and removed["twin"] is not None:
+        parts += _beside_twin(run, doc, removed["twin"])
+    if not removed or removed["twin"] is None:
+        parts += _passages(run, doc, width)
+    parts += _removed_for(run, doc, width)
+    return Group(*parts)
+
+
+class _Run:
+    """The tables and the input of a finished run, read where they are asked for."""
+
+    def __init__(self, out: str) -> None:
+        self._out = Path(out)
+        self._manifest = read_manifest(out)
+        self.corpus = Corpus.from_json(self._manifest["input"])
+        self._field = str(self._manifest["settings"]["input"]["text"])
+        self.spans = lru_cache(maxsize=1024)(self._spans)
+
+    @cached_property
+    def cuts_passages(self) -> bool:
+        return bool(self._manifest["settings"]["dedup"]["passages"]["action"] == "cut")
+
+    def rows(self, table: Table, condition: pc.Expression, doc: int | None = None) -> list[Row]:
+        """The rows that meet a condition, of all slices or of that of one document."""
+        wanted = None if doc is None else int(self.corpus.slice_of(np.array([doc]))[0])
+        found: list[Row] = []
+        for entry in self._manifest["tables"].get(table.name, ()):
+            if wanted is None or entry["slice"] == wanted:
+                path = self._out / "tables" / table.name / f"{entry['slice']:05d}.parquet"
+                try:
+                    found += pq.read_table(path, filters=condition).to_pylist()
+                except (OSError, pa.ArrowException) as error:
+                    raise StorageError(
+                        f"cannot read {path} ({type(error).__name__}). `unrote verify` says what "
+                        "else is damaged; a new run mends it."
+                    ) from None
+        return found
+
+    def document(self, doc: int) -> Row | None:
+        return next(iter(self.rows(DOCUMENTS, pc.field("doc") == doc, doc)), None)
+
+    def duplicate(self, doc: int) -> Row | None:
+        """The row of a removed document, None if it was kept."""
+        return next(iter(self.rows(DUPLICATES, pc.field("doc") == doc, doc)), None)
+
+    def _spans(self, doc: int) -> list[Row]:
+        return self.rows(SPANS, pc.field("doc") == doc, doc)
+
+    def name(self, doc: int) -> str:
+        return f"{self.corpus.shards[shard_of(doc)].name}#{row_of(doc)}"
+
+    def texts(self, docs: Iterable[int]) -> dict[int, str]:
+        """The texts of some documents, each cut of the input read at most once."""
+        by_cut: dict[Cut, list[int]] = {}
+        for doc in sorted(set(docs)):
+            by_cut.setdefault(self._cut_of(doc), []).append(doc)
+        shards = tuple(self.corpus.shards[number] for number in {cut.shard for cut in by_cut})
+        unchanged(replace(self.corpus, shards=shards))
+        found: dict[int, str] = {}
+        for cut, wanted in by_cut.items():
+            keys = np.array(wanted, dtype=np.int64)
+            for _, batch in read_cut(self.corpus, cut, Fields(text=self._field), "text", keys):
+                found.update(zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True))
+            if missing := [doc for doc in wanted if doc not in found]:
+                raise InputChanged(
+                    f"{self.name(missing[0])} is not in the input any more. Bring back the file "
+                    "that was cleaned, or clean the corpus again."
+                )
+        return found
+
+    def _cut_of(self, doc: int) -> Cut:
+        part = self.corpus.slices[int(self.corpus.slice_of(np.array([doc]))[0])]
+        cuts = [c for c in part.cuts if c.shard == shard_of(doc) and c.row <= row_of(doc)]
+        return cuts[-1]
+
+
+# Which document is meant.
+
+
+def _find(run: _Run, given: str) -> int:
+    """The key of the document that `given` names. SHARD#ROW goes first: it names one at most."""
+    shard, hash_sign, row = given.rpartition("#")
+    numbers = [s.number for s in run.corpus.shards if hash_sign and s.name == shard]
+    if numbers and row.isdecimal() and _exists(run, doc_key(numbers[0], int(row))):
+        return doc_key(numbers[0], int(row))
+    found = {row["doc"] for row in run.rows(DOCUMENTS, pc.field("id") == given)}
+    if given.isdecimal() and len(given) < 20 and _exists(run, int(given)):
+        found.add(int(given))
+    if len(found) == 1:
+        return int(found.pop())
+    if not found:
+        raise UsageError(
+            f"no document '{_plain(given)}' in this run. Name one by its id, by its key (column "
+            "doc of the tables) or as SHARD#ROW, for example "
+            f"{run.corpus.shards[0].name}#0. Rows count from 0."
+        )
+    names = ", ".join(run.name(doc) for doc in sorted(found)[:5])
+    raise UsageError(
+        f"'{_plain(given)}' names {len(found)} documents: {names}"
+        f"{' and more' if len(found) > 5 else ''}. Name one of them as SHARD#ROW."
+    )
+
+
+def _exists(run: _Run, doc: int) -> bool:
+    if shard_of(doc) >= len(run.corpus.shards):
+        return False
+    return run.document(doc) is not None or bool(run.rows(REJECTS, _is_reject(run, doc)))
+
+
+def _is_reject(run: _Run, doc: int) -> pc.Expression:
+    shard = run.corpus.shards[shard_of(doc)].name
+    return (pc.field("shard") == shard) & (pc.field("row") == row_of(doc))
+
+
+# What is said.
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(_plain(text), style=style)
+
+
+def _title(text: str) -> Text:
+    return Text(f"\n{_plain(text)}", style="bold")
+
+
+def _heading(run: _Run, doc: int) -> Text:
+    document = run.document(doc)
+    if document is None:
+        return _line(run.name(doc), "bold")
+    about = f"  id {document['id']}, source {document['source']}, {document['bytes']:,} bytes"
+    return Text.assemble((_plain(run.name(doc)), "bold"), _plain(about))
+
+
+def _fate(run: _Run, removed: Row | None) -> Text:
+    if removed is None:
+        return Text("Kept.", style="green")
+    reason = REASONS.get(removed["reason"], str(removed["reason"]))
+    if removed["twin"] is None:
+        return _line(f"Removed: {reason}.", "red")
+    return Text.assemble(
+        (f"Removed: {reason}", "red"),
+        _plain(f" of {_named(run, removed['twin'])}, similarity {removed['similarity']:.4f}."),
+    )
+
+
+def _named(run: _Run, doc: int) -> str:
+    document = run.document(doc)
+    name = run.name(doc)
+    return name if document is None or document["id"] == name else f"{name} (id {document['id']})"
+
+
+def _removed_for(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
+    """Who was removed because this document has the same: whole documents, and passages."""
+    duplicates = run.rows(DUPLICATES, pc.field("twin") == doc)
+    if duplicates:
+        yield _title(f"{_counted(len(duplicates), 'document')} removed for this one")
+        yield _grid(
+            ("document", "reason", "similarity"),
+            [
+                (_named(run, row["doc"]), row["reason"], f"{row['similarity']:.4f}")
+                for row in duplicates[:LISTED]
+            ],
+            width,
+        )
+        yield from _more(len(duplicates))
+    passages = run.rows(SPANS, pc.field("witness") == doc)
+    if passages:
+        yield _title(f"{_counted(len(passages), 'passage')} {_went(run)} elsewhere, as copied here")
+        yield _grid(
+            ("from", "passage of", "at"),
+            [
+                (
+                    f"{row['witness_start']:,}",
+                    f"{run.name(row['doc'])}",
+                    f"{row['start']:,} to {row['end']:,}",
+                )
+                for row in passages[:LISTED]
+            ],
+            width,
+        )
+        yield from _more(len(passages))
+
+
+def _went(run: _Run) -> str:
+    return "cut" if run.cuts_passages else "found (reported, not cut)"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
+def _more(count: int) -> Iterator[Text]:
+    if count > LISTED:
+        yield _line(f"… and {count - LISTED:,} more", "dim")
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], width: int) -> Grid:
+    """A table. Cells are Text, because rich reads markup in a str."""
+    grid = Grid(box=SIMPLE_HEAD, width=width, pad_edge=False, header_style="dim")
+    for head in heads:
+        grid.add_column(Text(head), ratio=1, overflow="fold")
+    for row in rows:
+        grid.add_row(*(_line(cell) if isinstance(cell, str) else cell for cell in row))
+    return grid
+
+
+# A document beside its twin.
+
+
+def _beside_twin(run: _Run, doc: int, twin: int) -> Iterator[RenderableType]:
+    texts = run.texts((doc, twin))
+    yield Text.assemble(
+        "\n", ("[-only here-]", "red"), "  ", ("{+only in the twin+}", "green"), "\n"
+    )
+    yield Text().join(_word_diff(texts[doc], texts[twin]))
+
+
+def _word_diff(ours: str, theirs: str) -> Iterator[Text]:
+    """Both texts in one, word by word. White space makes no difference; ours is shown."""
+    a, b = _words(ours), _words(theirs)
+    same = _shared_start(a, b)
+    head, a, b = a[:same], a[same : same + DIFFED], b[same : same + DIFFED]
+    shared_end = _shared_start(a[::-1], b[::-1])
+    tail = a[len(a) - shared_end :]
+    a, b = a[: len(a) - shared_end], b[: len(b) - shared_end]
+    yield _equal(head)
+    matcher = difflib.SequenceMatcher(None, _bare(a), _bare(b), autojunk=len(a) > 1000)
+    for kind, i, j, k, m in matcher.get_opcodes():
+        if kind == "equal":
+            yield _equal(a[i:j])
+            continue
+        if j > i:
+            yield _marked(a[i:j], "[-", "-]", "red")
+        if m > k:
+            yield _marked(b[k:m], "{+", "+}", "green")
+    yield _equal(tail)
+    if max(len(_words(ours)), len(_words(theirs))) > same + DIFFED:
+        yield _line(f"… only {DIFFED:,} words were compared.", "dim")
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, each with the white space after it."""
+    return re.findall(r"\S+\s*", text)
+
+
+def _bare(words: Iterable[str]) -> list[str]:
+    return [word.rstrip() for word in words]
+
+
+def _shared_start(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many words two texts begin with that are the same."""
+    pairs = zip(a, b, strict=False)
+    ends = min(len(a), len(b))
+    return next((i for i, (x, y) in enumerate(pairs) if x.rstrip() != y.rstrip()), ends)
+
+
+def _equal(words: Sequence[str]) -> Text:
+    if len(words) <= EQUAL:
+        return _line("".join(words))
+    third = EQUAL // 3
+    between = f" … {len(words) - 2 * third:,} equal words … "
+    return Text.assemble(
+        _plain("".join(words[:third]).rstrip()), (between, "dim"), _plain("".join(words[-third:]))
+    )
+
+
+def _marked(words: Sequence[str], opening: str, closing: str, style: str) -> Text:
+    text = "".join(words)
+    bare = text.rstrip()
+    space = text[len(bare) :] or " "
+    return Text.assemble((f"{opening}{_plain(bare)}{closing}", style), space)
+
+
+# Passages beside their witnesses.
+
+
+def _passages(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
+    rows = run.spans(doc)
+    if not rows:
+        return
+    shown = rows[:LISTED]
+    chains = [_chain(run, row) for row in shown]
+    texts = run.texts([doc, *(chain[-1].doc for chain in chains)])
+    yield _title(f"{_counted(len(rows), 'passage')} {_went(run)} here")
+    for row, chain in zip(shown, chains, strict=True):
+        size, kept = row["end"] - row["start"], chain[-1]
+        yield _grid(
+            (f"{row['start']:,} to {row['end']:,}, {row['occurrences']:,} times in the corpus", ""),
+            [
+                (
+                    _in_context(texts[doc], row["start"], size),
+                    _in_context(texts[kept.doc], kept.start, size),
+                ),
+                ("", Text(_route(run, chain), style="dim")),
+            ],
+            width,
+        )
+    yield from _more(len(rows))
+
+
+def _chain(run: _Run, row: Row) -> list[Place]:
+    """The witness of a passage; where that was cut itself, its witness; and so on to a kept place.
+
+    Follows the passage's first character: the rest may be kept in another place.
+    """
+    chain = [Place(row["witness"], row["witness_start"])]
+    while run.cuts_passages:
+        at = chain[-1]
+        cut = next((s for s in run.spans(at.doc) if s["start"] <= at.start < s["end"]), None)
+        if cut is None:
+            break
+        step = Place(cut["witness"], cut["witness_start"] + at.start - cut["start"])
+        if step >= at:  # a broken table; `unrote verify` says more
+            break
+        chain.append(step)
+    return chain
+
+
+def _route(run: _Run, chain: Sequence[Place]) -> str:
+    steps = [f"{run.name(place.doc)} at {place.start:,}" for place in chain]
+    if len(steps) == 1:
+        return _plain(f"stays in {steps[0]}")
+    if len(steps) > 4:
+        steps = [*steps[:2], f"{len(steps) - 3:,} more", steps[-1]]
+    return _plain("copied from " + ", there from ".join(steps[:-1]) + f"; stays in {steps[-1]}")
+
+
+def _in_context(text: str, start: int, size: int) -> Text:
+    """A passage, long ones shortened, with a little of what stands around it."""
+    passage = text[start : start + size]
+    if len(passage) > PASSAGE:
+        half = PASSAGE // 2
+        left_out = f" … {len(passage) - 2 * half:,} characters … "
+        shown = Text.assemble(_flat(passage[:half]), (left_out, "dim"), _flat(passage[-half:]))
+    else:
+        shown = Text(_flat(passage))
+    shown.stylize("bold")
+    before = text[max(0, start - CONTEXT) : start]
+    after = text[start + size : start + size + CONTEXT]
+    return Text.assemble((_flat(before), "dim"), shown, (_flat(after), "dim"))
+
+
+# Text as a terminal may see it.
+
+
+def _flat(text: str) -> str:
+    """`text` on one line, its line breaks made visible."""
+    return _plain(text.replace("\n", "⏎").replace("\t", " "))
+
+
+def _plain(text: str) -> str:
+    """`text` with what would steer a terminal or turn its writing around written as an escape."""
+    return "".join(map(_visible, text))
+
+
+@lru_cache(maxsize=4096)
+def _visible(character: str) -> str:
+    kind = unicodedata.category(character)
+    joins = character in "\u200c\u200d"  # emoji and many scripts need them
+    if character in "\n\t" or joins or kind not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return character
+    return character.encode("unicode_escape").decode()

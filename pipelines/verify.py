@@ -1,0 +1,1218 @@
+"""Every promise of a run, checked from the input and OUT alone.
+
+This module shares no kernel with the product, on purpose: it has its own readers, its own tokeniser
+and its own document key, all in plain Python, so that a mistake there is not repeated here. It
+reads the input once from end to end, beside the tables and the cleaned shards; of the documents
+that a duplicate or a passage speaks of it keeps the text in an unlinked scratch file.
+
+What is wrong with a run is a failed check, never an exception, and no failure quotes a text.
+"""
+
+import contextlib
+import functools
+import io
+import itertools
+import json
+import random
+import re
+import sys
+import tempfile
+import unicodedata
+import zlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+import zstandard
+
+from corpus.errors import OutputError, RunError, StorageError
+
+ROW_BITS = 36
+"""A document's key is `shard << 36 | row`. Written down again, not imported: it is a promise."""
+
+SHOWN = 20
+SAMPLE = 1000
+CACHED = 256 << 20
+CHUNK = 1 << 20
+PACKED = 32 << 10
+BLANK = bytes(range(0x21))
+BOM = b"\xef\xbb\xbf"
+
+TABLES: dict[str, dict[str, str]] = {
+    "documents": {
+        "doc": "int64",
+        "id": "string",
+        "shard": "string",
+        "row": "int64",
+        "source": "string",
+        "bytes": "int64",
+        "words": "int64",
+    },
+    "duplicates": {"doc": "int64", "reason": "string", "twin": "int64", "similarity": "double"},
+    "spans": {
+        "doc": "int64",
+        "start": "int64",
+        "end": "int64",
+        "witness": "int64",
+        "witness_start": "int64",
+        "occurrences": "int64",
+    },
+    "rejects": {"shard": "string", "row": "int64", "reason": "string"},
+}
+
+CHECKS = {
+    "input": "accounted for",
+    "tables": "accounted for",
+    "rows": "accounted for",
+    "documents": "accounted for",
+    "duplicates": "accounted for",
+    "data files": "accounted for",
+    "released rows": "accounted for",
+    "exact copies": "twin",
+    "near-duplicates": "twin",
+    "spans": "witness",
+    "chains": "witness",
+    "remainders": "witness",
+    "files": "no leaks",
+}
+
+TORN = (EOFError, zlib.error, zstandard.ZstdError)
+"""What unpacking raises where compressed data is damaged: the run rejects the row at that place."""
+
+DAMAGE = (*TORN, OSError, ValueError, pa.ArrowException)
+"""What reading a damaged or missing file can raise."""
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of a check, how much of it is done, and of how much."""
+
+Key = tuple[int, ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one promise.
+
+    checked: how many things were looked at. failures: the first 20, by shard, row and offsets.
+    failed: how many there are.
+    """
+
+    promise: str
+    name: str
+    checked: int
+    failures: tuple[str, ...]
+    failed: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verify` found."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise holds."""
+        return not any(check.failed for check in self.checks)
+
+
+def verify(out: str, *, progress: Progress | None = None) -> Verdict:
+    """Check every promise of the finished run in the folder (or fsspec URL) `out`.
+
+    Damage, a changed input and broken promises are failed checks. Raises OutputError where `out` is
+    not a run folder, RunError where its run is unfinished, StorageError where there is no room for
+    the scratch file.
+    """
+    with tempfile.TemporaryFile() as scratch:
+        run = _open(out, _Texts(scratch), progress or (lambda *_: None))
+        _check_files(run)
+        _check_input(run)
+        _load_tables(run)
+        _check_rows(run)
+        _check_duplicates(run)
+        _check_twins(run)
+        _check_spans(run)
+        _check_chains(run)
+    return Verdict(tuple(tally.check() for tally in run.tally.values()))
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """One line on stdout for each check, and under it what failed."""
+    for check in verdict.checks:
+        mark = "FAILED" if check.failed else "ok"
+        count = f"{check.failed:,} of {check.checked:,}" if check.failed else f"{check.checked:,}"
+        print(f"{mark:<7} {check.promise:<14} {check.name:<16} {count:>20}")
+        for failure in check.failures:
+            print("        " + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in failure))
+        if check.failed > len(check.failures):
+            print(f"        … and {check.failed - len(check.failures):,} more")
+    print("Every promise holds." if verdict.ok else "At least one promise is broken.")
+
+
+# What a run is.
+
+
+@dataclass
+class _Tally:
+    """A check under way."""
+
+    promise: str
+    name: str
+    checked: int = 0
+    failed: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def fail(self, message: str, *values: object) -> None:
+        self.failed += 1
+        if len(self.failures) < SHOWN:
+            self.failures.append(message % values)
+
+    def expect(self, holds: bool, message: str, *values: object) -> bool:
+        """Count one thing looked at. The message is only put together if it does not hold."""
+        self.checked += 1
+        if not holds:
+            self.fail(message, *values)
+        return holds
+
+    def check(self) -> Check:
+        return Check(self.promise, self.name, self.checked, tuple(self.failures), self.failed)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    number: int
+    name: str
+    url: str
+    format: str
+    compression: str
+    size: int
+    checksum: str
+    source: str
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """The settings that say what may be removed."""
+
+    text: str
+    id: str
+    source: str
+    normalise: str
+    threshold: float
+    unit: str
+    ngram: int
+    cut: bool
+    min_bytes: int
+    min_remaining: int
+    data: bool
+    internal: bool
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> "_Rules":
+        settings = manifest["settings"]
+        fields, dedup, output = settings["input"], settings["dedup"], settings["output"]
+        near, passages = dedup["near"], dedup["passages"]
+        return cls(
+            text=fields["text"],
+            id=fields["id"],
+            source=fields["source"],
+            normalise=dedup["exact"]["normalise"],
+            threshold=near["threshold"],
+            unit=near["unit"],
+            ngram=near["ngram"],
+            cut=passages["action"] == "cut",
+            min_bytes=passages["min_bytes"],
+            min_remaining=passages["min_remaining"],
+            data=output["data"] and manifest["job"] != "gate",
+            internal=output["internal_tables"],
+        )
+
+
+class _Duplicate(NamedTuple):
+    reason: str
+    twin: int | None
+    similarity: float | None
+
+
+class _Document(NamedTuple):
+    doc: int
+    id: str
+    shard: str
+    row: int
+    source: str
+    bytes: int
+
+
+class _Texts:
+    """The texts of the documents that a table speaks of, by document, in a scratch file."""
+
+    def __init__(self, scratch: BinaryIO) -> None:
+        self._scratch = scratch
+        self._place: dict[int, tuple[int, int]] = {}
+        self._cache: OrderedDict[int, str] = OrderedDict()
+        self._cached = 0
+        self._end = 0
+
+    def add(self, doc: int, text: str) -> None:
+        content = text.encode()
+        try:
+            self._scratch.write(content)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write the scratch file of verify in {tempfile.gettempdir()}: "
+                f"{error.strerror}. TMPDIR names another folder."
+            ) from None
+        self._place[doc] = (self._end, len(content))
+        self._end += len(content)
+
+    def get(self, doc: int) -> str | None:
+        """The text of a document, None if the input has no such document."""
+        if doc in self._cache:
+            self._cache.move_to_end(doc)
+            return self._cache[doc]
+        if doc not in self._place:
+            return None
+        start, size = self._place[doc]
+        self._scratch.seek(start)
+        text = self._scratch.read(size).decode()
+        self._cache[doc] = text
+        self._cached += sys.getsizeof(text)
+        while self._cached > CACHED and len(self._cache) > 1:
+            self._cached -= sys.getsizeof(self._cache.popitem(last=False)[1])
+        return text
+
+
+class _Spans:
+    """The spans table, in columns of int64, sorted by document and start."""
+
+    def __init__(self) -> None:
+        self.doc, self.start, self.end = array("q"), array("q"), array("q")
+        self.witness, self.witness_start = array("q"), array("q")
+        self.occurrences = array("q")
+        self.cuts = functools.lru_cache(maxsize=4096)(self._union)
+
+    def __len__(self) -> int:
+        return len(self.doc)
+
+    def extend(self, table: Any) -> None:
+        for name in TABLES["spans"]:
+            getattr(self, name).extend(table[name].to_pylist())
+
+    def rows(self, doc: int) -> range:
+        return range(bisect_left(self.doc, doc), bisect_right(self.doc, doc))
+
+    def _union(self, doc: int) -> tuple[tuple[int, int], ...]:
+        """What the rows of a document cover, as disjoint ranges in order."""
+        union: list[tuple[int, int]] = []
+        for i in self.rows(doc):
+            start, end = self.start[i], self.end[i]
+            if union and start <= union[-1][1]:
+                union[-1] = (union[-1][0], max(end, union[-1][1]))
+            else:
+                union.append((start, end))
+        return tuple(union)
+
+    def covers(self, doc: int, start: int, end: int) -> bool:
+        """Whether the rows of a document cover all of a range of it."""
+        cuts = self.cuts(doc)
+        at = bisect_right(cuts, start, key=lambda cut: cut[0]) - 1
+        return at >= 0 and end <= cuts[at][1]
+
+    def row_at(self, doc: int, place: int) -> int | None:
+        """A row that covers one character of a document."""
+        if not self.covers(doc, place, place + 1):
+            return None
+        rows = self.rows(doc)
+        last = bisect_right(self.start, place, rows.start, rows.stop)
+        return next((i for i in range(last - 1, rows.start - 1, -1) if self.end[i] > place), None)
+
+
+@dataclass
+class _Run:
+    """A run folder and what has been read of it so far."""
+
+    files: Any
+    root: str
+    manifest: Mapping[str, Any]
+    rules: _Rules
+    shards: dict[int, _Shard]
+    texts: _Texts
+    progress: Progress
+    tally: dict[str, _Tally]
+    duplicates: dict[int, _Duplicate] = field(default_factory=dict)
+    spans: _Spans = field(default_factory=_Spans)
+    rejects: dict[int, set[int]] = field(default_factory=dict)
+    referenced: set[int] = field(default_factory=set)
+    known: set[int] = field(default_factory=set)
+    bare: set[int] = field(default_factory=set)
+    """Kept documents of which too little is left: right only if what is left is a witness."""
+
+    def open(self, path: str) -> BinaryIO:
+        return self.files.open(f"{self.root}/{path}", "rb")  # type: ignore[no-any-return]
+
+    def reason(self, doc: int) -> str | None:
+        """Why a document was removed, None if it was kept."""
+        return self.duplicates[doc].reason if doc in self.duplicates else None
+
+    def copied(self, doc: int) -> bool:
+        return self.reason(doc) in ("exact", "near")
+
+    def cuts(self, doc: int) -> tuple[tuple[int, int], ...]:
+        """What was cut out of a document."""
+        return self.spans.cuts(doc) if self.rules.cut else ()
+
+    def place(self, doc: int) -> str:
+        number, row = doc >> ROW_BITS, doc & ((1 << ROW_BITS) - 1)
+        name = self.shards[number].name if number in self.shards else f"shard {number}"
+        return f"{name}#{row}"
+
+
+def _open(out: str, texts: _Texts, progress: Progress) -> _Run:
+    files, root = fsspec.core.url_to_fs(out)
+    root = root.rstrip("/")
+    if not files.isdir(root):
+        raise OutputError(f"{out} is not a folder. Name the OUT of a finished run.")
+    try:
+        with files.open(f"{root}/manifest.json", "rb") as stream:
+            manifest = json.load(stream)
+    except FileNotFoundError:
+        raise RunError(
+            f"{out} has no manifest.json: its run is unfinished, or it is no run folder. "
+            "The command that started the run continues it."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{out}/manifest.json cannot be read ({type(error).__name__}). Run the job again."
+        ) from None
+    try:
+        rules = _Rules.of(manifest)
+        names = _Shard.__dataclass_fields__
+        entries = [_Shard(**{n: e[n] for n in names}) for e in manifest["input"]["shards"]]
+        _touch(manifest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OutputError(
+            f"{out}/manifest.json is not a manifest of format 1 ({type(error).__name__}: {error}). "
+            "It was written by another version, or changed since. Run the job again."
+        ) from None
+    shards = {shard.number: shard for shard in entries}
+    tally = {name: _Tally(promise, name) for name, promise in CHECKS.items()}
+    return _Run(files, root, manifest, rules, shards, texts, progress, tally)
+
+
+def _touch(manifest: Mapping[str, Any]) -> None:
+    """Raises KeyError, TypeError or AttributeError where a manifest lacks what is read later."""
+    files = [entry for entries in manifest["tables"].values() for entry in entries]
+    for entry in files:
+        _ = int(entry["slice"]), int(entry["rows"])
+    for entry in manifest["data"]:
+        _ = int(entry["shard"]), entry["path"]
+    for entry in (*files, *manifest["data"]):
+        _ = int(entry["bytes"]), entry["digest"]
+    for part in manifest["input"]["slices"]:
+        _ = int(part["number"]), [int(cut["shard"]) + int(cut["row"]) for cut in part["cuts"]]
+
+
+# Files.
+
+
+def _table_path(name: str, number: int) -> str:
+    return f"tables/{name}/{number:05d}.parquet"
+
+
+def _check_files(run: _Run) -> None:
+    """OUT holds what the manifest lists, and nothing else."""
+    listed = {"manifest.json", "report.json", "report.html"}
+    listed |= {
+        _table_path(name, entry["slice"])
+        for name, entries in run.manifest["tables"].items()
+        if name in TABLES or run.rules.internal
+        for entry in entries
+    }
+    if run.rules.data:
+        listed |= {f"data/{shard.name}" for shard in run.shards.values()} & {
+            entry["path"] for entry in run.manifest["data"]
+        }
+    for path in run.files.find(run.root):
+        name = path[len(run.root) :].lstrip("/")
+        run.tally["files"].expect(name in listed, "%s does not belong into OUT", name)
+
+
+def _check_input(run: _Run) -> None:
+    """The input is what it was when the run was pinned."""
+    tally, total, done = run.tally["input"], sum(s.size for s in run.shards.values()), 0
+    for shard in run.shards.values():
+        try:
+            with fsspec.open(shard.url, "rb") as stream:
+                size, checksum = _digest(stream)
+        except DAMAGE as error:
+            tally.expect(False, "%s cannot be read (%s)", shard.name, type(error).__name__)
+            continue
+        tally.expect(
+            (size, checksum) == (shard.size, shard.checksum),
+            "%s is not what it was when the run was pinned: %d bytes, then %d",
+            shard.name,
+            size,
+            shard.size,
+        )
+        done += size
+        run.progress("input", done, total)
+
+
+def _digest(stream: BinaryIO) -> tuple[int, str]:
+    digest, size = xxhash.xxh3_128(), 0
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _until_torn(rows: Iterator[Any]) -> Iterator[Any]:
+    """`rows`; where compressed data is damaged, None for the row that cannot be read, the last."""
+    try:
+        yield from rows
+    except TORN:
+        yield None
+
+
+def _guarded(rows: Iterator[T], tally: _Tally, name: str) -> Generator[T, None, None]:
+    """`rows`; where they cannot be read to the end, that is a failure of `tally`."""
+    try:
+        yield from rows
+    except DAMAGE as error:
+        tally.fail("%s cannot be read to its end (%s)", name, type(error).__name__)
+
+
+# Tables.
+
+
+def _load_tables(run: _Run) -> None:
+    """Check the tables' files and load all but `documents`, which is read beside the input."""
+    tally = run.tally["tables"]
+    for name in sorted(run.manifest["tables"]):
+        if name not in TABLES:
+            tally.expect(run.rules.internal, "%s is not a published table", name)
+            for entry in run.manifest["tables"][name]:
+                _table_content(run, name, entry)
+    for table in _tables(run, "duplicates"):
+        _load_duplicates(run, table)
+    for table in _tables(run, "spans"):
+        run.spans.extend(table)
+    numbers = {shard.name: shard.number for shard in run.shards.values()}
+    for table in _tables(run, "rejects"):
+        for shard, row in zip(table["shard"].to_pylist(), table["row"].to_pylist(), strict=True):
+            if shard in numbers:
+                run.rejects.setdefault(numbers[shard], set()).add(row)
+    run.referenced.update(run.spans.doc, run.spans.witness)
+
+
+def _load_duplicates(run: _Run, table: Any) -> None:
+    columns = (table[name].to_pylist() for name in TABLES["duplicates"])
+    for doc, reason, twin, similarity in zip(*columns, strict=True):
+        fresh = doc not in run.duplicates
+        run.tally["duplicates"].expect(fresh, "%s was removed twice", run.place(doc))
+        run.duplicates[doc] = _Duplicate(reason, twin, similarity)
+        run.referenced.add(doc)
+        if twin is not None:
+            run.referenced.add(twin)
+
+
+def _tables(run: _Run, name: str) -> Iterator[Any]:
+    """The usable files of a published table, in order, checked on the way."""
+    tally = run.tally["tables"]
+    entries = run.manifest["tables"].get(name, [])
+    numbers = [entry["slice"] for entry in entries]
+    ordered = all(a < b for a, b in itertools.pairwise(numbers))
+    tally.expect(ordered, "the manifest does not list the slices of %s in order", name)
+    for entry in entries:
+        path, content = _table_path(name, entry["slice"]), _table_content(run, name, entry)
+        if content is None:
+            continue
+        try:
+            table = pq.read_table(io.BytesIO(content))
+        except DAMAGE as error:
+            tally.fail("%s is not a Parquet file (%s)", path, type(error).__name__)
+            continue
+        columns = {column.name: str(column.type) for column in table.schema}
+        if list(columns.items()) != list(TABLES[name].items()):
+            tally.fail("%s has the columns %s", path, columns)
+        elif problem := _table_problem(run, name, entry, table):
+            tally.fail("%s %s", path, problem)
+            if "nulls" not in problem:
+                yield table
+        else:
+            yield table
+
+
+def _table_content(run: _Run, name: str, entry: Mapping[str, Any]) -> bytes | None:
+    path, tally = _table_path(name, entry["slice"]), run.tally["tables"]
+    try:
+        with run.open(path) as stream:
+            content = stream.read()
+    except DAMAGE as error:
+        tally.expect(False, "%s cannot be read (%s)", path, type(error).__name__)
+        return None
+    same = (len(content), xxhash.xxh3_128_hexdigest(content)) == (entry["bytes"], entry["digest"])
+    tally.expect(same, "%s is not what the manifest lists", path)
+    return content
+
+
+def _table_problem(run: _Run, name: str, entry: Mapping[str, Any], table: Any) -> str | None:
+    """What is wrong with the rows of a table's file."""
+    optional = ("twin", "similarity")
+    if any(table[column].null_count for column in TABLES[name] if column not in optional):
+        return "has nulls where none may be"
+    if table.num_rows != entry["rows"]:
+        return f"has {table.num_rows} rows, the manifest lists {entry['rows']}"
+    keys = _sort_keys(run, name, table)
+    if not all(a < b for a, b in itertools.pairwise(keys)):
+        return "is not sorted, or says a thing twice"
+    bounds = _slice_bounds(run, entry["slice"])
+    if keys and (bounds is None or not bounds[0] <= keys[0][0] <= keys[-1][0] < bounds[1]):
+        return "has rows of another slice"
+    return None
+
+
+def _sort_keys(run: _Run, name: str, table: Any) -> list[Key]:
+    """By what the rows of a table are sorted; the document's key comes first."""
+    if name == "rejects":
+        numbers = {shard.name: shard.number for shard in run.shards.values()}
+        pairs = zip(table["shard"].to_pylist(), table["row"].to_pylist(), strict=True)
+        return [(numbers.get(shard, -1) << ROW_BITS | row,) for shard, row in pairs]
+    spans = ("doc", "start", "end", "witness", "witness_start")
+    columns = spans if name == "spans" else ("doc",)
+    return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
+
+
+def _slice_bounds(run: _Run, number: int) -> tuple[int, int] | None:
+    """The keys of a slice's documents: from its first cut to the first cut of the next slice."""
+    starts = {
+        part["number"]: part["cuts"][0]["shard"] << ROW_BITS | part["cuts"][0]["row"]
+        for part in run.manifest["input"]["slices"]
+        if part["cuts"]
+    }
+    if number not in starts:
+        return None
+    return starts[number], min((s for s in starts.values() if s > starts[number]), default=1 << 63)
+
+
+# Reading the input and the cleaned shards.
+
+
+class _Number(NamedTuple):
+    """A JSON number, as it was written."""
+
+    literal: str
+
+
+class _Fields(NamedTuple):
+    text: str | None
+    id: str | None
+    source: str | None
+
+
+def _raw_rows(shard: _Shard, opened: Any) -> Iterator[Any]:
+    """The rows of a shard: lines, record batches of one row, or the whole of a text file."""
+    with opened as stream:
+        if shard.format == "parquet":
+            file = pq.ParquetFile(stream)
+            for group in range(file.num_row_groups):
+                yield from _group_rows(file, group)
+        elif shard.format == "txt":
+            yield stream.read().removeprefix(BOM)
+        else:
+            yield from _lines(_pieces_of(stream, shard.compression))
+
+
+def _group_rows(file: Any, group: int) -> Iterator[Any]:
+    """The rows of a row group; where it is damaged, None for each row from there on."""
+    left = file.metadata.row_group(group).num_rows
+    try:
+        for batch in file.iter_batches(batch_size=1024, row_groups=[group]):
+            yield from (batch.slice(row, 1) for row in range(batch.num_rows))
+            left -= batch.num_rows
+    except (OSError, pa.ArrowException) as error:
+        # Arrow says OSError for both bad pages and failed reads; only the latter have a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        yield from itertools.repeat(None, left)
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The rows of JSONL: lines that hold more than white space, without the line break."""
+    prefix = BOM
+    waiting: list[bytes] = []
+    for piece in itertools.chain(pieces, (b"\n",)):
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            line = b"".join([*waiting, line]).removeprefix(prefix)
+            waiting = []
+            if line.strip(BLANK):
+                yield line
+            prefix = b""
+        waiting.append(rest)
+
+
+def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:
+    """The content of a file without its compression. Raises EOFError where that ends early."""
+    if not compression:
+        yield from iter(functools.partial(stream.read, CHUNK), b"")
+        return
+    unpack: Any = None
+    while packed := stream.read(PACKED):
+        while packed := packed if unpack else packed.lstrip(b"\0"):
+            unpack = unpack or _unpacker(compression)
+            yield unpack.decompress(packed)
+            if not unpack.eof:
+                break
+            packed, unpack = unpack.unused_data, None
+    if unpack:
+        raise EOFError
+
+
+def _unpacker(compression: str) -> Any:
+    """For one gzip member or one Zstandard frame, of which a file may have several."""
+    if compression == "gz":
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+
+def _read(raw: Any, shard: _Shard, rules: _Rules) -> _Fields:
+    """Text, id and source of a row; None for what it does not have."""
+    if raw is None:
+        return _Fields(None, None, None)
+    if shard.format == "txt":
+        return _Fields(_decoded(raw), shard.name, None)
+    names = (rules.text, rules.id, rules.source)
+    if shard.format == "parquet":
+        return _Fields(*(_cell(raw, name) for name in names))
+    values = _members(raw)
+    text, identity, source = (values.get(name) for name in names)
+    return _Fields(_string(text), _string(_literal(identity)), _string(source))
+
+
+def _cell(raw: Any, name: str) -> str | None:
+    """A column of a row as a string; None for what is null, nested or not text."""
+    place = raw.schema.get_field_index(name)
+    if place < 0:
+        return None
+    column = raw.column(place)
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_nested(column.type) or "binary" in str(column.type):
+            return None
+        value: str | None = column.cast(pa.string())[0].as_py()
+    except (ValueError, pa.ArrowException):
+        return None
+    return value
+
+
+def _literal(value: object) -> object:
+    """A number as it is written, anything else as it is."""
+    return value.literal if isinstance(value, _Number) else value
+
+
+def _decoded(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _string(value: object) -> str | None:
+    """`value` if it is a string, and one that UTF-8 can write: without half a surrogate pair."""
+    try:
+        return value if isinstance(value, str) and value.encode() is not None else None
+    except UnicodeEncodeError:
+        return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are no JSON
+
+
+def _members(line: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(
+            line.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_refuse
+        )
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+# Rows.
+
+
+class _Documents:
+    """The documents table, walked beside the input."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._rows = self._all()
+        self._head = next(self._rows, None)
+
+    def _all(self) -> Iterator[_Document]:
+        for table in _tables(self._run, "documents"):
+            columns = (table[name].to_pylist() for name in _Document._fields)
+            yield from map(_Document._make, zip(*columns, strict=True))
+
+    def take(self, doc: int) -> _Document | None:
+        """The row of `doc`, if there is one. Rows before it have no document."""
+        while self._head is not None and self._head.doc < doc:
+            self._run.tally["rows"].fail("%s is not in the input", self._run.place(self._head.doc))
+            self._head = next(self._rows, None)
+        if self._head is None or self._head.doc > doc:
+            return None
+        found, self._head = self._head, next(self._rows, None)
+        return found
+
+
+class _Released:
+    """A cleaned shard, walked beside the rows that must be in it."""
+
+    def __init__(self, shard: _Shard, rows: Iterator[Any], rules: _Rules, tally: _Tally) -> None:
+        self._shard, self._rows, self._rules, self._tally = shard, rows, rules, tally
+        self._in_step = True
+
+    def take(self, number: int, raw: Any, text: str, left: str) -> None:
+        """Expect next the row `raw` with `left` in the place of `text`."""
+        if not self._in_step:
+            return
+        found = next(self._rows, None)
+        same = found is not None and _same_row(self._shard, self._rules, raw, found, text, left)
+        # After the first difference rows are no longer side by side: more failures say nothing.
+        self._in_step = self._tally.expect(
+            same, "data/%s does not hold row %d as it must be", self._shard.name, number
+        )
+
+    def finish(self) -> None:
+        if self._in_step and next(self._rows, None) is not None:
+            self._tally.fail("data/%s holds more than the kept rows", self._shard.name)
+
+
+def _same_row(shard: _Shard, rules: _Rules, raw: Any, found: Any, text: str, left: str) -> bool:
+    """Whether `found` is the row `raw` with `left` in the place of `text` and all else the same."""
+    if found is None:
+        return False
+    if shard.format == "txt":
+        return bool(found == (raw if left == text else left.encode()))
+    if shard.format == "jsonl":
+        return _same_line(rules.text, raw, found, text, left)
+    return raw.schema.names == found.schema.names and all(
+        _cell(found, name) == left if name == rules.text else _same_cell(ours, theirs)
+        for name, ours, theirs in zip(raw.schema.names, raw.columns, found.columns, strict=True)
+    )
+
+
+def _same_line(key: str, line: bytes, found: bytes, text: str, left: str) -> bool:
+    if left == text:
+        return found == line
+    places = _value_places(line, key)
+    if not places:
+        return False
+    *earlier, (start, end) = places
+    before, after = line[:start], line[end:]
+    for start, end in reversed(earlier):  # they may hold what was cut
+        before = before[:start] + b'""' + before[end:]
+    value = found[len(before) : len(found) - len(after)]
+    try:
+        same_text = value[:1] == b'"' and json.loads(value.decode()) == left
+    except ValueError:
+        return False
+    return same_text and found == before + value + after
+
+
+def _same_cell(cell: Any, found: Any) -> bool:
+    if cell.equals(found):
+        return True
+    try:  # NaN is not equal to itself, and dictionaries may be numbered otherwise
+        return cell.type == found.type and repr(cell.to_pylist()) == repr(found.to_pylist())
+    except DAMAGE:
+        return False
+
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
+
+
+def _value_places(line: bytes, key: str) -> list[tuple[int, int]]:
+    """Where the values of `key` begin and end in a JSON object; of several the last one counts."""
+    depth, start = 0, 0
+    name: str | None = None
+    places = []
+    for token in _TOKEN.finditer(line):
+        kind = token[0][:1]
+        if depth == 1 and kind == b'"' and name is None:
+            name = json.loads(token[0].decode())
+        elif depth == 1 and kind == b":":
+            start = token.end()
+        elif depth == 1 and kind in b",}":
+            if name == key:
+                value = line[start : token.start()]
+                inset = len(value) - len(value.lstrip())
+                places.append((start + inset, start + len(value.rstrip())))
+            name = None
+        depth += (kind in b"{[") - (kind in b"}]")
+    return places
+
+
+def _check_rows(run: _Run) -> None:
+    """Walk through the input, the documents table and the cleaned shards side by side."""
+    released = _check_data_files(run)
+    documents = _Documents(run)
+    total, done = sum(shard.size for shard in run.shards.values()), 0
+    for shard in sorted(run.shards.values(), key=lambda shard: shard.number):
+        _check_shard(run, shard, documents, shard.number in released)
+        done += shard.size
+        run.progress("rows", done, total)
+    documents.take(1 << 63)
+
+
+def _check_shard(run: _Run, shard: _Shard, documents: _Documents, released: bool) -> None:
+    """Every row of a shard is a document or a reject, and the cleaned shard holds what was kept."""
+    readable = _until_torn(_raw_rows(shard, fsspec.open(shard.url, "rb")))
+    rows = _guarded(readable, run.tally["input"], shard.name)
+    rejects = set(run.rejects.get(shard.number, ()))
+    with contextlib.ExitStack() as stack:
+        output: Iterator[Any] = iter(())
+        if released:
+            path = f"data/{shard.name}"
+            lines = _raw_rows(shard, run.open(path))
+            output = stack.enter_context(
+                contextlib.closing(_guarded(lines, run.tally["data files"], path))
+            )
+        beside = _Released(shard, output, run.rules, run.tally["released rows"])
+        for number, raw in enumerate(rows):
+            document = documents.take(shard.number << ROW_BITS | number)
+            rejected = number in rejects
+            rejects.discard(number)
+            run.tally["rows"].expect(
+                rejected == (document is None),
+                "%s#%d is %s",
+                shard.name,
+                number,
+                "both a document and a reject" if rejected else "neither a document nor a reject",
+            )
+            if document is not None:
+                _check_document(run, shard, document, number, raw, beside)
+        beside.finish()
+    for number in sorted(rejects):
+        run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
+
+
+def _check_document(
+    run: _Run, shard: _Shard, document: _Document, number: int, raw: Any, beside: _Released
+) -> None:
+    doc, fields = document.doc, _read(raw, shard, run.rules)
+    text = fields.text
+    if text is None:
+        run.tally["documents"].expect(False, "%s has no readable text", run.place(doc))
+        return
+    expected = _Document(
+        doc,
+        f"{shard.name}#{number}" if fields.id is None else fields.id,
+        shard.name,
+        number,
+        shard.source if fields.source is None else fields.source,
+        len(text.encode()),
+    )
+    differing = [n for n in _Document._fields if getattr(expected, n) != getattr(document, n)]
+    run.tally["documents"].expect(
+        not differing, "%s has another %s in the input", run.place(doc), ", ".join(differing)
+    )
+    if doc in run.referenced:
+        run.known.add(doc)
+        run.texts.add(doc, text)
+    _check_left(run, doc, text)
+    if run.rules.data and run.reason(doc) is None:
+        beside.take(number, raw, text, _left(text, run.cuts(doc)))
+
+
+def _left(text: str, cuts: Sequence[tuple[int, int]]) -> str:
+    """What the cuts leave of a text, the sides of each joined by a line break."""
+    return "\n".join(filter(None, _pieces(text, cuts)))
+
+
+def _pieces(text: str, cuts: Sequence[tuple[int, int]]) -> Iterator[str]:
+    at = 0
+    for start, end in cuts:
+        yield text[at:start]
+        at = end
+    yield text[at:]
+
+
+def _check_left(run: _Run, doc: int, text: str) -> None:
+    """A document goes as a remainder if too little of it is left, and only then."""
+    reason, cuts = run.reason(doc), run.cuts(doc)
+    if reason != "remainder" and (reason is not None or not cuts):
+        return
+    pieces = list(_pieces(text, cuts))
+    little = not any(map(str.strip, pieces)) or sum(map(len, pieces)) < run.rules.min_remaining
+    if reason == "remainder":
+        run.tally["remainders"].expect(
+            little, "%s was removed though enough of it is left", run.place(doc)
+        )
+    elif little:
+        run.bare.add(doc)
+
+
+def _check_data_files(run: _Run) -> set[int]:
+    """The cleaned shards' files are what the manifest lists. Returns the shards that have one."""
+    tally, entries, found = run.tally["data files"], run.manifest["data"], set()
+    for number, times in Counter(entry["shard"] for entry in entries).items():
+        tally.expect(times == 1, "shard %d is listed %d times", number, times)
+    for entry in entries:
+        shard, path = run.shards.get(entry["shard"]), entry["path"]
+        if not run.rules.data or shard is None or path != f"data/{shard.name}":
+            tally.expect(False, "%s must not have been written", path)
+            continue
+        try:
+            with run.open(path) as stream:
+                same = _digest(stream) == (entry["bytes"], entry["digest"])
+            tally.expect(same, "%s is not what the manifest lists", path)
+            if shard.format == "parquet":
+                tally.expect(_same_schema(run, shard, path), "%s has other columns", path)
+        except DAMAGE as error:
+            tally.expect(False, "%s cannot be read (%s)", path, type(error).__name__)
+            continue
+        found.add(shard.number)
+    return found
+
+
+def _same_schema(run: _Run, shard: _Shard, path: str) -> bool:
+    with fsspec.open(shard.url, "rb") as before, run.open(path) as after:
+        return bool(pq.read_schema(before).equals(pq.read_schema(after)))
+
+
+# Twins.
+
+
+def _check_duplicates(run: _Run) -> None:
+    tally = run.tally["duplicates"]
+    for doc, duplicate in run.duplicates.items():
+        place = run.place(doc)
+        tally.expect(doc in run.known, "%s was removed but is not a document", place)
+        tally.expect(
+            duplicate.reason in ("exact", "near", "remainder"),
+            "%s was removed for an unknown reason",
+            place,
+        )
+
+
+def _check_twins(run: _Run) -> None:
+    """Every twin is kept, and as similar as the table says.
+
+    Documents are taken by twin, so that a twin's n-grams are made once.
+    """
+    removed = sorted(run.duplicates.items(), key=lambda item: (item[1].twin or 0, item[0]))
+    twin_grams = functools.lru_cache(maxsize=1)(lambda twin: _shingles(run, twin))
+    for at, (doc, duplicate) in enumerate(removed):
+        if duplicate.reason == "remainder":
+            bare = duplicate.twin is None and duplicate.similarity is None
+            run.tally["remainders"].expect(bare, "%s has a twin", run.place(doc))
+            continue
+        near = duplicate.reason == "near"
+        problem = _twin_problem(run, doc, duplicate)
+        if problem is None:
+            problem = (
+                _near_problem(run, doc, duplicate, twin_grams)
+                if near
+                else _exact_problem(run, doc, duplicate)
+            )
+        tally = run.tally["near-duplicates" if near else "exact copies"]
+        twin = "nothing" if duplicate.twin is None else run.place(duplicate.twin)
+        tally.expect(problem is None, "%s and its twin %s: %s", run.place(doc), twin, problem)
+        run.progress("twins", at + 1, len(removed))
+
+
+def _twin_problem(run: _Run, doc: int, duplicate: _Duplicate) -> str | None:
+    twin = duplicate.twin
+    if twin is None or duplicate.similarity is None:
+        return "no twin or no similarity is named"
+    if twin == doc:
+        return "a document is no twin of itself"
+    if run.copied(twin):
+        return "the twin was removed as a copy itself"
+    if run.texts.get(doc) is None or run.texts.get(twin) is None:
+        return "one of them is not a document of the input"
+    return None
+
+
+def _exact_problem(run: _Run, doc: int, duplicate: _Duplicate) -> str | None:
+    twin = duplicate.twin if duplicate.twin is not None else doc
+    same = _normalised(run, doc) == _normalised(run, twin)
+    return (
+        None if same and duplicate.similarity == 1.0 else "the texts differ, or similarity is not 1"
+    )
+
+
+def _normalised(run: _Run, doc: int) -> str:
+    text = run.texts.get(doc) or ""
+    if run.rules.normalise == "none":
+        return text
+    text = " ".join(text.split())
+    return _lower(text) if run.rules.normalise == "case" else text
+
+
+def _near_problem(
+    run: _Run, doc: int, duplicate: _Duplicate, twin_grams: Callable[..., set[Hashable]]
+) -> str | None:
+    ours, theirs = _shingles(run, doc), twin_grams(duplicate.twin)
+    both = len(ours & theirs)
+    similarity = both / (len(ours) + len(theirs) - both) if both else 0.0
+    if abs(similarity - (duplicate.similarity or 0.0)) > 1e-9:
+        return f"the similarity is {similarity:.9f}, the table says {duplicate.similarity:.9f}"
+    if similarity < run.rules.threshold - 1e-12:
+        return f"the similarity {similarity:.9f} is below {run.rules.threshold}"
+    return None
+
+
+def _shingles(run: _Run, doc: int) -> set[Hashable]:
+    """The set of n-grams of a document; all of it is one if it is shorter than that."""
+    words, n = _words(run.texts.get(doc) or ""), run.rules.ngram
+    if not words:
+        return set()
+    if run.rules.unit == "character":
+        line = " ".join(words)
+        return {line[at : at + n] for at in range(max(1, len(line) - n + 1))}
+    if len(words) < n:
+        return {tuple(words)}
+    return set(zip(*(words[at:] for at in range(n)), strict=False))
+
+
+def _words(text: str) -> list[str]:
+    return _word_pattern().findall(_lower(text))
+
+
+def _lower(text: str) -> str:
+    """Each code point's lower case where that is one code point.
+
+    str.lower looks at the neighbours of a capital sigma, and makes two of the dotted capital I.
+    """
+    return "İ".join(part.lower() for part in text.replace("Σ", "σ").split("İ"))
+
+
+@functools.cache
+def _word_pattern() -> re.Pattern[str]:
+    """Runs of letters, numbers, marks and underscores, by Unicode category."""
+    runs: list[list[int]] = []
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code))[0] in "LNM" or code == ord("_"):
+            if runs and runs[-1][1] == code - 1:
+                runs[-1][1] = code
+            else:
+                runs.append([code, code])
+    return re.compile("[" + "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in runs) + "]+")
+
+
+# Witnesses.
+
+
+def _check_spans(run: _Run) -> None:
+    """Every passage stands, earlier, where its row says.
+
+    Rows are taken by witness, so that a text is read few times.
+    """
+    spans, tally = run.spans, run.tally["spans"]
+    for done, i in enumerate(sorted(range(len(spans)), key=spans.witness.__getitem__)):
+        problem = _span_problem(run, i)
+        if problem is not None:
+            tally.fail(
+                "%s [%d, %d) with witness %s from %d: %s",
+                run.place(spans.doc[i]),
+                spans.start[i],
+                spans.end[i],
+                run.place(spans.witness[i]),
+                spans.witness_start[i],
+                problem,
+            )
+        if done % 10_000 == 0:
+            run.progress("spans", done, len(spans))
+    tally.checked += len(spans)
+    run.progress("spans", len(spans), len(spans))
+    for doc in sorted(run.bare):
+        run.tally["remainders"].fail(
+            "%s was kept though too little of it is left, and that is nobody's witness",
+            run.place(doc),
+        )
+
+
+def _span_problem(run: _Run, i: int) -> str | None:
+    """What is wrong with row `i` of the spans table."""
+    spans = run.spans
+    doc, witness = spans.doc[i], spans.witness[i]
+    if run.copied(doc) or run.copied(witness):
+        return "one of them was removed as a copy"
+    if (witness, spans.witness_start[i]) >= (doc, spans.start[i]):
+        return "the witness is not earlier"
+    text, other = run.texts.get(doc), run.texts.get(witness)
+    if text is None or other is None:
+        return "one of them is not a document of the input"
+    return _copy_problem(run, i, text, other)
+
+
+def _copy_problem(run: _Run, i: int, text: str, other: str) -> str | None:
+    """What is wrong with row `i`, given the texts of its document and its witness."""
+    spans = run.spans
+    witness, start, end = spans.witness[i], spans.start[i], spans.end[i]
+    first = spans.witness_start[i]
+    last = first + end - start
+    if first < 0 or not 0 <= start < end <= len(text):
+        return "the range is not in the text"
+    if text[start:end] != other[first:last]:
+        return "the texts differ"
+    if witness == spans.doc[i] and not _apart(text, first, start, run.rules.min_bytes):
+        return f"windows of {run.rules.min_bytes} bytes overlap their witness"
+    if spans.occurrences[i] < 2:
+        return "a passage that occurs once was removed"
+    if not spans.covers(witness, first, last):
+        run.bare.discard(witness)
+        if run.reason(witness) == "remainder":
+            return "the witness went as a remainder with text that was nowhere else"
+    return None
+
+
+def _apart(text: str, first: int, second: int, least: int) -> bool:
+    """Whether two places in a text are at least that many bytes apart."""
+    return second - first >= least or len(text[first:second].encode()) >= least
+
+
+def _check_chains(run: _Run) -> None:
+    """Follow the witnesses of a sample of removed characters down to kept ones.
+
+    `_check_spans` implies this for all of them, by induction; this looks.
+    """
+    spans = run.spans
+    sizes = (max(0, end - start) for start, end in zip(spans.start, spans.end, strict=True))
+    ends = list(itertools.accumulate(sizes))
+    sample = random.Random(0)  # noqa: S311
+    for _ in range(SAMPLE if ends and ends[-1] else 0):
+        drawn = sample.randrange(ends[-1])
+        i = bisect_right(ends, drawn)
+        doc, place = spans.doc[i], spans.end[i] - (ends[i] - drawn)
+        problem = _chain_problem(run, doc, place)
+        run.tally["chains"].expect(
+            problem is None, "%s, character %d: %s", run.place(doc), place, problem
+        )
+
+
+def _chain_problem(run: _Run, doc: int, place: int) -> str | None:
+    character = (run.texts.get(doc) or "")[place : place + 1]
+    while (i := run.spans.row_at(doc, place)) is not None:
+        witness = run.spans.witness[i]
+        first = run.spans.witness_start[i] + place - run.spans.start[i]
+        if (witness, first) >= (doc, place):
+            return f"the witness {run.place(witness)} from {first} is not earlier"
+        doc, place = witness, first
+    if run.reason(doc) is not None:
+        return f"its witnesses end in {run.place(doc)}, which was removed"
+    if not character or (run.texts.get(doc) or "")[place : place + 1] != character:
+        return f"its witnesses end in another character, {run.place(doc)} at {place}"
+    return None

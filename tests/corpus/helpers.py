@@ -1,0 +1,79 @@
+"""Corpora on disk for the tests of this package, and the readers they are compared with."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import zstandard
+
+from corpus.read import Fields, read_cut
+from corpus.release import EDITS, rewrite
+from corpus.schema import RECORDS, REJECTS, TEXT
+from corpus.shards import Corpus, pin
+
+END = {"": ".jsonl", "gz": ".jsonl.gz", "zst": ".jsonl.zst"}
+
+
+def pack(content: bytes, compression: str) -> bytes:
+    if compression == "gz":
+        return gzip.compress(content, mtime=0)
+    if compression == "zst":
+        return zstandard.ZstdCompressor(write_checksum=True).compress(content)
+    return content
+
+
+def unpack(content: bytes, compression: str) -> bytes:
+    if compression == "gz":
+        return gzip.decompress(content)
+    if compression == "zst":
+        return zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    return content
+
+
+def stored(folder: Path, content: bytes, compression: str = "", name: str = "a") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (name + END[compression])
+    path.write_bytes(pack(content, compression))
+    return path
+
+
+def lines(*values: object) -> bytes:
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+
+
+def read_all(
+    corpus: Corpus, fields: Fields = Fields(), view: str = "records", wanted=None
+) -> tuple[list[dict], list[dict]]:
+    """All rows and all rejects of a corpus."""
+    out: dict[str, list[dict]] = {"text": [], "rejects": []}
+    if wanted is not None:
+        wanted = np.array(wanted, dtype=np.int64)
+    schemas = {"text": RECORDS if view == "records" else TEXT, "rejects": REJECTS.schema}
+    for part in corpus.slices:
+        for cut in part.cuts:
+            for tag, batch in read_cut(corpus, cut, fields, view, wanted):
+                assert batch.schema.equals(schemas[tag])
+                batch.validate(full=True)
+                out[tag] += batch.to_pylist()
+    return out["text"], out["rejects"]
+
+
+def texts_of(path: Path, **settings) -> list[str]:
+    return [row["text"] for row in read_all(pin([path]), **settings)[0]]
+
+
+def edits(*rows: tuple[int, str | None]) -> list[pa.RecordBatch]:
+    """Edits one to a batch, which is the hardest way to batch them."""
+    return [
+        pa.RecordBatch.from_pylist([{"doc": doc, "text": text}], schema=EDITS) for doc, text in rows
+    ]
+
+
+def rewritten(path: Path, changes: list[tuple[int, str | None]], out: Path, **fields: str) -> bytes:
+    """A file with `changes` (row, text) applied."""
+    corpus = pin([path])
+    cuts = [cut for part in corpus.slices for cut in part.cuts]
+    rewrite(corpus, cuts, Fields(**fields), edits(*changes), out)
+    return out.read_bytes()

@@ -1,0 +1,300 @@
+import gzip
+import json
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus import shards, storage
+from corpus.errors import InputChanged, StorageError
+from corpus.read import Fields
+from corpus.release import rewrite, rewrite_jsonl
+from corpus.shards import pin
+from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
+
+LINE_ENDS = [b"\n", b"\r\n"]
+
+
+def simple(content: bytes, changes: dict[int, str | None]) -> bytes:
+    """The definition on lines that json can read, with Python's json and a search for the value."""
+    out, row = b"", 0
+    for line in content.splitlines(keepends=True):
+        if not line.strip():
+            continue
+        if row not in changes:
+            out += line
+        elif changes[row] is not None:
+            old = json.loads(line)["text"]
+            ascii_only = rb"\u" in json.dumps(old).encode() and json.dumps(old).encode() in line
+            raw = json.dumps(old, ensure_ascii=ascii_only).encode()
+            assert line.count(raw) == 1
+            new = changes[row]
+            fresh = json.dumps(new, ensure_ascii=True) if ascii_only else json.dumps(new, ensure_ascii=False)
+            out += line.replace(raw, fresh.encode())
+        row += 1
+    return out
+
+
+words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x7f"), max_size=20)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(words, st.booleans(), st.sampled_from(["keep", "drop", "edit"]), words), max_size=12),
+    st.sampled_from(LINE_ENDS),
+    st.booleans(),
+    st.integers(1, 100),
+    st.sampled_from(["", "gz", "zst"]),
+)
+def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, piece, kind):
+    folder = tmp_path_factory.mktemp("r")
+    made = [
+        b'{ "n":%d,"text" :\t' % i + json.dumps("<" + text, ensure_ascii=plain).encode() + b', "z": [1 ,2.50]}  '
+        for i, (text, plain, _, _) in enumerate(rows)
+    ]
+    content = line_end.join(made) + (line_end if ended and made else b"")
+    changes = {
+        i: (None if action == "drop" else new)
+        for i, (_, _, action, new) in enumerate(rows)
+        if action != "keep"
+    }
+    path = stored(folder, content, kind)
+    before, storage.PIECE = storage.PIECE, piece
+    cut, shards.CUT_BYTES = shards.CUT_BYTES, piece * 2
+    try:
+        done = unpack(rewritten(path, sorted(changes.items()), folder / "out"), kind)
+    finally:
+        storage.PIECE, shards.CUT_BYTES = before, cut
+    wanted = b""
+    for i, line in enumerate(made):
+        if i in changes and changes[i] is None:
+            continue
+        if i in changes:
+            raw = json.dumps("<" + rows[i][0], ensure_ascii=rows[i][1]).encode()
+            ascii_only = rb"\u" in raw and raw.isascii()
+            line = line.replace(raw, _encoded(changes[i], ascii_only), 1)
+        wanted += line + (line_end if ended or i < len(made) - 1 else b"")
+    assert done == wanted
+
+
+def _encoded(text: str, ascii_only: bool) -> bytes:
+    return json.dumps(text, ensure_ascii=ascii_only).encode()
+
+
+def test_what_else_goes():
+    content = (
+        b'\xef\xbb\xbf\n{"text": "a"}\nbroken\n \t\n{"text": "\\ud800"}\r\n{"text": "\xff"}\n\n'
+        b'{"text": 3}\n{"text": "b"}\r\n{"text": "c"}\n\n'
+    )
+    assert rewrite_jsonl(content, 0, []) == b'{"text": "a"}\n{"text": "b"}\r\n{"text": "c"}\n'
+
+
+def test_ascii_files_stay_ascii():
+    content = b'{"text": "\\u00e9"}\n{"text": "\xc3\xa9"}\n{"text": "e"}\n'
+    done = rewrite_jsonl(content, 0, edits((0, "ü😀"), (1, "ü"), (2, "ü")))
+    assert done == b'{"text": "\\u00fc\\ud83d\\ude00"}\n{"text": "\xc3\xbc"}\n{"text": "\xc3\xbc"}\n'
+
+
+def test_a_repeated_text_field_hides_nothing():
+    content = b'{"text": "secret", "a": 1, "te\\u0078t": ["secret"], "text": "last secret"}\n'
+    done = rewrite_jsonl(content, 0, edits((0, "clean")))
+    assert done == b'{"text": "", "a": 1, "te\\u0078t": "", "text": "clean"}\n'
+
+
+@pytest.mark.parametrize("row", [1, 3, 7])
+def test_an_edit_of_a_row_that_is_not_there(tmp_path, row):
+    path = stored(tmp_path, b'{"text": "a"}\nbroken\n{"text": "b"}\n')
+    with pytest.raises(InputChanged, match=rf"no readable row {row} "):
+        rewritten(path, [(row, "x")], tmp_path / "out")
+
+
+def test_parts_of_a_large_file_join_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "CUT_BYTES", 40)
+    content = b"\n \n".join(lines({"text": f"t{i}"})[:-1] for i in range(20))
+    corpus = pin([stored(tmp_path, content)])
+    cuts = corpus.slices[0].cuts
+    assert len(cuts) > 3
+    whole = b""
+    for i, cut in enumerate(cuts):
+        last = cuts[i + 1].row if i + 1 < len(cuts) else 20
+        own = [(row, None if row % 3 else "new") for row in range(cut.row, last) if row % 2]
+        rewrite(corpus, [cut], Fields(), edits(*own), tmp_path / "part")
+        whole += (tmp_path / "part").read_bytes()
+    changes = [(row, None if row % 3 else "new") for row in range(20) if row % 2]
+    assert whole == rewritten(tmp_path / "a.jsonl", changes, tmp_path / "out")
+    assert whole == simple(content, dict(changes))
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+def test_compressed_files_are_one_member_and_the_same_each_time(tmp_path, kind):
+    content = lines(*({"text": f"row {i}" * 50} for i in range(5000)))
+    path = stored(tmp_path, content, kind)
+    done = rewritten(path, [(7, None)], tmp_path / "one")
+    assert done == rewritten(path, [(7, None)], tmp_path / "two")
+    if kind == "gz":
+        assert done[4:8] == b"\0\0\0\0"
+        one = __import__("zlib").decompressobj(31)
+        plain = one.decompress(done)
+        assert one.unused_data == b""
+    else:
+        assert zstandard.get_frame_parameters(done).has_checksum
+        one = zstandard.ZstdDecompressor().decompressobj()
+        plain = one.decompress(done)
+        assert one.unused_data == b""
+    assert one.eof
+    assert plain == b"".join(line for i, line in enumerate(content.splitlines(True)) if i != 7)
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+def test_rows_before_the_damage_are_released(tmp_path, kind):
+    content = lines(*({"text": os.urandom(20).hex()} for _ in range(100)))
+    path = tmp_path / f"a.jsonl.{kind}"
+    path.write_bytes(pack(content, kind)[:-2000])
+    rows, rejects = read_all(pin([path]))
+    assert rows
+    assert len(rejects) == 1
+    done = unpack(rewritten(path, [], tmp_path / "out"), kind)
+    assert done == b"".join(content.splitlines(keepends=True)[: len(rows)])
+
+
+def test_text_files(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"one\r\n")
+    corpus = pin([tmp_path / "a.txt"])
+    out = tmp_path / "out"
+    for changes, content in [([], b"one\r\n"), ([(0, "new é")], "new é".encode()), ([(0, None)], None)]:
+        out.unlink(missing_ok=True)
+        count = rewrite(corpus, corpus.slices[0].cuts, Fields(), edits(*changes), out)
+        assert (count, out.read_bytes() if out.exists() else None) == (content is not None, content)
+    (tmp_path / "a.txt").write_bytes(b"\xff")
+    assert rewrite(pin([tmp_path / "a.txt"]), corpus.slices[0].cuts, Fields(), [], tmp_path / "x") == 0
+    with pytest.raises(InputChanged):
+        rewritten(tmp_path / "a.txt", [(0, "x")], out)
+
+
+def test_a_full_disk(tmp_path):
+    for path in (stored(tmp_path, lines({"text": "a"})), tmp_path / "p.parquet", tmp_path / "t.txt"):
+        if path.suffix == ".parquet":
+            pq.write_table(pa.table({"text": ["a"]}), path)
+        elif path.suffix == ".txt":
+            path.write_text("a")
+        corpus = pin([path])
+        with pytest.raises(StorageError, match="cannot write"):
+            rewrite(corpus, corpus.slices[0].cuts, Fields(), [], tmp_path / "missing" / "out")
+
+
+# Parquet
+
+COLUMNS = {
+    "n": pa.array([1, 2, None, 4, 5, 6], pa.int16()),
+    "list": pa.array([[1], [], None, [2, 3], [4], [5]], pa.list_(pa.float32())),
+    "struct": pa.array([{"a": "x", "b": 1}] * 5 + [None]),
+    "time": pa.array(range(6), pa.timestamp("ns", "UTC")),
+    "word": pa.array(["a", "b", "a", None, "b", "a"]).dictionary_encode(),
+    "bytes": pa.array([b"\xff"] * 6),
+    "big": pa.array(["l"] * 6, pa.large_string()),
+}
+TYPES = [
+    pa.string(), pa.large_string(), pa.string_view(),
+    pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int32(), pa.large_string()),
+]
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "lz4", "brotli"])
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+@pytest.mark.parametrize("group", [2, 10])
+def test_parquet_round_trip(tmp_path, kind, group, compression):
+    texts = pa.array(["a", "b", None, "é", "e", "f"])
+    text = texts.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else texts.cast(kind)
+    names = [*list(COLUMNS)[:3], "text", *list(COLUMNS)[3:]]
+    schema = pa.schema(
+        [pa.field(n, (COLUMNS | {"text": text})[n].type, metadata={"k": n}) for n in names],
+        metadata={"huggingface": '{"info": 1}'},
+    )
+    table = pa.table([(COLUMNS | {"text": text})[name] for name in names], schema=schema)
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, row_group_size=group, compression=compression)
+    rewritten(path, [(0, "new ü"), (3, None), (4, "")], tmp_path / "out.parquet")
+    source, out = pq.ParquetFile(path), pq.ParquetFile(tmp_path / "out.parquet")
+    assert out.schema_arrow.equals(source.schema_arrow, check_metadata=True)
+    wanted = [row for i, row in enumerate(table.to_pylist()) if i not in (2, 3)]
+    wanted[0]["text"], wanted[2]["text"] = "new ü", ""
+    assert out.read().to_pylist() == wanted
+    sides = [file.metadata.row_group(0).column(0).compression for file in (source, out)]
+    assert sides[0] == sides[1]
+    source.close(), out.close()
+    first = (tmp_path / "out.parquet").read_bytes()
+    assert first == rewritten(path, [(0, "new ü"), (3, None), (4, "")], tmp_path / "out.parquet")
+
+
+def test_parquet_with_nothing_left(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"], "n": [1, 2]}), path)
+    rewritten(path, [(0, None), (1, None)], tmp_path / "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert (len(table), table.column_names) == (0, ["text", "n"])
+    for row in (2, 9):
+        with pytest.raises(InputChanged):
+            rewritten(path, [(row, "x")], tmp_path / "out.parquet")
+
+
+def damaged(tmp_path, column):
+    path = tmp_path / "a.parquet"
+    table = pa.table({
+        "text": [f"{i} " + "abcdefgh" * 20 for i in range(300)], "n": [i * i * 7919 for i in range(300)],
+    })
+    pq.write_table(table, path, row_group_size=100, compression="zstd", use_dictionary=False)
+    with pq.ParquetFile(path) as file:
+        at = file.metadata.row_group(1).column(column).data_page_offset
+    content = bytearray(path.read_bytes())
+    for place in range(at, at + 40):
+        content[place] ^= 0xA5
+    path.write_bytes(content)
+    return path
+
+
+def test_damaged_parquet_releases_what_was_read(tmp_path):
+    path = damaged(tmp_path, 0)
+    rewritten(path, [(250, None)], tmp_path / "out.parquet")
+    rows = pq.read_table(tmp_path / "out.parquet")["n"].to_pylist()
+    assert rows == [i * i * 7919 for i in [*range(100), *range(200, 250), *range(251, 300)]]
+    with pytest.raises(InputChanged):
+        rewritten(path, [(150, "x")], tmp_path / "out.parquet")
+
+
+def test_parquet_damaged_in_another_column_is_not_released(tmp_path):
+    path = damaged(tmp_path, 1)
+    assert len(read_all(pin([path]))[0]) == 300
+    with pytest.raises(StorageError, match="corrupt in a column that is carried through"):
+        rewritten(path, [], tmp_path / "out.parquet")
+
+
+# What others read
+
+
+def test_the_hugging_face_loader_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    source = tmp_path / "in"
+    content = lines({"text": "a", "n": 1}, {"text": "é", "n": 2}, {"text": "c", "n": 3})
+    for kind in ("", "gz", "zst"):
+        stored(source, content, kind, "part")
+        stored(source, content, kind, "emptied")
+    for name in ("part", "emptied"):
+        pq.write_table(pa.table({"text": ["a", "é", "c"], "n": [1, 2, 3]}), source / f"{name}.parquet")
+    corpus = pin([source])
+    out = tmp_path / "out"
+    out.mkdir()
+    for cut in corpus.slices[0].cuts:
+        shard = corpus.shards[cut.shard]
+        drop = [0, 1, 2] if shard.name.startswith("emptied") else [1]
+        changes = [((shard.number << 36) + row, None) for row in drop]
+        rewrite(corpus, [cut], Fields(), edits(*changes), out / shard.name)
+    for end, builder in [("jsonl", "json"), ("jsonl.gz", "json"), ("jsonl.zst", "json"), ("parquet", "parquet")]:
+        files = [str(out / f"{name}.{end}") for name in ("part", "emptied")]
+        data = datasets.load_dataset(builder, data_files=files, cache_dir=str(tmp_path / "cache"), split="train")
+        assert data.to_list() == [{"text": "a", "n": 1}, {"text": "c", "n": 3}]
+    assert gzip.decompress((out / "emptied.jsonl.gz").read_bytes()) == b""

@@ -1,0 +1,215 @@
+import json
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus import shards
+from corpus.errors import InputChanged, InputError, StorageError
+from corpus.schema import doc_key
+from corpus.shards import Corpus, Cut, find, pin, unchanged
+from corpus.text import bytes_view
+from tests.corpus.helpers import lines, pack, read_all, stored
+
+ONE = lines({"text": "a"})
+
+
+def names(*inputs):
+    return [shard.name for shard in find([str(given) for given in inputs])]
+
+
+def test_folders_are_searched_and_sorted(tmp_path):
+    for place in ["b.jsonl", "a/z.jsonl.gz", "a/b/c.parquet", "x.txt", "a/y.JSONL.ZST"]:
+        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / place).write_bytes(b"x")
+    for place in ["_SUCCESS", ".hidden", ".git/config", "a/_tmp/a.jsonl", "a/.b.jsonl"]:
+        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / place).write_bytes(b"x")
+    found = find([tmp_path])
+    assert [(s.number, s.name, s.format, s.compression, s.source) for s in found] == [
+        (0, "a/b/c.parquet", "parquet", "", "a"),
+        (1, "a/y.JSONL.ZST", "jsonl", "zst", "a"),
+        (2, "a/z.jsonl.gz", "jsonl", "gz", "a"),
+        (3, "b.jsonl", "jsonl", "", tmp_path.name),
+        (4, "x.txt", "txt", "", tmp_path.name),
+    ]
+    assert found[3].url == str(tmp_path / "b.jsonl")
+    assert names(tmp_path / "a" / "**" / "*.parquet") == ["b/c.parquet"]
+    assert names(tmp_path / "*.jsonl") == ["b.jsonl"]
+    assert names(tmp_path / "?") == ["a/b/c.parquet", "a/y.JSONL.ZST", "a/z.jsonl.gz"]
+    assert names(tmp_path / "x.txt", tmp_path / "b.jsonl") == ["b.jsonl", "x.txt"]
+    assert names(tmp_path / "a" / "_tmp" / "a.jsonl") == ["a.jsonl"]
+
+
+def test_equal_names_are_told_apart_by_the_common_folder(tmp_path):
+    stored(tmp_path / "in" / "web", ONE), stored(tmp_path / "in" / "books" / "x", ONE)
+    found = find([tmp_path / "in" / "web", tmp_path / "in" / "books" / "x"])
+    assert [(s.name, s.source) for s in found] == [("books/x/a.jsonl", "books"), ("web/a.jsonl", "web")]
+
+
+def test_what_cannot_be_found(tmp_path):
+    (tmp_path / "empty").mkdir()
+    file = stored(tmp_path / "in", ONE)
+    for i in range(7):
+        (tmp_path / "in" / f"notes{i}.doc").write_bytes(b"")
+    cases = {
+        "no input was given": [],
+        "no files in": [tmp_path / "empty"],
+        "does not exist": [tmp_path / "missing"],
+        "no files in ": [tmp_path / "*.jsonl"],
+        "notes4.doc and 2 more. Allowed are .jsonl, ": [tmp_path / "in"],
+        "unknown kind of file: ": [tmp_path / "in" / "notes0.doc"],
+        "given more than once": [file, tmp_path / "in" / "*.jsonl"],
+    }
+    for message, inputs in cases.items():
+        with pytest.raises(InputError, match=message.replace("*", r"\*")):
+            find(inputs)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(file)
+    with pytest.raises(InputError, match="more than once"):
+        find([file, link])
+
+
+def test_remote_input(tmp_path):
+    memory = fsspec.filesystem("memory")
+    content = lines(*({"text": str(i)} for i in range(9)))
+    for name, compression in [("r/web/a.jsonl", ""), ("r/b.jsonl.gz", "gz"), ("r/c.jsonl.zst", "zst")]:
+        memory.makedirs(name.rpartition("/")[0], exist_ok=True)
+        memory.pipe(name, pack(content, compression))
+    corpus = pin(["memory://r"])
+    assert [shard.name for shard in corpus.shards] == ["b.jsonl.gz", "c.jsonl.zst", "web/a.jsonl"]
+    assert [shard.source for shard in corpus.shards] == ["r", "r", "web"]
+    assert [row["text"] for row in read_all(corpus)[0]] == [str(i) for i in range(9)] * 3
+    unchanged(corpus)
+    memory.pipe("r/web/a.jsonl", b"")
+    with pytest.raises(InputChanged):
+        unchanged(corpus)
+    memory.rm("r", recursive=True)
+    with pytest.raises(StorageError):
+        read_all(corpus)
+
+
+def test_the_manifest_holds_it_all(tmp_path):
+    stored(tmp_path, ONE * 3), stored(tmp_path / "x", ONE, "gz")
+    corpus = pin([tmp_path], workers=3)
+    tree = corpus.to_json()
+    assert Corpus.from_json(json.loads(json.dumps(tree))) == corpus
+    assert corpus.input_bytes == sum(shard.size for shard in corpus.shards) > 0
+    for shard in corpus.shards:
+        content = Path(shard.url).read_bytes()
+        assert (shard.size, shard.checksum) == (len(content), xxhash.xxh3_128_hexdigest(content))
+    assert set(tree["shards"][0]) == {
+        "number", "name", "url", "format", "compression", "size", "checksum", "source",
+    }
+    for bad in ({}, {"shards": [{"number": 1}], "slices": []}, {"shards": 3}):
+        with pytest.raises(InputError, match="malformed"):
+            Corpus.from_json(bad)
+
+
+def test_a_changed_shard(tmp_path):
+    path = stored(tmp_path, ONE)
+    corpus = pin([path])
+    unchanged(corpus)
+    path.write_bytes(ONE * 2)
+    with pytest.raises(InputChanged, match=r"has 28 bytes; it had 14 bytes"):
+        unchanged(corpus)
+    path.unlink()
+    with pytest.raises(InputChanged, match="is missing"):
+        unchanged(corpus)
+
+
+def test_what_is_not_parquet(tmp_path):
+    for content in (b"", b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1"):
+        (tmp_path / "bad.parquet").write_bytes(content)
+        with pytest.raises(InputError, match=r"bad\.parquet is not a Parquet file"):
+            pin([tmp_path])
+
+
+def test_progress_adds_up(tmp_path):
+    for i in range(5):
+        stored(tmp_path, ONE * i, name=str(i))
+    seen = []
+    corpus = pin([tmp_path], 2, seen.append)
+    assert sum(seen) == corpus.input_bytes
+
+
+content_lines = st.sampled_from([b"", b" ", b"\t\x00", b"{}", b'{"a": 1}', b"x" * 40, b"y" * 9])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(content_lines, max_size=30),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 60),
+    st.integers(1, 50),
+)
+def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, piece):
+    content = b"\n".join(parts) + (b"\n" if ended and parts else b"")
+    content = (b"\xef\xbb\xbf" if mark and piece >= 3 else b"") + content
+    before = shards.CUT_BYTES
+    shards.CUT_BYTES = size
+    try:
+        cuts = shards._LineCuts(0)
+        for at in range(0, len(content), piece):
+            cuts.add(bytes_view(content[at : at + piece]), at)
+        found = cuts.all(len(content))
+    finally:
+        shards.CUT_BYTES = before
+    assert found[0].start == 0
+    assert found[-1].end == len(content)
+    plain = content.removeprefix(b"\xef\xbb\xbf")
+    for cut, after in zip(found, found[1:], strict=False):
+        assert cut.end == after.start
+        assert content[: cut.end].endswith(b"\n")
+        assert cut.end - cut.start >= size
+        assert b"\n" not in content[max(cut.start + size - 1, cut.start) : cut.end - 1]
+    for cut in found:
+        head = plain[: max(0, cut.start - (len(content) - len(plain)))]
+        assert cut.row == sum(any(b > 0x20 for b in line) for line in head.split(b"\n"))
+
+
+@pytest.mark.parametrize("size", [1, 64, 100, 1000, 1 << 24])
+def test_reading_does_not_depend_on_cuts(tmp_path, monkeypatch, size):
+    content = b"\n\n".join(json.dumps({"text": f"t{i}" * (i % 7), "id": i}).encode() for i in range(50))
+    content = b"\xef\xbb\xbf" + content.replace(b"\n\n", b"\n  \r\n", 9)
+    stored(tmp_path, content)
+    monkeypatch.setattr(shards, "CUT_BYTES", size)
+    monkeypatch.setattr(shards, "SLICE_BYTES", 3 * size)
+    corpus = pin([tmp_path])
+    rows, rejects = read_all(corpus)
+    plain = content.removeprefix(b"\xef\xbb\xbf")
+    truth = [json.loads(line) for line in plain.splitlines() if line.strip()]
+    assert [row["text"] for row in rows] == [row["text"] for row in truth]
+    assert [row["row"] for row in rows] == list(range(50))
+    assert rejects == []
+    # Every row's slice is the one whose cuts it was read from.
+    for part in corpus.slices:
+        alone, _ = read_all(Corpus(corpus.shards, (part,)))
+        docs = np.array([row["doc"] for row in alone], dtype=np.int64)
+        assert (corpus.slice_of(docs) == part.number).all()
+
+
+def test_slices(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "CUT_BYTES", 28)
+    monkeypatch.setattr(shards, "SLICE_BYTES", 70)
+    stored(tmp_path, ONE * 7, name="a")  # four cuts: 28, 28, 28, 14
+    stored(tmp_path, ONE, name="b")
+    (tmp_path / "c.txt").write_bytes(b"x" * 500)
+    (tmp_path / "d.txt").write_bytes(b"")
+    stored(tmp_path, b"", name="e")
+    pq.write_table(pa.table({"text": ["a"] * 6}), tmp_path / "f.parquet", row_group_size=1)
+    corpus = pin([tmp_path])
+    layout = [[(cut.shard, cut.row) for cut in part.cuts] for part in corpus.slices]
+    assert layout[:3] == [[(0, 0), (0, 2)], [(0, 4), (0, 6), (1, 0)], [(2, 0)]]
+    assert layout[3] == [(3, 0), (4, 0)]
+    assert {shard for shard, _ in layout[4]} == {5}
+    assert [row for _, row in layout[4]] == list(range(6))  # one row group is above CUT_BYTES
+    docs = np.array([doc_key(0, 3), doc_key(0, 4), doc_key(1, 0), doc_key(3, 0), doc_key(5, 5)])
+    assert corpus.slice_of(docs).tolist() == [0, 1, 1, 3, 4]

@@ -1,0 +1,40 @@
+"""What the kernels must say, written down in plain Python."""
+
+import unicodedata
+
+
+def lower(character: str) -> str:
+    small = character.lower()
+    return small if len(small) == 1 else character
+
+
+def is_word(character: str) -> bool:
+    return character == "_" or unicodedata.category(character)[0] in "LNM"
+
+
+def words(text: str) -> list[str]:
+    masked = "".join(lower(c) if is_word(c) else " " for c in text)
+    return [w for w in masked.split(" ") if w]
+
+
+def tokens(text: str, unit: str) -> list[str]:
+    return words(text) if unit == "word" else list(" ".join(words(text)))
+
+
+def shingles(text: str, ngram: int = 5, unit: str = "word") -> list[tuple[str, ...]]:
+    found = tokens(text, unit)
+    if 0 < len(found) < ngram:
+        return [tuple(found)]
+    return [tuple(found[i : i + ngram]) for i in range(len(found) - ngram + 1)]
+
+
+def jaccard(left: str, right: str, ngram: int = 5, unit: str = "word") -> float:
+    a, b = set(shingles(left, ngram, unit)), set(shingles(right, ngram, unit))
+    return len(a & b) / max(len(a | b), 1)
+
+
+def normalised(text: str, normalise: str) -> str:
+    if normalise == "none":
+        return text
+    text = " ".join(text.split())
+    return "".join(map(lower, text)) if normalise == "case" else text

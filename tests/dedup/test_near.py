@@ -1,0 +1,295 @@
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
+from dedup import near
+from dedup.minhash import sign_texts
+from dedup.near import (
+    CONTENDERS,
+    Chain,
+    Decide,
+    Distinct,
+    Meet,
+    Resolve,
+    Shingles,
+    Verify,
+    near_duplicates,
+    similar_pairs,
+    width_of,
+)
+from dedup.shingles import shingles
+from dedup.walk import STEPS, Walk
+from tests.dedup import reference
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
+
+
+def family(seed: int, count: int = 60) -> list[str]:
+    """Texts that were copied from one another with changes: chains, stars, and strangers."""
+    chance = random.Random(seed)
+    vocabulary = [f"w{i}" for i in range(40)]
+    texts = [[chance.choice(vocabulary) for _ in range(chance.randint(0, 60))]]
+    while len(texts) < count:
+        words = list(chance.choice(texts))
+        for _ in range(chance.choice([0, 0, 1, 1, 2, 5, 40])):
+            if words:
+                words[chance.randrange(len(words))] = chance.choice(vocabulary)
+        texts.append(words or [chance.choice(vocabulary) for _ in range(chance.randint(0, 60))])
+    chance.shuffle(texts)
+    return [" ".join(words) for words in texts]
+
+
+def band_rows(texts: list[str], rank: list[int]) -> pa.Table:
+    _, buckets, words = sign_texts(pa.array(texts, pa.string()), 128, 5, "word", 18, 7)
+    rows = [(d, b, rank[d]) for d in range(len(texts)) if words[d] for b in buckets[d].tolist()]
+    return table(BANDS.schema, rows)
+
+
+def walk(bands: pa.Table, similarity, threshold: float = 0.8) -> set[int]:
+    """Who is removed by a walk in keep order that compares with the kept candidates so far."""
+    buckets = defaultdict(set)
+    for doc, bucket, _ in rows_of(bands):
+        buckets[doc].add(bucket)
+    members, removed = defaultdict(list), set()
+    for _, doc in sorted({(rank, doc) for doc, _, rank in rows_of(bands)}):
+        met = {k for b in buckets[doc] for k in members[b]}
+        if any(similarity(doc, k) >= threshold for k in met):
+            removed.add(doc)
+            continue
+        for b in buckets[doc]:
+            members[b].append(doc)
+    return removed
+
+
+def round_a(engine: MiniEngine, bands: pa.Table, width: int) -> tuple[pa.Table, ...]:
+    """One round's A: (pairs, contenders, undecided)."""
+    met = engine.group(Meet(width), bands=bands)
+    decided = engine.group(Decide(width), members=met["members"])
+    pairs = engine.group(Distinct(), pairs=met["pairs"])["pairs"]
+    return pairs, decided["contenders"], decided["undecided"]
+
+
+def remaining(undecided: pa.Table, gone: set[int]) -> pa.Table:
+    return table(BANDS.schema, [row for row in rows_of(undecided) if row[0] not in gone])
+
+
+def staged(
+    texts: list[str], bands: pa.Table, seed: int, widths: Callable[[int], int] = width_of
+) -> list[tuple[int, str, int, float]]:
+    """The rows of NEAR by the stages, round after round."""
+    engine = MiniEngine(seed)
+    found = []
+    for number in itertools.count():
+        pairs, contenders, undecided = round_a(engine, bands, widths(number))
+        if not pairs.num_rows:
+            return sorted(found)
+        needed = {row[0] for row in rows_of(contenders)}
+        text = table(TEXT, [(d, t) for d, t in enumerate(texts) if d in needed])
+        shingled = engine.map(Shingles(), text=text, pairs=pairs, contenders=contenders)
+        verified = engine.group(Verify(0.8), sets=shingled["sets"])["steps"]
+        steps = pa.concat_tables([verified, shingled["steps"]])
+        settled = engine.group(Walk(), steps=steps)
+        near, kept = (rows_of(settled[tag]) for tag in ("near", "kept"))
+        assert near or kept
+        found += near
+        bands = remaining(undecided, {row[0] for row in near + kept})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rounds_remove_what_the_walk_removes(seed):
+    texts = family(seed)
+    rank = random.Random(seed).choices(range(20), k=len(texts)) if seed % 2 else [0] * len(texts)
+    bands = band_rows(texts, rank)
+    found = staged(texts, bands, seed)
+    removed = {row[0] for row in found}
+    assert removed == walk(bands, lambda a, b: reference.jaccard(texts[a], texts[b]))
+    assert len(removed) == len(found) > 5
+    for doc, reason, twin, similarity in found:
+        assert reason == "near"
+        assert twin not in removed
+        assert (rank[twin], twin) < (rank[doc], doc)
+        assert similarity == reference.jaccard(texts[doc], texts[twin]) >= 0.8
+    assert found == staged(texts, bands, seed + 1000)  # however batches are cut
+    narrow = staged(texts, bands, seed, lambda number: 1 + number)
+    assert {row[0] for row in narrow} == removed
+    if not seed % 2:
+        assert near_duplicates(texts) == [(d, t, s) for d, _, t, s in found]
+
+
+GRAPHS = st.integers(2, 14).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.integers(0, 3), min_size=n, max_size=n),  # ranks
+        st.lists(st.sets(st.integers(0, 9), max_size=5), min_size=n, max_size=n),  # buckets
+        st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))),  # similar pairs
+    )
+)
+
+
+@given(GRAPHS, st.integers(0, 9), st.integers(1, 3))
+@settings(max_examples=200, deadline=None)
+def test_rounds_and_walk_agree_on_any_graph(graph, seed, width):
+    rank, buckets, edges = graph
+    edges |= {(b, a) for a, b in edges}
+    bands = table(
+        BANDS.schema, [(d, b, rank[d]) for d in range(len(rank)) for b in sorted(buckets[d])]
+    )
+    expected = walk(bands, lambda a, b: float((a, b) in edges))
+    engine, removed, kept = MiniEngine(seed), set(), set()
+    while True:
+        pairs, contenders, undecided = round_a(engine, bands, width)
+        if not pairs.num_rows:
+            break
+        met = [row[:2] for row in rows_of(pairs)]
+        assert len(met) == len(set(met))
+        leaders = {row[0] for row in rows_of(contenders) if row[3]}
+        assert leaders == {row[1] for row in met}
+        assert {row[0] for row in rows_of(contenders)} == leaders | {row[0] for row in met}
+        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(contenders)]
+        steps += [(0, rank[d], d, 1, r, k, 0, 0.9) for d, k, r in rows_of(pairs) if (d, k) in edges]
+        settled = engine.group(Walk(), steps=table(STEPS, steps))
+        near, stay = (rows_of(settled[tag]) for tag in ("near", "kept"))
+        assert near or stay
+        kept |= {row[0] for row in stay}
+        removed |= {row[0] for row in near}
+        assert all((doc, twin) in edges and twin in kept for doc, _, twin, _ in near)
+        bands = remaining(undecided, {row[0] for row in near + stay})
+    assert removed == expected
+    assert not kept & removed
+
+
+def test_copies_of_one_text_make_few_pairs():
+    count = 300
+    bands = band_rows(["some text that everybody copies from everybody"] * count, [0] * count)
+    pairs, contenders, undecided = round_a(MiniEngine(most=64), bands, 1)
+    assert rows_of(pairs) == [(d, 0, 0) for d in range(1, count)]
+    assert rows_of(contenders) == [(d, 0, int(d == 0), int(d == 0)) for d in range(count)]
+    assert sorted(undecided.to_pylist(), key=str) == sorted(bands.to_pylist(), key=str)
+
+
+def test_many_pairs_come_in_several_batches(monkeypatch):
+    monkeypatch.setattr(near, "_BATCH_PAIRS", 10)
+    bands = table(BANDS.schema, [(d, 5, 0) for d in range(40)])
+    found = MiniEngine(most=50).group(Meet(1000), bands=bands)["pairs"]
+    assert rows_of(found) == [(d, k, 0) for d in range(40) for k in range(d)]
+    assert found.column("doc").num_chunks > 30
+
+
+def test_a_walk_remembers_more_than_fits_its_first_table():
+    count = 5000
+    rows = [(0, 0, d, 0, 0, 0, 0, 0.0) for d in range(count)]
+    rows += [(0, 0, d, 1, 0, d - 1, 0, 0.8) for d in range(1, count)]
+    rows += [(0, 1, count + d, 0, 0, 0, 1, 0.0) for d in range(count + 1)]
+    rows += [(0, 1, count + d, 1, 0, d, 0, 0.8) for d in range(count)]
+    found = MiniEngine(most=900).group(Walk(), steps=table(STEPS, rows))
+    assert found["near"].num_rows == 0
+    assert rows_of(found["kept"]) == [(2 * count, 1)]
+
+
+def test_shingles_in_stretches_and_small_batches(monkeypatch):
+    monkeypatch.setattr(near, "_BATCH_VALUES", 20)
+    texts = family(3, 30)
+    pairs = [(d, k, 100 + k) for d in range(2, 30, 3) for k in (1, 4)]
+    contenders = [(d, 100 + d, d % 2, int(d in (1, 4))) for d in {1, 4, *range(2, 30, 3)}]
+    inputs = {
+        "pairs": table(PAIRS.schema, pairs),
+        "contenders": table(CONTENDERS.schema, contenders),
+    }
+    sets = shingles(texts)
+    expected = sorted(
+        [(k, 1, d, r, 100 + d, sets[d].tolist()) for d, k, r in pairs]
+        + [(k, 0, k, 100 + k, 100 + k, sets[k].tolist()) for k in (1, 4)]
+    )
+    steps = sorted((0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in contenders)
+    for seed in range(10):
+        text = table(TEXT, list(enumerate(texts)))
+        found = MiniEngine(seed).map(Shingles(), text=text, **inputs)
+        assert rows_of(found["sets"]) == expected
+        assert rows_of(found["steps"]) == steps
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_resolve(seed):
+    near_rows = [(3, "near", 1, 0.9), (8, "near", 2, 0.85)]
+    exact_rows = [
+        (d, "exact", t, 1.0) for d, t in [(4, 3), (5, 3), (6, 1), (9, 8), (7, 2), (0, 10)]
+    ]
+    engine = MiniEngine(seed, most=3)
+    with Chain().open() as run:
+        batches = [
+            ("near", table(DUPLICATES.schema, near_rows[:1]).to_batches()[0]),
+            ("exact", table(DUPLICATES.schema, exact_rows).to_batches()[0]),
+            ("near", table(DUPLICATES.schema, near_rows[1:]).to_batches()[0]),
+        ]
+        chain = pa.Table.from_batches([batch for _, batch in run(iter(batches))])
+    found = engine.group(Resolve(), chain=chain)["duplicates"]
+    assert rows_of(found) == [
+        (0, "exact", 10, 1.0),
+        (3, "near", 1, 0.9),
+        (4, "near", 1, 0.9),
+        (5, "near", 1, 0.9),
+        (6, "exact", 1, 1.0),
+        (7, "exact", 2, 1.0),
+        (8, "near", 2, 0.85),
+        (9, "near", 2, 0.85),
+    ]
+
+
+GROUPS = (Meet(), Decide(), Distinct(), Verify(), Walk(), Resolve())
+
+
+@pytest.mark.parametrize("stage", GROUPS, ids=lambda stage: type(stage).__name__)
+def test_no_rows(stage):
+    found = MiniEngine().group(stage, **{t: table(s, []) for t, s in stage.inputs.items()})
+    assert all(result.num_rows == 0 for result in found.values())
+
+
+def test_similar_pairs_are_all_candidates_that_verify():
+    texts = family(5)
+    found, candidates = similar_pairs(texts)
+    truth = {
+        (a, b): reference.jaccard(texts[a], texts[b])
+        for b in range(len(texts))
+        for a in range(b)
+        if reference.words(texts[a])
+    }
+    assert all(truth[a, b] == s >= 0.8 for a, b, s in found)
+    similar = sum(s >= 0.8 for s in truth.values())
+    assert 0.9 * similar <= len(found) <= candidates
+    assert found == sorted(found)
+
+
+def test_nothing_to_compare():
+    assert near_duplicates([]) == []
+    assert near_duplicates(["", "", "..."]) == []
+    assert near_duplicates(["a", "b"]) == []
+    assert similar_pairs(["", ""]) == ([], 0)
+    assert near_duplicates(["a b", "a  B!", "b a"]) == [(1, 0, 1.0)]
+    assert near_duplicates(["今天天气很好", "今天天气很好。"], unit="character") == [(1, 0, 1.0)]
+
+
+def test_a_threshold_that_no_bands_reach():
+    with pytest.raises(ValueError, match="permutations"):
+        near_duplicates(["a"], threshold=0.01)
+
+
+def test_candidates_are_all_pairs_of_a_bucket():
+    generator = np.random.default_rng(0)
+    bucket, doc = generator.integers(0, 20, 100), generator.integers(0, 30, 100)
+    bucket, doc = np.unique(np.stack([bucket, doc]), axis=1)
+    expected = sorted(
+        {
+            (a, b)
+            for k, a in zip(bucket, doc, strict=True)
+            for j, b in zip(bucket, doc, strict=True)
+            if k == j and a < b
+        }
+    )
+    left, right = near._candidates(bucket, doc)
+    assert list(zip(left, right, strict=True)) == expected

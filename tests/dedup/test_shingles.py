@@ -1,0 +1,108 @@
+import unicodedata
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.text import arrow_buffers
+from dedup.shingles import SPACE, WORD, shingle_hashes, shingles, table_for, unicode_table
+from tests.dedup import reference
+
+CHARACTERS = st.one_of(
+    st.sampled_from(" \t\n.,-_aAbBzZ019@[`{/:éÉßÄ́ÿİıΣσςЖж中文ﬁⅨⓐⒶǅ𐐀𐐨😀 \u3000\u0085\x1c\x7f\0"),
+    st.characters(codec="utf-8"),
+)
+TEXTS = st.lists(st.text(CHARACTERS, max_size=80), min_size=1, max_size=6)
+
+
+def same_structure(hashes: list[list[int]], expected: list[list[tuple]]) -> None:
+    """Hashes correspond one to one with shingles, over all texts together."""
+    assert [len(h) for h in hashes] == [len(e) for e in expected]
+    flat = [int(h) for part in hashes for h in part]
+    told = [e for part in expected for e in part]
+    forward, back = {}, {}
+    for h, e in zip(flat, told, strict=True):
+        assert forward.setdefault(e, h) == h
+        assert back.setdefault(h, e) == e
+
+
+@given(TEXTS, st.sampled_from(["word", "character"]), st.integers(1, 7))
+@settings(max_examples=400, deadline=None)
+def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram):
+    expected = [reference.shingles(text, ngram, unit) for text in texts]
+    same_structure(shingles(texts, ngram=ngram, unit=unit, distinct=False), expected)
+    sets = shingles(texts, ngram=ngram, unit=unit)
+    assert [len(s) for s in sets] == [len(set(e)) for e in expected]
+    assert all((s[1:] > s[:-1]).all() for s in sets)
+
+
+@given(TEXTS, st.sampled_from(["word", "character"]))
+@settings(deadline=None)
+def test_words_are_counted_and_neighbours_do_not_matter(texts, unit):
+    array = pa.array(texts, pa.string())
+    data, offsets = arrow_buffers(array)
+    arguments = (unit == "character", 3, False)
+    hashes, bounds, words = shingle_hashes(data, offsets, table_for(data), *arguments)
+    assert words.tolist() == [len(reference.words(text)) for text in texts]
+    alone = shingles(texts[:1], ngram=3, unit=unit, distinct=False)[0]
+    assert hashes[: bounds[1]].tolist() == alone.tolist()
+    sliced = array.slice(len(texts) - 1)
+    data, offsets = arrow_buffers(sliced)
+    last = shingle_hashes(data, offsets, table_for(data), *arguments)[0]
+    assert last.tolist() == hashes[bounds[-2] :].tolist()
+
+
+def test_the_table_says_what_unicodedata_says():
+    table = unicode_table()
+    for code in range(0x110000):
+        character, entry = chr(code), int(table[code])
+        if 0xD800 <= code < 0xE000:
+            continue
+        assert bool(entry & WORD) == reference.is_word(character), hex(code)
+        assert bool(entry & SPACE) == character.isspace(), hex(code)
+        assert entry & 0x1FFFFF == ord(reference.lower(character)), hex(code)
+
+
+def test_ascii_and_other_paths_hash_a_word_alike():
+    # "é" has the same letters as "É"; the plain word around it is hashed by the other path.
+    plain, mixed = shingles(["straße KELVIN", "STRAßE \u212aELVIN"], ngram=1)
+    assert plain.tolist() == mixed.tolist()
+
+
+@pytest.mark.parametrize("length", [*range(20), 511, 512, 513, 1024, 1025, 3000])
+def test_texts_of_any_length(length):
+    text = " ".join(f"w{i}" for i in range(length))
+    expected = [reference.shingles(text)]
+    same_structure(shingles([text], distinct=False), expected)
+
+
+def test_bytes_that_are_not_utf8_break_nothing():
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        data = generator.integers(0, 256, 61, dtype=np.uint8)
+        data[generator.integers(0, 61, 20)] = ord("a")
+        offsets = np.sort(generator.integers(0, 62, 8)).astype(np.int64)
+        for characters in (False, True):
+            _, bounds, words = shingle_hashes(data, offsets, unicode_table(), characters, 2, False)
+            assert len(bounds) == 8
+            assert all(w >= 0 for w in words)
+            assert all(b >= a for a, b in pairwise(bounds))
+
+
+@pytest.mark.parametrize(("ngram", "unit"), [(0, "word"), (5, "sentence")])
+def test_settings_out_of_range(ngram, unit):
+    with pytest.raises(ValueError, match=f"{unit if unit != 'word' else ngram}"):
+        shingles(["a"], ngram=ngram, unit=unit)
+
+
+def test_no_texts():
+    assert shingles([]) == []
+    assert [len(s) for s in shingles(["", " ... "])] == [0, 0]
+
+
+def test_marks_belong_to_words():
+    assert unicodedata.category("\u0301") == "Mn"
+    assert len(shingles(["cafe\u0301s"], ngram=1)[0]) == 1

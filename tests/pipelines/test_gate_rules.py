@@ -1,0 +1,182 @@
+"""Policies: what they may say, and how a corpus measures up to them."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from corpus.errors import ConfigError, RunError
+from pipelines.config import Settings
+from pipelines.gate import MEASURES, Policy, Scope, check, evaluate, judge, load_policy, measure
+from pipelines.report.model import Report, build
+from pipelines.report.summary import MEASURES as COLUMNS
+from pipelines.report.summary import TOTALS
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "policy.toml"
+
+
+def report(others: bool = False, documents: int = 100, **settings: object) -> Report:
+    """A corpus with 100 documents of 10 bytes in `web`, and 50 without copies in `books`."""
+    web = {
+        "documents": documents, "bytes": documents * 10, "removed_exact": 10, "bytes_exact": 100,
+        "removed_near": 20, "bytes_near": 200, "removed_remainder": 5, "bytes_remainder": 50,
+        "documents_cut": 7, "bytes_passages": 30,
+    }  # fmt: skip
+    if not documents:
+        web = {}
+    rows = [("web", web), ("books", {"documents": 50, "bytes": 500})]
+    rows += [(None, {"documents": 1, "bytes": 10})] * others
+    filled = [
+        dict.fromkeys(TOTALS.schema.names, 0) | {"source": source, "sources": 1} | counts
+        for source, counts in rows
+    ]
+    assert set(web) <= set(COLUMNS)
+    manifest = {
+        "unrote": "0", "job": "gate", "fingerprint": "", "phases": [], "data": [],
+        "settings": Settings.model_validate(settings).model_dump(), "input": {"shards": []},
+    }  # fmt: skip
+    tables = {TOTALS.name: pa.Table.from_pylist(filled, schema=TOTALS.schema)}
+    return build(manifest, tables, lambda *_: ("", ""))
+
+
+def policy(*rules: dict) -> Policy:
+    return Policy.model_validate({"rule": list(rules)})
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "policy.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "web", "overall"),
+    [
+        ("exact_share", 0.1, 10 / 150),
+        ("near_share", 0.2, 20 / 150),
+        ("duplicate_share", 0.3, 30 / 150),
+        ("passage_share", 0.08, 80 / 1500),
+    ],
+)
+def test_measures(name, web, overall):
+    results = evaluate(
+        policy(
+            {"measure": name, "limit": 0.15}, {"measure": name, "limit": 1, "each_source": True}
+        ),
+        report(),
+    )
+    assert [(r.source, r.measured) for r in results] == [
+        (None, pytest.approx(overall)),
+        ("web", pytest.approx(web)),
+        ("books", 0),
+    ]
+
+
+def test_a_limit_is_the_highest_value_that_passes():
+    rules = [{"measure": "near_share", "limit": limit, "source": "web"} for limit in (0.2, 0.1999)]
+    assert [result.passed for result in evaluate(policy(*rules), report())] == [True, False]
+
+
+def test_one_broken_rule_refuses():
+    held = {"measure": "exact_share", "limit": 0.5}
+    broken = {"measure": "near_share", "limit": 0}
+    assert judge(policy(held), report()).passed
+    judged = judge(policy(held, broken), report())
+    assert not judged.passed
+    assert judged.verdict is not None
+    assert [rule.passed for rule in judged.verdict.rules] == [True, False]
+    assert report().passed
+
+
+def test_nothing_divided_by_nothing_is_no_share():
+    rules = [
+        {"measure": name, "limit": 0, "source": "web"} for name in ("near_share", "passage_share")
+    ]
+    assert [r.measured for r in evaluate(policy(*rules), report(documents=0))] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [
+        ("near_share", "near"),
+        ("exact_share", "exact"),
+        ("duplicate_share", "near"),
+        ("passage_share", "passages"),
+    ],
+)
+def test_what_is_not_looked_for_cannot_be_limited(name, off):
+    settings = {"dedup": {off: {"enabled": False}}}
+    rules = policy({"measure": name, "limit": 0.1})
+    with pytest.raises(ConfigError, match=f"rule 1 .*{name}.*dedup.{off}.enabled is false"):
+        evaluate(rules, report(**settings))
+    with pytest.raises(ConfigError, match=name):
+        check(rules, Settings.model_validate(settings).model_dump())
+    check(rules, Settings().model_dump())
+
+
+def test_passages_that_nobody_measured_do_not_pass():
+    found = report()
+    nothing = found.total.passages.model_copy(update={"bytes": 0})
+    changes = {"passage_chars": 9, "passages": nothing, "remainder": nothing}
+    unmeasured = found.model_copy(update={"total": found.total.model_copy(update=changes)})
+    with pytest.raises(RunError, match="not how many bytes"):
+        evaluate(policy({"measure": "passage_share", "limit": 0.1}), unmeasured)
+
+
+def test_an_unknown_source_is_an_error():
+    with pytest.raises(
+        ConfigError, match=r"'wob'.*Did you mean 'web'\? Its sources: 'web', 'books'\."
+    ):
+        evaluate(policy({"measure": "near_share", "limit": 0.1, "source": "wob"}), report())
+
+
+def test_each_source_needs_all_sources():
+    rules = policy({"measure": "near_share", "limit": 0.1, "each_source": True})
+    with pytest.raises(ConfigError, match="each source, and there are 3 of them"):
+        evaluate(rules, report(others=True))
+
+
+def test_an_empty_policy_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="no rule, so everything would pass"):
+        load_policy(written(tmp_path, ""))
+    with pytest.raises(ConfigError, match="no rule"):
+        evaluate(policy(), report())
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ('measure = "near_shar"\nlimit = 0.1', "did you mean 'near_share'"),
+        ('measure = "near_share"\nlimt = 0.1', "Did you mean 'limit'"),
+        ('measure = "near_share"', r"rule\.0\.limit"),
+        ('measure = "near_share"\nlimit = 5', "5 percent is 0.05"),
+        ('measure = "near_share"\nlimit = -1', "greater than or equal to 0"),
+        ('measure = "near_share"\nlimit = nan', "finite"),
+        ('measure = "near_share"\nlimit = 0.1\nsource = "a"\neach_source = true', "exclude"),
+        ('measure = "rejects_share"\nlimit = 0.1\neach_source = true', "could not be read has no"),
+        ('measure = "rejects_share"\nlimit = 0.1\nsource = "web"', "could not be read has no"),
+    ],
+)
+def test_what_a_policy_must_not_say(tmp_path, rule, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_policy(written(tmp_path, f"[[rule]]\n{rule}\n"))
+    assert "policy.toml" in str(caught.value)
+
+
+def test_the_example_loads_and_measures_everything():
+    example = load_policy(EXAMPLE)
+    assert {rule.measure for rule in example.rule} == set(MEASURES)
+    assert evaluate(example, report())
+
+
+def test_other_packages_register_measures_of_their_own(monkeypatch):
+    monkeypatch.setattr("pipelines.gate.MEASURES", dict(MEASURES))
+
+    @measure("documents_of_a_source", "documents", unit="documents")
+    def documents(scope: Scope) -> float:
+        return scope.balance.documents
+
+    (result,) = evaluate(policy({"measure": "documents_of_a_source", "limit": 60}), report())
+    assert (result.measured, result.unit, result.passed) == (150, "documents", False)
+    with pytest.raises(ValueError, match="registered twice"):
+        measure("documents_of_a_source", "again")(documents)

@@ -1,0 +1,292 @@
+"""The summary tables equal what plain Python adds up, however the rows are cut and partitioned."""
+
+import pickle
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from corpus.errors import StorageError
+from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, doc_key
+from pipelines.engines.base import Flow, Output, Read
+from pipelines.report import summary
+from pipelines.report.summary import (
+    CLUSTERS,
+    FIRST_REJECTS,
+    PASSAGES,
+    REJECT_REASONS,
+    RELEASED,
+    SOURCES,
+    TOP,
+    TOTALS,
+    Tally,
+    summarise,
+)
+
+SHARDS = ("web/a.jsonl", "web/b.jsonl", "books/c.jsonl")
+
+
+def batches(tag: str, rows: list[dict], schema: pa.Schema, rng: random.Random) -> Iterator[tuple]:
+    """`rows` under `tag`, cut anywhere, empty batches included."""
+    while rows:
+        size = rng.choice([0, 1, 2, 7, len(rows)])
+        yield tag, pa.RecordBatch.from_pylist(rows[:size], schema=schema)
+        rows = rows[size:]
+
+
+def execute(flow: Flow, tables: dict[str, list[dict]], rng: random.Random) -> dict[str, list[dict]]:  # noqa: C901
+    """Run a flow in memory: maps over random stretches, groups over random hash partitions."""
+    made: dict[Output, list[dict]] = defaultdict(list)
+
+    def run(node, rows: Iterator[tuple]) -> None:
+        with pickle.loads(pickle.dumps(node.stage)).open() as stage:
+            for tag, batch in stage(rows):
+                assert batch.schema == node.stage.outputs[tag]
+                made[Output(node, tag)] += batch.to_pylist()
+
+    def stretches(read: Read) -> Iterator[tuple]:
+        names = {t.name: t.schema for t in read.tables}
+        if REJECTS.name in names:
+            yield from batches(REJECTS.name, tables[REJECTS.name], REJECTS.schema, rng)
+            return
+        docs = sorted({row["doc"] for row in tables[DOCUMENTS.name]})
+        while docs:
+            taken, docs = set(docs[: (size := rng.randint(1, 30))]), docs[size:]
+            for name, schema in names.items():
+                yield from batches(
+                    name, [r for r in tables[name] if r["doc"] in taken], schema, rng
+                )
+
+    for node in flow.nodes:
+        if not node.stage.key:
+            run(node, stretches(node.inputs["source"][0]))
+            continue
+        ((tag, inputs),) = node.inputs.items()
+        rows = [
+            row
+            for i in inputs
+            for row in (made[i] if isinstance(i, Output) else tables[i.tables[0].name])
+        ]
+        key = lambda row: tuple(row[c] for c in (*node.stage.key, *node.stage.order))  # noqa: B023, E731
+        parts = defaultdict(list)
+        salt = rng.randint(0, 99)
+        for row in rng.sample(rows, len(rows)):
+            parts[hash((salt, *(row[c] for c in node.stage.key))) % 3].append(row)
+        for part in parts.values():
+            run(node, batches(tag, sorted(part, key=key), node.stage.inputs[tag], rng))
+    return {
+        table.name: sorted(
+            (row for output in outputs for row in made[output]),
+            key=lambda row: tuple(row[c] for c in table.sort),
+        )
+        for table, outputs in flow.writes
+    }
+
+
+def corpus(rng: random.Random) -> dict[str, list[dict]]:
+    """Tables of a made-up run."""
+    documents, duplicates, spans, released = [], [], [], []
+    docs = [doc_key(shard, row) for shard in range(3) for row in range(rng.randint(0, 60))]
+    for doc in docs:
+        shard = SHARDS[doc >> 36]
+        source = rng.choice([shard.split("/")[0], "", None])
+        derived = rng.random() < 0.2
+        documents.append(
+            {
+                "doc": doc,
+                "id": f"{shard}#{doc & 0xFFFF}" if derived else "x",
+                "shard": shard,
+                "row": doc & 0xFFFF,
+            }
+            | {"source": source, "bytes": rng.randint(1, 5000), "words": rng.randint(0, 700)}
+        )
+        reason = rng.choice(["exact", "near", "remainder", None, None, None])
+        if reason in ("exact", "near"):
+            duplicates.append(
+                {"doc": doc, "reason": reason, "twin": rng.choice(docs[:30]), "similarity": 1.0}
+            )
+            continue
+        if reason:
+            duplicates.append({"doc": doc, "reason": reason, "twin": None, "similarity": None})
+        if rng.random() < 0.5:
+            starts = sorted(rng.randint(0, 900) for _ in range(rng.randint(1, 5)))
+            spans += [
+                {
+                    "doc": doc,
+                    "start": s,
+                    "end": s + rng.randint(1, 90),
+                    "witness": rng.choice(docs[:6]),
+                }
+                | {"witness_start": rng.randint(0, 200), "occurrences": rng.randint(2, 9)}
+                for s in starts
+            ]
+            released.append({"doc": doc, "bytes": rng.randint(0, documents[-1]["bytes"])})
+    rejects = [
+        {"shard": SHARDS[n // 20], "row": n % 20, "reason": f"reason {rng.randint(0, 30)}"}
+        for n in range(60)
+    ]
+    return {
+        DOCUMENTS.name: documents,
+        DUPLICATES.name: duplicates,
+        SPANS.name: sorted(spans, key=lambda r: [r[c] for c in SPANS.sort]),
+        RELEASED.name: released,
+        REJECTS.name: rejects,
+    }
+
+
+def summaries(tables: dict[str, list[dict]], rng: random.Random) -> dict[str, list[dict]]:
+    flow = Flow()
+    summarise(flow, SHARDS)
+    return execute(flow, tables, rng)
+
+
+def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
+    totals: dict[str, Counter] = defaultdict(Counter)
+    documents = {row["doc"]: row for row in tables["documents"]}
+    source = {doc: row["source"] or "" for doc, row in documents.items()}
+    removed = {row["doc"] for row in tables["duplicates"]}
+    for doc, row in documents.items():
+        derived = row["id"] != "x"
+        totals[source[doc]] += Counter(
+            documents=1, bytes=row["bytes"], words=row["words"], ids_derived=derived
+        )
+    for row in tables["duplicates"]:
+        size = documents[row["doc"]]["bytes"]
+        totals[source[row["doc"]]] += Counter(
+            {f"removed_{row['reason']}": 1, f"bytes_{row['reason']}": size}
+        )
+    covered = defaultdict(set)
+    for row in tables["spans"]:
+        covered[row["doc"]].update(range(row["start"], row["end"]))
+        totals[source[row["doc"]]]["passages"] += 1
+    for doc, chars in covered.items():
+        totals[source[doc]]["passage_chars"] += len(chars)
+    for row in tables["released"]:
+        if row["doc"] not in removed:
+            cut = documents[row["doc"]]["bytes"] - row["bytes"]
+            totals[source[row["doc"]]] += Counter(documents_cut=1, bytes_passages=cut)
+    return totals
+
+
+def expected_passages(tables: dict[str, list[dict]]) -> list[tuple]:
+    spans = [
+        (
+            (r["end"] - r["start"]) * r["occurrences"],
+            r["witness"],
+            r["witness_start"],
+            r["end"] - r["start"],
+            r["occurrences"],
+        )
+        for r in tables["spans"]
+    ]
+    chosen: list[tuple] = []
+    for size, witness, start, length, count in sorted(
+        spans, key=lambda s: (-s[0], s[1], s[2], -s[3])
+    ):
+        overlaps = any(
+            w == witness and s < start + length and start < s + n for _, w, s, n, _ in chosen
+        )
+        if not overlaps:
+            chosen.append((size, witness, start, length, count))
+    return chosen[:TOP]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_summaries_are_what_python_adds_up(seed):
+    tables = corpus(random.Random(seed))
+    found = summaries(tables, random.Random(seed))
+
+    totals = {
+        row["source"]: Counter({m: row[m] for m in summary.MEASURES if row[m]})
+        for row in found["totals"]
+    }
+    wanted = {source: +counts for source, counts in expected_totals(tables).items()}
+    assert totals == wanted
+    sizes = [row["bytes"] for row in found["totals"]]
+    assert sizes == sorted(sizes, reverse=True)
+
+    copies: dict[int, Counter] = defaultdict(Counter)
+    size = {row["doc"]: row["bytes"] for row in tables["documents"]}
+    for row in tables["duplicates"]:
+        if row["twin"] is not None:
+            counted = Counter({"copies": 1, "bytes": size[row["doc"]], row["reason"]: 1})
+            copies[row["twin"]] += counted
+    largest = sorted(copies, key=lambda twin: (-copies[twin]["copies"], twin))[:TOP]
+    columns = ("copies", "bytes", "exact", "near")
+    assert [(r["twin"], *(r[c] for c in columns)) for r in found["clusters"]] == [
+        (twin, *(copies[twin][c] for c in columns)) for twin in largest
+    ]
+
+    passages = [
+        (-r["negative_size"], r["witness"], r["start"], r["length"], r["occurrences"])
+        for r in found["passages"]
+    ]
+    assert passages == expected_passages(tables)
+
+    reasons = Counter(row["reason"] for row in tables["rejects"])
+    shown = {row["reason"]: row["rows"] for row in found["reject_reasons"]}
+    rest = shown.pop(None, 0)
+    assert all(reasons[reason] == rows for reason, rows in shown.items())
+    assert sum(shown.values()) + rest == 60
+    first = [(row["shard"], row["row"], row["reason"]) for row in found["first_rejects"]]
+    assert first == [tuple(row.values()) for row in tables["rejects"][:10]]
+
+
+def test_any_cut_of_rows_gives_the_same_tables():
+    tables = corpus(random.Random(7))
+    first = summaries(tables, random.Random(0))
+    assert all(summaries(tables, random.Random(seed)) == first for seed in range(1, 10))
+
+
+def test_more_sources_than_fit_are_one_row():
+    rng = random.Random(3)
+    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS)}
+    tables["documents"] = [
+        {
+            "doc": n,
+            "id": "x",
+            "shard": SHARDS[0],
+            "row": n,
+            "source": f"s{n}",
+            "bytes": 10 + n,
+            "words": 1,
+        }
+        for n in range(SOURCES + 5)
+    ]
+    totals = summaries(tables, rng)["totals"]
+    assert len(totals) == SOURCES + 1
+    assert totals[-1]["source"] is None
+    assert (totals[-1]["sources"], totals[-1]["bytes"]) == (5, 10 + 11 + 12 + 13 + 14)
+
+
+def test_an_empty_run_has_empty_summaries():
+    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS)}
+    found = summaries(tables, random.Random(0))
+    assert set(found) == {t.name for t in summary.SUMMARIES}
+    assert not any(found.values())
+
+
+def test_tables_that_were_not_written_are_not_read():
+    flow = Flow()
+    summarise(flow, SHARDS, spans=False, released=False, rejects=False)
+    assert {table for table, _ in flow.writes} == {TOTALS, CLUSTERS}
+    assert list(flow.nodes[0].stage.inputs) == ["documents", "duplicates"]
+    assert {PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(t for t, _ in flow.writes)
+
+
+def test_a_row_of_no_document_is_damage():
+    rows = pa.RecordBatch.from_pylist(
+        [{"doc": 3, "reason": "exact", "twin": 1, "similarity": 1.0}], schema=DUPLICATES.schema
+    )
+    with Tally().open() as run, pytest.raises(StorageError, match=r"document 3.*damaged"):
+        list(run(iter([("duplicates", rows)])))
+
+
+def test_text_keys_are_int64():
+    keys = [summary.text_key(str(n)) for n in range(100)]
+    assert len(set(keys)) == 100
+    assert min(keys) < 0 < max(keys)
+    assert np.array(keys).dtype == np.int64
