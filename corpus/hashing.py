@@ -27,7 +27,7 @@ def mix64(x: np.uint64) -> np.uint64:
     """splitmix64's finaliser (Steele, Lea, Flood 2014): a bijection of uint64 that mixes well."""
     x = (x ^ (x >> _S30)) * _MIX_1
     x = (x ^ (x >> _S27)) * _MIX_2
-    return x ^ (x >> _S31)  # type: ignore[no-any-return]
+    return x ^ (x >> _S31)
 
 
 @inlined

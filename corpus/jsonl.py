@@ -39,6 +39,10 @@ from corpus.text import (
     zero_bytes,
 )
 
+# ruff: noqa: C901, PLR0911, PLR0912, PLR1714, SIM109
+# A scanner is a state machine: its states are easier to check in one place than in ten, and numba
+# compiles comparisons, but not membership of a tuple, to the instructions meant here.
+
 MAX_DEPTH = 512
 """Arrays and objects that may be open at once."""
 
@@ -263,11 +267,11 @@ def _same_name(data: np.ndarray, start: int, end: int, names: np.ndarray, at: in
         plain = np.empty(end - start + 8, dtype=np.uint8)
         if unescape(data, start, end, plain, 0) != size:
             return False
-        for i in range(size):
+        for i in range(size):  # noqa: SIM110
             if plain[i] != names[at + i]:
                 return False
         return True
-    for i in range(size):
+    for i in range(size):  # noqa: SIM110  numba has no all()
         if data[start + i] != names[at + i]:
             return False
     return True
@@ -592,7 +596,7 @@ def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.n
     """Why each row of `table` is rejected (object array), None where it is not."""
     reasons = np.full(len(table), None, dtype=object)
     places = table[:, VALUES]
-    if len(data) and (table[:, STATUS] != GOOD).any() or not _all_strings(data, places):
+    if len(table) and not ((table[:, STATUS] == GOOD).all() and _all_strings(data, places)):
         first = data[np.maximum(places, 0)]
         for mark, kind in _KINDS:
             reasons[first == ord(mark)] = kind

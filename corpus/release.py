@@ -56,10 +56,10 @@ def rewrite(
     rows of these cuts. Of a plain JSONL shard any run of cuts can be written, and the files put one
     behind another are the released shard. Of any other shard all cuts have to be given (a slice has
     them all): the file is the released shard. gz is one member without a time, level 6; zst one
-    frame with a checksum, level 3; Parquet keeps schema, metadata, row order and compression. A text
-    file whose document was removed or rejected is not written. Lines keep every byte but those of
-    the text, line ends included; blank lines and a byte order mark go.
-    The bytes depend on the input and the edits alone.
+    frame with a checksum, level 3; Parquet keeps schema, metadata, row order and compression. No
+    file is written for a text file whose document was removed or rejected. Lines keep every byte
+    but those of the text, line ends included; blank lines and a byte order mark go. The bytes
+    depend on the input and the edits alone.
     Raises InputChanged where an edit names a row that is not there, StorageError.
     """
     shard = corpus.shards[cuts[0].shard]
@@ -357,7 +357,7 @@ def _rewrite_text(shard: Shard, edits: Edits, path: Path) -> int:
     if not found or changes.get(0, "") is None:
         return 0
     text = changes.get(0)
-    with storage(path, "write"), storage(shard.url, "read"):
-        content = found[0][1].column("text")[0].as_buffer() if text is None else text.encode()
-        Path(path).write_bytes(memoryview(content))
+    content = found[0][1].column("text")[0].as_buffer() if text is None else text.encode()
+    with storage(path, "write"):
+        path.write_bytes(content)
     return 1

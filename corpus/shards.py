@@ -1,4 +1,4 @@
-"""The input, found and pinned: shards, the cuts they are worked on in, the slices they commit in."""
+"""The input, found and pinned: shards, cuts (units of work) and slices (units of commit)."""
 
 import os
 import threading
@@ -104,7 +104,7 @@ class Corpus:
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> "Corpus":
-        """The corpus that `to_json` made `tree` from. Raises InputError where it is no such tree."""
+        """The corpus that `to_json` made `tree` from. Raises InputError for any other tree."""
         try:
             shards = tuple(Shard(**shard) for shard in tree["shards"])
             slices = tuple(
@@ -152,8 +152,7 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> list[Shard]:
         files = _below_common_folder(files)
     if len(files) >= MAX_SHARDS:
         raise InputError(f"{len(files)} shards: at most {MAX_SHARDS - 1}. Merge small files.")
-    shards = [_shard(number, file) for number, file in enumerate(sorted(files, key=_name))]
-    return shards
+    return [_shard(number, file) for number, file in enumerate(sorted(files, key=_name))]
 
 
 def _name(file: _File) -> str:
@@ -188,7 +187,7 @@ def _files(given: str) -> list[_File]:
             root, found = _matches(filesystem, path)
     except OSError as error:
         raise StorageError(
-            f"cannot list {given}: {error.strerror or error}. Check the address and its permissions."
+            f"cannot list {given}: {error.strerror or error}. Check address and permissions."
         ) from error
     direct = list(found) == [path]
     kept = {place: info for place, info in found.items() if direct or not _hidden(place, root)}
@@ -424,7 +423,7 @@ def _parquet_cuts(shard: Shard) -> list[Cut]:
     """Row groups of about CUT_BYTES together."""
     from corpus.parquet import open_parquet  # noqa: PLC0415  that module reads shards
 
-    cuts = []
+    cuts: list[Cut] = []
     with open_parquet(shard) as file:
         metadata = file.metadata
         start = row = first_row = size = 0
@@ -442,7 +441,8 @@ def _parquet_cuts(shard: Shard) -> list[Cut]:
 
 def _slices(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Iterator[Slice]:
     """Greedy: a slice is closed when what comes next would make it larger than SLICE_BYTES."""
-    number, size, cuts = 0, 0, []
+    number = size = 0
+    cuts: list[Cut] = []
     for shard, own in pinned:
         plain = shard.format == "jsonl" and not shard.compression
         parts = [([cut], cut.end - cut.start) for cut in own] if plain else [(own, shard.size)]

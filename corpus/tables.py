@@ -39,7 +39,7 @@ class Digested(io.RawIOBase):
         return len(view)
 
     def hexdigest(self) -> str:
-        return self._hash.hexdigest()  # type: ignore[no-any-return]
+        return str(self._hash.hexdigest())
 
 
 def write_table(

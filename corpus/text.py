@@ -99,7 +99,7 @@ def is_utf8(data: np.ndarray, start: int = 0, end: int | None = None) -> bool:
     return True
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def store64(typingctx: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG001
     """Write the uint64 `word` to data[at : at + 8], little-endian. The caller guarantees bounds."""
 
@@ -113,7 +113,7 @@ def store64(typingctx: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG0
     return types.void(data, types.int64, types.uint64), codegen
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def first_byte(typingctx: Any, mask: Any) -> Any:  # noqa: ARG001
     """Index (int64) of the lowest byte of the uint64 `mask` that has a bit set; 8 if none has."""
 
@@ -127,14 +127,14 @@ def first_byte(typingctx: Any, mask: Any) -> Any:  # noqa: ARG001
 @inlined
 def zero_bytes(word: np.uint64) -> np.uint64:
     """The lowest set bit is that of the lowest zero byte; above it there may be false ones."""
-    return (word - ONES) & ~word & HIGHS  # type: ignore[no-any-return]
+    return (word - ONES) & ~word & HIGHS
 
 
 @inlined
-def starters(word: np.uint64) -> np.int64:
+def starters(word: np.uint64) -> int:
     """How many of the eight bytes start a code point (are not 10xxxxxx)."""
     follow = (word >> _SEVEN) & ~(word >> _SIX) & ONES
-    return np.int64(8) - np.int64((follow * ONES) >> _TOP)
+    return np.int64(8) - np.int64((follow * ONES) >> _TOP)  # type: ignore[return-value]
 
 
 @kernel

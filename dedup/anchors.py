@@ -754,10 +754,7 @@ def _pick_all(
 
     def pick_chunk(first: int) -> list[np.ndarray]:
         if not hasattr(scratch, "arrays"):
-            # Room for an anchor at every byte; memory that is never written to is never there.
-            kinds = (np.uint64, np.uint64, np.int64)
-            scratch.arrays = [np.empty(_CHUNK, dtype=kind) for kind in kinds]
-            scratch.arrays.append(np.empty((_CHUNK, 2), dtype=np.int64))
+            scratch.arrays = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
         last = min(first + _CHUNK, int(offsets[-1]))
         count, heavies = pick(
             data, offsets, first, last, min_bytes, values, low, high, *scratch.arrays
@@ -766,6 +763,28 @@ def _pick_all(
         return [array[:size].copy() for array, size in zip(scratch.arrays, used, strict=True)]
 
     return list(each(pick_chunk, range(int(offsets[0]), int(offsets[-1]), _CHUNK)))
+
+
+def _scratch(size: int) -> list[np.ndarray]:
+    """Room for an anchor at every byte. Memory that is never written to is never there."""
+    kinds = (np.uint64, np.uint64, np.int64)
+    return [*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), dtype=np.int64)]
+
+
+def pick_each(
+    data: np.ndarray, offsets: np.ndarray, min_bytes: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Hashes, prints, shapes and heavy anchors (as of `pick`), some 4 MiB of text at a time."""
+    first, end = int(offsets[0]), int(offsets[-1])
+    values = rolling_values(min_bytes)
+    scratch = _scratch(min(_CHUNK, end - first))
+    for at in range(first, end, _CHUNK):
+        last = min(at + _CHUNK, end)
+        count, heavies = pick(
+            data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, *scratch
+        )
+        hashes, prints, shapes, heavy = scratch
+        yield hashes[:count], prints[:count], shapes[:count], heavy[:heavies]
 
 
 def _partition(

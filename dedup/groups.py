@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpus.schema import DUPLICATES, Tagged
+from corpus.text import strings_from
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -51,7 +52,8 @@ def duplicate_rows(
     doc: Ints, reason: str, twin: Ints, similarity: NDArray[np.float64]
 ) -> pa.RecordBatch:
     """Rows of DUPLICATES with one reason."""
-    reasons = pa.repeat(pa.scalar(reason, pa.string()), len(doc))
+    letters = np.tile(np.frombuffer(reason.encode(), dtype=np.uint8), len(doc))
+    reasons = strings_from(letters, np.arange(len(doc) + 1) * len(reason))
     arrays = [pa.array(doc, pa.int64()), reasons, pa.array(twin, pa.int64()), pa.array(similarity)]
     return pa.RecordBatch.from_arrays(arrays, schema=DUPLICATES.schema)
 

@@ -360,7 +360,7 @@ class Chain(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         for tag, batch in tagged:
             key = batch.column("doc" if tag == "near" else "twin")
-            role = pa.repeat(pa.scalar(int(tag != "near"), pa.int64()), batch.num_rows)
+            role = pa.array(np.full(batch.num_rows, int(tag != "near")))
             rest = [batch.column(name) for name in ("doc", "twin", "similarity")]
             yield "chain", pa.RecordBatch.from_arrays([key, role, *rest], schema=CHAIN)
 

@@ -20,12 +20,13 @@ from corpus.schema import (
     UNDECIDED,
     Table,
 )
-from dedup import exact, near
+from dedup import exact, near, walk
+from dedup.near import CONTENDERS
 from pipelines.engines.base import Flow, Read
-from pipelines.job import Job
+from pipelines.job import Phases
 
 
-def analyse(job: Job) -> None:
+def analyse(job: Phases) -> None:
     """Find duplicate documents and passages; commits the published tables."""
     fingerprint(job)
     refuse_too_many_rejects(job)
@@ -39,7 +40,7 @@ def analyse(job: Job) -> None:
     conclude(job, removed)
 
 
-def fingerprint(job: Job) -> None:
+def fingerprint(job: Phases) -> None:
     """Read every row once: documents, fingerprints, LSH buckets and rejects."""
     settings = job.settings.dedup
     flow = Flow()
@@ -61,7 +62,7 @@ def fingerprint(job: Job) -> None:
     job.phase("fingerprint", flow)
 
 
-def refuse_too_many_rejects(job: Job) -> None:
+def refuse_too_many_rejects(job: Phases) -> None:
     """Raise TooManyRejects, with the first reasons, where more rows are unreadable than allowed."""
     rejected = job.rows(REJECTS)
     total = rejected + job.rows(DOCUMENTS)
@@ -76,7 +77,7 @@ def refuse_too_many_rejects(job: Job) -> None:
     )
 
 
-def exact_duplicates(job: Job) -> tuple[Table, ...]:
+def exact_duplicates(job: Phases) -> tuple[Table, ...]:
     """Of documents with the same normalised text, keep the first in keep order."""
     flow = Flow()
     found = flow.group(exact.Exact(), fingerprints=flow.read(None, FINGERPRINTS))
@@ -85,11 +86,11 @@ def exact_duplicates(job: Job) -> tuple[Table, ...]:
     return (EXACT,)
 
 
-def near_duplicates(job: Job, removed: tuple[Table, ...]) -> tuple[Table, ...]:
+def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
     """Keep the first maximal set of documents of which no two are similar, by rounds.
 
-    A round keeps the undecided documents that come first in all their buckets, and compares the
-    others in those buckets with them. Rounds end when no bucket holds two undecided documents.
+    A round pairs the first members of each bucket with the others in it, verifies the pairs, and
+    walks in keep order as far as they decide. Rounds end when no bucket holds two undecided ones.
     """
     source = Flow().read(None, BANDS, drop=removed)
     tables: tuple[Table, ...] = ()
@@ -100,43 +101,45 @@ def near_duplicates(job: Job, removed: tuple[Table, ...]) -> tuple[Table, ...]:
             return tables
         verify(job, round_)
         tables += (NEAR.at(round_),)
-        source = Flow().read(None, UNDECIDED.at(round_), drop=(NEAR.at(round_),))
+        decided = (NEAR.at(round_), KEPT.at(round_))
+        source = Flow().read(None, UNDECIDED.at(round_), drop=decided)
         round_ += 1
 
 
-def pairs(job: Job, source: Read, round_: int) -> None:
-    """Decide who is kept in this round, and pair the others with them."""
+def pairs(job: Phases, source: Read, round_: int) -> None:
+    """Pair the members of each bucket with the first ones in it."""
+    width = near.width_of(round_ - 1)
     flow = Flow()
-    crowded = flow.group(near.Crowded(), bands=source)
-    decided = flow.group(near.Decide(), crowded=crowded["crowded"])
-    met = flow.group(near.Meet(), members=decided["members"])
+    met = flow.group(near.Meet(width), bands=source)
+    decided = flow.group(near.Decide(width), members=met["members"])
     distinct = flow.group(near.Distinct(), pairs=met["pairs"])
-    flow.write(KEPT.at(round_), decided["kept"])
+    flow.write(CONTENDERS.at(round_), decided["contenders"])
     flow.write(UNDECIDED.at(round_), decided["undecided"])
     flow.write(PAIRS.at(round_), distinct["pairs"])
     job.phase(f"near-{round_}-pairs", flow)
 
 
-def verify(job: Job, round_: int) -> None:
-    """Compute the exact similarity of the round's pairs; the first similar kept one is the twin."""
+def verify(job: Phases, round_: int) -> None:
+    """Compute the exact similarity of the round's pairs, and settle what they decide."""
     settings = job.settings.dedup.near
-    tables = (PAIRS.at(round_), KEPT.at(round_))
+    contenders, pairs = CONTENDERS.at(round_), PAIRS.at(round_)
     flow = Flow()
     shingles = flow.map(
         near.Shingles(unit=settings.unit, ngram=settings.ngram),
-        flow.read("text", *tables, only=tables),
+        flow.read("text", contenders, pairs, only=(contenders,)),
     )
     verified = flow.group(near.Verify(threshold=settings.threshold), sets=shingles["sets"])
-    chosen = flow.group(near.Choose(), verified=verified["verified"])
-    flow.write(NEAR.at(round_), chosen["near"])
+    settled = flow.group(walk.Walk(), steps=(shingles["steps"], verified["steps"]))
+    flow.write(NEAR.at(round_), settled["near"])
+    flow.write(KEPT.at(round_), settled["kept"])
     job.phase(f"near-{round_}-verify", flow)
 
 
-def copies(job: Job, removed: tuple[Table, ...]) -> None:
+def copies(job: Phases, removed: tuple[Table, ...]) -> None:
     """Find every copied window in what is left."""
 
 
-def conclude(job: Job, removed: tuple[Table, ...]) -> None:
+def conclude(job: Phases, removed: tuple[Table, ...]) -> None:
     """Passages from copied windows, and one table of all removed documents with their twins."""
     flow = Flow()
     gone = []

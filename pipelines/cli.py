@@ -146,7 +146,7 @@ def verify(out: FinishedRun) -> None:
 @app.command()
 def report(out: FinishedRun) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
-    from pipelines.report import rebuild  # noqa: PLC0415
+    from pipelines.report.publish import rebuild  # noqa: PLC0415
 
     typer.echo(rebuild(out))
 

@@ -1,18 +1,20 @@
 """The phases of a run before it runs: the real flows, described instead of executed."""
 
+from dataclasses import dataclass, field
+
+from corpus.schema import Table
 from pipelines.analysis import analyse
-from pipelines.clean import release
+from pipelines.release import release
 from pipelines.config import Settings
 from pipelines.engines.base import Flow, Input, Output, Read
-from corpus.schema import Table
 
 
+@dataclass
 class Explanation:
     """A job that writes down its phases. It has no rows, so a repeated phase comes once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.lines: list[str] = []
+    settings: Settings
+    lines: list[str] = field(default_factory=list)
 
     def phase(self, name: str, flow: Flow) -> None:
         self.lines.append(f"\n{name}")
@@ -24,7 +26,7 @@ class Explanation:
         for table, _ in flow.writes:
             kind = "internal" if table.internal else "tables/"
             self.lines.append(f"  write {table.folder} ({kind})")
-        if flow.releases:
+        if flow.edits is not None:
             self.lines.append("  write data/")
 
     def rows(self, table: Table) -> int:  # noqa: ARG002

@@ -4,18 +4,35 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from corpus.read import Fields
 from corpus.schema import Table
-from corpus.shards import Corpus, find, pin
+from corpus.shards import Corpus, find, pin, unchanged
 from corpus.tables import read_table
-from dedup.keep import KeepPolicy
 from pipelines.config import Settings
 from pipelines.engines import open_engine
 from pipelines.engines.base import Engine, Flow
-from pipelines.progress import Progress
-from pipelines.run import RunFolder, open_run
+from pipelines.progress import Progress, Silent
+from pipelines.run import RunFolder, open_run, reopen_run
+
+
+class Phases(Protocol):
+    """What a list of phases is written for: a job that runs them, or one that explains them."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def phase(self, name: str, flow: Flow) -> None:
+        """Run a phase, or note it."""
+        ...
+
+    def rows(self, table: Table) -> int:
+        """Committed rows of a table."""
+        ...
+
+    def first_rows(self, table: Table, count: int) -> list[dict[str, Any]]:
+        """The first rows of a committed table."""
+        ...
 
 
 @dataclass
@@ -30,11 +47,11 @@ class Job:
     def settings(self) -> Settings:
         return self.run.settings
 
-    def phase(self, name: str, flow: Flow, label: str = "") -> None:
+    def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""
         if self.run.committed(name, self.run.phase_fingerprint(name, flow)):
             return
-        with self.progress.phase(label or name) as advance:
+        with self.progress.phase(name) as advance:
             self.run.commit(self.engine.execute(name, flow, self.run, advance))
 
     def rows(self, table: Table) -> int:
@@ -50,16 +67,6 @@ class Job:
                 if len(rows) >= count:
                     return rows
         return rows
-
-
-def fields_of(settings: Settings) -> Fields:
-    """The fields of a row that a run with these settings reads."""
-    return Fields(
-        text=settings.input.text,
-        id=settings.input.id,
-        source=settings.input.source,
-        order=KeepPolicy.parse(settings.dedup.near.keep).field,
-    )
 
 
 def workers_of(settings: Settings) -> int:
@@ -92,10 +99,24 @@ def open_job(
             return pin(inputs, workers=workers_of(settings), progress=count)
 
     engine = open_engine(settings.engine.name, workers_of(settings), settings.engine.memory_bytes)
-    run = open_run(
-        out, kind, inputs, settings, fields_of(settings), pinned, fresh=fresh
-    )
+    run = open_run(out, kind, inputs, settings, pinned, fresh=fresh)
     try:
         yield Job(run, engine, progress)
     finally:
         run.close()
+
+
+@contextmanager
+def reopen_job(out: str) -> Iterator[Job]:
+    """The job of a finished run, for phases that read its published tables; they leave nothing.
+
+    Raises InputError where OUT holds no finished run, InputChanged where the input is another.
+    """
+    run = reopen_run(out)
+    unchanged(run.corpus)
+    settings = run.settings
+    engine = open_engine("local", workers_of(settings), settings.engine.memory_bytes)
+    try:
+        yield Job(run, engine, Silent())
+    finally:
+        run.drop_state()

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from corpus.release import EDITS
 from corpus.schema import DUPLICATES, SPANS, TEXT, Table, Tagged
-from pipelines.engines.base import Run
+from pipelines.engines.base import Flow, Run
+from pipelines.job import Phases
 from pipelines.report.summary import RELEASED
 
 REMOVED = Table(
@@ -33,11 +34,26 @@ REMOVED = Table(
 """What was removed: a whole document (start 0) with its twin, or a passage with its witness."""
 
 
+def release(job: Phases, *, write: bool) -> None:
+    """Apply every edit once: the cleaned shards, the sizes of what was cut, what was removed."""
+    passages = job.settings.dedup.passages
+    tables: tuple[Table, ...] = (DUPLICATES, SPANS) if passages.enabled else (DUPLICATES,)
+    flow = Flow()
+    stage = Edit(cut=passages.action == "cut", keep_removed=bool(job.settings.output.keep_removed))
+    edited = flow.map(stage, flow.read("text", *tables, only=tables))
+    flow.write(RELEASED, edited["released"])
+    if job.settings.output.keep_removed:
+        flow.write(REMOVED, edited["removed"])
+    if write:
+        flow.release(edited["edits"])
+    job.phase("release", flow)
+
+
 @dataclass(frozen=True)
 class Edit:
     """Applies the tables to the text.
 
-    cut: whether passages are cut (else only documents are removed).
+    cut: whether passages are cut; if not, `released` still says what cutting them would leave.
     keep_removed: whether what goes is put out as `removed`.
     """
 
@@ -70,7 +86,7 @@ class Edit:
             elif tag == SPANS.name:
                 _collect_spans(batch, spans)
             else:
-                yield from self._edit(batch, duplicates, spans if self.cut else {})
+                yield from self._edit(batch, duplicates, spans)
                 duplicates, spans = {}, {}
 
     def _edit(
@@ -87,8 +103,10 @@ class Edit:
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
             elif doc in spans:
                 kept = cut(text, union(spans[doc]))
-                edits.append({"doc": doc, "text": kept})
                 released.append({"doc": doc, "bytes": len(kept.encode())})
+                if not self.cut:
+                    continue
+                edits.append({"doc": doc, "text": kept})
                 removed.extend(
                     _removed(doc, start, end, "passage", witness, text[start:end])
                     for start, end, witness in spans[doc]

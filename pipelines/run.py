@@ -22,6 +22,7 @@ from corpus.read import Fields
 from corpus.schema import Table
 from corpus.shards import Corpus
 from corpus.version import VERSION
+from dedup.keep import KeepPolicy
 from pipelines.config import Settings
 from pipelines.engines.base import Flow, Node, Output, Read
 
@@ -78,10 +79,20 @@ class RunFolder:
     corpus: Corpus
     started: str
     fingerprint: str
-    fields: Fields
     finished: bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
     _lock: IO[str] | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """The fields of a row that this run reads."""
+        settings = self.settings
+        return Fields(
+            text=settings.input.text,
+            id=settings.input.id,
+            source=settings.input.source,
+            order=KeepPolicy.parse(settings.dedup.near.keep).field,
+        )
 
     @property
     def state(self) -> Path:
@@ -97,7 +108,9 @@ class RunFolder:
         return Path(named) / f"unrote-{self.fingerprint[:16]}" if named else self.state / "scratch"
 
     def table_path(self, table: Table, slice_number: int) -> Path:
-        """Where a table's file for a slice lies."""
+        """Where a table's file for a slice lies. What was removed lies outside OUT."""
+        if table.name == "removed":
+            return Path(self.settings.output.keep_removed) / f"{slice_number:05d}.parquet"
         root = self.state if table.internal else self.out
         return root / "tables" / table.folder / f"{slice_number:05d}.parquet"
 
@@ -157,12 +170,21 @@ class RunFolder:
         """Write the manifest, last of all, and drop what only the run itself needed."""
         manifest = self.manifest() | dict(extra)
         write_atomically(self.out / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
-        self.close()
-        shutil.rmtree(self.state, ignore_errors=True)
+        self.drop_state()
         return manifest
+
+    def drop_state(self) -> None:
+        """Drop what only a running job needs, internal tables too unless they are to be kept."""
+        self.close()
+        if self.settings.output.internal_tables and (self.state / "tables").is_dir():
+            shutil.rmtree(self.out / "internal", ignore_errors=True)
+            shutil.move(self.state / "tables", self.out / "internal")
+        shutil.rmtree(self.state, ignore_errors=True)
 
     def manifest(self) -> dict[str, Any]:
         """What is known so far, in the layout of docs/architecture.md."""
+        if self.finished:
+            return read_manifest(str(self.out))
         published = {
             name: [asdict(file) for file in files]
             for commit in self.commits.values()
@@ -231,7 +253,6 @@ def open_run(
     job: str,
     inputs: Sequence[str],
     settings: Settings,
-    fields: Fields,
     pin: Callable[[], Corpus],
     *,
     fresh: bool = False,
@@ -255,7 +276,7 @@ def open_run(
                 "start over with --fresh."
             )
         return RunFolder(
-            folder, job, settings, corpus, finished["started"], fingerprint, fields, finished=True
+            folder, job, settings, corpus, finished["started"], fingerprint, finished=True
         )
     state = folder / STATE
     try:
@@ -264,7 +285,7 @@ def open_run(
         raise OutputError(f"cannot create {out}: {error.strerror}. Name a writable folder.") from None
     lock = _lock(state / "lock", out)
     started = _continue(state / "run.json", out, fingerprint, job)
-    return RunFolder(folder, job, settings, corpus, started, fingerprint, fields, _lock=lock)
+    return RunFolder(folder, job, settings, corpus, started, fingerprint, _lock=lock)
 
 
 def _refuse_foreign(folder: Path, out: str) -> None:
@@ -276,6 +297,26 @@ def _refuse_foreign(folder: Path, out: str) -> None:
         raise OutputError(
             f"{out} is not empty and holds no run of unrote. Name an empty or new folder."
         )
+
+
+def reopen_run(out: str) -> RunFolder:
+    """The folder of a finished run, with what it published as committed."""
+    manifest = read_manifest(out)
+    tables = {
+        name: tuple(TableFile(**file) for file in files)
+        for name, files in manifest["tables"].items()
+    }
+    commit = Commit("published", "", 0.0, 0, 0, tables)
+    return RunFolder(
+        Path(out).resolve(),
+        manifest["job"],
+        Settings.model_validate(manifest["settings"]),
+        Corpus.from_json(manifest["input"]),
+        manifest["started"],
+        manifest["fingerprint"],
+        finished=True,
+        commits={commit.name: commit},
+    )
 
 
 def run_fingerprint(job: str, settings: Settings, corpus: Corpus) -> str:
@@ -337,7 +378,7 @@ def clear(folder: Path) -> None:
     _refuse_foreign(folder, str(folder))
     for name in (MANIFEST, "report.json", "report.html"):
         (folder / name).unlink(missing_ok=True)
-    for name in ("data", "tables", STATE):
+    for name in ("data", "tables", "internal", STATE):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

@@ -286,6 +286,10 @@ def _grid(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], width: int
 
 def _beside_twin(run: _Run, doc: int, twin: int) -> Iterator[RenderableType]:
     texts = run.texts((doc, twin))
+    if _bare(_words(texts[doc])) == _bare(_words(texts[twin])):
+        yield Text("Word for word the same:\n")
+        yield _equal(_words(texts[doc]))
+        return
     yield Text.assemble(
         "\n", ("[-only here-]", "red"), "  ", ("{+only in the twin+}", "green"), "\n"
     )

@@ -9,7 +9,7 @@ is why engines can agree.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
 
@@ -42,11 +42,22 @@ class Stage(Protocol):
     What a run yields must not depend on how rows are cut into batches.
     """
 
-    version: ClassVar[int]
-    inputs: Mapping[str, pa.Schema]
-    outputs: Mapping[str, pa.Schema]
-    key: ClassVar[tuple[str, ...]]
-    order: ClassVar[tuple[str, ...]]
+    @property
+    def version(self) -> int:
+        """Raised when the same settings come to give another result."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]: ...
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]: ...
+
+    @property
+    def key(self) -> tuple[str, ...]: ...
+
+    @property
+    def order(self) -> tuple[str, ...]: ...
 
     def open(self) -> AbstractContextManager[Run]:
         """Prepare a worker: compile, load a model. Called once for each task."""

@@ -194,7 +194,7 @@ def in_sorted_order(
     tags: Sequence[str],
     schemas: Sequence[pa.Schema],
     columns: Sequence[Sequence[str]],
-    chunk_bytes: int = CHUNK_BYTES,
+    chunk_bytes: int | None = None,
 ) -> Tagged:
     """Rows of all tags sorted by the first of `columns` (the key), then the tag, then the second.
 
@@ -214,7 +214,7 @@ def in_sorted_order(
     sequence = sort_order(merged)
     del merged
     total_bytes = sum(piece.nbytes for pieces in by_tag for piece in pieces)
-    rows = max(1, int(chunk_bytes * sum(counts) / max(1, total_bytes)))
+    rows = max(1, int((chunk_bytes or CHUNK_BYTES) * sum(counts) / max(1, total_bytes)))
     sources = [_Rows(pieces, schema) for pieces, schema in zip(by_tag, schemas, strict=True)]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     for start in range(0, sum(counts), rows):

@@ -51,7 +51,7 @@ class LocalEngine:
     def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
         """Run a phase and write its tables; the caller commits what this returns."""
         started = time.perf_counter()
-        spool = Spool(run.scratch(), self.memory // 4)
+        spool = Spool(run.scratch(), spool_budget(self.memory))
         with ThreadPoolExecutor(self.workers, thread_name_prefix="unrote") as pool:
             phase = _Phase(flow, run, spool, pool, self, advance)
             tables, data = phase.execute()
@@ -236,19 +236,20 @@ class _Phase:
 
     def _release(self) -> tuple[DataFile, ...]:
         """Rewrite the input by the edits, part by part, and put each shard's parts together."""
-        if self.flow.edits is None:
+        if self.edits is None:
             return ()
+        edited = self.edits
         parts = list(parts_of(self.corpus, self.release_tasks))
         folder = self.run.state / "parts"
         folder.mkdir(parents=True, exist_ok=True)
 
         def work(part: Part) -> None:
-            pieces = self.edits.by_tag(part.first_task, part.last_task + 1)[0]
+            pieces = edited.by_tag(part.first_task, part.last_task + 1)[0]
             edits = between(in_order(pieces), part.first, part.end)
             rewrite(self.corpus, part.cuts, self.run.fields, edits, folder / part.name)
 
         self._parallel(work, parts, [part.bytes for part in parts])
-        self.edits.close()
+        edited.close()
         shards = [list(of) for _, of in itertools.groupby(parts, key=lambda part: part.cuts[0].shard)]
         released = self._parallel(
             lambda of: assemble(self.corpus, of, folder, self.run), shards, [1] * len(shards)
@@ -276,6 +277,11 @@ class _Phase:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def spool_budget(memory: int) -> int:
+    """The part of the engine's memory that rows on their way may take; the rest is for tasks."""
+    return memory // 4
 
 
 def partition_bits(input_bytes: int) -> int:

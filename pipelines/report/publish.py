@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from corpus.errors import InputError
 from corpus.read import Fields, read_cut
 from corpus.schema import REJECTS, SPANS, Table, doc_key
 from corpus.shards import Corpus
 from corpus.tables import read_table
 from pipelines.engines.base import Flow
-from pipelines.job import Job
+from pipelines.job import Job, reopen_job
+from pipelines.release import release
 from pipelines.report import html
 from pipelines.report.model import Report, build, environment, from_json, to_json, wanted
 from pipelines.report.summary import RELEASED, SUMMARIES, summarise
@@ -42,7 +44,24 @@ def write_report(folder: Path, report: Report) -> None:
 
 
 def read_report(folder: Path) -> Report:
-    return from_json((folder / "report.json").read_bytes())
+    """The report of a finished run. Raises InputError where there is none."""
+    try:
+        return from_json((folder / "report.json").read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {folder / 'report.json'}: {error.strerror}.") from None
+
+
+def rebuild(out: str) -> Path:
+    """Summarise the tables of a finished run anew and write its reports; returns report.html.
+
+    A verdict that report.json holds is kept: it speaks of the same tables.
+    """
+    with reopen_job(out) as job:
+        release(job, write=False)
+        report = summarised(job)
+        verdict = read_report(job.run.out).verdict if (job.run.out / "report.json").exists() else None
+        write_report(job.run.out, report.model_copy(update={"verdict": verdict}))
+    return Path(out) / "report.html"
 
 
 def read_whole(job: Job, table: Table) -> pa.Table:

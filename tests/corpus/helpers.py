@@ -13,6 +13,7 @@ from corpus.release import EDITS, rewrite
 from corpus.schema import RECORDS, REJECTS, TEXT
 from corpus.shards import Corpus, pin
 
+DEFAULT = Fields()
 END = {"": ".jsonl", "gz": ".jsonl.gz", "zst": ".jsonl.zst"}
 
 
@@ -44,7 +45,7 @@ def lines(*values: object) -> bytes:
 
 
 def read_all(
-    corpus: Corpus, fields: Fields = Fields(), view: str = "records", wanted=None
+    corpus: Corpus, fields: Fields = DEFAULT, view: str = "records", wanted=None
 ) -> tuple[list[dict], list[dict]]:
     """All rows and all rejects of a corpus."""
     out: dict[str, list[dict]] = {"text": [], "rejects": []}

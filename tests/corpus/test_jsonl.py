@@ -12,6 +12,7 @@ from corpus.rows import Fields, Wanted
 from corpus.shards import Shard
 
 SHARD = Shard(3, "web/a.jsonl", "/x/web/a.jsonl", "jsonl", "", 0, "", "web")
+DEFAULT = Fields()
 EVERY = Wanted(SHARD, None, 0)
 NAMES = np.frombuffer(b"text", dtype=np.uint8).copy()
 OFFSETS = np.array([0, 4], dtype=np.int64)
@@ -24,7 +25,7 @@ def status(line: bytes) -> int | None:
     return None if len(table) == 0 else int(table[0, STATUS])
 
 
-def read(content: bytes, fields: Fields = Fields(), view: str = "records", pieces: int = 1 << 30):
+def read(content: bytes, fields: Fields = DEFAULT, view: str = "records", pieces: int = 1 << 30):
     parts = [content[i : i + pieces] for i in range(0, len(content), pieces)]
     rows, rejects = [], []
     for tag, batch in read_jsonl(parts, SHARD, True, 0, fields, view, EVERY):
@@ -53,9 +54,14 @@ def oracle(line: bytes) -> tuple[int, object]:
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 objects = st.dictionaries(st.sampled_from(["text", "id", "x", ""]), anything, max_size=4)
@@ -86,7 +92,10 @@ def broken(draw):
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(line)))
         action = draw(st.sampled_from("idr"))
-        byte = draw(st.sampled_from(b'"\\{}[],:0123456789.eE+-untfals \t\r\x00\x1f\x7f/') | st.integers(0, 255))
+        byte = draw(
+            st.sampled_from(b'"\\{}[],:0123456789.eE+-untfals \t\r\x00\x1f\x7f/')
+            | st.integers(0, 255)
+        )
         if action == "i":
             line.insert(at, byte)
         elif at < len(line):
@@ -114,8 +123,8 @@ def broken(draw):
 @example(b'{"text": -Infinity}')
 @example(b'{"text": "a"} x')
 @example(b'{"text": "a",}')
-@example(b'[1,]')
-@example(b'{,}')
+@example(b"[1,]")
+@example(b"{,}")
 @example(b'"abcdefgh\\')
 def test_it_agrees_with_the_standard_library(line):
     ours = status(line)
@@ -128,7 +137,11 @@ def test_it_agrees_with_the_standard_library(line):
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(written(objects), max_size=8), st.integers(1, 40), st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]))
+@given(
+    st.lists(written(objects), max_size=8),
+    st.integers(1, 40),
+    st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]),
+)
 def test_values_are_those_of_the_standard_library(rows, pieces, line_end):
     content = line_end.join(rows)
     got, rejects = read(content, Fields(source="x"), pieces=pieces)
@@ -144,7 +157,9 @@ def test_values_are_those_of_the_standard_library(rows, pieces, line_end):
         row = by_row[number]
         assert row["text"] == text
         assert row["doc"] == (3 << 36) + number
-        assert row["source"] == (value["x"] if isinstance(value.get("x"), str) and _encodable(value["x"]) else "web")
+        assert row["source"] == (
+            value["x"] if isinstance(value.get("x"), str) and _encodable(value["x"]) else "web"
+        )
         if isinstance(value.get("id"), str) and _encodable(value["id"]):
             assert row["id"] == value["id"]
         elif isinstance(value.get("id"), int | float) and not isinstance(value["id"], bool):
@@ -217,7 +232,7 @@ def test_a_text_that_is_too_long(monkeypatch):
     ("raw", "text"),
     [
         (rb"\u0000", "\0"),
-        (rb"\u001f\b\f\n\r\t\"\\\/", "\x1f\b\f\n\r\t\"\\/"),
+        (rb"\u001f\b\f\n\r\t\"\\\/", '\x1f\b\f\n\r\t"\\/'),
         (rb"\ud83d\ude00", "😀"),
         (rb"\uD83D\uDE00!", "😀!"),
         (rb"\uffff\u0800\u07ff\u0080\u007f", "\uffff\u0800\u07ff\x80\x7f"),
@@ -236,8 +251,13 @@ def test_names_may_be_escaped(name):
 
 def test_of_repeated_names_the_last_counts():
     assert read(b'{"text": 1, "text": "a", "id": "x", "te\\u0078t": "b", "id": 2}')[0][0] == {
-        "doc": 3 << 36, "shard": "web/a.jsonl", "row": 0, "id": "2", "source": "web",
-        "order": None, "text": "b",
+        "doc": 3 << 36,
+        "shard": "web/a.jsonl",
+        "row": 0,
+        "id": "2",
+        "source": "web",
+        "order": None,
+        "text": "b",
     }
 
 
@@ -266,8 +286,12 @@ def test_an_empty_field_name_reads_nothing():
     assert (row["id"], row["order"]) == ("web/a.jsonl#0", None)
 
 
-@pytest.mark.parametrize(("depth", "fine"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, False), (100_000, False)])
-@pytest.mark.parametrize(("opening", "inner", "closing"), [(b"[", b"", b"]"), (b'{"a":', b"1", b"}")])
+@pytest.mark.parametrize(
+    ("depth", "fine"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, False), (100_000, False)]
+)
+@pytest.mark.parametrize(
+    ("opening", "inner", "closing"), [(b"[", b"", b"]"), (b'{"a":', b"1", b"}")]
+)
 def test_depth(depth, fine, opening, inner, closing):
     nested = opening * depth + inner + closing * depth
     line = b'{"text": "a", "x": ' + nested + b"}"
@@ -276,11 +300,11 @@ def test_depth(depth, fine, opening, inner, closing):
 
 def test_a_control_byte_at_every_place_of_a_string():
     for at in range(40):
-        for byte in b'\x00\x1f\x09':
+        for byte in b"\x00\x1f\x09":
             body = bytearray(b"x" * 40)
             body[at] = byte
             assert status(b'{"text": "' + body + b'"}') == NOT_JSON
-        for byte in b'\x20\x7f\x80\xff\x5b\x5d\x21\x23':
+        for byte in b"\x20\x7f\x80\xff\x5b\x5d\x21\x23":
             body[at] = byte
             assert status(b'{"text": "' + body + b'"}') == GOOD
 
@@ -301,7 +325,9 @@ def test_blank_lines_are_no_rows():
 
 def test_batches_are_bounded(monkeypatch):
     monkeypatch.setattr("corpus.rows.BATCH_BYTES", 100)
-    content = b"".join(b'{"text": "%s"}\n' % (b"x" * n) for n in [30, 30, 30, 30, 500, 1, 99, 1, 0, 0])
+    content = b"".join(
+        b'{"text": "%s"}\n' % (b"x" * n) for n in [30, 30, 30, 30, 500, 1, 99, 1, 0, 0]
+    )
     sizes = [
         [len(text) for text in batch.column("text").to_pylist()]
         for _, batch in read_jsonl([content], SHARD, True, 0, Fields(), "text", EVERY)

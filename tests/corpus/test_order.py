@@ -4,11 +4,16 @@ from hypothesis import strategies as st
 
 from corpus.order import gather_order, is_sorted, partition_order, sort_order, stack
 
-columns = st.integers(1, 3).flatmap(
-    lambda width: st.lists(
-        st.tuples(*[st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1)] * width), max_size=300
+columns = (
+    st.integers(1, 3)
+    .flatmap(
+        lambda width: st.lists(
+            st.tuples(*[st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1)] * width),
+            max_size=300,
+        )
     )
-).map(lambda rows: np.array(rows, dtype=np.int64).T.reshape(len(rows[0]) if rows else 1, -1))
+    .map(lambda rows: np.array(rows, dtype=np.int64).T.reshape(len(rows[0]) if rows else 1, -1))
+)
 
 
 @given(columns)

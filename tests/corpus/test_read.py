@@ -73,7 +73,9 @@ def test_truncated_everywhere(tmp_path, kind):
         path.write_bytes(whole[:size])
         rows, rejects = read_all(pin([path]))
         assert [row["text"] for row in rows] == [row["text"] for row in ROWS[: len(rows)]]
-        assert [(r["row"], r["reason"]) for r in rejects] == [(len(rows), "compressed data ends early")]
+        assert [(r["row"], r["reason"]) for r in rejects] == [
+            (len(rows), "compressed data ends early")
+        ]
     path.write_bytes(whole)
     assert len(read_all(pin([path]))[0]) == 30
 
@@ -104,7 +106,13 @@ def test_corrupt_bytes_are_noticed(tmp_path, kind):
 def test_members_frames_and_padding(tmp_path):
     one, two = lines(*ROWS[:7]), lines(*ROWS[7:9])[:-1]
     half = len(one) // 2
-    gz = pack(one[:half], "gz") + pack(b"", "gz") + b"\0" * 100 + pack(one[half:] + two, "gz") + b"\0"
+    gz = (
+        pack(one[:half], "gz")
+        + pack(b"", "gz")
+        + b"\0" * 100
+        + pack(one[half:] + two, "gz")
+        + b"\0"
+    )
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"
     unsized = zstandard.ZstdCompressor().compressobj()
     zst = skippable + pack(one[:half], "zst") + skippable + pack(b"", "zst")
@@ -143,7 +151,7 @@ def test_a_shard_that_went_away(tmp_path):
         corpus = corpus_of(tmp_path / f"x{kind}", kind)
         for shard in corpus.shards:
             Path(shard.url).unlink()
-        with pytest.raises(StorageError, match="cannot read .*No such file"):
+        with pytest.raises(StorageError, match=r"cannot read .*No such file"):
             read_all(corpus)
 
 
@@ -167,8 +175,11 @@ def test_text_files(tmp_path):
 
 TEXTS = ["a", None, "é" * 50, "", "x"]
 TYPES = [
-    pa.string(), pa.large_string(), pa.string_view(),
-    pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int32(), pa.large_string()),
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    pa.dictionary(pa.int8(), pa.string()),
+    pa.dictionary(pa.int32(), pa.large_string()),
 ]
 
 
@@ -176,7 +187,9 @@ TYPES = [
 @pytest.mark.parametrize("group", [1, 2, 10])
 def test_parquet_text_types(tmp_path, kind, group):
     plain = pa.array(TEXTS)
-    text = plain.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else plain.cast(kind)
+    text = (
+        plain.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else plain.cast(kind)
+    )
     pq.write_table(pa.table({"text": text}), tmp_path / "a.parquet", row_group_size=group)
     rows, rejects = read_all(pin([tmp_path]))
     assert [(r["row"], r["text"]) for r in rows] == [(0, "a"), (2, "é" * 50), (3, ""), (4, "x")]
@@ -185,15 +198,17 @@ def test_parquet_text_types(tmp_path, kind, group):
 
 
 def test_parquet_ids_sources_and_orders(tmp_path):
-    table = pa.table({
-        "text": ["a", "b", "c"],
-        "int": pa.array([1, None, 3]),
-        "bool": [True, False, None],
-        "time": pa.array([0, 1, None], pa.timestamp("s")),
-        "list": [[1], [2], [3]],
-        "bytes": [b"x", b"y", b"z"],
-        "words": pa.array(["u", "v", None]).dictionary_encode(),
-    })
+    table = pa.table(
+        {
+            "text": ["a", "b", "c"],
+            "int": pa.array([1, None, 3]),
+            "bool": [True, False, None],
+            "time": pa.array([0, 1, None], pa.timestamp("s")),
+            "list": [[1], [2], [3]],
+            "bytes": [b"x", b"y", b"z"],
+            "words": pa.array(["u", "v", None]).dictionary_encode(),
+        }
+    )
     pq.write_table(table, tmp_path / "a.parquet")
     corpus = pin([tmp_path])
 
@@ -206,7 +221,11 @@ def test_parquet_ids_sources_and_orders(tmp_path):
     assert column("id", id="text") == ["a", "b", "c"]
     assert column("source", source="words") == ["u", "v", tmp_path.name]
     assert column("order", order="bool") == ["true", "false", None]
-    assert column("order", order="time") == ["1970-01-01 00:00:00.000", "1970-01-01 00:00:01.000", None]
+    assert column("order", order="time") == [
+        "1970-01-01 00:00:00.000",
+        "1970-01-01 00:00:01.000",
+        None,
+    ]
     assert column("order", order="list") == [None] * 3
 
 
@@ -223,7 +242,10 @@ def test_parquet_text_that_is_not_utf8(tmp_path):
     pq.write_table(pa.table({"text": bad, "id": bad}), tmp_path / "a.parquet")
     rows, rejects = read_all(pin([tmp_path]), Fields(text="text", id="id", order="id"))
     assert [(r["row"], r["id"]) for r in rows] == [(0, "ok"), (3, "é")]
-    assert [(r["row"], r["reason"]) for r in rejects] == [(1, "invalid UTF-8"), (2, "invalid UTF-8")]
+    assert [(r["row"], r["reason"]) for r in rejects] == [
+        (1, "invalid UTF-8"),
+        (2, "invalid UTF-8"),
+    ]
 
 
 def test_parquet_that_is_damaged(tmp_path):
@@ -249,7 +271,11 @@ def test_empty_parquet(tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(max_size=30), max_size=30), st.integers(1, 200), st.sampled_from(["", "gz", "zst"]))
+@given(
+    st.lists(st.text(max_size=30), max_size=30),
+    st.integers(1, 200),
+    st.sampled_from(["", "gz", "zst"]),
+)
 def test_any_texts_come_back(tmp_path_factory, texts, cut, kind):
     folder = tmp_path_factory.mktemp("any")
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]

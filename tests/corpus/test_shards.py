@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from corpus import shards
 from corpus.errors import InputChanged, InputError, StorageError
 from corpus.schema import doc_key
-from corpus.shards import Corpus, Cut, find, pin, unchanged
+from corpus.shards import Corpus, find, pin, unchanged
 from corpus.text import bytes_view
 from tests.corpus.helpers import lines, pack, read_all, stored
 
@@ -50,7 +51,10 @@ def test_folders_are_searched_and_sorted(tmp_path):
 def test_equal_names_are_told_apart_by_the_common_folder(tmp_path):
     stored(tmp_path / "in" / "web", ONE), stored(tmp_path / "in" / "books" / "x", ONE)
     found = find([tmp_path / "in" / "web", tmp_path / "in" / "books" / "x"])
-    assert [(s.name, s.source) for s in found] == [("books/x/a.jsonl", "books"), ("web/a.jsonl", "web")]
+    assert [(s.name, s.source) for s in found] == [
+        ("books/x/a.jsonl", "books"),
+        ("web/a.jsonl", "web"),
+    ]
 
 
 def test_what_cannot_be_found(tmp_path):
@@ -79,7 +83,11 @@ def test_what_cannot_be_found(tmp_path):
 def test_remote_input(tmp_path):
     memory = fsspec.filesystem("memory")
     content = lines(*({"text": str(i)} for i in range(9)))
-    for name, compression in [("r/web/a.jsonl", ""), ("r/b.jsonl.gz", "gz"), ("r/c.jsonl.zst", "zst")]:
+    for name, compression in [
+        ("r/web/a.jsonl", ""),
+        ("r/b.jsonl.gz", "gz"),
+        ("r/c.jsonl.zst", "zst"),
+    ]:
         memory.makedirs(name.rpartition("/")[0], exist_ok=True)
         memory.pipe(name, pack(content, compression))
     corpus = pin(["memory://r"])
@@ -105,7 +113,14 @@ def test_the_manifest_holds_it_all(tmp_path):
         content = Path(shard.url).read_bytes()
         assert (shard.size, shard.checksum) == (len(content), xxhash.xxh3_128_hexdigest(content))
     assert set(tree["shards"][0]) == {
-        "number", "name", "url", "format", "compression", "size", "checksum", "source",
+        "number",
+        "name",
+        "url",
+        "format",
+        "compression",
+        "size",
+        "checksum",
+        "source",
     }
     for bad in ({}, {"shards": [{"number": 1}], "slices": []}, {"shards": 3}):
         with pytest.raises(InputError, match="malformed"):
@@ -165,7 +180,7 @@ def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, piece
     assert found[0].start == 0
     assert found[-1].end == len(content)
     plain = content.removeprefix(b"\xef\xbb\xbf")
-    for cut, after in zip(found, found[1:], strict=False):
+    for cut, after in itertools.pairwise(found):
         assert cut.end == after.start
         assert content[: cut.end].endswith(b"\n")
         assert cut.end - cut.start >= size
@@ -177,7 +192,9 @@ def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, piece
 
 @pytest.mark.parametrize("size", [1, 64, 100, 1000, 1 << 24])
 def test_reading_does_not_depend_on_cuts(tmp_path, monkeypatch, size):
-    content = b"\n\n".join(json.dumps({"text": f"t{i}" * (i % 7), "id": i}).encode() for i in range(50))
+    content = b"\n\n".join(
+        json.dumps({"text": f"t{i}" * (i % 7), "id": i}).encode() for i in range(50)
+    )
     content = b"\xef\xbb\xbf" + content.replace(b"\n\n", b"\n  \r\n", 9)
     stored(tmp_path, content)
     monkeypatch.setattr(shards, "CUT_BYTES", size)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +27,11 @@ def rows(count):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 300), st.lists(st.integers(1, 299), max_size=6), st.sampled_from([7, 64, 1 << 20]))
+@given(
+    st.integers(0, 300),
+    st.lists(st.integers(1, 299), max_size=6),
+    st.sampled_from([7, 64, 1 << 20]),
+)
 def test_bytes_do_not_depend_on_batches(tmp_path_factory, count, breaks, group):
     folder = tmp_path_factory.mktemp("t")
     table = rows(count)
@@ -33,9 +39,9 @@ def test_bytes_do_not_depend_on_batches(tmp_path_factory, count, breaks, group):
     try:
         whole = write_table(folder / "whole", DUPLICATES.schema, table)
         places = sorted({0, count, *(b for b in breaks if b < count)})
-        parts = [table.slice(a, b - a) for a, b in zip(places, places[1:], strict=False)]
+        parts = [table.slice(a, b - a) for a, b in itertools.pairwise(places)]
         batches = [batch for part in parts for batch in part.combine_chunks().to_batches()]
-        # A batch with other columns beside, in another order, and one whose strings are a dictionary.
+        # Columns in another order.
         batches = [b.select(b.schema.names[::-1]) for b in batches]
         streamed = write_table(folder / "parts", DUPLICATES.schema, iter(batches))
     finally:
@@ -48,12 +54,14 @@ def test_bytes_do_not_depend_on_batches(tmp_path_factory, count, breaks, group):
 
 
 def test_what_is_cast(tmp_path):
-    batch = pa.record_batch({
-        "reason": pa.array(["a"]).dictionary_encode(),
-        "shard": pa.array(["s"], pa.large_string()),
-        "more": [1],
-        "row": pa.array([3], pa.int32()),
-    })
+    batch = pa.record_batch(
+        {
+            "reason": pa.array(["a"]).dictionary_encode(),
+            "shard": pa.array(["s"], pa.large_string()),
+            "more": [1],
+            "row": pa.array([3], pa.int32()),
+        }
+    )
     write_table(tmp_path / "t", REJECTS.schema, batch)
     (read,) = read_table(tmp_path / "t")
     assert read.schema.equals(REJECTS.schema, check_metadata=True)
@@ -87,8 +95,16 @@ def test_an_error_of_the_rows_is_not_hidden(tmp_path):
 
 
 def test_others_read_documents(tmp_path):
-    table = pa.table({
-        "doc": [0], "id": ["a"], "shard": ["s"], "row": [0], "source": ["x"], "bytes": [1], "words": [1],
-    })
+    table = pa.table(
+        {
+            "doc": [0],
+            "id": ["a"],
+            "shard": ["s"],
+            "row": [0],
+            "source": ["x"],
+            "bytes": [1],
+            "words": [1],
+        }
+    )
     write_table(tmp_path / "t.parquet", DOCUMENTS.schema, table)
     assert pq.read_table(tmp_path / "t.parquet").to_pylist() == table.to_pylist()

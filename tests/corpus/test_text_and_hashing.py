@@ -1,3 +1,4 @@
+import itertools
 import pickle
 
 import numpy as np
@@ -8,19 +9,28 @@ from hypothesis import strategies as st
 
 from corpus.hashing import hash128, hash_texts
 from corpus.text import (
-    arrow_buffers, bytes_at, bytes_view, chars_at, is_utf8, strings_from, utf8_ranges,
+    arrow_buffers,
+    bytes_at,
+    bytes_view,
+    chars_at,
+    is_utf8,
+    strings_from,
+    utf8_ranges,
 )
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 
 
-@given(st.lists(st.none() | text, max_size=20), st.integers(0, 20), st.integers(0, 20), st.booleans())
+@settings(deadline=None)
+@given(
+    st.lists(st.none() | text, max_size=20), st.integers(0, 20), st.integers(0, 20), st.booleans()
+)
 def test_arrow_and_back(values, start, size, large):
     array = pa.array(values, pa.large_string() if large else pa.string()).slice(start, size)
     data, offsets = arrow_buffers(array)
     assert (data.dtype, offsets.dtype, len(offsets)) == (np.uint8, np.int64, len(array) + 1)
     wanted = [value or "" for value in values[start : start + size]]
-    assert [data[a:b].tobytes().decode() for a, b in zip(offsets, offsets[1:], strict=False)] == wanted
+    assert [data[a:b].tobytes().decode() for a, b in itertools.pairwise(offsets)] == wanted
     back = strings_from(data, offsets)
     back.validate(full=True)
     assert back.to_pylist() == wanted
@@ -47,6 +57,7 @@ def test_too_much_for_one_array():
         strings_from(np.empty(0, dtype=np.uint8), np.array([0, 1 << 31]))
 
 
+@settings(deadline=None)
 @given(text, text, st.data())
 def test_offsets(before, string, data):
     raw = bytes_view((before + string + "é!").encode())
@@ -66,15 +77,33 @@ def test_a_byte_within_a_code_point():
 
 
 utf8_like = st.lists(
-    st.sampled_from([b"a", b"\x80", b"\xbf", b"\xc0\x80", b"\xc2", b"\xdf\xbf", b"\xe0\x9f\xbf",
-                     b"\xe0\xa0\x80", b"\xed\x9f\xbf", b"\xed\xa0\x80", b"\xef\xbf\xbf", b"\xf0\x8f\xbf\xbf",
-                     b"\xf0\x90\x80\x80", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5", b"\xe2\x82"])
+    st.sampled_from(
+        [
+            b"a",
+            b"\x80",
+            b"\xbf",
+            b"\xc0\x80",
+            b"\xc2",
+            b"\xdf\xbf",
+            b"\xe0\x9f\xbf",
+            b"\xe0\xa0\x80",
+            b"\xed\x9f\xbf",
+            b"\xed\xa0\x80",
+            b"\xef\xbf\xbf",
+            b"\xf0\x8f\xbf\xbf",
+            b"\xf0\x90\x80\x80",
+            b"\xf4\x8f\xbf\xbf",
+            b"\xf4\x90\x80\x80",
+            b"\xf5",
+            b"\xe2\x82",
+        ]
+    )
     | st.binary(max_size=4),
     max_size=6,
 ).map(b"".join)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(utf8_like)
 def test_utf8(raw):
     try:
@@ -148,7 +177,9 @@ def test_avalanche(size):
             raw[bit // 8] ^= 1 << bit % 8
             change = once ^ hashed(raw.tobytes())
             raw[bit // 8] ^= 1 << bit % 8
-            flips[bit] += np.unpackbits(np.frombuffer(change.to_bytes(16, "little"), dtype=np.uint8))
+            flips[bit] += np.unpackbits(
+                np.frombuffer(change.to_bytes(16, "little"), dtype=np.uint8)
+            )
     share = flips / trials
     assert abs(share.mean() - 0.5) < 0.01
     # 48 fair coins leave [0.05, 0.95] once in 10^11.
@@ -163,7 +194,10 @@ def test_seeds_and_batches():
     assert (high.dtype, low.dtype) == (np.int64, np.int64)
     for i, value in enumerate(values):
         one = hashed(value.encode(), 5)
-        assert (int(high[i]) & (1 << 64) - 1, int(low[i]) & (1 << 64) - 1) == (one >> 64, one & (1 << 64) - 1)
+        assert (int(high[i]) & (1 << 64) - 1, int(low[i]) & (1 << 64) - 1) == (
+            one >> 64,
+            one & (1 << 64) - 1,
+        )
     assert high[1] == high[2]
     other, _ = hash_texts(data, offsets, np.uint64(6))
     assert not (high == other).any()

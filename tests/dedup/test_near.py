@@ -89,7 +89,7 @@ def staged(
     for number in itertools.count():
         pairs, contenders, undecided = round_a(engine, bands, widths(number))
         if not pairs.num_rows:
-            return sorted(found)
+            break
         needed = {row[0] for row in rows_of(contenders)}
         text = table(TEXT, [(d, t) for d, t in enumerate(texts) if d in needed])
         shingled = engine.map(Shingles(), text=text, pairs=pairs, contenders=contenders)
@@ -100,6 +100,7 @@ def staged(
         assert near or kept
         found += near
         bands = remaining(undecided, {row[0] for row in near + kept})
+    return sorted(found)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -13,7 +13,7 @@ from rich.console import Console
 from corpus.errors import InputError
 from corpus.schema import doc_key
 from pipelines.config import Settings
-from pipelines.gate import Policy, judge
+from pipelines.policy import Policy, judge
 from pipelines.report import figures
 from pipelines.report.html import WIDTH, render, segments
 from pipelines.report.model import (

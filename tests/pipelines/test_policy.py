@@ -7,7 +7,7 @@ import pytest
 
 from corpus.errors import ConfigError, RunError
 from pipelines.config import Settings
-from pipelines.gate import MEASURES, Policy, Scope, check, evaluate, judge, load_policy, measure
+from pipelines.policy import MEASURES, Policy, Scope, check, evaluate, judge, load_policy, measure
 from pipelines.report.model import Report, build
 from pipelines.report.summary import MEASURES as COLUMNS
 from pipelines.report.summary import TOTALS
@@ -170,7 +170,7 @@ def test_the_example_loads_and_measures_everything():
 
 
 def test_other_packages_register_measures_of_their_own(monkeypatch):
-    monkeypatch.setattr("pipelines.gate.MEASURES", dict(MEASURES))
+    monkeypatch.setattr("pipelines.policy.MEASURES", dict(MEASURES))
 
     @measure("documents_of_a_source", "documents", unit="documents")
     def documents(scope: Scope) -> float:

@@ -1,0 +1,254 @@
+"""The check before training: the rules of a policy, and how a corpus measures up to them.
+
+A policy is a TOML file of rules, each with a measure and the highest value that passes. Measures
+are functions of a report; a package that finds something registers its own with `@measure`.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from corpus.errors import ConfigError, RunError
+from pipelines.config import describe, read_toml
+from pipelines.report.model import Balance, Report, RuleResult, Verdict
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a measure is taken of: the whole corpus, or one source of it."""
+
+    report: Report
+    balance: Balance
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that a policy can limit. Higher is worse."""
+
+    name: str
+    description: str
+    unit: str
+    needs: tuple[str, ...]
+    overall_only: str
+    function: Callable[[Scope], float]
+
+
+MEASURES: dict[str, Measure] = {}
+
+
+def measure(
+    name: str,
+    description: str,
+    *,
+    unit: str = "share",
+    needs: tuple[str, ...] = (),
+    overall_only: str = "",
+) -> Callable[[Callable[[Scope], float]], Callable[[Scope], float]]:
+    """Register a function of a `Scope` as the measure `name`.
+
+    unit: "share" is 0 … 1; anything else is shown as it is.
+    needs: settings that must be true for the measure to mean anything, "dedup.near.enabled".
+    overall_only: why it cannot be taken of one source; empty: it can.
+    """
+
+    def register(function: Callable[[Scope], float]) -> Callable[[Scope], float]:
+        if name in MEASURES:
+            raise ValueError(f"measure {name!r} is registered twice")
+        MEASURES[name] = Measure(name, description, unit, needs, overall_only, function)
+        return function
+
+    return register
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+@measure("exact_share", "documents that are exact copies", needs=("dedup.exact.enabled",))
+def exact_share(scope: Scope) -> float:
+    return _share(scope.balance.exact.documents, scope.balance.documents)
+
+
+@measure("near_share", "documents that are near copies", needs=("dedup.near.enabled",))
+def near_share(scope: Scope) -> float:
+    return _share(scope.balance.near.documents, scope.balance.documents)
+
+
+@measure(
+    "duplicate_share",
+    "documents that are exact or near copies",
+    needs=("dedup.exact.enabled", "dedup.near.enabled"),
+)
+def duplicate_share(scope: Scope) -> float:
+    copies = scope.balance.exact.documents + scope.balance.near.documents
+    return _share(copies, scope.balance.documents)
+
+
+@measure("passage_share", "bytes in duplicate passages", needs=("dedup.passages.enabled",))
+def passage_share(scope: Scope) -> float:
+    """Documents of which nothing else is left are duplicate passages as a whole."""
+    balance = scope.balance
+    if balance.passage_chars and not balance.passages.bytes + balance.remainder.bytes:
+        # Not zero but unknown: a gate must not pass what nobody measured.
+        raise RunError(
+            "duplicate passages were found, but not how many bytes they take. The table `released` "
+            "is missing; run the gate again in an empty folder."
+        )
+    return _share(balance.passages.bytes + balance.remainder.bytes, balance.bytes)
+
+
+@measure(
+    "rejects_share",
+    "rows that could not be read",
+    overall_only="a row that could not be read has no source",
+)
+def rejects_share(scope: Scope) -> float:
+    return scope.report.rejects.share
+
+
+class Rule(BaseModel):
+    """One line of a policy."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measure: str = Field(description="What is measured.")
+    limit: float = Field(ge=0, allow_inf_nan=False, description="The highest value that passes.")
+    source: str | None = Field(default=None, description="Only this source.")
+    each_source: bool = Field(default=False, description="Every source on its own.")
+
+    @field_validator("measure")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in MEASURES:
+            near = difflib.get_close_matches(name, MEASURES, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"no such measure; {hint}There are {', '.join(sorted(MEASURES))}")
+        return name
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Rule":
+        found = MEASURES[self.measure]
+        if self.source is not None and self.each_source:
+            raise ValueError("source and each_source exclude each other; write two rules")
+        if found.overall_only and (self.each_source or self.source is not None):
+            raise ValueError(
+                f"{self.measure} has no sources: {found.overall_only}. Leave source and "
+                "each_source out"
+            )
+        if found.unit == "share" and self.limit > 1:
+            raise ValueError(
+                f"the limit {self.limit:g} of {self.measure} is more than all; shares are 0 to 1, "
+                f"so {self.limit:g} percent is {self.limit / 100:g}"
+            )
+        return self
+
+
+class Policy(BaseModel):
+    """What a corpus has to fulfil before anything is trained on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: list[Rule] = Field(default=[], description="The rules; all of them must pass.")
+
+
+def load_policy(path: str | os.PathLike[str]) -> Policy:
+    """The policy in the TOML file `path`. Raises ConfigError, which names all that is wrong."""
+    try:
+        policy = Policy.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error, Policy)}") from None
+    if not policy.rule:
+        raise ConfigError(
+            f"{path} has no rule, so everything would pass. Add at least one: "
+            '[[rule]] measure = "near_share" limit = 0.05.'
+        )
+    return policy
+
+
+def check(policy: Policy, settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError for rules whose analysis is off in `settings`: ask before a run."""
+    for number, rule in enumerate(policy.rule, 1):
+        for need in MEASURES[rule.measure].needs:
+            if not _enabled(settings, need):
+                raise ConfigError(
+                    f"rule {number} of the policy limits {rule.measure}, which cannot be measured "
+                    f"while {need} is false. Set it to true, or remove the rule."
+                )
+
+
+def _enabled(settings: Mapping[str, Any], path: str) -> bool:
+    value: Any = settings
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value is True
+
+
+def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
+    """How the corpus measures up to each rule: one result for each rule and source it is about.
+
+    Raises ConfigError for a rule about a source that the corpus does not have, or about every
+    source where there are more than a report lists.
+    """
+    if not policy.rule:
+        raise ConfigError("the policy has no rule, so everything would pass. Add at least one.")
+    check(policy, report.settings)
+    return tuple(
+        _result(rule, Scope(report, balance))
+        for number, rule in enumerate(policy.rule, 1)
+        for balance in _balances(number, rule, report)
+    )
+
+
+def judge(policy: Policy, report: Report) -> Report:
+    """The report with the policy's verdict in it."""
+    rules = evaluate(policy, report)
+    verdict = Verdict(passed=all(rule.passed for rule in rules), rules=rules)
+    return report.model_copy(update={"verdict": verdict})
+
+
+def _balances(number: int, rule: Rule, report: Report) -> Iterator[Balance]:
+    if rule.each_source:
+        if report.other_sources is not None:
+            raise ConfigError(
+                f"rule {number} of the policy is about each source, and there are "
+                f"{report.input.sources:,} of them, more than a report lists. Name sources one by "
+                "one, or let input.source name a field with fewer values."
+            )
+        yield from report.by_source
+    elif rule.source is not None:
+        found = [balance for balance in report.by_source if balance.source == rule.source]
+        if not found:
+            raise ConfigError(_unknown_source(number, rule.source, report))
+        yield found[0]
+    else:
+        yield report.total
+
+
+def _unknown_source(number: int, source: str, report: Report) -> str:
+    names = [balance.source or "" for balance in report.by_source]
+    near = difflib.get_close_matches(source, names, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(repr(name) for name in names[:20]) or "none"
+    more = f" and {report.input.sources - 20:,} more" if report.input.sources > 20 else ""
+    return (
+        f"rule {number} of the policy is about the source {source!r}, which the corpus does not "
+        f"have.{hint} Its sources: {listed}{more}."
+    )
+
+
+def _result(rule: Rule, scope: Scope) -> RuleResult:
+    found = MEASURES[rule.measure]
+    value = found.function(scope)
+    return RuleResult(
+        measure=rule.measure,
+        description=found.description,
+        unit=found.unit,
+        source=scope.balance.source,
+        limit=rule.limit,
+        measured=value,
+        passed=value <= rule.limit,
+    )
