@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.kernel import inlined, kernel
-from corpus.schema import COPIES, REMAINDER, SPANS, TEXT, Table, Tagged
+from corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Table, Tagged
 from corpus.text import arrow_buffers, bytes_view
 from dedup import anchors
 from dedup.groups import Run, batch_of, column, duplicate_rows
@@ -114,17 +114,18 @@ CONTESTED = Table(
     ),
     sort=("doc", "at", "hash"),
 )
-"""Anchors of groups with several classes. `kind` is the class's place in its group, `first` 1 in the
-first member of a class, whose windows stand for all."""
+"""Anchors of groups with several classes. `kind` is the class's place in its group, `first` is 1 in
+the first member of a class, whose windows stand for all."""
 
 HASHED = pa.schema(
     [(name, pa.int64()) for name in ("hash", "doc", "at", "char", "windows", "weight", "kind")]
     + [("sides", pa.large_binary())]
 )
-"""The same with the hashes of the windows of first members: 16 bytes each (`hash_windows`), empty in
-the others. The lowest bit says whether the window begins with the start of a code point."""
+"""The same with the hashes of the windows of first members: 16 bytes each (`hash_windows`), empty
+in the others. The lowest bit says whether the window begins with the start of a code point."""
 
 CONTESTED_COPIES = replace(COPIES, name="contested-copies")
+REMAINDER = Table("remainder", DUPLICATES.schema)
 
 EVERYTHING = pa.schema([("all", pa.int64()), ("doc", pa.int64()), ("text", pa.string())])
 
@@ -234,7 +235,7 @@ def _described(
 
 @dataclass(frozen=True)
 class Repeats(_Stage):
-    """Groups of anchors. One class: its copies. Several: rows for `Windows`. One anchor: nothing."""
+    """Groups of anchors. One class: its copies. Several: rows for `Windows`. One anchor: none."""
 
     min_bytes: int = 100
 
@@ -338,7 +339,7 @@ def _sides(
 def _with_rows(
     tagged: Tagged,
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Each batch of text with the rows of its documents from the tables beside it, if it has any."""
+    """Each batch of text that has rows in the tables beside it, with these."""
     held: list[pa.RecordBatch] = []
     for tag, batch in tagged:
         if tag != "text":
@@ -567,7 +568,7 @@ class Spans(_Stage):
 def _remaining(
     data: np.ndarray, offsets: np.ndarray, cuts: np.ndarray, table: np.ndarray
 ) -> np.ndarray:
-    """Characters that are left of each document and not white space: int64; -1 if nothing is cut."""
+    """Characters but white space that are left of each document: int64; -1 if nothing is cut."""
     out = np.full(len(offsets) - 1, -1, dtype=np.int64)
     a = 0
     while a < len(cuts):

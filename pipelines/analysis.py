@@ -21,6 +21,7 @@ from corpus.schema import (
     Table,
 )
 from dedup import exact, near, walk
+from dedup.finish import FINISH_DOCUMENTS, Finish, Gather
 from dedup.near import CONTENDERS
 from pipelines.engines.base import Flow, Read
 from pipelines.job import Phases
@@ -90,7 +91,8 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
     """Keep the first maximal set of documents of which no two are similar, by rounds.
 
     A round pairs the first members of each bucket with the others in it, verifies the pairs, and
-    walks in keep order as far as they decide. Rounds end when no bucket holds two undecided ones.
+    walks in keep order as far as they decide. They end when few are left, which are walked through
+    in one place, or when no bucket holds two undecided documents.
     """
     source = Flow().read(None, BANDS, drop=removed)
     tables: tuple[Table, ...] = ()
@@ -99,8 +101,11 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
         pairs(job, source, round_)
         if not job.rows(PAIRS.at(round_)):
             return tables
-        verify(job, round_)
         tables += (NEAR.at(round_),)
+        if job.rows(CONTENDERS.at(round_)) <= FINISH_DOCUMENTS:
+            finish(job, round_)
+            return tables
+        verify(job, round_)
         decided = (NEAR.at(round_), KEPT.at(round_))
         source = Flow().read(None, UNDECIDED.at(round_), drop=decided)
         round_ += 1
@@ -133,6 +138,20 @@ def verify(job: Phases, round_: int) -> None:
     flow.write(NEAR.at(round_), settled["near"])
     flow.write(KEPT.at(round_), settled["kept"])
     job.phase(f"near-{round_}-verify", flow)
+
+
+def finish(job: Phases, round_: int) -> None:
+    """Walk through the documents that are still undecided in one place."""
+    settings = job.settings.dedup.near
+    undecided = UNDECIDED.at(round_)
+    flow = Flow()
+    gathered = flow.map(
+        Gather(unit=settings.unit, ngram=settings.ngram),
+        flow.read("text", undecided, only=(undecided,)),
+    )
+    finished = flow.group(Finish(threshold=settings.threshold), gathered=gathered["gathered"])
+    flow.write(NEAR.at(round_), finished["near"])
+    job.phase(f"near-{round_}-finish", flow)
 
 
 def copies(job: Phases, removed: tuple[Table, ...]) -> None:

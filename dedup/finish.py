@@ -1,0 +1,257 @@
+"""The last round of near-duplicates: the rest, when it is small, walked through in one place.
+
+Documents that are similar but below the threshold fill buckets together, and no round decides many
+of them. Once few are left, it is cheaper to bring each one's shingles to one worker once, and to
+compare it in keep order with those kept so far that share a bucket with it and with nobody else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from corpus.hashing import mix64
+from corpus.kernel import inlined, kernel
+from corpus.schema import NEAR, TEXT, UNDECIDED, Tagged
+from corpus.text import arrow_buffers
+from dedup.groups import Ints, PlainStage, column, duplicate_rows, parts
+from dedup.shingles import is_characters, shingle_hashes, table_for
+
+_LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
+
+GATHERED = pa.schema(
+    [("walk", pa.int64()), ("rank", pa.int64()), ("doc", pa.int64())]
+    + [("buckets", _LIST), ("shingles", _LIST)]
+)
+"""An undecided document with its buckets and its shingles (ascending, distinct). `walk` is 0."""
+
+FINISH_DOCUMENTS = 1 << 14
+"""So few undecided documents are finished in one place."""
+
+_BATCH_VALUES = 1 << 22  # shingles in a batch: 32 MiB
+
+
+@dataclass(frozen=True)
+class Gather(PlainStage):
+    """The undecided documents' buckets and shingles, one row for each document."""
+
+    unit: str = "word"
+    ngram: int = 5
+
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"gathered": GATHERED}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        rows: list[pa.RecordBatch] = []
+        read = False  # whether text of the stretch that `rows` belong to has come
+        for tag, batch in tagged:
+            if tag == "undecided":
+                rows = [batch] if read else [*rows, batch]
+                read = False
+            elif batch.num_rows:
+                read = True
+                yield from self._gathered(pa.concat_batches(rows), batch)
+
+    def _gathered(self, undecided: pa.RecordBatch, texts: pa.RecordBatch) -> Tagged:
+        """One row for each document of `texts`, all of which are in `undecided`."""
+        doc, bucket, rank = (column(undecided, name) for name in ("doc", "bucket", "rank"))
+        docs = column(texts, "doc")
+        bounds = np.append(np.searchsorted(doc, docs), np.searchsorted(doc, docs[-1], side="right"))
+        data, offsets = arrow_buffers(texts.column("text"))
+        characters = is_characters(self.unit, self.ngram)
+        hashes, ends, _ = shingle_hashes(
+            data, offsets, table_for(data), characters, self.ngram, True
+        )
+        for part in parts(np.diff(ends), _BATCH_VALUES):
+            chosen = docs[part]
+            columns = (np.zeros_like(chosen), rank[bounds[:-1][part]], chosen)
+            lists = (_lists(bucket, bounds, part), _lists(hashes, ends, part))
+            arrays = [*(pa.array(values) for values in columns), *lists]
+            yield "gathered", pa.RecordBatch.from_arrays(arrays, schema=GATHERED)
+
+
+def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
+    """The lists values[bounds[i]:bounds[i + 1]] for the rows of `part`."""
+    here = bounds[part.start : part.stop + 1]
+    flat = pa.array(values[here[0] : here[-1]])
+    return pa.ListArray.from_arrays(pa.array((here - here[0]).astype(np.int32)), flat, type=_LIST)
+
+
+@dataclass(frozen=True)
+class Finish(PlainStage):
+    """Walks in keep order: a document is removed if it is similar to one that was kept before it
+    and shares a bucket with it; the first of those is its twin. Holds the kept documents' shingles.
+    """
+
+    threshold: float = 0.8
+
+    key: ClassVar[tuple[str, ...]] = ("walk",)
+    order: ClassVar[tuple[str, ...]] = ("rank", "doc")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"gathered": GATHERED}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        kept = _Kept()
+        for _, batch in tagged:
+            doc = column(batch, "doc")
+            buckets, bucket_bounds = _flat(batch.column("buckets"))
+            shingles, bounds = _flat(batch.column("shingles"))
+            kept.make_room(len(doc), len(buckets), len(shingles))
+            twins, similarity = _finish(
+                doc, buckets, bucket_bounds, shingles, bounds, self.threshold, *kept.arrays
+            )
+            gone = np.flatnonzero(similarity)
+            if len(gone):
+                yield "near", duplicate_rows(doc[gone], "near", twins[gone], similarity[gone])
+
+
+def _flat(lists: pa.ListArray) -> tuple[Ints, Ints]:
+    """Values and bounds of a list column, from 0."""
+    bounds = lists.offsets.to_numpy().astype(np.int64)
+    return lists.values.to_numpy()[bounds[0] : bounds[-1]].copy(), bounds - bounds[0]
+
+
+@dataclass
+class _Kept:
+    """What is kept so far, in arrays that grow by doubling.
+
+    sizes: [documents kept, entries in chains]. docs, bounds, values: documents and their shingles.
+    keys, heads: a hash table, open addressing, from buckets (0: empty) to the last entry of a chain;
+    owner, before: an entry's document (by place) and the entry before it, -1 for none.
+    """
+
+    sizes: Ints = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    docs: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+    bounds: Ints = field(default_factory=lambda: np.zeros(65, dtype=np.int64))
+    values: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+    keys: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+    heads: Ints = field(default_factory=lambda: np.full(64, -1, dtype=np.int64))
+    owner: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+    before: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+
+    @property
+    def arrays(self) -> tuple[Ints, ...]:
+        return (
+            self.sizes, self.docs, self.bounds, self.values,
+            self.keys, self.heads, self.owner, self.before,
+        )  # fmt: skip
+
+    def make_room(self, documents: int, entries: int, shingles: int) -> None:
+        """Make the arrays large enough for so many more, if all are kept."""
+        count, used = self.sizes.tolist()
+        self.docs = _grown(self.docs, count + documents)
+        self.values = _grown(self.values, int(self.bounds[count]) + shingles)
+        self.bounds = _grown(self.bounds, count + documents + 1)
+        self.owner, self.before = (_grown(a, used + entries) for a in (self.owner, self.before))
+        if 2 * (used + entries) > len(self.keys):
+            size = 1 << (4 * (used + entries)).bit_length()
+            keys, heads = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
+            _move(self.keys, self.heads, keys, heads)
+            self.keys, self.heads = keys, heads
+
+
+def _grown(values: Ints, size: int) -> Ints:
+    if size <= len(values):
+        return values
+    larger = np.empty(max(size, 2 * len(values)), dtype=np.int64)
+    larger[: len(values)] = values
+    return larger
+
+
+@kernel
+def _finish(
+    doc: Ints,
+    buckets: Ints,
+    bucket_bounds: Ints,
+    shingles: Ints,
+    bounds: Ints,
+    threshold: float,
+    sizes: Ints,
+    kept_docs: Ints,
+    kept_bounds: Ints,
+    kept_values: Ints,
+    keys: Ints,
+    heads: Ints,
+    owner: Ints,
+    before: Ints,
+) -> tuple[Ints, NDArray[np.float64]]:
+    """Twin and similarity of each document; similarity 0.0 where it is kept. Adds to what is kept."""
+    twins, found = np.zeros(doc.size, dtype=np.int64), np.zeros(doc.size, dtype=np.float64)
+    seen = np.full(kept_docs.size, -1, dtype=np.int64)  # the last document that met a kept one
+    for d in range(doc.size):
+        own = shingles[bounds[d] : bounds[d + 1]]
+        twin = np.int64(-1)
+        for b in range(bucket_bounds[d], bucket_bounds[d + 1]):
+            entry = heads[_slot(keys, buckets[b])]
+            while entry >= 0:
+                k = owner[entry]
+                # The twin is the first similar one in keep order, so later ones need no look.
+                if seen[k] != d and (twin < 0 or k < twin):
+                    seen[k] = d
+                    similarity = _similarity(
+                        own, kept_values[kept_bounds[k] : kept_bounds[k + 1]], threshold
+                    )
+                    if similarity >= threshold:
+                        twin, found[d] = k, similarity
+                entry = before[entry]
+        if twin >= 0:
+            twins[d] = kept_docs[twin]
+            continue
+        k = sizes[0]
+        kept_docs[k] = doc[d]
+        kept_bounds[k + 1] = kept_bounds[k] + own.size
+        kept_values[kept_bounds[k] : kept_bounds[k + 1]] = own
+        sizes[0] += 1
+        for b in range(bucket_bounds[d], bucket_bounds[d + 1]):
+            slot, entry = _slot(keys, buckets[b]), sizes[1]
+            keys[slot] = _stored(buckets[b])
+            owner[entry], before[entry], heads[slot] = k, heads[slot], entry
+            sizes[1] += 1
+    return twins, found
+
+
+@inlined
+def _similarity(left: Ints, right: Ints, threshold: float) -> float:
+    """The Jaccard similarity of two sets (dedup.jaccard), or 0.0 as soon as it must be below the
+    threshold: every element without a partner lowers what the intersection can still be.
+    """
+    together = left.size + right.size
+    # shared / (together - shared) < threshold, with the slack that rounding may need
+    spare = together - 2 * np.int64(threshold * together / (1 + threshold) - 1e-6)
+    i = j = shared = 0
+    while i < left.size and j < right.size:
+        x, y = left[i], right[j]
+        shared += x == y
+        i += x <= y
+        j += y <= x
+        if i + j - 2 * shared > spare:
+            return 0.0
+    return shared / max(together - shared, 1)
+
+
+@inlined
+def _stored(bucket: int) -> Any:
+    """A bucket as a key of the table, in which 0 is an empty place."""
+    return bucket if bucket != 0 else np.int64(-1)
+
+
+@inlined
+def _slot(keys: Ints, bucket: int) -> Any:
+    """Where a bucket is in the table, or would be."""
+    key = _stored(bucket)
+    mask = np.int64(keys.size - 1)
+    at = np.int64(mix64(np.uint64(key))) & mask
+    while keys[at] != 0 and keys[at] != key:
+        at = (at + 1) & mask
+    return at
+
+
+@kernel
+def _move(keys: Ints, heads: Ints, to_keys: Ints, to_heads: Ints) -> None:
+    for i in range(keys.size):
+        if keys[i] != 0:
+            at = _slot(to_keys, keys[i])
+            to_keys[at], to_heads[at] = keys[i], heads[i]

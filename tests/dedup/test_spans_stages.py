@@ -1,0 +1,140 @@
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.schema import COPIES, TEXT
+from dedup.spans import (
+    CLAIMS,
+    CONTESTED_COPIES,
+    Anchors,
+    Contest,
+    Everything,
+    Remainder,
+    Repeats,
+    Spans,
+    SuffixArray,
+    Windows,
+    duplicate_spans,
+)
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
+from tests.dedup.test_spans import corpora, licences, sizes  # noqa: F401 - a fixture
+
+
+def only(text: pa.Table, *tables: pa.Table) -> pa.Table:
+    docs = pa.chunked_array([c for t in tables for c in t.column("doc").chunks], pa.int64())
+    return text.filter(pa.compute.is_in(text.column("doc"), value_set=docs))
+
+
+def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, pa.Table]:
+    engine = MiniEngine(seed, most)
+    # Keys with gaps: the stages must not take them for places.
+    docs = [(5 + 3 * i) << 33 for i in range(len(texts))]
+    text = table(TEXT, list(zip(docs, texts, strict=True)))
+    nothing = table(COPIES.schema, [])
+    if method == "anchors":
+        found = engine.map(Anchors(size), text=text)
+        repeats = engine.group(Repeats(size), anchors=found["anchors"])
+        contested = repeats["contested"]
+        hashed = nothing_or(engine, size, contested, only(text, contested))
+        copies, more = repeats["copies"], engine.group(Contest(size), windows=hashed)["copies"]
+    else:
+        everything = engine.map(Everything(), text=text)["everything"] if texts else None
+        copies = engine.group(SuffixArray(size), everything=everything)["copies"]
+        more = nothing
+    beside = {COPIES.name: copies, CONTESTED_COPIES.name: more}
+    text = only(text, copies, more)
+    if not text.num_rows:
+        return {}
+    spans = engine.map(Spans(size, **options), text=text, **beside)
+    remainder = engine.group(Remainder(), claims=spans["claims"])["remainder"]
+    return {"spans": spans["spans"], "claims": spans["claims"], "remainder": remainder}
+
+
+def nothing_or(engine, size, contested, text):
+    stage = Windows(size)
+    if not text.num_rows:
+        return table(stage.outputs["windows"], [])
+    return engine.map(stage, contested=contested, text=text)["windows"]
+
+
+def numbered(rows: pa.Table | None) -> list[tuple]:
+    """Rows of SPANS with documents by place again."""
+    found = rows_of(rows) if rows is not None else []
+    return sorted(
+        tuple(((v >> 33) - 5) // 3 if i in (0, 3) else v for i, v in enumerate(row)) for row in found
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(corpora(), sizes, st.integers(0, 99), st.sampled_from(["anchors", "suffix-array"]))
+def test_stages_give_what_memory_gives(texts, size, seed, method):
+    expected = rows_of(duplicate_spans(texts, min_bytes=size, workers=1))
+    assert numbered(staged(texts, size, seed, method).get("spans")) == expected
+
+
+@pytest.mark.parametrize("method", ["anchors", "suffix-array"])
+def test_stages_on_licences(licences, method):  # noqa: F811
+    texts = licences[:60]
+    expected = duplicate_spans(texts, min_bytes=100, boundary="line", min_words=3)
+    got = staged(texts, 100, 1, method, most=500, boundary="line", min_words=3)
+    assert numbered(got["spans"]) == rows_of(expected)
+
+
+def prose(seed: int, words: int = 40) -> str:
+    chance = random.Random(seed)
+    return " ".join("".join(chance.choices("abcdefgh", k=6)) for _ in range(words))
+
+
+def removed(texts, **options) -> list[int]:
+    rows = rows_of(staged(texts, 40, 3, **options)["remainder"])
+    assert all(row[1:] == ("remainder", None, None) for row in rows)
+    return [((row[0] >> 33) - 5) // 3 for row in rows]
+
+
+def test_a_document_with_nothing_left_is_removed():
+    one, two = prose(1), prose(2)
+    assert removed([one, two, one + "\n" + two, two + "  \n", one + " more"]) == [2, 3]
+
+
+def test_few_characters_left():
+    one = prose(1)
+    texts = [one, f"{one} \u00e4\u00f6 \u00fc", f"{one} abcd"]
+    assert removed(texts) == []
+    assert removed(texts, min_remaining=3) == []
+    assert removed(texts, min_remaining=4) == [1]
+    assert removed(texts, min_remaining=5) == [1, 2]
+
+
+def test_what_is_left_may_be_a_witness():
+    one, two = prose(1), prose(2)
+    long = "w" * 50
+    # Document 2 has only `long` left, which document 3 needs.
+    assert removed([one, two, f"{one} {long} {two}", f"{long} {prose(3)}"], min_remaining=60) == []
+    assert removed([one, two, f"{one} {long} {two}", prose(3)], min_remaining=60) == [2]
+
+
+def test_a_report_removes_nothing():
+    got = staged([prose(1)] * 3, 40, 1, action="report")
+    assert got["spans"].num_rows == 2
+    assert got["claims"].num_rows == got["remainder"].num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("cuts", "witness", "goes"),
+    [
+        ([(0, 10), (10, 20)], (5, 15), True),
+        ([(0, 10), (11, 20)], (5, 15), False),
+        ([(0, 10), (2, 5), (6, 8)], (0, 10), True),
+        ([(0, 10)], (0, 11), False),
+        ([(5, 10)], (4, 6), False),
+        ([(0, 3), (5, 30), (6, 7)], (20, 30), True),
+        ([(0, 3)], (3, 4), False),
+    ],
+)
+def test_witness_ranges_within_cuts(cuts, witness, goes):
+    claims = [(7, 0, 1, 0), *((7, 1, *c) for c in cuts), (7, 2, *witness), (8, 2, 0, 5)]
+    got = MiniEngine(2).group(Remainder(), claims=table(CLAIMS, claims))
+    assert [row[0] for row in rows_of(got["remainder"])] == ([7] if goes else [])
