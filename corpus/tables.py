@@ -103,7 +103,7 @@ def _groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa
     count = 0
     for batch in batches:
         batch = _cast(batch, schema)
-        while count + len(batch) > ROW_GROUP:
+        while count + len(batch) >= ROW_GROUP:
             room = ROW_GROUP - count
             yield _combined([*waiting, batch.slice(0, room)], schema)
             batch = batch.slice(room)

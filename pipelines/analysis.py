@@ -20,9 +20,10 @@ from corpus.schema import (
     UNDECIDED,
     Table,
 )
-from dedup import exact, near, walk
+from dedup import exact, near, spans, walk
 from dedup.finish import FINISH_DOCUMENTS, Finish, Gather
 from dedup.near import CONTENDERS
+from dedup.spans import CONTESTED, CONTESTED_COPIES
 from pipelines.engines.base import Flow, Read
 from pipelines.job import Phases
 
@@ -36,9 +37,10 @@ def analyse(job: Phases) -> None:
         removed += exact_duplicates(job)
     if job.settings.dedup.near.enabled:
         removed += near_duplicates(job, removed)
+    copied: tuple[Table, ...] = ()
     if job.settings.dedup.passages.enabled:
-        copies(job, removed)
-    conclude(job, removed)
+        copied = copies(job, removed)
+    conclude(job, removed, copied)
 
 
 def fingerprint(job: Phases) -> None:
@@ -70,7 +72,9 @@ def refuse_too_many_rejects(job: Phases) -> None:
     limit = job.settings.input.max_rejects
     if rejected <= limit * total:
         return
-    shown = "\n".join(f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(REJECTS, 5))
+    shown = "\n".join(
+        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(REJECTS, 5)
+    )
     raise TooManyRejects(
         f"{rejected:,} of {total:,} rows were rejected ({rejected / total:.2%}; input.max_rejects "
         f"allows {limit:.2%}). The first:\n{shown}\n"
@@ -154,18 +158,66 @@ def finish(job: Phases, round_: int) -> None:
     job.phase(f"near-{round_}-finish", flow)
 
 
-def copies(job: Phases, removed: tuple[Table, ...]) -> None:
-    """Find every copied window in what is left."""
+def copies(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
+    """Every window of the documents left that occurs earlier, with its first occurrence."""
+    settings = job.settings.dedup.passages
+    if settings.method == "anchors":
+        return copies_by_anchors(job, removed, settings.min_bytes)
+    return copies_by_suffix_array(job, removed, settings.min_bytes)
 
 
-def conclude(job: Phases, removed: tuple[Table, ...]) -> None:
+def copies_by_anchors(
+    job: Phases, removed: tuple[Table, ...], min_bytes: int
+) -> tuple[Table, ...]:
+    """Anchors with equal text around them settle all their windows; the others' are compared."""
+    flow = Flow()
+    found = flow.map(spans.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
+    repeats = flow.group(spans.Repeats(min_bytes=min_bytes), anchors=found["anchors"])
+    flow.write(COPIES, repeats["copies"])
+    flow.write(CONTESTED, repeats["contested"])
+    job.phase("anchors", flow)
+
+    flow = Flow()
+    source = flow.read("text", CONTESTED, only=(CONTESTED,))
+    windows = flow.map(spans.Windows(min_bytes=min_bytes), source)
+    contest = flow.group(spans.Contest(min_bytes=min_bytes), windows=windows["windows"])
+    flow.write(CONTESTED_COPIES, contest["copies"])
+    job.phase("windows", flow)
+    return COPIES, CONTESTED_COPIES
+
+
+def copies_by_suffix_array(
+    job: Phases, removed: tuple[Table, ...], min_bytes: int
+) -> tuple[Table, ...]:
+    """One suffix array over all text that is left, in one worker."""
+    flow = Flow()
+    everything = flow.map(spans.Everything(), flow.read("text", drop=removed))
+    found = flow.group(
+        spans.SuffixArray(min_bytes=min_bytes), everything=everything["everything"]
+    )
+    flow.write(COPIES, found["copies"])
+    job.phase("suffix-array", flow)
+    return (COPIES,)
+
+
+def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...]) -> None:
     """Passages from copied windows, and one table of all removed documents with their twins."""
+    settings = job.settings.dedup.passages
     flow = Flow()
     gone = []
     if removed:
         chain = flow.map(near.Chain(), flow.read(None, *removed))
         gone.append(flow.group(near.Resolve(), chain=chain["chain"])["duplicates"])
-    if job.settings.dedup.passages.enabled:
-        pass
+    if copied:
+        stage = spans.Spans(
+            min_bytes=settings.min_bytes,
+            boundary=settings.boundary,
+            min_words=settings.min_words,
+            min_remaining=settings.min_remaining,
+            action=settings.action,
+        )
+        found = flow.map(stage, flow.read("text", *copied, only=copied))
+        flow.write(SPANS, found["spans"])
+        gone.append(flow.group(spans.Remainder(), claims=found["claims"])["remainder"])
     flow.write(DUPLICATES, *gone)
     job.phase("conclude", flow)

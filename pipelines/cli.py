@@ -35,9 +35,13 @@ ConfigFile = Annotated[
 ]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting, for example dedup.near.threshold=0.7."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One setting, for example dedup.near.threshold=0.7."
+    ),
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, dropping what OUT holds of a run.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Start over, dropping what OUT holds of a run.")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
 EngineName = Annotated[str, typer.Option("--engine", metavar="NAME", help="Where to run: local.")]
 KeepRemoved = Annotated[
@@ -97,9 +101,14 @@ def dedup(
 @app.command()
 def gate(
     inputs: Inputs,
-    policy: Annotated[Path, typer.Option(metavar="FILE", help="Limits, as TOML (unrote init --policy).")],
+    policy: Annotated[
+        Path, typer.Option(metavar="FILE", help="Limits, as TOML (unrote init --policy).")
+    ],
     out: Annotated[
-        str, typer.Option("-o", "--out", metavar="OUT", help="Folder for tables and report; none: not kept.")
+        str,
+        typer.Option(
+            "-o", "--out", metavar="OUT", help="Folder for tables and report; none: not kept."
+        ),
     ] = "",
     config: ConfigFile = None,
     overrides: Overrides = [],  # noqa: B006
@@ -153,8 +162,12 @@ def report(out: FinishedRun) -> None:
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("unrote.toml"),
-    policy: Annotated[bool, typer.Option("--policy", help="Write a gate's policy instead.")] = False,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path(
+        "unrote.toml"
+    ),
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Write a gate's policy instead.")
+    ] = False,
 ) -> None:
     """Write a commented unrote.toml with every setting at its default."""
     from pipelines.template import policy_template, settings_template  # noqa: PLC0415
@@ -177,7 +190,9 @@ def explain(config: ConfigFile = None, overrides: Overrides = []) -> None:  # no
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty or new folder.")] = Path("demo"),
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty or new folder.")] = Path(
+        "demo"
+    ),
     fresh: Fresh = False,
 ) -> None:
     """Clean a corpus made from text on this machine: the files of the installed Python packages."""

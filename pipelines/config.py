@@ -25,7 +25,9 @@ class InputSettings(Section):
     """What is read."""
 
     text: str = Field("text", min_length=1, description="Field or column that holds the text.")
-    id: str = Field("id", description="Field that holds the id. Where it is missing one is derived.")
+    id: str = Field(
+        "id", description="Field that holds the id. Where it is missing one is derived."
+    )
     source: str = Field(
         "", description="Field that names a document's source; empty: the folder of its shard."
     )
@@ -49,7 +51,9 @@ class NearSettings(Section):
     """Near-duplicate documents: n-gram sets with a Jaccard similarity at or above the threshold."""
 
     enabled: bool = Field(True, description="Remove near-duplicate documents.")
-    threshold: float = Field(0.8, gt=0, le=1, description="Lowest Jaccard similarity of a duplicate.")
+    threshold: float = Field(
+        0.8, gt=0, le=1, description="Lowest Jaccard similarity of a duplicate."
+    )
     unit: Literal["word", "character"] = Field(
         "word", description="N-grams of words, or of characters for languages without spaces."
     )
@@ -170,7 +174,9 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}. `unrote init` writes one.") from None
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}. `unrote init` writes one."
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text.") from None
     except tomllib.TOMLDecodeError as error:

@@ -282,7 +282,9 @@ def open_run(
     try:
         state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot create {out}: {error.strerror}. Name a writable folder.") from None
+        raise OutputError(
+            f"cannot create {out}: {error.strerror}. Name a writable folder."
+        ) from None
     lock = _lock(state / "lock", out)
     started = _continue(state / "run.json", out, fingerprint, job)
     return RunFolder(folder, job, settings, corpus, started, fingerprint, _lock=lock)
@@ -324,7 +326,9 @@ def run_fingerprint(job: str, settings: Settings, corpus: Corpus) -> str:
     tree = settings.model_dump(exclude={"engine": True})
     return str(
         xxhash.xxh3_128_hexdigest(
-            orjson.dumps([FORMAT, VERSION, job, tree, corpus.to_json()], option=orjson.OPT_SORT_KEYS)
+            orjson.dumps(
+                [FORMAT, VERSION, job, tree, corpus.to_json()], option=orjson.OPT_SORT_KEYS
+            )
         )
     )
 
@@ -369,7 +373,9 @@ def _lock(path: Path, out: str) -> IO[str]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         handle.close()
-        raise OutputError(f"another run is writing to {out}. Wait for it, or name another folder.") from None
+        raise OutputError(
+            f"another run is writing to {out}. Wait for it, or name another folder."
+        ) from None
     return handle
 
 
@@ -410,7 +416,9 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(out.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}. Free space and run again.") from None
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}. Free space and run again."
+        ) from None
 
 
 def now() -> str:

@@ -27,7 +27,9 @@ def _section(model: type[BaseModel], path: str) -> list[str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             nested.extend(_section(kind, f"{path}.{name}" if path else name))
             continue
-        text = textwrap.fill(field.description or "", 96, initial_indent="# ", subsequent_indent="# ")
+        text = textwrap.fill(
+            field.description or "", 96, initial_indent="# ", subsequent_indent="# "
+        )
         lines.append(f"\n{text}\n# {name} = {_toml(field.default)}\n")
     if not lines:
         return nested

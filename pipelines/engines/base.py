@@ -126,9 +126,7 @@ class Flow:
 
     def group(self, stage: Stage, **inputs: Input | tuple[Input, ...]) -> Mapping[str, Output]:
         """Bring rows of equal key together. Several inputs under one tag are united."""
-        return self._add(
-            stage, {t: i if isinstance(i, tuple) else (i,) for t, i in inputs.items()}
-        )
+        return self._add(stage, {t: i if isinstance(i, tuple) else (i,) for t, i in inputs.items()})
 
     def write(self, table: Table, *outputs: Output) -> None:
         """End in `table`: each row to the slice of its document, sorted as the table says."""

@@ -57,7 +57,10 @@ class SpillFile:
         """Move `pieces` from memory to this file; bytes written."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with pa.OSFile(str(self._path), "wb") as sink, pa.ipc.new_file(sink, self._schema) as out:
+            with (
+                pa.OSFile(str(self._path), "wb") as sink,
+                pa.ipc.new_file(sink, self._schema) as out,
+            ):
                 for index, piece in enumerate(pieces):
                     out.write_batch(piece.batch)
                     piece.file, piece.index = self, index

@@ -222,7 +222,9 @@ class _Phase:
             batches: Iterator[pa.RecordBatch]
             if table.sort:
                 columns = (table.sort, ())
-                batches = (b for _, b in in_sorted_order(by_tag, [table.name], [table.schema], columns))
+                batches = (
+                    b for _, b in in_sorted_order(by_tag, [table.name], [table.schema], columns)
+                )
             else:
                 batches = in_order(by_tag[0])
             path = self.run.table_path(table, number)
@@ -250,7 +252,9 @@ class _Phase:
 
         self._parallel(work, parts, [part.bytes for part in parts])
         edited.close()
-        shards = [list(of) for _, of in itertools.groupby(parts, key=lambda part: part.cuts[0].shard)]
+        shards = [
+            list(of) for _, of in itertools.groupby(parts, key=lambda part: part.cuts[0].shard)
+        ]
         released = self._parallel(
             lambda of: assemble(self.corpus, of, folder, self.run), shards, [1] * len(shards)
         )

@@ -53,7 +53,13 @@ def parts_of(corpus: Corpus, tasks: Sequence[Task]) -> Iterator[Part]:
         stop = min(int(end), doc_key(last_shard + 1, 0))
         size = sum(cut.end - cut.start for cut, _ in group)
         yield Part(
-            f"{number:08d}", tuple(cut for cut, _ in group), first, stop, group[0][1], group[-1][1], size
+            f"{number:08d}",
+            tuple(cut for cut, _ in group),
+            first,
+            stop,
+            group[0][1],
+            group[-1][1],
+            size,
         )
 
 

@@ -59,7 +59,9 @@ def rebuild(out: str) -> Path:
     with reopen_job(out) as job:
         release(job, write=False)
         report = summarised(job)
-        verdict = read_report(job.run.out).verdict if (job.run.out / "report.json").exists() else None
+        verdict = (
+            read_report(job.run.out).verdict if (job.run.out / "report.json").exists() else None
+        )
         write_report(job.run.out, report.model_copy(update={"verdict": verdict}))
     return Path(out) / "report.html"
 

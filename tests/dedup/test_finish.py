@@ -42,7 +42,9 @@ def test_removes_what_a_walk_in_keep_order_removes(seed, ranked, threshold):
 
 def test_bucket_zero_is_a_bucket():
     texts = ["one two three four five six seven"] * 2
-    bands = table(pa.schema([(n, pa.int64()) for n in ("doc", "bucket", "rank")]), [(0, 0, 0), (1, 0, 0)])
+    bands = table(
+        pa.schema([(n, pa.int64()) for n in ("doc", "bucket", "rank")]), [(0, 0, 0), (1, 0, 0)]
+    )
     assert finished(texts, bands, 0.8, 0) == [(1, "near", 0, 1.0)]
 
 

@@ -38,13 +38,21 @@ def filled(folder, budget, added):
 
 
 @settings(deadline=None)
-@given(added=batches, budget=st.sampled_from([0, 500, 1 << 30]), chunk=st.sampled_from([1, 200, 1 << 20]))
+@given(
+    added=batches,
+    budget=st.sampled_from([0, 500, 1 << 30]),
+    chunk=st.sampled_from([1, 200, 1 << 20]),
+)
 def test_groups_come_sorted_with_the_first_input_ahead(tmp_path_factory, added, budget, chunk):
     exchange = filled(tmp_path_factory.mktemp("spool"), budget, added)
     got = {0: [], 1: []}
     last_right: dict[int, bool] = {}
     for tag, batch in in_sorted_order(
-        exchange.by_tag(0, 1 << BITS), ["left", "right"], [LEFT, RIGHT], (("key",), ("place",)), chunk
+        exchange.by_tag(0, 1 << BITS),
+        ["left", "right"],
+        [LEFT, RIGHT],
+        (("key",), ("place",)),
+        chunk,
     ):
         rows = batch.to_pylist()
         keys = [row["key"] for row in rows]
