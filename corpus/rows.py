@@ -63,7 +63,7 @@ def row_batches(
             continue
         count = end - start
         numbers = pa.array(rows[start:end])
-        own = [None if column is None else column.slice(0, count) for column in extra]
+        own = [None if column is None else column.slice(start, count) for column in extra]
         columns = [
             keys,
             pa.repeat(pa.scalar(shard.name, pa.string()), count),

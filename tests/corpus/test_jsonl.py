@@ -348,3 +348,33 @@ def test_any_bytes_can_be_read(content):
     plain = content.removeprefix(b"\xef\xbb\xbf")
     kept = [line for line in plain.split(b"\n") if any(byte > 0x20 for byte in line)]
     assert len(rows) + len(rejects) == len(kept)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        rb"\ud800\u0041",
+        rb"\ud800\ud800",
+        rb"\ud800x",
+        rb"\ud800",
+        rb"\udc00",
+        rb"\ud800\n",
+        rb"\ud83dx\ude00",
+    ],
+)
+def test_lone_surrogates(raw):
+    content = b'{"text": "ok"}\n{"text": "' + raw + b'"}\n{"text": "fine", "x": "' + raw + b'"}\n'
+    rows, rejects = read(content)
+    assert [row["row"] for row in rows] == [0, 2]
+    assert [(row["row"], row["reason"]) for row in rejects] == [(1, "lone surrogate in text")]
+
+
+def test_records_keep_their_columns_when_a_block_gives_many_batches(monkeypatch):
+    monkeypatch.setattr("corpus.rows.BATCH_BYTES", 20)
+    content = b"".join(
+        b'{"text": "text %d", "id": %d, "s": "s%d", "o": "o%d"}\n' % (i, i, i, i) for i in range(50)
+    )
+    rows, _ = read(content, Fields(source="s", order="o"))
+    assert [(r["row"], r["text"], r["id"], r["source"], r["order"]) for r in rows] == [
+        (i, f"text {i}", str(i), f"s{i}", f"o{i}") for i in range(50)
+    ]
