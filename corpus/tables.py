@@ -16,7 +16,7 @@ import xxhash
 from corpus.errors import StorageError
 from corpus.storage import open_output, open_stored, storage
 
-ROW_GROUP = 1 << 20
+ROW_GROUP = 1 << 17
 """Rows in a row group, the last one's excepted. A constant of the format."""
 
 

@@ -1,16 +1,17 @@
 """Duplicate windows by anchors: minimizers of k-mers, grouped by hash.
 
-A window is `min_bytes` = L consecutive bytes of one document. With width w = L // 2 and k = L - w + 1
-every window holds w k-mers. Its *anchor* is the k-mer with the least hash, the leftmost of equals
-(minimizers: Roberts et al. 2004; winnowing: Schleimer, Wilkerson, Aiken 2003). The choice depends on
-the window's bytes alone, so equal windows have equal anchors at the same relative place: only
-windows whose anchor's hash occurs again can be duplicates. An anchor *owns* the windows that chose
-it; they are neighbours, so that they are a range: `windows` of them from the byte `at`, the anchor
-itself `lead` bytes behind `at`. In ordinary text there is an anchor every (w + 1) / 2 bytes.
+A window is `min_bytes` = L consecutive bytes of one document. With width w = L // 2 and
+k = L - w + 1 every window holds w k-mers. Its *anchor* is the k-mer with the least hash, the
+leftmost of equals (minimizers: Roberts et al. 2004; winnowing: Schleimer, Wilkerson, Aiken 2003).
+The choice depends on the window's bytes alone, so equal windows have equal anchors at the same
+relative place: only windows whose anchor's hash occurs again can be duplicates. An anchor *owns*
+the windows that chose it; they are neighbours, so that they are a range: `windows` of them from the
+byte `at`, the anchor itself `lead` bytes behind `at`. In ordinary text there is an anchor every
+(w + 1) / 2 bytes.
 
-Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as well
-(by fingerprint) are a *class*. A group of one class needs no look at single windows. Otherwise the
-windows of each class are hashed once and compared within the group.
+Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as
+well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Otherwise
+the windows of each class are hashed once and compared within the group.
 
 In a repetition (period g <= w) there is one anchor every g bytes, all of one class. Those all of
 whose windows also stand t * g bytes earlier in it (t * g >= L) are copies by the repetition rule of
@@ -97,7 +98,7 @@ def text_print(data: np.ndarray, at: int, length: int, seed: np.uint64) -> np.ui
     if at + 16 < end:
         h = multiply_fold(load64(data, at) ^ _A, load64(data, at + 8) ^ h)
     g = multiply_fold(load64(data, end - 16) ^ _B, load64(data, end - 8) ^ g)
-    return multiply_fold(h ^ _C, g ^ _D)
+    return multiply_fold(h ^ _C, g ^ _D)  # type: ignore[no-any-return]
 
 
 @kernel
@@ -168,26 +169,15 @@ def _pick_run(
     shapes: np.ndarray,
     heavy: np.ndarray,
 ) -> None:
-    """`pick` for the windows that start in data[start:stop], all in the document data[begin:end]."""
+    """`pick` for the windows that start in data[start:stop], in the document data[begin:end]."""
     width = min_bytes // 2
     size = min_bytes - width + 1
     mask = len(ring) - 1
     entering, leaving = values[0], values[1]
-    h = np.uint64(0)
-    for i in range(start, start + size - 1):
-        h = h * _BASE + entering[data[i]]
     # The least hash so far is `least`, of the k-mer at `place`; `at` is the first window it owns.
     # The k-mer at j is the last one of the window at j - width + 1.
-    h = h * _BASE + entering[data[start + size - 1]]
-    ring[start & mask] = h
-    least, place, at, j = h, start, start, start + 1
-    while j < start + width:
-        h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
-        ring[j & mask] = h
-        if h < least:
-            least, place = h, j
-        j += 1
-    behind = stop + width - 1
+    h, least, place = _first_window(data, start, width, size, entering, leaving, ring)
+    at, j, behind = start, start + width, stop + width - 1
     while True:
         until = min(place + width, behind)
         found = False
@@ -220,6 +210,31 @@ def _pick_run(
 
 
 @inlined
+def _first_window(
+    data: np.ndarray,
+    start: int,
+    width: int,
+    size: int,
+    entering: np.ndarray,
+    leaving: np.ndarray,
+    ring: np.ndarray,
+) -> tuple[np.uint64, np.uint64, int]:
+    """Hash of the last k-mer of the window at `start`, least hash in it, and place of that."""
+    mask = len(ring) - 1
+    h = np.uint64(0)
+    for i in range(start, start + size):
+        h = h * _BASE + entering[data[i]]
+    ring[start & mask] = h
+    least, place = h, start
+    for j in range(start + 1, start + width):
+        h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
+        ring[j & mask] = h
+        if h < least:
+            least, place = h, j
+    return h, least, place
+
+
+@inlined
 def _emit(
     data: np.ndarray,
     begin: int,
@@ -240,7 +255,7 @@ def _emit(
     """Write the anchor at `place`, unless another stands for it."""
     # The least of many hashes is small. Mixed again it spreads over all parts.
     mixed = multiply_fold(least ^ _A, _D)
-    wanted = low <= np.int64(mixed >> _TOP) < high
+    wanted = bool(low <= np.int64(mixed >> _TOP) < high)
     if wanted and state[_PLACE] > 0 and np.int64(least) == state[_HASH]:
         wanted = _repeats(data, begin, end, at, windows, place, min_bytes, state, heavy)
     else:
@@ -697,7 +712,7 @@ class Links:
         )  # fmt: skip
 
 
-Each = Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 _CHUNK = 4 << 20
 _PART = 6000  # anchors in a part: with its tables it stays in the second-level cache
@@ -738,7 +753,7 @@ def link(
         part = bounds[number * _TASK : (number + 1) * _TASK + 1]
         return link_parts(
             data, min_bytes, part, hashes, prints, numbers, shapes, heavy, weights, number, links
-        )  # type: ignore[no-any-return]
+        )
 
     pieces = list(each(task, range((1 << bits) // _TASK)))
     tables = np.concatenate(([0], np.cumsum([len(p) for p in pieces], dtype=np.int64)))
@@ -790,11 +805,9 @@ def pick_each(
 def _partition(
     picked: list[list[np.ndarray]], bases: np.ndarray, bits: int, each: Each
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Anchors by the top bits of their hash: hashes, prints, numbers, and where each part begins."""
+    """Anchors by the top bits of their hash: hashes, prints, numbers, where each part begins."""
     shift, parts = np.uint64(64 - bits), 1 << bits
-    counts = np.stack(
-        list(each(lambda i: histogram(picked[i][0], shift, parts), range(len(picked))))
-    )
+    counts = np.stack(list(each(lambda p: histogram(p[0], shift, parts), picked)))
     bounds = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
     places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
     total = int(bounds[-1])
@@ -802,9 +815,9 @@ def _partition(
     numbers = np.empty(total, dtype=np.uint32)
 
     def scatter_chunk(i: int) -> None:
-        own, print_, _, heavy = picked[i]
+        own, own_prints, _, heavy = picked[i]
         index = np.ascontiguousarray(heavy[:, 0])
-        scatter(own, print_, index, bases[i], shift, places[i], hashes, prints, numbers)
+        scatter(own, own_prints, index, bases[i], shift, places[i], hashes, prints, numbers)
         picked[i] = []
 
     list(each(scatter_chunk, range(len(picked))))

@@ -1,14 +1,14 @@
 """What a duplicate passage is, and what becomes of copied windows, whichever method found them.
 
-Documents stand in `doc` order. L is `min_bytes`. A *window* is L consecutive UTF-8 bytes inside one
-document, known by its first byte. F(p) is the first occurrence, in corpus order (document, byte),
-of the content of window p. Window p is a *copy* iff F(p) lies in an earlier document, or in the same
-one with F(p) + L <= p. Its *occurrences* are all windows of the corpus with that content.
+Documents stand in `doc` order. L is `min_bytes`. A *window* is L consecutive UTF-8 bytes inside
+one document, known by its first byte. F(p) is the first occurrence, in corpus order (document,
+byte), of the content of window p. Window p is a *copy* iff F(p) lies in an earlier document, or in
+the same one with F(p) + L <= p. Its *occurrences* are all windows of the corpus with that content.
 
 *Witness.* The witness of a copy is F(p), but in a repetition it stands close by. Let [s, e) be a
 maximal stretch of one document with the period g <= L // 2, g the smallest, and t * g the smallest
-multiple of g that is at least L. The windows p with s + t * g <= p <= e - L (all of them copies) have
-the witness p - t * g. So a repetition is one row, not one for each byte.
+multiple of g that is at least L. The windows p with s + t * g <= p <= e - L (all of them copies)
+have the witness p - t * g. So a repetition is one row, not one for each byte.
 
 *COPIES* are the maximal stretches of neighbouring copies of a document whose witnesses lie in one
 document at a constant distance. A window is in one row, so rows are disjoint in windows (their text
@@ -19,15 +19,15 @@ overlaps). `occurrences` is the least of the row's windows.
 1. the text of each row of COPIES, narrowed to whole code points;
 2. the union of these in a document falls into connected components (touching counts). Each is moved
    inwards until it may be cut there. "character": anywhere. "word": not between two characters of
-   one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*, M*);
-   scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) may be cut anywhere but
-   before a mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
+   one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*,
+   M*); scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) may be cut anywhere
+   but before a mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
 3. components that have become empty or have fewer than `min_words` words are left alone (each
    character of a script without spaces counts as a word);
 4. rows are clipped to the components, empty ones dropped; offsets become code points.
 
-Every byte of a component lies in a row, and a witness stands before what it is witness to: following
-witnesses ends at a byte that is kept.
+Every byte of a component lies in a row, and a witness stands before what it is witness to:
+following witnesses ends at a byte that is kept.
 
 The kernels see a byte buffer, int64 offsets, and *rows*: int64[:, COLUMNS], sorted by document and
 start, disjoint in windows.
@@ -67,13 +67,14 @@ _WITHOUT_SPACES = (
 def word_classes(ascii_only: bool) -> np.ndarray:
     """What each code point is to a word: nothing, a letter, a word of its own, a mark. uint8."""
     if ascii_only:
-        return np.array([chr(c).isalnum() or c == 0x5F for c in range(128)]).astype(np.uint8)
+        known = [chr(c).isalnum() or c == 0x5F for c in range(128)]
+        return np.array(known, dtype=np.uint8)
     words = (unicode_table() & WORD) != 0
-    classes = words.astype(np.uint8)
+    classes: np.ndarray = words.astype(np.uint8)
     for start, end in _WITHOUT_SPACES:
         classes[start:end][words[start:end]] = _ALONE
     codes = np.arange(CODE_POINTS, dtype=np.uint32)
-    codes[0xD800:0xE000] = 0
+    codes[0xD800:0xE000] = 0  # no characters, and numpy rightly refuses them
     classes[words & ~np.char.isalnum(codes.view("U1")) & (codes != 0x5F)] = _MARK
     return classes
 
@@ -98,7 +99,7 @@ def count_chars(data: np.ndarray, start: int, end: int) -> int:
     while start < end:
         chars += (data[start] & 0xC0) != 0x80
         start += 1
-    return chars
+    return chars  # type: ignore[return-value]
 
 
 @inlined
@@ -305,7 +306,7 @@ def locate(
 @inlined
 def _chars_before(data: np.ndarray, at: int, index: np.ndarray) -> int:
     block = at >> _BLOCK
-    return index[block] + count_chars(data, block << _BLOCK, at)
+    return int(index[block]) + count_chars(data, block << _BLOCK, at)
 
 
 @inlined
@@ -313,7 +314,7 @@ def _class_before(data: np.ndarray, at: int, classes: np.ndarray) -> int:
     start = at - 1
     while data[start] & 0xC0 == 0x80:
         start -= 1
-    return classes[decode(data, start, at)[0]]
+    return int(classes[decode(data, start, at)[0]])
 
 
 @inlined
@@ -321,20 +322,20 @@ def _may_cut(
     data: np.ndarray, begin: int, end: int, at: int, boundary: int, classes: np.ndarray
 ) -> bool:
     """Whether a cut may begin or end at `at`, in the document data[begin:end]."""
-    if at == begin or at == end:
+    if at in (begin, end):
         return True
     if data[at] & 0xC0 == 0x80:
         return False
     if boundary == _LINE:
         before = data[at - 1]
-        return before == 0x0A or (before == 0x0D and data[at] != 0x0A)
+        return bool(before == 0x0A or (before == 0x0D and data[at] != 0x0A))
     if boundary != _WORD:
         return True
     left = _class_before(data, at, classes)
     right = classes[decode(data, at, end)[0]]
-    if left == _OTHER or right == _OTHER:
+    if _OTHER in (left, right):
         return True
-    return right != _MARK and (left == _ALONE or right == _ALONE)
+    return right != _MARK and _ALONE in (left, right)
 
 
 @kernel
@@ -342,7 +343,7 @@ def _count_words(data: np.ndarray, start: int, end: int, classes: np.ndarray) ->
     words, before = 0, _OTHER
     while start < end:
         code, size = decode(data, start, end)
-        kind = classes[code]
+        kind = int(classes[code])
         if (
             kind == _ALONE
             or (kind != _OTHER and before == _OTHER)

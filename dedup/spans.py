@@ -27,7 +27,7 @@ from corpus.kernel import inlined, kernel
 from corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Table, Tagged
 from corpus.text import arrow_buffers, bytes_view
 from dedup import anchors
-from dedup.groups import Run, batch_of, column, duplicate_rows
+from dedup.groups import Run, batch_of, column
 from dedup.passages import (
     BOUNDARIES,
     COLUMNS,
@@ -101,8 +101,8 @@ ANCHORS = Table(
     ),
     sort=("doc", "at"),
 )
-"""Anchors (44 bytes each). `at` is the byte, `char` the code point of the first window owned, `print`
-the fingerprint of all text owned; the others as `dedup.anchors` says."""
+"""Anchors (44 bytes each). `at` is the byte, `char` the code point of the first window owned,
+`print` the fingerprint of all text owned; the others as `dedup.anchors` says."""
 
 CONTESTED = Table(
     "contested",
@@ -220,11 +220,11 @@ def _described(
     n = len(shapes)
     docs, ats, chars = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     leads, windows = np.empty(n, np.int64), np.empty(n, np.int64)
-    doc, counted, count = -1, 0, 0
+    doc, counted, count = 0, offsets[0], 0
     for i in range(n):
         at = anchors.shape_at(shapes[i])
-        if doc < 0 or at >= offsets[doc + 1]:
-            doc = np.searchsorted(offsets, at, side="right") - 1
+        while at >= offsets[doc + 1]:
+            doc += 1
             counted, count = offsets[doc], 0
         count += count_chars(data, counted, at)
         counted = at

@@ -1,8 +1,9 @@
 """Duplicate windows by a suffix array over everything (Lee et al. 2022), to compare with.
 
 Suffixes that share their first L bytes stand side by side in the suffix array, in maximal
-intervals whose neighbours have a longest common prefix of at least L (Kasai et al. 2001). Such an interval is
-the set of windows with one content; suffixes that cross the end of their document are no windows.
+intervals whose neighbours have a longest common prefix of at least L (Kasai et al. 2001). Such an
+interval is the set of windows with one content; suffixes that cross the end of their document are
+no windows.
 
 Memory: the text and about 26 bytes for each of its bytes (twice that above 2 GiB).
 """

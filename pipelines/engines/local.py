@@ -21,6 +21,7 @@ from corpus.shards import Corpus
 from corpus.tables import write_table
 from pipelines.engines.base import Advance, Flow, Node, Output, Read
 from pipelines.engines.exchange import Exchange, Spool, in_order, in_sorted_order
+from pipelines.engines.memory import be_frugal
 from pipelines.engines.parts import Part, assemble, between, parts_of
 from pipelines.engines.slices import Reader, Task, tasks_of
 from pipelines.run import Commit, DataFile, RunFolder, TableFile
@@ -47,6 +48,7 @@ class LocalEngine:
         self.workers = workers
         self.memory = memory
         pa.set_cpu_count(max(1, workers))
+        be_frugal()
 
     def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
         """Run a phase and write its tables; the caller commits what this returns."""
@@ -55,7 +57,6 @@ class LocalEngine:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="unrote") as pool:
             phase = _Phase(flow, run, spool, pool, self, advance)
             tables, data = phase.execute()
-        pa.default_memory_pool().release_unused()
         return Commit(
             name,
             run.phase_fingerprint(name, flow),

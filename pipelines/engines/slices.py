@@ -105,21 +105,28 @@ class Reader:
                 self._run.corpus, cut, self._run.fields, self._source.view, wanted=only
             )
 
-    def _table(self, table: Table, task: Task) -> Iterator[pa.RecordBatch]:
+    def _table(
+        self, table: Table, task: Task, columns: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         path = self._run.table_path(table, task.slice)
         if any(file.slice == task.slice for file in self._run.files(table)):
-            yield from rows_between(path, table, task.first, task.end)
+            yield from rows_between(path, table, task.first, task.end, columns)
 
     def _docs(self, tables: tuple[Table, ...], task: Task) -> Ints:
         """The documents of a task that have a row in one of `tables`, ascending."""
         found = [np.zeros(0, dtype=np.int64)]
         for table in tables:
-            found.extend(b.column("doc").to_numpy() for b in self._table(table, task))
+            found.extend(b.column("doc").to_numpy() for b in self._table(table, task, ["doc"]))
         return np.unique(np.concatenate(found))
 
 
-def rows_between(path: Path, table: Table, first: int, end: int) -> Iterator[pa.RecordBatch]:
-    """Rows of a table's file with first <= doc < end (all rows of a table without documents)."""
+def rows_between(
+    path: Path, table: Table, first: int, end: int, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Rows of a table's file with first <= doc < end (all rows of a table without documents).
+
+    columns: those to read, "doc" the first of them; None is all.
+    """
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             if not table.sort:
@@ -128,7 +135,7 @@ def rows_between(path: Path, table: Table, first: int, end: int) -> Iterator[pa.
             range_of = file.metadata.row_group(group).column(0).statistics
             if range_of.max < first or range_of.min >= end:
                 continue
-            for batch in file.read_row_group(group, use_threads=False).to_batches():
+            for batch in file.read_row_group(group, columns, use_threads=False).to_batches():
                 docs = batch.column(0).to_numpy()
                 low, high = np.searchsorted(docs, [first, end])
                 if high > low:

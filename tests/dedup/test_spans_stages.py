@@ -64,7 +64,8 @@ def numbered(rows: pa.Table | None) -> list[tuple]:
     """Rows of SPANS with documents by place again."""
     found = rows_of(rows) if rows is not None else []
     return sorted(
-        tuple(((v >> 33) - 5) // 3 if i in (0, 3) else v for i, v in enumerate(row)) for row in found
+        tuple(((v >> 33) - 5) // 3 if i in (0, 3) else v for i, v in enumerate(row))
+        for row in found
     )
 
 
