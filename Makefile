@@ -1,7 +1,7 @@
 # Set-up and every command that the README names. GNU make, Python >= 3.11, nothing else.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-  $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+  $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
 .PHONY: demo test lint bench clean-venv lock help
@@ -24,15 +24,20 @@ lint: .venv/lint-installed  ## ruff, mypy, import-linter
 bench: .venv/bench-installed  ## us beside the peers, in one run; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
-lock: .venv/test-installed .venv/lint-installed  ## pin what make installs, from what is installed now
-	$(BIN)/pip freeze --exclude-editable > constraints.txt
+lock:  ## pin what make installs: the newest versions that pyproject.toml allows
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/lock/bin/pip install --quiet --editable . --group test --group lint
+	build/lock/bin/pip freeze --exclude-editable > constraints.txt
+	rm -rf build/lock
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv found; install one, or name it: make PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 

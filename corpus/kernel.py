@@ -49,7 +49,7 @@ def load64(typingctx: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
 def multiply_fold(typingctx: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
     """The 128-bit product of two uint64, its halves xor-ed: the mixing step of wyhash ("mum")."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         wide, word = ir.IntType(128), ir.IntType(64)
         product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
         high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)

@@ -22,7 +22,7 @@ def stack(columns: Sequence[Ints]) -> Ints:
 
 
 def sort_order(columns: Ints) -> Ints | None:
-    """The stable permutation that sorts rows by columns[0], then columns[1], …; None: sorted already.
+    """The stable permutation that sorts rows by columns[0], then columns[1], …; None if sorted.
 
     columns: int64[m, n]. Returns int64[n].
     """
@@ -48,7 +48,7 @@ def gather_order(parts: Ints, count: int) -> tuple[Ints, Ints]:
 @kernel
 def is_sorted(columns: Ints) -> bool:
     """Whether rows ascend by columns[0], then columns[1], … columns: int64[m, n]."""
-    for i in range(1, columns.shape[1]):
+    for i in range(1, columns.shape[1]):  # noqa: SIM110 - numba has no all()
         if _less(columns, 0, i, i - 1):
             return False
     return True
@@ -59,7 +59,7 @@ def _less(columns: Ints, first: int, a: int, b: int) -> bool:
     """Whether row a comes before row b by columns[first:]."""
     for c in range(first, columns.shape[0]):
         if columns[c, a] != columns[c, b]:
-            return columns[c, a] < columns[c, b]
+            return bool(columns[c, a] < columns[c, b])
     return False
 
 

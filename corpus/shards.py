@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -174,20 +174,18 @@ def kind_of(name: str) -> tuple[Format, Compression] | None:
 
 def _files(given: str) -> list[_File]:
     """The files of one input."""
-    import fsspec  # noqa: PLC0415
-
-    filesystem, path = fsspec.core.url_to_fs(given)
-    path = path.rstrip("/") or "/"
+    filesystem, path = _filesystem(given)
     try:
         if filesystem.isfile(path):
             root, found = path.rpartition("/")[0], {path: filesystem.info(path)}
         elif filesystem.isdir(path):
-            root, found = path, filesystem.find(path, detail=True)
+            root, found = path, _below(filesystem, path)
         else:
             root, found = _matches(filesystem, path)
     except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
         raise StorageError(
-            f"cannot list {given}: {error.strerror or error}. Check address and permissions."
+            f"cannot list {given}: {error.strerror or error}{where}. Check address and permissions."
         ) from error
     direct = list(found) == [path]
     kept = {place: info for place, info in found.items() if direct or not _hidden(place, root)}
@@ -196,11 +194,12 @@ def _files(given: str) -> list[_File]:
             f"no files in {given}. Give files, folders or globs of {_allowed()}; names that start "
             "with '.' or '_' are skipped."
         )
-    unknown = sorted(place for place in kept if kind_of(place) is None)
+    unknown = sorted(place for place, info in kept.items() if not _is_shard(place, info))
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise InputError(
-            f"unknown kind of file: {', '.join(unknown[:5])}{more}. Allowed are {_allowed()}. "
+            f"unknown kind of file: {', '.join(map(repr, unknown[:5]))}{more}. Allowed are "
+            f"{_allowed()}, regular files with names in UTF-8. "
             "Move other files away, or name the input with a glob such as 'folder/**/*.jsonl'."
         )
     local = not is_remote(given)
@@ -208,6 +207,44 @@ def _files(given: str) -> list[_File]:
     return [
         _File(prefix + place, prefix + root, int(info["size"] or 0)) for place, info in kept.items()
     ]
+
+
+def _filesystem(given: str) -> tuple[Any, str]:
+    """The filesystem that an input lies on, and its path there."""
+    import fsspec  # noqa: PLC0415
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(given)
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"cannot open {given}: {error}. Give a path or the URL of a filesystem that fsspec "
+            "knows, and install the package that it names."
+        ) from None
+    return filesystem, path.rstrip("/") or "/"
+
+
+def _below(filesystem: Any, folder: str) -> dict[str, Any]:
+    """All files below a folder. Raises OSError where a folder cannot be listed."""
+    if "file" in filesystem.protocol:  # ("file", "local")
+        # fsspec leaves out what it may not list; rows must not be lost without a word.
+        for _, folders, _ in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if name[0] not in "._"]
+    found: dict[str, Any] = filesystem.find(folder, detail=True)
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_shard(place: str, info: dict[str, Any]) -> bool:
+    """Whether we read what lies there: no pipe or device, and a name that a table can hold."""
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        return False
+    regular = info.get("type", "file") == "file" or bool(info.get("islink"))
+    return regular and kind_of(place) is not None
 
 
 def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
@@ -219,7 +256,7 @@ def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
     found: dict[str, Any] = {}
     for place, info in filesystem.glob(pattern, detail=True).items():
         if info["type"] == "directory":
-            found.update(filesystem.find(place, detail=True))
+            found.update(_below(filesystem, place))
         else:
             found[place] = info
     return "/".join(parts[:magic]), found
@@ -287,6 +324,33 @@ def pin(
         pinned = list(pool.map(lambda shard: _pinned(shard, report), shards))
     slices = tuple(_slices(pinned))
     return Corpus(tuple(shard for shard, _ in pinned), slices)
+
+
+def marks(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
+    """Size and time of the last change (ns) of each local shard, by URL."""
+    found = {}
+    for shard in shards:
+        if not is_remote(shard.url):
+            with storage(shard.url, "read"):
+                status = os.stat(shard.url)
+            found[shard.url] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def untouched(marked: Mapping[str, tuple[int, int]]) -> None:
+    """Raises InputChanged where a shard was written to since `marks`. Cheap: looks, reads nothing."""
+    for url, then in marked.items():
+        try:
+            status = os.stat(url)
+            now = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            now = None
+        if now != then:
+            raise InputChanged(
+                f"{url} {'was changed' if now else 'went away'} while the run was reading it. "
+                "Bring the file back as it was and run the same command again, or start over with "
+                "--fresh."
+            )
 
 
 def unchanged(corpus: Corpus) -> None:

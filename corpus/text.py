@@ -99,7 +99,7 @@ def is_utf8(data: np.ndarray, start: int = 0, end: int | None = None) -> bool:
     return True
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store64(typingctx: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG001
     """Write the uint64 `word` to data[at : at + 8], little-endian. The caller guarantees bounds."""
 
@@ -113,7 +113,7 @@ def store64(typingctx: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG0
     return types.void(data, types.int64, types.uint64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def first_byte(typingctx: Any, mask: Any) -> Any:  # noqa: ARG001
     """Index (int64) of the lowest byte of the uint64 `mask` that has a bit set; 8 if none has."""
 

@@ -23,7 +23,7 @@ from dedup.shingles import is_characters, shingle_hashes, table_for
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
 
 GATHERED = pa.schema(
-    [("walk", pa.int64()), ("rank", pa.int64()), ("doc", pa.int64())]
+    [(name, pa.int64()) for name in ("walk", "rank", "doc")]
     + [("buckets", _LIST), ("shingles", _LIST)]
 )
 """An undecided document with its buckets and its shingles (ascending, distinct). `walk` is 0."""
@@ -119,8 +119,8 @@ class _Kept:
     """What is kept so far, in arrays that grow by doubling.
 
     sizes: [documents kept, entries in chains]. docs, bounds, values: documents and their shingles.
-    keys, heads: a hash table, open addressing, from buckets (0: empty) to the last entry of a chain;
-    owner, before: an entry's document (by place) and the entry before it, -1 for none.
+    keys, heads: a hash table, open addressing, from buckets (0: empty) to the last entry of a
+    chain; owner, before: an entry's document (by place) and the entry before it, -1 for none.
     """
 
     sizes: Ints = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
@@ -178,7 +178,7 @@ def _finish(
     owner: Ints,
     before: Ints,
 ) -> tuple[Ints, NDArray[np.float64]]:
-    """Twin and similarity of each document; similarity 0.0 where it is kept. Adds to what is kept."""
+    """Twin and similarity of each document; similarity 0.0 where it is kept. Adds to the kept."""
     twins, found = np.zeros(doc.size, dtype=np.int64), np.zeros(doc.size, dtype=np.float64)
     seen = np.full(kept_docs.size, -1, dtype=np.int64)  # the last document that met a kept one
     for d in range(doc.size):

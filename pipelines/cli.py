@@ -1,7 +1,6 @@
 """The `unrote` command. Imports what a command needs when it is called, so that --help is quick."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +11,8 @@ from corpus.version import VERSION
 
 app = typer.Typer(
     name="unrote",
-    help="Stops language models from learning their training data by rote: finds and removes what a "
-    "corpus holds more than once, and proves what it removed.",
+    help="Stops language models from learning their training data by rote: finds and removes what "
+    "a corpus holds more than once, and proves what it removed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -56,7 +56,7 @@ def descriptions() -> Iterator[Document]:
 
 
 def docstrings() -> Iterator[Document]:
-    """One document for each Python file: its docstrings, of the standard library and of packages."""
+    """One document for each Python file of the standard library and of packages: its docstrings."""
     for root, path in itertools.islice(_python_files(), MAX_FILES):
         source = _read(path)
         if source is None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from corpus.schema import Table
 from pipelines.analysis import analyse
-from pipelines.release import release
 from pipelines.config import Settings
 from pipelines.engines.base import Flow, Input, Output, Read
+from pipelines.release import release
 
 
 @dataclass

@@ -7,11 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from pipelines.analysis import analyse
-from pipelines.release import release
 from pipelines.config import Settings
 from pipelines.job import open_job
 from pipelines.policy import check, judge, load_policy
 from pipelines.progress import Progress
+from pipelines.release import release
 from pipelines.report.model import Report
 from pipelines.report.publish import read_report, summarised, write_report
 
@@ -27,8 +27,8 @@ def gate(
 ) -> Report:
     """Hold the corpus `inputs` against the policy in the TOML file `policy`.
 
-    Tables and report, with the verdict, stay in the folder `out`; if that is empty they are dropped.
-    The verdict is given anew on every call; the analysis of an unchanged corpus is not repeated.
+    Tables and report, with the verdict, stay in the folder `out`; if that is empty they are
+    dropped. The verdict is given anew on every call; the analysis of an unchanged corpus is not repeated.
     Raises UsageError and RunError as `clean`, and ConfigError for a policy that cannot be applied.
     """
     rules = load_policy(policy)

@@ -1,13 +1,14 @@
 """What the jobs share: a run folder, an engine, and phases that are run once and then skipped."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from corpus.read import Fields
 from corpus.schema import Table
-from corpus.shards import Corpus, find, pin, unchanged
+from corpus.shards import Corpus, find, marks, pin, unchanged, untouched
 from corpus.tables import read_table
 from pipelines.config import Settings
 from pipelines.engines import open_engine
@@ -42,6 +43,8 @@ class Job:
     run: RunFolder
     engine: Engine
     progress: Progress
+    marked: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """How the input's files were when they were pinned (corpus.shards.marks)."""
 
     @property
     def settings(self) -> Settings:
@@ -52,7 +55,13 @@ class Job:
         if self.run.committed(name, self.run.phase_fingerprint(name, flow)):
             return
         with self.progress.phase(name) as advance:
-            self.run.commit(self.engine.execute(name, flow, self.run, advance))
+            try:
+                commit = self.engine.execute(name, flow, self.run, advance)
+            except Exception:
+                untouched(self.marked)  # a file that was changed explains whatever went wrong
+                raise
+            untouched(self.marked)
+            self.run.commit(commit)
 
     def rows(self, table: Table) -> int:
         """Committed rows of a table."""
@@ -71,7 +80,11 @@ class Job:
 
 def workers_of(settings: Settings) -> int:
     """Threads to use: as set, or one for each core that this process may use."""
-    return settings.engine.workers or len(os.sched_getaffinity(0))
+    if settings.engine.workers:
+        return settings.engine.workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -86,8 +99,12 @@ def open_job(
 ) -> Iterator[Job]:
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
 
+    marked: dict[str, tuple[int, int]] = {}
+
     def pinned() -> Corpus:
-        total = max(1, sum(shard.size for shard in find(inputs)))
+        shards = find(inputs)
+        marked.update(marks(shards))
+        total = max(1, sum(shard.size for shard in shards))
         read = 0
 
         def count(more: int) -> None:
@@ -96,14 +113,27 @@ def open_job(
             advance(read / total)
 
         with progress.phase("pin") as advance:
-            return pin(inputs, workers=workers_of(settings), progress=count)
+            corpus = pin(inputs, workers=workers_of(settings), progress=count)
+        refuse_columns(corpus, settings)
+        return corpus
 
     engine = open_engine(settings.engine.name, workers_of(settings), settings.engine.memory_bytes)
     run = open_run(out, kind, inputs, settings, pinned, fresh=fresh)
     try:
-        yield Job(run, engine, progress)
+        yield Job(run, engine, progress, marked)
     finally:
         run.close()
+
+
+def refuse_columns(corpus: Corpus, settings: Settings) -> None:
+    """Raise InputError for a Parquet shard without the text column, before anything is started."""
+    from corpus.parquet import check_columns, open_parquet  # noqa: PLC0415 - few runs need it
+
+    fields = Fields(text=settings.input.text)
+    for shard in corpus.shards:
+        if shard.format == "parquet":
+            with open_parquet(shard) as file:
+                check_columns(shard, file.schema_arrow, fields)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class Silent:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:  # noqa: ARG002
-        yield lambda share: None
+        yield lambda _: None
 
 
 class Lines:

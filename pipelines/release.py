@@ -35,17 +35,24 @@ REMOVED = Table(
 
 
 def release(job: Phases, *, write: bool) -> None:
-    """Apply every edit once: the cleaned shards, the sizes of what was cut, what was removed."""
+    """Apply every edit once: the cleaned shards, the sizes of what was cut, what was removed.
+
+    Without `write` only the sizes are found, which needs the documents with passages alone.
+    """
     passages = job.settings.dedup.passages
-    tables: tuple[Table, ...] = (DUPLICATES, SPANS) if passages.enabled else (DUPLICATES,)
+    tables: tuple[Table, ...] = (DUPLICATES,) if write else ()
+    if passages.enabled:
+        tables += (SPANS,)
+    if not tables:
+        return
     flow = Flow()
     stage = Edit(cut=passages.action == "cut", keep_removed=bool(job.settings.output.keep_removed))
     edited = flow.map(stage, flow.read("text", *tables, only=tables))
     flow.write(RELEASED, edited["released"])
-    if job.settings.output.keep_removed:
-        flow.write(REMOVED, edited["removed"])
     if write:
         flow.release(edited["edits"])
+        if job.settings.output.keep_removed:
+            flow.write(REMOVED, edited["removed"])
     job.phase("release", flow)
 
 

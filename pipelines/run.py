@@ -25,10 +25,19 @@ from corpus.version import VERSION
 from dedup.keep import KeepPolicy
 from pipelines.config import Settings
 from pipelines.engines.base import Flow, Node, Output, Read
+from pipelines.places import (
+    local_folder,
+    prepare_removed,
+    reaching,
+    refuse_overlap,
+    refuse_shards_in,
+)
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 STATE = ".run"
+REMOVED = "removed"
+"""The one table that lies outside OUT."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +118,13 @@ class RunFolder:
 
     def table_path(self, table: Table, slice_number: int) -> Path:
         """Where a table's file for a slice lies. What was removed lies outside OUT."""
-        if table.name == "removed":
-            return Path(self.settings.output.keep_removed) / f"{slice_number:05d}.parquet"
+        if table.name == REMOVED:
+            return self._removed() / f"{slice_number:05d}.parquet"
         root = self.state if table.internal else self.out
         return root / "tables" / table.folder / f"{slice_number:05d}.parquet"
+
+    def _removed(self) -> Path:
+        return local_folder(self.settings.output.keep_removed, "the folder for what is removed")
 
     def rows(self, table: Table) -> int:
         """Committed rows of a table; 0 where no phase wrote it."""
@@ -140,10 +152,12 @@ class RunFolder:
 
     def _has_files(self, commit: Commit) -> bool:
         named = {table: files for table, files in commit.tables.items() if files}
-        roots = (self.state / "tables", self.out / "tables")
         for name, files in named.items():
+            folders = [self.state / "tables" / name, self.out / "tables" / name]
+            if name == REMOVED:
+                folders = [self._removed()]
             for file in files:
-                paths = [root / name / f"{file.slice:05d}.parquet" for root in roots]
+                paths = [folder / f"{file.slice:05d}.parquet" for folder in folders]
                 if not any(p.exists() and p.stat().st_size == file.bytes for p in paths):
                     return False
         return all((self.out / d.path).exists() for d in commit.data)
@@ -175,11 +189,12 @@ class RunFolder:
 
     def drop_state(self) -> None:
         """Drop what only a running job needs, internal tables too unless they are to be kept."""
-        self.close()
         if self.settings.output.internal_tables and (self.state / "tables").is_dir():
             shutil.rmtree(self.out / "internal", ignore_errors=True)
             shutil.move(self.state / "tables", self.out / "internal")
+        shutil.rmtree(self.scratch(), ignore_errors=True)
         shutil.rmtree(self.state, ignore_errors=True)
+        self.close()  # last, so that nobody else's files are dropped
 
     def manifest(self) -> dict[str, Any]:
         """What is known so far, in the layout of docs/architecture.md."""
@@ -213,6 +228,10 @@ class RunFolder:
             "tables": published,
             "data": [asdict(d) for c in self.commits.values() for d in c.data],
         }
+
+    def take(self, out: str) -> None:
+        """Keep other processes out of OUT. Raises OutputError where one is in it."""
+        self._lock = _lock(self.out, out)
 
     def close(self) -> None:
         """Let another process have OUT."""
@@ -259,35 +278,93 @@ def open_run(
 ) -> RunFolder:
     """The run folder at `out`: new, or continued if it was left by the same command.
 
-    Raises OutputError if `out` holds anything else, lies inside the input, or is in use.
+    Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
-    folder = Path(out).resolve()
-    _refuse_overlap(folder, inputs)
-    if fresh:
-        clear(folder)
-    _refuse_foreign(folder, out)
+    folder, kept = _places(out, settings, inputs)
+    _refuse_in_use(folder, out)
     corpus = pin()
-    fingerprint = run_fingerprint(job, settings, corpus)
-    if (folder / MANIFEST).exists():
-        finished = read_manifest(out)
-        if finished["fingerprint"] != fingerprint:
-            raise OutputError(
-                f"{out} holds a finished run of other input or settings. Name another folder, or "
-                "start over with --fresh."
-            )
-        return RunFolder(
-            folder, job, settings, corpus, finished["started"], fingerprint, finished=True
-        )
-    state = folder / STATE
+    for place, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
+        if place is not None:
+            refuse_shards_in(place, what, corpus)
+    run = RunFolder(folder, job, settings, corpus, now(), run_fingerprint(job, settings, corpus))
+    if not fresh and _is_finished(run, out):
+        return run
+    run.take(out)
     try:
-        state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        if fresh:
+            clear(folder)
+        elif _is_finished(run, out):  # by another process, in the meantime
+            run.drop_state()
+            return run
+        run.started = _continue(run, out)
+        if kept is not None:
+            prepare_removed(str(kept), folder, run.fingerprint, fresh=fresh)
+    except BaseException:
+        run.close()
+        raise
+    return run
+
+
+def _places(out: str, settings: Settings, inputs: Sequence[str]) -> tuple[Path, Path | None]:
+    """OUT and the folder for what is removed. Raises OutputError where one cannot be used."""
+    folder = local_folder(out, "OUT")
+    refuse_overlap(folder, "OUT", inputs)
+    with reaching(out):
+        _refuse_foreign(folder, out)
+    if not settings.output.keep_removed:
+        return folder, None
+    what = "the folder for what is removed"
+    kept = local_folder(settings.output.keep_removed, what)
+    if folder == kept or folder in kept.parents or kept in folder.parents:
         raise OutputError(
-            f"cannot create {out}: {error.strerror}. Name a writable folder."
-        ) from None
-    lock = _lock(state / "lock", out)
-    started = _continue(state / "run.json", out, fingerprint, job)
-    return RunFolder(folder, job, settings, corpus, started, fingerprint, _lock=lock)
+            f"{what} {kept} must lie outside OUT {folder}, and OUT outside it: OUT holds nothing "
+            "that may not be released. Name another folder with --keep-removed."
+        )
+    refuse_overlap(kept, what, inputs)
+    return folder, kept
+
+
+def _is_finished(run: RunFolder, out: str) -> bool:
+    """Whether OUT holds this very run, finished. Raises OutputError if it holds another."""
+    if not (run.out / MANIFEST).exists():
+        return False
+    finished = read_manifest(out)
+    if finished["fingerprint"] != run.fingerprint:
+        raise OutputError(
+            f"{out} holds a finished run of other input or settings{_difference(finished, run)}. "
+            "Name another folder, or start over with --fresh."
+        )
+    run.started, run.finished = finished["started"], True
+    return True
+
+
+def _difference(then: Mapping[str, Any], run: RunFolder) -> str:
+    """In parentheses, in what a run differs from the one of a manifest or state file."""
+    found: list[str] = []
+    if then.get("job") != run.job:
+        found.append(f"it is a {then.get('job')}")
+    if then.get("unrote") != VERSION:
+        found.append(f"of unrote {then.get('unrote')}")
+    if then.get("input_digest", _digest(then.get("input"))) != _digest(run.corpus.to_json()):
+        found.append("the input is not the same")
+    old, new = _flat(then.get("settings", {})), _flat(run.settings.model_dump(exclude={"engine"}))
+    found.extend(f"{k} was {old.get(k)!r} and is {new[k]!r}" for k in new if old.get(k) != new[k])
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of settings as dotted keys and values."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _digest(tree: object) -> str:
+    return str(xxhash.xxh3_128_hexdigest(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)))
 
 
 def _refuse_foreign(folder: Path, out: str) -> None:
@@ -312,12 +389,20 @@ def reopen_run(out: str) -> RunFolder:
     return RunFolder(
         Path(out).resolve(),
         manifest["job"],
-        Settings.model_validate(manifest["settings"]),
+        _reopened(manifest["settings"]),
         Corpus.from_json(manifest["input"]),
         manifest["started"],
         manifest["fingerprint"],
         finished=True,
         commits={commit.name: commit},
+    )
+
+
+def _reopened(tree: Mapping[str, Any]) -> Settings:
+    """The settings of a finished run. What it kept besides its result stays as it is."""
+    settings = Settings.model_validate(tree)
+    return settings.model_copy(
+        update={"output": settings.output.model_copy(update={"keep_removed": "", "internal_tables": False})}
     )
 
 
@@ -333,59 +418,86 @@ def run_fingerprint(job: str, settings: Settings, corpus: Corpus) -> str:
     )
 
 
-def _continue(path: Path, out: str, fingerprint: str, job: str) -> str:
-    """When the run of this fingerprint was started: now, or as the state file says."""
-    if path.exists():
-        state = orjson.loads(path.read_bytes())
-        if state["fingerprint"] != fingerprint:
+def _continue(run: RunFolder, out: str) -> str:
+    """When the run was started: now, or as the state file of the same run says.
+
+    A run that has committed nothing is forgotten: there is nothing to lose.
+    """
+    path = run.state / "run.json"
+    phases = run.state / "phases"
+    if path.exists() and phases.is_dir() and any(phases.iterdir()):
+        try:
+            state = orjson.loads(path.read_bytes())
+            same, started = state["fingerprint"] == run.fingerprint, str(state["started"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
             raise OutputError(
-                f"{out} holds an unfinished run of other input or settings (a {state['job']} started "
-                f"{state['started']}). Repeat that command to continue it, start over with --fresh, "
-                "or name another folder."
-            )
-        return str(state["started"])
-    started = now()
-    state = {"fingerprint": fingerprint, "job": job, "started": started}
-    write_atomically(path, orjson.dumps(state))
-    return started
-
-
-def _refuse_overlap(folder: Path, inputs: Sequence[str]) -> None:
-    for name in inputs:
-        if "://" in name:
-            continue
-        source = Path(name).resolve()
-        if folder == source or source in folder.parents:
-            raise OutputError(
-                f"OUT {folder} lies inside the input {name}; the next run would read its own "
-                "output. Name a folder outside it."
-            )
-        if folder in source.parents:
-            raise OutputError(
-                f"the input {name} lies inside OUT {folder}; it might be overwritten. Name another "
-                "folder as OUT."
-            )
-
-
-def _lock(path: Path, out: str) -> IO[str]:
-    handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
+                f"{path} is damaged. Start over with --fresh, or name another folder."
+            ) from None
+        if same:
+            return started
         raise OutputError(
-            f"another run is writing to {out}. Wait for it, or name another folder."
-        ) from None
-    return handle
+            f"{out} holds an unfinished run of other input or settings{_difference(state, run)}. "
+            "Repeat that command to continue it, start over with --fresh, or name another folder."
+        )
+    state = {
+        "fingerprint": run.fingerprint,
+        "unrote": VERSION,
+        "job": run.job,
+        "started": run.started,
+        "settings": run.settings.model_dump(),
+        "input_digest": _digest(run.corpus.to_json()),
+    }
+    write_atomically(path, orjson.dumps(state))
+    return run.started
+
+
+def _refuse_in_use(folder: Path, out: str) -> None:
+    """Raise OutputError where another process writes to `folder`, before the input is read."""
+    if (folder / STATE / "lock").exists():
+        _lock(folder, out).close()
+
+
+def _lock(folder: Path, out: str) -> IO[str]:
+    """Keep other processes out of `folder` for as long as the file that this gives is open."""
+    path = folder / STATE / "lock"
+    while True:
+        with reaching(out):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            if not isinstance(error, BlockingIOError):
+                raise OutputError(
+                    f"cannot lock {path}: {error.strerror}. Name a folder on another disk."
+                ) from None
+            raise OutputError(
+                f"another run is writing to {out}. Wait for it, or name another folder."
+            ) from None
+        # The run that had it may have dropped the file between our two calls.
+        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+            return handle
+        handle.close()
 
 
 def clear(folder: Path) -> None:
     """Remove a run's files from `folder`, and nothing that a run does not write."""
-    _refuse_foreign(folder, str(folder))
     for name in (MANIFEST, "report.json", "report.html"):
         (folder / name).unlink(missing_ok=True)
-    for name in ("data", "tables", "internal", STATE):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in (folder / STATE).glob("*"):
+        if path.is_dir():
+            _remove_tree(path)
+        elif path.name != "lock":  # which says that OUT is ours
+            path.unlink()
+    for name in ("data", "tables", "internal"):
+        _remove_tree(folder / name)
+
+
+def _remove_tree(folder: Path) -> None:
+    with reaching(str(folder)):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def read_manifest(out: str) -> dict[str, Any]:
@@ -397,7 +509,11 @@ def read_manifest(out: str) -> dict[str, Any]:
         hint = "its run is not finished" if (Path(out) / STATE).exists() else "no run wrote it"
         raise InputError(f"{out} has no {MANIFEST}: {hint}. Name OUT of a finished run.") from None
     except (OSError, orjson.JSONDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}.") from None
+        raise InputError(
+            f"cannot read {path}: {error}. Run the job again in an empty folder, or with --fresh."
+        ) from None
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path} is not a manifest. Run the job again in an empty folder.")
     if manifest.get("format") != FORMAT:
         raise InputError(
             f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
@@ -407,9 +523,9 @@ def read_manifest(out: str) -> dict[str, Any]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a small file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as out:
             out.write(content)
             out.flush()
@@ -417,7 +533,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror}. Free space and run again."
+            f"cannot write {path}: {error.strerror}. Free space and run the same command again."
         ) from None
 
 

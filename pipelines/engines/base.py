@@ -1,9 +1,9 @@
 """What a stage is, what a phase is, and what an engine does with them.
 
-A *stage* describes a computation on record batches and knows no engine. A *flow* is the graph of one
-phase: it reads slices, maps and groups, and ends in writing tables. It describes and does not
-execute; an engine executes it. Nothing but committed tables passes from one phase to the next, which
-is why engines can agree.
+A *stage* describes a computation on record batches and knows no engine. A *flow* is the graph of
+one phase: it reads slices, maps and groups, and ends in writing tables. It describes and does not
+execute; an engine executes it. Nothing but committed tables passes from one phase to the next,
+which is why engines can agree.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,15 +28,15 @@ Run = Callable[[Tagged], Tagged]
 class Stage(Protocol):
     """A computation on batches. A frozen dataclass: its fields are its settings, and picklable.
 
-    `key` is () for a map. A map sees one stretch of documents after another in `doc` order: for each
-    stretch the batches of the tables it reads, one table after another, then the text, if it reads
-    any.
+    `key` is () for a map. A map sees one stretch of documents after another in `doc` order: for
+    each stretch the batches of the tables it reads, one table after another, then the text, if it
+    reads any.
 
     A group sees the rows of all its inputs merged and sorted by key, then input (in the order of
     `inputs`), then `order`, which is a total order within the key. They come in chunks that may end
-    anywhere, also within a key; in each chunk the rows of one input follow those of another, so that
-    a chunk with the first input's rows of a thousand keys is followed by the second input's rows of
-    the same keys. All rows of one key reach the same run. Key and order columns are int64; one that
+    anywhere, also within a key; in each chunk the rows of one input follow those of another, so
+    that a chunk with the first input's rows of a thousand keys is followed by the second input's
+    rows of the same keys. All rows of one key reach the same run. Key and order columns are int64; one that
     an input lacks counts as zero.
 
     What a run yields must not depend on how rows are cut into batches.

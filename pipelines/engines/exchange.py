@@ -107,7 +107,7 @@ class Spool:
         return exchange
 
     def hold(self, exchange: "Exchange", pieces: Sequence[Piece]) -> None:
-        """Take over pieces; spill what is held, the largest exchange first, if the budget is spent."""
+        """Take over pieces; spill what is held, largest exchange first, if the budget is spent."""
         with self._lock:
             exchange.pieces.extend(pieces)
             size = sum(piece.nbytes for piece in pieces)
@@ -250,7 +250,7 @@ def _sort_columns(
 
 
 class _Rows:
-    """Pieces as one sequence of rows to take from: in memory if small, else read again piece by piece."""
+    """Pieces as one sequence of rows to take from: in memory if small, else read piece by piece."""
 
     def __init__(self, pieces: Sequence[Piece], schema: pa.Schema) -> None:
         self._pieces = pieces

@@ -1,7 +1,7 @@
 """The embedded engine: threads over cuts of the input, groups by hash partition within a budget.
 
-Kernels and Arrow release the interpreter lock, so threads use all cores. A map runs one task for each
-cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A group
+Kernels and Arrow release the interpreter lock, so threads use all cores. A map runs one task for
+each cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A group
 runs one task for each stretch of partitions that fits.
 """
 
@@ -294,7 +294,7 @@ def partition_bits(input_bytes: int) -> int:
     return max(4, min(12, (input_bytes >> 24).bit_length()))
 
 
-def stretches_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:  # type: ignore[type-arg]
+def stretches_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
     """Consecutive partitions that together hold at most `limit` bytes; empty ones are left out."""
     stretches: list[tuple[int, int]] = []
     start, held = 0, 0

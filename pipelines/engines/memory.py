@@ -15,8 +15,8 @@ def be_frugal() -> None:
     """Make freed arrays go back to the system at once; call before threads start.
 
     Arrays of a quarter of a MiB and more get pages of their own, and threads share two heaps: the
-    whole job on 210 MB of text then peaks at 0.7 instead of 1.2 GiB, and is no slower. Without glibc
-    only Arrow is told.
+    whole job on 210 MB of text then peaks at 0.7 instead of 1.2 GiB, and is no slower. Without
+    glibc only Arrow is told.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

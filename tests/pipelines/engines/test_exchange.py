@@ -85,5 +85,5 @@ def test_rows_come_back_in_the_order_of_their_tasks(tmp_path):
 
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="engine.scratch"):
+    with pytest.raises(StorageError, match=r"engine\.scratch"):
         filled(tmp_path / "file", 0, [(0, [(1, 1)])])
