@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean-venv lock help
+.PHONY: demo test lint docs bench clean-venv lock help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ lint: .venv/lint-installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/installed  ## what is documented from the code: settings and the example
+	$(BIN)/python docs/generate.py
 
 bench: .venv/bench-installed  ## us beside the peers, in one run; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py

@@ -1,6 +1,6 @@
 """Makes the corpus that everything here is measured on: the documentation that Debian ships.
 
-    python benchmarks/corpus.py --work ~/.cache/unrote-bench --megabytes 5 50 100 200
+    python benchmarks/debian.py --work ~/.cache/unrote-bench --megabytes 5 50 100 200
 
 Writes debian.jsonl (everything) and debian-N.jsonl (its first N MB of text), with the fields `id`
 (package and path), `text` and `source` (package). It is real text: manuals, an API reference and a

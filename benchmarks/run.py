@@ -1,6 +1,6 @@
 """Ours beside the peers, in one run: whole processes, start-up included.
 
-    python benchmarks/corpus.py                # the corpus, once
+    python benchmarks/debian.py                # the corpus, once
     python benchmarks/peers/setup.py           # the peers, once
     python benchmarks/run.py [--only near|passages|clean|kernels] [--runs 3] [--skip-slow]
     python benchmarks/run.py --smoke           # each command once on 5 MB; writes nothing
@@ -82,7 +82,7 @@ class Bench:
             wanted = "" if size == "all" else f" --megabytes {size}"
             sys.exit(
                 f"{path} is missing; make it with\n"
-                f"  {sys.executable} {HERE / 'corpus.py'} --work {self.work}{wanted}"
+                f"  {sys.executable} {HERE / 'debian.py'} --work {self.work}{wanted}"
             )
         return path
 

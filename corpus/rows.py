@@ -37,7 +37,7 @@ class Fields:
     order: str = ""
 
 
-class Damaged(Exception):  # noqa: N818  a state of the data; nobody but a reader sees it
+class Damaged(Exception):
     """A shard's stored bytes cannot be read on; the argument is the reason of the reject."""
 
 

@@ -252,7 +252,8 @@ def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
     parts = pattern.split("/")
     magic = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
     if magic is None:
-        raise InputError(f"{pattern} does not exist. Give a file, a folder, a glob or a URL.")
+        what = "is no regular file" if filesystem.exists(pattern) else "does not exist"
+        raise InputError(f"{pattern} {what}. Give a file, a folder, a glob or a URL.")
     found: dict[str, Any] = {}
     for place, info in filesystem.glob(pattern, detail=True).items():
         if info["type"] == "directory":
@@ -338,7 +339,7 @@ def marks(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
 
 
 def untouched(marked: Mapping[str, tuple[int, int]]) -> None:
-    """Raises InputChanged where a shard was written to since `marks`. Cheap: looks, reads nothing."""
+    """Raises InputChanged where a shard was written to since `marks`. Reads no data."""
     for url, then in marked.items():
         try:
             status = os.stat(url)

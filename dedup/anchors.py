@@ -30,7 +30,16 @@ from typing import Any
 import numpy as np
 
 from corpus.kernel import inlined, kernel, load64, multiply_fold
-from dedup.passages import COLUMNS, DOC, OCCURRENCES, START, WINDOWS, WITNESS_BYTE, row_room
+from dedup.passages import (
+    COLUMNS,
+    DOC,
+    OCCURRENCES,
+    START,
+    WINDOWS,
+    WITNESS_BYTE,
+    more_room,
+    same_length,
+)
 
 _SHAPE = 13  # bits for a count below 8192, the largest width
 SHAPE_BITS = 2 * _SHAPE
@@ -135,7 +144,7 @@ def pick(
         start = max(offsets[doc], first)
         stop = min(offsets[doc + 1] - min_bytes + 1, last)
         if start < stop:
-            state[:_COUNT] = 0
+            state[_HASH], state[_PLACE], state[_GAP], state[_KEPT] = 0, 0, 0, 0
             _pick_run(
                 data, offsets[doc], offsets[doc + 1], start, stop, min_bytes, values, low, high,
                 ring, state, hashes, prints, shapes, heavy,
@@ -146,9 +155,10 @@ def pick(
 
 # What is remembered from one anchor of a document to the next: the last one (its hash as int64; its
 # place + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
-# and the anchor (+ 1) that stands for those to come. Behind them: how much has been written.
-_HASH, _PLACE, _GAP, _FROM, _TO, _KEPT, _COUNT, _HEAVIES = range(8)
-STATE = 8
+# and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because nothing
+# but such anchors are to come. Behind them: how much has been written.
+_HASH, _PLACE, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
+STATE = 9
 
 
 @kernel
@@ -190,16 +200,21 @@ def _pick_run(
             j += 1
         window = j - width + 1
         _emit(
-            data, begin, end, at, window - at, place, least, min_bytes, low, high, state,
-            hashes, prints, shapes, heavy,
+            data, begin, end, at, stop, window - at, place, least, min_bytes, low, high, ring,
+            state, hashes, prints, shapes, heavy,
         )  # fmt: skip
+        window += state[_SKIP]
+        j += state[_SKIP]
         if found:
             least, place = h, j
         elif j < behind:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
             ring[j & mask] = h
-            least, place = ring[window & mask], window
-            for i in range(window + 1, j + 1):
+            # What was least is gone. Where it occurs again, as in a repetition, that is the least.
+            gone, i = least, window
+            least, place = ring[i & mask], i
+            while i < j and (least != gone or h < gone):
+                i += 1
                 x = ring[i & mask]
                 if x < least:
                     least, place = x, i
@@ -240,12 +255,14 @@ def _emit(
     begin: int,
     end: int,
     at: int,
+    stop: int,
     windows: int,
     place: int,
     least: np.uint64,
     min_bytes: int,
     low: int,
     high: int,
+    ring: np.ndarray,
     state: np.ndarray,
     hashes: np.ndarray,
     prints: np.ndarray,
@@ -255,14 +272,17 @@ def _emit(
     """Write the anchor at `place`, unless another stands for it."""
     # The least of many hashes is small. Mixed again it spreads over all parts.
     mixed = multiply_fold(least ^ _A, _D)
+    state[_SKIP] = 0
     wanted = bool(low <= np.int64(mixed >> _TOP) < high)
     if wanted and state[_PLACE] > 0 and np.int64(least) == state[_HASH]:
-        wanted = _repeats(data, begin, end, at, windows, place, min_bytes, state, heavy)
+        wanted = _repeats(
+            data, begin, end, at, stop, windows, place, min_bytes, len(ring), state, heavy
+        )
     else:
         state[_GAP] = 0
         state[_KEPT] = 0
     state[_HASH] = np.int64(least)
-    state[_PLACE] = place + 1
+    state[_PLACE] = place + 1 + state[_SKIP]
     if wanted:
         count = state[_COUNT]
         shape = (place - at) << _SHAPE | (windows - 1)
@@ -278,9 +298,11 @@ def _repeats(
     begin: int,
     end: int,
     at: int,
+    stop: int,
     windows: int,
     place: int,
     min_bytes: int,
+    slots: int,
     state: np.ndarray,
     heavy: np.ndarray,
 ) -> bool:
@@ -297,8 +319,9 @@ def _repeats(
         while state[_FROM] > low and data[state[_FROM] - 1] == data[state[_FROM] - 1 + gap]:
             state[_FROM] -= 1
     need = at + windows - 1 + min_bytes
-    while state[_TO] < min(end, need) and data[state[_TO]] == data[state[_TO] - gap]:
-        state[_TO] += 1
+    if state[_TO] < need:
+        limit = min(end, stop + min_bytes + gap)
+        state[_TO] += same_length(data, state[_TO] - gap, state[_TO], limit)
     if state[_FROM] > at - shift or state[_TO] < need:
         state[_KEPT] = 0
         return True
@@ -310,7 +333,10 @@ def _repeats(
         last += 1
         heavy[last, 0], heavy[last, 1] = index, 1
         state[_HEAVIES] = last + 1
-    heavy[last, 1] += 1
+    # So many more that are like this one. Whole rounds of the ring, so that it stays as it is.
+    more = max(0, min((state[_TO] - need) // gap, (stop - at) // gap - 1)) // slots * slots
+    state[_SKIP] = more * gap
+    heavy[last, 1] += 1 + more
     return False
 
 
@@ -558,7 +584,8 @@ def link_parts(
                 links[numbers[a + i]] = size[c] << 32 | np.int64(numbers[a + first[c]])
             elif first[c] != i:  # more than a link can count
                 if index[c] == 0:
-                    pieces = row_room(pieces, used, 2)
+                    if used == len(pieces):
+                        pieces = more_room(pieces)
                     shape = shapes[numbers[a + first[c]]]
                     pieces[used, 0] = shape_at(shape)
                     pieces[used, 1] = size[c] << 14 | shape_windows(shape)
@@ -618,7 +645,8 @@ def _piece_together(
         y = bounds[x]
         while y < bounds[x + 1]:
             z = same_stretch(equal, counts, places, y, bounds[x + 1])
-            pieces = row_room(pieces, used, 2)
+            if used == len(pieces):
+                pieces = more_room(pieces)
             pieces[used, 0] = places[equal[y]]
             pieces[used, 1] = counts[y] << 14 | (z - y)
             used += 1
@@ -665,7 +693,8 @@ def expand(
         if link > 0:
             place = shape_at(shapes[link & 0xFFFFFFFF])
             if at - place >= min_bytes:
-                rows = row_room(rows, used, COLUMNS)
+                if used == len(rows):
+                    rows = more_room(rows)
                 used = _add(rows, used, doc, at, shape_windows(shapes[i]), place, link >> 32)
             continue
         index = ~link
@@ -674,7 +703,8 @@ def expand(
         while at < stop:
             windows = pieces[x, 1] & 0x3FFF
             if at - pieces[x, 0] >= min_bytes:
-                rows = row_room(rows, used, COLUMNS)
+                if used == len(rows):
+                    rows = more_room(rows)
                 used = _add(rows, used, doc, at, windows, pieces[x, 0], pieces[x, 1] >> 14)
             at += windows
             x += 1
@@ -798,8 +828,9 @@ def pick_each(
         count, heavies = pick(
             data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, *scratch
         )
-        hashes, prints, shapes, heavy = scratch
-        yield hashes[:count], prints[:count], shapes[:count], heavy[:heavies]
+        # Copies: what is yielded may be kept while the scratch is written to again.
+        hashes, prints, shapes = (array[:count].copy() for array in scratch[:3])
+        yield hashes, prints, shapes, scratch[3][:heavies].copy()
 
 
 def _partition(

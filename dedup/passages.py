@@ -80,12 +80,18 @@ def word_classes(ascii_only: bool) -> np.ndarray:
 
 
 @inlined
-def row_room(rows: np.ndarray, used: int, columns: int) -> np.ndarray:
-    """`rows` with room for one more behind the first `used`."""
-    if used < len(rows):
-        return rows
-    more = np.empty((2 * len(rows) + 16, columns), dtype=np.int64)
-    more[:used] = rows[:used]
+def copy_row(source: np.ndarray, i: int, target: np.ndarray, j: int) -> None:
+    """Row j of `target` becomes row i of `source`. (Slices would take numba seconds to compile.)"""
+    for column in range(source.shape[1]):
+        target[j, column] = source[i, column]
+
+
+@kernel
+def more_room(rows: np.ndarray) -> np.ndarray:
+    """`rows` (int64[n, columns]) and room for as many again."""
+    more = np.empty((2 * rows.shape[0] + 16, rows.shape[1]), dtype=np.int64)
+    for i in range(rows.shape[0]):
+        copy_row(rows, i, more, i)
     return more
 
 
@@ -137,7 +143,8 @@ def repetitions(data: np.ndarray, begin: int, end: int, min_bytes: int) -> np.nd
             start -= 1
         shift = (min_bytes + g - 1) // g * g
         if start + shift <= stop - min_bytes:
-            found = row_room(found, used, 3)
+            if used == len(found):
+                found = more_room(found)
             found[used, 0], found[used, 1] = start + shift, stop - min_bytes + 1
             found[used, 2] = shift
             used += 1
@@ -181,9 +188,10 @@ def settle(
             b += 1
         begin = offsets[doc]
         regions = repetitions(data, begin, offsets[doc + 1], min_bytes)
-        out, used = _settle_document(
-            data, begin, names[doc], bases[doc], rows[a:b], regions, out, used
-        )
+        # Each row and each repetition ends in at most one row more than it begins with.
+        while len(out) < used + b - a + 2 * len(regions):
+            out = more_room(out)
+        used = _settle_document(data, begin, names[doc], bases[doc], rows, a, b, regions, out, used)
         a = b
     return out[:used]
 
@@ -195,16 +203,19 @@ def _settle_document(
     name: int,
     base: int,
     rows: np.ndarray,
+    a: int,
+    b: int,
     regions: np.ndarray,
     out: np.ndarray,
     used: int,
-) -> tuple[np.ndarray, int]:
+) -> int:
+    """`settle` rows a:b, all of one document; `out` has room. Returns how many rows it has then."""
     r, least, fresh = 0, -1, used
-    for i in range(len(rows)):
+    for i in range(a, b):
         at, stop = rows[i, START], rows[i, START] + rows[i, WINDOWS]
         while at < stop:
             while r < len(regions) and regions[r, 1] <= at:
-                out, used = _region(data, begin, name, base, rows, regions, r, least, out, used)
+                used = _region(data, begin, name, base, rows[a, DOC], regions, r, least, out, used)
                 r, least = r + 1, -1
             if r < len(regions) and at >= regions[r, 0]:
                 count = rows[i, OCCURRENCES]
@@ -212,59 +223,63 @@ def _settle_document(
                 at = min(stop, regions[r, 1])
             else:
                 upto = stop if r == len(regions) else min(stop, regions[r, 0])
-                out = row_room(out, used, COLUMNS)
-                used = _append(data, rows[i], at, upto, out, used, fresh)
+                used = _append(data, rows, i, at, upto, out, used, fresh)
                 at = upto
     if r < len(regions):
-        out, used = _region(data, begin, name, base, rows, regions, r, least, out, used)
-    return out, used
+        used = _region(data, begin, name, base, rows[a, DOC], regions, r, least, out, used)
+    return used
 
 
-@inlined
+@kernel
 def _region(
     data: np.ndarray,
     begin: int,
     name: int,
     base: int,
-    rows: np.ndarray,
+    doc: int,
     regions: np.ndarray,
     r: int,
     least: int,
     out: np.ndarray,
     used: int,
-) -> tuple[np.ndarray, int]:
-    """The one row of the repetition `r`."""
+) -> int:
+    """Append the one row of the repetition `r`."""
     if least < 0:
-        return out, used
-    out = row_room(out, used, COLUMNS)
-    place = regions[r, 0] - regions[r, 2]
-    row = out[used]
-    row[DOC], row[START], row[WINDOWS] = rows[0, DOC], regions[r, 0], regions[r, 1] - regions[r, 0]
-    row[WITNESS], row[WITNESS_BYTE] = name, place - base
-    row[WITNESS_CHAR], row[OCCURRENCES] = count_chars(data, begin, place), least
-    return out, used + 1
+        return used
+    start, stop = regions[r, 0], regions[r, 1]
+    place = start - regions[r, 2]
+    out[used, DOC], out[used, START], out[used, WINDOWS] = doc, start, stop - start
+    out[used, WITNESS], out[used, WITNESS_BYTE] = name, place - base
+    out[used, WITNESS_CHAR], out[used, OCCURRENCES] = count_chars(data, begin, place), least
+    return used + 1
 
 
 @inlined
 def _append(
-    data: np.ndarray, row: np.ndarray, at: int, upto: int, out: np.ndarray, used: int, fresh: int
+    data: np.ndarray,
+    rows: np.ndarray,
+    i: int,
+    at: int,
+    upto: int,
+    out: np.ndarray,
+    used: int,
+    fresh: int,
 ) -> int:
-    """The windows at:upto of a row, as part of the row before where they continue it."""
-    witness_byte = row[WITNESS_BYTE] + at - row[START]
-    if used > fresh:
-        last = out[used - 1]
-        if (
-            last[START] + last[WINDOWS] == at
-            and last[WITNESS] == row[WITNESS]
-            and last[WITNESS_BYTE] + last[WINDOWS] == witness_byte
-        ):
-            last[WINDOWS] += upto - at
-            last[OCCURRENCES] = min(last[OCCURRENCES], row[OCCURRENCES])
-            return used
-    new = out[used]
-    new[:] = row
-    new[START], new[WINDOWS], new[WITNESS_BYTE] = at, upto - at, witness_byte
-    new[WITNESS_CHAR] += count_chars(data, row[START], at)
+    """Append the windows at:upto of row i, or lengthen the row before where they continue it."""
+    start, last = rows[i, START], used - 1
+    witness_byte = rows[i, WITNESS_BYTE] + at - start
+    if (
+        used > fresh
+        and out[last, START] + out[last, WINDOWS] == at
+        and out[last, WITNESS] == rows[i, WITNESS]
+        and out[last, WITNESS_BYTE] + out[last, WINDOWS] == witness_byte
+    ):
+        out[last, WINDOWS] += upto - at
+        out[last, OCCURRENCES] = min(out[last, OCCURRENCES], rows[i, OCCURRENCES])
+        return used
+    copy_row(rows, i, out, used)
+    out[used, START], out[used, WINDOWS], out[used, WITNESS_BYTE] = at, upto - at, witness_byte
+    out[used, WITNESS_CHAR] += count_chars(data, start, at)
     return used + 1
 
 
@@ -294,7 +309,7 @@ def locate(
             continue
         doc = np.searchsorted(offsets, place, side="right") - 1
         begin = offsets[doc]
-        rows[used] = rows[i]
+        copy_row(rows, i, rows, used)
         rows[used, WITNESS], rows[used, WITNESS_BYTE] = doc, place - begin
         rows[used, WITNESS_CHAR] = _chars_before(data, place, index) - _chars_before(
             data, begin, index
@@ -382,10 +397,10 @@ def cut(
         if doc != last:
             counted[:, 0], counted[:, 1] = begin, 0
             last = doc
-        start, stop = _narrowed(data, rows[a], end, min_bytes)
+        start, stop = _narrowed(data, rows, a, end, min_bytes)
         b = a + 1
         while b < len(rows) and rows[b, DOC] == doc:
-            first, behind = _narrowed(data, rows[b], end, min_bytes)
+            first, behind = _narrowed(data, rows, b, end, min_bytes)
             if first > stop:
                 break
             stop = behind
@@ -398,15 +413,17 @@ def cut(
             min_words == 0 or _count_words(data, start, stop, classes) >= min_words
         ):
             for i in range(a, b):
-                used = _clip(data, rows[i], start, stop, end, min_bytes, counted, out, used)
+                used = _clip(data, rows, i, start, stop, end, min_bytes, counted, out, used)
         a = b
     return out[:used]
 
 
 @inlined
-def _narrowed(data: np.ndarray, row: np.ndarray, end: int, min_bytes: int) -> tuple[int, int]:
-    """The text of a row, without code points that begin or end outside."""
-    start, stop = row[START], row[START] + row[WINDOWS] - 1 + min_bytes
+def _narrowed(
+    data: np.ndarray, rows: np.ndarray, i: int, end: int, min_bytes: int
+) -> tuple[int, int]:
+    """The text of row i, without code points that begin or end outside."""
+    start, stop = rows[i, START], rows[i, START] + rows[i, WINDOWS] - 1 + min_bytes
     while data[start] & 0xC0 == 0x80:
         start += 1
     while stop < end and data[stop] & 0xC0 == 0x80:
@@ -414,10 +431,11 @@ def _narrowed(data: np.ndarray, row: np.ndarray, end: int, min_bytes: int) -> tu
     return start, stop
 
 
-@inlined
+@kernel
 def _clip(
     data: np.ndarray,
-    row: np.ndarray,
+    rows: np.ndarray,
+    i: int,
     start: int,
     stop: int,
     end: int,
@@ -426,41 +444,37 @@ def _clip(
     out: np.ndarray,
     used: int,
 ) -> int:
-    """Append a row clipped to start:stop, in its place among those with the same start and end."""
-    first, behind = _narrowed(data, row, end, min_bytes)
+    """Append row i clipped to start:stop, in its place among those with the same start and end."""
+    first, behind = _narrowed(data, rows, i, end, min_bytes)
     first, behind = max(first, start), min(behind, stop)
     if first >= behind:
         return used
     counted[0, 1] += count_chars(data, counted[0, 0], first)
     counted[1, 1] += count_chars(data, counted[1, 0], behind)
     counted[0, 0], counted[1, 0] = first, behind
-    witness = row[WITNESS]
-    place = row[WITNESS_CHAR] + count_chars(data, row[START], first)
+    doc, witness, count = rows[i, DOC], rows[i, WITNESS], rows[i, OCCURRENCES]
+    place = rows[i, WITNESS_CHAR] + count_chars(data, rows[i, START], first)
     to = used
-    while to > 0 and _stands_before(row[DOC], first, behind, witness, place, out[to - 1]):
+    while to > 0 and _order(doc, first, behind, witness, place, out, to - 1) < 0:
         to -= 1
-    if to > 0:
-        one = out[to - 1]
-        if (
-            one[DOC] == row[DOC] and one[FIRST_BYTE] == first and one[LAST_BYTE] == behind
-            and one[CUT_WITNESS] == witness and one[CUT_FROM] == place
-        ):  # fmt: skip
-            one[CUT_OCCURRENCES] = min(one[CUT_OCCURRENCES], row[OCCURRENCES])
-            return used
-    for i in range(used, to, -1):
-        out[i] = out[i - 1]
-    new = out[to]
-    new[DOC], new[FIRST_BYTE], new[LAST_BYTE] = row[DOC], first, behind
-    new[CUT_START], new[CUT_END] = counted[0, 1], counted[1, 1]
-    new[CUT_WITNESS], new[CUT_FROM], new[CUT_OCCURRENCES] = witness, place, row[OCCURRENCES]
+    if to > 0 and _order(doc, first, behind, witness, place, out, to - 1) == 0:
+        out[to - 1, CUT_OCCURRENCES] = min(out[to - 1, CUT_OCCURRENCES], count)
+        return used
+    for j in range(used, to, -1):
+        copy_row(out, j - 1, out, j)
+    out[to, DOC], out[to, FIRST_BYTE], out[to, LAST_BYTE] = doc, first, behind
+    out[to, CUT_START], out[to, CUT_END] = counted[0, 1], counted[1, 1]
+    out[to, CUT_WITNESS], out[to, CUT_FROM], out[to, CUT_OCCURRENCES] = witness, place, count
     return used + 1
 
 
 @inlined
-def _stands_before(
-    doc: int, first: int, behind: int, witness: int, place: int, other: np.ndarray
-) -> bool:
-    """Whether a cut sorts before `other`, which has no greater start and no greater end."""
-    if other[DOC] != doc or other[FIRST_BYTE] != first or other[LAST_BYTE] != behind:
-        return False
-    return (witness, place) < (other[CUT_WITNESS], other[CUT_FROM])
+def _order(
+    doc: int, first: int, behind: int, witness: int, place: int, cuts: np.ndarray, i: int
+) -> int:
+    """Whether a cut sorts before (< 0), as or after (> 0) cut i: their starts and ends ascend."""
+    if cuts[i, DOC] != doc or cuts[i, FIRST_BYTE] != first or cuts[i, LAST_BYTE] != behind:
+        return 1
+    if cuts[i, CUT_WITNESS] != witness:
+        return -1 if witness < cuts[i, CUT_WITNESS] else 1
+    return -1 if place < cuts[i, CUT_FROM] else int(place > cuts[i, CUT_FROM])

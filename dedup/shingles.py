@@ -351,7 +351,7 @@ def shingle_hashes(
 
 
 @kernel
-def _distinct(hashes: Ints, start: Int, end: Int) -> Int:
+def _distinct(hashes: Ints, start: Int, end: Int) -> Int:  # noqa: C901 - one pass after another
     """Make hashes[start:end] an ascending set in place; where it ends.
 
     Hashes are spread evenly, so as many buckets as hashes by their leading bits put each almost in
@@ -373,17 +373,17 @@ def _distinct(hashes: Ints, start: Int, end: Int) -> Int:
     part, first = np.empty(count, dtype=np.int64), ends[:-1].copy()
     for i in range(start, end):
         value = hashes[i]
-        b = np.int64((np.uint64(value) ^ sign) >> shift)
-        at, low = ends[b], first[b]
-        # ends[b] is where the bucket's sorted, distinct values stop so far.
+        bucket = np.int64((np.uint64(value) ^ sign) >> shift)
+        at, low = ends[bucket], first[bucket]
+        # ends[bucket] is where the bucket's sorted, distinct values stop so far.
         while at > low and part[at - 1] > value:
             at -= 1
         if at > low and part[at - 1] == value:
             continue
-        for j in range(ends[b], at, -1):
+        for j in range(ends[bucket], at, -1):
             part[j] = part[j - 1]
         part[at] = value
-        ends[b] += 1
+        ends[bucket] += 1
     size = start
     for b in range(first.size):
         for i in range(first[b], ends[b]):

@@ -44,7 +44,7 @@ from dedup.passages import (
     count_chars,
     cut,
     locate,
-    row_room,
+    more_room,
     settle,
     word_classes,
 )
@@ -278,7 +278,8 @@ def _repeated(
     for i in range(n):
         c = of[i]
         if classes[group[c]] > 1:
-            contested[others, :7] = rows[i]
+            for column_ in range(7):
+                contested[others, column_] = rows[i, column_]
             contested[others, 7], contested[others, 8] = kinds[c], first[c] == i
             others += 1
         elif first[c] != i:
@@ -419,7 +420,8 @@ def _contested_copies(
             doc, place = rows[h, 1], rows[h, 2] + w - marks[holders[w]]
             at = rows[i, 2] + y - begin
             if doc != rows[i, 1] or place + min_bytes <= at:
-                out = row_room(out, used, COLUMNS)
+                if used == len(out):
+                    out = more_room(out)
                 out[used, DOC], out[used, START], out[used, WINDOWS] = rows[i, 1], at, z - y
                 out[used, WITNESS], out[used, WITNESS_BYTE] = doc, place
                 out[used, WITNESS_CHAR], out[used, OCCURRENCES] = chars[w], counts[y]

@@ -12,7 +12,17 @@ import numpy as np
 import pydivsufsort
 
 from corpus.kernel import inlined, kernel
-from dedup.passages import COLUMNS, DOC, OCCURRENCES, START, WINDOWS, WITNESS_BYTE, row_room
+from dedup.passages import (
+    COLUMNS,
+    DOC,
+    OCCURRENCES,
+    START,
+    WINDOWS,
+    WITNESS,
+    WITNESS_BYTE,
+    WITNESS_CHAR,
+    more_room,
+)
 
 
 def copied_windows(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> np.ndarray:
@@ -89,11 +99,11 @@ def _stretches(
             while q < end and q - first[q] == distance and counts[q] == counts[p]:
                 q += 1
             if distance >= min_bytes:
-                rows = row_room(rows, used, COLUMNS)
-                row = rows[used]
-                row[:] = 0
-                row[DOC], row[START], row[WINDOWS] = d, p, q - p
-                row[WITNESS_BYTE], row[OCCURRENCES] = first[p], counts[p]
+                if used == len(rows):
+                    rows = more_room(rows)
+                rows[used, DOC], rows[used, START], rows[used, WINDOWS] = d, p, q - p
+                rows[used, WITNESS], rows[used, WITNESS_CHAR] = 0, 0
+                rows[used, WITNESS_BYTE], rows[used, OCCURRENCES] = first[p], counts[p]
                 used += 1
             p = q
     return rows[:used].copy()

@@ -78,7 +78,8 @@ def refuse_too_many_rejects(job: Phases) -> None:
     raise TooManyRejects(
         f"{rejected:,} of {total:,} rows were rejected ({rejected / total:.2%}; input.max_rejects "
         f"allows {limit:.2%}). The first:\n{shown}\n"
-        "Mend the input, or allow more with --set input.max_rejects=SHARE."
+        "Mend the input, or allow more with --set input.max_rejects=SHARE; then start over with "
+        "--fresh."
     )
 
 
@@ -166,9 +167,7 @@ def copies(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
     return copies_by_suffix_array(job, removed, settings.min_bytes)
 
 
-def copies_by_anchors(
-    job: Phases, removed: tuple[Table, ...], min_bytes: int
-) -> tuple[Table, ...]:
+def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -> tuple[Table, ...]:
     """Anchors with equal text around them settle all their windows; the others' are compared."""
     flow = Flow()
     found = flow.map(spans.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
@@ -192,9 +191,7 @@ def copies_by_suffix_array(
     """One suffix array over all text that is left, in one worker."""
     flow = Flow()
     everything = flow.map(spans.Everything(), flow.read("text", drop=removed))
-    found = flow.group(
-        spans.SuffixArray(min_bytes=min_bytes), everything=everything["everything"]
-    )
+    found = flow.group(spans.SuffixArray(min_bytes=min_bytes), everything=everything["everything"])
     flow.write(COPIES, found["copies"])
     job.phase("suffix-array", flow)
     return (COPIES,)

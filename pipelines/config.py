@@ -6,10 +6,11 @@ commented TOML, so a field's description is what a user reads.
 
 import difflib
 import os
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -81,7 +82,7 @@ class PassageSettings(Section):
     enabled: bool = Field(True, description="Look for duplicate passages.")
     action: Literal["cut", "report"] = Field("cut", description="Cut later copies, or only report.")
     method: Literal["anchors", "suffix-array"] = Field(
-        "anchors", description="Two ways to the same answer; suffix-array needs 14 bytes a byte."
+        "anchors", description="Two ways to the same answer; suffix-array needs 26 bytes a byte."
     )
     min_bytes: int = Field(100, ge=16, le=16384, description="Shortest passage, in UTF-8 bytes.")
     min_words: int = Field(0, ge=0, description="Passages with fewer words are left alone.")
@@ -91,8 +92,8 @@ class PassageSettings(Section):
     min_remaining: int = Field(
         0,
         ge=0,
-        description="A document with fewer characters left than this is removed whole "
-        "(one with nothing left always is).",
+        description="A document with fewer characters left than this, white space not counted, is "
+        "removed whole (one with nothing left always is).",
     )
 
 
@@ -107,7 +108,7 @@ class EngineSettings(Section):
 
     name: Literal["local"] = Field("local", description="The engine.")
     workers: int = Field(0, ge=0, le=1024, description="Threads; 0 is one for each core.")
-    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?([KMGT]i?B)?$")] = Field(
+    memory: str = Field(
         "2GiB", description="Memory the run may use; what does not fit is spilled to disk."
     )
     scratch: str = Field("", description="Folder for spilled data; empty: in OUT while it runs.")
@@ -123,6 +124,8 @@ class EngineSettings(Section):
     @field_validator("memory")
     @classmethod
     def _enough(cls, value: str) -> str:
+        if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B)?", value):
+            raise ValueError("must be a size, for example 512MiB or 2GiB")
         if cls.model_construct(memory=value).memory_bytes < 256 << 20:
             raise ValueError("must be at least 256MiB")
         return value
@@ -151,10 +154,15 @@ class Settings(Section):
         return self
 
 
-def load(path: str | os.PathLike[str] | None = None, overrides: Sequence[str] = ()) -> Settings:
+def load(
+    path: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    strings: Mapping[str, str] | None = None,
+) -> Settings:
     """The settings of the TOML file `path` (none: the defaults) with `key=value` overrides on top.
 
-    An override's value is TOML; what does not parse as TOML is taken as a string.
+    An override's value is TOML; what does not parse as TOML is taken as a string. `strings` are
+    overrides by key, on top of these, whose values are strings whatever they look like.
     Raises ConfigError, which names every wrong setting at once.
     """
     tree: dict[str, Any] = {}
@@ -162,6 +170,8 @@ def load(path: str | os.PathLike[str] | None = None, overrides: Sequence[str] = 
         tree = read_toml(path)
     for override in overrides:
         _apply(tree, override)
+    for key, value in (strings or {}).items():
+        _set(tree, key, value, f"{key}={value}")
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -193,7 +203,11 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    *parents, last = key.strip().split(".")
+    _set(tree, key.strip(), value, override)
+
+
+def _set(tree: dict[str, Any], key: str, value: Any, override: str) -> None:
+    *parents, last = key.split(".")
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
@@ -212,6 +226,9 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             near = difflib.get_close_matches(path[-1], known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             lines.append(f"unknown setting {name!r}.{hint} Known there: {', '.join(known)}.")
+        elif problem["type"] == "model_type":
+            keys = ", ".join(_known_keys(model, path))
+            lines.append(f"{name} = {problem['input']!r}: is a section. Set a key in it: {keys}.")
         else:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{name} = {problem['input']!r}: {message}.")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import orjson
 
+from pipelines.places import reaching
+
 Document = tuple[str, str]  # id, text
 
 MAX_FILES = 1500
@@ -25,14 +27,18 @@ MIN_CHARACTERS = 200
 
 
 def make_corpus(folder: Path) -> Path:
-    """Write licences.jsonl, descriptions.jsonl and docstrings.jsonl into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write licences.jsonl, descriptions.jsonl and docstrings.jsonl into `folder`.
+
+    Raises OutputError, StorageError where it cannot be written.
+    """
     parts = {"licences": licences(), "descriptions": descriptions(), "docstrings": docstrings()}
-    for name, documents in parts.items():
-        with (folder / f"{name}.jsonl").open("wb") as out:
-            for identity, text in documents:
-                row = {"id": identity, "text": text, "source": name}
-                out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    with reaching(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, documents in parts.items():
+            with (folder / f"{name}.jsonl").open("wb") as out:
+                for identity, text in documents:
+                    row = {"id": identity, "text": text, "source": name}
+                    out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     return folder
 
 

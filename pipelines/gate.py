@@ -28,11 +28,15 @@ def gate(
     """Hold the corpus `inputs` against the policy in the TOML file `policy`.
 
     Tables and report, with the verdict, stay in the folder `out`; if that is empty they are
-    dropped. The verdict is given anew on every call; the analysis of an unchanged corpus is not repeated.
-    Raises UsageError and RunError as `clean`, and ConfigError for a policy that cannot be applied.
+    dropped. The verdict is given anew on every call; the analysis of an unchanged corpus is not
+    repeated. Raises UsageError and RunError as `clean`, and ConfigError for a policy that cannot
+    be applied.
     """
     rules = load_policy(policy)
     check(rules, settings.model_dump())
+    # A configuration that it shares with clean may say where to keep what is removed; nothing is.
+    output = settings.output.model_copy(update={"keep_removed": ""})
+    settings = settings.model_copy(update={"output": output})
     place = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
     with place as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from corpus.errors import StorageError
 from corpus.read import Fields
 from corpus.schema import Table
 from corpus.shards import Corpus, find, marks, pin, unchanged, untouched
@@ -57,9 +58,14 @@ class Job:
         with self.progress.phase(name) as advance:
             try:
                 commit = self.engine.execute(name, flow, self.run, advance)
-            except Exception:
+            except Exception as error:
                 untouched(self.marked)  # a file that was changed explains whatever went wrong
-                raise
+                if not isinstance(error, OSError):
+                    raise
+                raise StorageError(
+                    f"cannot read or write {error.filename or self.run.out}: "
+                    f"{error.strerror or error}. Free space there and run the same command again."
+                ) from error
             untouched(self.marked)
             self.run.commit(commit)
 
@@ -98,7 +104,6 @@ def open_job(
     fresh: bool = False,
 ) -> Iterator[Job]:
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
-
     marked: dict[str, tuple[int, int]] = {}
 
     def pinned() -> Corpus:

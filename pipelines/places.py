@@ -1,4 +1,4 @@
-"""Where a run may write: OUT and the folder for what is removed, apart from the input and each other."""
+"""Where a run may write: OUT and the folder for what is removed, apart from all other data."""
 
 import errno
 import fnmatch
@@ -22,7 +22,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 @contextmanager
 def reaching(out: str) -> Iterator[None]:
-    """Turns an OSError into an OutputError about `out`, or a StorageError where the disk is full."""
+    """Turns an OSError into an OutputError about `out`, a StorageError where the disk is full."""
     try:
         yield
     except OSError as error:
@@ -33,8 +33,8 @@ def reaching(out: str) -> Iterator[None]:
                 "command again."
             ) from None
         raise OutputError(
-            f"cannot use {out}: {error.strerror or error}{where}. Name a folder that can be written "
-            "to."
+            f"cannot use {out}: {error.strerror or error}{where}. Name a folder that is yours to "
+            "write to."
         ) from None
 
 
@@ -45,8 +45,8 @@ def local_folder(name: str, what: str) -> Path:
     name = name.removeprefix("file://")
     if is_remote(name):
         raise OutputError(
-            f"{what} {name} is a URL; results are written to a folder on this machine. Name one, and "
-            "copy it afterwards."
+            f"{what} {name} is a URL; results go to a folder on this machine. Name one, and copy "
+            "it afterwards."
         )
     try:
         return Path(name).resolve()
@@ -80,7 +80,10 @@ def refuse_shards_in(folder: Path, what: str, corpus: Corpus) -> None:
 
 
 def _inside(name: str, folder: Path, what: str) -> str:
-    return f"the input {name} lies inside {what} {folder}; it might be overwritten. Name another folder."
+    return (
+        f"the input {name} lies inside {what} {folder}; it might be overwritten. Name another "
+        "folder."
+    )
 
 
 def _reaches(pattern: str, folder: Path) -> bool:

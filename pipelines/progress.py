@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 import orjson
@@ -45,8 +45,10 @@ class Lines:
 
     @staticmethod
     def _say(**fields: object) -> None:
-        sys.stderr.write(orjson.dumps(fields).decode() + "\n")
-        sys.stderr.flush()
+        # Nobody listens any more: no reason to give up the work.
+        with suppress(OSError, AttributeError):
+            sys.stderr.write(orjson.dumps(fields).decode() + "\n")
+            sys.stderr.flush()
 
 
 class Bar:
@@ -77,4 +79,4 @@ def progress_for(quiet: bool) -> Progress:
     """What fits the place where the program runs."""
     if quiet:
         return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines()

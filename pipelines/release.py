@@ -29,9 +29,11 @@ REMOVED = Table(
             "text": pa.string(),
         }
     ),
-    sort=("doc", "start", "end", "source"),
+    sort=("doc", "start", "end"),
 )
-"""What was removed: a whole document (start 0) with its twin, or a passage with its witness."""
+"""What was removed: a whole document (start 0) with its twin, or a passage with its witness.
+
+`source` may be null, so it is not sorted by; rows of one passage come in the order of SPANS."""
 
 
 def release(job: Phases, *, write: bool) -> None:

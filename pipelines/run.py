@@ -1,7 +1,7 @@
 """The run folder: what a run has committed, so that it can be continued, checked and read.
 
-A phase is committed by a marker that lists the digests of the tables it wrote and the fingerprint of
-all that went into them. The same command again skips every phase whose marker still holds.
+A phase is committed by a marker that lists the digests of the tables it wrote and the fingerprint
+of all that went into them. The same command again skips every phase whose marker still holds.
 """
 
 import dataclasses
@@ -259,7 +259,7 @@ def describe_input(source: Read | Output) -> str:
 
 def tables_read(node: Node) -> list[Table]:
     """Every table that a node reads, in a fixed order."""
-    found = []
+    found: list[Table] = []
     for _, inputs in sorted(node.inputs.items()):
         for source in inputs:
             if isinstance(source, Read):
@@ -402,7 +402,11 @@ def _reopened(tree: Mapping[str, Any]) -> Settings:
     """The settings of a finished run. What it kept besides its result stays as it is."""
     settings = Settings.model_validate(tree)
     return settings.model_copy(
-        update={"output": settings.output.model_copy(update={"keep_removed": "", "internal_tables": False})}
+        update={
+            "output": settings.output.model_copy(
+                update={"keep_removed": "", "internal_tables": False}
+            )
+        }
     )
 
 

@@ -28,7 +28,9 @@ class Writer:
 
     def text(self, sentences: int) -> str:
         joints = self.random.choices([" ", "\n", "\n\n"], weights=[6, 2, 1], k=sentences)
-        return "".join(s + j for s, j in zip([self.sentence() for _ in range(sentences)], joints, strict=True))
+        return "".join(
+            s + j for s, j in zip([self.sentence() for _ in range(sentences)], joints, strict=True)
+        )
 
     def near_copy(self, text: str, changes: int = 1) -> str:
         words = text.split(" ")

@@ -36,8 +36,8 @@ class Stage(Protocol):
     `inputs`), then `order`, which is a total order within the key. They come in chunks that may end
     anywhere, also within a key; in each chunk the rows of one input follow those of another, so
     that a chunk with the first input's rows of a thousand keys is followed by the second input's
-    rows of the same keys. All rows of one key reach the same run. Key and order columns are int64; one that
-    an input lacks counts as zero.
+    rows of the same keys. All rows of one key reach the same run. Key and order columns are int64;
+    one that an input lacks counts as zero.
 
     What a run yields must not depend on how rows are cut into batches.
     """

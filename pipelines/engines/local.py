@@ -1,8 +1,8 @@
 """The embedded engine: threads over cuts of the input, groups by hash partition within a budget.
 
 Kernels and Arrow release the interpreter lock, so threads use all cores. A map runs one task for
-each cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A group
-runs one task for each stretch of partitions that fits.
+each cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A
+group runs one task for each stretch of partitions that fits.
 """
 
 import itertools

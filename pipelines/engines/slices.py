@@ -1,4 +1,4 @@
-"""Reading slices: the text, tables, or both side by side, in `doc` order. What every engine does alike."""
+"""Reading slices, as every engine does: text, tables, or both side by side, in `doc` order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

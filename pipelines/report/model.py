@@ -394,21 +394,24 @@ class _Shower:
         self._excerpt = excerpt
 
     def cluster(self, row: Mapping[str, Any]) -> Cluster:
-        shown = self._shown(row["twin"], 0, EXCERPT)
+        shown = self._shown(row["twin"], 0, EXCERPT, cut=True)
         numbers = {name: row[name] for name in ("copies", "exact", "near", "bytes")}
         return Cluster(**shown, **numbers)
 
     def passage(self, row: Mapping[str, Any]) -> Passage:
-        shown = self._shown(row["witness"], row["start"], min(row["length"], EXCERPT))
-        if row["length"] > EXCERPT and not shown["excerpt"].endswith("…"):
-            shown["excerpt"] += "…"
+        length = min(row["length"], EXCERPT)
+        shown = self._shown(row["witness"], row["start"], length, cut=row["length"] > EXCERPT)
         numbers = {name: row[name] for name in ("start", "length", "occurrences")}
         return Passage(**shown, **numbers)
 
-    def _shown(self, doc: int, start: int, length: int) -> dict[str, Any]:
+    def _shown(self, doc: int, start: int, length: int, *, cut: bool) -> dict[str, Any]:
+        """cut: whether there is more, if the excerpt is as long as it may be."""
         name, text = self._excerpt(doc, start, length)
         place = {"doc": doc, "shard": self._shards[shard_of(doc)], "row": row_of(doc)}
-        return place | {"id": plain(name), "excerpt": plain(text)}
+        shown = plain(text)
+        if cut and len(text) >= length and not shown.endswith("…"):
+            shown += "…"
+        return place | {"id": plain(name), "excerpt": shown}
 
 
 def _phase(phase: Mapping[str, Any]) -> Phase:

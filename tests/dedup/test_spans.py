@@ -1,7 +1,10 @@
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.schema import COPIES, SPANS
+from dedup import anchors, search
 from dedup.anchors import hash_ranges
 from dedup.search import text_buffers
 from dedup.spans import duplicate_spans, duplicate_windows
@@ -46,15 +50,26 @@ def spans_of(table: pa.Table) -> list[tuple[int, ...]]:
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
+chunks = st.sampled_from([40, 300, 4096])
+
+
+@contextmanager
+def small_chunks(size: int) -> Iterator[None]:
+    """Chunks of texts that are cut up in tests as gigabytes are in earnest."""
+    with patch.object(anchors, "_CHUNK", size), patch.object(search, "_CHUNK", 1024):
+        yield
+
+
 @settings(max_examples=400, deadline=None)
-@given(corpora(), sizes, st.sampled_from([None, 300]))
-def test_copies_are_as_defined_whichever_the_method(texts, size, memory):
+@given(corpora(), sizes, st.sampled_from([None, 300]), chunks)
+def test_copies_are_as_defined_whichever_the_method(texts, size, memory, chunk):
     data, offsets = text_buffers(texts)
     expected = passages_reference.copies(texts, size)
     array = duplicate_windows(data, offsets, size, "suffix-array", workers=1)
     assert rows_of(array) == expected
-    anchors = duplicate_windows(data, offsets, size, "anchors", workers=1, memory=memory)
-    assert rows_of(anchors) == expected
+    with small_chunks(chunk):
+        got = duplicate_windows(data, offsets, size, "anchors", workers=1, memory=memory)
+    assert rows_of(got) == expected
 
 
 @settings(max_examples=300, deadline=None)
@@ -112,6 +127,19 @@ def test_a_repetition_is_one_row(period):
         )
         shift = -(-100 // period) * period
         assert [row[:5] for row in found] == [(0, shift, len(text), 0, 0)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from([16, 20, 33]), st.sampled_from([300, 1000, 1 << 20]))
+def test_long_repetitions_whichever_the_method(seed, size, chunk):
+    chance = random.Random(seed)
+    units = ["".join(chance.choices("ab", k=chance.randint(1, 12))) for _ in range(2)]
+    parts = [*(unit * chance.randint(1, 400) for unit in units), "xyz", "b", "aab"]
+    texts = ["".join(chance.choices(parts, k=chance.randint(1, 5)))[: 1 << 14] for _ in range(3)]
+    data, offsets = text_buffers(texts)
+    expected = duplicate_windows(data, offsets, size, "suffix-array", workers=1)
+    with small_chunks(chunk):
+        assert rows_of(duplicate_windows(data, offsets, size, workers=1)) == rows_of(expected)
 
 
 def test_repetitions_in_several_documents_and_between_text():

@@ -12,7 +12,7 @@ from pipelines.report.model import Report, build
 from pipelines.report.summary import MEASURES as COLUMNS
 from pipelines.report.summary import TOTALS
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "policy.toml"
+EXAMPLE = Path(__file__).parents[2] / "pipelines" / "templates" / "policy.toml"
 
 
 def report(others: bool = False, documents: int = 100, **settings: object) -> Report:

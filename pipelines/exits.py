@@ -1,0 +1,98 @@
+"""How the command ends, whatever went wrong: one message on stderr and one exit status."""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+from corpus.errors import RunError, UnroteError
+
+FAILED = 3
+
+
+def catch_signals() -> None:
+    """End a run at SIGINT and SIGTERM as at an error; a second signal ends the process at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in a shell's background jobs
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    signal.signal(number, _leave)
+    raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    os._exit(FAILED)  # nothing is lost: a run can be continued from whatever it left
+
+
+def interrupted() -> RunError:
+    """What an interruption is reported as."""
+    return RunError("interrupted. The same command continues after the last finished phase.")
+
+
+def close_stdout() -> None:
+    """Let nobody write to a pipe whose reader went away, the interpreter at its end included."""
+    if sys.stdout is None:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def report(error: BaseException) -> int:
+    """Say on stderr what went wrong; the exit status for it."""
+    if isinstance(error, UnroteError):
+        message, status = str(error), error.exit_status
+    elif isinstance(error, KeyboardInterrupt):
+        message, status = str(interrupted()), FAILED
+    elif isinstance(error, MemoryError):
+        message, status = (
+            "out of memory. Lower engine.memory or engine.workers, for example with --set "
+            "engine.workers=1, and run the same command again.",
+            FAILED,
+        )
+    elif isinstance(error, OSError):
+        message, status = _refused(error), FAILED
+    else:
+        message, status = "\n".join(_bug(error)), FAILED
+    if sys.stderr is not None:
+        sys.stderr.write(f"unrote: {message}\n")
+    return status
+
+
+def _refused(error: OSError) -> str:
+    """What an operating system's error is reported as where nobody said it better."""
+    if error.filename is None:
+        close_stdout()  # of the places that are written to, the one without a name
+    return f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}."
+
+
+def _bug(error: BaseException) -> Iterator[str]:
+    """Where a bug showed. Exceptions' own words are left out: they may quote a document."""
+    yield "this is a bug in unrote. Please report it with these lines; no text of a document is in"
+    yield "them. UNROTE_DEBUG=1 adds the errors' own words, in which there may be some."
+    if os.environ.get("UNROTE_DEBUG"):
+        yield "".join(traceback.format_exception(error)).rstrip()
+        return
+    for one in reversed(list(_chain(error))):
+        yield "".join(traceback.format_tb(one.__traceback__)) + type(one).__qualname__
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those it came from, the last one first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once, after what was printed is out."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a closed pipe was reported before
+            stream.flush()
+    os._exit(status)

@@ -1,0 +1,70 @@
+"""The `unrote` command for tests: in this process, or as a process of its own."""
+
+import contextlib
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from pipelines import cli
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Done:
+    status: int
+    out: str
+    err: str
+
+
+def unrote(*args: object) -> Done:
+    """Run the command here; no signals are caught."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["unrote", *map(str, args)]),
+        mock.patch("pipelines.exits.catch_signals"),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+    done = Done(status, out.getvalue(), err.getvalue())
+    assert "Traceback" not in done.err or "UNROTE_DEBUG" in os.environ, done.err
+    return done
+
+
+def process(*args: object, before: str = "", **options: object) -> subprocess.Popen[str]:
+    """Start the command on its own, after the Python code `before`."""
+    program = f"import sys\n{before}\nfrom pipelines.cli import main\nmain()"
+    command = [sys.executable, "-c", program, *map(str, args)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    return subprocess.Popen(command, **(pipes | options))
+
+
+def finish(started: subprocess.Popen[str]) -> Done:
+    out, err = started.communicate(timeout=120)
+    assert "Traceback" not in (err or ""), err
+    assert "Exception ignored" not in (err or ""), err
+    return Done(started.returncode, out, err)
+
+
+def written(out: Path) -> dict[str, str]:
+    """SHA-256 of every table and every cleaned shard in OUT."""
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files_below(out)
+        if path.relative_to(out).parts[0] in ("tables", "data")
+    }
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
