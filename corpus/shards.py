@@ -198,7 +198,7 @@ def _files(given: str) -> list[_File]:
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise InputError(
-            f"unknown kind of file: {', '.join(map(repr, unknown[:5]))}{more}. Allowed are "
+            f"unknown kind of file: {', '.join(unknown[:5])}{more}. Allowed are "
             f"{_allowed()}, regular files with names in UTF-8. "
             "Move other files away, or name the input with a glob such as 'folder/**/*.jsonl'."
         )

@@ -238,6 +238,7 @@ def _version(
 
 def main() -> None:
     """Run the command line: status 0 passed, 1 refused, 2 usage or settings, 3 the run failed."""
+    exits.fill_closed()
     exits.catch_signals()
     try:
         app()

@@ -21,6 +21,15 @@ def catch_signals() -> None:
             signal.signal(number, _interrupt)
 
 
+def fill_closed() -> None:
+    """Open standard streams that the caller closed, or files of ours would take their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     signal.signal(number, _leave)
     raise KeyboardInterrupt
@@ -92,7 +101,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def leave(status: int) -> NoReturn:
     """End the process at once, after what was printed is out."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         with contextlib.suppress(OSError, ValueError):  # a closed pipe was reported before
             stream.flush()
     os._exit(status)

@@ -44,7 +44,7 @@ def unrote(*args: object) -> Done:
 
 def process(*args: object, before: str = "", **options: object) -> subprocess.Popen[str]:
     """Start the command on its own, after the Python code `before`."""
-    program = f"import sys\n{before}\nfrom pipelines.cli import main\nmain()"
+    program = f"import sys\n{before}\nfrom pipelines.cli import command\ncommand()"
     command = [sys.executable, "-c", program, *map(str, args)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, **(pipes | options))

@@ -163,7 +163,7 @@ class _Phase:
             self._run_stage(node, rows, (number, 0), None)
 
         sizes = exchange.part_bytes()
-        limit = min(PART_BYTES, self.engine.memory // (8 * self.engine.workers))
+        limit = min(PART_BYTES, self.engine.memory // (32 * self.engine.workers))
         stretches = list(enumerate(stretches_of(sizes, limit)))
         self._parallel(work, stretches, [int(sizes[s:e].sum()) for _, (s, e) in stretches])
         exchange.close()
@@ -286,12 +286,12 @@ class _Phase:
 
 def spool_budget(memory: int) -> int:
     """The part of the engine's memory that rows on their way may take; the rest is for tasks."""
-    return memory // 4
+    return memory // 5
 
 
 def partition_bits(input_bytes: int) -> int:
-    """How many bits of the key's hash choose the partition: a partition for each 16 MiB or so."""
-    return max(4, min(12, (input_bytes >> 24).bit_length()))
+    """How many bits of the key's hash choose the partition: a partition for each 4 MiB or so."""
+    return max(4, min(12, (input_bytes >> 22).bit_length()))
 
 
 def stretches_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:

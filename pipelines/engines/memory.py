@@ -22,5 +22,5 @@ def be_frugal() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, 1 << 25)
-        mallopt(_M_TRIM_THRESHOLD, 1 << 26)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 22)
+        mallopt(_M_TRIM_THRESHOLD, 1 << 24)
