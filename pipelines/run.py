@@ -21,6 +21,7 @@ from corpus.errors import InputError, OutputError, StorageError
 from corpus.read import Fields
 from corpus.schema import Table
 from corpus.shards import Corpus
+from corpus.storage import pieces, storage
 from corpus.version import VERSION
 from dedup.keep import KeepPolicy
 from pipelines.config import Settings
@@ -158,9 +159,9 @@ class RunFolder:
                 folders = [self._removed()]
             for file in files:
                 paths = [folder / f"{file.slice:05d}.parquet" for folder in folders]
-                if not any(p.exists() and p.stat().st_size == file.bytes for p in paths):
+                if not any(holds(path, file) for path in paths):
                     return False
-        return all((self.out / d.path).exists() for d in commit.data)
+        return all(holds(self.out / file.path, file) for file in commit.data)
 
     def commit(self, commit: Commit) -> None:
         """Record a phase as done."""
@@ -523,6 +524,17 @@ def read_manifest(out: str) -> dict[str, Any]:
             f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
         )
     return manifest
+
+
+def holds(path: Path, file: TableFile | DataFile) -> bool:
+    """Whether `path` is the committed file: a power cut can leave another one of the same size."""
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return False
+    digest = xxhash.xxh3_128()
+    with storage(path, "read"), path.open("rb") as stored:
+        for piece in pieces(stored, file.bytes):
+            digest.update(piece)
+    return bool(digest.hexdigest() == file.digest)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -422,6 +422,9 @@ def _touch(manifest: Mapping[str, Any]) -> None:
 # Files.
 
 
+_INTERNAL = re.compile(r"internal/[a-z0-9-]+/\d{5}\.parquet")
+
+
 def _table_path(name: str, number: int) -> str:
     return f"tables/{name}/{number:05d}.parquet"
 
@@ -441,8 +444,7 @@ def _check_files(run: _Run) -> None:
         }
     for path in run.files.find(run.root):
         name = path[len(run.root) :].lstrip("/")
-        internal = run.rules.internal and re.fullmatch(r"internal/[a-z0-9-]+/\d{5}\.parquet", name)
-        known = name in listed or internal is not None
+        known = name in listed or (run.rules.internal and _INTERNAL.fullmatch(name) is not None)
         run.tally["files"].expect(known, "%s does not belong into OUT", name)
 
 

@@ -89,6 +89,21 @@ pipelines.run.RunFolder.commit = killed
         assert sorted(attempts) == sorted(expected * times)
 
 
+class TestDamage:
+    @pytest.mark.parametrize("name", [".run/tables/copies/00000.parquet", "data/web/a.jsonl"])
+    def test_of_a_committed_file_is_seen(self, corpus, finished, tmp_path, monkeypatch, name):
+        with monkeypatch.context() as patch:
+            patch.setattr("pipelines.clean.summarised", None)
+            with pytest.raises(TypeError):
+                run(corpus, tmp_path / "out")
+        path = tmp_path / "out" / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        run(corpus, tmp_path / "out")
+        same(tmp_path / "out", finished)
+
+
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_end_the_run_with_status_3(self, corpus, finished, tmp_path, number):
