@@ -32,6 +32,7 @@ FINISH_DOCUMENTS = 1 << 14
 """So few undecided documents are finished in one place."""
 
 _BATCH_VALUES = 1 << 22  # shingles in a batch: 32 MiB
+_STEPS = 16  # of a merge, without looking whether it can be left
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Finish(PlainStage):
 def _flat(lists: pa.ListArray) -> tuple[Ints, Ints]:
     """Values and bounds of a list column, from 0."""
     bounds = lists.offsets.to_numpy().astype(np.int64)
-    return lists.values.to_numpy()[bounds[0] : bounds[-1]].copy(), bounds - bounds[0]
+    return lists.values.to_numpy()[bounds[0] : bounds[-1]], bounds - bounds[0]
 
 
 @dataclass
@@ -220,15 +221,24 @@ def _similarity(left: Ints, right: Ints, threshold: float) -> float:
     """
     together = left.size + right.size
     # shared / (together - shared) < threshold, with the slack that rounding may need
-    spare = together - 2 * np.int64(threshold * together / (1 + threshold) - 1e-6)
+    needed = np.int64(threshold * together / (1 + threshold) - 1e-6)
+    if min(left.size, right.size) < needed:
+        return 0.0
+    spare = together - 2 * needed
     i = j = shared = 0
+    while i + _STEPS < left.size and j + _STEPS < right.size:
+        for _ in range(_STEPS):
+            x, y = left[i], right[j]
+            shared += x == y
+            i += x <= y
+            j += y <= x
+        if i + j - 2 * shared > spare:
+            return 0.0
     while i < left.size and j < right.size:
         x, y = left[i], right[j]
         shared += x == y
         i += x <= y
         j += y <= x
-        if i + j - 2 * shared > spare:
-            return 0.0
     return shared / max(together - shared, 1)
 
 

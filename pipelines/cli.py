@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from corpus.errors import UsageError
 from corpus.version import VERSION
 from pipelines import exits
+from pipelines.start import without_pandas
 
 
 class _Commands(TyperGroup):
@@ -78,6 +79,7 @@ def _settings(config: Path | None, overrides: list[str], **shortcuts: str) -> An
 
 
 def _clean(kind: str, inputs: list[str], out: str, settings: Any, fresh: bool, quiet: bool) -> None:
+    without_pandas()
     from pipelines.clean import clean as run  # noqa: PLC0415
     from pipelines.progress import progress_for  # noqa: PLC0415
     from pipelines.report.terminal import print_summary  # noqa: PLC0415
@@ -138,6 +140,7 @@ def gate(
     quiet: Quiet = False,
 ) -> None:
     """Hold a corpus against a policy before training. Status 0: passed, 1: refused."""
+    without_pandas()
     from pipelines.gate import gate as run  # noqa: PLC0415
     from pipelines.progress import progress_for  # noqa: PLC0415
     from pipelines.report.terminal import print_verdict  # noqa: PLC0415

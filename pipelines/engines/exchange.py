@@ -216,6 +216,9 @@ def in_sorted_order(
     del stacks
     sequence = sort_order(merged)
     del merged
+    if sequence is None and len(by_tag) == 1:
+        yield from ((tags[0], batch) for batch in in_order(by_tag[0]))
+        return
     total_bytes = sum(piece.nbytes for pieces in by_tag for piece in pieces)
     rows = max(1, int((chunk_bytes or CHUNK_BYTES) * sum(counts) / max(1, total_bytes)))
     sources = [_Rows(pieces, schema) for pieces, schema in zip(by_tag, schemas, strict=True)]
