@@ -17,7 +17,7 @@ from corpus.schema import MAX_SHARDS, doc_key
 from corpus.storage import is_remote, open_stored, pieces, storage
 from corpus.text import bytes_view, zero_bytes
 
-CUT_BYTES = 16 << 20
+CUT_BYTES = 8 << 20
 """A cut of a plain JSONL or Parquet shard has about so many bytes. A constant of the format."""
 
 SLICE_BYTES = 256 << 20
