@@ -307,11 +307,18 @@ def pin(
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Corpus:
-    """Find the shards, read each once, and lay down checksums, cuts and slices.
+    """Find the shards of `inputs` and pin them: `find`, then `pin_shards`."""
+    return pin_shards(find(inputs), workers, progress)
+
+
+def pin_shards(
+    shards: Sequence[Shard], workers: int = 1, progress: Callable[[int], None] | None = None
+) -> Corpus:
+    """Read each shard that `find` found once, and lay down checksums, cuts and slices.
 
     `workers` shards are read at a time. `progress` is called with numbers of bytes that were read
     since, from any thread but never from two at once.
-    Raises InputError (`find`; a file that is not Parquet), StorageError.
+    Raises InputError (a file that is not Parquet), StorageError.
     """
     lock = threading.Lock()
 
@@ -320,7 +327,6 @@ def pin(
             with lock:
                 progress(count)
 
-    shards = find(inputs)
     with ThreadPoolExecutor(max(1, workers)) as pool:
         pinned = list(pool.map(lambda shard: _pinned(shard, report), shards))
     slices = tuple(_slices(pinned))

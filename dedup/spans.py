@@ -16,7 +16,6 @@ With method "suffix-array" A and B are: text → Everything → SuffixArray → 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -27,7 +26,7 @@ from corpus.kernel import inlined, kernel
 from corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Table, Tagged
 from corpus.text import arrow_buffers, bytes_view
 from dedup import anchors
-from dedup.groups import Run, batch_of, column
+from dedup.groups import PlainStage, batch_of, column
 from dedup.passages import (
     BOUNDARIES,
     COLUMNS,
@@ -125,7 +124,6 @@ HASHED = pa.schema(
 in the others. The lowest bit says whether the window begins with the start of a code point."""
 
 CONTESTED_COPIES = replace(COPIES, name="contested-copies")
-REMAINDER = Table("remainder", DUPLICATES.schema)
 
 EVERYTHING = pa.schema([("all", pa.int64()), ("doc", pa.int64()), ("text", pa.string())])
 
@@ -135,21 +133,6 @@ CLAIMS = pa.schema([(name, pa.int64()) for name in ("doc", "kind", "start", "end
 
 _CANDIDATE, _CUT, _WITNESS = range(3)
 _GROUP_ROWS = 1 << 17
-
-
-class _Stage:
-    """What the stages of this module share."""
-
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, ...]] = ()
-
-    def open(self) -> AbstractContextManager[Run]:
-        """Nothing to prepare: kernels are compiled when they are first called."""
-        return nullcontext(self._run)
-
-    def _run(self, tagged: Tagged) -> Tagged:
-        raise NotImplementedError
 
 
 def _whole_groups(tagged: Tagged, key: str) -> Iterator[pa.RecordBatch]:
@@ -189,7 +172,7 @@ def _copies_batch(rows: np.ndarray) -> pa.RecordBatch:
 
 
 @dataclass(frozen=True)
-class Anchors(_Stage):
+class Anchors(PlainStage):
     """The anchors of each document."""
 
     min_bytes: int = 100
@@ -234,7 +217,7 @@ def _described(
 
 
 @dataclass(frozen=True)
-class Repeats(_Stage):
+class Repeats(PlainStage):
     """Groups of anchors. One class: its copies. Several: rows for `Windows`. One anchor: none."""
 
     min_bytes: int = 100
@@ -294,7 +277,7 @@ def _repeated(
 
 
 @dataclass(frozen=True)
-class Windows(_Stage):
+class Windows(PlainStage):
     """Contested anchors, those that stand for their class with the hashes of their windows."""
 
     min_bytes: int = 100
@@ -358,7 +341,7 @@ def _with_rows(
 
 
 @dataclass(frozen=True)
-class Contest(_Stage):
+class Contest(PlainStage):
     """Copies among contested anchors: windows compared one by one within each group."""
 
     min_bytes: int = 100
@@ -462,7 +445,7 @@ def _same_holder(
 
 
 @dataclass(frozen=True)
-class Everything(_Stage):
+class Everything(PlainStage):
     """Gives all documents one key, so that `SuffixArray` sees them together."""
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": TEXT}
@@ -476,7 +459,7 @@ class Everything(_Stage):
 
 
 @dataclass(frozen=True)
-class SuffixArray(_Stage):
+class SuffixArray(PlainStage):
     """Copies by one suffix array over all text, in memory: about 28 bytes for each byte of it."""
 
     min_bytes: int = 100
@@ -507,7 +490,7 @@ class SuffixArray(_Stage):
 
 
 @dataclass(frozen=True)
-class Spans(_Stage):
+class Spans(PlainStage):
     """What is cut from each document, and what decides whether the rest of it stays."""
 
     min_bytes: int = 100
@@ -592,13 +575,13 @@ def _remaining(
 
 
 @dataclass(frozen=True)
-class Remainder(_Stage):
+class Remainder(PlainStage):
     """Documents of which too little is left, unless what is left is somebody's witness."""
 
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("kind", "start", "end")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"claims": CLAIMS}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"remainder": REMAINDER.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"remainder": DUPLICATES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for batch in _whole_groups(tagged, "doc"):
@@ -609,7 +592,7 @@ class Remainder(_Stage):
                 reasons = pa.repeat(pa.scalar("remainder"), len(docs))
                 columns = [pa.array(docs), reasons, nothing.cast(pa.int64())]
                 columns.append(nothing.cast(pa.float64()))
-                yield "remainder", pa.RecordBatch.from_arrays(columns, schema=REMAINDER.schema)
+                yield "remainder", pa.RecordBatch.from_arrays(columns, schema=DUPLICATES.schema)
 
 
 @kernel

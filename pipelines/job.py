@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from corpus.errors import StorageError
 from corpus.read import Fields
 from corpus.schema import Table
-from corpus.shards import Corpus, find, marks, pin, unchanged, untouched
+from corpus.shards import Corpus, find, marks, pin_shards, unchanged, untouched
 from corpus.tables import read_table
 from pipelines.config import Settings
 from pipelines.engines import open_engine
@@ -118,7 +118,7 @@ def open_job(
             advance(read / total)
 
         with progress.phase("pin") as advance:
-            corpus = pin(inputs, workers=workers_of(settings), progress=count)
+            corpus = pin_shards(shards, workers_of(settings), count)
         refuse_columns(corpus, settings)
         return corpus
 

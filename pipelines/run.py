@@ -414,13 +414,7 @@ def _reopened(tree: Mapping[str, Any]) -> Settings:
 def run_fingerprint(job: str, settings: Settings, corpus: Corpus) -> str:
     """A digest of the input and of all settings that decide the result (not how fast it comes)."""
     tree = settings.model_dump(exclude={"engine": True})
-    return str(
-        xxhash.xxh3_128_hexdigest(
-            orjson.dumps(
-                [FORMAT, VERSION, job, tree, corpus.to_json()], option=orjson.OPT_SORT_KEYS
-            )
-        )
-    )
+    return _digest([FORMAT, VERSION, job, tree, corpus.to_json()])
 
 
 def _continue(run: RunFolder, out: str) -> str:
