@@ -96,29 +96,33 @@ class Edit:
                 _collect_spans(batch, spans)
             else:
                 yield from self._edit(batch, duplicates, spans)
-                duplicates, spans = {}, {}
 
     def _edit(
         self,
         batch: pa.RecordBatch,
-        duplicates: Mapping[int, tuple[str, int | None]],
-        spans: Mapping[int, list[tuple[int, int, int]]],
+        duplicates: dict[int, tuple[str, int | None]],
+        spans: dict[int, list[tuple[int, int, int]]],
     ) -> Tagged:
+        """What becomes of the documents in `batch`; takes their rows out of the other two.
+
+        Rows of later documents stay: the text of a stretch may come in several batches.
+        """
         edits, released, removed = [], [], []
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            own = spans.pop(doc, [])
             if doc in duplicates:
-                reason, twin = duplicates[doc]
+                reason, twin = duplicates.pop(doc)
                 edits.append({"doc": doc, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
-            elif doc in spans:
-                kept = cut(text, union(spans[doc]))
+            elif own:
+                kept = cut(text, union(own))
                 released.append({"doc": doc, "bytes": len(kept.encode())})
                 if not self.cut:
                     continue
                 edits.append({"doc": doc, "text": kept})
                 removed.extend(
                     _removed(doc, start, end, "passage", witness, text[start:end])
-                    for start, end, witness in spans[doc]
+                    for start, end, witness in own
                 )
         yield "edits", pa.RecordBatch.from_pylist(edits, EDITS)
         yield "released", pa.RecordBatch.from_pylist(released, RELEASED.schema)
