@@ -328,9 +328,12 @@ def pin_shards(
                 progress(count)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        pinned = list(pool.map(lambda shard: _pinned(shard, report), shards))
-    slices = tuple(_slices(pinned))
-    return Corpus(tuple(shard for shard, _ in pinned), slices)
+        return corpus_of(list(pool.map(lambda shard: pin_shard(shard, report), shards)))
+
+
+def corpus_of(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Corpus:
+    """The corpus of shards that `pin_shard` gave, in their order."""
+    return Corpus(tuple(shard for shard, _ in pinned), tuple(_slices(pinned)))
 
 
 def marks(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
@@ -386,8 +389,13 @@ def _size(url: str) -> int | None:
         raise StorageError(f"cannot look at {url}: {error.strerror or error}.") from error
 
 
-def _pinned(shard: Shard, progress: Callable[[int], None]) -> tuple[Shard, list[Cut]]:
-    """The shard with size and checksum, and its cuts."""
+def pin_shard(
+    shard: Shard, progress: Callable[[int], None] = lambda _: None
+) -> tuple[Shard, list[Cut]]:
+    """The shard with size and checksum, and its cuts. `progress` is told how much was read since.
+
+    Raises InputError (a file that is not Parquet), StorageError.
+    """
     checksum = xxhash.xxh3_128()
     plain = shard.format == "jsonl" and not shard.compression
     line_cuts = _LineCuts(shard.number)

@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,32 +103,118 @@ class DedupSettings(Section):
     passages: PassageSettings = PassageSettings()
 
 
+class SparkSettings(Section):
+    """How Spark is reached."""
+
+    master: str = Field(
+        "",
+        description="The master's URL, for example spark://host:7077 or yarn; empty: what "
+        "spark-submit says, or else this machine.",
+    )
+    conf: dict[str, str] = Field(
+        {}, description='Spark\'s own settings, for example {"spark.executor.memory" = "4g"}.'
+    )
+
+    @field_validator("conf", mode="before")
+    @classmethod
+    def _dotted(cls, value: object) -> object:
+        """Take spark.executor.memory=4g, which TOML reads as tables in tables, by its whole name."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: _plain(one) for name, one in _leaves(value, "")}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _plain(value: object) -> object:
+    """A number or boolean as Spark writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+class BeamSettings(Section):
+    """How Beam runs."""
+
+    runner: str = Field(
+        "FnApiRunner", description="Beam's runner: FnApiRunner (this machine), DataflowRunner, …"
+    )
+    options: tuple[str, ...] = Field(
+        (), description='The runner\'s own options, for example ["--region=europe-west4"].'
+    )
+
+
 class EngineSettings(Section):
     """Where the job runs."""
 
-    name: Literal["local"] = Field("local", description="The engine.")
+    name: Literal["local", "spark", "beam"] = Field("local", description="The engine.")
     workers: int = Field(0, ge=0, le=1024, description="Threads; 0 is one for each core.")
     memory: str = Field(
-        "2GiB", description="Memory the run may use; what does not fit is spilled to disk."
+        "2GiB",
+        description="Memory the run may use; what does not fit is spilled to disk. On Spark and "
+        "Beam: of each worker process.",
     )
     scratch: str = Field("", description="Folder for spilled data; empty: in OUT while it runs.")
+    batch: str = Field("8MiB", description="Size of the batches that text is worked on in, at most.")
+    partitions: int = Field(
+        0, ge=0, le=65536, description="Tasks of a shuffle on Spark and Beam; 0: by the input's size."
+    )
+    spark: SparkSettings = SparkSettings()
+    beam: BeamSettings = BeamSettings()
 
     @property
     def memory_bytes(self) -> int:
         """`memory` in bytes."""
-        digits = self.memory.rstrip("KMGTiB ")
-        unit = self.memory[len(digits) :].strip()
-        base = 1024 if unit.endswith("iB") else 1000
-        return int(float(digits) * base ** ("KMGT".index(unit[0]) + 1 if unit else 0))
+        return _size(self.memory)
+
+    @property
+    def batch_bytes(self) -> int:
+        """`batch` in bytes."""
+        return _size(self.batch)
+
+    @property
+    def worker_count(self) -> int:
+        """Threads to use: as set, or one for each core that this process may use."""
+        if self.workers:
+            return self.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+    @field_validator("memory", "batch")
+    @classmethod
+    def _is_size(cls, value: str) -> str:
+        if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B)?", value):
+            raise ValueError("must be a size, for example 512MiB or 2GiB")
+        return value
 
     @field_validator("memory")
     @classmethod
     def _enough(cls, value: str) -> str:
-        if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B)?", value):
-            raise ValueError("must be a size, for example 512MiB or 2GiB")
-        if cls.model_construct(memory=value).memory_bytes < 256 << 20:
+        if _size(value) < 256 << 20:
             raise ValueError("must be at least 256MiB")
         return value
+
+    @field_validator("batch")
+    @classmethod
+    def _large_enough(cls, value: str) -> str:
+        if not 100 <= _size(value) <= 1 << 30:
+            raise ValueError("must be between 100 (bytes) and 1GiB")
+        return value
+
+
+def _size(text: str) -> int:
+    """A size such as 512MiB, in bytes."""
+    digits = text.rstrip("KMGTiB ")
+    unit = text[len(digits) :].strip()
+    base = 1024 if unit.endswith("iB") else 1000
+    return int(float(digits) * base ** ("KMGT".index(unit[0]) + 1 if unit.rstrip("B") else 0))
 
 
 class OutputSettings(Section):

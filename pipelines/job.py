@@ -1,6 +1,5 @@
 """What the jobs share: a run folder, an engine, and phases that are run once and then skipped."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import Any, Protocol
 from corpus.errors import StorageError
 from corpus.read import Fields
 from corpus.schema import Table
-from corpus.shards import Corpus, find, marks, pin_shards, unchanged, untouched
+from corpus.shards import Corpus, find, marks, unchanged, untouched
 from corpus.tables import read_table
 from pipelines.config import Settings
 from pipelines.engines import open_engine
@@ -84,15 +83,6 @@ class Job:
         return rows
 
 
-def workers_of(settings: Settings) -> int:
-    """Threads to use: as set, or one for each core that this process may use."""
-    if settings.engine.workers:
-        return settings.engine.workers
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
 def open_job(
     kind: str,
@@ -106,28 +96,24 @@ def open_job(
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
     marked: dict[str, tuple[int, int]] = {}
 
+    engine = open_engine(settings.engine)
+
     def pinned() -> Corpus:
         shards = find(inputs)
         marked.update(marks(shards))
-        total = max(1, sum(shard.size for shard in shards))
-        read = 0
-
-        def count(more: int) -> None:
-            nonlocal read
-            read += more
-            advance(read / total)
-
         with progress.phase("pin") as advance:
-            corpus = pin_shards(shards, workers_of(settings), count)
+            corpus = engine.pin(shards, advance)
         refuse_columns(corpus, settings)
         return corpus
 
-    engine = open_engine(settings.engine.name, workers_of(settings), settings.engine.memory_bytes)
-    run = open_run(out, kind, inputs, settings, pinned, fresh=fresh)
     try:
-        yield Job(run, engine, progress, marked)
+        run = open_run(out, kind, inputs, settings, pinned, fresh=fresh)
+        try:
+            yield Job(run, engine, progress, marked)
+        finally:
+            run.close()
     finally:
-        run.close()
+        engine.close()
 
 
 def refuse_columns(corpus: Corpus, settings: Settings) -> None:
@@ -150,7 +136,7 @@ def reopen_job(out: str) -> Iterator[Job]:
     run = reopen_run(out)
     unchanged(run.corpus)
     settings = run.settings
-    engine = open_engine("local", workers_of(settings), settings.engine.memory_bytes)
+    engine = open_engine(settings.engine.model_copy(update={"name": "local"}))
     try:
         yield Job(run, engine, Silent())
     finally:

@@ -72,6 +72,10 @@ class Commit:
     spilled_bytes: int
     tables: Mapping[str, tuple[TableFile, ...]]
     data: tuple[DataFile, ...] = ()
+    shuffled_bytes: int = 0
+    """Of the rows that went from task to task."""
+    workers: int = 1
+    """Threads or processes that tasks ran in."""
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> "Commit":
@@ -221,7 +225,9 @@ class RunFolder:
                     "name": c.name,
                     "seconds": round(c.seconds, 3),
                     "input_bytes": c.input_bytes,
+                    "shuffled_bytes": c.shuffled_bytes,
                     "spilled_bytes": c.spilled_bytes,
+                    "workers": c.workers,
                     "rows": {name: sum(f.rows for f in files) for name, files in c.tables.items()},
                 }
                 for c in self.commits.values()
@@ -229,6 +235,10 @@ class RunFolder:
             "tables": published,
             "data": [asdict(d) for c in self.commits.values() for d in c.data],
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For workers: all but the lock, which is this process's."""
+        return self.__dict__ | {"_lock": None}
 
     def take(self, out: str) -> None:
         """Keep other processes out of OUT. Raises OutputError where one is in it."""

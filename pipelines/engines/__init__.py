@@ -1,11 +1,19 @@
 """Engines by name. Each is imported when it is asked for."""
 
+from pipelines.config import EngineSettings
 from pipelines.engines.base import Engine
 
 
-def open_engine(name: str, workers: int, memory: int) -> Engine:
-    """The engine of that name with `workers` workers and about `memory` bytes."""
-    from pipelines.engines.local import LocalEngine  # noqa: PLC0415 - only the engine in use
+def open_engine(settings: EngineSettings) -> Engine:
+    """The engine that the settings name. Raises UsageError where it cannot be started."""
+    if settings.name == "spark":
+        from pipelines.engines.spark import SparkEngine  # noqa: PLC0415 - only the engine in use
 
-    engines = {"local": LocalEngine}
-    return engines[name](workers, memory)
+        return SparkEngine(settings)
+    if settings.name == "beam":
+        from pipelines.engines.beam import BeamEngine  # noqa: PLC0415
+
+        return BeamEngine(settings)
+    from pipelines.engines.local import LocalEngine  # noqa: PLC0415
+
+    return LocalEngine(settings)

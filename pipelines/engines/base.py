@@ -6,7 +6,7 @@ execute; an engine executes it. Nothing but committed tables passes from one pha
 which is why engines can agree.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import pyarrow as pa
 
 from corpus.schema import RECORDS, TEXT, Table, Tagged
+from corpus.shards import Corpus, Shard
 
 if TYPE_CHECKING:
     from pipelines.run import Commit, RunFolder
@@ -145,6 +146,14 @@ class Flow:
 class Engine(Protocol):
     """Executes flows. The same flow on the same input writes the same bytes on every engine."""
 
+    def pin(self, shards: Sequence[Shard], advance: Advance) -> Corpus:
+        """Read each shard that was found once, and lay down checksums, cuts and slices."""
+        ...
+
     def execute(self, name: str, flow: Flow, run: "RunFolder", advance: Advance) -> "Commit":
         """Run the phase `name` and write its tables; the caller commits what this returns."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds: sessions, processes."""
         ...

@@ -9,51 +9,60 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from corpus.order import gather_order, partition_order, stack
-from corpus.release import EDITS, rewrite
-from corpus.schema import Table, Tagged
-from corpus.shards import Corpus
+from corpus.release import rewrite
+from corpus.schema import Tagged
+from corpus.shards import Corpus, Shard, pin_shards
 from corpus.tables import write_table
-from pipelines.engines.base import Advance, Flow, Node, Output, Read
-from pipelines.engines.exchange import Exchange, Spool, in_order, in_sorted_order
+from pipelines.config import EngineSettings
+from pipelines.engines.base import Advance, Flow, Node, Read
+from pipelines.engines.exchange import Exchange, Spool, in_order
 from pipelines.engines.memory import be_frugal
 from pipelines.engines.parts import Part, assemble, between, parts_of
+from pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
 from pipelines.engines.slices import Reader, Task, tasks_of
+from pipelines.engines.sorting import Ordering, sorted_rows
 from pipelines.run import Commit, DataFile, RunFolder, TableFile
 
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""
 
-
-@dataclass(frozen=True)
-class Sink:
-    """Where an output's rows go: an exchange, under a tag, and how they are partitioned."""
-
-    exchange: Exchange
-    tag: int
-    key: tuple[str, ...] = ()  # partitioned by the hash of these, or else
-    doc: str = ""  # by the slice of the document in this column, or else
-    by_task: bool = False  # by task, or else by the slice that the task reads
+RUN_BYTES = 128 << 20
+"""So much a task sorts in memory, at most; more is sorted in runs and merged."""
 
 
 class LocalEngine:
-    """Executes flows with `workers` threads within about `memory` bytes."""
+    """Executes flows with threads within about `engine.memory` bytes."""
 
-    def __init__(self, workers: int, memory: int) -> None:
-        self.workers = workers
-        self.memory = memory
-        pa.set_cpu_count(max(1, workers))
+    def __init__(self, settings: EngineSettings) -> None:
+        self.workers = settings.worker_count
+        self.memory = settings.memory_bytes
+        self.run_bytes = min(RUN_BYTES, self.memory // (16 * self.workers))
+        self.batch_bytes = settings.batch_bytes
+        pa.set_cpu_count(max(1, self.workers))
         be_frugal()
+
+    def pin(self, shards: Sequence[Shard], advance: Advance) -> Corpus:
+        """Read each shard once; see corpus.shards.pin_shards."""
+        total, read = max(1, sum(shard.size for shard in shards)), 0
+
+        def count(more: int) -> None:
+            nonlocal read
+            read += more
+            advance(read / total)
+
+        return pin_shards(shards, self.workers, count)
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
     def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
         """Run a phase and write its tables; the caller commits what this returns."""
         started = time.perf_counter()
-        spool = Spool(run.scratch(), spool_budget(self.memory))
+        spool = Spool(run.scratch(), spool_budget(self.memory), self.run_bytes)
         with ThreadPoolExecutor(self.workers, thread_name_prefix="unrote") as pool:
             phase = _Phase(flow, run, spool, pool, self, advance)
             tables, data = phase.execute()
@@ -65,6 +74,8 @@ class LocalEngine:
             spool.spilled_bytes,
             tables,
             data,
+            spool.shuffled_bytes,
+            self.workers,
         )
 
 
@@ -80,7 +91,7 @@ class _Phase:
         engine: LocalEngine,
         advance: Advance,
     ) -> None:
-        self.flow = flow
+        self.plan: Plan = plan_of(flow)
         self.run = run
         self.corpus: Corpus = run.corpus
         self.spool = spool
@@ -89,78 +100,66 @@ class _Phase:
         self.advance = advance
         self.input_bytes = 0
         self.bits = partition_bits(run.corpus.input_bytes)
-        self.sinks: dict[Output, list[Sink]] = {}
-        self.groups: dict[int, Exchange] = {}
-        self.tables: list[tuple[Table, Exchange]] = []
         self.release_tasks: list[Task] = []
-        self.edits: Exchange | None = None
+        self.exchanges = [self._open(target) for target in self.plan.targets]
         self.steps = len(flow.nodes) + 1 + 2 * (flow.edits is not None)
         self.step = 0
 
     def execute(self) -> tuple[dict[str, tuple[TableFile, ...]], tuple[DataFile, ...]]:
-        self._connect()
-        for node in self.flow.nodes:
+        groups = {t.node: number for number, t in enumerate(self.plan.targets)}
+        for number, node in enumerate(self.plan.flow.nodes):
             if node.stage.key:
-                self._run_group(node)
+                self._run_group(number, node, groups[number])
             else:
-                self._run_map(node)
+                self._run_map(number, node)
             self.step += 1
-        tables = {table.folder: self._write(table, exchange) for table, exchange in self.tables}
+        tables = {
+            target.table.folder: self._write(target, exchange)
+            for target, exchange in zip(self.plan.targets, self.exchanges, strict=True)
+            if target.table is not None
+        }
         return tables, self._release()
 
-    def _connect(self) -> None:
-        """Open an exchange for every group, table and release, and note who adds to it."""
-        for node in self.flow.nodes:
-            if node.stage.key:
-                exchange = self.spool.open(list(node.stage.inputs.values()), 1 << self.bits)
-                self.groups[id(node)] = exchange
-                for tag, name in enumerate(node.stage.inputs):
-                    for source in node.inputs.get(name, ()):
-                        if isinstance(source, Output):
-                            self._connect_output(source, Sink(exchange, tag, node.stage.key))
-        for table, outputs in self.flow.writes:
-            exchange = self.spool.open([table.schema], len(self.corpus.slices))
-            self.tables.append((table, exchange))
-            for output in outputs:
-                doc = table.sort[0] if output.node.stage.key else ""
-                self._connect_output(output, Sink(exchange, 0, doc=doc))
-        if self.flow.edits is not None:
-            (source,) = self.flow.edits.node.inputs["source"]
+    def _open(self, target: Target) -> Exchange:
+        """An exchange for the rows of a target."""
+        if target.kind == "group":
+            parts = 1 << self.bits
+        elif target.kind == "table":
+            parts = len(self.corpus.slices)
+        else:
+            edits = self.plan.flow.edits
+            assert edits is not None
+            (source,) = edits.node.inputs["source"]
             assert isinstance(source, Read)
             self.release_tasks = tasks_of(self.corpus, source)
-            self.edits = self.spool.open([EDITS], len(self.release_tasks))
-            self._connect_output(self.flow.edits, Sink(self.edits, 0, by_task=True))
+            parts = len(self.release_tasks)
+        return self.spool.open(list(target.schemas), parts)
 
-    def _connect_output(self, output: Output, sink: Sink) -> None:
-        self.sinks.setdefault(output, []).append(sink)
-
-    def _run_map(self, node: Node) -> None:
+    def _run_map(self, number: int, node: Node) -> None:
         (source,) = node.inputs["source"]
         assert isinstance(source, Read)
-        reader = Reader(self.run, source)
+        reader = Reader(self.run, source, self.engine.batch_bytes)
         tasks = tasks_of(self.corpus, source)
         self.input_bytes += sum(task.bytes for task in tasks) if source.view else 0
 
         def work(task: Task) -> None:
-            self._run_stage(node, reader.read(task), (task.number, 0), task.slice)
+            self._run_stage(number, node, reader.read(task), task.number, task)
 
         self._parallel(work, tasks, [task.bytes for task in tasks])
 
-    def _run_group(self, node: Node) -> None:
-        exchange = self.groups.pop(id(node))
-        self._scan_tables(node, exchange)
-        stage = node.stage
+    def _run_group(self, number: int, node: Node, at: int) -> None:
+        for scan in self.plan.scans:
+            if scan.route.target == at:
+                self._scan(scan.source, scan.route)
+        exchange, target, stage = self.exchanges[at], self.plan.targets[at], node.stage
         order = tuple(column for column in stage.order if column != "tag")
+        ordering = Ordering(target.tags, target.schemas, stage.key, order)
 
         def work(bounds: tuple[int, tuple[int, int]]) -> None:
-            number, (start, end) = bounds
-            rows = in_sorted_order(
-                exchange.by_tag(start, end),
-                list(stage.inputs),
-                list(stage.inputs.values()),
-                (stage.key, order),
-            )
-            self._run_stage(node, rows, (number, 0), None)
+            task, (start, end) = bounds
+            pieces = exchange.between(start, end)
+            rows = sorted_rows(pieces, ordering, self.spool, 2 * self.engine.batch_bytes)
+            self._run_stage(number, node, rows, task, None)
 
         sizes = exchange.part_bytes()
         limit = min(PART_BYTES, self.engine.memory // (32 * self.engine.workers))
@@ -168,66 +167,56 @@ class _Phase:
         self._parallel(work, stretches, [int(sizes[s:e].sum()) for _, (s, e) in stretches])
         exchange.close()
 
-    def _scan_tables(self, node: Node, exchange: Exchange) -> None:
-        """Bring the tables that a group reads directly into its exchange."""
-        for tag, name in enumerate(node.stage.inputs):
-            for source in node.inputs.get(name, ()):
-                if isinstance(source, Read):
-                    self._scan(source, Sink(exchange, tag, node.stage.key))
-
-    def _scan(self, source: Read, sink: Sink) -> None:
-        reader = Reader(self.run, source)
+    def _scan(self, source: Read, route: Route) -> None:
+        """Bring a table that a group reads directly into its exchange."""
+        reader = Reader(self.run, source, self.engine.batch_bytes)
 
         def work(task: Task) -> None:
             for part, (_, batch) in enumerate(reader.read(task)):
-                self._add(sink, batch, (task.number, part), task.slice)
+                self._add(route, batch, (task.number, part), task)
 
         tasks = tasks_of(self.corpus, source)
         self._parallel(work, tasks, [task.bytes for task in tasks])
 
     def _run_stage(
-        self, node: Node, rows: Tagged, task: tuple[int, int], slice_number: int | None
+        self, number: int, node: Node, rows: Tagged, task_number: int, task: Task | None
     ) -> None:
         with node.stage.open() as run:
             for part, (tag, batch) in enumerate(run(rows)):
-                for sink in self.sinks.get(Output(node, tag), ()):
-                    self._add(sink, batch, (task[0], part), slice_number)
+                for route in self.plan.routes.get((number, tag), ()):
+                    self._add(route, batch, (task_number, part), task)
 
     def _add(
-        self, sink: Sink, batch: pa.RecordBatch, task: tuple[int, int], slice_number: int | None
+        self, route: Route, batch: pa.RecordBatch, place: tuple[int, int], task: Task | None
     ) -> None:
         """Partition a batch and hand it over."""
         if not batch.num_rows:
             return
-        if sink.key:
-            columns = stack([batch.column(name).to_numpy() for name in sink.key])
-            order, offsets = partition_order(columns, self.bits)
-        else:
-            if sink.doc and sink.exchange.parts > 1:
-                parts = self.corpus.slice_of(batch.column(sink.doc).to_numpy())
-            else:
-                here = task[0] if sink.by_task else slice_number
-                parts = np.full(batch.num_rows, here or 0, dtype=np.int64)
-            order, offsets = gather_order(parts, sink.exchange.parts)
-        if np.count_nonzero(np.diff(offsets)) > 1:
-            batch = batch.take(pa.array(order))
-        sink.exchange.add(task, sink.tag, batch, offsets)
+        exchange = self.exchanges[route.target]
+        here = 0
+        if task is not None:
+            here = task.number if self.plan.targets[route.target].kind == "edits" else task.slice
+        batch, offsets = partitioned(
+            route, batch, self.corpus, self.bits, here, exchange.parts
+        )
+        exchange.add(place, route.tag, batch, offsets)
 
-    def _write(self, table: Table, exchange: Exchange) -> tuple[TableFile, ...]:
+    def _write(self, target: Target, exchange: Exchange) -> tuple[TableFile, ...]:
         """Write a table's files, one for each slice that has rows."""
+        table = target.table
+        assert table is not None
+        ordering = Ordering(target.tags, target.schemas, table.sort, ())
 
         def work(number: int) -> TableFile | None:
-            by_tag = exchange.by_tag(number, number + 1)
-            if not by_tag[0]:
+            pieces = exchange.between(number, number + 1)
+            if not pieces:
                 return None
             batches: Iterator[pa.RecordBatch]
             if table.sort:
-                columns = (table.sort, ())
-                batches = (
-                    b for _, b in in_sorted_order(by_tag, [table.name], [table.schema], columns)
-                )
+                rows = sorted_rows(pieces, ordering, self.spool, 2 * self.engine.batch_bytes)
+                batches = (batch for _, batch in rows)
             else:
-                batches = in_order(by_tag[0])
+                batches = in_order(pieces)
             path = self.run.table_path(table, number)
             path.parent.mkdir(parents=True, exist_ok=True)
             return TableFile(number, *write_table(str(path), table.schema, batches))
@@ -239,15 +228,15 @@ class _Phase:
 
     def _release(self) -> tuple[DataFile, ...]:
         """Rewrite the input by the edits, part by part, and put each shard's parts together."""
-        if self.edits is None:
+        if self.plan.flow.edits is None:
             return ()
-        edited = self.edits
+        edited = self.exchanges[-1]
         parts = list(parts_of(self.corpus, self.release_tasks))
         folder = self.run.state / "parts"
         folder.mkdir(parents=True, exist_ok=True)
 
         def work(part: Part) -> None:
-            pieces = edited.by_tag(part.first_task, part.last_task + 1)[0]
+            pieces = edited.between(part.first_task, part.last_task + 1)
             edits = between(in_order(pieces), part.first, part.end)
             rewrite(self.corpus, part.cuts, self.run.fields, edits, folder / part.name)
 
@@ -287,11 +276,6 @@ class _Phase:
 def spool_budget(memory: int) -> int:
     """The part of the engine's memory that rows on their way may take; the rest is for tasks."""
     return memory // 5
-
-
-def partition_bits(input_bytes: int) -> int:
-    """How many bits of the key's hash choose the partition: a partition for each 4 MiB or so."""
-    return max(4, min(12, (input_bytes >> 22).bit_length()))
 
 
 def stretches_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:

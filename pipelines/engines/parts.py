@@ -1,7 +1,9 @@
 """The cleaned corpus in parts: what is rewritten on its own, and how parts become a shard."""
 
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -96,6 +98,43 @@ def assemble(
         shutil.move(first, target)
         for part in rest:
             part.unlink()
+    return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, which becomes `path` when all went well.
+
+    Tasks may be run again, and by two workers at once: each has a file of its own, and all of them
+    the same content. Where nothing is written there is no file.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+        if temporary.exists():
+            with storage(path, "write"):
+                temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def joined(run: RunFolder, number: int, names: Sequence[str]) -> DataFile | None:
+    """Write shard `number` to OUT/data from its parts, which stay; None where there are none."""
+    shard = run.corpus.shards[number]
+    parts = [path for name in names if (path := run.state / "parts" / name).exists()]
+    if not parts:
+        return None
+    target = run.data / shard.name
+    digest, size = xxhash.xxh3_128(), 0
+    with storage(target, "write"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with staged(target) as temporary, temporary.open("wb") as out:
+            for part in parts:
+                with part.open("rb") as source:
+                    for piece in _pieces(source):
+                        digest.update(piece)
+                        out.write(piece)
+                        size += len(piece)
     return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())
 
 

@@ -66,12 +66,18 @@ def _bytes(corpus: Corpus, cut: Cut) -> int:
 class Reader:
     """Reads one source of a flow, task by task. Safe for use by several threads."""
 
-    def __init__(self, run: RunFolder, source: Read) -> None:
+    def __init__(self, run: RunFolder, source: Read, batch_bytes: int) -> None:
         self._run = run
         self._source = source
+        self._batch_bytes = batch_bytes
 
     def read(self, task: Task) -> Tagged:
         """The documents of `task`: text and tables side by side, stretch by stretch."""
+        for tag, batch in self._stretches(task):
+            for piece in _cut(batch, self._batch_bytes):
+                yield tag, piece
+
+    def _stretches(self, task: Task) -> Tagged:
         source = self._source
         only = self._docs(source.only, task) if source.only else None
         if only is not None and not only.size:
@@ -169,6 +175,14 @@ class _Cursor:
         if not taken:
             return _NOTHING
         return taken[0] if len(taken) == 1 else pa.concat_batches(taken)
+
+
+def _cut(batch: pa.RecordBatch, limit: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch in batches of about `limit` bytes."""
+    size = batch.nbytes
+    rows = batch.num_rows if size <= limit else max(1, batch.num_rows * limit // size)
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def _some(tag: str, batch: pa.RecordBatch) -> Tagged:

@@ -148,7 +148,9 @@ class Phase(_Part):
     seconds: float
     input_bytes: int = Field(description="Bytes of the input that the phase read.")
     bytes_per_second: float | None = Field(description="null: the phase reads no input.")
-    spilled_bytes: int
+    shuffled_bytes: int = Field(description="Bytes of rows that went from task to task.")
+    spilled_bytes: int = Field(description="Bytes written to disk because memory was short.")
+    workers: int = Field(description="Threads or processes that the phase's tasks ran in.")
     rows: int = Field(description="Rows written to tables.")
 
 
@@ -421,7 +423,9 @@ def _phase(phase: Mapping[str, Any]) -> Phase:
         seconds=seconds,
         input_bytes=size,
         bytes_per_second=size / seconds if size and seconds else None,
+        shuffled_bytes=phase["shuffled_bytes"],
         spilled_bytes=phase["spilled_bytes"],
+        workers=phase["workers"],
         rows=sum(phase.get("rows", {}).values()),
     )
 

@@ -68,8 +68,8 @@ def manifest(job: str = "clean", **changes: object) -> dict:
 
 def phase(name: str, seconds: float, read: int, spilled: int, **rows: int) -> dict:
     return {
-        "name": name, "seconds": seconds, "input_bytes": read, "spilled_bytes": spilled,
-        "rows": rows,
+        "name": name, "seconds": seconds, "input_bytes": read, "shuffled_bytes": 2 * read,
+        "spilled_bytes": spilled, "workers": 2, "rows": rows,
     }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Rows come back sorted and whole, whether they stayed in memory or were spilled."""
 
+from unittest import mock
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 
 from corpus.errors import StorageError
 from corpus.order import partition_order, stack
-from pipelines.engines.exchange import Spool, in_order, in_sorted_order
+from pipelines.engines.exchange import Spool, in_order
+from pipelines.engines.sorting import Ordering, sorted_rows
 
 LEFT = pa.schema({"key": pa.int64(), "place": pa.int64(), "payload": pa.list_(pa.int64())})
 RIGHT = pa.schema({"key": pa.int64(), "name": pa.string()})
@@ -27,14 +30,18 @@ def batch_of(tag, rows):
     return pa.RecordBatch.from_pylist([{"key": k, "name": f"n{p}"} for k, p in rows], RIGHT)
 
 
-def filled(folder, budget, added):
-    exchange = Spool(folder, budget).open([LEFT, RIGHT], 1 << BITS)
+ORDERING = Ordering(("left", "right"), (LEFT, RIGHT), ("key",), ("place",))
+
+
+def filled(folder, budget, added, run_bytes=1 << 30):
+    spool = Spool(folder, budget, run_bytes)
+    exchange = spool.open([LEFT, RIGHT], 1 << BITS)
     for task, (tag, rows) in enumerate(added):
         if rows:
             batch = batch_of(tag, rows)
             order, offsets = partition_order(stack([batch["key"].to_numpy()]), BITS)
             exchange.add((task, 0), tag, batch.take(pa.array(order)), offsets)
-    return exchange
+    return spool, exchange
 
 
 @settings(deadline=None)
@@ -42,18 +49,19 @@ def filled(folder, budget, added):
     added=batches,
     budget=st.sampled_from([0, 500, 1 << 30]),
     chunk=st.sampled_from([1, 200, 1 << 20]),
+    run_bytes=st.sampled_from([1, 300, 1 << 30]),
+    block=st.sampled_from([1, 100, 1 << 20]),
 )
-def test_groups_come_sorted_with_the_first_input_ahead(tmp_path_factory, added, budget, chunk):
-    exchange = filled(tmp_path_factory.mktemp("spool"), budget, added)
+def test_groups_come_sorted_with_the_first_input_ahead(
+    tmp_path_factory, added, budget, chunk, run_bytes, block
+):
+    folder = tmp_path_factory.mktemp("spool")
+    spool, exchange = filled(folder, budget, added, run_bytes)
     got = {0: [], 1: []}
     last_right: dict[int, bool] = {}
-    for tag, batch in in_sorted_order(
-        exchange.by_tag(0, 1 << BITS),
-        ["left", "right"],
-        [LEFT, RIGHT],
-        (("key",), ("place",)),
-        chunk,
-    ):
+    with mock.patch("pipelines.engines.sorting.BLOCK_BYTES", block):
+        found = list(sorted_rows(exchange.between(0, 1 << BITS), ORDERING, spool, chunk))
+    for tag, batch in found:
         rows = batch.to_pylist()
         keys = [row["key"] for row in rows]
         assert keys == sorted(keys)
@@ -66,17 +74,20 @@ def test_groups_come_sorted_with_the_first_input_ahead(tmp_path_factory, added, 
     assert [(r["key"], r["place"]) for r in got[0]] == sorted(
         (k, p) for tag, rows in added if tag == 0 for k, p in rows
     )
-    assert [r["key"] for r in got[1]] == sorted(k for t, rows in added if t for k, _ in rows)
+    # Rows that are equal in all that they are sorted by stay as they were added.
+    right = [(k, f"n{p}") for tag, rows in added if tag == 1 for k, p in rows]
+    assert [(r["key"], r["name"]) for r in got[1]] == sorted(right, key=lambda row: row[0])
     exchange.close()
+    assert not list(folder.iterdir())
 
 
 def test_rows_come_back_in_the_order_of_their_tasks(tmp_path):
-    spool = Spool(tmp_path, 0)
+    spool = Spool(tmp_path, 0, 1 << 30)
     exchange = spool.open([RIGHT], 1)
     for task in (2, 0, 1):
         batch = pa.RecordBatch.from_pylist([{"key": 0, "name": str(task)}], RIGHT)
         exchange.add((task, 0), 0, batch, np.array([0, 1]))
-    names = [b["name"][0].as_py() for b in in_order(exchange.by_tag(0, 1)[0])]
+    names = [b["name"][0].as_py() for b in in_order(exchange.between(0, 1))]
     assert names == ["0", "1", "2"]
     assert spool.spilled_bytes > 0
     exchange.close()

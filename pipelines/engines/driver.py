@@ -1,0 +1,109 @@
+"""What the driver of a distributed engine does before and after its workers: the same for all."""
+
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.engines.base import Flow, Read
+from pipelines.engines.plan import plan_of
+from pipelines.engines.work import Unit, Worker, units_of
+from pipelines.run import Commit, DataFile, RunFolder, TableFile, tables_read
+
+TASK_BYTES = 64 << 20
+"""About how much text, or rows of tables, one task of a phase works on."""
+
+
+def worker_for(flow: Flow, run: RunFolder, memory: int, batch_bytes: int, scratch: str) -> Worker:
+    """What a phase's workers need to know; makes the folders that they write to."""
+    plan = plan_of(flow)
+    units = tuple(units_of(plan, run))
+    for table, _ in flow.writes:
+        folder = run.table_path(table, 0).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        drop_leftovers(folder)
+    if flow.edits is not None:
+        (run.state / "parts").mkdir(parents=True, exist_ok=True)
+        if run.data.is_dir():
+            drop_leftovers(run.data)
+    return Worker(plan, run, units, memory, batch_bytes, scratch)
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Remove what tasks that were killed had begun to write."""
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
+def loads(units: Sequence[Unit], count: int) -> list[list[int]]:
+    """The units' numbers, in order, in at most `count` stretches of about the same size."""
+    total = sum(unit.bytes for unit in units)
+    stretches: list[list[int]] = []
+    held, goal = 0, 0.0
+    for number, unit in enumerate(units):
+        if not stretches or held >= goal:
+            stretches.append([])
+            goal = total * len(stretches) / count
+        stretches[-1].append(number)
+        held += unit.bytes
+    return stretches
+
+
+def task_count(worker: Worker, workers: int) -> int:
+    """How many tasks share a phase: for every worker the same number, of about TASK_BYTES each."""
+    rounds = -(-(_input_bytes(worker) + _table_bytes(worker)) // (TASK_BYTES * workers))
+    return workers * max(1, rounds)
+
+
+def _table_bytes(worker: Worker) -> int:
+    """Of the tables that a phase reads; in memory they are several times larger."""
+    tables = {table for node in worker.plan.flow.nodes for table in tables_read(node)}
+    return 4 * sum(file.bytes for table in tables for file in worker.run.files(table))
+
+
+def committed(
+    name: str, flow: Flow, worker: Worker, started: float, receipts: Iterable[Mapping[str, Any]]
+) -> Commit:
+    """What a phase left behind, from its workers' receipts."""
+    run = worker.run
+    tables: dict[str, dict[int, TableFile]] = {table.folder: {} for table, _ in flow.writes}
+    data: dict[int, DataFile] = {}
+    workers: set[str] = set()
+    shuffled = spilled = 0
+    for told in receipts:
+        if "table" in told:
+            file = TableFile(**told["file"])
+            tables[told["table"]][file.slice] = file
+        elif "data" in told:
+            if told["data"] is not None:
+                released = DataFile(**told["data"])
+                data[released.shard] = released
+        else:
+            workers.add(told["worker"])
+            shuffled += told["shuffled"]
+            spilled += told["spilled"]
+    for table, _ in flow.writes:
+        folder = run.table_path(table, 0).parent
+        drop_leftovers(folder)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    shutil.rmtree(run.state / "parts", ignore_errors=True)
+    return Commit(
+        name,
+        run.phase_fingerprint(name, flow),
+        time.perf_counter() - started,
+        _input_bytes(worker),
+        spilled,
+        {folder: tuple(files[n] for n in sorted(files)) for folder, files in tables.items()},
+        tuple(data[number] for number in sorted(data)),
+        shuffled,
+        len(workers),
+    )
+
+
+def _input_bytes(worker: Worker) -> int:
+    """Of the text that maps read."""
+    views = {n: worker.plan.flow.nodes[n].inputs["source"][0] for n in worker.plan.maps()}
+    reads = {n for n, source in views.items() if isinstance(source, Read) and source.view}
+    return sum(unit.bytes for unit in worker.units if unit.node in reads)

@@ -1,0 +1,142 @@
+"""A flow, worked out: where each row goes, and in which order things can be done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from corpus.order import gather_order, partition_order, stack
+from corpus.release import EDITS
+from corpus.schema import Table
+from corpus.shards import Corpus
+from pipelines.engines.base import Flow, Input, Output, Read
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Rows that are brought together: by key for a group, by slice for a table, by task for edits.
+
+    step: when all of its rows are there: 1 behind maps, one more behind each group.
+    node: the group's place in the flow; -1 for the others.
+    tags, schemas: the inputs of the group; a table and edits have one.
+    """
+
+    kind: Literal["group", "table", "edits"]
+    step: int
+    node: int
+    tags: tuple[str, ...]
+    schemas: tuple[pa.Schema, ...]
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way that an output's rows take: to which target, as which of its inputs.
+
+    key: partitioned by the hash of these columns; or else
+    doc: by the slice of the document in this column; or else ("") by the slice or task they are of.
+    """
+
+    target: int
+    tag: int
+    key: tuple[str, ...] = ()
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A table that a group reads as it is."""
+
+    source: Read
+    route: Route
+
+
+@dataclass(frozen=True)
+class Plan:
+    """routes: by node (its place in the flow) and tag."""
+
+    flow: Flow
+    targets: tuple[Target, ...]
+    routes: Mapping[tuple[int, str], tuple[Route, ...]]
+    scans: tuple[Scan, ...]
+    steps: int
+
+    def maps(self) -> tuple[int, ...]:
+        """The places of the maps in the flow."""
+        return tuple(n for n, node in enumerate(self.flow.nodes) if not node.stage.key)
+
+
+def plan_of(flow: Flow) -> Plan:
+    """Work out a flow."""
+    number = {id(node): n for n, node in enumerate(flow.nodes)}
+    steps: list[int] = []  # for each node: the step behind which its outputs are there
+    targets: list[Target] = []
+    routes: dict[tuple[int, str], tuple[Route, ...]] = {}
+    scans: list[Scan] = []
+
+    def connect(output: Output, route: Route) -> None:
+        at = (number[id(output.node)], output.tag)
+        routes[at] = (*routes.get(at, ()), route)
+
+    def behind(*inputs: Input) -> int:
+        return 1 + max((steps[number[id(i.node)]] for i in inputs if isinstance(i, Output)), default=0)
+
+    for n, node in enumerate(flow.nodes):
+        stage = node.stage
+        if not stage.key:
+            steps.append(0)
+            continue
+        steps.append(behind(*(i for inputs in node.inputs.values() for i in inputs)))
+        tags, schemas = tuple(stage.inputs), tuple(stage.inputs.values())
+        for tag, name in enumerate(tags):
+            for source in node.inputs.get(name, ()):
+                route = Route(len(targets), tag, key=stage.key)
+                if isinstance(source, Output):
+                    connect(source, route)
+                else:
+                    scans.append(Scan(source, route))
+        targets.append(Target("group", steps[n], n, tags, schemas))
+    for table, outputs in flow.writes:
+        for output in outputs:
+            doc = table.sort[0] if output.node.stage.key else ""
+            connect(output, Route(len(targets), 0, doc=doc))
+        targets.append(
+            Target("table", behind(*outputs), -1, (table.name,), (table.schema,), table)
+        )
+    if flow.edits is not None:
+        connect(flow.edits, Route(len(targets), 0))
+        targets.append(Target("edits", 1, -1, ("edits",), (EDITS,)))
+    last = max((target.step for target in targets), default=0)
+    return Plan(flow, tuple(targets), routes, tuple(scans), last)
+
+
+def partition_bits(input_bytes: int) -> int:
+    """How many bits of the key's hash choose the partition: a partition for each 4 MiB or so."""
+    return max(4, min(12, (input_bytes >> 22).bit_length()))
+
+
+def partitioned(
+    route: Route, batch: pa.RecordBatch, corpus: Corpus, bits: int, here: int, parts: int
+) -> tuple[pa.RecordBatch, Ints]:
+    """The rows of a batch, those of a partition side by side, and where each partition begins.
+
+    bits: of the key's hash. here: the partition for rows that have neither key nor document.
+    parts: how many there are where rows are not partitioned by key.
+    """
+    if route.key:
+        columns = stack([batch.column(name).to_numpy() for name in route.key])
+        order, offsets = partition_order(columns, bits)
+    else:
+        if route.doc and parts > 1:
+            numbers = corpus.slice_of(batch.column(route.doc).to_numpy())
+        else:
+            numbers = np.full(batch.num_rows, 0 if route.doc else here, dtype=np.int64)
+        order, offsets = gather_order(numbers, parts)
+    if np.count_nonzero(np.diff(offsets)) > 1:
+        batch = batch.take(pa.array(order))
+    return batch, offsets

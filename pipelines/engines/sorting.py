@@ -1,0 +1,279 @@
+"""Sorting rows of several inputs together, in memory or, where they are too many, out of it.
+
+Rows that do not fit are sorted in runs, each of which is written out in blocks; merging holds one
+block of every run. So a group with any number of rows streams through a worker.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from corpus.order import is_sorted, sort_order, stack
+from corpus.schema import Tagged
+from pipelines.engines.exchange import Piece, Spool
+
+Ints = NDArray[np.int64]
+
+BLOCK_BYTES = 1 << 20
+"""About how much of each run is in memory while runs are merged."""
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """What rows are sorted by: the columns of the key, then the input, then those of `order`.
+
+    tags, schemas: the inputs, in their order. Columns are int64; one that an input lacks is zero.
+    Rows that are equal in all of these keep the order in which they came.
+    """
+
+    tags: tuple[str, ...]
+    schemas: tuple[pa.Schema, ...]
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+
+    def columns(self, tag: int, batch: pa.RecordBatch) -> Ints:
+        """The columns to sort rows of one input by: int64[m, rows]."""
+        zero = np.zeros(batch.num_rows, dtype=np.int64)
+        here = set(self.schemas[tag].names)
+
+        def values(name: str) -> Ints:
+            return batch.column(name).to_numpy(zero_copy_only=True) if name in here else zero
+
+        where = [values(name) for name in self.key]
+        where.append(np.full(batch.num_rows, tag, dtype=np.int64))
+        where.extend(values(name) for name in self.order)
+        return stack(where)
+
+
+def sorted_rows(
+    pieces: Sequence[Piece], ordering: Ordering, spool: Spool, chunk_bytes: int
+) -> Tagged:
+    """The rows of `pieces`, sorted, in chunks of about `chunk_bytes`.
+
+    In each chunk the rows of one input follow those of another, in the order of the tags. More than
+    `spool.run_bytes` are sorted in runs.
+    """
+    if _ascend(pieces, ordering):
+        yield from ((ordering.tags[piece.tag], piece.load()) for piece in pieces)
+        return
+    runs: list[_Run] = []
+    try:
+        for portion in _portions(pieces, spool.run_bytes):
+            rows = _loaded(portion, ordering)
+            if len(portion) == len(pieces):
+                yield from rows.chunks(ordering, chunk_bytes)
+                return
+            runs.append(_Run.write(rows, ordering, spool))
+        yield from _merged(runs, ordering)
+    finally:
+        for run in runs:
+            run.remove()
+
+
+def _ascend(pieces: Sequence[Piece], ordering: Ordering) -> bool:
+    """Whether rows of one input come in order already. Looks no further than the first that do not."""
+    if len({piece.tag for piece in pieces}) > 1:
+        return False
+    names = (*ordering.key, *ordering.order)
+    last: tuple[int, ...] | None = None
+    for piece in pieces:
+        here = [name for name in names if name in ordering.schemas[piece.tag].names]
+        columns = ordering.columns(piece.tag, piece.load(here))
+        if last is not None and tuple(columns[:, 0].tolist()) < last:
+            return False
+        if not is_sorted(columns):
+            return False
+        last = tuple(columns[:, -1].tolist())
+    return True
+
+
+def _portions(pieces: Sequence[Piece], limit: int) -> Iterator[list[Piece]]:
+    """Pieces that are sorted together: about `limit` bytes of them, or one larger piece."""
+    held: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if held and size + piece.nbytes > limit:
+            yield held
+            held, size = [], 0
+        held.append(piece)
+        size += piece.nbytes
+    if held:
+        yield held
+
+
+def _loaded(pieces: Sequence[Piece], ordering: Ordering) -> "_Sorted":
+    """The rows of `pieces`, in memory."""
+    by_tag: list[list[pa.RecordBatch]] = [[] for _ in ordering.tags]
+    for piece in pieces:
+        by_tag[piece.tag].append(piece.load())
+    return _Sorted.of([_concat(batches) for batches in by_tag], ordering)
+
+
+@dataclass
+class _Sorted:
+    """Rows in memory: a batch for each input, and the permutation (None: none) that sorts them.
+
+    columns: int64[m, rows], the inputs' rows one behind the other.
+    """
+
+    batches: list[pa.RecordBatch | None]
+    columns: Ints
+    sequence: Ints | None
+
+    @classmethod
+    def of(cls, batches: list[pa.RecordBatch | None], ordering: Ordering) -> "_Sorted":
+        stacks = [ordering.columns(t, batch) for t, batch in enumerate(batches) if batch is not None]
+        columns = stacks[0] if len(stacks) == 1 else np.concatenate(stacks, axis=1)
+        return cls(batches, columns, sort_order(columns))
+
+    @property
+    def bounds(self) -> Ints:
+        """Where each input's rows begin, and the end."""
+        counts = [0 if batch is None else batch.num_rows for batch in self.batches]
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def rows(self) -> int:
+        return int(self.columns.shape[1])
+
+    def chunks(self, ordering: Ordering, chunk_bytes: int) -> Tagged:
+        """All rows in sorted order, by chunks."""
+        for _, parts in self._stretches(chunk_bytes):
+            for tag, batch in parts:
+                yield ordering.tags[tag], batch
+
+    def _stretches(
+        self, chunk_bytes: int
+    ) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
+        """Chunks: the sort columns of the last row, and each input's rows."""
+        total = sum(b.nbytes for b in self.batches if b is not None)
+        bounds = self.bounds
+        step = max(1, int(chunk_bytes * self.rows / max(1, total)))
+        for start in range(0, self.rows, step):
+            end = min(start + step, self.rows)
+            chunk = np.arange(start, end) if self.sequence is None else self.sequence[start:end]
+            parts = []
+            for tag, batch in enumerate(self.batches):
+                if batch is None:
+                    continue
+                low, high = bounds[tag], bounds[tag + 1]
+                wanted = chunk[(chunk >= low) & (chunk < high)] - low
+                if wanted.size:
+                    parts.append((tag, _take(batch, wanted)))
+            yield self.columns[:, chunk[-1]], parts
+
+    def blocks(self) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
+        """All rows in sorted order, by blocks of BLOCK_BYTES."""
+        return self._stretches(BLOCK_BYTES)
+
+
+class _Run:
+    """Sorted rows in files, one for each input, read block by block."""
+
+    def __init__(self, lasts: list[Ints], blocks: list[dict[int, Piece]]) -> None:
+        self._lasts = lasts
+        self._blocks = blocks
+        self._next = 0
+        self.held: _Sorted | None = None
+
+    @classmethod
+    def write(cls, rows: _Sorted, ordering: Ordering, spool: Spool) -> "_Run":
+        lasts: list[Ints] = []
+        blocks: list[dict[int, Piece]] = []
+        by_tag: dict[int, list[Piece]] = {}
+        for last, parts in rows.blocks():
+            lasts.append(last)
+            blocks.append({})
+            for tag, batch in parts:
+                piece = Piece((0, 0), 0, tag, batch.num_rows, batch.nbytes, batch)
+                blocks[-1][tag] = piece
+                by_tag.setdefault(tag, []).append(piece)
+        for tag, pieces in by_tag.items():
+            spool.spill(ordering.schemas[tag], pieces)
+        return cls(lasts, blocks)
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """The sort columns of the last row of the block that is in memory."""
+        return tuple(self._lasts[self._next - 1].tolist())
+
+    def fill(self, ordering: Ordering) -> bool:
+        """Have a block in memory; False if there is none left."""
+        if self.held is not None:
+            return True
+        if self._next == len(self._blocks):
+            return False
+        block = self._blocks[self._next]
+        self._next += 1
+        batches = [
+            block[tag].load() if tag in block else None for tag in range(len(ordering.tags))
+        ]
+        self.held = _Sorted.of(batches, ordering)
+        return True
+
+    def take(self, bound: tuple[int, ...], *, equal: bool) -> dict[int, pa.RecordBatch]:
+        """Take the rows up to `bound` out of the block, with those that are `equal` to it or not."""
+        assert self.held is not None
+        taken: dict[int, pa.RecordBatch] = {}
+        rest: list[pa.RecordBatch | None] = []
+        columns: list[Ints] = []
+        bounds = self.held.bounds
+        for tag, batch in enumerate(self.held.batches):
+            own = self.held.columns[:, bounds[tag] : bounds[tag + 1]]
+            count = _up_to(own, bound, equal=equal)
+            if batch is not None and count:
+                taken[tag] = batch.slice(0, count)
+            rest.append(batch.slice(count) if batch is not None and count < len(batch) else None)
+            columns.append(own[:, count:])
+        left = any(batch is not None for batch in rest)
+        self.held = _Sorted(rest, np.concatenate(columns, axis=1), None) if left else None
+        return taken
+
+    def remove(self) -> None:
+        files = {id(p.file): p.file for block in self._blocks for p in block.values() if p.file}
+        for file in files.values():
+            file.remove()
+
+
+def _merged(runs: Sequence[_Run], ordering: Ordering) -> Tagged:
+    """The rows of all runs in order. Rows that are equal come run by run, as they were added."""
+    while True:
+        alive = [run for run in runs if run.fill(ordering)]
+        if not alive:
+            return
+        least = min(range(len(alive)), key=lambda index: alive[index].last)
+        bound = alive[least].last
+        # Runs behind `least` may not give rows equal to its last: it may have more of them.
+        found = [run.take(bound, equal=index <= least) for index, run in enumerate(alive)]
+        batches = [
+            _concat([f[tag] for f in found if tag in f])
+            for tag in range(len(ordering.tags))
+        ]
+        yield from _Sorted.of(batches, ordering).chunks(ordering, 1 << 62)
+
+
+def _up_to(columns: Ints, bound: tuple[int, ...], *, equal: bool) -> int:
+    """How many rows, which ascend, come before `bound`, or are equal to it if `equal`."""
+    low, high = 0, columns.shape[1]
+    for column, value in zip(columns, bound, strict=True):
+        start = low + int(np.searchsorted(column[low:high], value, side="left"))
+        end = low + int(np.searchsorted(column[low:high], value, side="right"))
+        low, high = start, end
+    return high if equal else low
+
+
+def _take(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
+    """Rows of a batch; a stretch of consecutive rows without a copy."""
+    if rows.size and rows[-1] - rows[0] == rows.size - 1 and np.all(np.diff(rows) == 1):
+        return batch.slice(int(rows[0]), rows.size)
+    return batch.take(pa.array(rows))
+
+
+def _concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """One batch of several; None of none."""
+    if not batches:
+        return None
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)

@@ -1,0 +1,316 @@
+"""What a worker of a distributed engine does: the same on Spark and on Beam.
+
+A phase is a chain of steps. Step 0 reads units of the input and runs maps; each later step gets the
+packets that were made so far, by target and partition, works on those whose turn it is, and hands
+on the rest. A group's stage runs on whole partitions, a table is written slice by slice, a shard
+put together from its parts. What came of it goes to the driver as receipts.
+"""
+
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from corpus.release import rewrite
+from corpus.schema import Tagged
+from corpus.tables import write_table
+from pipelines.engines.base import Read
+from pipelines.engines.exchange import Exchange, Piece, Spool, in_order
+from pipelines.engines.memory import be_frugal
+from pipelines.engines.packets import RECEIPT, Packet, Sealer, opened
+from pipelines.engines.parts import Part, between, joined, parts_of, staged
+from pipelines.engines.plan import Plan, Target, partition_bits
+from pipelines.engines.slices import Reader, Task, tasks_of
+from pipelines.engines.sorting import Ordering, sorted_rows
+from pipelines.run import DataFile, RunFolder, TableFile
+
+PART_BYTES = 64 << 20
+"""About how much a group's stage gets in one run."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Tasks of one map (its place in the flow) or scan that one worker does one after another.
+
+    parts: of the release, if the map makes edits: those whose documents the tasks read.
+    """
+
+    number: int
+    tasks: tuple[Task, ...]
+    node: int = -1
+    scan: int = -1
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(task.bytes for task in self.tasks)
+
+
+def units_of(plan: Plan, run: RunFolder) -> list[Unit]:
+    """All that step 0 of a phase has to do, in `doc` order for each map."""
+    found: list[Unit] = []
+    for node in plan.maps():
+        (source,) = plan.flow.nodes[node].inputs["source"]
+        assert isinstance(source, Read)
+        tasks = tasks_of(run.corpus, source)
+        releases = plan.flow.edits is not None and plan.flow.edits.node is plan.flow.nodes[node]
+        parts = tuple(parts_of(run.corpus, tasks)) if releases else ()
+        for together in _closed(tasks, parts):
+            first, last = together[0].number, together[-1].number
+            own = tuple(p for p in parts if first <= p.first_task <= last)
+            found.append(Unit(len(found), tuple(together), node=node, parts=own))
+    for number, scan in enumerate(plan.scans):
+        for task in tasks_of(run.corpus, scan.source):
+            found.append(Unit(len(found), (task,), scan=number))
+    return found
+
+
+def _closed(tasks: Sequence[Task], parts: Sequence[Part]) -> Iterator[list[Task]]:
+    """Tasks, those together that share a part."""
+    tied = {t for part in parts for t in range(part.first_task + 1, part.last_task + 1)}
+    together: list[Task] = []
+    for task in tasks:
+        if together and task.number not in tied:
+            yield together
+            together = []
+        together.append(task)
+    if together:
+        yield together
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a worker needs to know for a phase; the same for all, and picklable.
+
+    memory: bytes that a worker may use. scratch: its folder for spilled data; "" is the system's.
+    """
+
+    plan: Plan
+    run: RunFolder
+    units: tuple[Unit, ...]
+    memory: int
+    batch_bytes: int
+    scratch: str
+
+    def start(self, numbers: Iterable[int]) -> Iterator[Packet]:
+        """Step 0 for some of the units: their packets and a receipt."""
+        with self._task(0) as task:
+            for number in numbers:
+                yield from task.sent(task.read(self.units[number]))
+            yield from task.sent(task.sealer.flush())
+            yield task.receipt()
+
+    def go_on(self, step: int, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """A later step for some partitions, whose packets come by target, partition and order."""
+        with self._task(step) as task:
+            for number, own in groupby(packets, key=lambda packet: packet.target):
+                target = self.plan.targets[number] if number != RECEIPT else None
+                if target is None or target.step > step:
+                    yield from own
+                elif target.kind == "group":
+                    yield from task.sent(task.group(target, own))
+                else:
+                    for part, rows in groupby(own, key=lambda packet: packet.part):
+                        yield task.table(target, part, rows)
+            yield from task.sent(task.sealer.flush())
+            yield task.receipt()
+
+    @contextmanager
+    def _task(self, step: int) -> Iterator["_Task"]:
+        if self.scratch:
+            Path(self.scratch).mkdir(parents=True, exist_ok=True)
+        be_frugal()
+        with tempfile.TemporaryDirectory(prefix="unrote-", dir=self.scratch or None) as folder:
+            yield _Task(self, step, Path(folder))
+
+
+class _Task:
+    """One call of a worker."""
+
+    def __init__(self, worker: Worker, step: int, folder: Path) -> None:
+        self.plan = worker.plan
+        self.run = worker.run
+        self.worker = worker
+        self.step = step
+        self.bits = partition_bits(self.run.corpus.input_bytes)
+        self.sealer = Sealer(self.plan, self.run.corpus, self.bits)
+        self.folder = folder
+        self.spool = Spool(folder, worker.memory // 4, worker.memory // 8)
+        self.part_bytes = min(PART_BYTES, worker.memory // 16)
+        self.sent_bytes = 0
+        self.units = 0
+
+    def sent(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Packets on their way, counted."""
+        for packet in packets:
+            self.sent_bytes += len(packet.payload)
+            yield packet
+
+    def receipt(self) -> Packet:
+        """What this task has to tell when it is done."""
+        return receipt(
+            {
+                "step": self.step,
+                "worker": f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}",
+                "units": self.units,
+                "shuffled": self.sent_bytes,
+                "spilled": self.spool.spilled_bytes,
+            }
+        )
+
+    # Step 0
+
+    def read(self, unit: Unit) -> Iterator[Packet]:
+        """Run a unit's map over its tasks, or read the table it scans."""
+        self.units += 1
+        if unit.scan >= 0:
+            scan = self.plan.scans[unit.scan]
+            reader = Reader(self.run, scan.source, self.worker.batch_bytes)
+            for task in unit.tasks:
+                for _, batch in reader.read(task):
+                    yield from self.sealer.add((scan.route,), batch, unit.number, task.slice)
+            return
+        node = self.plan.flow.nodes[unit.node]
+        (source,) = node.inputs["source"]
+        assert isinstance(source, Read)
+        reader = Reader(self.run, source, self.worker.batch_bytes)
+        edits = _Edits(self.folder / "edits.arrow") if unit.parts else None
+        for task in unit.tasks:
+            with node.stage.open() as stage:
+                for tag, batch in stage(reader.read(task)):
+                    routes = self.plan.routes.get((unit.node, tag), ())
+                    rows = [r for r in routes if self.plan.targets[r.target].kind != "edits"]
+                    if edits is not None and len(rows) < len(routes):
+                        edits.add(batch)
+                    yield from self.sealer.add(rows, batch, unit.number, task.slice)
+        if edits is not None:
+            yield from self._release(unit, edits)
+
+    def _release(self, unit: Unit, edits: "_Edits") -> Iterator[Packet]:
+        """Rewrite a unit's parts, and tell those who put the shards together."""
+        target = len(self.plan.targets) - 1
+        with edits.reading() as batches:
+            for place, part in enumerate(unit.parts):
+                path = self.run.state / "parts" / part.name
+                with staged(path) as temporary:
+                    rows = between(batches(), part.first, part.end)
+                    rewrite(self.run.corpus, part.cuts, self.run.fields, rows, temporary)
+                name = part.name.encode()
+                shard = part.cuts[0].shard
+                yield Packet(target, shard, unit.number, place, 0, 1, len(name), name)
+
+    # Later steps
+
+    def group(self, target: Target, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Run a group's stage on partitions, several small ones at a time."""
+        exchange = self.spool.open(target.schemas, 1)
+        held = 0
+        for _, own in groupby(packets, key=lambda packet: packet.part):
+            first = True
+            for packet in own:
+                # A partition is begun with what is held, or after it, but never cut.
+                if first and held and held + packet.size > self.part_bytes:
+                    yield from self._run_group(target, exchange)
+                    exchange.close()
+                    exchange, held = self.spool.open(target.schemas, 1), 0
+                first = False
+                held += packet.size
+                self._hold(exchange, target, packet)
+        yield from self._run_group(target, exchange)
+        exchange.close()
+
+    def _hold(self, exchange: Exchange, target: Target, packet: Packet) -> None:
+        batch = opened(packet, target.schemas[packet.tag])
+        place = (packet.unit, packet.place)
+        piece = Piece(place, 0, packet.tag, packet.rows, packet.size, batch)
+        self.spool.hold(exchange, [piece])
+
+    def _run_group(self, target: Target, exchange: Exchange) -> Iterator[Packet]:
+        stage = self.plan.flow.nodes[target.node].stage
+        order = tuple(column for column in stage.order if column != "tag")
+        ordering = Ordering(target.tags, target.schemas, stage.key, order)
+        pieces = exchange.between(0, 1)
+        if not pieces:
+            return
+        self.units += 1
+        unit = min(piece.task[0] for piece in pieces)
+        rows = sorted_rows(pieces, ordering, self.spool, 2 * self.worker.batch_bytes)
+        with stage.open() as run:
+            for tag, batch in run(rows):
+                routes = self.plan.routes.get((target.node, tag), ())
+                yield from self.sealer.add(routes, batch, unit, 0)
+
+    def table(self, target: Target, part: int, packets: Iterable[Packet]) -> Packet:
+        """Write one slice of a table, or put one shard together; a receipt for it."""
+        self.units += 1
+        if target.kind == "edits":
+            names = sorted(packet.payload.decode() for packet in packets)
+            return receipt({"data": _asdict(joined(self.run, part, names))})
+        table = target.table
+        assert table is not None
+        exchange = self.spool.open(target.schemas, 1)
+        for packet in packets:
+            self._hold(exchange, target, packet)
+        pieces = exchange.between(0, 1)
+        ordering = Ordering(target.tags, target.schemas, table.sort, ())
+        rows: Tagged = sorted_rows(pieces, ordering, self.spool, 2 * self.worker.batch_bytes)
+        batches = (b for _, b in rows) if table.sort else in_order(pieces)
+        with staged(self.run.table_path(table, part)) as temporary:
+            file = TableFile(part, *write_table(str(temporary), table.schema, batches))
+        exchange.close()
+        return receipt({"table": table.folder, "file": asdict(file)})
+
+
+class _Edits:
+    """A unit's edits, in a file: the shard is rewritten when all of them are known."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+        self._sink: Any = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None:
+            self._sink = pa.OSFile(str(self._path), "wb")
+            self._writer = pa.ipc.new_file(self._sink, batch.schema)
+        self._writer.write_batch(batch)
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """What gives all batches, each time it is called."""
+        if self._writer is None:
+            yield lambda: iter(())
+            return
+        self._writer.close()
+        self._sink.close()
+        with pa.OSFile(str(self._path), "rb") as source:
+            file = pa.ipc.open_file(source)
+            yield lambda: (file.get_batch(n) for n in range(file.num_record_batches))
+        self._path.unlink()
+
+
+def receipt(told: dict[str, Any]) -> Packet:
+    """Something for the driver."""
+    return Packet(RECEIPT, 0, 0, 0, 0, 0, 0, orjson.dumps(told))
+
+
+def _asdict(file: DataFile | None) -> dict[str, Any] | None:
+    return None if file is None else asdict(file)
+
+
+def place_of(worker: Worker, packet: Packet, count: int) -> int:
+    """Which of `count` tasks of the next step a packet goes to; partitions are spread evenly."""
+    if packet.target == RECEIPT:
+        return 0
+    if worker.plan.targets[packet.target].kind == "group":
+        return packet.part * count >> partition_bits(worker.run.corpus.input_bytes)
+    return (packet.part + packet.target) % count
