@@ -4,7 +4,6 @@ Of documents with the same normalised text (dedup.fingerprint) the first in keep
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,16 +20,17 @@ from corpus.schema import (
     REJECTS,
     Tagged,
 )
+from corpus.stages import PlainStage
 from corpus.text import arrow_buffers
 from dedup.fingerprint import fingerprint, normalise_level, scratch_for
-from dedup.groups import Run, batch_of, column, duplicate_rows, spread, starts
+from dedup.groups import batch_of, column, duplicate_rows, spread, starts
 from dedup.keep import KeepPolicy
 from dedup.minhash import Signatures, bands_for, bucket_keys, permutation_constants, sign
 from dedup.shingles import BUFFERED, STATE, Bytes, Ints, Table, is_characters, table_for
 
 
 @dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(PlainStage):
     """Text to the rows of DOCUMENTS, FINGERPRINTS and BANDS; rejects are passed through.
 
     A document without words has no bands: it is never compared as a near-duplicate.
@@ -45,9 +45,6 @@ class Fingerprint:
     max_miss: float = 0.05
     keep: str = "first"
 
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "documents": DOCUMENTS.schema,
@@ -68,9 +65,6 @@ class Fingerprint:
         if not self.near:
             return 0, 0
         return bands_for(self.permutations, self.threshold, self.max_miss)
-
-    def open(self) -> AbstractContextManager[Run]:
-        return nullcontext(self._run)
 
     def _run(self, tagged: Tagged) -> Tagged:
         policy = KeepPolicy.parse(self.keep)
@@ -147,17 +141,16 @@ def _facts(
 
 
 @dataclass(frozen=True)
-class Exact:
-    """Of each group of equal fingerprints all but the first in keep order: rows of EXACT."""
+class Exact(PlainStage):
+    """Of each group of equal fingerprints all but the first in keep order: rows of EXACT.
 
-    version: ClassVar[int] = 1
+    Holds the first document of the open group.
+    """
+
     key: ClassVar[tuple[str, ...]] = ("high", "low")
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"fingerprints": FINGERPRINTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"exact": EXACT.schema}
-
-    def open(self) -> AbstractContextManager[Run]:
-        return nullcontext(self._run)
 
     def _run(self, tagged: Tagged) -> Tagged:
         before: tuple[int, int] | None = None

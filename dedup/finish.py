@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from corpus.hashing import mix64
 from corpus.kernel import inlined, kernel
 from corpus.schema import NEAR, TEXT, UNDECIDED, Tagged
+from corpus.stages import PlainStage
 from corpus.text import arrow_buffers
-from dedup.groups import Ints, PlainStage, column, duplicate_rows, parts
+from dedup.groups import Ints, column, duplicate_rows, grown, parts
 from dedup.shingles import is_characters, shingle_hashes, table_for
 
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
@@ -84,7 +85,8 @@ def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
 @dataclass(frozen=True)
 class Finish(PlainStage):
     """Walks in keep order: a document is removed if it is similar to one that was kept before it
-    and shares a bucket with it; the first of those is its twin. Holds the kept documents' shingles.
+    and shares a bucket with it; the first of those is its twin. Holds the kept documents' shingles,
+    and there are at most FINISH_DOCUMENTS of them.
     """
 
     threshold: float = 0.8
@@ -143,23 +145,15 @@ class _Kept:
     def make_room(self, documents: int, entries: int, shingles: int) -> None:
         """Make the arrays large enough for so many more, if all are kept."""
         count, used = self.sizes.tolist()
-        self.docs = _grown(self.docs, count + documents)
-        self.values = _grown(self.values, int(self.bounds[count]) + shingles)
-        self.bounds = _grown(self.bounds, count + documents + 1)
-        self.owner, self.before = (_grown(a, used + entries) for a in (self.owner, self.before))
+        self.docs = grown(self.docs, count + documents)
+        self.values = grown(self.values, int(self.bounds[count]) + shingles)
+        self.bounds = grown(self.bounds, count + documents + 1)
+        self.owner, self.before = (grown(a, used + entries) for a in (self.owner, self.before))
         if 2 * (used + entries) > len(self.keys):
             size = 1 << (4 * (used + entries)).bit_length()
             keys, heads = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
             _move(self.keys, self.heads, keys, heads)
             self.keys, self.heads = keys, heads
-
-
-def _grown(values: Ints, size: int) -> Ints:
-    if size <= len(values):
-        return values
-    larger = np.empty(max(size, 2 * len(values)), dtype=np.int64)
-    larger[: len(values)] = values
-    return larger
 
 
 @kernel

@@ -1,13 +1,13 @@
 """What the stages that group rows have in common.
 
 Rows arrive sorted; a group may begin in one batch and go on in the next. Each stage works on whole
-batches with numpy and carries over what it must know of the group that is still open.
+batches with numpy and carries over what it must know of the group that is still open: its docstring
+says what that is, and it is never all of the group's rows.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,8 @@ from corpus.text import strings_from
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-Run = Callable[[Tagged], Tagged]
-"""What an opened stage does: tagged batches in, tagged batches out."""
+CROWD_ROWS = 1 << 17
+"""A group of more rows is *crowded*: it is not held, but streamed (docs/adr/0006)."""
 
 
 def column(batch: pa.RecordBatch, name: str) -> Ints:
@@ -78,17 +78,65 @@ def parts(sizes: Ints, limit: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(cuts)]
 
 
-class PlainStage:
-    """What stages share that have nothing to prepare: kernels are compiled when first called."""
+def grown(values: Ints, size: int) -> Ints:
+    """`values` with room for `size` rows at least, by doubling; new rows are not initialised."""
+    if size <= len(values):
+        return values
+    larger = np.empty((max(size, 2 * len(values)), *values.shape[1:]), dtype=values.dtype)
+    larger[: len(values)] = values
+    return larger
 
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {}
 
-    def open(self) -> AbstractContextManager[Run]:
-        return nullcontext(self._run)
+def one_batch(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one schema, at least one, with some rows, as one."""
+    table = pa.Table.from_batches(batches).combine_chunks()
+    return table.to_batches()[0]
 
-    def _run(self, tagged: Tagged) -> Tagged:
-        raise NotImplementedError
+
+def with_crowds(tagged: Tagged, key: str) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+    """The rows of a stage with one input, in their order: (None, whole groups) many at a time,
+    or (key, some rows of a crowded group).
+
+    Which groups are crowded does not depend on where batches end. Holds CROWD_ROWS rows beside the
+    batch.
+    """
+    held: list[pa.RecordBatch] = []
+    count = 0
+    crowd: int | None = None  # the key of the open group, if it is crowded
+    for _, batch in tagged:
+        held.append(batch)
+        count += batch.num_rows
+        if count <= CROWD_ROWS:
+            continue
+        rows = one_batch(held)
+        keys = column(rows, key)
+        last = int(np.argmax(keys == keys[-1]))  # where the open group begins
+        crowded = count - last > CROWD_ROWS
+        known = count if crowded else last
+        yield from _crowds_apart(rows.slice(0, known), keys[:known], crowd)
+        crowd = int(keys[-1]) if crowded else None
+        held, count = [rows.slice(known)], count - known
+    if count:
+        rows = one_batch(held)
+        yield from _crowds_apart(rows, column(rows, key), crowd)
+
+
+def _crowds_apart(
+    rows: pa.RecordBatch, keys: Ints, crowd: int | None
+) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+    """As `with_crowds`. The first of the groups may be the rest of the one with the key `crowd`."""
+    if not len(keys):
+        return
+    bounds = np.append(np.flatnonzero(starts((keys,), None)), len(keys))
+    sizes = np.diff(bounds)
+    crowded = sizes > CROWD_ROWS
+    crowded[0] |= crowd is not None and keys[0] == crowd
+    at = 0
+    for group in np.flatnonzero(crowded).tolist():
+        begin, size = int(bounds[group]), int(sizes[group])
+        if at < begin:
+            yield None, rows.slice(at, begin - at)
+        yield int(keys[begin]), rows.slice(begin, size)
+        at = begin + size
+    if at < len(keys):
+        yield None, rows.slice(at)

@@ -5,8 +5,8 @@ the graph of verified similar pairs: what a walk in keep order keeps that remove
 similar to one it has kept. A round is
 
     A   bands → Meet → Distinct → pairs       in each bucket the first `width` members meet all
-                Meet → Decide → contenders    that come later; who is one of the first in all its
-                              → undecided     buckets is complete: it has met everybody
+                Meet → Decide → contenders    that come later; who has met everybody before it, and
+                              → undecided     will be met by everybody after it, is complete
     B   text → Shingles → Verify → Walk       the pairs are verified; the walk in keep order
                         → near, kept          settles each document whose fate they decide
 
@@ -18,11 +18,15 @@ grows, so that the rounds are few where many documents share a bucket and are no
 licence texts 83 rounds would be needed if each document waited until it comes first in all its
 buckets.
 
+After ROUNDS rounds the width has no limit: everybody is complete, so that the walk decides all that
+is left and the number of rounds has a bound. Each round is several passes over tables and one over
+text. What is left by then are documents that share a bucket and are not similar, most pairs of
+which have to be compared anyway.
+
 A document that went as an exact copy of one that then went as near-duplicate gets the latter's twin
 (Chain → Resolve), so that a twin is always a document that stayed.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -42,14 +46,15 @@ from corpus.schema import (
     Table,
     Tagged,
 )
+from corpus.stages import PlainStage
 from corpus.text import arrow_buffers
 from dedup.groups import (
     Bools,
     Ints,
-    PlainStage,
     batch_of,
     column,
     duplicate_rows,
+    grown,
     parts,
     places,
     spread,
@@ -65,13 +70,13 @@ def _integers(*names: str) -> pa.Schema:
     return pa.schema([(name, pa.int64()) for name in names])
 
 
-MEMBERS = _integers("doc", "bucket", "rank", "place", "leads")
-"""The members of buckets with more than one: the place in keep order, from 0, and 1 in `leads`
-where later members meet it."""
+MEMBERS = _integers("doc", "bucket", "rank", "complete", "leads")
+"""The members of buckets with more than one: 1 in `complete` if it meets everybody else in it, 1 in
+`leads` if later members meet it."""
 
 CONTENDERS = Table("contenders", _integers("doc", "rank", "complete", "leads"))
-"""The documents of a round: 1 in `complete` if it has met everybody in its buckets, 1 in `leads` if
-a later document has met it."""
+"""The documents of a round: 1 in `complete` if it meets everybody in its buckets, 1 in `leads` if a
+later document meets it."""
 
 SETS = pa.schema(
     [(name, pa.int64()) for name in ("kept", "role", "doc", "kept_rank", "rank")]
@@ -90,17 +95,30 @@ _BATCH_VALUES = 1 << 22  # shingles in a batch of sets: 32 MiB
 _BATCH_PAIRS = 1 << 19  # pairs in a batch: 12 MiB
 
 
+ROUNDS = 6
+"""After so many rounds one more decides all that is left."""
+
+_EVERYBODY = 1 << 62
+
+
 def width_of(number: int) -> int:
     """How many members of a bucket all later ones meet in round `number`, counted from 0."""
-    return int(min(4**number, 1 << 20))
+    return int(4**number) if number < ROUNDS else _EVERYBODY
 
 
 @dataclass(frozen=True)
 class Meet(PlainStage):
-    """In each bucket with more than one member the first `width` meet all that come later."""
+    """In each bucket with more than one member the first `width` meet all that come later.
+
+    A member is complete if it is one of the first, or the one after them and the last: all before
+    it have met it. Others after it would not meet it, so that it could not be kept yet.
+
+    Holds the first members of the open bucket: 16 bytes each.
+    """
 
     width: int = 1
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("bucket",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"bands": BANDS.schema}
@@ -109,7 +127,7 @@ class Meet(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         none = np.empty(0, dtype=np.int64)
         held = [none] * 4  # the last row: does another one of its bucket follow?
-        leaders = [none] * 2  # of the bucket that is open
+        leaders = _Leaders()
         before: tuple[int, ...] | None = None
         for _, batch in tagged:
             if not batch.num_rows:
@@ -118,7 +136,6 @@ class Meet(PlainStage):
             place = places(starts((bucket,), before), int(held[3][-1]) + 1 if before else 0)
             before = (int(bucket[-1]),)
             yield from self._pairs(doc, rank, place, leaders)
-            leaders = self._leaders(doc, rank, place, leaders)
             rows = [np.append(h, v) for h, v in zip(held, (doc, bucket, rank, place), strict=True)]
             yield from self._members(rows, rows[3][1:] > 0)
             held = [values[-1:] for values in rows]
@@ -129,33 +146,56 @@ class Meet(PlainStage):
         doc, bucket, rank, place = (values[: len(followed)] for values in rows)
         some = followed | (place > 0)
         if some.any():
-            leads = (followed & (place < self.width)).astype(np.int64)
-            columns = (values[some] for values in (doc, bucket, rank, place, leads))
-            yield "members", batch_of(MEMBERS, columns)
+            first = place < self.width
+            complete = (first | (~followed & (place == self.width))).astype(np.int64)
+            columns = (doc, bucket, rank, complete, (followed & first).astype(np.int64))
+            yield "members", batch_of(MEMBERS, (values[some] for values in columns))
 
-    def _pairs(self, doc: Ints, rank: Ints, place: Ints, leaders: list[Ints]) -> Tagged:
-        """Each row with the leaders before it; `leaders` (doc, rank) are of the bucket open before.
+    def _pairs(self, doc: Ints, rank: Ints, place: Ints, leaders: "_Leaders") -> Tagged:
+        """Each row with the leaders before it.
 
-        With those in front of the batch, a bucket's leaders lie side by side.
+        In `leaders` the batch comes after those of the bucket that was open before, so that a
+        bucket's leaders lie side by side.
         """
-        leader, leader_rank = np.append(leaders[0], doc), np.append(leaders[1], rank)
-        row = np.arange(len(doc))
-        first = np.where(place > row, 0, row - place + len(leaders[0]))
+        row, before = np.arange(len(doc)), leaders.count
+        leaders.append(doc, rank)
+        leader, leader_rank = leaders.rows[:, 0], leaders.rows[:, 1]
+        first = np.where(place > row, 0, row - place + before)
         count = np.minimum(place, self.width)
-        for part in parts(count, _BATCH_PAIRS):
-            times = count[part]
-            met = np.repeat(first[part], times) + _steps(times)
-            if len(met):
-                columns = (np.repeat(doc[part], times), leader[met], leader_rank[met])
-                yield "pairs", batch_of(PAIRS.schema, columns)
+        ends = np.cumsum(count)
+        for low in range(0, int(ends[-1]), _BATCH_PAIRS):
+            # Pairs low … high - 1 of all; of the first and the last row perhaps only some.
+            high = min(low + _BATCH_PAIRS, int(ends[-1]))
+            first_row, last_row = np.searchsorted(ends, (low, high - 1), side="right")
+            part = slice(first_row, last_row + 1)
+            begins = ends[part] - count[part]
+            skipped = np.maximum(low - begins, 0)
+            times = np.minimum(ends[part], high) - begins - skipped
+            met = np.repeat(first[part] + skipped, times) + _steps(times)
+            columns = (np.repeat(doc[part], times), leader[met], leader_rank[met])
+            yield "pairs", batch_of(PAIRS.schema, columns)
+        leaders.keep(max(0, leaders.count - 1 - int(place[-1])), self.width)
 
-    def _leaders(self, doc: Ints, rank: Ints, place: Ints, before: list[Ints]) -> list[Ints]:
-        """The leaders so far (doc, rank) of the bucket that is open after a batch."""
-        begin = len(doc) - 1 - int(place[-1])
-        if begin >= 0:
-            return [values[begin : begin + self.width] for values in (doc, rank)]
-        missing = self.width - len(before[0])
-        return [np.append(b, v[:missing]) for b, v in zip(before, (doc, rank), strict=True)]
+
+class _Leaders:
+    """The first members (doc, rank) of the open bucket, in an array that grows by doubling."""
+
+    def __init__(self) -> None:
+        self.rows = np.empty((64, 2), dtype=np.int64)
+        self.count = 0
+
+    def append(self, doc: Ints, rank: Ints) -> None:
+        count = self.count + len(doc)
+        self.rows = grown(self.rows, count)
+        self.rows[self.count : count, 0], self.rows[self.count : count, 1] = doc, rank
+        self.count = count
+
+    def keep(self, first: int, most: int) -> None:
+        """Forget those before `first`, and of the others all but the first `most`."""
+        last = min(self.count, first + most)
+        if first:
+            self.rows[: last - first] = self.rows[first:last].copy()
+        self.count = last - first
 
 
 def _steps(times: Ints) -> Ints:
@@ -165,12 +205,14 @@ def _steps(times: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class Decide(PlainStage):
-    """Which documents are complete; `width` as in Meet. All rows go on to the next round, which
+    """Which documents are complete: in all their buckets. All rows go on to the next round, which
     leaves out those of the documents that this one settles.
+
+    Holds the rows of the open document: one for each of its buckets, of which `bands_for` says how
+    many there are.
     """
 
-    width: int = 1
-
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("bucket",)
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"members": MEMBERS}
@@ -180,7 +222,7 @@ class Decide(PlainStage):
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
-        held = [np.empty(0, dtype=np.int64) for _ in MEMBERS]  # a document has few buckets
+        held = [np.empty(0, dtype=np.int64) for _ in MEMBERS]
         for _, batch in tagged:
             rows = [
                 np.append(h, column(batch, n)) for h, n in zip(held, MEMBERS.names, strict=True)
@@ -192,19 +234,23 @@ class Decide(PlainStage):
         yield from self._decided(held)
 
     def _decided(self, rows: list[Ints]) -> Tagged:
-        doc, bucket, rank, place, leads = rows
+        doc, bucket, rank, complete, leads = rows
         if not len(doc):
             return
         groups = np.flatnonzero(starts((doc,), None))
-        complete = (np.maximum.reduceat(place, groups) < self.width).astype(np.int64)
-        columns = (doc[groups], rank[groups], complete, np.maximum.reduceat(leads, groups))
+        columns = (
+            doc[groups],
+            rank[groups],
+            np.minimum.reduceat(complete, groups),
+            np.maximum.reduceat(leads, groups),
+        )
         yield "contenders", batch_of(CONTENDERS.schema, columns)
         yield "undecided", batch_of(UNDECIDED.schema, (doc, bucket, rank))
 
 
 @dataclass(frozen=True)
 class Distinct(PlainStage):
-    """Pairs that met in several buckets, once."""
+    """Pairs that met in several buckets, once. Holds the last pair."""
 
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("kept",)
@@ -316,7 +362,8 @@ def _gathered(values: Ints, bounds: Ints, sets: Ints) -> pa.ListArray:
 class Verify(PlainStage):
     """The pairs whose exact Jaccard similarity is at or above the threshold, as steps of the walk.
 
-    The similarity is the float64 nearest to intersection / union; it is compared as it is.
+    The similarity is the float64 nearest to intersection / union; it is compared as it is. Holds
+    one set, of the open group's `kept`.
     """
 
     threshold: float = 0.8
@@ -370,7 +417,7 @@ class Resolve(PlainStage):
     """Rows of DUPLICATES in which every twin stayed.
 
     An exact copy of a near-duplicate has the near-duplicate's shingles, so it has its similarity
-    with its twin too.
+    with its twin too. Holds the open group's first row.
     """
 
     key: ClassVar[tuple[str, ...]] = ("key",)
@@ -419,12 +466,12 @@ def near_duplicates(
     doc = np.repeat(np.flatnonzero(words), bands)
     left = batch_of(BANDS.schema, (doc, buckets[words > 0].ravel(), np.zeros_like(doc)))
     removed: list[tuple[int, int, float]] = []
-    for number in itertools.count():
+    for number in range(ROUNDS + 1):
         met = in_memory(Meet(width_of(number)), bands=left)
         pairs = in_memory(Distinct(), pairs=met["pairs"])["pairs"]
         if not pairs.num_rows:
             break
-        decided = in_memory(Decide(width_of(number)), members=met["members"])
+        decided = in_memory(Decide(), members=met["members"])
         beside = {"contenders": decided["contenders"], "pairs": pairs}
         found = in_memory(Shingles(unit, ngram), **beside, text=batch_of_texts(array))
         verified = in_memory(Verify(threshold), sets=found["sets"])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from corpus.hashing import mix64
 from corpus.kernel import inlined, kernel
 from corpus.schema import KEPT, NEAR, Tagged
-from dedup.groups import Ints, PlainStage, batch_of, duplicate_rows
+from corpus.stages import PlainStage
+from dedup.groups import Ints, batch_of, duplicate_rows
 
 Fates = NDArray[np.uint8]
 
@@ -22,7 +23,6 @@ STEPS = pa.schema(
 """What the walk goes over: each contender (role 0), then the similar ones before it in keep order
 (role 1, `kept`). `walk` is 0: there is one walk."""
 
-_ROLE = STEPS.get_field_index("role")
 _KEPT, _REMOVED, _UNDECIDED = 1, 2, 3
 
 
@@ -32,10 +32,12 @@ class Walk(PlainStage):
 
     A contender is removed if it is similar to one that is kept; the first of those is its twin. It
     is kept if it is complete and all that it is similar to are removed. Otherwise it stays
-    undecided. There is one walk and so one worker, which streams, and remembers 18 to 36 bytes for
-    each document of the round that is not kept.
+    undecided. There is one walk and so one worker, which streams. It holds the contender that is
+    open, without what that is similar to, and 18 to 36 bytes for each document of the round that is
+    not kept.
     """
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("walk",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc", "role", "kept_rank", "kept")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS}
@@ -43,30 +45,28 @@ class Walk(PlainStage):
 
     def _run(self, tagged: Tagged) -> Tagged:
         table = _Table()
-        held: list[NDArray[Any]] = []  # the rows of the document that is open
+        settled = np.zeros((1, 4), dtype=np.int64)  # the last is the contender that is open
+        similarity = np.zeros(1)
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
-            rows = [values.to_numpy() for values in batch.columns]
-            if held:
-                rows = [np.concatenate(pair) for pair in zip(held, rows, strict=True)]
-            last = int(np.flatnonzero(rows[_ROLE] == 0)[-1])  # where the open document begins
-            held = [values[last:] for values in rows]
-            yield from self._settled([values[:last] for values in rows], table)
-        if held:
-            yield from self._settled(held, table)
+            _, rank, doc, role, _, kept, complete, similar = (c.to_numpy() for c in batch.columns)
+            table.make_room(len(doc) + 1)
+            settled, similarity = _walk(
+                rank, doc, role, kept, complete, similar, settled[-1], similarity[-1], table.keys,
+                table.values,
+            )  # fmt: skip
+            yield from self._told(settled[:-1], similarity[:-1])
+        yield from self._told(settled[-1:], similarity[-1:])
 
     @staticmethod
-    def _settled(rows: list[NDArray[Any]], table: "_Table") -> Tagged:
-        """The outputs for the documents of `rows`, each of which is there whole."""
-        _, rank, doc, role, _, kept, complete, similarity = rows
-        table.make_room(len(doc))
-        fates, twins = _walk(doc, role, kept, complete, table.keys, table.values)
-        gone, stay = np.flatnonzero(fates == _REMOVED), np.flatnonzero(fates == _KEPT)
-        if len(gone):
-            row = twins[gone]
-            yield "near", duplicate_rows(doc[gone], "near", kept[row], similarity[row])
-        if len(stay):
+    def _told(settled: Ints, similarity: NDArray[np.float64]) -> Tagged:
+        """The outputs for contenders that are settled."""
+        doc, rank, fate, twin = settled.T
+        gone, stay = fate == _REMOVED, fate == _KEPT
+        if gone.any():
+            yield "near", duplicate_rows(doc[gone], "near", twin[gone], similarity[gone])
+        if stay.any():
             yield "kept", batch_of(KEPT.schema, (doc[stay], rank[stay]))
 
 
@@ -92,26 +92,45 @@ class _Table:
 
 @kernel
 def _walk(
-    doc: Ints, role: Ints, kept: Ints, complete: Ints, keys: Ints, values: Fates
-) -> tuple[Fates, Ints]:
-    """The fate of each document in its row of role 0, and there the row of its twin, if removed."""
-    fates, twins = np.zeros(doc.size, dtype=np.uint8), np.zeros(doc.size, dtype=np.int64)
-    i = 0
-    while i < doc.size:
-        row, fate = i, _KEPT if complete[i] else _UNDECIDED
-        i += 1
-        while i < doc.size and role[i]:
-            other = values[_slot(keys, values, kept[i])]
-            if other == 0 and fate != _REMOVED:
-                fate, twins[row] = _REMOVED, i
-            elif other == _UNDECIDED and fate == _KEPT:
-                fate = _UNDECIDED
-            i += 1
-        fates[row] = fate
-        if fate != _KEPT:
-            at = _slot(keys, values, doc[row])
-            keys[at], values[at] = doc[row], fate
-    return fates, twins
+    rank: Ints,
+    doc: Ints,
+    role: Ints,
+    kept: Ints,
+    complete: Ints,
+    similar: NDArray[np.float64],
+    held: Ints,
+    held_similarity: float,
+    keys: Ints,
+    values: Fates,
+) -> tuple[Ints, NDArray[np.float64]]:
+    """Contenders with their fates so far: (doc, rank, fate, twin) and similarity with the twin.
+
+    The first is `held`, of the rows before; the last is open, and the others are in the table.
+    """
+    settled = np.empty((np.sum(role == 0) + 1, 4), dtype=np.int64)
+    similarity = np.zeros(len(settled))
+    settled[0], similarity[0] = held, held_similarity
+    last = 0
+    for i in range(doc.size):
+        if role[i] == 0:
+            _remember(settled[last, 0], settled[last, 2], keys, values)
+            last += 1
+            settled[last, 0], settled[last, 1], settled[last, 3] = doc[i], rank[i], 0
+            settled[last, 2] = _KEPT if complete[i] else _UNDECIDED
+            continue
+        other = values[_slot(keys, values, kept[i])]
+        if other == 0 and settled[last, 2] != _REMOVED:
+            settled[last, 2], settled[last, 3], similarity[last] = _REMOVED, kept[i], similar[i]
+        elif other == _UNDECIDED and settled[last, 2] == _KEPT:
+            settled[last, 2] = _UNDECIDED
+    return settled, similarity
+
+
+@inlined
+def _remember(doc: int, fate: int, keys: Ints, values: Fates) -> None:
+    if fate in (_REMOVED, _UNDECIDED):
+        at = _slot(keys, values, doc)
+        keys[at], values[at] = doc, fate
 
 
 @kernel

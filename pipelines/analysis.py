@@ -20,10 +20,10 @@ from corpus.schema import (
     UNDECIDED,
     Table,
 )
-from dedup import exact, near, spans, walk
+from dedup import exact, near, repeats, spans, walk
 from dedup.finish import FINISH_DOCUMENTS, Finish, Gather
 from dedup.near import CONTENDERS
-from dedup.spans import CONTESTED, CONTESTED_COPIES
+from dedup.repeats import CONTESTED, CONTESTED_COPIES
 from pipelines.engines.base import Flow, Read
 from pipelines.job import Phases
 
@@ -97,7 +97,7 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
 
     A round pairs the first members of each bucket with the others in it, verifies the pairs, and
     walks in keep order as far as they decide. They end when few are left, which are walked through
-    in one place, or when no bucket holds two undecided documents.
+    in one place, when no bucket holds two undecided documents, or with the round that decides all.
     """
     source = Flow().read(None, BANDS, drop=removed)
     tables: tuple[Table, ...] = ()
@@ -111,6 +111,8 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
             finish(job, round_)
             return tables
         verify(job, round_)
+        if round_ > near.ROUNDS:
+            return tables
         decided = (NEAR.at(round_), KEPT.at(round_))
         source = Flow().read(None, UNDECIDED.at(round_), drop=decided)
         round_ += 1
@@ -121,7 +123,7 @@ def pairs(job: Phases, source: Read, round_: int) -> None:
     width = near.width_of(round_ - 1)
     flow = Flow()
     met = flow.group(near.Meet(width), bands=source)
-    decided = flow.group(near.Decide(width), members=met["members"])
+    decided = flow.group(near.Decide(), members=met["members"])
     distinct = flow.group(near.Distinct(), pairs=met["pairs"])
     flow.write(CONTENDERS.at(round_), decided["contenders"])
     flow.write(UNDECIDED.at(round_), decided["undecided"])
@@ -170,16 +172,17 @@ def copies(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
 def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -> tuple[Table, ...]:
     """Anchors with equal text around them settle all their windows; the others' are compared."""
     flow = Flow()
-    found = flow.map(spans.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
-    repeats = flow.group(spans.Repeats(min_bytes=min_bytes), anchors=found["anchors"])
-    flow.write(COPIES, repeats["copies"])
-    flow.write(CONTESTED, repeats["contested"])
+    found = flow.map(repeats.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
+    plain = flow.group(repeats.Repeats(min_bytes=min_bytes), anchors=found["anchors"])
+    crowds = flow.group(repeats.Crowds(min_bytes=min_bytes), crowd=plain["crowd"])
+    flow.write(COPIES, plain["copies"], crowds["copies"])
+    flow.write(CONTESTED, plain["contested"], crowds["contested"])
     job.phase("anchors", flow)
 
     flow = Flow()
     source = flow.read("text", CONTESTED, only=(CONTESTED,))
-    windows = flow.map(spans.Windows(min_bytes=min_bytes), source)
-    contest = flow.group(spans.Contest(min_bytes=min_bytes), windows=windows["windows"])
+    windows = flow.map(repeats.Windows(min_bytes=min_bytes), source)
+    contest = flow.group(repeats.Contest(min_bytes=min_bytes), windows=windows["windows"])
     flow.write(CONTESTED_COPIES, contest["copies"])
     job.phase("windows", flow)
     return COPIES, CONTESTED_COPIES

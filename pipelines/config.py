@@ -161,9 +161,14 @@ class EngineSettings(Section):
         "Beam: of each worker process.",
     )
     scratch: str = Field("", description="Folder for spilled data; empty: in OUT while it runs.")
-    batch: str = Field("8MiB", description="Size of the batches that text is worked on in, at most.")
+    batch: str = Field(
+        "8MiB", description="Size of the batches that text is worked on in, at most."
+    )
     partitions: int = Field(
-        0, ge=0, le=65536, description="Tasks of a shuffle on Spark and Beam; 0: by the input's size."
+        0,
+        ge=0,
+        le=65536,
+        description="Tasks of a shuffle on Spark and Beam; 0: by the input's size.",
     )
     spark: SparkSettings = SparkSettings()
     beam: BeamSettings = BeamSettings()

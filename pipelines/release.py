@@ -5,7 +5,6 @@ it, and its text loses the union of its SPANS, the two sides of a cut joined by 
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,8 @@ import pyarrow as pa
 
 from corpus.release import EDITS
 from corpus.schema import DUPLICATES, SPANS, TEXT, Table, Tagged
-from pipelines.engines.base import Flow, Run
+from corpus.stages import PlainStage
+from pipelines.engines.base import Flow
 from pipelines.job import Phases
 from pipelines.report.summary import RELEASED
 
@@ -59,7 +59,7 @@ def release(job: Phases, *, write: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Edit:
+class Edit(PlainStage):
     """Applies the tables to the text.
 
     cut: whether passages are cut; if not, `released` still says what cutting them would leave.
@@ -69,9 +69,6 @@ class Edit:
     cut: bool = True
     keep_removed: bool = False
 
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         DUPLICATES.name: DUPLICATES.schema,
         SPANS.name: SPANS.schema,
@@ -82,9 +79,6 @@ class Edit:
         "released": RELEASED.schema,
         "removed": REMOVED.schema,
     }
-
-    def open(self) -> AbstractContextManager[Run]:
-        return nullcontext(self._run)
 
     def _run(self, rows: Tagged) -> Tagged:
         duplicates: dict[int, tuple[str, int | None]] = {}

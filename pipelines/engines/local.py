@@ -196,9 +196,7 @@ class _Phase:
         here = 0
         if task is not None:
             here = task.number if self.plan.targets[route.target].kind == "edits" else task.slice
-        batch, offsets = partitioned(
-            route, batch, self.corpus, self.bits, here, exchange.parts
-        )
+        batch, offsets = partitioned(route, batch, self.corpus, self.bits, here, exchange.parts)
         exchange.add(place, route.tag, batch, offsets)
 
     def _write(self, target: Target, exchange: Exchange) -> tuple[TableFile, ...]:

@@ -113,9 +113,7 @@ class Sealer:
 
 
 @contextmanager
-def arranged(
-    packets: Iterable[Packet], scratch: str, budget: int
-) -> Iterator[Iterator[Packet]]:
+def arranged(packets: Iterable[Packet], scratch: str, budget: int) -> Iterator[Iterator[Packet]]:
     """Packets that come in any order, by target, partition and order.
 
     At most `budget` bytes of payload are held; the rest lies in a file in `scratch` meanwhile.

@@ -1,6 +1,6 @@
 """A flow, worked out: where each row goes, and in which order things can be done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from corpus.order import gather_order, partition_order, stack
 from corpus.release import EDITS
 from corpus.schema import Table
 from corpus.shards import Corpus
-from pipelines.engines.base import Flow, Input, Output, Read
+from pipelines.engines.base import Flow, Input, Node, Output, Read
 
 Ints = NDArray[np.int64]
 
@@ -73,46 +73,60 @@ class Plan:
 
 def plan_of(flow: Flow) -> Plan:
     """Work out a flow."""
-    number = {id(node): n for n, node in enumerate(flow.nodes)}
-    steps: list[int] = []  # for each node: the step behind which its outputs are there
-    targets: list[Target] = []
-    routes: dict[tuple[int, str], tuple[Route, ...]] = {}
-    scans: list[Scan] = []
+    return _Planner(flow).plan()
 
-    def connect(output: Output, route: Route) -> None:
-        at = (number[id(output.node)], output.tag)
-        routes[at] = (*routes.get(at, ()), route)
 
-    def behind(*inputs: Input) -> int:
-        return 1 + max((steps[number[id(i.node)]] for i in inputs if isinstance(i, Output)), default=0)
+class _Planner:
+    """Follows a flow from its reads to its writes."""
 
-    for n, node in enumerate(flow.nodes):
-        stage = node.stage
-        if not stage.key:
-            steps.append(0)
-            continue
-        steps.append(behind(*(i for inputs in node.inputs.values() for i in inputs)))
-        tags, schemas = tuple(stage.inputs), tuple(stage.inputs.values())
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.number = {id(node): n for n, node in enumerate(flow.nodes)}
+        self.steps: list[int] = []  # for each node: the step behind which its outputs are there
+        self.targets: list[Target] = []
+        self.routes: dict[tuple[int, str], tuple[Route, ...]] = {}
+        self.scans: list[Scan] = []
+
+    def plan(self) -> Plan:
+        for n, node in enumerate(self.flow.nodes):
+            self.steps.append(0)
+            if node.stage.key:
+                self._group(n, node)
+        for table, outputs in self.flow.writes:
+            self._table(table, outputs)
+        if self.flow.edits is not None:
+            self._connect(self.flow.edits, Route(len(self.targets), 0))
+            self.targets.append(Target("edits", 1, -1, ("edits",), (EDITS,)))
+        last = max((target.step for target in self.targets), default=0)
+        return Plan(self.flow, tuple(self.targets), self.routes, tuple(self.scans), last)
+
+    def _group(self, n: int, node: Node) -> None:
+        self.steps[n] = self._behind([i for inputs in node.inputs.values() for i in inputs])
+        tags, schemas = tuple(node.stage.inputs), tuple(node.stage.inputs.values())
         for tag, name in enumerate(tags):
+            route = Route(len(self.targets), tag, key=node.stage.key)
             for source in node.inputs.get(name, ()):
-                route = Route(len(targets), tag, key=stage.key)
                 if isinstance(source, Output):
-                    connect(source, route)
+                    self._connect(source, route)
                 else:
-                    scans.append(Scan(source, route))
-        targets.append(Target("group", steps[n], n, tags, schemas))
-    for table, outputs in flow.writes:
+                    self.scans.append(Scan(source, route))
+        self.targets.append(Target("group", self.steps[n], n, tags, schemas))
+
+    def _table(self, table: Table, outputs: Sequence[Output]) -> None:
         for output in outputs:
             doc = table.sort[0] if output.node.stage.key else ""
-            connect(output, Route(len(targets), 0, doc=doc))
-        targets.append(
-            Target("table", behind(*outputs), -1, (table.name,), (table.schema,), table)
-        )
-    if flow.edits is not None:
-        connect(flow.edits, Route(len(targets), 0))
-        targets.append(Target("edits", 1, -1, ("edits",), (EDITS,)))
-    last = max((target.step for target in targets), default=0)
-    return Plan(flow, tuple(targets), routes, tuple(scans), last)
+            self._connect(output, Route(len(self.targets), 0, doc=doc))
+        step = self._behind(outputs)
+        self.targets.append(Target("table", step, -1, (table.name,), (table.schema,), table))
+
+    def _connect(self, output: Output, route: Route) -> None:
+        at = (self.number[id(output.node)], output.tag)
+        self.routes[at] = (*self.routes.get(at, ()), route)
+
+    def _behind(self, inputs: Sequence[Input]) -> int:
+        """The step at which all rows of `inputs` are there."""
+        made = [i for i in inputs if isinstance(i, Output)]
+        return 1 + max((self.steps[self.number[id(i.node)]] for i in made), default=0)
 
 
 def partition_bits(input_bytes: int) -> int:

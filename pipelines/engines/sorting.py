@@ -74,7 +74,7 @@ def sorted_rows(
 
 
 def _ascend(pieces: Sequence[Piece], ordering: Ordering) -> bool:
-    """Whether rows of one input come in order already. Looks no further than the first that do not."""
+    """Whether the rows of one input are in order already; looks as far as the first that is not."""
     if len({piece.tag for piece in pieces}) > 1:
         return False
     names = (*ordering.key, *ordering.order)
@@ -125,7 +125,9 @@ class _Sorted:
 
     @classmethod
     def of(cls, batches: list[pa.RecordBatch | None], ordering: Ordering) -> "_Sorted":
-        stacks = [ordering.columns(t, batch) for t, batch in enumerate(batches) if batch is not None]
+        stacks = [
+            ordering.columns(t, batch) for t, batch in enumerate(batches) if batch is not None
+        ]
         columns = stacks[0] if len(stacks) == 1 else np.concatenate(stacks, axis=1)
         return cls(batches, columns, sort_order(columns))
 
@@ -208,14 +210,12 @@ class _Run:
             return False
         block = self._blocks[self._next]
         self._next += 1
-        batches = [
-            block[tag].load() if tag in block else None for tag in range(len(ordering.tags))
-        ]
+        batches = [block[tag].load() if tag in block else None for tag in range(len(ordering.tags))]
         self.held = _Sorted.of(batches, ordering)
         return True
 
     def take(self, bound: tuple[int, ...], *, equal: bool) -> dict[int, pa.RecordBatch]:
-        """Take the rows up to `bound` out of the block, with those that are `equal` to it or not."""
+        """Take the rows up to `bound` out of the block, those that are equal to it or not."""
         assert self.held is not None
         taken: dict[int, pa.RecordBatch] = {}
         rest: list[pa.RecordBatch | None] = []
@@ -249,8 +249,7 @@ def _merged(runs: Sequence[_Run], ordering: Ordering) -> Tagged:
         # Runs behind `least` may not give rows equal to its last: it may have more of them.
         found = [run.take(bound, equal=index <= least) for index, run in enumerate(alive)]
         batches = [
-            _concat([f[tag] for f in found if tag in f])
-            for tag in range(len(ordering.tags))
+            _concat([f[tag] for f in found if tag in f]) for tag in range(len(ordering.tags))
         ]
         yield from _Sorted.of(batches, ordering).chunks(ordering, 1 << 62)
 

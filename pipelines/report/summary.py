@@ -10,7 +10,6 @@ has a negated column in front, because engines sort upwards.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 
 from corpus.errors import StorageError
 from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, doc_key
-from pipelines.engines.base import Flow, Run
+from corpus.stages import PlainStage
+from pipelines.engines.base import Flow
 
 Ints = NDArray[np.int64]
 
@@ -124,29 +124,16 @@ def text_key(text: str) -> int:
     return int(np.uint64(xxhash.xxh3_64_intdigest(text.encode())).astype(np.int64))
 
 
-class _Prepared:
-    """A stage that has nothing to prepare."""
-
-    def open(self) -> AbstractContextManager[Run]:
-        return nullcontext(self._run)
-
-    def _run(self, batches: Tagged) -> Tagged:
-        raise NotImplementedError
-
-
 # ----------------------------------------------------------------------------------------------
 # Totals and copies: one pass over documents with their rows of the other tables.
 
 
 @dataclass(frozen=True)
-class Tally(_Prepared):
+class Tally(PlainStage):
     """Sums for each source, and a row for each copy of a document that stayed."""
 
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, SPANS, RELEASED)
 
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": TOTALS.schema,
         "copies": pa.schema(
@@ -274,10 +261,9 @@ class _Stretch:
 
 
 @dataclass(frozen=True)
-class AddUpSources(_Prepared):
+class AddUpSources(PlainStage):
     """Partial sums to one row per source."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("source_key",)
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": TOTALS.schema}
@@ -289,10 +275,9 @@ class AddUpSources(_Prepared):
 
 
 @dataclass(frozen=True)
-class FirstSources(_Prepared):
+class FirstSources(PlainStage):
     """The largest sources one by one, the others as one row."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("negative_bytes", "source_key")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
@@ -307,14 +292,11 @@ class FirstSources(_Prepared):
 
 
 @dataclass(frozen=True)
-class TallyRejects(_Prepared):
+class TallyRejects(PlainStage):
     """Rejected rows by reason, and the first of them."""
 
     shards: tuple[str, ...]
 
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ()
-    order: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[Mapping[str, pa.Schema]] = {REJECTS.name: REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": REJECT_REASONS.schema,
@@ -342,10 +324,9 @@ class TallyRejects(_Prepared):
 
 
 @dataclass(frozen=True)
-class AddUpReasons(_Prepared):
+class AddUpReasons(PlainStage):
     """Partial counts to one row per reason."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("reason_key",)
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": REJECT_REASONS.schema}
@@ -357,10 +338,9 @@ class AddUpReasons(_Prepared):
 
 
 @dataclass(frozen=True)
-class FirstReasons(_Prepared):
+class FirstReasons(PlainStage):
     """The most frequent reasons one by one, the others as one row."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("negative_rows", "reason_key")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
@@ -371,10 +351,9 @@ class FirstReasons(_Prepared):
 
 
 @dataclass(frozen=True)
-class FirstRejects(_Prepared):
+class FirstRejects(PlainStage):
     """The first rejected rows of the input, of the first rejected rows of its parts."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("place",)
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FIRST_REJECTS.schema}
@@ -389,10 +368,9 @@ class FirstRejects(_Prepared):
 
 
 @dataclass(frozen=True)
-class LargestClusters(_Prepared):
+class LargestClusters(PlainStage):
     """Copies by their twin; of each worker's clusters the `TOP` largest, so that few rows go on."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("twin",)
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"copies": Tally.outputs["copies"]}
@@ -411,10 +389,9 @@ class LargestClusters(_Prepared):
 
 
 @dataclass(frozen=True)
-class FirstClusters(_Prepared):
+class FirstClusters(PlainStage):
     """The `TOP` largest clusters."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("negative_copies", "twin")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
@@ -432,13 +409,12 @@ SIZE, WITNESS, START, LENGTH, OCCURRENCES = range(5)
 
 
 @dataclass(frozen=True)
-class LargestPassages(_Prepared):
+class LargestPassages(PlainStage):
     """Spans by their witness: of each worker's passages the `TOP` largest that do not overlap.
 
     Only passages in one witness can overlap, so a witness is settled once all its spans are in.
     """
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("witness",)
     order: ClassVar[tuple[str, ...]] = ()  # Candidates are sorted here, and ties do not matter.
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"spans": SPANS.schema}
@@ -497,10 +473,9 @@ def _largest_apart(found: Ints) -> Ints:
 
 
 @dataclass(frozen=True)
-class FirstPassages(_Prepared):
+class FirstPassages(PlainStage):
     """The `TOP` most repeated passages."""
 
-    version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("negative_size", "witness", "start")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}

@@ -1,4 +1,8 @@
 import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
@@ -6,19 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.schema import COPIES, TEXT
-from dedup.spans import (
-    CLAIMS,
-    CONTESTED_COPIES,
-    Anchors,
-    Contest,
-    Everything,
-    Remainder,
-    Repeats,
-    Spans,
-    SuffixArray,
-    Windows,
-    duplicate_spans,
-)
+from dedup import groups, repeats
+from dedup.repeats import ANCHORS, CONTESTED_COPIES, Anchors, Contest, Crowds, Repeats, Windows
+from dedup.spans import CLAIMS, Everything, Remainder, Spans, SuffixArray, duplicate_spans
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_spans import chunks, corpora, licences, sizes, small_chunks  # noqa: F401
 
@@ -36,10 +30,12 @@ def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, 
     nothing = table(COPIES.schema, [])
     if method == "anchors":
         found = engine.map(Anchors(size), text=text)
-        repeats = engine.group(Repeats(size), anchors=found["anchors"])
-        contested = repeats["contested"]
+        plain = engine.group(Repeats(size), anchors=found["anchors"])
+        crowds = engine.group(Crowds(size), crowd=plain["crowd"])
+        contested = pa.concat_tables([plain["contested"], crowds["contested"]])
         hashed = nothing_or(engine, size, contested, only(text, contested))
-        copies, more = repeats["copies"], engine.group(Contest(size), windows=hashed)["copies"]
+        copies = pa.concat_tables([plain["copies"], crowds["copies"]])
+        more = engine.group(Contest(size), windows=hashed)["copies"]
     else:
         everything = engine.map(Everything(), text=text)["everything"] if texts else None
         copies = engine.group(SuffixArray(size), everything=everything)["copies"]
@@ -69,13 +65,73 @@ def numbered(rows: pa.Table | None) -> list[tuple]:
     )
 
 
+@contextmanager
+def small_groups(crowd: int) -> Iterator[None]:
+    """Groups that are crowded, and cut up, in tests as those of millions are in earnest."""
+    with (
+        patch.object(groups, "CROWD_ROWS", crowd),
+        patch.object(repeats, "_STRETCH_BYTES", 40 * crowd),
+        patch.object(repeats, "_BATCH_ROWS", crowd),
+    ):
+        yield
+
+
 @settings(max_examples=150, deadline=None)
-@given(corpora(), sizes, st.integers(0, 99), st.sampled_from(["anchors", "suffix-array"]), chunks)
-def test_stages_give_what_memory_gives(texts, size, seed, method, chunk):
+@given(
+    corpora(),
+    sizes,
+    st.integers(0, 99),
+    st.sampled_from(["anchors", "suffix-array"]),
+    chunks,
+    st.sampled_from([1, 3, 20, 1 << 17]),
+)
+def test_stages_give_what_memory_gives(texts, size, seed, method, chunk, crowd):
     expected = rows_of(duplicate_spans(texts, min_bytes=size, workers=1))
-    with small_chunks(chunk):
+    with small_chunks(chunk), small_groups(crowd):
         got = staged(texts, size, seed, method, most=seed % 50 + 1)
     assert numbered(got.get("spans")) == expected
+
+
+def settled(rows: pa.Table, seed: int, crowd: int) -> dict[str, list[tuple]]:
+    """Copies and contested anchors by both ways, and which groups were crowded."""
+    engine = MiniEngine(seed, seed % 9 + 1)
+    with small_groups(crowd):
+        plain = engine.group(Repeats(16), anchors=rows)
+        crowds = engine.group(Crowds(16), crowd=plain["crowd"])
+    both = {t: sorted(rows_of(plain[t]) + rows_of(crowds[t])) for t in crowds}
+    return both | {"crowd": rows_of(plain["crowd"])}
+
+
+anchor_rows = st.lists(  # hash, doc, at, print, weight
+    st.tuples(*(st.integers(0, n) for n in (2, 4, 60)), st.sampled_from([0, 7, -9]), st.just(3)),
+    unique_by=lambda row: row[1:3],
+    max_size=40,
+).map(
+    lambda rows: table(
+        ANCHORS.schema, [(h, d, at, p, at // 2, w, p % 5, 1 + p % 3) for h, d, at, p, w in rows]
+    )
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(anchor_rows, st.integers(0, 99), st.sampled_from([1, 2, 5]))
+def test_crowded_groups_are_settled_as_others_are(rows, seed, crowd):
+    expected, got = settled(rows, seed, 1 << 17), settled(rows, seed, crowd)
+    assert expected["crowd"] == []
+    assert (got["copies"], got["contested"]) == (expected["copies"], expected["contested"])
+    of_group = Counter(rows.column("hash").to_pylist())
+    assert {row[0] for row in got["crowd"]} == {h for h, n in of_group.items() if n > crowd}
+    assert got == settled(rows, seed + 1, crowd)  # however batches are cut
+
+
+def test_the_members_of_a_class_are_counted_once():
+    rows = [(7, d, 0, p, 0, 2, 0, 4) for d, p in enumerate([1, 1, 2, 1, 2])]
+    for crowd in (2, 100):
+        found = settled(table(ANCHORS.schema, rows), 1, crowd)["contested"]
+        # doc; size, kind, first
+        assert [(row[0], *row[6:]) for row in found] == [
+            (0, 6, 0, 1), (1, 6, 0, 0), (2, 4, 1, 1), (3, 6, 0, 0), (4, 4, 1, 0),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["anchors", "suffix-array"])
@@ -84,6 +140,12 @@ def test_stages_on_licences(licences, method):  # noqa: F811
     expected = duplicate_spans(texts, min_bytes=100, boundary="line", min_words=3)
     got = staged(texts, 100, 1, method, most=500, boundary="line", min_words=3)
     assert numbered(got["spans"]) == rows_of(expected)
+
+
+def test_witnesses_of_many_copies_are_claimed_once():
+    got = staged([prose(1)] * 50, 40, 1, most=500)
+    witnesses = [row for row in rows_of(got["claims"]) if row[1] == 2]
+    assert len(witnesses) == len(set(witnesses)) == 1
 
 
 def prose(seed: int, words: int = 40) -> str:
@@ -142,3 +204,29 @@ def test_witness_ranges_within_cuts(cuts, witness, goes):
     claims = [(7, 0, 1, 0), *((7, 1, *c) for c in cuts), (7, 2, *witness), (8, 2, 0, 5)]
     got = MiniEngine(2).group(Remainder(), claims=table(CLAIMS, claims))
     assert [row[0] for row in rows_of(got["remainder"])] == ([7] if goes else [])
+
+
+ranges = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6)), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), ranges, ranges), max_size=5), st.integers(0, 99))
+def test_candidates_go_unless_a_witness_range_reaches_out_of_their_cuts(documents, seed):
+    claims, expected = [], []
+    for doc, (candidate, cuts, witnesses) in enumerate(documents):
+        if candidate:
+            claims += [(doc, 0, 3, 0), *((doc, 1, a, a + n) for a, n in cuts)]
+        claims += [(doc, 2, a, a + n) for a, n in witnesses]
+        gone = {at for a, n in cuts for at in range(a, a + n)}
+        if candidate and all(at in gone for a, n in witnesses for at in range(a, a + n)):
+            expected.append(doc)
+    got = MiniEngine(seed, 3).group(Remainder(), claims=table(CLAIMS, claims))
+    assert [row[0] for row in rows_of(got["remainder"])] == expected
+
+
+def test_each_document_is_walked_from_its_first_cut():
+    one = [(0, 1, 0), (1, 0, 5), (1, 10, 15), (2, 11, 14)]
+    claims = [(doc, *row) for doc in (7, 8) for row in one] + [(8, 2, 1, 4)]
+    claims += [(9, 0, 1, 0), (9, 1, 0, 5), (9, 2, 1, 4)]
+    got = MiniEngine(2).group(Remainder(), claims=table(CLAIMS, claims))
+    assert [row[0] for row in rows_of(got["remainder"])] == [7, 8, 9]
