@@ -55,6 +55,9 @@ _SPARK_SCHEMA = (
 
 _BATCH_BYTES = 8 << 20
 
+_POLL_SECONDS = 1.0
+"""How often a job is asked how far it is: each time takes some of the driver's own time."""
+
 Batches = Iterable[pa.RecordBatch]
 
 
@@ -132,8 +135,9 @@ class SparkEngine:
         thread.start()
         try:
             while thread.is_alive():
-                thread.join(0.1)
-                advance(self._share(name))
+                thread.join(_POLL_SECONDS)
+                if thread.is_alive():
+                    advance(self._share(name))
         except BaseException:
             with suppress(Exception):
                 self._context.cancelJobGroup(name)

@@ -177,7 +177,7 @@ def test_a_signal_ends_it_and_its_java(corpus, tmp_path, number):
     assert done.err.endswith(
         "interrupted. The same command continues after the last finished phase.\n"
     )
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     assert nothing_left(started.pid)
     again = finish(process(*args))
     assert again.status == 0
