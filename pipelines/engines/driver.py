@@ -2,10 +2,12 @@
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from corpus.errors import RunError
 from pipelines.engines.base import Flow, Read
 from pipelines.engines.plan import plan_of
 from pipelines.engines.work import Unit, Worker, units_of
@@ -13,6 +15,10 @@ from pipelines.run import Commit, DataFile, RunFolder, TableFile, tables_read
 
 TASK_BYTES = 64 << 20
 """About how much text, or rows of tables, one task of a phase works on."""
+
+
+class LostPackets(RunError):
+    """What was sent to a step of a phase is not what came."""
 
 
 def worker_for(flow: Flow, run: RunFolder, memory: int, batch_bytes: int, scratch: str) -> Worker:
@@ -63,7 +69,7 @@ def _table_bytes(worker: Worker) -> int:
 
 
 def committed(
-    name: str, flow: Flow, worker: Worker, started: float, receipts: Iterable[Mapping[str, Any]]
+    name: str, flow: Flow, worker: Worker, started: float, receipts: Sequence[Mapping[str, Any]]
 ) -> Commit:
     """What a phase left behind, from its workers' receipts."""
     run = worker.run
@@ -71,6 +77,8 @@ def committed(
     data: dict[int, DataFile] = {}
     workers: set[str] = set()
     shuffled = spilled = 0
+    sent: Counter[int] = Counter()  # packets, by the step that they go to
+    met = Counter({worker.plan.steps + 1: len(receipts)})  # behind the last one comes the driver
     for told in receipts:
         if "table" in told:
             file = TableFile(**told["file"])
@@ -81,8 +89,11 @@ def committed(
                 data[released.shard] = released
         else:
             workers.add(told["worker"])
+            sent[told["step"] + 1] += told["sent"]
+            met[told["step"]] += told["met"]
             shuffled += told["shuffled"]
             spilled += told["spilled"]
+    _require_all(name, sent, met)
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
         drop_leftovers(folder)
@@ -100,6 +111,17 @@ def committed(
         shuffled,
         len(workers),
     )
+
+
+def _require_all(name: str, sent: Mapping[int, int], met: Mapping[int, int]) -> None:
+    """Raise LostPackets where packets were lost, or came twice, between two steps."""
+    for step in sorted({*sent, *met} - {0}):
+        if sent[step] != met[step]:
+            raise LostPackets(
+                f"the engine lost data: of {sent[step]:,} packets that were sent to step {step} of "
+                f"{name}, {met[step]:,} came. The phase was not committed; run the same command "
+                "again, with another runner or fewer workers if it happens again."
+            )
 
 
 def _input_bytes(worker: Worker) -> int:

@@ -112,15 +112,15 @@ class Worker:
     def go_on(self, step: int, packets: Iterable[Packet]) -> Iterator[Packet]:
         """A later step for some partitions, whose packets come by target, partition and order."""
         with self._task(step) as task:
-            for number, own in groupby(packets, key=lambda packet: packet.target):
+            for number, own in groupby(task.met(packets), key=lambda packet: packet.target):
                 target = self.plan.targets[number] if number != RECEIPT else None
                 if target is None or target.step > step:
-                    yield from own
+                    yield from task.sent(own)
                 elif target.kind == "group":
                     yield from task.sent(task.group(target, own))
                 else:
                     for part, rows in groupby(own, key=lambda packet: packet.part):
-                        yield task.table(target, part, rows)
+                        yield from task.sent([task.table(target, part, rows)])
             yield from task.sent(task.sealer.flush())
             yield task.receipt()
 
@@ -147,12 +147,21 @@ class _Task:
         self.spool = Spool(folder, worker.memory // 4, worker.memory // 8)
         self.part_bytes = min(PART_BYTES, worker.memory // 16)
         self.sent_bytes = 0
+        self.sent_packets = 0
+        self.met_packets = 0
         self.units = 0
 
     def sent(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Packets on their way, counted."""
         for packet in packets:
             self.sent_bytes += len(packet.payload)
+            self.sent_packets += 1
+            yield packet
+
+    def met(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Packets that arrived, counted: the driver compares what was sent with what came."""
+        for packet in packets:
+            self.met_packets += 1
             yield packet
 
     def receipt(self) -> Packet:
@@ -162,6 +171,8 @@ class _Task:
                 "step": self.step,
                 "worker": f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}",
                 "units": self.units,
+                "sent": self.sent_packets + 1,  # and this one
+                "met": self.met_packets,
                 "shuffled": self.sent_bytes,
                 "spilled": self.spool.spilled_bytes,
             }
