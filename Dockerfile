@@ -15,12 +15,24 @@ WORKDIR /data
 ENTRYPOINT ["unrote"]
 CMD ["--help"]
 
-# The same with the Java that Spark needs: docker build --target spark .
+# With Spark, and the Java that it needs: docker build --target spark .
+# procps: Spark looks at its processes with ps.
 FROM unrote AS spark
 USER root
-RUN apt-get update && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
-  && rm -rf /var/lib/apt/lists/*
-ENV JAVA_HOME=/usr/lib/jvm/java-17-openjdk-amd64
+RUN apt-get update && apt-get install --yes --no-install-recommends \
+  openjdk-17-jre-headless procps && rm -rf /var/lib/apt/lists/*
+COPY constraints.txt /constraints.txt
+RUN --mount=from=wheel,source=/wheels,target=/wheels \
+  pip install --no-cache-dir --constraint /constraints.txt --find-links /wheels 'unrote[spark]'
+ENV PYSPARK_PYTHON=/usr/local/bin/python
+USER unrote
+
+# With Beam: docker build --target beam .
+FROM unrote AS beam
+USER root
+COPY constraints.txt /constraints.txt
+RUN --mount=from=wheel,source=/wheels,target=/wheels \
+  pip install --no-cache-dir --constraint /constraints.txt --find-links /wheels 'unrote[beam]'
 USER unrote
 
 # What `docker build .` gives.

@@ -12,8 +12,12 @@ help:  ## what there is to make
 demo: .venv/installed  ## set up, then clean a corpus made from text on this machine
 	$(BIN)/unrote demo demo --fresh
 
-test: .venv/test-installed chromium  ## set up what tests need, and pass them all
+test: .venv/test-installed chromium java  ## set up what tests need, and pass them all
 	$(BIN)/python -m pytest
+
+.PHONY: conformance
+conformance: .venv/test-installed java  ## every engine on all that the conformance suite has; an hour
+	$(BIN)/python -m pytest tests/conformance --full-matrix
 
 lint: .venv/lint-installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -31,7 +35,7 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	build/lock/bin/pip install --quiet --editable . --group test --group lint
+	build/lock/bin/pip install --quiet --editable '.[spark,beam]' --group test --group lint
 	build/lock/bin/pip freeze --exclude-editable > constraints.txt
 	rm -rf build/lock
 
@@ -45,7 +49,7 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	@touch $@
 
 .venv/test-installed: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --group test
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[spark,beam]' --group test
 	@touch $@
 
 .venv/lint-installed: .venv/test-installed
@@ -62,6 +66,14 @@ chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	  || { echo "the report's tests need Chromium: apt-get install chromium, or your platform's way"; exit 1; }
+
+# Spark is tested in a real Spark. JAVA_HOME says which Java, where it is set.
+.PHONY: java
+java:
+	@java=$${JAVA_HOME:+$$JAVA_HOME/bin/}java; \
+	new() { "$$java" -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])'; }; \
+	new || { [ -z "$$JAVA_HOME" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless >/dev/null && new; } \
+	  || { echo "Spark's tests need Java 17 or newer, and $$java is none: apt-get install openjdk-17-jre-headless, or your platform's way"; exit 1; }
 
 clean-venv:  ## drop the virtual environment
 	rm -rf .venv

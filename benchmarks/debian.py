@@ -1,11 +1,12 @@
 """Makes the corpus that everything here is measured on: the documentation that Debian ships.
 
-    python benchmarks/debian.py --work ~/.cache/unrote-bench --megabytes 5 50 100 200
+    python benchmarks/debian.py --work ~/.cache/unrote-bench --megabytes 5 50 100 200 400
 
-Writes debian.jsonl (everything) and debian-N.jsonl (its first N MB of text), with the fields `id`
-(package and path), `text` and `source` (package). It is real text: manuals, an API reference and a
-handbook, with the repetition that such pages have by nature. Needs a Debian or Ubuntu system whose
-package lists are fresh (`apt-get update`); nothing is installed.
+Writes debian.jsonl (the corpus, about 210 MB) and debian-N.jsonl (its first N MB of text), with the
+fields `id` (package and path), `text` and `source` (package). It is real text: manuals, an API
+reference and a handbook, with the repetition that such pages have by nature. Where N is more than
+the corpus has, documents of further packages follow it, which are only then fetched. Needs a Debian
+or Ubuntu system whose package lists are fresh (`apt-get update`); nothing is installed.
 
 The versions of the packages are whatever the archive offers; corpus.json beside the corpus says
 which they were, so that figures can be compared only where the corpora were the same.
@@ -21,7 +22,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -35,8 +36,15 @@ PACKAGES = (
     "openjdk-17-doc",
     "postgresql-doc-15",
 )
+MORE_PACKAGES = (
+    "erlang-doc",
+    "ghc-doc",
+    "python-pandas-doc",
+    "racket-doc",
+    "sagemath-doc",
+)
 DEFAULT_WORK = Path.home() / ".cache" / "unrote-bench"
-DEFAULT_MEGABYTES = (5, 50, 100, 200)
+DEFAULT_MEGABYTES = (5, 50, 100, 200, 400)
 
 MARKUP = frozenset({".htm", ".html", ".xhtml"})
 PLAIN = frozenset({".md", ".rst", ".txt"})
@@ -94,18 +102,18 @@ def row(folder: Path, path: Path) -> tuple[int, bytes]:
     return len(text.encode()), orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def unpack(work: Path) -> Path:
+def unpack(work: Path, names: Sequence[str]) -> Path:
     """Downloads the packages and unpacks them, where that has not been done; the folder."""
     packages, unpacked = work / "packages", work / "unpacked"
     packages.mkdir(parents=True, exist_ok=True)
     unpacked.mkdir(exist_ok=True)
-    missing = [name for name in PACKAGES if not list(packages.glob(f"{name}_*.deb"))]
+    missing = [name for name in names if not list(packages.glob(f"{name}_*.deb"))]
     if missing:
         try:
             subprocess.run(["apt-get", "download", *missing], cwd=packages, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             sys.exit(f"apt-get download failed ({error}); is this Debian, was apt-get update run?")
-    for name in PACKAGES:
+    for name in names:
         target = unpacked / name
         if target.exists():
             continue
@@ -117,13 +125,10 @@ def unpack(work: Path) -> Path:
     return unpacked
 
 
-def documents(folder: Path) -> Iterator[tuple[int, bytes]]:
-    """Rows in a fixed order: packages by name, files by path."""
+def documents(folder: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    """Rows in a fixed order: packages as named, files by path."""
     paths = [
-        path
-        for name in PACKAGES
-        for path in sorted((folder / name).rglob("*"))
-        if is_document(path)
+        path for name in names for path in sorted((folder / name).rglob("*")) if is_document(path)
     ]
     with ProcessPoolExecutor() as pool:
         yield from pool.map(partial(row, folder), paths, chunksize=64)
@@ -145,16 +150,27 @@ def write(rows: Iterable[tuple[int, bytes]], out: Path) -> dict[str, object]:
     return {"documents": count, "text_bytes": size, "sha256": digest.hexdigest()}
 
 
-def first(source: Path, limit: int) -> Iterator[tuple[int, bytes]]:
-    """The rows of a corpus up to the one that reaches `limit` bytes of text."""
-    total = 0
-    with source.open("rb") as file:
+def stored(corpus: Path) -> Iterator[tuple[int, bytes]]:
+    """The rows of a corpus that has been written."""
+    with corpus.open("rb") as file:
         for line in file:
-            size = len(orjson.loads(line)["text"].encode())
-            yield size, line
-            total += size
-            if total >= limit:
-                return
+            yield len(orjson.loads(line)["text"].encode()), line
+
+
+def first(rows: Iterable[tuple[int, bytes]], limit: int) -> Iterator[tuple[int, bytes]]:
+    """Rows up to the one that reaches `limit` bytes of text."""
+    total = 0
+    for size, line in rows:
+        yield size, line
+        total += size
+        if total >= limit:
+            return
+
+
+def extended(work: Path, corpus: Path) -> Iterator[tuple[int, bytes]]:
+    """The rows of the corpus, then those of the further packages."""
+    yield from stored(corpus)
+    yield from documents(unpack(work, MORE_PACKAGES), MORE_PACKAGES)
 
 
 def main() -> None:
@@ -169,14 +185,19 @@ def main() -> None:
     sheet = work / "corpus.json"
     facts = orjson.loads(sheet.read_bytes()) if sheet.exists() else {}
     if not corpus.exists():
-        facts[corpus.name] = write(documents(unpack(work)), corpus)
-    facts["packages"] = sorted(path.name for path in (work / "packages").glob("*.deb"))
+        facts[corpus.name] = write(documents(unpack(work, PACKAGES), PACKAGES), corpus)
     for megabytes in arguments.megabytes:
-        if megabytes * 1_000_000 > facts[corpus.name]["text_bytes"]:
-            print(f"the corpus has fewer than {megabytes} MB of text: no debian-{megabytes}.jsonl")
+        limit, subset = megabytes * 1_000_000, work / f"debian-{megabytes}.jsonl"
+        beyond = limit > facts[corpus.name]["text_bytes"]
+        rows = extended(work, corpus) if beyond else stored(corpus)
+        found = write(first(rows, limit), subset)
+        if found["text_bytes"] < limit:
+            print(f"all packages have fewer than {megabytes} MB of text: no {subset.name}")
+            facts.pop(subset.name, None)
+            subset.unlink()
             continue
-        subset = work / f"debian-{megabytes}.jsonl"
-        facts[subset.name] = write(first(corpus, megabytes * 1_000_000), subset)
+        facts[subset.name] = found
+    facts["packages"] = sorted(path.name for path in (work / "packages").glob("*.deb"))
     sheet.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
 

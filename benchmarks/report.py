@@ -20,6 +20,7 @@ TITLES = {
     "near": "Near-duplicate documents",
     "passages": "Duplicate passages",
     "clean": "The whole clean",
+    "engines": "The engines",
     "kernels": "Kernels",
 }
 
@@ -122,6 +123,134 @@ def clean(section: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def engines(section: dict[str, Any]) -> str:
+    """Phases by engine at the largest size at which all ended, totals, and what is shuffled."""
+    workers = section["workers"]
+    explanation = (
+        f"`unrote clean`, all defaults, {workers} workers: threads of the local engine, Spark's "
+        f"`local[{workers}]`, Beam's FnApiRunner. *spark, rounds* is Spark without the finish, so "
+        "that near-duplicates go through all their rounds, as in a large corpus (`rounds.py`). "
+        "*s/100 MB* is what 100 MB more of text add, *start-up* what remains at no text: the line "
+        "through all sizes by least squares. *near* is all rounds; *outside* is what the command "
+        "takes beside its phases: start-up, pinning the input, the report."
+    )
+    parts = [explanation]
+    if size := largest(section):
+        parts += [
+            f"**Phases, seconds at {megabytes(size)} MB and s/100 MB**",
+            phase_seconds(size, section["fits"]),
+        ]
+    parts += ["**Whole commands**", engine_totals(section)]
+    if size:
+        told = "Bytes shuffled for each byte of text, at " + megabytes(size) + " MB"
+        parts += [
+            f"**{told}**",
+            "The local engine's are rows in memory; Spark's and Beam's are sealed, that is "
+            "compressed. What was spilled besides is in brackets.",
+            phase_shuffles(size),
+        ]
+    parts.append(same_bytes(section))
+    return "\n\n".join(parts)
+
+
+def families(size: dict[str, Any]) -> dict[str, list[str]]:
+    """The phases of all engines in their order, those of near-duplicates as one."""
+    found: dict[str, list[str]] = {}
+    for figures in size["tools"].values():
+        for name in figures.get("phases", ()):
+            of = found.setdefault("near" if name.startswith("near-") else name, [])
+            if name not in of:
+                of.append(name)
+    return found
+
+
+def of_phases(figures: dict[str, Any], names: Iterable[str], quantity: str) -> float:
+    """The sum over phases, which an engine need not have."""
+    none = {quantity: 0}
+    return sum(figures["phases"].get(name, none)[quantity] for name in names)
+
+
+def phase_seconds(size: dict[str, Any], fits: dict[str, Any]) -> str:
+    tools = {name: figures for name, figures in size["tools"].items() if "wall" in figures}
+    heads = [head for name in tools for head in (f"{name}: s", "s/100 MB")]
+
+    def cells(family: str, seconds: dict[str, float]) -> list[str]:
+        found = []
+        for name in tools:
+            line = fits.get(name, {}).get("phases", {}).get(family)
+            found += [f"{seconds[name]:.2f}", f"{line['per_100_mb']:.2f}" if line else "–"]
+        return found
+
+    rows = []
+    inside = dict.fromkeys(tools, 0.0)
+    for family, names in families(size).items():
+        seconds = {name: of_phases(f, names, "seconds") for name, f in tools.items()}
+        inside = {name: inside[name] + seconds[name] for name in tools}
+        rows.append([f"`{family}`", *cells(family, seconds)])
+    outside = {name: tools[name]["wall"] - inside[name] for name in tools}
+    rows.append(["outside", *cells("outside", outside)])
+    return table(["", *heads], rows)
+
+
+def engine_totals(section: dict[str, Any]) -> str:
+    sizes, fits = list(section["sizes"].values()), section["fits"]
+    names = list(dict.fromkeys(name for size in sizes for name in size["tools"]))
+    head = [
+        "",
+        *(f"{megabytes(size)} MB: wall s" for size in sizes),
+        *("start-up s", "s/100 MB", "/ local", "user + sys s/100 MB", "/ local", "peak MiB"),
+    ]
+    rows = []
+    for name in names:
+        runs = [size["tools"][name] for size in sizes]
+        failed = [figures for figures in runs if "failed" in figures]
+        walls = [f"{figures['wall']:.1f}" if "wall" in figures else "–" for figures in runs]
+        row = [f"{name} ({reason(failed[0])})" if failed else name, *walls]
+        fit, local = fits.get(name), fits.get("local")
+        if fit is None:
+            row += ["–"] * 5
+        else:
+            row.append(f"{fit['wall']['constant']:.1f}")
+            for quantity in ("wall", "cpu"):
+                slope = fit[quantity]["per_100_mb"]
+                row.append(f"{slope:.2f}")
+                row.append(f"{slope / local[quantity]['per_100_mb']:.2f}" if local else "–")
+        peaks = [figures["peak"] for figures in runs if "peak" in figures]
+        rows.append([*row, f"{max(peaks):.0f}" if peaks else "–"])
+    return table(head, rows)
+
+
+def phase_shuffles(size: dict[str, Any]) -> str:
+    tools = {name: figures for name, figures in size["tools"].items() if "wall" in figures}
+    text = size["text_bytes"]
+
+    def cells(names: Iterable[str]) -> list[str]:
+        found = []
+        for figures in tools.values():
+            spilled = of_phases(figures, names, "spilled_bytes") / text
+            more = f" ({spilled:.2f})" if spilled >= 0.005 else ""
+            found.append(f"{of_phases(figures, names, 'shuffled_bytes') / text:.3f}{more}")
+        return found
+
+    phases = families(size)
+    rows = [[f"`{family}`", *cells(names)] for family, names in phases.items()]
+    passages = [name for name in phases if name in ("anchors", "windows")]
+    rows.append(["`anchors` and `windows`", *cells(passages)])
+    rows.append(["all", *cells([name for names in phases.values() for name in names])])
+    return table(["", *tools], rows)
+
+
+def same_bytes(section: dict[str, Any]) -> str:
+    """Whether all engines wrote the same files."""
+    differ = [megabytes(size) for size in section["sizes"].values() if not size["identical"]]
+    if differ:
+        return f"**`tables/` and `data/` differ between runs at {', '.join(differ)} MB.**"
+    return (
+        "All runs of all engines wrote the same bytes to `tables/` and `data/` (SHA-256), at each "
+        "size."
+    )
+
+
 def kernels(section: dict[str, Any]) -> str:
     parts = []
     for name, printed in section["printed"].items():
@@ -142,7 +271,14 @@ def provenance(section: dict[str, Any]) -> str:
 
 
 def render(name: str, section: dict[str, Any]) -> str:
-    body = {"near": near, "passages": passages, "clean": clean, "kernels": kernels}[name](section)
+    renderers = {
+        "near": near,
+        "passages": passages,
+        "clean": clean,
+        "engines": engines,
+        "kernels": kernels,
+    }
+    body = renderers[name](section)
     return f"## {TITLES[name]}\n\n{provenance(section)}\n\n{body}"
 
 
@@ -164,6 +300,8 @@ def gist(results: dict[str, Any]) -> str:
             f"- The whole clean, {megabytes(size)} MB: {rate:.1f} MB/s with a peak of "
             f"{ours['peak']:.0f} MiB."
         )
+    if told := marginal(results.get("engines")):
+        lines.append(told)
     if not lines:
         return "Nothing has been measured yet."
     measured = [section for name, section in results.items() if name != "kernels"]
@@ -175,6 +313,21 @@ def gist(results: dict[str, Any]) -> str:
         f"- Measured on {'; '.join(machines)}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
     )
     return "\n".join(lines)
+
+
+def marginal(section: dict[str, Any] | None) -> str:
+    """What 100 MB more cost on each engine, in a line; empty if that is not known."""
+    walls = {
+        name: fit["wall"]["per_100_mb"] for name, fit in (section or {}).get("fits", {}).items()
+    }
+    local = walls.get("local")
+    if not local or not {"spark", "beam"} <= set(walls):
+        return ""
+    return (
+        f"- Engines: 100 MB more take the local one {local:.1f} s, Spark on the same cores "
+        f"{walls['spark'] / local:.1f} times that, Beam's own runner {walls['beam'] / local:.1f}; "
+        "start-up comes on top."
+    )
 
 
 def largest(section: dict[str, Any] | None) -> dict[str, Any] | None:

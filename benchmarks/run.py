@@ -2,13 +2,14 @@
 
     python benchmarks/debian.py                # the corpus, once
     python benchmarks/peers/setup.py           # the peers, once
-    python benchmarks/run.py [--only near|passages|clean|kernels] [--runs 3] [--skip-slow]
+    python benchmarks/run.py [--only near|passages|clean|engines|kernels] [--runs 3]
+                             [--skip-slow]
     python benchmarks/run.py --smoke           # each command once on 5 MB; writes nothing
 
 Every command reads JSONL from a disk whose cache is warm and is measured from outside. The tools
 take turns (A B C A B C), so that a machine that slows down slows all of them; medians are reported.
 What was measured goes to results.json, and from there into README.md. A section that was not run
-keeps what it had, with its date.
+keeps what it had, with its date. The tables of docs/scaling.md follow (scaling.py).
 """
 
 from __future__ import annotations
@@ -32,19 +33,21 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import report
+from engines import answer_of, fits, medians
 from measure import CommandFailedError, Measured, measure
 
 HERE = Path(__file__).parent
 UNROTE = Path(sys.executable).with_name("unrote")
 RESULTS = HERE / "results.json"
 DEFAULT_WORK = Path.home() / ".cache" / "unrote-bench"
-SECTIONS = ("near", "passages", "clean", "kernels")
+SECTIONS = ("near", "passages", "clean", "engines", "kernels")
 KERNELS = ("kernels_minhash.py", "kernels_passages.py")
 
 SIZES = {
     "near": ("50", "200"),
     "passages": ("50", "100", "200"),
     "clean": ("50", "100", "200", "all"),
+    "engines": ("50", "100", "200", "400"),
 }
 SMOKE = "5"
 MEMORY = "1GiB"
@@ -59,6 +62,8 @@ PASSAGES_ONLY = (
     *NO_DATA,
 )
 ONE_WORKER = ("--set", "engine.workers=1")
+# Of threads, of Spark's local[2], of the threads of Beam's FnApiRunner.
+ENGINE_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -148,14 +153,14 @@ def present(bench: Bench, tools: Iterable[Tool]) -> list[Tool]:
 
 def compete(
     bench: Bench, tools: Sequence[Tool], source: Path
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Every tool `runs` times by turns: figures by tool, and what each answered the last time.
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[Any]]]:
+    """Every tool `runs` times by turns: figures by tool, and what each answered each time.
 
     Slow tools, which take minutes, run once.
     """
     measured: dict[str, list[Measured]] = {tool.name: [] for tool in tools}
     failures: dict[str, str] = {}
-    answers: dict[str, Any] = {}
+    answers: dict[str, list[Any]] = {}
     warm(source)
     for turn in range(bench.runs):
         for tool in tools:
@@ -171,8 +176,7 @@ def compete(
                     print(f"  {tool.name}: {error}")
                     continue
                 measured[tool.name].append(result)
-                if turn == (0 if tool.slow else bench.runs - 1):
-                    answers[tool.name] = tool.read(out)
+                answers.setdefault(tool.name, []).append(tool.read(out))
             print(
                 f"  {source.stem} {tool.name}: {result.wall:.2f} s, processors {result.cpu:.2f} s, "
                 f"{result.peak:.0f} MiB",
@@ -294,7 +298,7 @@ def near(bench: Bench) -> dict[str, Any]:
         running = [tool for tool in tools if not (tool.slow and largest and bench.skip_slow)]
         figures, answers = compete(bench, running, source)
         figures |= {tool.name: {"failed": "left out"} for tool in tools if tool not in running}
-        for name, answer in answers.items():
+        for name, (*_, answer) in answers.items():
             figures[name] |= {
                 "removed": len(answer),
                 "missed": len(reference - answer),
@@ -374,7 +378,8 @@ def passages(bench: Bench) -> dict[str, Any]:
     section: dict[str, Any] = {"sizes": {}}
     for size in bench.sizes("passages"):
         source = bench.corpus(size)
-        figures, answers = compete(bench, tools, source)
+        figures, answered = compete(bench, tools, source)
+        answers = {name: of[-1] for name, of in answered.items()}
         if suffix_array in answers:
             answers[suffix_array] = in_code_points(answers[suffix_array], source)
         for name, spans in answers.items():
@@ -416,6 +421,46 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     x = [math.log(point[0]) for point in points]
     y = [math.log(point[1]) for point in points]
     return statistics.linear_regression(x, y).slope
+
+
+# The engines
+
+
+def on(engine: str, name: str = "", program: Sequence[str] = (str(UNROTE),)) -> Tool:
+    """A competitor that is a whole clean on one engine, everything else as it is by default."""
+    options = ("--engine", engine, "--set", f"engine.workers={ENGINE_WORKERS}")
+    return Tool(
+        name or engine,
+        lambda source, out: [*program, "clean", str(source), "-o", str(out), *options],
+        answer_of,
+    )
+
+
+def engines(bench: Bench) -> dict[str, Any]:
+    rounds = (sys.executable, str(HERE / "rounds.py"))
+    tools = [on("local"), on("spark"), on("beam"), on("spark", "spark, rounds", rounds)]
+    section: dict[str, Any] = {"sizes": {}, "workers": ENGINE_WORKERS}
+    for size in bench.sizes("engines"):
+        figures, answers = compete(bench, tools, bench.corpus(size))
+        found = bench.facts(size) | {"tools": figures}
+        for name, of in answers.items():
+            figures[name]["phases"] = medians(of)
+            figures[name]["rows"], figures[name]["read"] = of[-1]["rows"], of[-1]["read"]
+        digests = {answer["digest"] for of in answers.values() for answer in of}
+        found["identical"] = len(digests) <= 1
+        found["digests"] = sorted(digests)
+        section["sizes"][size] = found
+    section["fits"] = fits(section["sizes"].values())
+    section["limits"] = limits(bench)
+    return section
+
+
+def limits(bench: Bench) -> dict[str, float]:
+    """What one place must hold or do alone, in a process of its own."""
+    command = [sys.executable, str(HERE / "limits.py"), *(("--smoke",) if bench.smoke else ())]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=bench.timeout)
+    found: dict[str, float] = orjson.loads(done.stdout)
+    return found
 
 
 # Kernels
@@ -468,7 +513,13 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Ours from the code and git, what it runs on, and the peers' from their pins."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "absent"
 
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
@@ -481,12 +532,22 @@ def versions() -> dict[str, str]:
     found = {
         "unrote": " ".join(filter(None, [*unrote.stdout.split()[-1:], commit])),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "numba", "pyarrow")},
+        **{
+            name: installed(name)
+            for name in ("numpy", "numba", "pyarrow", "pyspark", "apache-beam")
+        },
     }
     for name in ("rensa", "datasketch", "text-dedup", "datatrove", "pydivsufsort"):
         pins = (HERE / "peers" / "requirements" / f"{name}.txt").read_text().splitlines()
         found[name] = next(pin for pin in pins if pin.startswith(f"{name}==")).partition("==")[2]
     return found
+
+
+def write_scaling(results: dict[str, Any]) -> None:
+    """The tables of docs/scaling.md."""
+    import scaling  # asks the project for its constants, and it need not be installed to be told so
+
+    scaling.write(results)
 
 
 def main() -> None:
@@ -501,11 +562,12 @@ def main() -> None:
     parser.add_argument(
         "--smoke", action="store_true", help="each command once, on 5 MB; writes nothing"
     )
-    parser.add_argument("--render", action="store_true", help="only write README.md anew")
+    parser.add_argument("--render", action="store_true", help="only write the pages anew")
     arguments = parser.parse_args()
     results = orjson.loads(RESULTS.read_bytes()) if RESULTS.exists() else {}
     if arguments.render:
         report.write(results)
+        write_scaling(results)
         return
     sections = arguments.only or SECTIONS
     if not UNROTE.exists() and set(sections) != {"kernels"}:
@@ -526,11 +588,16 @@ def main() -> None:
     context = {"machine": machine(), "versions": versions(), "runs": bench.runs}
     if set(sections) != {"kernels"}:
         compile_kernels(bench)
+    measures = {
+        "near": near,
+        "passages": passages,
+        "clean": clean,
+        "engines": engines,
+        "kernels": kernels,
+    }
     for name in sections:
         print(name)
-        found = {"near": near, "passages": passages, "clean": clean, "kernels": kernels}[name](
-            bench
-        )
+        found = measures[name](bench)
         date = datetime.datetime.now(datetime.UTC).date().isoformat()
         results[name] = {"date": date, **context, **found}
         if bench.smoke:
@@ -544,6 +611,8 @@ def main() -> None:
             )
         )
         print(report.write(results, name))
+        if name == "engines":
+            write_scaling(results)
 
 
 if __name__ == "__main__":

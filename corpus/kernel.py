@@ -5,6 +5,7 @@ holds no Python object, and releases the interpreter lock, so that threads run k
 Compiled code is cached on disk; the first run of an installation compiles.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,12 +21,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def kernel(function: F) -> F:
     """Compile `function` with numba: cached, without the interpreter lock, wrapping integers."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return _compiled(function)
 
 
 def inlined(function: F) -> F:
     """Compile a small function that kernels call: as `kernel`, and inlined by LLVM."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: F, **options: bool) -> F:
+    options |= {"nogil": True, "error_model": "numpy"}  # type: ignore[dict-item]
+    in_archive = not os.path.exists(function.__code__.co_filename)
+    if in_archive and not os.access(os.path.expanduser("~"), os.W_OK):
+        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    try:
+        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # numba knows no place for it: there is none, or the archive is a wheel
+        return numba.njit(**options)(function)  # type: ignore[no-any-return]
 
 
 @intrinsic

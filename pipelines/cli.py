@@ -65,7 +65,9 @@ Fresh = Annotated[
     bool, typer.Option("--fresh", help="Start over, dropping what OUT holds of a run.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
-EngineName = Annotated[str, typer.Option("--engine", metavar="NAME", help="Where to run: local.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="Where to run: local, spark or beam.")
+]
 KeepRemoved = Annotated[
     str, typer.Option(metavar="FOLDER", help="Keep what is removed there, outside OUT.")
 ]

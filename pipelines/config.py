@@ -160,7 +160,11 @@ class EngineSettings(Section):
         description="Memory the run may use; what does not fit is spilled to disk. On Spark and "
         "Beam: of each worker process.",
     )
-    scratch: str = Field("", description="Folder for spilled data; empty: in OUT while it runs.")
+    scratch: str = Field(
+        "",
+        description="Folder for spilled data; empty: in OUT while it runs, on Spark and Beam the "
+        "workers' folder for temporary files.",
+    )
     batch: str = Field(
         "8MiB", description="Size of the batches that text is worked on in, at most."
     )

@@ -6,14 +6,17 @@ Tables and shards are written by the workers; their receipts are put together in
 which is how anything comes back from a pipeline.
 """
 
+import difflib
+import io
 import logging
 import os
 import pickle
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +27,45 @@ from corpus.shards import Corpus, Shard, corpus_of, pin_shard
 from pipelines.config import EngineSettings
 from pipelines.engines.base import Advance, Flow
 from pipelines.engines.driver import committed, loads, task_count, worker_for
-from pipelines.engines.failures import failure_of, guarded
+from pipelines.engines.failures import failure_of, guarded, reason_in, setup_failure
+from pipelines.engines.network import why_silent
 from pipelines.engines.packets import Packet, arranged
-from pipelines.engines.quiet import quiet_children
+from pipelines.engines.quiet import end_children, quiet_children
 from pipelines.engines.work import Worker, place_of
 from pipelines.run import Commit, RunFolder
 
-_before = logging.root.manager.disable
-logging.disable(logging.WARNING)  # Beam speaks of clouds that nobody asked for
+
+@contextmanager
+def _silent_logging() -> Iterator[None]:
+    """Beam speaks of clouds that nobody asked for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 try:
-    import apache_beam as beam
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.metrics import Metrics
-    from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
-    from apache_beam.runners import create_runner
+    with _silent_logging():
+        import apache_beam as beam
+        from apache_beam.io.filesystems import FileSystems
+        from apache_beam.metrics import Metrics
+        from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+        from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+        from apache_beam.runners import create_runner
+        from apache_beam.runners.runner import PipelineRunner
 except ImportError:
     raise UsageError(
         "the engine beam needs apache-beam, which is not installed. Install it with "
         "pip install 'unrote[beam]', or use --engine local."
     ) from None
-finally:
-    logging.disable(_before)
 
 Element = tuple[int, int, int, int, int, int, int, bytes]
 """A packet; for a plain tuple Beam has a coder that does not pickle."""
 
-LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
+LOCAL_RUNNERS = {"fnapi", "direct", "bundlebaseddirect", "switchingdirect"}
+"""Beam's runners on this machine, as `_plain_name` gives them, that take DirectOptions."""
 
 
 class BeamEngine:
@@ -59,8 +75,9 @@ class BeamEngine:
         self.settings = settings
         if not os.environ.get("UNROTE_DEBUG"):
             logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-        self._flags = _flags(settings)
-        self._runner(settings.beam.runner)  # an unknown one shall be refused now
+        runner = _runner(settings.beam.runner)  # what is wrong with it shall be said now
+        self._options = _options(settings)
+        _require_valid(runner, self._options)
         self.result: Any = None
         """What the last pipeline's run gave, with Beam's own metrics."""
 
@@ -80,7 +97,7 @@ class BeamEngine:
                 | beam.FlatMap(guarded(_pinned))
             )
 
-        found = dict(pickle.loads(told) for told in self._told(build))
+        found = dict(pickle.loads(told) for told in self._told(build))  # noqa: S301 - of our workers
         advance(1.0)
         return corpus_of([found[shard.number] for shard in shards])
 
@@ -104,9 +121,8 @@ class BeamEngine:
             for step in range(1, worker.plan.steps + 1):
                 elements = (
                     elements
-                    | f"to-{step}" >> beam.ParDo(_Address(worker, count)).with_output_types(
-                        tuple[int, Element]
-                    )
+                    | f"to-{step}"
+                    >> beam.ParDo(_Address(worker, count)).with_output_types(tuple[int, Element])
                     | f"group-{step}" >> beam.GroupByKey()
                     | f"step-{step}" >> beam.ParDo(_GoOn(worker, step)).with_output_types(Element)
                 )
@@ -119,51 +135,70 @@ class BeamEngine:
     def close(self) -> None:
         """Nothing to give back: a pipeline ends its workers."""
 
-    def _runner(self, name: str) -> Any:
-        try:
-            return create_runner(name)
-        except (ValueError, ImportError, AttributeError) as error:
-            raise UsageError(
-                f"engine.beam.runner = {name!r}: {_first_line(error)} Name a runner that Beam "
-                "knows, for example FnApiRunner (this machine), DataflowRunner, FlinkRunner or "
-                "SparkRunner, and install what it needs."
-            ) from None
-
     def _told(self, build: Any) -> list[bytes]:
         """Run a pipeline whose last elements are bytes, and give these."""
-        options = PipelineOptions(self._flags)
+        options = PipelineOptions(self._options)
         place = options.view_as(GoogleCloudOptions).temp_location or self.settings.scratch
         folder = place or tempfile.gettempdir()
         path = FileSystems.join(folder, f"unrote-{uuid.uuid4().hex}.receipts")
         if folder == self.settings.scratch:
             Path(folder).mkdir(parents=True, exist_ok=True)
         try:
-            pipeline = beam.Pipeline(self._runner(self.settings.beam.runner), options)
+            pipeline = beam.Pipeline(_runner(self.settings.beam.runner), options)
             told = build(pipeline) | beam.combiners.ToList()
             told | beam.Map(_write, path)
             with quiet_children():
-                self.result = pipeline.run()
-                state = self.result.wait_until_finish()
+                state = self._finished(pipeline)
             if state not in (None, "DONE"):
                 raise RunError(
                     f"Beam ended the pipeline: {state}. Look at the runner's log, and run the "
                     "same command again."
                 )
             with FileSystems.open(path) as file:
-                found: list[bytes] = pickle.load(file)
+                found: list[bytes] = pickle.load(file)  # noqa: S301 - as _write left it
         except (RunError, UsageError):
             raise
         except Exception as error:
             if isinstance(error, KeyboardInterrupt | OSError):
                 raise
-            raise failure_of(str(error)) or RunError(
-                f"Beam ended the pipeline: {_first_line(error)} The same command continues after "
-                "the last finished phase; UNROTE_DEBUG=1 shows Beam's own log."
+            text = str(error)
+            raise (
+                failure_of(text)
+                or setup_failure(text)
+                or RunError(
+                    f"Beam ended the pipeline: {reason_in(text)} The same command continues after "
+                    "the last finished phase; UNROTE_DEBUG=1 shows Beam's own log."
+                )
             ) from None
         finally:
             with suppress(Exception):
                 FileSystems.delete([path])
         return found
+
+    def _finished(self, pipeline: Any) -> Any:
+        """Run a pipeline to its end: the state it ends in. An interruption ends its workers."""
+        states: list[Any] = []
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                self.result = pipeline.run()
+                states.append(self.result.wait_until_finish())
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+                failed.append(error)
+
+        thread = threading.Thread(target=run, name="unrote-beam", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(0.1)
+        except BaseException:
+            threading.excepthook = lambda _: None  # threads that lose their workers; we end, too
+            end_children()
+            raise
+        if failed:
+            raise failed[0]
+        return states[0]
 
 
 # What runs on the workers
@@ -187,7 +222,7 @@ class _Start(beam.DoFn):  # type: ignore[misc]
     def process(self, element: list[int]) -> Iterator[Element]:
         Metrics.counter("unrote", "tasks").inc()
         for packet in guarded(self.worker.start)(element):
-            yield tuple(packet)
+            yield tuple(packet)  # type: ignore[misc]
 
 
 class _Address(beam.DoFn):  # type: ignore[misc]
@@ -211,7 +246,7 @@ class _GoOn(beam.DoFn):  # type: ignore[misc]
     def process(self, element: tuple[int, Iterable[Element]]) -> Iterator[Element]:
         Metrics.counter("unrote", "tasks").inc()
         for packet in guarded(self._packets)(element[1]):
-            yield tuple(packet)
+            yield tuple(packet)  # type: ignore[misc]
 
     def _packets(self, elements: Iterable[Element]) -> Iterator[Packet]:
         worker = self.worker
@@ -223,11 +258,36 @@ class _GoOn(beam.DoFn):  # type: ignore[misc]
 # Options
 
 
-def _flags(settings: EngineSettings) -> list[str]:
-    """Beam's options: the user's, and on this machine a worker for every core."""
+def _options(settings: EngineSettings) -> list[str]:
+    """Beam's options: the user's, and on this machine a worker for every core.
+
+    Raises UsageError for what Beam would leave out silently, or end the process for.
+    """
     given = list(settings.beam.options)
-    named = {flag.partition("=")[0] for flag in given}
-    if settings.beam.runner in LOCAL_RUNNERS:
+    for option in given:
+        if not option.startswith("--"):
+            raise UsageError(
+                f"engine.beam.options has {option!r}. An option is written as one string that "
+                'begins with --, for example ["--region=europe-west4"].'
+            )
+    named = {option.partition("=")[0] for option in given}
+    if "--runner" in named:
+        raise UsageError("engine.beam.options has --runner. Name the runner as engine.beam.runner.")
+    unknown = _unknown(given)
+    if unknown and _plain_name(settings.beam.runner) in LOCAL_RUNNERS | {"dataflow"}:
+        near = difflib.get_close_matches(unknown[0], _parsed(given, unknown=False), 1)
+        hint = f" Did you mean --{near[0]}?" if near else ""
+        raise UsageError(
+            f"engine.beam.options has --{unknown[0]}, which Beam does not know.{hint} Its options "
+            f"for {settings.beam.runner} are in Beam's documentation of that runner."
+        )
+    endpoint = _parsed(given, unknown=False)["job_endpoint"]
+    if endpoint and endpoint != "embed" and (why := why_silent(endpoint, "--job_endpoint")):
+        raise UsageError(
+            f"Beam's job server {endpoint} does not answer: {why}. Check --job_endpoint, that the "
+            "server runs and that this machine may reach it."
+        )
+    if _plain_name(settings.beam.runner) in LOCAL_RUNNERS:
         if "--direct_num_workers" not in named:
             given.append(f"--direct_num_workers={settings.worker_count}")
         if "--direct_running_mode" not in named:
@@ -235,8 +295,57 @@ def _flags(settings: EngineSettings) -> list[str]:
     return given
 
 
-def _first_line(error: BaseException) -> str:
-    """The first line of an error's text, as a sentence, short."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = lines[0][:300] if lines else type(error).__name__
-    return line if line.endswith(".") else f"{line}."
+def _unknown(options: list[str]) -> list[str]:
+    """The names of options that no runner in this Beam has; a job server may have more."""
+    return sorted(_parsed(options, unknown=True).keys() - _parsed(options, unknown=False).keys())
+
+
+def _parsed(options: list[str], *, unknown: bool) -> dict[str, Any]:
+    """Options by name, with those that Beam does not know or without."""
+    said = io.StringIO()
+    try:
+        with _silent_logging(), redirect_stderr(said), redirect_stdout(said):
+            found: dict[str, Any] = PipelineOptions(options).get_all_options(
+                retain_unknown_options=unknown
+            )
+    except SystemExit:  # argparse, after it has told what it takes
+        why = said.getvalue().strip().rpartition("\n")[2].partition("error: ")[2]
+        raise UsageError(
+            f"engine.beam.options = {options}: {why or '--help ends the program'}. Beam's options "
+            "are in its documentation of the runner."
+        ) from None
+    return found
+
+
+def _runner(name: str) -> Any:
+    """Beam's runner of that name. Raises UsageError where there is none."""
+    try:
+        runner = create_runner(name)
+        if isinstance(runner, PipelineRunner):
+            return runner
+        why = "that is no runner."
+    except ValueError:
+        why = "Beam has no such runner."
+    except (ImportError, AttributeError, TypeError) as error:
+        why = reason_in(str(error))
+    raise UsageError(
+        f"engine.beam.runner = {name!r}: {why} Name a runner that Beam knows, for example "
+        "FnApiRunner (this machine), DataflowRunner, FlinkRunner or SparkRunner, and install what "
+        "it needs."
+    )
+
+
+def _require_valid(runner: Any, options: list[str]) -> None:
+    """Raise UsageError for options that the runner cannot do without, or not do with."""
+    with _silent_logging():
+        wrong = PipelineOptionsValidator(PipelineOptions(options), runner).validate()
+    if wrong:
+        raise UsageError(
+            f"engine.beam.options are not enough for {type(runner).__name__}: {' '.join(wrong)} "
+            "docs/engines.md has examples."
+        )
+
+
+def _plain_name(runner: str) -> str:
+    """A runner's name as Beam compares it: DirectRunner is direct."""
+    return runner.rpartition(".")[2].lower().removesuffix("runner")

@@ -1,17 +1,19 @@
 """Errors on their way from a worker to the driver, as text that tells nothing of a document."""
 
+import errno
 import json
 import re
+import socket
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import corpus.errors
-from corpus.errors import RunError, StorageError, UnroteError
+from corpus.errors import RunError, StorageError, UnroteError, UsageError
 
 T = TypeVar("T")
 
-_MARK = re.compile(r"unrote-failure (\{.*\})")
+_MARK = re.compile(r'unrote-failure (\{".*\})')  # and not the line of code that a traceback shows
 
 
 class WorkerFailure(Exception):
@@ -28,12 +30,7 @@ def guarded(work: Callable[..., Iterator[T]]) -> Callable[..., Iterator[T]]:
         except UnroteError as error:
             told = {"type": type(error).__name__, "message": str(error)}
         except OSError as error:
-            where = error.filename or "a file"
-            told = {
-                "type": "StorageError",
-                "message": f"cannot read or write {where}: {error.strerror or error}. Free space "
-                "there and run the same command again.",
-            }
+            told = {"type": "StorageError", "message": _refused(error)}
         except MemoryError:
             told = {
                 "type": "RunError",
@@ -47,6 +44,17 @@ def guarded(work: Callable[..., Iterator[T]]) -> Callable[..., Iterator[T]]:
             raise WorkerFailure(f"unrote-failure {json.dumps(told)}")
 
     return run
+
+
+def _refused(error: OSError) -> str:
+    where, why = error.filename or "a file", error.strerror or error
+    if error.errno == errno.ENOENT:
+        return (
+            f"{where} is not there on {socket.gethostname()}. Workers must see the same files as "
+            "the machine where the command runs: name a folder on storage that all of them share, "
+            "and run the same command again."
+        )
+    return f"cannot read or write {where}: {why}. Free space there and run the same command again."
 
 
 def failure_of(text: str) -> UnroteError | None:
@@ -63,3 +71,30 @@ def failure_of(text: str) -> UnroteError | None:
     kind = getattr(corpus.errors, told["type"], StorageError)
     error: UnroteError = kind(told["message"])
     return error
+
+
+def setup_failure(text: str) -> UsageError | None:
+    """What a worker's own Python says in `text` where it is not set up as it must be."""
+    if found := re.search(r"No module named '?([\w.]+)", text):
+        module = found.group(1).partition(".")[0]
+        name = "unrote" if module in ("corpus", "dedup", "pipelines", "unrote") else module
+        return UsageError(
+            f"the workers have no {name} (no Python module {module}). Install unrote there as it "
+            "is here, or send the wheel and an environment along (docs/engines.md)."
+        )
+    if re.search(r"Can't get attribute '\w+' on <module '(corpus|dedup|pipelines)\b", text):
+        return UsageError(
+            "the workers have another version of unrote than this machine. Give them the same "
+            "wheel (docs/engines.md)."
+        )
+    return None
+
+
+def reason_in(text: str) -> str:
+    """The reason that an engine's error gives, as one short sentence without a stack."""
+    java = re.search(r"^: [\w.$]+: (.+)", text, re.MULTILINE)  # py4j puts where it happened first
+    lines = [java.group(1)] if java else [line for line in text.splitlines() if line.strip()]
+    line = lines[0].strip()[:300].rstrip(".") if lines else "it gives no reason"
+    causes = re.findall(r"^Caused by: [\w.$]+: (.+)", text, re.MULTILINE) if java else []
+    cause = causes[-1].strip()[:300].rstrip(".") if causes else ""
+    return f"{line} ({cause})." if cause and cause not in line else f"{line}."

@@ -12,8 +12,8 @@ LEAST = 17
 
 _INSTALL = (
     f"Spark 4 needs Java {LEAST} or newer: install it (Debian, Ubuntu: apt-get install "
-    f"openjdk-{LEAST}-jre-headless; macOS: brew install openjdk@{LEAST}) and set JAVA_HOME if there "
-    "are several, or use --engine local."
+    f"openjdk-{LEAST}-jre-headless; macOS: brew install openjdk@{LEAST}) and set JAVA_HOME if "
+    "there are several, or use --engine local."
 )
 
 
@@ -24,10 +24,12 @@ def require_java() -> None:
     if program is None:
         raise UsageError(f"there is no Java on this machine. {_INSTALL}")
     try:
-        done = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [program, "-version"], capture_output=True, text=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
-        where = f"JAVA_HOME is {home}, and" if home else ""
-        raise UsageError(f"{where} {program} does not run. {_INSTALL}".strip()) from None
+        where = f"JAVA_HOME is {home}, and " if home else ""
+        raise UsageError(f"{where}{program} does not run. {_INSTALL}") from None
     found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
     if done.returncode or found is None:
         raise UsageError(f"{program} -version fails. {_INSTALL}")

@@ -165,7 +165,7 @@ class _Sorted:
                 wanted = chunk[(chunk >= low) & (chunk < high)] - low
                 if wanted.size:
                     parts.append((tag, _take(batch, wanted)))
-            yield self.columns[:, chunk[-1]], parts
+            yield self.columns[:, chunk[-1]].copy(), parts  # a view would keep them all
 
     def blocks(self) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
         """All rows in sorted order, by blocks of BLOCK_BYTES."""

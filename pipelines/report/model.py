@@ -148,7 +148,10 @@ class Phase(_Part):
     seconds: float
     input_bytes: int = Field(description="Bytes of the input that the phase read.")
     bytes_per_second: float | None = Field(description="null: the phase reads no input.")
-    shuffled_bytes: int = Field(description="Bytes of rows that went from task to task.")
+    shuffled_bytes: int = Field(
+        description="Bytes of rows that went from task to task: on Spark and Beam as they were "
+        "sent, compressed; on the local engine as they lie in memory."
+    )
     spilled_bytes: int = Field(description="Bytes written to disk because memory was short.")
     workers: int = Field(description="Threads or processes that the phase's tasks ran in.")
     rows: int = Field(description="Rows written to tables.")

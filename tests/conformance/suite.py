@@ -1,13 +1,22 @@
-"""What every engine has to do: write the bytes that the local engine writes with one worker."""
+"""What every engine has to do: write the bytes that the local engine writes with one worker.
 
-import hashlib
+`EngineSuite` compares bytes; `SpreadSuite` also looks at how an engine that has workers used them,
+as its own metrics tell. An engine's test class inherits one of them and says what it is.
+"""
+
+import itertools
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from pipelines.clean import clean
 from pipelines.config import load
 from pipelines.progress import Silent
+from tests.command import written
+from tests.conformance.observed import Phase
 from tests.corpora import write_corpus
 
 CONFIGURATIONS = {
@@ -25,27 +34,81 @@ CONFIGURATIONS = {
 }
 """Settings under which engines are compared; each one takes another way through the phases."""
 
+PARTITIONS = (1, 3, 7)
+BATCHES = ("500", "8MiB")
+"""Sizes of `engine.batch`: less than most documents have, and more than the corpus has."""
 
-def digests(out: Path) -> dict[str, str]:
-    """SHA-256 of every table and every cleaned shard."""
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for part in ("tables", "data")
-        for path in sorted((out / part).rglob("*"))
-        if path.is_file()
-    }
+SLICE_BYTES = 30_000
+CUT_BYTES = 10_000
+"""So small that each phase has something to do for several workers."""
+
+MOST_COLLECTED = 1_000_000
+"""Bytes that may come to the driver from one phase."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A configuration, and how the engine cuts up the work."""
+
+    configuration: str
+    partitions: int
+    batch: str
+
+    def __str__(self) -> str:
+        return f"{self.configuration}-{self.partitions}-{self.batch}"
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        cut = (f"engine.partitions={self.partitions}", f'engine.batch="{self.batch}"')
+        return (*cut, *CONFIGURATIONS[self.configuration])
+
+
+def all_cases() -> list[Case]:
+    return [Case(*one) for one in itertools.product(CONFIGURATIONS, PARTITIONS, BATCHES)]
+
+
+def covering(turn: int) -> list[Case]:
+    """A case for each configuration; of three turns in a row any two values meet in one of them.
+
+    That is any two of a configuration, a number of partitions and a batch size; and each turn,
+    which is an engine, meets each value of the three.
+    """
+    cases = []
+    for number, configuration in enumerate(CONFIGURATIONS):
+        place = (number + turn) % len(PARTITIONS)
+        batch = BATCHES[(number + place) % len(BATCHES)]
+        cases.append(Case(configuration, PARTITIONS[place], batch))
+    return cases
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that an engine is known not to do. Its test fails, or the gap is to be removed."""
+
+    test: str
+    what: str
+    why: str
+
+
+@dataclass
+class Ran:
+    """A run that was observed, with the digests of what it wrote."""
+
+    case: Case
+    digests: dict[str, str]
+    phases: dict[str, Phase]
 
 
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
     """Clean `corpus` and give the digests of what was written."""
     clean([str(corpus)], str(out), load(None, settings), Silent())
-    return digests(out)
+    return written(out)
 
 
 class EngineSuite:
-    """Inherited by a test class for each engine; its fixtures vary how the engine cuts up work."""
+    """Inherited by a test class for each engine."""
 
-    engine = "local"
+    gaps: ClassVar[tuple[Gap, ...]] = ()
 
     @pytest.fixture(scope="class")
     def corpus(self, tmp_path_factory):
@@ -64,8 +127,77 @@ class EngineSuite:
 
         return of
 
-    def test_the_same_bytes(self, variation, configuration, corpus, expected, tmp_path):
-        settings = (f"engine.name={self.engine}", *variation, *CONFIGURATIONS[configuration])
-        found = run(corpus, tmp_path / "out", *settings)
-        assert found == expected(configuration)
-        assert any(name.startswith("data/") for name in found)
+
+class SpreadSuite(EngineSuite):
+    """Of an engine that has workers."""
+
+    settings: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def cases(cls, *, full: bool) -> list[Case]:
+        return all_cases() if full else cls.chosen()
+
+    @classmethod
+    def chosen(cls) -> list[Case]:
+        """The cases of `make test`."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class", autouse=True)
+    def small_pieces(self):
+        """Tables have several files, for the expected bytes too, and maps several tasks.
+
+        A task is of whole shards at least, since workers cut them at the usual size.
+        """
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("corpus.shards.SLICE_BYTES", SLICE_BYTES)
+            patch.setattr("pipelines.engines.slices.CUT_BYTES", CUT_BYTES)
+            yield
+
+    @pytest.fixture(scope="class")
+    def engine(self):
+        """The engine's settings; overridden where something has to be started for it."""
+        return self.settings
+
+    @pytest.fixture(scope="class")
+    def observing(self):
+        """What gives a context manager that gives the phases that the engine runs meanwhile."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    def ran(self, request, corpus, engine, observing, tmp_path_factory):
+        out = tmp_path_factory.mktemp("ran") / "out"
+        with observing() as phases:
+            digests = run(corpus, out, *engine, *request.param.settings)
+        return Ran(request.param, digests, phases)
+
+    def test_the_same_bytes(self, ran, expected):
+        assert ran.digests == expected(ran.case.configuration)
+        assert any(name.startswith("data/") for name in ran.digests)
+        assert any(name.startswith("tables/") for name in ran.digests)
+
+    def test_work_is_spread(self, ran):
+        self.require_spread(ran.phases, ran.case.partitions)
+
+    def test_workers_are_other_processes(self, ran):
+        for phase in ran.phases.values():
+            assert not any(f":{os.getpid()}:" in name for name in phase.workers()), phase.name
+
+    def require_spread(self, phases: dict[str, Phase], partitions: int) -> None:
+        """Where two can work, two did: each phase has something to do for two."""
+        assert {"release", "summary"} <= set(phases)
+        for phase in phases.values():
+            phase.require_told()
+            if partitions > 1:
+                phase.require_spread(partitions)
+
+    def test_little_is_collected(self, engine, observing, tmp_path_factory):
+        """With a corpus of which more than the limit goes from worker to worker."""
+        folder = tmp_path_factory.mktemp("larger")
+        corpus = write_corpus(folder / "in", seed=1, count=2400)
+        expected = run(corpus, folder / "local", "engine.workers=1")
+        with observing() as phases:
+            assert run(corpus, folder / "out", *engine, "engine.partitions=3") == expected
+        assert max(phase.shuffled for phase in phases.values()) > MOST_COLLECTED
+        for phase in phases.values():
+            assert 0 < phase.collected < MOST_COLLECTED, phase.name
+        self.require_spread(phases, 3)

@@ -2,19 +2,19 @@
 
 import pytest
 
-import corpus.read
 import corpus.shards
-import pipelines.engines.exchange
 import pipelines.engines.local
 import pipelines.engines.slices
-from tests.conformance.suite import CONFIGURATIONS, EngineSuite
+import pipelines.engines.sorting
+from tests.conformance.suite import CONFIGURATIONS, EngineSuite, run
 
 VARIATIONS = {
     "one-worker-small-batches": (1, {"batch": 2000}),
     "two-workers": (2, {}),
     "three-workers-small-cuts": (3, {"cut": 4000}),
-    "two-workers-all-small": (2, {"cut": 1000, "batch": 500, "chunk": 300, "part": 1000}),
-    "two-workers-spilling": (2, {"chunk": 2000, "budget": 0}),
+    "two-workers-all-small": (2, {"cut": 1000, "batch": 500, "part": 1000}),
+    "two-workers-spilling": (2, {"budget": 0}),
+    "two-workers-merging": (2, {"run": 2000}),
 }
 
 
@@ -29,15 +29,20 @@ class TestLocal(EngineSuite):
         workers, sizes = VARIATIONS[request.param]
         if "cut" in sizes:
             # The cuts of a pinned input are a constant of the format; where they lie must not
-            # matter to what is found, only to how tables are split into slices, which stay one.
+            # matter to what is found, only to how tables are split into slices, which is one here.
             monkeypatch.setattr(corpus.shards, "CUT_BYTES", sizes["cut"])
             monkeypatch.setattr(pipelines.engines.slices, "CUT_BYTES", sizes["cut"])
-        if "batch" in sizes:
-            monkeypatch.setattr(corpus.read, "BATCH_BYTES", sizes["batch"])
-        if "chunk" in sizes:
-            monkeypatch.setattr(pipelines.engines.exchange, "CHUNK_BYTES", sizes["chunk"])
         if "part" in sizes:
             monkeypatch.setattr(pipelines.engines.local, "PART_BYTES", sizes["part"])
         if "budget" in sizes:
             monkeypatch.setattr(pipelines.engines.local, "spool_budget", lambda memory: 0)
-        return (f"engine.workers={workers}",)
+        if "run" in sizes:
+            monkeypatch.setattr(pipelines.engines.local, "RUN_BYTES", sizes["run"])
+            monkeypatch.setattr(pipelines.engines.sorting, "BLOCK_BYTES", sizes["run"] // 10)
+        batch = sizes.get("batch", "8MiB")
+        return (f"engine.workers={workers}", f'engine.batch="{batch}"')
+
+    def test_the_same_bytes(self, variation, configuration, corpus, expected, tmp_path):
+        found = run(corpus, tmp_path / "out", *variation, *CONFIGURATIONS[configuration])
+        assert found == expected(configuration)
+        assert any(name.startswith("data/") for name in found)

@@ -1,0 +1,12 @@
+"""The unrote command without its short cut for small corpora, the finish (docs/adr/0002).
+
+Near-duplicates then go through all their rounds, as they do in a large corpus until few documents
+are left. The answer is the same.
+"""
+
+from pipelines import analysis
+from pipelines.cli import command
+
+if __name__ == "__main__":
+    analysis.FINISH_DOCUMENTS = 0  # type: ignore[misc]
+    command()

@@ -1,0 +1,19 @@
+"""Whether somebody answers at an address, asked before an engine asks for minutes."""
+
+import socket
+
+from corpus.errors import UsageError
+
+_SECONDS = 10.0
+
+
+def why_silent(place: str, setting: str) -> str | None:
+    """Why nobody answers at HOST:PORT; None where somebody does. `setting` names what was set."""
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise UsageError(f"{setting}: {place!r} is not HOST:PORT, for example head:7077.")
+    try:
+        socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
