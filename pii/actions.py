@@ -76,7 +76,7 @@ def resolve(text: str, findings: Iterable[Finding]) -> list[Finding]:
     kept = []
     for finding in ranked:
         for start, end in taken.beyond(text, finding.start, finding.end):
-            kept.append(replace(finding, start=start, end=end))
+            kept.append(finding._replace(start=start, end=end))
         taken.add(finding.start, finding.end)
     return sorted(kept, key=lambda finding: finding.start)
 

@@ -12,7 +12,6 @@ makes a Failure of the document. A document with a Failure has no findings: it i
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, thread_time
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +22,7 @@ from corpus.text import arrow_buffers
 from pii import recognizers
 from pii.config import Config
 from pii.context import boosted, may_boost, words_around
+from pii.findings import Finding
 from pii.gates import Block, Gate, Probe
 from pii.phones import count_digits, few_tries
 from pii.recognizers import Phones, Recognizer, Span, without_duplicates
@@ -42,16 +42,6 @@ FINDINGS = pa.schema(
     ]
 )
 """One row per finding: doc is the index of the text, start and end are code points in it."""
-
-
-class Finding(NamedTuple):
-    """text[start:end] (code points) is a `type` with `score`, says the recogniser `origin`."""
-
-    start: int
-    end: int
-    type: str
-    score: float
-    origin: str
 
 
 @dataclass(frozen=True)
@@ -136,8 +126,8 @@ class Detector:
             else:
                 docs += [doc] * len(found)
                 rows += found
-        columns = zip(*rows, strict=True) if rows else ([] for _ in Finding._fields)
-        arrays = [docs, *(list(column) for column in columns)]
+        columns = list(zip(*rows, strict=True)) or [()] * len(Finding._fields)
+        arrays = [docs, *columns[: len(FINDINGS) - 1]]
         typed = [
             pa.array(values, field.type) for values, field in zip(arrays, FINDINGS, strict=True)
         ]
