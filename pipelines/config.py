@@ -118,7 +118,7 @@ class SparkSettings(Section):
     @field_validator("conf", mode="before")
     @classmethod
     def _dotted(cls, value: object) -> object:
-        """Take spark.executor.memory=4g, which TOML reads as tables in tables, by its whole name."""
+        """Take spark.executor.memory=4g, which TOML reads as nested tables, by its whole name."""
         if not isinstance(value, Mapping):
             return value
         return {name: _plain(one) for name, one in _leaves(value, "")}
@@ -145,8 +145,8 @@ class BeamSettings(Section):
     runner: str = Field(
         "FnApiRunner", description="Beam's runner: FnApiRunner (this machine), DataflowRunner, …"
     )
-    options: tuple[str, ...] = Field(
-        (), description='The runner\'s own options, for example ["--region=europe-west4"].'
+    options: list[str] = Field(
+        [], description='The runner\'s own options, for example ["--region=europe-west4"].'
     )
 
 

@@ -14,7 +14,7 @@ VARIATIONS = {
     "three-workers-small-cuts": (3, {"cut": 4000}),
     "two-workers-all-small": (2, {"cut": 1000, "batch": 500, "part": 1000}),
     "two-workers-spilling": (2, {"budget": 0}),
-    "two-workers-merging": (2, {"run": 2000}),
+    "two-workers-merging": (2, {"run": 20_000}),
 }
 
 
