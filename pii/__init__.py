@@ -1,0 +1,39 @@
+"""Personal data and secrets in text: where they are, of what type, and how sure one can be.
+
+>>> import pii
+>>> pii.scan(["Mail jane.roe@unrote.org, please."]).to_pylist()  # doctest: +SKIP
+[{'doc': 0, 'start': 5, 'end': 24, 'type': 'EMAIL_ADDRESS', 'score': 1.0, ...}]
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pii.config import Config
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Config", "scan"]
+
+
+def scan(texts: "Iterable[str] | pa.Array", config: Config | None = None) -> "pa.Table":
+    """The findings in `texts` as a table: doc (index), start, end (code points), type, score,
+    origin (the recogniser's name), by document and place.
+
+    Opens a detector, which takes a second or two; keep a `pii.detector.Detector` for many calls.
+    Raises DetectionFailed for the first text that a recogniser could not finish: a table without
+    that text's rows would say that there is nothing in it. (`Detector.batch` lists such texts.)
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    from pii.detector import DetectionFailed, Detector  # noqa: PLC0415 (loads Presidio)
+
+    array: Any = texts if isinstance(texts, pa.Array) else pa.array(list(texts), pa.large_string())
+    batch, failures = Detector(config).batch(array)
+    if failures:
+        first = failures[0]
+        raise DetectionFailed(
+            f"Text {first.doc}: {first.origin} {first.reason} ({len(failures)} such texts). Leave "
+            "it out, raise the limit in Config, or call Detector.batch, which lists them."
+        )
+    return pa.Table.from_batches([batch])

@@ -1,0 +1,359 @@
+"""What is done about a finding, and the one sweep that does it.
+
+    findings = unknown(text, scan(text), key)    # what this key's surrogates are is no finding
+    edited = apply(text, resolve(text, findings), actions, key, document)
+
+Offsets are in code points of the text that was scanned, before and after.
+"""
+
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from pii.findings import Finding
+from pii.keys import Key
+from pii.surrogates import ALIASES, dates, is_surrogate, stand_in, stand_in_date, surrogate
+
+Action = Literal["keep", "remove", "mask", "placeholder", "hash", "surrogate", "reject-document"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+DEFAULT = "*"
+"""The entry of a mapping that stands for the types it does not name; without it: surrogate.
+Placeholders are among the most memorized tokens themselves."""
+
+MARKER = "DEID_MARKER"
+"""The type of what an earlier scrubbing left in the text."""
+
+HASH_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Put `text` in the place of start:end."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A finding and what was done about it."""
+
+    finding: Finding
+    action: Action
+    replacement: str = ""
+    """What stands there now, for who counts how often each surrogate stands in a corpus; empty if
+    the finding was kept or removed.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A text after its sweep."""
+
+    text: str
+    """Empty if the document is rejected."""
+    applied: tuple[Applied, ...]
+    edits: tuple[Edit, ...]
+    """In order and apart; empty if the document is rejected."""
+    rejected: bool = False
+
+
+def resolve(text: str, findings: Iterable[Finding]) -> list[Finding]:
+    """Findings that do not overlap, in order: of those that do, the longest; of equals the one of
+    the higher score, then the type that comes first in the alphabet, then the earlier one.
+
+    What of a loser lies beyond the winners stays a finding of its own, if there are letters or
+    digits in it, for it was found to be personal data and would be released otherwise.
+    """
+    ranked = sorted(
+        findings,
+        key=lambda f: (f.start - f.end, -f.score, f.type, f.start, f.origin, f.stands_for),
+    )
+    taken = _Spans()
+    kept = []
+    for finding in ranked:
+        for start, end in taken.beyond(text, finding.start, finding.end):
+            kept.append(finding._replace(start=start, end=end))
+        taken.add(finding.start, finding.end)
+    return sorted(kept, key=lambda finding: finding.start)
+
+
+def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
+    """The findings that are no surrogates of this key, in their order.
+
+    Besides surrogates, what lies within one goes (a detector may see a host in an address), and
+    what reaches beyond one by another surrogate, or by nothing but punctuation and white space. The
+    dates of a document are told together, of those that `resolve` leaves.
+    """
+    rest = list(findings)
+    own = _Spans()
+    count = -1
+    while count != len(rest):
+        count = len(rest)
+        rest = [finding for finding in rest if not _is_known(text, finding, key, own)]
+    moved = [text[f.start : f.end] for f in resolve(text, rest) if _is_date(f)]
+    if moved and dates.are_shifted(moved, key):
+        rest = [finding for finding in rest if not _is_date(finding)]
+    return rest
+
+
+def _is_known(text: str, finding: Finding, key: Key, own: "_Spans") -> bool:
+    """Whether surrogates are all there is in a finding; `own` learns where they are."""
+    type_ = _type(finding)
+    if finding.type == MARKER and type_ in {MARKER, "AGE"}:  # an age in a marker is a marker
+        return False
+    beyond = own.beyond(text, finding.start, finding.end)
+    whole = [(finding.start, finding.end)]
+    for spans in (whole, beyond) if beyond != whole else (whole,):
+        if all(is_surrogate(text[start:end], type_, key) for start, end in spans):
+            own.add(finding.start, finding.end)
+            return True
+    return False
+
+
+def _is_date(finding: Finding) -> bool:
+    return finding.type != MARKER and _type(finding) == "DATE_TIME"
+
+
+class _Spans:
+    """A set of spans that do not touch, in order."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, start: int, end: int) -> None:
+        first = bisect.bisect_left(self._ends, start)
+        last = bisect.bisect_right(self._starts, end)
+        if first < last:
+            start = min(start, self._starts[first])
+            end = max(end, self._ends[last - 1])
+        self._starts[first:last] = [start]
+        self._ends[first:last] = [end]
+
+    def beyond(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
+        """What of a span lies outside: pieces that hold letters or digits, without the white space
+        at a cut. A span that no other overlaps is a piece as it is.
+        """
+        first = bisect.bisect_right(self._ends, start)
+        last = bisect.bisect_left(self._starts, end)
+        if first >= last:
+            return [(start, end)] if start < end else []
+        cuts = [start]
+        for at in range(first, last):
+            cuts += [self._starts[at], self._ends[at]]
+        cuts.append(end)
+        pieces = []
+        for left, right in zip(cuts[::2], cuts[1::2], strict=True):
+            piece = text[left:right]
+            if any(map(str.isalnum, piece)):
+                left += len(piece) - len(piece.lstrip())
+                pieces.append((left, left + len(piece.strip())))
+        return pieces
+
+
+def apply(
+    text: str,
+    findings: Sequence[Finding],
+    actions: Mapping[str, Action],
+    key: Key,
+    document: str | int,
+) -> Edited:
+    """Edit a text as its findings demand, in one sweep.
+
+    findings: as `resolve` leaves them. actions: by type, `DEFAULT` for the others. document: what
+    the shift of dates depends on; take what stays the same from run to run, such as the document's
+    id.
+
+    A marker that stands for a type is treated as a value of that type, whose surrogate differs from
+    document to document; one that stands for nothing, or for a type that has no surrogates of its
+    own, is removed. Raises ValueError if findings overlap or leave the text, or an action is
+    unknown.
+    """
+    _check(text, findings, actions)
+    applied = tuple(Applied(f, _action(f, actions)) for f in findings)
+    if any(one.action == "reject-document" for one in applied):
+        return Edited("", applied, (), rejected=True)
+    days = _days(text, applied, key, document)
+    edits = []
+    done = []
+    for one in applied:
+        edit = _edit(text, one, key, document, days)
+        if edit is None:
+            edit = Edit(one.finding.start, one.finding.end, "")
+            one = replace(one, action="remove")
+        if one.action != "keep":
+            edits.append(edit)
+            one = replace(one, replacement=edit.text)
+        done.append(one)
+    joined = _joined(text, edits)
+    return Edited(replace_in(text, joined), tuple(done), tuple(joined))
+
+
+def replace_in(text: str, edits: Sequence[Edit]) -> str:
+    """The text with each edit's span replaced; the edits in order, none overlapping another."""
+    out = []
+    here = 0
+    for edit in edits:
+        if edit.start < here or edit.end < edit.start or edit.end > len(text):
+            raise ValueError(
+                f"edits must be in order, apart and within the text: {edit.start}:{edit.end} after "
+                f"{here} of {len(text)}"
+            )
+        out += [text[here : edit.start], edit.text]
+        here = edit.end
+    return "".join([*out, text[here:]])
+
+
+def _check(text: str, findings: Sequence[Finding], actions: Mapping[str, Action]) -> None:
+    for type_, action in actions.items():
+        if action not in ACTIONS:
+            raise ValueError(
+                f"the action for {type_} is {action!r}; it must be one of {', '.join(ACTIONS)}"
+            )
+    here = 0
+    for finding in findings:
+        if not here <= finding.start < finding.end <= len(text):
+            raise ValueError(
+                f"findings must be in order, apart and within the text, as resolve() leaves them: "
+                f"{finding.start}:{finding.end} after {here} of {len(text)}"
+            )
+        here = finding.end
+
+
+def _type(finding: Finding) -> str:
+    """The type of surrogate that a finding gets."""
+    type_ = finding.stands_for or finding.type if finding.type == MARKER else finding.type
+    return ALIASES.get(type_, type_)
+
+
+def _action(finding: Finding, actions: Mapping[str, Action]) -> Action:
+    default = actions.get(DEFAULT, "surrogate")
+    if finding.type == MARKER:
+        return actions.get(MARKER, actions.get(finding.stands_for, default))
+    return actions.get(finding.type, default)
+
+
+def _days(text: str, applied: Sequence[Applied], key: Key, document: str | int) -> int:
+    """How far the dates of this document move."""
+    values = []
+    for one in applied:
+        finding = one.finding
+        if _type(finding) != "DATE_TIME":
+            continue
+        value = text[finding.start : finding.end]
+        if finding.type != MARKER:
+            values.append(value)
+        elif one.action == "surrogate":
+            values.append(stand_in_date(key, value, document))
+    moves = any(one.action == "surrogate" and _type(one.finding) == "DATE_TIME" for one in applied)
+    return dates.shift(values, key, document) if moves else 0
+
+
+def _edit(text: str, one: Applied, key: Key, document: str | int, days: int) -> Edit | None:
+    """None if the finding has to be removed instead."""
+    finding = one.finding
+    value = text[finding.start : finding.end]
+    if one.action == "surrogate":
+        if finding.type == MARKER:
+            out = stand_in(finding.stands_for, key, value, document, days)
+        else:
+            out = surrogate(value, _type(finding), key, document, days)
+    else:
+        out = _plain(value, _type(finding), one.action, key)
+    return None if out is None else Edit(finding.start, finding.end, out)
+
+
+def _plain(value: str, type_: str, action: Action, key: Key) -> str | None:
+    if action == "remove":
+        return None
+    if action == "mask":
+        return "".join("*" if sign.isalnum() else sign for sign in value)
+    if action == "placeholder":
+        return f"[{type_}]"
+    if action == "hash":
+        return f"[{type_}:{key.value_fingerprint(value, type_)[:HASH_DIGITS]}]"
+    return value
+
+
+_CLOSING = frozenset(".,;:!?)]}»”’%")
+_OPENING = frozenset("([{«“‘")
+_PAIRS = frozenset({"()", "[]", "{}", "<>", '""', "''", "“”", "‘’", "«»"})
+
+
+def _joined(text: str, edits: Sequence[Edit]) -> list[Edit]:
+    """The edits with the white space around removed spans repaired, in order and apart.
+
+    Removals that only white space separates are one.
+    """
+    out: list[Edit] = []
+    for edit in edits:
+        if (
+            out
+            and not edit.text
+            and not out[-1].text
+            and not text[out[-1].end : edit.start].strip(" \t")
+        ):
+            out[-1] = Edit(out[-1].start, edit.end, "")
+        else:
+            out.append(edit)
+    repaired: list[Edit] = []
+    for at, edit in enumerate(out):
+        low = repaired[-1].end if repaired else 0
+        high = out[at + 1].start if at + 1 < len(out) else len(text)
+        repaired.append(edit if edit.text else _repaired(text, edit, low, high))
+    return repaired
+
+
+def _repaired(text: str, edit: Edit, low: int, high: int) -> Edit:
+    """A removal, widened within low:high so that no white space is left over.
+
+    One of two blanks goes, and the blank before a closing or after an opening sign; brackets and
+    quotes that would be empty go too, and so does a line.
+    """
+    start, end = edit.start, edit.end
+    while low < start and end < high and text[start - 1] + text[end] in _PAIRS:
+        start, end = start - 1, end + 1
+    left = _blanks_before(text, start, low)
+    right = _blanks_after(text, end, high)
+    at_line_start = left == 0 or text[left - 1] == "\n"
+    at_line_end = right == len(text) or text[right] == "\n"
+    if at_line_start and at_line_end:
+        return _without_line(text, left, right, low, high)
+    if at_line_end:
+        start, end = left, right
+    elif at_line_start:
+        end = right
+    elif (right < high and text[right] in _CLOSING) or (left > low and text[left - 1] in _OPENING):
+        start, end = left, right
+    elif left < start:
+        end = right
+    return Edit(start, end, "")
+
+
+def _without_line(text: str, left: int, right: int, low: int, high: int) -> Edit:
+    """Remove a line that would be empty, with one of its breaks; of two empty
+    lines around it one.
+    """
+    if right < high and text[right] == "\n":
+        right += 1
+        if (left < 2 or text[left - 2 : left] == "\n\n") and right < high and text[right] == "\n":
+            right += 1
+    elif left > low and text[left - 1] == "\n":
+        left -= 1
+    return Edit(left, right, "")
+
+
+def _blanks_before(text: str, at: int, low: int) -> int:
+    while at > low and text[at - 1] in " \t":
+        at -= 1
+    return at
+
+
+def _blanks_after(text: str, at: int, high: int) -> int:
+    while at < high and text[at] in " \t":
+        at += 1
+    return at

@@ -1,0 +1,112 @@
+"""What a detector looks for. Small and picklable: it travels to workers in place of the detector.
+
+`recognizers` and `without` take entities ("US_SSN"), countries ("de") and presets: "default" is
+Presidio's default English set, "hipaa" what of HIPAA's list has a recogniser, "all" everything.
+
+The default threshold is 0.4. Presidio's own is 0, which keeps every pattern that says of itself
+that it is weak: on documentation text half of what it finds then is any word with six digits. At
+0.4 a weak pattern counts where a context word stands before it, which is what context words are
+for, and what has a check digit or an unmistakable shape counts always.
+
+Limits are in characters of the document, so that every engine rejects the same documents whatever
+the machine; `max_seconds` stands behind them, for the input nobody thought of.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+from corpus.errors import ConfigError
+from pii.catalogue import PRESETS, Entry, check_entity, resolve
+
+SECRET = "SECRET"  # noqa: S105 (the name of a type)
+NER_ENGINES = ("spacy", "transformers", "gliner")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which recognisers run, from which score a finding counts, and what a document may cost.
+
+    recognizers, without  entities, countries or presets that run, and of these the ones that don't
+    threshold     score in [0, 1] from which a finding counts; `thresholds` sets it by entity
+    allow         texts that are not findings (whole finding, case matters)
+    allow_regex   expressions of the `regex` package; a finding in which one is found is none
+    context       whether context words before a finding raise its score
+    secrets       whether detect-secrets' detectors run (findings of type SECRET, score 1)
+    ner           "" or a model for names and places: "spacy:NAME", "transformers:NAME" or
+                  "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
+    max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
+                  entity. IN_PAN's expression is quadratic, so its default is lower
+    max_seconds   wall clock that one recogniser may use on one document
+    gate          whether Hyperscan chooses what runs where. Findings are the same without
+
+    Raises ConfigError for a name, threshold, expression or limit that cannot be.
+    """
+
+    recognizers: tuple[str, ...] = ("default",)
+    without: tuple[str, ...] = ()
+    threshold: float = 0.4
+    thresholds: tuple[tuple[str, float], ...] = ()
+    allow: tuple[str, ...] = ()
+    allow_regex: tuple[str, ...] = ()
+    context: bool = True
+    secrets: bool = True
+    ner: str = ""
+    max_chars: int = 10_000_000
+    limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
+    max_seconds: float = 60.0
+    gate: bool = True
+
+    def __post_init__(self) -> None:
+        known = (*PRESETS["all"], SECRET)
+        self.entries  # noqa: B018 (raises for an unknown name)
+        for entity, score in (("threshold", self.threshold), *self.thresholds):
+            if entity != "threshold" and not self.ner:
+                check_entity(entity, known)
+            if not 0 <= score <= 1:
+                raise ConfigError(f"Threshold {score} of {entity}: give a score from 0 to 1.")
+        for entity, chars in (("max_chars", self.max_chars), *self.limits):
+            if entity != "max_chars":
+                check_entity(entity, known)
+            if chars < 1:
+                raise ConfigError(f"Limit {chars} of {entity}: give at least 1 character.")
+        if not (self.max_seconds > 0 and math.isfinite(self.max_seconds)):
+            raise ConfigError(f"max_seconds {self.max_seconds}: give seconds above 0.")
+        self._check_ner()
+        self._check_allowed()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The catalogue's entries that run, in its order."""
+        out = set(resolve(self.without))
+        return tuple(entry for entry in resolve(self.recognizers) if entry not in out)
+
+    def threshold_of(self, entity: str) -> float:
+        return dict(self.thresholds).get(entity, self.threshold)
+
+    def limit_of(self, entity: str) -> int:
+        """Code points of the longest document that the recogniser of `entity` reads."""
+        return min(self.max_chars, dict(self.limits).get(entity, self.max_chars))
+
+    def _check_ner(self) -> None:
+        engine, _, model = self.ner.partition(":")
+        if self.ner and (engine not in NER_ENGINES or not model):
+            raise ConfigError(
+                f"ner = {self.ner!r}: give an engine ({', '.join(NER_ENGINES)}), a colon, and an "
+                "installed model's name or a folder; for example 'spacy:en_core_web_sm'."
+            )
+
+    def _check_allowed(self) -> None:
+        if any(not text for text in (*self.allow, *self.allow_regex)):
+            raise ConfigError("An entry of the allow list is empty: it would allow everything.")
+        if self.allow_regex:
+            import regex  # noqa: PLC0415 (the rest of this module needs no package)
+
+            for expression in self.allow_regex:
+                try:
+                    regex.compile(expression)
+                except (regex.error, re.error) as error:
+                    raise ConfigError(
+                        f"allow_regex {expression!r} is not a regular expression: {error}. "
+                        "Correct it, or put literal texts in `allow`."
+                    ) from None

@@ -1,0 +1,17 @@
+"""De-identification markers: the traces that earlier scrubbing left in a text.
+
+The shapes are those of `docs/pii-markers.md`, a module per family; `pii.deid.model` says how a
+score is made of evidence, `pii.deid.detector` runs them.
+"""
+
+from pii.deid.detector import DeidDetector, Verdict
+from pii.deid.model import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE
+
+__all__ = [
+    "DEID_MARKER",
+    "RESERVED_VALUE",
+    "SHIFTED_DATE",
+    "SURROGATE_AGE",
+    "DeidDetector",
+    "Verdict",
+]

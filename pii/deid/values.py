@@ -1,0 +1,321 @@
+"""Values that are always the same: rows 23–26 and 41–45 of the catalogue."""
+
+import re
+from collections.abc import Iterator
+
+from pii.deid.model import RESERVED_VALUE, Evidence, Shape, Spot
+from pii.deid.words import in_sentence, mentioned, quoted_in_code
+
+
+def _either(values: tuple[str, ...]) -> str:
+    return "|".join(re.escape(value) for value in values)
+
+
+# Rows 23, 24: bigcode-dataset/pii/replacements.json
+
+_BIGCODE_MAILS = tuple(
+    f"{name}@example.com"
+    for name in [
+        "ychag",
+        "nnheo",
+        "envkt",
+        "upchh",
+        "anpch",
+        "lyhxr",
+        "efpyi",
+        "hzdkv",
+        "dycjh",
+        "kenaa",
+    ]
+)
+_BIGCODE_KEYS = (
+    "9jnerlff23u8ed01np9g6ysbhsh0dvcs",
+    "caf86f4uutaoxfysmf7anj01xl6sv3ps",
+    "vqbpgud2ghvjgm1n5hdgjnn5818fzsf2",
+    "949d1u22cbffbrarjh182eig55721odj",
+    "9q3vfhm7l33rus21toc8fndupq76itje",
+    "ax5kh6jaqkcd2tiexxs8v6xjo8yv8a6b",
+    "se2xy1bknelxn4y8xzxu3trosptip3q5",
+    "74t3tndxag9o7h0890bnpfzh4olk2h9x",
+    "ngw6fo1pu3tjgnp9jnlp7vnwvfqb9yn7",
+    "kgfhvu9qnh3mr6eel97y6fq2hezzol8z",
+)
+_BIGCODE_V4 = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
+_BIGCODE_V6 = (
+    "fd00:c2b6:b24b:be67:2827:688d:e6a1:6a3b",
+    "fd00:a516:7c1b:17cd:6d81:2137:bd2a:2c5b",
+    "fc00:e968:6179::de52:7100",
+    "fc00:db20:35b:7399::5",
+    "fdf8:f53e:61e4::18",
+)
+_NO_ADDRESS = re.compile(
+    r"\b(?:version|section|release|build|clause|chapter|v)\.? ?$", re.IGNORECASE
+)
+
+
+def _weigh_constant(spot: Spot) -> Iterator[Evidence]:
+    """Nobody else writes these."""
+    if spot.before.endswith("`"):
+        yield "in backticks", -1
+
+
+def _weigh_address(spot: Spot) -> Iterator[Evidence]:
+    """A private address that others use as well, or a public one of somebody."""
+    if _NO_ADDRESS.search(spot.before):
+        yield "a version or a section", -4
+    if re.match(r"/\d", spot.after):
+        yield "a network", -3
+    yield from mentioned(spot)
+
+
+# Rows 25, 26: datatrove's PIIFormatter
+
+_DATATROVE_MAILS = ("email@example.com", "firstname.lastname@example.org")
+_DATATROVE_IPS = (
+    "22.214.171.124",
+    "126.96.36.199",
+    "188.8.131.52",
+    "184.108.40.206",
+    "220.127.116.11",
+    "18.104.22.168",
+)
+_DOCUMENTATION = re.compile(
+    r"\b(?:placeholder|e\.g\.|example|aria-label|such as|as in|for instance|format|syntax|curl|"
+    r"config|default|parameter|usage|field|input|label|value|git|user\.email|test|sample)\b",
+    re.IGNORECASE,
+)
+
+
+def _weigh_datatrove_mail(spot: Spot) -> Iterator[Evidence]:
+    line = spot.line_before[-100:] + " " + spot.line_after[:100]
+    if _DOCUMENTATION.search(line):
+        yield "the line documents something", -2.5
+    if re.search(r"[\"'`=]$", spot.before) or re.match(r"[\"'`]", spot.after):
+        yield "in quotation marks", -1.5
+    yield from in_sentence(spot)
+    yield from mentioned(spot)
+
+
+# Row 41: [email protected]; row 42: no_address@enron.com
+
+
+def _weigh_proxy(spot: Spot) -> Iterator[Evidence]:
+    yield from mentioned(spot)
+
+
+def _proxied(spot: Spot) -> str:
+    """Cloudflare takes anything with an @ for an address: versions of packages too."""
+    version = re.search(r"[\w-]/$|\b(?:npm|yarn|pnpm|go get|install|git clone) $", spot.before)
+    return "" if version else "EMAIL_ADDRESS"
+
+
+# Row 43: NAME_1
+
+_SNAKE = re.compile(r"(?<![A-Z0-9_])(?!NAME_\d)[A-Z][A-Z0-9]*_[A-Z0-9_]{1,30}")
+_SCHEMA = re.compile(
+    r"\b(?:column|columns|field|enum|const|variable|struct|select|shapefile|attribute|macro|"
+    r"define|export|gid|table|layer|constant|parameter)\b",
+    re.IGNORECASE,
+)
+
+
+def _weigh_name(spot: Spot) -> Iterator[Evidence]:
+    if re.search(r"[$#%&@{\"'`\[(=./\\:<-]$|\b(?:export|define|unset) $", spot.before):
+        yield "an identifier in code", -2.5
+    if re.match(r"[ ]?[=}\"'`\]:)>%;]|[.(\[]\w|->", spot.after):
+        yield "an identifier in code", -2.5
+    if _SCHEMA.search(spot.line):
+        yield "the line speaks of columns or constants", -3
+    snakes = spot.area.distinct(_SNAKE)
+    if snakes:
+        yield "other identifiers of this form", -min(2.0, float(snakes))
+    yield from in_sentence(spot)
+    yield from quoted_in_code(spot)
+    yield from mentioned(spot)
+
+
+# Row 44: @USER, HTTPURL, [deleted]
+
+_TWEET = re.compile(r"HTTPURL|(?<!\w)@USER\b|\bRT\b|(?<!\w)#\w{3,}|[\U0001F300-\U0001FAFF]")
+
+
+def _weigh_tweet(spot: Spot) -> Iterator[Evidence]:
+    if spot.area.distinct(_TWEET) > 1:
+        yield "other signs of a tweet", 1
+    if re.search(r"[\"'`=(,/$]$|\b(?:set|select|declare) $", spot.before, re.IGNORECASE):
+        yield "in code", -1.5
+    yield from quoted_in_code(spot)
+    yield from mentioned(spot)
+
+
+_FORUM = re.compile(
+    r"\bu/|\br/|\bpoints?\b|\bscore\b|"
+    r"\bkarma\b|\bsubreddit\b|\bcomments?\b|\bposted by\b|\bauthor\b|"
+    r"\bOP\b|\bupvotes?\b|\bthread\b|\bpermalink\b|\breply\b|\baward\b|\breddit\b",
+    re.IGNORECASE,
+)
+_TOOL = re.compile(
+    r"\b(?:rsync|git|branch|svn|origin|renamed|unchanged|commit|patch|file|scene|page)\b|->"
+)
+
+
+def _weigh_forum(spot: Spot) -> Iterator[Evidence]:
+    forum = spot.area.distinct(_FORUM)
+    yield ("words of a forum", min(forum, 2)) if forum else ("no word of a forum", -2)
+    if re.search(r"u/$|\bby $|\"(?:author|body)\": ?\"$|thanks[\w ]{0,20}, $", spot.before):
+        yield "where a name or a text stands", 2
+    elif spot.is_alone or re.match(r" [·•|] ", spot.after):
+        yield "in the place of a name or a text", 1
+    if _TOOL.search(spot.line):
+        yield "the line of a tool", -3
+    yield from mentioned(spot)
+
+
+def _forum_stands_for(spot: Spot) -> str:
+    if spot.marker != "[deleted]":
+        return ""
+    named = re.search(r"u/$|by $|\"author\": ?\"$|, $|(?:^|\n)[ \t]*$", spot.before)
+    alone = spot.is_alone or re.search(r"\"body\": ?\"$", spot.before)
+    return "ID" if named and not alone else ""
+
+
+# Row 45: values that belong to nobody. The score says that it is one, not how it came there.
+
+_FAKER = _either(
+    (
+        "Allison Hill",
+        "Noah Rhodes",
+        "Angie Henderson",
+        "Daniel Wagner",
+        "Cristian Santos",
+        "Connie Lawrence",
+        "Abigail Shaffer",
+        "Gabrielle Davis",
+        "Ryan Munoz",
+        "Monica Herrera",
+        "Norma Fisher",
+        "Jorge Sullivan",
+        "Elizabeth Woods",
+        "Susan Wagner",
+        "Peter Montgomery",
+        "Theodore Mcgrath",
+        "Lucy Cechtelar",
+    )
+)
+_NOBODY = (
+    rf"(?:John|Jane|Johnny|Janie|Baby) Doe|(?:Anna|Joe|Max|Eve) Example|"
+    rf"Max Mustermann|Erika Mustermann|Jan Modaal|Mario Rossi|{_FAKER}"
+)
+
+
+def _weigh_reserved(spot: Spot) -> Iterator[Evidence]:  # noqa: ARG001 (a Weigh)
+    yield "reserved, or a stock value", 3
+
+
+def _mail(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+    return "EMAIL_ADDRESS"
+
+
+def _id(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+    return "ID"
+
+
+def _person(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+    return "PERSON"
+
+
+def _phone(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+    return "PHONE_NUMBER"
+
+
+def _user(spot: Spot) -> str:
+    return "ID" if spot.marker == "@USER" else ""
+
+
+_MAIL_EDGE = r"(?<![\w.+-])(?:{})(?![\w-]|\.\w)"
+_IP_EDGE = r"(?<![\w.])(?:{})(?![\w]|\.\d)"
+_V6_EDGE = r"(?<![\w:.])(?:{})(?!\w|:[0-9a-f]{{1,4}}(?:[:\]]|$))"
+
+SHAPES = (
+    Shape(
+        "BigCode address", "23", "BigCode", "constants", 4,
+        re.compile(_MAIL_EDGE.format(_either(_BIGCODE_MAILS))), _weigh_constant,
+        _either(_BIGCODE_MAILS), _mail,
+    ),
+    Shape(
+        "BigCode key", "23", "BigCode", "constants", 5,
+        re.compile(rf"(?<!\w)(?:{_either(_BIGCODE_KEYS)})(?!\w)"), _weigh_constant,
+        _either(_BIGCODE_KEYS), _id,
+    ),
+    Shape(
+        "BigCode IPv4", "24", "BigCode", "constants", 1,
+        re.compile(_IP_EDGE.format(_either(_BIGCODE_V4))), _weigh_address,
+        _either(_BIGCODE_V4), _id,
+    ),
+    Shape(
+        "BigCode IPv6", "24", "BigCode", "constants", 5,
+        re.compile(_V6_EDGE.format(_either(_BIGCODE_V6))), _weigh_constant,
+        _either(_BIGCODE_V6), _id,
+    ),
+    Shape(
+        "datatrove address", "25", "datatrove", "datatrove", 0,
+        re.compile(_MAIL_EDGE.format(_either(_DATATROVE_MAILS))), _weigh_datatrove_mail,
+        _either(_DATATROVE_MAILS), _mail,
+    ),
+    Shape(
+        "datatrove IPv4", "26", "datatrove", "datatrove", 3,
+        re.compile(_IP_EDGE.format(_either(_DATATROVE_IPS))), _weigh_address,
+        _either(_DATATROVE_IPS), _id,
+    ),
+    Shape(
+        "Cloudflare", "41", "Cloudflare", "cloudflare", 4,
+        re.compile(r"\[email(?: |\u00a0|&#160;|&nbsp;)protected\]"), _weigh_proxy,
+        r"\[email[^\]\n]{1,12}protected\]", _proxied,
+    ),
+    Shape(
+        "no_address", "42", "Enron", "enron", 4,
+        re.compile(r"(?<![\w.+-])no[_.]address@enron\.com(?![\w-])"), _weigh_proxy,
+        r"no[_.]address@enron\.com", _mail,
+    ),
+    Shape(
+        "NAME_1", "43", "LMSYS", "names", 0.5,
+        re.compile(r"(?<![\w$-])NAME_\d{1,3}(?!\w)"), _weigh_name, r"NAME_\d", _person,
+    ),
+    Shape(
+        "tweet", "44", "tweets", "tweets", 1,
+        re.compile(r"(?<![\w@/.])\.?(?P<span>@USER)(?![\w@(]|-\w)|(?<![\w/.])HTTPURL(?!\w)"),
+        _weigh_tweet, r"@USER|HTTPURL", _user,
+    ),
+    Shape(
+        "forum", "44", "Reddit", "reddit", -1,
+        re.compile(r"\[(?:deleted|removed)\](?!\()"), _weigh_forum, r"\[(?:deleted|removed)\]",
+        _forum_stands_for,
+    ),
+    Shape(
+        "url.removed", "44", "Reddit", "reddit", 3,
+        re.compile(r"https?://url\.removed\b"), _weigh_proxy, r"url\.removed",
+    ),
+    Shape(
+        "555-01xx", "45", "test values", "reserved", 0,
+        re.compile(r"(?<![\w.-])(?:\+?1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])?555[ .-]01\d\d(?![\w-])"),
+        _weigh_reserved, r"555[ .-]01\d\d", _phone, RESERVED_VALUE,
+    ),
+    Shape(
+        "number of nobody", "45", "test values", "reserved", 0,
+        re.compile(
+            r"(?<![\w-])(?:078-05-1120|"
+            r"4111(?P<gap>[ -]?)1111(?P=gap)1111(?P=gap)1111)(?![\w-])"
+        ),
+        _weigh_reserved, r"078-05-1120|4111[ -]?1111", _id, RESERVED_VALUE,
+    ),
+    Shape(
+        "example address", "45", "test values", "reserved", 0,
+        re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@example\.(?:com|net|org)(?![\w-]|\.\w)"),
+        _weigh_reserved, r"[\w.+-]@example\.(?:com|net|org)", _mail, RESERVED_VALUE,
+    ),
+    Shape(
+        "name of nobody", "45", "test values", "reserved", 0,
+        re.compile(rf"(?<![\w-])(?:{_NOBODY})(?![\w-])"), _weigh_reserved, _NOBODY, _person,
+        RESERVED_VALUE,
+    ),
+)  # fmt: skip

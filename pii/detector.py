@@ -1,0 +1,288 @@
+"""Personal data and secrets in texts: what Presidio finds, found where it can be.
+
+`Detector` is opened once per worker (it compiles and loads); workers are sent the Config. For each
+document the gate (pii.gates) says which recogniser can match in which lines; only these run. The
+findings are those of Presidio's AnalyzerEngine with the same recognisers, LowerCaseNlpEngine
+(pii.context) and the same thresholds: offsets, types and scores.
+
+Fail closed: a recogniser that raises, runs out of time or is given a document beyond its limit
+makes a Failure of the document. A document with a Failure has no findings: it is to be rejected.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter, thread_time
+
+import numpy as np
+import pyarrow as pa
+import regex
+
+from corpus.errors import RunError
+from corpus.text import arrow_buffers
+from pii import recognizers
+from pii.config import Config
+from pii.context import boosted, may_boost, words_around
+from pii.findings import Finding
+from pii.gates import Block, Gate, Probe
+from pii.phones import count_digits, few_tries
+from pii.recognizers import Phones, Recognizer, Span, without_duplicates
+from pii.secrets import Secrets, detectors
+
+ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
+"""Presidio's, for allow lists."""
+
+FINDINGS = pa.schema(
+    [
+        pa.field("doc", pa.int64(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("type", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+    ]
+)
+"""One row per finding: doc is the index of the text, start and end are code points in it."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A document that `origin` could not finish. `reason` holds no text of it."""
+
+    doc: int
+    origin: str
+    reason: str
+
+
+class DetectionFailed(RunError):
+    """A recogniser could not finish a document; nothing may be said of it."""
+
+
+class Detector:
+    """The recognisers of a Config, compiled. Not to be shared by threads, nor pickled.
+
+    Raises ConfigError where a named model or recogniser is not installed.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self.recognizers = _recognizers(self.config)
+        self._limits = [(r.origin, self.config.limit_of(r.entity)) for r in self.recognizers]
+        self._least = min((limit for _, limit in self._limits), default=self.config.max_chars)
+        self._owner: list[tuple[int, int]] = []
+        lines: list[Probe] = []
+        whole: list[Probe] = []
+        for index, recognizer in enumerate(self.recognizers):
+            for place, expression in enumerate(recognizer.expressions):
+                probe = Probe(
+                    len(self._owner), expression.text, expression.flags, expression.beyond_ascii
+                )
+                (lines if recognizer.within_lines else whole).append(probe)
+                self._owner.append((index, place))
+        self._lines = Gate(lines, self.config.gate)
+        self._whole = Gate(whole, self.config.gate)
+        self._always = [
+            index for index, recognizer in enumerate(self.recognizers) if not recognizer.expressions
+        ]
+        allowed = "|".join(f"(?:{expression})" for expression in self.config.allow_regex)
+        self._allow_expression = regex.compile(allowed, ALLOW_FLAGS) if allowed else None
+        self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
+        """Processor time spent in each recogniser since the detector was opened, by origin."""
+
+    def find(self, text: str) -> list[Finding]:
+        """The findings in one text, by place. Raises DetectionFailed."""
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            raise DetectionFailed(
+                "The text holds lone surrogates, which are no characters: it was decoded with "
+                "errors='surrogateescape' or 'surrogatepass'. Decode it strictly."
+            ) from None
+        found = self.find_bytes(data)
+        if isinstance(found, Failure):
+            raise DetectionFailed(f"{found.origin} {found.reason}.")
+        return found
+
+    def batch(self, texts: pa.Array) -> tuple[pa.RecordBatch, list[Failure]]:
+        """The findings (schema FINDINGS) in a string array, and the documents without an answer.
+
+        Nulls have no findings.
+        """
+        data, offsets = arrow_buffers(texts)
+        return self.find_all(data, offsets)
+
+    def find_all(
+        self, data: np.ndarray, offsets: np.ndarray
+    ) -> tuple[pa.RecordBatch, list[Failure]]:
+        """As `batch`, of texts data[offsets[i]:offsets[i + 1]] (uint8, UTF-8; int64)."""
+        failures: list[Failure] = []
+        docs: list[int] = []
+        rows: list[Finding] = []
+        view = data.data
+        bounds = offsets.tolist()
+        for doc in range(len(bounds) - 1):
+            found = self.find_bytes(bytes(view[bounds[doc] : bounds[doc + 1]]), doc)
+            if isinstance(found, Failure):
+                failures.append(found)
+            else:
+                docs += [doc] * len(found)
+                rows += found
+        columns = list(zip(*rows, strict=True)) or [()] * len(Finding._fields)
+        arrays = [docs, *columns[: len(FINDINGS) - 1]]
+        typed = [
+            pa.array(values, field.type) for values, field in zip(arrays, FINDINGS, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(typed, schema=FINDINGS), failures
+
+    def find_bytes(self, data: bytes, doc: int = 0) -> list[Finding] | Failure:
+        """The findings in one UTF-8 document, by place."""
+        document = _Document(data)
+        if len(data) > self._least:
+            for origin, limit in self._limits:
+                if document.chars > limit:
+                    return Failure(
+                        doc, origin, f"reads at most {limit} characters, not {document.chars}"
+                    )
+        findings: list[Finding] = []
+        by_entity: dict[str, list[tuple[Span, str]]] = {}
+        for index, work in sorted(self._plan(document).items()):
+            recognizer = self.recognizers[index]
+            began, worked = perf_counter(), thread_time()
+            try:
+                spans = self._run(recognizer, document, work)
+            except TimeoutError:
+                spans = None
+            except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
+                return Failure(doc, recognizer.origin, f"raised {type(error).__name__}")
+            took = perf_counter() - began
+            self.seconds[recognizer.origin] += thread_time() - worked
+            if spans is None or took > self.config.max_seconds:
+                return Failure(
+                    doc, recognizer.origin, f"took more than {self.config.max_seconds} seconds"
+                )
+            if spans:
+                found = by_entity.setdefault(recognizer.entity, [])
+                found += [(span, recognizer.origin) for span in spans]
+        for entity, found in by_entity.items():
+            findings += self._kept(entity, found, document)
+        return sorted(findings)
+
+    def _plan(self, document: "_Document") -> dict[int, list[tuple[Block, list[int]]]]:
+        """For each recogniser that can match the blocks in which it can, and with what."""
+        plan: dict[int, list[tuple[Block, list[int]]]] = {}
+        for block in self._lines.blocks(document.data):
+            self._add(plan, block)
+        if self._whole.probes:
+            self._add(plan, self._whole.block(0, document.data, document.text))
+        if self._always:
+            whole = Block(0, document.text, False, frozenset())
+            for index in self._always:
+                plan[index] = [(whole, [])]
+        return plan
+
+    def _add(self, plan: dict[int, list[tuple[Block, list[int]]]], block: Block) -> None:
+        here: dict[int, list[int]] = {}
+        for number in sorted(block.fired):
+            index, place = self._owner[number]
+            here.setdefault(index, []).append(place)
+        for index, places in here.items():
+            plan.setdefault(index, []).append((block, places))
+
+    def _run(
+        self, recognizer: Recognizer, document: "_Document", work: list[tuple[Block, list[int]]]
+    ) -> list[Span]:
+        """The findings of one recogniser that reach their threshold, in the document."""
+        if isinstance(recognizer, Phones) and not few_tries(document.chars, document.digits):
+            return self._counted(recognizer, document, recognizer.find_whole(document.text))
+        spans: list[Span] = []
+        began = perf_counter()
+        for block, places in work:
+            if perf_counter() - began > self.config.max_seconds:
+                raise TimeoutError
+            fired = places
+            if recognizer.weak:
+                fired = self._worth(recognizer, document, block, places)
+                if not fired:
+                    continue
+            start = block.start
+            spans += [
+                Span(span.start + start, span.end + start, span.score)
+                for span in recognizer.find(block.text, fired)
+            ]
+        if isinstance(recognizer, Secrets):
+            spans = [recognizer.extend(document.text, span) for span in spans]
+        return self._counted(recognizer, document, spans)
+
+    def _worth(
+        self, recognizer: Recognizer, document: "_Document", block: Block, places: list[int]
+    ) -> list[int]:
+        """`places` without the weak ones, if no context word can raise their findings here."""
+        if not recognizer.weak.intersection(places):
+            return places
+        end = block.start + len(block.text)
+        if may_boost(recognizer.context, document.text, block.start, end):
+            return places
+        return [place for place in places if place not in recognizer.weak]
+
+    def _counted(
+        self, recognizer: Recognizer, document: "_Document", spans: Iterable[Span]
+    ) -> list[Span]:
+        """The spans with the score that context gives them, if that reaches the threshold."""
+        threshold = self.config.threshold_of(recognizer.entity)
+        context = recognizer.context if self.config.context else []
+        counted = []
+        for span in spans:
+            score = span.score
+            if context and score < 1:
+                score = boosted(score, context, words_around(document.text, span.start))
+            if score >= threshold:
+                counted.append(Span(span.start, span.end, score))
+        return counted
+
+    def _kept(
+        self, entity: str, found: list[tuple[Span, str]], document: "_Document"
+    ) -> Iterator[Finding]:
+        origins = dict(reversed(found))
+        for span in without_duplicates(span for span, _ in found):
+            if not self._allowed(document.text[span.start : span.end]):
+                yield Finding(span.start, span.end, entity, span.score, origins[span])
+
+    def _allowed(self, text: str) -> bool:
+        if text in self.config.allow:
+            return True
+        return bool(self._allow_expression and self._allow_expression.search(text))
+
+
+class _Document:
+    """One document; decoded when something first asks for it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._text: str | None = None
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self.data.decode()
+        return self._text
+
+    @property
+    def chars(self) -> int:
+        return len(self.data) if self.data.isascii() else len(self.text)
+
+    @property
+    def digits(self) -> int:
+        if self.data.isascii():
+            return len(self.data) - len(self.data.translate(None, b"0123456789"))
+        return count_digits(self.text)
+
+
+def _recognizers(config: Config) -> tuple[Recognizer, ...]:
+    loaded = [recognizers.load(entry, config) for entry in config.entries]
+    made: list[Recognizer] = [recognizer for recognizer in loaded if recognizer is not None]
+    if config.secrets:
+        made += detectors()
+    if config.ner:
+        from pii import ner  # noqa: PLC0415 (loads a model)
+
+        made += ner.recognizers(ner.load(config.ner))
+    return tuple(made)

@@ -1,0 +1,135 @@
+"""The secret behind surrogates and fingerprints.
+
+All of it is HMAC-SHA-256 (RFC 2104, FIPS 198-1) under one key. Each use names its purpose, and the
+parts of a message are told apart by their lengths, so that no two uses share a message.
+
+The secret comes from the environment or from a file. It goes to workers inside the pickle of a
+`Key`, and nowhere else: not into a log, a manifest, a table or an exception.
+"""
+
+import hmac
+import logging
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+from corpus.errors import ConfigError
+
+VARIABLE = "UNROTE_KEY"
+"""The environment variable that holds the secret; it outranks `pii.key_file`."""
+
+LEAST_LENGTH = 32
+"""Characters of a secret: 128 bits, if they are hexadecimal digits."""
+
+LEAST_DISTINCT = 8
+"""Distinct characters of a secret. 32 random hexadecimal digits have fewer once in 10**7."""
+
+FRESH = (
+    "surrogates are asked for and no key is given: this run makes one of its own and forgets it, "
+    "so another run will give other surrogates. For the same ones in every run: (umask 077; "
+    f"openssl rand -hex 32 > unrote.key), then pii.key_file = 'unrote.key' or {VARIABLE}"
+)
+"""What a user is told when a run makes its own key."""
+
+_log = logging.getLogger(__name__)
+
+
+class Key:
+    """A secret and what is computed with it. Its text form shows its fingerprint only."""
+
+    __slots__ = ("_secret",)
+
+    _secret: bytes
+
+    def __init__(self, secret: bytes) -> None:
+        object.__setattr__(self, "_secret", hmac.digest(secret, b"unrote key 1", "sha256"))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a key cannot be changed: {name}")
+
+    def __getstate__(self) -> bytes:
+        return self._secret
+
+    def __setstate__(self, state: bytes) -> None:
+        object.__setattr__(self, "_secret", state)
+
+    def __repr__(self) -> str:
+        return f"<Key {self.fingerprint()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and hmac.compare_digest(self._secret, other._secret)
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint())
+
+    def mac(self, purpose: str, *parts: str | int) -> bytes:
+        """32 bytes that nobody without the key can tell from random ones."""
+        message = bytearray()
+        for part in (purpose, *parts):
+            encoded = str(part).encode("utf-8", "surrogatepass")
+            message += len(encoded).to_bytes(4, "big")
+            message += encoded
+        return hmac.digest(self._secret, message, "sha256")
+
+    def number(self, bound: int, purpose: str, *parts: str | int) -> int:
+        """A number below `bound`, at most 2**192; no value is likelier than another by 2**-64."""
+        return int.from_bytes(self.mac(purpose, *parts), "big") % bound
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that say which key was used, for a manifest."""
+        return self.mac("key fingerprint").hex()[:16]
+
+    def value_fingerprint(self, value: str, type: str) -> str:  # noqa: A002 (the field's name)
+        """128 bits as 32 hexadecimal digits: equal values of a type have equal fingerprints."""
+        return self.mac("value", type, value).hex()[:32]
+
+
+def load_key(key_file: str = "") -> Key | None:
+    """The key of `UNROTE_KEY` or, where that is not set, of `key_file`. None if neither is given.
+
+    White space around the secret does not count. Raises ConfigError if the file cannot be read or
+    the secret is short or has few distinct characters; the message does not show it.
+    """
+    if secret := os.environ.get(VARIABLE, "").strip():
+        return Key(_checked(secret.encode("utf-8", "surrogateescape"), f"the variable {VARIABLE}"))
+    if not key_file:
+        return None
+    path = Path(key_file)
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes().strip()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(
+            f"pii.key_file = {key_file!r} cannot be read ({reason}): name a file that holds at "
+            f"least {LEAST_LENGTH} characters, or set {VARIABLE}"
+        ) from None
+    key = Key(_checked(content, f"pii.key_file = {key_file!r}"))
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        _log.warning(
+            "pii.key_file = %r can be read by others (mode %03o): chmod 600 it",
+            key_file,
+            stat.S_IMODE(mode),
+        )
+    return key
+
+
+def fresh_key() -> Key:
+    """A new random key, which dies with the run. Tell the user `FRESH`."""
+    return Key(secrets.token_bytes(32))
+
+
+def _checked(secret: bytes, source: str) -> bytes:
+    if len(secret) < LEAST_LENGTH:
+        raise ConfigError(
+            f"{source} holds {len(secret)} characters: a key needs at least {LEAST_LENGTH}, such "
+            f"as those of `openssl rand -hex 32`"
+        )
+    if len(set(secret)) < LEAST_DISTINCT:
+        raise ConfigError(
+            f"{source} holds {len(set(secret))} distinct characters: a key needs at least "
+            f"{LEAST_DISTINCT}, such as those of `openssl rand -hex 32`"
+        )
+    return secret

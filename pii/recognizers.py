@@ -1,0 +1,281 @@
+"""Presidio's recognisers as the detector runs them: on the text where they can match, no further.
+
+Each keeps Presidio's expressions, validators and scores; what is left out is what does not change
+the findings: explanations, copies, and patterns whose findings cannot reach the threshold. An
+expression that runs out of time raises here. (Presidio logs it and lets the text pass.)
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+
+import regex
+from phonenumbers import region_code_for_number
+from presidio_analyzer import PatternRecognizer, pattern_recognizer
+from presidio_analyzer.predefined_recognizers import (
+    IbanRecognizer,
+    PhoneRecognizer,
+    UrlRecognizer,
+    ZaMobileNumberRecognizer,
+    ZaTelephoneNumberRecognizer,
+)
+
+from pii.catalogue import Entry, build
+from pii.config import Config
+from pii.context import boosted
+from pii.gates import is_within_lines
+from pii.phones import GATES, Phone, PhoneFinder
+from pii.urls import UrlFinder, dot_expression
+
+ZaPhone = (ZaMobileNumberRecognizer, ZaTelephoneNumberRecognizer)
+
+
+class Span(NamedTuple):
+    """A finding in a piece of text: code points [start, end) and score."""
+
+    start: int
+    end: int
+    score: float
+
+
+class Expression(NamedTuple):
+    """What the gate looks for on behalf of a recogniser, under `flags` of the re module.
+
+    `beyond_ascii` says that it counts as found in every block that is not ASCII.
+    """
+
+    text: str
+    flags: int
+    beyond_ascii: bool = False
+
+
+class Recognizer(Protocol):
+    """One recogniser on one piece of text.
+
+    within_lines  whether its findings in whole lines of a text depend on these lines alone
+    expressions   the recogniser runs where one of these is found; none: it runs on every document
+    weak          of these, the ones whose findings count only if a context word raises them
+    """
+
+    entity: str
+    origin: str
+    context: list[str]
+    within_lines: bool
+    expressions: tuple[Expression, ...]
+    weak: frozenset[int]
+
+    def find(self, text: str, fired: Sequence[int]) -> list[Span]:
+        """The findings in `text` of the expressions with the indices `fired` (in order).
+
+        Raises TimeoutError where one takes longer than the configuration allows.
+        """
+
+
+def load(entry: Entry, config: Config) -> Recognizer | None:
+    """The recogniser of an entry; None if none of its findings can reach the threshold."""
+    return wrap(build(entry), config)
+
+
+def wrap(presidio: Any, config: Config) -> Recognizer | None:
+    """A recogniser of Presidio, in the fastest way that is known to give its findings."""
+    if type(presidio) is PhoneRecognizer:
+        return Phones(presidio)
+    if type(presidio) in ZaPhone:
+        return ZaPhones(presidio)
+    if type(presidio) is UrlRecognizer and _is_known(presidio):
+        return Urls(presidio, config)
+    if type(presidio).analyze is not PatternRecognizer.analyze:
+        return Whole(presidio, config)
+    patterns = Patterns(presidio, config)
+    return patterns if patterns.expressions else None
+
+
+def without_duplicates(spans: Iterable[Span]) -> list[Span]:
+    """Presidio's EntityRecognizer.remove_duplicates, for spans of one type; by place.
+
+    A span goes if another contains it that has at least its score.
+    """
+    ordered = sorted(set(spans), key=lambda span: (span.start, -span.end, -span.score))
+    if all(one.end < other.start for one, other in pairwise(ordered)):
+        return ordered
+    kept: list[Span] = []
+    active: list[Span] = []
+    for span in ordered:
+        active = [other for other in active if other.end >= span.start]
+        if not any(other.end >= span.end and other.score >= span.score for other in active):
+            kept.append(span)
+            active.append(span)
+    return kept
+
+
+class _Base:
+    expressions: tuple[Expression, ...] = ()
+    weak: frozenset[int] = frozenset()
+    within_lines = True
+
+    def __init__(self, presidio: Any) -> None:
+        self.presidio = presidio
+        self.entity: str = presidio.supported_entities[0]
+        self.origin: str = presidio.name
+        self.context = [word.lower() for word in presidio.context]
+
+
+class _Pattern(NamedTuple):
+    expression: Any
+    score: float
+
+
+class Patterns(_Base):
+    """A PatternRecognizer: PatternRecognizer.analyze without what does not change findings.
+
+    A pattern is *weak* if nothing validates its findings and its score is below the threshold.
+    Dropping a weak pattern where no context word can raise it changes nothing else: of the same
+    recogniser it could only have replaced findings with a score as low.
+    """
+
+    def __init__(self, presidio: Any, config: Config) -> None:
+        super().__init__(presidio)
+        made = type(presidio)
+        self._validates = made.validate_result is not PatternRecognizer.validate_result
+        self._invalidates = made.invalidate_result is not PatternRecognizer.invalidate_result
+        self._limit = config.max_seconds
+        threshold = config.threshold_of(self.entity)
+        flags = presidio.global_regex_flags
+        patterns: list[_Pattern] = []
+        expressions: list[Expression] = []
+        weak: list[int] = []
+        for pattern in presidio.patterns:
+            if not self._validates:
+                raised = config.context and bool(self.context)
+                most = boosted(pattern.score, [""], [""]) if raised else pattern.score
+                if most < threshold:
+                    continue
+                if pattern.score < threshold:
+                    weak.append(len(patterns))
+            patterns.append(_Pattern(regex.compile(pattern.regex, flags), pattern.score))
+            expressions.append(Expression(pattern.regex, flags, _is_wide(pattern.regex)))
+        self._patterns = tuple(patterns)
+        self.expressions = tuple(expressions)
+        self.weak = frozenset(weak)
+        self.within_lines = all(is_within_lines(e.text, e.flags) for e in expressions)
+
+    def find(self, text: str, fired: Sequence[int]) -> list[Span]:
+        spans = []
+        for index in fired:
+            expression, base = self._patterns[index]
+            for match in expression.finditer(text, timeout=self._limit):
+                start, end = match.span()
+                if start == end:
+                    continue
+                score = self._score(match.group(), base) if self._checks else base
+                if score > 0:
+                    spans.append(Span(start, end, score))
+        return without_duplicates(spans)
+
+    @property
+    def _checks(self) -> bool:
+        return self._validates or self._invalidates
+
+    def _score(self, found: str, score: float) -> float:
+        valid = self.presidio.validate_result(found)
+        if valid is not None:
+            score = 1.0 if valid else 0.0
+        return 0.0 if self.presidio.invalidate_result(found) else score
+
+
+class Whole(_Base):
+    """A recogniser with an `analyze` of its own, which is called.
+
+    Presidio's time limit lets text pass, so what took as long counts as out of time.
+    """
+
+    def __init__(self, presidio: Any, config: Config) -> None:
+        super().__init__(presidio)
+        self._limit = min(config.max_seconds, pattern_recognizer.REGEX_TIMEOUT_SECONDS)
+        self.within_lines = False
+        if type(presidio) is IbanRecognizer:
+            flags = presidio.global_regex_flags
+            self.expressions = tuple(Expression(p.regex, flags) for p in presidio.patterns)
+            self.within_lines = all(is_within_lines(e.text, e.flags) for e in self.expressions)
+
+    def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
+        began = perf_counter()
+        results = self.presidio.analyze(text, self.presidio.supported_entities, None)
+        if perf_counter() - began >= self._limit:
+            raise TimeoutError
+        return [Span(result.start, result.end, result.score) for result in results]
+
+
+class Urls(_Base):
+    def __init__(self, presidio: Any, config: Config) -> None:
+        super().__init__(presidio)
+        flags, base = presidio.global_regex_flags, presidio.BASE_URL_REGEX
+        self.expressions = (Expression(dot_expression(base), flags),)
+        self._scores = [pattern.score for pattern in presidio.patterns]
+        self._finder = UrlFinder([pattern.regex for pattern in presidio.patterns], base, flags)
+        self._limit = config.max_seconds
+
+    def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
+        found = zip(self._scores, self._finder.find(text, self._limit), strict=True)
+        return without_duplicates(
+            Span(start, end, score) for score, spans in found for start, end in spans
+        )
+
+
+class Phones(_Base):
+    """Presidio's PhoneRecognizer: all that phonenumbers finds in any of its regions."""
+
+    def __init__(self, presidio: Any) -> None:
+        super().__init__(presidio)
+        self._finder = PhoneFinder(tuple(presidio.supported_regions), presidio.leniency)
+        self.expressions = tuple(Expression(gate, int(regex.I)) for gate in GATES)
+
+    def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
+        return self._spans(self._finder.part(text))
+
+    def find_whole(self, text: str) -> list[Span]:
+        """As `find`, for a document in which phonenumbers may give up before its end."""
+        return self._spans(self._finder.whole(text))
+
+    def _spans(self, phones: Iterable[Phone]) -> list[Span]:
+        score = self.presidio.SCORE
+        return without_duplicates(
+            Span(phone.start, phone.end, score) for phone in phones if self._counts(phone)
+        )
+
+    def _counts(self, phone: Phone) -> bool:  # noqa: ARG002
+        return True
+
+
+class ZaPhones(Phones):
+    """South African numbers of one kind, which Presidio tells apart after phonenumbers."""
+
+    def _counts(self, phone: Phone) -> bool:
+        if region_code_for_number(phone.number) != self.presidio.REGION:
+            return False
+        kind = self.presidio._classify(phone.number)
+        return bool(kind == self.presidio.target_classification)
+
+
+def _is_known(presidio: Any) -> bool:
+    """Whether a UrlRecognizer has the four expressions that pii.urls is about."""
+    base = presidio.BASE_URL_REGEX
+    known = [
+        "(?i)(?:https?://)" + base,
+        "(?i)" + base,
+        r'(?i)["\'](https?://' + base + r')["\']',
+        r'(?i)["\'](' + base + r')["\']',
+    ]
+    head = r"((www\d{0,3}[.])?[a-z0-9.\-]{1,253}[.](?:(?:"
+    tail = r"))(?:/[^\s()<>\"']*)?)"
+    kept = base.startswith(head) and base.endswith(tail)
+    return kept and [pattern.regex for pattern in presidio.patterns] == known
+
+
+def _is_wide(expression: str) -> bool:
+    """Whether an expression names characters beyond ASCII other than one by one."""
+    return any(mark in expression for mark in (r"\u", r"\x", r"\p", r"\P", r"\N")) or any(
+        not char.isascii() and "-" in expression[max(0, at - 1) : at + 2]
+        for at, char in enumerate(expression)
+    )

@@ -1,0 +1,354 @@
+"""Surrogates of people, places, organizations and ages.
+
+A family name or a place is blended from parts of the names in Faker's lists: the start of one, a
+syllable, the end of another ("Kent" and "Morales" may give "Kenanales"). Lists of real names are
+too short for a check: a name in fifty would be taken for a surrogate. Given names are whole.
+
+The lists are put in order and read by number, never through Faker's own generator. They change
+between versions of Faker, and then the surrogates do: `lists_digest` belongs in the manifest.
+"""
+
+import hashlib
+import importlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pii.keys import Key
+from pii.surrogates.codes import DIGITS, UPPER, ZIP, written
+from pii.surrogates.family import Family, listed
+from pii.surrogates.subset import Subset, check_bits
+
+LOCALES = listed(
+    "da_DK de_DE en_GB en_US es_ES fi_FI fr_FR hr_HR it_IT nl_NL no_NO pl_PL pt_BR ro_RO sv_SE"
+)
+"""Those of Faker's locales that are taken, for names of plain Latin letters."""
+
+_NAME = re.compile(r"[A-Z][a-z]{2,9}")
+_START = 3
+_SYLLABLES = tuple(vowel + consonant for vowel in "aeio" for consonant in "bdglmnrstvz")
+_TOWNS = listed(
+    "berg borough burgh bury chester field ford furt haven land mouth port shire side stad ton "
+    "town view ville"
+)
+
+
+@cache
+def given_names() -> tuple[str, ...]:
+    """Faker's given names, in order."""
+    return tuple(sorted(_listed("first_names")))
+
+
+@cache
+def family_names() -> tuple[str, ...]:
+    """Faker's family names, in order."""
+    return tuple(sorted(_listed("last_names")))
+
+
+def _listed(attribute: str) -> set[str]:
+    found: set[str] = set()
+    for locale in LOCALES:
+        provider = importlib.import_module(f"faker.providers.person.{locale}").Provider
+        for name in dir(provider):
+            if name.startswith(attribute):
+                found.update(filter(_NAME.fullmatch, getattr(provider, name) or ()))
+    return found
+
+
+@cache
+def lists_digest() -> str:
+    """16 hexadecimal digits that change when the lists of names do."""
+    content = "\n".join((*given_names(), "", *family_names()))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Words made of one part from each of several lists. The words of any list but the last are of
+    equal length, so that a word can be taken apart in one way only.
+    """
+
+    name: str
+    lists: tuple[tuple[str, ...], ...]
+    indices: tuple[dict[str, int], ...]
+
+    @classmethod
+    def of(cls, name: str, *lists: Iterable[str]) -> "Blend":
+        ordered = tuple(tuple(sorted(set(parts))) for parts in lists)
+        return cls(name, ordered, tuple({p: at for at, p in enumerate(ps)} for ps in ordered))
+
+    def subset(self, key: Key) -> Subset:
+        size = 1
+        for parts in self.lists:
+            size *= len(parts)
+        return Subset(key, self.name, size, check_bits(size, reserved=False))
+
+    def drawn(self, key: Key, *seed: str | int) -> str:
+        place = self.subset(key).drawn(*seed)
+        out = ""
+        for parts in reversed(self.lists):
+            place, at = divmod(place, len(parts))
+            out = parts[at] + out
+        return out.capitalize()
+
+    def holds(self, key: Key, word: str) -> bool:
+        word = word.lower()
+        place = at = 0
+        for parts, index in zip(self.lists, self.indices, strict=True):
+            last = parts is self.lists[-1]
+            part = word[at:] if last else word[at : at + len(parts[0])]
+            if part not in index:
+                return False
+            place = place * len(parts) + index[part]
+            at += len(part)
+        return self.subset(key).holds(place)
+
+
+_PRONOUNCEABLE = re.compile(r"[^aeiouy]?[aeiou][^aeiouyhjqwx]|[bcfgpst][hlr][aeiou]")
+
+
+def _starts() -> set[str]:
+    starts = {name[:_START].lower() for name in family_names() if len(name) >= 6}
+    return set(filter(_PRONOUNCEABLE.fullmatch, starts))
+
+
+@cache
+def surnames() -> Blend:
+    ends = {
+        name[at:].lower() for name in family_names() for at in (3, 4) if len(name) - at in {2, 3, 4}
+    }
+    ends = {end for end in ends if end[0] in "aeiou"}
+    return Blend.of("surname", _starts(), _SYLLABLES, ends)
+
+
+@cache
+def towns() -> Blend:
+    return Blend.of("town", _starts(), _SYLLABLES, _SYLLABLES, _TOWNS)
+
+
+# Given names: of all of them, one in 16 goes with a family name.
+
+_GIVEN_BITS = 4
+
+
+def _given_subset(key: Key, surname: str) -> Subset:
+    return Subset(key, f"given {surname.lower()}", len(given_names()), _GIVEN_BITS)
+
+
+def _given(key: Key, surname: str, *seed: str | int) -> str:
+    return given_names()[_given_subset(key, surname).drawn(*seed)]
+
+
+@cache
+def _given_index() -> dict[str, int]:
+    return {name.lower(): at for at, name in enumerate(given_names())}
+
+
+def _is_given(key: Key, surname: str, word: str) -> bool:
+    place = _given_index().get(word.lower())
+    return place is not None and _given_subset(key, surname).holds(place)
+
+
+def cased(word: str, like: str) -> str:
+    """The word in the case of another."""
+    if like.isupper() and len(like) > 1:
+        return word.upper()
+    return word.lower() if like.islower() else word
+
+
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+(?:-\d+)?")
+_KEPT_OF_NAMES = frozenset(
+    listed(
+        "mr mrs ms miss mx dr prof sir dame lord lady rev fr herr frau mme m sr sra jr ii iii iv "
+        "md phd dds rn esq"
+    )
+)
+_PARTICLES = frozenset(
+    listed("van von de der den del della di da do dos du la le bin ibn al el y e af av")
+)
+
+
+def latin(value: str) -> bool:
+    """Whether all letters are Latin ones."""
+    letters = filter(str.isalpha, value)
+    return all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+
+
+def _bare(word: str) -> str:
+    return word[:-2] if word.endswith(("'s", "’s", "'S", "’S")) else word
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    surname: re.Match[str]
+    given: list[re.Match[str]]
+    initials: list[re.Match[str]]
+
+
+def _name(value: str) -> _Name | None:
+    """The parts of a name; None if no word of it is a name."""
+    if not latin(value) or any(map(str.isdigit, value)):
+        return None
+    words = [m for m in _TOKEN.finditer(value) if _bare(m[0]).lower() not in _KEPT_OF_NAMES]
+    full = [m for m in words if len(m[0]) > 1 and m[0] not in _PARTICLES]
+    if not full:
+        return None
+    comma = value.find(",")
+    ahead = [m for m in full if m.end() <= comma] if any(m.start() > comma for m in full) else []
+    surname = (ahead or full)[-1]
+    return _Name(
+        surname,
+        [m for m in full if m is not surname],
+        [m for m in words if len(m[0]) == 1],
+    )
+
+
+def replaced(value: str, parts: Sequence[tuple[re.Match[str], str]]) -> str:
+    """The value with some of its tokens replaced; a genitive stays."""
+    out = value
+    for match, word in sorted(parts, key=lambda part: -part[0].start()):
+        bare = _bare(match[0])
+        out = out[: match.start()] + cased(word, bare) + out[match.start() + len(bare) :]
+    return out
+
+
+def _person_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
+    name = _name(value)
+    if name is None:
+        return None
+    surname = surnames().drawn(key, seed, attempt)
+    parts = [(name.surname, surname)]
+    parts += [(m, _given(key, surname, seed, attempt, at)) for at, m in enumerate(name.given)]
+    parts += [
+        (m, UPPER[key.number(26, "initial", seed, attempt, at)])
+        for at, m in enumerate(name.initials)
+    ]
+    return replaced(value, parts)
+
+
+def _person_holds(key: Key, value: str) -> bool:
+    name = _name(value)
+    if name is None:
+        return False
+    surname = _bare(name.surname[0])
+    if not surnames().holds(key, surname):
+        return False
+    return all(_is_given(key, surname, _bare(m[0])) for m in name.given)
+
+
+PERSON = Family("person", _person_draw, _person_holds, lambda value: _name(value) is not None)
+
+
+# Places: every word but those of the kind ("Street", "North"), of states and of countries' names.
+
+_KEPT_OF_PLACES = frozenset(
+    listed(
+        "street st avenue ave road rd lane ln drive dr court ct boulevard blvd square sq terrace "
+        "way highway hwy parkway pkwy circle place plaza alley row route apt apartment suite ste "
+        "floor fl unit room box po p o north south east west northeast northwest southeast "
+        "southwest n s e w ne nw se sw new old great upper lower lake port fort mount san santa "
+        "los las saint the of and at in near county city town village district province state "
+        "region upon le la de del der am straße strasse platz rue calle via piazza plaza avenida "
+        "usa us uk eu al ak az ar ca co ct de fl ga hi ia id il ks ky ma md me mi mn mo ms mt nc "
+        "nd nh nj nm nv ny oh ok pa ri sc sd tn tx ut va vt wa wi wv wy dc"
+    )
+)
+
+
+def _words_to_replace(value: str, kept: frozenset[str]) -> list[re.Match[str]]:
+    words = [m for m in _TOKEN.finditer(value) if m[0][0].isalpha()]
+    return [m for m in words if _bare(m[0]).lower() not in kept] or [
+        m for m in words if len(m[0]) > 3
+    ]
+
+
+def _numbered(key: Key, match: re.Match[str], seed: str, attempt: int) -> str:
+    digits = match[0]
+    if len(digits) in {5, 10}:
+        return ZIP.draw(key, digits, seed, attempt) or digits
+    first = written(key.number(9, "house", seed, attempt, match.start()), ["123456789"])
+    rest = [DIGITS if sign.isdigit() else sign for sign in digits[1:]]
+    return first + written(key.number(10**18, "house", seed, attempt, match.start(), 1), rest[:18])
+
+
+def _place_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
+    words = _words_to_replace(value, _KEPT_OF_PLACES) if latin(value) else []
+    if not words:
+        return None
+    parts = [(m, towns().drawn(key, seed, attempt, at)) for at, m in enumerate(words)]
+    parts += [
+        (m, _numbered(key, m, seed, attempt)) for m in _TOKEN.finditer(value) if m[0][0].isdigit()
+    ]
+    return replaced(value, parts)
+
+
+def _all_hold(blend: Callable[[], Blend], kept: frozenset[str]) -> Callable[[Key, str], bool]:
+    def holds(key: Key, value: str) -> bool:
+        words = _words_to_replace(value, kept) if latin(value) else []
+        return bool(words) and all(blend().holds(key, _bare(m[0])) for m in words)
+
+    return holds
+
+
+PLACE = Family("place", _place_draw, _all_hold(towns, _KEPT_OF_PLACES), bool)
+
+
+# Organizations: every word but those of the form ("Inc") and of the trade ("Hospital").
+
+_KEPT_OF_ORGANIZATIONS = frozenset(
+    listed(
+        "inc incorporated llc llp lp ltd limited plc corp corporation co company companies group "
+        "holding holdings gmbh ag kg se sa sarl bv nv ab oy as spa srl and the of for in on at und "
+        "et y & sons university college school institute hospital clinic center centre medical "
+        "health bank trust foundation association society council department ministry office "
+        "agency committee church party union national international federal state city county "
+        "general services systems technologies solutions partners associates"
+    )
+)
+
+
+def _organization_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
+    if not latin(value) or any(map(str.isdigit, value)):
+        return None
+    words = _words_to_replace(value, _KEPT_OF_ORGANIZATIONS)
+    if not words or (value.isupper() and len(value) <= 5):  # an acronym
+        return None
+    return replaced(
+        value, [(m, surnames().drawn(key, "of", seed, attempt, at)) for at, m in enumerate(words)]
+    )
+
+
+ORGANIZATION = Family(
+    "organization", _organization_draw, _all_hold(surnames, _KEPT_OF_ORGANIZATIONS), bool
+)
+
+
+# Ages: four neighbouring ages become one of them, and all from 90 on the one of 86 to 89 (45 CFR
+# 164.514 (b)(2)(i)(C)). An age that stays as it is says no more than any other.
+
+_NUMBER = re.compile(r"\d{1,3}")
+_BAND = 4
+
+
+def _age(key: Key, age: int) -> int:
+    if age < 2:
+        return key.number(2, "age", -1)
+    band = (min(age, 89) - 2) // _BAND
+    return 2 + band * _BAND + key.number(_BAND, "age", band)
+
+
+def _age_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
+    del seed, attempt
+    if not _NUMBER.search(value):
+        return None
+    return _NUMBER.sub(lambda match: str(_age(key, int(match[0]))), value)
+
+
+def _age_holds(key: Key, value: str) -> bool:
+    ages = [int(age) for age in _NUMBER.findall(value)]
+    return bool(ages) and all(_age(key, age) == age for age in ages)
+
+
+AGE = Family("age", _age_draw, _age_holds, lambda v: bool(_NUMBER.search(v)), total=True)

@@ -1,0 +1,114 @@
+r"""URLs: what Presidio's four URL expressions find, tried only where they can begin.
+
+All four hold the same host: `(www\d{0,3}[.])?[a-z0-9.\-]{1,253}[.](top-level domain)(/path)?`.
+`finditer` tries 675 top-level domains at every character of the text. But
+
+* a host is a dot with a top-level domain behind it and a host character before it (a *dot* below),
+  and nothing but host characters from its beginning to that dot, at most 260 of them;
+* what follows the domain is optional. So an expression matches from any place in the run of host
+  characters before a dot that is within 253 characters of it, and the leftmost match from index i
+  begins at or near the beginning of the first dot's run;
+* an expression with a scheme or a quote begins at that scheme, or at a quote before the run.
+
+Presidio's compiled expressions are asked at those places, in order, and decide. The classes come
+from the expression's own letters under the same flags, "ſ" and the Kelvin sign included.
+No match holds a line break, so any run of whole lines can be searched alone.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import regex
+
+LONGEST = 253
+WITH_WWW = 260
+
+Span = tuple[int, int]
+
+
+def domains(base: str) -> tuple[str, ...]:
+    """The top-level domains in Presidio's expression; those that another begins are left out.
+
+    A text that begins with any of them begins with one of these.
+    """
+    listed = sorted(set(regex.findall(r"\(\?:([a-z]+)\)", base)))
+    kept: list[str] = []
+    for domain in listed:
+        if not (kept and domain.startswith(kept[-1])):
+            kept.append(domain)
+    return tuple(kept)
+
+
+def dot_expression(base: str) -> str:
+    """What the gate looks for: a host character, a dot, a top-level domain."""
+    return rf"[a-z0-9.\-]\.(?:{'|'.join(domains(base))})"
+
+
+class UrlFinder:
+    """The matches of each of the four expressions, in their order."""
+
+    def __init__(self, expressions: list[str], base: str, flags: int) -> None:
+        standard, bare, quoted, quoted_bare = (regex.compile(e, flags) for e in expressions)
+        behind = "|".join(domains(base))
+        self._dot = regex.compile(rf"(?<=[a-z0-9.\-])\.(?={behind})", flags)
+        self._run = regex.compile(r"(?r)[a-z0-9.\-]{0,260}", flags)
+        scheme = regex.compile(r"https?://", flags)
+        quoted_scheme = regex.compile(r"""["']https?://""", flags)
+        self._finders: tuple[Callable[[str, list[int], float], Iterator[Span]], ...] = (
+            lambda text, _, limit: _from_places(standard, scheme, text, limit),
+            lambda text, dots, limit: self._bare(bare, text, dots, limit),
+            lambda text, _, limit: _from_places(quoted, quoted_scheme, text, limit),
+            lambda text, dots, limit: self._quoted(quoted_bare, text, dots, limit),
+        )
+
+    def find(self, text: str, limit: float) -> list[list[Span]]:
+        """For each expression its matches in whole lines of a text, as `finditer` has them.
+
+        `limit` is in seconds for any one expression at any one place: TimeoutError beyond.
+        """
+        dots = [match.start() for match in self._dot.finditer(text)]
+        if not dots:
+            return [[], [], [], []]
+        return [list(finder(text, dots, limit)) for finder in self._finders]
+
+    def _bare(self, bare: Any, text: str, dots: list[int], limit: float) -> Iterator[Span]:
+        after = 0
+        for dot in dots:
+            if dot <= after:
+                continue
+            for start in range(max(after, self._beginning(text, dot)), dot):
+                match = bare.match(text, start, timeout=limit)
+                if match is not None:
+                    yield match.span()
+                    after = match.end()
+                    break
+                if dot - start <= LONGEST:
+                    break
+
+    def _quoted(self, quoted: Any, text: str, dots: list[int], limit: float) -> Iterator[Span]:
+        after, tried = 0, -1
+        for dot in dots:
+            quote = self._beginning(text, dot) - 1
+            if quote < after or quote == tried or text[quote] not in "\"'":
+                continue
+            tried = quote
+            match = quoted.match(text, quote, timeout=limit)
+            if match is not None:
+                yield match.span()
+                after = match.end()
+
+    def _beginning(self, text: str, dot: int) -> int:
+        """Where the run of host characters before `dot` begins; not further back than 260."""
+        return int(self._run.match(text, 0, dot).start())
+
+
+def _from_places(expression: Any, places: Any, text: str, limit: float) -> Iterator[Span]:
+    """The matches of an expression all of whose matches begin with one of `places`."""
+    after = 0
+    while (place := places.search(text, after)) is not None:
+        match = expression.match(text, place.start(), timeout=limit)
+        if match is not None:
+            yield match.span()
+            after = match.end()
+        else:
+            after = place.start() + 1

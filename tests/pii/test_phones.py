@@ -1,0 +1,124 @@
+# ruff: noqa: E402 (what follows needs a package that may be missing)
+import pytest
+
+phonenumbers = pytest.importorskip("phonenumbers")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phonenumbers import PhoneMetadata
+
+from pii import phones
+from pii.gates import Gate, Probe
+from pii.phones import GATES, MIN_SIGNS, PhoneFinder, few_tries
+from tests.pii.fuzz import ASCII, BEYOND, PHONES
+
+REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")
+BRIEF = settings(max_examples=600, deadline=None, derandomize=True)
+
+
+def by_phonenumbers(text, regions=REGIONS):
+    return {
+        (region, match.start, match.end, str(match.number))
+        for region in regions
+        for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=1)
+    }
+
+
+def ours(found):
+    return {(phone.region, phone.start, phone.end, str(phone.number)) for phone in found}
+
+
+digits = st.text("0123456789", min_size=3, max_size=14)
+prefixes = st.lists(st.sampled_from("49 44 33 972 91 55 1 27 0 00 011 90".split()), max_size=3)
+prefixed = st.builds(lambda before, after: "".join(before) + after, prefixes, digits)
+numbers = st.one_of(
+    st.sampled_from(PHONES),
+    digits,
+    prefixed,
+    st.text("0123456789 -./()+x", min_size=3, max_size=22),
+)
+
+
+@st.composite
+def phone_texts(draw):
+    text = ""
+    for _ in range(draw(st.integers(1, 4))):
+        piece = draw(numbers)
+        for _ in range(draw(st.integers(0, 3))):
+            at = draw(st.integers(0, len(piece)))
+            piece = (
+                piece[:at] + draw(st.sampled_from("0123456789" + ASCII + BEYOND)) + piece[at + 1 :]
+            )
+        text += piece + draw(st.sampled_from([" ", "", "\n", ", ", "/", " - ", ":00", "a", "%"]))
+    return text
+
+
+@BRIEF
+@given(phone_texts())
+def test_finds_what_phonenumbers_finds(text):
+    finder = PhoneFinder(REGIONS, 1)
+    assert ours(finder.part(text)) == by_phonenumbers(text)
+    assert ours(finder.whole(text)) == by_phonenumbers(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "card # 4900948022576220 for",  # a national prefix stripped twice behind a country code
+        "x (  212) 555-5555 y",
+        "x + 44 20 7946 0958 y",
+        "x +( 44) 20 7946 0958 y",
+        "0049 30 1234567, 00 30 1234567",
+        "1 int 3456789 and 12 ext 345678",
+        "2012-01-02 08:00 and 2012-01-02 08",
+        "a2125555555 2125555555a 2125555555%",
+    ],
+)
+def test_cases_that_went_wrong_or_might(text):
+    assert ours(PhoneFinder(REGIONS, 1).part(text)) == by_phonenumbers(text)
+
+
+GATE = Gate([Probe(0, expression, 2) for expression in GATES])
+
+
+@BRIEF
+@given(phone_texts())
+def test_the_gate_fires_for_every_candidate(text):
+    index, long = 0, False
+    while (candidate := phones._candidate(text, index)) is not None:
+        start, found = candidate
+        long |= phones._signs(found) >= MIN_SIGNS
+        index = start + len(found)
+    assert not long or GATE.block(0, text.encode()).fired
+
+
+def test_shortest_numbers():
+    """No number of any country is shorter than the constants say."""
+    lengths = {}
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+        for region in regions:
+            data = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+            lengths[code] = min(*data.general_desc.possible_length, lengths.get(code, 99))
+    assert min(lengths.values()) >= MIN_SIGNS
+    abroad = min(length + len(str(code)) for code, length in lengths.items())
+    prefixes = [PhoneMetadata.metadata_for_region(r).international_prefix for r in REGIONS]
+    assert all(prefix.startswith(("0", "1")) for prefix in prefixes)
+    assert abroad + 2 >= phones.SHORTEST_ABROAD
+    assert all(phones._region(region).shortest >= MIN_SIGNS for region in REGIONS)
+
+
+def test_giving_up_is_copied():
+    """PhoneNumberMatcher stops after 65,535 failures; so do we, and not before."""
+    text = "12 34. " * 33_000 + "(212) 555-5555"
+    assert not few_tries(len(text), 4 * 33_000)
+    finder = PhoneFinder(("US",), 1)
+    assert ours(finder.whole(text)) == by_phonenumbers(text, ("US",))
+    assert few_tries(20_000, 200)
+
+
+def test_the_memo_is_bounded(monkeypatch):
+    monkeypatch.setattr(phones, "MEMO", 3)
+    finder = PhoneFinder(("US",), 1)
+    text = "\n".join(f"(212) 555-{n:04}" for n in range(5000, 5050))
+    assert ours(finder.part(text)) == by_phonenumbers(text, ("US",))
+    assert len(finder._memo) <= 3
