@@ -446,7 +446,7 @@ def engines(bench: Bench) -> dict[str, Any]:
         for name, of in answers.items():
             figures[name]["phases"] = medians(of)
             figures[name]["rows"], figures[name]["read"] = of[-1]["rows"], of[-1]["read"]
-        # Without the finish the same documents go, but another similar one may be named as the twin.
+        # Without the finish the same documents go, but another one may be named as the twin.
         compared = [of for name, of in answers.items() if name != "spark, rounds"]
         digests = {answer["digest"] for of in compared for answer in of}
         found["identical"] = len(digests) <= 1
