@@ -35,6 +35,7 @@ class Fields:
     id: str = "id"
     source: str = ""
     order: str = ""
+    columns: tuple[str, ...] = ()
 
 
 class Damaged(Exception):
@@ -84,9 +85,10 @@ def accepted(reasons: np.ndarray) -> np.ndarray:
 def rejects(shard: Shard, rows: Sequence[int] | np.ndarray, reasons: Iterable[str]) -> Tagged:
     """One ("rejects", batch), or nothing if there are no rows."""
     if len(rows):
+        numbers = np.asarray(rows, dtype=np.int64)
+        docs = pa.array(numbers + doc_key(shard.number, 0))
         names = pa.repeat(pa.scalar(shard.name, pa.string()), len(rows))
-        numbers = pa.array(rows, pa.int64())
-        columns = [names, numbers, pa.array(reasons, pa.string())]
+        columns = [docs, names, pa.array(numbers), pa.array(reasons, pa.string())]
         yield "rejects", pa.RecordBatch.from_arrays(columns, schema=REJECTS.schema)
 
 

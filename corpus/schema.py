@@ -92,9 +92,49 @@ SPANS = Table(
     sort=("doc", "start", "end", "witness", "witness_start"),
     internal=False,
 )
-REJECTS = Table("rejects", _schema(shard=_str, row=_int, reason=_str), sort=(), internal=False)
+FINDINGS = Table(
+    "findings",
+    _schema(
+        doc=_int,
+        field=_int,
+        start=_int,
+        end=_int,
+        type=_str,
+        score=pa.float64(),
+        action=_str,
+        origin=_str,
+        stands_for=_str,
+        fingerprint=_str,
+        surrogate=_str,
+    ),
+    sort=("doc", "field", "start", "end"),
+    internal=False,
+)
+"""Personal data and de-identification markers in the documents that deduplication left; no values.
 
-PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, REJECTS)
+`field` is 0 for the text, n for the n-th of the named other columns. Findings of a field do not
+overlap. `action` is what was done, or "cut" where the text around the finding went as a copied
+passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprint` is of the value,
+`surrogate` of what stands in its place (null where that is none); both are keyed: equal values of a
+type have equal ones, and without the key they say nothing."""
+
+REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str), internal=False)
+"""Rows that could not be read, and documents that a detector could not finish or that hold what is
+not to be released. `doc` is what the row's key is, or would be."""
+
+PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, REJECTS)
+
+# Internal tables: rows without an answer, and what is put in the place of findings.
+
+UNREADABLE = Table("unreadable", REJECTS.schema)
+"""The rejects of a run that will have more: the last phase to find some publishes them all."""
+
+REPLACEMENTS = Table(
+    "replacements",
+    _schema(doc=_int, field=_int, start=_int, end=_int, text=_str),
+    sort=("doc", "field", "start", "end"),
+)
+"""Put `text` in the place of start:end of a field. None overlaps another; `text` may be empty."""
 
 # Internal tables: duplicate documents.
 

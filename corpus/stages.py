@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
@@ -11,6 +11,10 @@ from corpus.schema import Tagged
 Run = Callable[[Tagged], Tagged]
 """What an opened stage does: tagged batches in, tagged batches out."""
 
+Workers = Literal["thread", "process"]
+"""What a stage needs to use a machine's cores: threads, where its work lets go of the interpreter
+lock (kernels, Arrow), or processes, where it is Python."""
+
 
 class PlainStage:
     """A stage that has nothing to prepare: kernels are compiled when first called."""
@@ -18,6 +22,7 @@ class PlainStage:
     version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ()
     order: ClassVar[tuple[str, ...]] = ()
+    workers: ClassVar[Workers] = "thread"
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:

@@ -18,22 +18,25 @@ __all__ = ["Config", "scan"]
 
 def scan(texts: "Iterable[str] | pa.Array", config: Config | None = None) -> "pa.Table":
     """The findings in `texts` as a table: doc (index), start, end (code points), type, score,
-    origin (the recogniser's name), by document and place.
+    origin (the recogniser's name, or where a marker probably comes from), stands_for (what a
+    marker stands for), by document and place. Findings may overlap.
 
-    Opens a detector, which takes a second or two; keep a `pii.detector.Detector` for many calls.
+    Opens the detectors, which takes a second or two; keep a `pii.scanner.Scanner` for many calls.
     Raises DetectionFailed for the first text that a recogniser could not finish: a table without
-    that text's rows would say that there is nothing in it. (`Detector.batch` lists such texts.)
+    that text's rows would say that there is nothing in it. (`Scanner.table` lists such texts.)
+    Nulls have no findings.
     """
     import pyarrow as pa  # noqa: PLC0415
 
-    from pii.detector import DetectionFailed, Detector  # noqa: PLC0415 (loads Presidio)
+    from pii.detector import DetectionFailed  # noqa: PLC0415 (loads Presidio)
+    from pii.scanner import Scanner  # noqa: PLC0415
 
-    array: Any = texts if isinstance(texts, pa.Array) else pa.array(list(texts), pa.large_string())
-    batch, failures = Detector(config).batch(array)
+    plain = texts.to_pylist() if isinstance(texts, pa.Array) else texts
+    table, failures = Scanner(config).table(text or "" for text in plain)
     if failures:
         first = failures[0]
         raise DetectionFailed(
             f"Text {first.doc}: {first.origin} {first.reason} ({len(failures)} such texts). Leave "
-            "it out, raise the limit in Config, or call Detector.batch, which lists them."
+            "it out, raise the limit in Config, or call Scanner.table, which lists them."
         )
-    return pa.Table.from_batches([batch])
+    return table

@@ -6,24 +6,13 @@
 Offsets are in code points of the text that was scanned, before and after.
 """
 
-import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
-from pii.findings import Finding
+from pii.config import ACTIONS, DEFAULT, Action
+from pii.findings import DEID_MARKER, Finding, Spans
 from pii.keys import Key
 from pii.surrogates import ALIASES, dates, is_surrogate, stand_in, stand_in_date, surrogate
-
-Action = Literal["keep", "remove", "mask", "placeholder", "hash", "surrogate", "reject-document"]
-ACTIONS: tuple[Action, ...] = get_args(Action)
-
-DEFAULT = "*"
-"""The entry of a mapping that stands for the types it does not name; without it: surrogate.
-Placeholders are among the most memorized tokens themselves."""
-
-MARKER = "DEID_MARKER"
-"""The type of what an earlier scrubbing left in the text."""
 
 HASH_DIGITS = 16
 
@@ -61,18 +50,23 @@ class Edited:
     rejected: bool = False
 
 
-def resolve(text: str, findings: Iterable[Finding]) -> list[Finding]:
+def resolve(
+    text: str, findings: Iterable[Finding], actions: Mapping[str, Action] | None = None
+) -> list[Finding]:
     """Findings that do not overlap, in order: of those that do, the longest; of equals the one of
-    the higher score, then the type that comes first in the alphabet, then the earlier one.
+    the higher score, then the type that comes first in the alphabet, then the earlier one. With
+    `actions`, what is kept gives way to what is not: an address stays none of a page's.
 
     What of a loser lies beyond the winners stays a finding of its own, if there are letters or
     digits in it, for it was found to be personal data and would be released otherwise.
     """
-    ranked = sorted(
-        findings,
-        key=lambda f: (f.start - f.end, -f.score, f.type, f.start, f.origin, f.stands_for),
-    )
-    taken = _Spans()
+
+    def rank(f: Finding) -> tuple[object, ...]:
+        stays = actions is not None and action_of(f, actions) == "keep"
+        return (stays, f.start - f.end, -f.score, f.type, f.start, f.origin, f.stands_for)
+
+    ranked = sorted(findings, key=rank)
+    taken = Spans()
     kept = []
     for finding in ranked:
         for start, end in taken.beyond(text, finding.start, finding.end):
@@ -89,7 +83,7 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
     dates of a document are told together, of those that `resolve` leaves.
     """
     rest = list(findings)
-    own = _Spans()
+    own = Spans()
     count = -1
     while count != len(rest):
         count = len(rest)
@@ -100,10 +94,10 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
     return rest
 
 
-def _is_known(text: str, finding: Finding, key: Key, own: "_Spans") -> bool:
+def _is_known(text: str, finding: Finding, key: Key, own: Spans) -> bool:
     """Whether surrogates are all there is in a finding; `own` learns where they are."""
     type_ = _type(finding)
-    if finding.type == MARKER and type_ in {MARKER, "AGE"}:  # an age in a marker is a marker
+    if finding.type == DEID_MARKER and type_ in {DEID_MARKER, "AGE"}:  # an age in a marker is a marker
         return False
     beyond = own.beyond(text, finding.start, finding.end)
     whole = [(finding.start, finding.end)]
@@ -115,44 +109,7 @@ def _is_known(text: str, finding: Finding, key: Key, own: "_Spans") -> bool:
 
 
 def _is_date(finding: Finding) -> bool:
-    return finding.type != MARKER and _type(finding) == "DATE_TIME"
-
-
-class _Spans:
-    """A set of spans that do not touch, in order."""
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-
-    def add(self, start: int, end: int) -> None:
-        first = bisect.bisect_left(self._ends, start)
-        last = bisect.bisect_right(self._starts, end)
-        if first < last:
-            start = min(start, self._starts[first])
-            end = max(end, self._ends[last - 1])
-        self._starts[first:last] = [start]
-        self._ends[first:last] = [end]
-
-    def beyond(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
-        """What of a span lies outside: pieces that hold letters or digits, without the white space
-        at a cut. A span that no other overlaps is a piece as it is.
-        """
-        first = bisect.bisect_right(self._ends, start)
-        last = bisect.bisect_left(self._starts, end)
-        if first >= last:
-            return [(start, end)] if start < end else []
-        cuts = [start]
-        for at in range(first, last):
-            cuts += [self._starts[at], self._ends[at]]
-        cuts.append(end)
-        pieces = []
-        for left, right in zip(cuts[::2], cuts[1::2], strict=True):
-            piece = text[left:right]
-            if any(map(str.isalnum, piece)):
-                left += len(piece) - len(piece.lstrip())
-                pieces.append((left, left + len(piece.strip())))
-        return pieces
+    return finding.type != DEID_MARKER and _type(finding) == "DATE_TIME"
 
 
 def apply(
@@ -174,7 +131,7 @@ def apply(
     unknown.
     """
     _check(text, findings, actions)
-    applied = tuple(Applied(f, _action(f, actions)) for f in findings)
+    applied = tuple(Applied(f, action_of(f, actions)) for f in findings)
     if any(one.action == "reject-document" for one in applied):
         return Edited("", applied, (), rejected=True)
     days = _days(text, applied, key, document)
@@ -226,14 +183,15 @@ def _check(text: str, findings: Sequence[Finding], actions: Mapping[str, Action]
 
 def _type(finding: Finding) -> str:
     """The type of surrogate that a finding gets."""
-    type_ = finding.stands_for or finding.type if finding.type == MARKER else finding.type
+    type_ = finding.stands_for or finding.type if finding.type == DEID_MARKER else finding.type
     return ALIASES.get(type_, type_)
 
 
-def _action(finding: Finding, actions: Mapping[str, Action]) -> Action:
+def action_of(finding: Finding, actions: Mapping[str, Action]) -> Action:
+    """What is to be done about a finding: as its type says, a marker's as what it stands for."""
     default = actions.get(DEFAULT, "surrogate")
-    if finding.type == MARKER:
-        return actions.get(MARKER, actions.get(finding.stands_for, default))
+    if finding.type == DEID_MARKER:
+        return actions.get(DEID_MARKER, actions.get(finding.stands_for, default))
     return actions.get(finding.type, default)
 
 
@@ -245,7 +203,7 @@ def _days(text: str, applied: Sequence[Applied], key: Key, document: str | int) 
         if _type(finding) != "DATE_TIME":
             continue
         value = text[finding.start : finding.end]
-        if finding.type != MARKER:
+        if finding.type != DEID_MARKER:
             values.append(value)
         elif one.action == "surrogate":
             values.append(stand_in_date(key, value, document))
@@ -258,7 +216,7 @@ def _edit(text: str, one: Applied, key: Key, document: str | int, days: int) -> 
     finding = one.finding
     value = text[finding.start : finding.end]
     if one.action == "surrogate":
-        if finding.type == MARKER:
+        if finding.type == DEID_MARKER:
             out = stand_in(finding.stands_for, key, value, document, days)
         else:
             out = surrogate(value, _type(finding), key, document, days)

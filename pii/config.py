@@ -14,12 +14,37 @@ the machine; `max_seconds` stands behind them, for the input nobody thought of.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from corpus.errors import ConfigError
 from pii.catalogue import PRESETS, Entry, check_entity, resolve
+from pii.findings import DEID_MARKER, RESERVED_VALUE
 
 SECRET = "SECRET"  # noqa: S105 (the name of a type)
+
+Action = Literal["keep", "remove", "mask", "placeholder", "hash", "surrogate", "reject-document"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+DEFAULT = "*"
+"""The entry of a mapping that stands for the types it does not name; without it: surrogate.
+Placeholders are among the most memorized tokens themselves."""
+
+ACTIONS_BY_DEFAULT: Mapping[str, Action] = {
+    DEFAULT: "surrogate",
+    DEID_MARKER: "surrogate",  # also where it stands for a type that is kept
+    "DATE_TIME": "keep",
+    RESERVED_VALUE: "keep",
+    "URL": "keep",
+}
+"""What is done where nobody says otherwise. Most dates and addresses of pages in a text say nothing
+of a person, and a corpus with other ones is wrong; a reserved value belongs to nobody
+(docs/adr/0009-what-is-replaced.md)."""
+
+KEPT_UNLESS_HIPAA = ("DATE_TIME", "URL")
+"""Of these, what is replaced all the same where HIPAA's list is asked for: it names both."""
+
 NER_ENGINES = ("spacy", "transformers", "gliner")
 
 
@@ -33,6 +58,8 @@ class Config:
     allow_regex   expressions of the `regex` package; a finding in which one is found is none
     context       whether context words before a finding raise its score
     secrets       whether detect-secrets' detectors run (findings of type SECRET, score 1)
+    markers       whether traces of earlier de-identification are looked for (pii.deid)
+    marker_threshold  score in [0, 1] from which such a trace counts
     ner           "" or a model for names and places: "spacy:NAME", "transformers:NAME" or
                   "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
@@ -51,6 +78,8 @@ class Config:
     allow_regex: tuple[str, ...] = ()
     context: bool = True
     secrets: bool = True
+    markers: bool = True
+    marker_threshold: float = 0.5
     ner: str = ""
     max_chars: int = 10_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
@@ -60,8 +89,9 @@ class Config:
     def __post_init__(self) -> None:
         known = (*PRESETS["all"], SECRET)
         self.entries  # noqa: B018 (raises for an unknown name)
-        for entity, score in (("threshold", self.threshold), *self.thresholds):
-            if entity != "threshold" and not self.ner:
+        whole = (("threshold", self.threshold), ("marker_threshold", self.marker_threshold))
+        for entity, score in (*whole, *self.thresholds):
+            if not entity.endswith("threshold") and not self.ner:
                 check_entity(entity, known)
             if not 0 <= score <= 1:
                 raise ConfigError(f"Threshold {score} of {entity}: give a score from 0 to 1.")

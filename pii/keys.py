@@ -27,9 +27,10 @@ LEAST_DISTINCT = 8
 """Distinct characters of a secret. 32 random hexadecimal digits have fewer once in 10**7."""
 
 FRESH = (
-    "surrogates are asked for and no key is given: this run makes one of its own and forgets it, "
-    "so another run will give other surrogates. For the same ones in every run: (umask 077; "
-    f"openssl rand -hex 32 > unrote.key), then pii.key_file = 'unrote.key' or {VARIABLE}"
+    "no key is given for surrogates and fingerprints: this run makes one and forgets it. Another run "
+    "will have other surrogates, and if this one is stopped, whoever continues it looks for personal "
+    "data again. For the same ones in every run: (umask 077; openssl rand -hex 32 > unrote.key), then "
+    f"pii.key_file = 'unrote.key' or {VARIABLE}."
 )
 """What a user is told when a run makes its own key."""
 
@@ -62,7 +63,7 @@ class Key:
         return isinstance(other, Key) and hmac.compare_digest(self._secret, other._secret)
 
     def __hash__(self) -> int:
-        return hash(self.fingerprint())
+        return hash(self._secret)
 
     def mac(self, purpose: str, *parts: str | int) -> bytes:
         """32 bytes that nobody without the key can tell from random ones."""

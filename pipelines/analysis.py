@@ -11,19 +11,23 @@ from corpus.schema import (
     DOCUMENTS,
     DUPLICATES,
     EXACT,
+    FINDINGS,
     FINGERPRINTS,
     KEPT,
     NEAR,
     PAIRS,
     REJECTS,
+    REPLACEMENTS,
     SPANS,
     UNDECIDED,
+    UNREADABLE,
     Table,
 )
 from dedup import exact, near, repeats, spans, walk
 from dedup.finish import FINISH_DOCUMENTS, Finish, Gather
 from dedup.near import CONTENDERS
 from dedup.repeats import CONTESTED, CONTESTED_COPIES
+from pii.stages import Scan
 from pipelines.engines.base import Flow, Read
 from pipelines.job import Phases
 
@@ -40,7 +44,10 @@ def analyse(job: Phases) -> None:
     copied: tuple[Table, ...] = ()
     if job.settings.dedup.passages.enabled:
         copied = copies(job, removed)
-    conclude(job, removed, copied)
+    if removed or copied:
+        conclude(job, removed, copied)
+    if job.settings.pii.enabled:
+        findings(job)
 
 
 def fingerprint(job: Phases) -> None:
@@ -61,19 +68,25 @@ def fingerprint(job: Phases) -> None:
     flow.write(DOCUMENTS, out["documents"])
     flow.write(FINGERPRINTS, out["fingerprints"])
     flow.write(BANDS, out["bands"])
-    flow.write(REJECTS, out["rejects"])
+    flow.write(_unreadable(job), out["rejects"])
     job.phase("fingerprint", flow)
+
+
+def _unreadable(job: Phases) -> Table:
+    """The table of rows that could not be read: that of all rejects, unless more may come."""
+    return UNREADABLE if job.settings.pii.enabled else REJECTS
 
 
 def refuse_too_many_rejects(job: Phases) -> None:
     """Raise TooManyRejects, with the first reasons, where more rows are unreadable than allowed."""
-    rejected = job.rows(REJECTS)
+    unreadable = _unreadable(job)
+    rejected = job.rows(unreadable)
     total = rejected + job.rows(DOCUMENTS)
     limit = job.settings.input.max_rejects
     if rejected <= limit * total:
         return
     shown = "\n".join(
-        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(REJECTS, 5)
+        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(unreadable, 5)
     )
     raise TooManyRejects(
         f"{rejected:,} of {total:,} rows were rejected ({rejected / total:.2%}; input.max_rejects "
@@ -221,3 +234,28 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
         gone.append(flow.group(spans.Remainder(), claims=found["claims"])["remainder"])
     flow.write(DUPLICATES, *gone)
     job.phase("conclude", flow)
+
+
+def findings(job: Phases) -> None:
+    """Personal data and markers in the documents that are left, and what is put in their place.
+
+    Detectors read the text of the input, passages that are cut included: a cut may split an
+    address, and what reaches into text that stays is replaced whole.
+    """
+    settings = job.settings.pii
+    passages = job.settings.dedup.passages
+    cut = passages.enabled and passages.action == "cut"
+    stage = Scan(
+        config=settings.config,
+        secret=job.key,
+        actions=tuple(sorted(settings.all_actions.items())),
+        columns=tuple(settings.columns),
+        cut=cut,
+    )
+    beside = (SPANS,) if cut else ()
+    flow = Flow()
+    found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
+    flow.write(FINDINGS, found["findings"])
+    flow.write(REPLACEMENTS, found["replacements"])
+    flow.write(REJECTS, found["rejects"])
+    job.phase("findings", flow)

@@ -16,6 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from corpus.errors import ConfigError
 from dedup.keep import KeepPolicy
+from pii.catalogue import PRESETS, check_entity
+from pii.config import (
+    ACTIONS,
+    ACTIONS_BY_DEFAULT,
+    DEFAULT,
+    KEPT_UNLESS_HIPAA,
+    SECRET,
+    Action,
+    Config,
+)
+from pii.findings import MARKER_TYPES
+from pii.keys import VARIABLE
 
 
 class Section(BaseModel):
@@ -101,6 +113,107 @@ class DedupSettings(Section):
     exact: ExactSettings = ExactSettings()
     near: NearSettings = NearSettings()
     passages: PassageSettings = PassageSettings()
+
+
+class PiiSettings(Section):
+    """Personal data, secrets, and the traces that earlier de-identification left."""
+
+    enabled: bool = Field(True, description="Look for personal data, secrets and such traces.")
+    recognizers: list[str] = Field(
+        ["default"],
+        description='What is looked for: entities ("US_SSN"), countries ("de"), presets ("default", '
+        '"hipaa", "all").',
+    )
+    without: list[str] = Field([], description="Of these the ones that are not looked for.")
+    threshold: float = Field(
+        0.4, ge=0, le=1, description="Score from which a finding counts; Presidio's own is 0."
+    )
+    thresholds: dict[str, float] = Field(
+        {}, description="The same by entity, for example {US_SSN = 0.5}."
+    )
+    allow: list[str] = Field([], description="Texts that are no findings; case matters.")
+    allow_regex: list[str] = Field(
+        [], description="Regular expressions; a finding in which one matches is none."
+    )
+    context: bool = Field(True, description="Whether words before a finding raise its score.")
+    secrets: bool = Field(True, description="Look for API keys, tokens and private keys.")
+    markers: bool = Field(
+        True, description="Look for what earlier de-identification left, such as [**Name**]."
+    )
+    marker_threshold: float = Field(
+        0.5, ge=0, le=1, description="Score from which such a trace counts."
+    )
+    ner: str = Field(
+        "",
+        description="A model for names and places: spacy:NAME, transformers:NAME or gliner:NAME, "
+        "where NAME is installed or a folder. Nothing is downloaded.",
+    )
+    columns: list[str] = Field(
+        [], description="Other string fields that are read and edited as the text is."
+    )
+    actions: dict[str, Action] = Field(
+        {},
+        description='What is done, by entity; "*" is all that are not named. One of '
+        + ", ".join(ACTIONS)
+        + '. Without: surrogate, but keep for DATE_TIME and URL (unless "hipaa" is looked for) and '
+        "for RESERVED_VALUE.",
+    )
+    key_file: str = Field(
+        "",
+        description="File with the secret that surrogates and fingerprints are made with; the "
+        f"variable {VARIABLE} outranks it. Without either a run makes a secret and forgets it.",
+    )
+    max_chars: int = Field(
+        10_000_000, ge=1, description="Longest document, in characters; longer ones are rejected."
+    )
+    max_seconds: float = Field(
+        60.0, gt=0, description="Time that one recogniser may take for one document."
+    )
+
+    @property
+    def config(self) -> Config:
+        """What detectors are told. Raises ConfigError for a name or value that cannot be."""
+        return Config(
+            recognizers=tuple(self.recognizers),
+            without=tuple(self.without),
+            threshold=self.threshold,
+            thresholds=tuple(sorted(self.thresholds.items())),
+            allow=tuple(self.allow),
+            allow_regex=tuple(self.allow_regex),
+            context=self.context,
+            secrets=self.secrets,
+            markers=self.markers,
+            marker_threshold=self.marker_threshold,
+            ner=self.ner,
+            max_chars=self.max_chars,
+            max_seconds=self.max_seconds,
+        )
+
+    @property
+    def all_actions(self) -> dict[str, Action]:
+        """What is done by type, DEFAULT (pii.actions) among them."""
+        if DEFAULT in self.actions:
+            return dict(self.actions)
+        actions = dict(ACTIONS_BY_DEFAULT)
+        if "hipaa" in self.recognizers:
+            actions = {type_: a for type_, a in actions.items() if type_ not in KEPT_UNLESS_HIPAA}
+        return actions | self.actions
+
+    @field_validator("columns")
+    @classmethod
+    def _distinct(cls, names: list[str]) -> list[str]:
+        if "" in names or len(set(names)) < len(names):
+            raise ValueError("must name each column once")
+        return names
+
+    @model_validator(mode="after")
+    def _known(self) -> "PiiSettings":
+        self.config  # noqa: B018 (raises for what it does not know)
+        if not self.ner:  # a model may have types of its own
+            for type_ in self.actions:
+                if type_ != DEFAULT:
+                    check_entity(type_, (*PRESETS["all"], SECRET, *MARKER_TYPES))
+        return self
 
 
 class SparkSettings(Section):
@@ -241,11 +354,16 @@ class Settings(Section):
 
     input: InputSettings = InputSettings()
     dedup: DedupSettings = DedupSettings()
+    pii: PiiSettings = PiiSettings()
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
 
     @model_validator(mode="after")
-    def _one_keep_field(self) -> "Settings":
+    def _text_is_no_other_column(self) -> "Settings":
+        if self.input.text in self.pii.columns:
+            raise ValueError(
+                f"pii.columns names {self.input.text!r}, which is the text and always read"
+            )
         return self
 
 

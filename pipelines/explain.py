@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from corpus.schema import Table
+from pii.keys import Key, fresh_key
 from pipelines.analysis import analyse
 from pipelines.config import Settings
 from pipelines.engines.base import Flow, Input, Output, Read
@@ -14,6 +15,7 @@ class Explanation:
     """A job that writes down its phases. It has no rows, so a repeated phase comes once."""
 
     settings: Settings
+    key: Key = field(default_factory=fresh_key)
     lines: list[str] = field(default_factory=list)
 
     def phase(self, name: str, flow: Flow) -> None:

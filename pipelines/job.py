@@ -10,6 +10,7 @@ from corpus.read import Fields
 from corpus.schema import Table
 from corpus.shards import Corpus, find, marks, unchanged, untouched
 from corpus.tables import read_table
+from pii.keys import FRESH, Key, fresh_key, load_key
 from pipelines.config import Settings
 from pipelines.engines import open_engine
 from pipelines.engines.base import Engine, Flow
@@ -22,6 +23,11 @@ class Phases(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+    @property
+    def key(self) -> Key:
+        """What surrogates and fingerprints are made with."""
+        ...
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase, or note it."""
@@ -43,6 +49,7 @@ class Job:
     run: RunFolder
     engine: Engine
     progress: Progress
+    key: Key
     marked: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """How the input's files were when they were pinned (corpus.shards.marks)."""
 
@@ -95,7 +102,7 @@ def open_job(
 ) -> Iterator[Job]:
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
     marked: dict[str, tuple[int, int]] = {}
-
+    given = load_key(settings.pii.key_file) if settings.pii.enabled else None
     engine = open_engine(settings.engine)
 
     def pinned() -> Corpus:
@@ -107,9 +114,12 @@ def open_job(
         return corpus
 
     try:
-        run = open_run(out, kind, inputs, settings, pinned, fresh=fresh)
+        named = "" if given is None else given.fingerprint()
+        run = open_run(out, kind, inputs, settings, pinned, key=named, fresh=fresh)
+        if settings.pii.enabled and given is None and not run.finished:
+            progress.note(FRESH)
         try:
-            yield Job(run, engine, progress, marked)
+            yield Job(run, engine, progress, given or fresh_key(), marked)
         finally:
             run.close()
     finally:
@@ -138,6 +148,6 @@ def reopen_job(out: str) -> Iterator[Job]:
     settings = run.settings
     engine = open_engine(settings.engine.model_copy(update={"name": "local"}))
     try:
-        yield Job(run, engine, Silent())
+        yield Job(run, engine, Silent(), fresh_key())
     finally:
         run.drop_state()

@@ -16,6 +16,10 @@ class Progress(Protocol):
         """Announce a phase; call what it gives with the share that is done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Say something that the user should know now."""
+        ...
+
 
 class Silent:
     """Shows nothing."""
@@ -23,6 +27,9 @@ class Silent:
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:  # noqa: ARG002
         yield lambda _: None
+
+    def note(self, text: str) -> None:
+        """Not even this: the report has it too."""
 
 
 class Lines:
@@ -42,6 +49,9 @@ class Lines:
 
         yield advance
         self._say(phase=name, done=1.0, seconds=round(time.monotonic() - started, 3))
+
+    def note(self, text: str) -> None:
+        self._say(note=text)
 
     @staticmethod
     def _say(**fields: object) -> None:
@@ -73,6 +83,9 @@ class Bar:
             task = self._bar.add_task(name, total=1.0)
             yield lambda share: self._bar.update(task, completed=share)
             self._bar.remove_task(task)
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(f"Note: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def progress_for(quiet: bool) -> Progress:

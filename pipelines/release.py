@@ -1,19 +1,22 @@
 """The last phase that touches text: every edit of a document, applied once.
 
-A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES has
-it, and its text loses the union of its SPANS, the two sides of a cut joined by a line break.
+A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES or
+REJECTS has it, its text loses the union of its SPANS, the two sides of a cut joined by a line
+break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from corpus.intervals import union
 from corpus.release import EDITS
-from corpus.schema import DUPLICATES, SPANS, TEXT, Table, Tagged
+from corpus.schema import DUPLICATES, RECORDS, REJECTS, REPLACEMENTS, SPANS, Table, Tagged
 from corpus.stages import PlainStage
-from pipelines.engines.base import Flow
+from pipelines.engines.base import Flow, View
 from pipelines.job import Phases
 from pipelines.report.summary import RELEASED
 
@@ -41,87 +44,143 @@ def release(job: Phases, *, write: bool) -> None:
 
     Without `write` only the sizes are found, which needs the documents with passages alone.
     """
-    passages = job.settings.dedup.passages
-    tables: tuple[Table, ...] = (DUPLICATES,) if write else ()
-    if passages.enabled:
+    settings = job.settings
+    tables: tuple[Table, ...] = ()
+    if settings.dedup.passages.enabled:
         tables += (SPANS,)
+    if write:
+        tables = (DUPLICATES, *tables)
+        if settings.pii.enabled:
+            tables += (REJECTS, REPLACEMENTS)
     if not tables:
         return
     flow = Flow()
-    stage = Edit(cut=passages.action == "cut", keep_removed=bool(job.settings.output.keep_removed))
-    edited = flow.map(stage, flow.read("text", *tables, only=tables))
+    stage = Edit(
+        tables=tuple(table.name for table in tables),
+        cut=settings.dedup.passages.action == "cut",
+        keep_removed=bool(settings.output.keep_removed),
+    )
+    view: View = "records" if settings.pii.enabled and settings.pii.columns else "text"
+    edited = flow.map(stage, flow.read(view, *tables, only=tables))
     flow.write(RELEASED, edited["released"])
     if write:
         flow.release(edited["edits"])
-        if job.settings.output.keep_removed:
+        if settings.output.keep_removed:
             flow.write(REMOVED, edited["removed"])
     job.phase("release", flow)
 
 
+Change = tuple[int, int, str]
+"""Start, end, and what is put there."""
+
+
+@dataclass
+class _Known:
+    """What the tables say of the documents whose text is yet to come."""
+
+    duplicates: dict[int, tuple[str, int | None]] = field(default_factory=dict)
+    rejects: set[int] = field(default_factory=set)
+    spans: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    replacements: dict[tuple[int, int], list[Change]] = field(default_factory=dict)
+
+    def learn(self, table: str, batch: pa.RecordBatch) -> None:
+        names = {
+            DUPLICATES.name: ("doc", "reason", "twin"),
+            REJECTS.name: ("doc",),
+            SPANS.name: ("doc", "start", "end", "witness"),
+            REPLACEMENTS.name: ("doc", "field", "start", "end", "text"),
+        }[table]
+        for row in zip(*(batch[name].to_pylist() for name in names), strict=True):
+            doc = row[0]
+            if table == DUPLICATES.name:
+                self.duplicates[doc] = row[1:]
+            elif table == REJECTS.name:
+                self.rejects.add(doc)
+            elif table == SPANS.name:
+                self.spans.setdefault(doc, []).append(row[1:])
+            else:
+                self.replacements.setdefault((doc, row[1]), []).append(row[2:])
+
+
 @dataclass(frozen=True)
 class Edit(PlainStage):
-    """Applies the tables to the text.
+    """Applies the tables to the text, and to the other columns that REPLACEMENTS speak of.
 
-    cut: whether passages are cut; if not, `released` still says what cutting them would leave.
-    keep_removed: whether what goes is put out as `removed`.
+    tables: names of those that are read. cut: whether passages are cut; if not, `released` still
+    says what cutting them would leave. keep_removed: whether what goes is put out as `removed`.
     """
 
+    tables: tuple[str, ...] = (DUPLICATES.name, SPANS.name)
     cut: bool = True
     keep_removed: bool = False
 
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {
-        DUPLICATES.name: DUPLICATES.schema,
-        SPANS.name: SPANS.schema,
-        "text": TEXT,
-    }
+    version: ClassVar[int] = 2
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "edits": EDITS,
         "released": RELEASED.schema,
         "removed": REMOVED.schema,
     }
 
-    def _run(self, rows: Tagged) -> Tagged:
-        duplicates: dict[int, tuple[str, int | None]] = {}
-        spans: dict[int, list[tuple[int, int, int]]] = {}
-        for tag, batch in rows:
-            if tag == DUPLICATES.name:
-                duplicates.update(_duplicates_of(batch))
-            elif tag == SPANS.name:
-                _collect_spans(batch, spans)
-            else:
-                yield from self._edit(batch, duplicates, spans)
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS)}
+        return {**{name: known[name] for name in self.tables}, "text": RECORDS}
 
-    def _edit(
-        self,
-        batch: pa.RecordBatch,
-        duplicates: dict[int, tuple[str, int | None]],
-        spans: dict[int, list[tuple[int, int, int]]],
-    ) -> Tagged:
-        """What becomes of the documents in `batch`; takes their rows out of the other two.
+    def _run(self, rows: Tagged) -> Tagged:
+        known = _Known()
+        for tag, batch in rows:
+            if tag != "text":
+                known.learn(tag, batch)
+            else:
+                yield from self._edit(batch, known)
+
+    def _edit(self, batch: pa.RecordBatch, known: _Known) -> Tagged:
+        """What becomes of the documents in `batch`; takes their rows out of what is known.
 
         Rows of later documents stay: the text of a stretch may come in several batches.
         """
-        edits, released, removed = [], [], []
-        for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            own = spans.pop(doc, [])
-            if doc in duplicates:
-                reason, twin = duplicates.pop(doc)
-                edits.append({"doc": doc, "text": None})
+        edits: list[dict[str, Any]] = []
+        released, removed = [], []
+        for row in batch.to_pylist():
+            doc, text = row["doc"], row["text"]
+            own = known.spans.pop(doc, [])
+            if doc in known.duplicates:
+                reason, twin = known.duplicates.pop(doc)
+                edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
-            elif own:
-                kept = cut(text, union(own))
+                continue
+            if own:
+                kept = applied(text, [span[:2] for span in own], [])
                 released.append({"doc": doc, "bytes": len(kept.encode())})
-                if not self.cut:
-                    continue
-                edits.append({"doc": doc, "text": kept})
-                removed.extend(
-                    _removed(doc, start, end, "passage", witness, text[start:end])
-                    for start, end, witness in own
-                )
+            if doc in known.rejects:  # by a detector: what it holds is kept nowhere
+                known.rejects.remove(doc)
+                edits.append({"doc": doc, "field": 0, "text": None})
+                continue
+            cuts = [span[:2] for span in own] if self.cut else []
+            edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
+            removed += [
+                _removed(doc, start, end, "passage", witness, text[start:end])
+                for start, end, witness in (own if self.cut else ())
+            ]
         yield "edits", pa.RecordBatch.from_pylist(edits, EDITS)
         yield "released", pa.RecordBatch.from_pylist(released, RELEASED.schema)
         if self.keep_removed:
             yield "removed", pa.RecordBatch.from_pylist(removed, REMOVED.schema)
+
+
+def _edits(
+    doc: int,
+    text: str,
+    columns: Sequence[str | None],
+    cuts: list[tuple[int, int]],
+    replacements: dict[tuple[int, int], list[Change]],
+) -> Iterator[dict[str, Any]]:
+    """The edits of one document, by field; takes its replacements."""
+    for number, value in enumerate((text, *columns)):
+        changes = replacements.pop((doc, number), [])
+        here = cuts if number == 0 else []
+        if value is not None and (changes or here):
+            yield {"doc": doc, "field": number, "text": applied(value, here, changes)}
 
 
 def _removed(
@@ -132,33 +191,44 @@ def _removed(
     }  # fmt: skip
 
 
-def _duplicates_of(batch: pa.RecordBatch) -> dict[int, tuple[str, int | None]]:
-    columns = (batch[name].to_pylist() for name in ("doc", "reason", "twin"))
-    return {doc: (reason, twin) for doc, reason, twin in zip(*columns, strict=True)}
+def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:
+    """`text` with the changes made, and without what cuts take of the rest.
 
-
-def _collect_spans(batch: pa.RecordBatch, spans: dict[int, list[tuple[int, int, int]]]) -> None:
-    columns = (batch[name].to_pylist() for name in ("doc", "start", "end", "witness"))
-    for doc, start, end, witness in zip(*columns, strict=True):
-        spans.setdefault(doc, []).append((start, end, witness))
-
-
-def union(spans: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
-    """The union of spans that are sorted by start, as disjoint intervals."""
-    start, end = spans[0][:2]
-    for next_start, next_end, _ in spans[1:]:
-        if next_start > end:
-            yield start, end
-            start = next_start
-        end = max(end, next_end)
-    yield start, end
-
-
-def cut(text: str, intervals: Iterator[tuple[int, int]]) -> str:
-    """`text` without the intervals, what stays on both sides of one joined by a line break."""
-    kept, place = [], 0
-    for start, end in intervals:
-        kept.append(text[place:start])
+    cuts: sorted by start. changes: sorted, none overlapping another. What stays on both sides of a
+    cut is joined by a line break.
+    """
+    kept: list[str] = []
+    place = 0
+    for start, end in _apart(union(cuts), changes):
+        kept.append(_changed(text, place, start, changes))
         place = end
-    kept.append(text[place:])
+    kept.append(_changed(text, place, len(text), changes))
     return "\n".join(piece for i, piece in enumerate(kept) if piece or 0 < i < len(kept) - 1)
+
+
+def _apart(
+    cuts: Iterable[tuple[int, int]], changes: Sequence[Change]
+) -> Iterator[tuple[int, int]]:
+    """The cuts without the places that are changed."""
+    ends = [end for _, end, _ in changes]
+    for start, end in cuts:
+        at = bisect_left(ends, start + 1)
+        while at < len(changes) and changes[at][0] < end:
+            if start < changes[at][0]:
+                yield start, changes[at][0]
+            start = changes[at][1]
+            at += 1
+        if start < end:
+            yield start, end
+
+
+def _changed(text: str, start: int, end: int, changes: Sequence[Change]) -> str:
+    """text[start:end], which no change reaches out of, with the changes within it."""
+    pieces: list[str] = []
+    at = bisect_left(changes, (start,))
+    while at < len(changes) and changes[at][1] <= end and changes[at][0] >= start:
+        from_, to, new = changes[at]
+        pieces += [text[start:from_], new]
+        start = to
+        at += 1
+    return "".join([*pieces, text[start:end]])

@@ -93,6 +93,8 @@ class RunFolder:
     corpus: Corpus
     started: str
     fingerprint: str
+    key: str = ""
+    """The fingerprint of the key that was given; "" where none was."""
     finished: bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
     _lock: IO[str] | None = None
@@ -106,6 +108,7 @@ class RunFolder:
             id=settings.input.id,
             source=settings.input.source,
             order=KeepPolicy.parse(settings.dedup.near.keep).field,
+            columns=tuple(settings.pii.columns) if settings.pii.enabled else (),
         )
 
     @property
@@ -219,6 +222,7 @@ class RunFolder:
             "started": self.started,
             "finished": now(),
             "settings": self.settings.model_dump(),
+            "key": self.key,
             "input": self.corpus.to_json(),
             "phases": [
                 {
@@ -285,9 +289,12 @@ def open_run(
     settings: Settings,
     pin: Callable[[], Corpus],
     *,
+    key: str = "",
     fresh: bool = False,
 ) -> RunFolder:
     """The run folder at `out`: new, or continued if it was left by the same command.
+
+    key: the fingerprint of the key that was given, "" where none was.
 
     Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
@@ -297,7 +304,8 @@ def open_run(
     for place, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
         if place is not None:
             refuse_shards_in(place, what, corpus)
-    run = RunFolder(folder, job, settings, corpus, now(), run_fingerprint(job, settings, corpus))
+    fingerprint = run_fingerprint(job, settings, corpus, key)
+    run = RunFolder(folder, job, settings, corpus, now(), fingerprint, key)
     if not fresh and _is_finished(run, out):
         return run
     run.take(out)
@@ -358,7 +366,10 @@ def _difference(then: Mapping[str, Any], run: RunFolder) -> str:
         found.append(f"of unrote {then.get('unrote')}")
     if then.get("input_digest", _digest(then.get("input"))) != _digest(run.corpus.to_json()):
         found.append("the input is not the same")
-    old, new = _flat(then.get("settings", {})), _flat(run.settings.model_dump(exclude={"engine"}))
+    if then.get("key", "") != run.key:
+        found.append("it was made with another key, or with none")
+    left_out = {"engine": True, "pii": {"key_file"}}
+    old, new = _flat(then.get("settings", {})), _flat(run.settings.model_dump(exclude=left_out))
     found.extend(f"{k} was {old.get(k)!r} and is {new[k]!r}" for k in new if old.get(k) != new[k])
     return f" ({'; '.join(found)})" if found else ""
 
@@ -404,6 +415,7 @@ def reopen_run(out: str) -> RunFolder:
         Corpus.from_json(manifest["input"]),
         manifest["started"],
         manifest["fingerprint"],
+        manifest["key"],
         finished=True,
         commits={commit.name: commit},
     )
@@ -421,10 +433,12 @@ def _reopened(tree: Mapping[str, Any]) -> Settings:
     )
 
 
-def run_fingerprint(job: str, settings: Settings, corpus: Corpus) -> str:
-    """A digest of the input and of all settings that decide the result (not how fast it comes)."""
-    tree = settings.model_dump(exclude={"engine": True})
-    return _digest([FORMAT, VERSION, job, tree, corpus.to_json()])
+def run_fingerprint(job: str, settings: Settings, corpus: Corpus, key: str) -> str:
+    """A digest of the input, the key and all settings that decide the result (not how fast it
+    comes, nor where the key lies).
+    """
+    tree = settings.model_dump(exclude={"engine": True, "pii": {"key_file"}})
+    return _digest([FORMAT, VERSION, job, tree, corpus.to_json(), key])
 
 
 def _continue(run: RunFolder, out: str) -> str:
@@ -454,6 +468,7 @@ def _continue(run: RunFolder, out: str) -> str:
         "job": run.job,
         "started": run.started,
         "settings": run.settings.model_dump(),
+        "key": run.key,
         "input_digest": _digest(run.corpus.to_json()),
     }
     write_atomically(path, orjson.dumps(state))

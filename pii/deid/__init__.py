@@ -5,7 +5,7 @@ score is made of evidence, `pii.deid.detector` runs them.
 """
 
 from pii.deid.detector import DeidDetector, Verdict
-from pii.deid.model import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE
+from pii.findings import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE
 
 __all__ = [
     "DEID_MARKER",

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import SHIFTED_DATE, SURROGATE_AGE, Evidence, Shape, Spot
+from pii.deid.model import Evidence, Shape, Spot
+from pii.findings import SHIFTED_DATE, SURROGATE_AGE
 from pii.deid.words import after_title, clinical_words, mentioned
 
 _MONTH = (

@@ -7,9 +7,9 @@ from functools import cache
 from math import log2
 
 from pii.deid import clinical, courts, dates, tags, values
-from pii.deid.model import AREA, BLOCK_IMAGE, DEID_MARKER, Area, Evidence, Shape, Spot, score_of
+from pii.deid.model import AREA, BLOCK_IMAGE, Area, Evidence, Shape, Spot, score_of
 from pii.deid.words import PROBES
-from pii.findings import Finding
+from pii.findings import DEID_MARKER, Finding
 from pii.gates import Gate, Probe
 
 SHAPES: tuple[Shape, ...] = (

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-DEID_MARKER = "DEID_MARKER"
-SHIFTED_DATE = "SHIFTED_DATE"
-SURROGATE_AGE = "SURROGATE_AGE"
-RESERVED_VALUE = "RESERVED_VALUE"
+from pii.findings import DEID_MARKER
+
 
 Evidence = tuple[str, float]
 """What was seen, and its points."""

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import RESERVED_VALUE, Evidence, Shape, Spot
+from pii.deid.model import Evidence, Shape, Spot
+from pii.findings import RESERVED_VALUE
 from pii.deid.words import in_sentence, mentioned, quoted_in_code
 
 

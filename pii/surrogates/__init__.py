@@ -47,6 +47,7 @@ them: about log(n) / log(m * log(n) / n) where n is at most m.
 """
 
 import re
+from functools import lru_cache
 
 from pii.keys import Key
 from pii.surrogates import dates
@@ -62,6 +63,10 @@ __all__ = ["is_surrogate", "stand_in", "surrogate"]
 ATTEMPTS = 400
 """So many draws may fail, for a number is not valid or equals the original, before the shape alone
 is kept. The least dense domains, phone numbers of some countries, are valid once in ten times."""
+
+REMEMBERED = 1 << 15
+"""Values, last seen, whose surrogate is not drawn again: the same addresses come again and again,
+and a draw takes a few hundred microseconds."""
 
 _FAMILIES: dict[str, Family] = {
     "EMAIL_ADDRESS": EMAIL,
@@ -189,6 +194,7 @@ def stand_in_date(key: Key, marker: str, document: str | int) -> str:
     return "" if dated is None else dates.shifted(dated, drawn)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_surrogate(value: str, type: str, key: Key) -> bool:  # noqa: A002
     """Whether the value is one that `surrogate` gives under this key.
 
@@ -221,6 +227,7 @@ def _moved(value: str, key: Key, days: int) -> str:
     return _drawn("DATE_TIME", key, value, value)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
     """The first draw that will do, of the type's family or else of the shape alone."""
     family = _FAMILIES.get(type, PATTERN)

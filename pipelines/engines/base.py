@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from corpus.schema import RECORDS, TEXT, Table, Tagged
 from corpus.shards import Corpus, Shard
+from corpus.stages import Workers
 
 if TYPE_CHECKING:
     from pipelines.run import Commit, RunFolder
@@ -59,6 +60,11 @@ class Stage(Protocol):
 
     @property
     def order(self) -> tuple[str, ...]: ...
+
+    @property
+    def workers(self) -> Workers:
+        """What its tasks run in on an engine that has a choice: only maps ask for processes."""
+        ...
 
     def open(self) -> AbstractContextManager[Run]:
         """Prepare a worker: compile, load a model. Called once for each task."""

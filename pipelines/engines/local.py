@@ -1,6 +1,7 @@
 """The embedded engine: threads over cuts of the input, groups by hash partition within a budget.
 
-Kernels and Arrow release the interpreter lock, so threads use all cores. A map runs one task for
+Kernels and Arrow release the interpreter lock, so threads use all cores; a map whose stage asks for
+processes has its tasks worked on in some, a thread waiting for each. A map runs one task for
 each cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A
 group runs one task for each stretch of partitions that fits.
 """
@@ -23,6 +24,7 @@ from pipelines.engines.exchange import Exchange, Spool, in_order
 from pipelines.engines.memory import be_frugal
 from pipelines.engines.parts import Part, assemble, between, parts_of
 from pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
+from pipelines.engines.processes import Processes
 from pipelines.engines.slices import Reader, Task, tasks_of
 from pipelines.engines.sorting import Ordering, sorted_rows
 from pipelines.run import Commit, DataFile, RunFolder, TableFile
@@ -42,6 +44,7 @@ class LocalEngine:
         self.memory = settings.memory_bytes
         self.run_bytes = min(RUN_BYTES, self.memory // (16 * self.workers))
         self.batch_bytes = settings.batch_bytes
+        self.processes = Processes(self.workers)
         pa.set_cpu_count(max(1, self.workers))
         be_frugal()
 
@@ -57,7 +60,8 @@ class LocalEngine:
         return pin_shards(shards, self.workers, count)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """End worker processes, if there are any."""
+        self.processes.close()
 
     def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
         """Run a phase and write its tables; the caller commits what this returns."""
@@ -145,7 +149,15 @@ class _Phase:
         def work(task: Task) -> None:
             self._run_stage(number, node, reader.read(task), task.number, task)
 
-        self._parallel(work, tasks, [task.bytes for task in tasks])
+        def work_elsewhere(task: Task) -> None:
+            made = processes.map(node.stage, self.run, source, self.engine.batch_bytes, task)
+            self._send(number, made, task.number, task)
+
+        processes = self.engine.processes
+        apart = node.stage.workers == "process" and min(self.engine.workers, len(tasks)) > 1
+        if apart:
+            processes.open()
+        self._parallel(work_elsewhere if apart else work, tasks, [task.bytes for task in tasks])
 
     def _run_group(self, number: int, node: Node, at: int) -> None:
         for scan in self.plan.scans:
@@ -182,9 +194,13 @@ class _Phase:
         self, number: int, node: Node, rows: Tagged, task_number: int, task: Task | None
     ) -> None:
         with node.stage.open() as run:
-            for part, (tag, batch) in enumerate(run(rows)):
-                for route in self.plan.routes.get((number, tag), ()):
-                    self._add(route, batch, (task_number, part), task)
+            self._send(number, run(rows), task_number, task)
+
+    def _send(self, number: int, rows: Tagged, task_number: int, task: Task | None) -> None:
+        """Bring what a stage made to where it is wanted."""
+        for part, (tag, batch) in enumerate(rows):
+            for route in self.plan.routes.get((number, tag), ()):
+                self._add(route, batch, (task_number, part), task)
 
     def _add(
         self, route: Route, batch: pa.RecordBatch, place: tuple[int, int], task: Task | None

@@ -1,0 +1,87 @@
+"""All that is looked for in a text: personal data, secrets, and the traces of their removal.
+
+A trace is never reported as personal data, though recognisers take many for such: what the marker
+detector claims, no other finding may have. A reserved value ("user@example.com") belongs to nobody:
+a finding that is no more than one is that. What of another finding lies beyond stays a finding.
+"""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from pii.config import Config
+from pii.deid import DeidDetector
+from pii.detector import FINDINGS as DETECTED
+from pii.detector import DetectionFailed, Detector, Failure
+from pii.findings import RESERVED_VALUE, Finding, Spans
+
+FINDINGS = DETECTED.append(pa.field("stands_for", pa.string(), nullable=False))
+"""One row per finding: doc is the index of the text, start and end are code points in it.
+`stands_for` is what a marker stands for, empty for other findings and where that is unknown."""
+
+
+class Scanner:
+    """The detectors of a Config, opened. Not to be shared by threads, nor pickled.
+
+    Raises ConfigError where a named model or recogniser is not installed.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self._detector = Detector(self.config)
+        self._markers = (
+            DeidDetector(self.config.marker_threshold, self.config.gate)
+            if self.config.markers
+            else None
+        )
+
+    def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
+        """The findings in one text, by place; those of recognisers may overlap."""
+        found = self._detector.find_bytes(text.encode(), doc)
+        if isinstance(found, Failure) or self._markers is None:
+            return found
+        try:
+            traces = self._markers.find(text)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
+            return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
+        return outranked(text, found, traces) if traces else found
+
+    def table(self, texts: Iterable[str]) -> tuple[pa.Table, list[Failure]]:
+        """The findings (schema FINDINGS) in some texts, and those without an answer."""
+        rows: list[tuple[int, *tuple[object, ...]]] = []
+        failures: list[Failure] = []
+        for doc, text in enumerate(texts):
+            found = self.find(text, doc)
+            if isinstance(found, Failure):
+                failures.append(found)
+            else:
+                rows += [(doc, *finding) for finding in found]
+        columns = list(zip(*rows, strict=True)) or [()] * len(FINDINGS)
+        arrays = [pa.array(c, field.type) for c, field in zip(columns, FINDINGS, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=FINDINGS), failures
+
+
+def outranked(text: str, found: Iterable[Finding], traces: Iterable[Finding]) -> list[Finding]:
+    """Findings of recognisers beside those of the marker detector, by place.
+
+    Of a finding that overlaps a marker only the pieces beyond it stay; one that is within a
+    reserved value goes, and a reserved value within a longer finding does.
+    """
+    own = list(found)
+    claimed = Spans()
+    kept: list[Finding] = []
+    for trace in traces:
+        if trace.type == RESERVED_VALUE and any(_is_more(other, trace) for other in own):
+            continue
+        claimed.add(trace.start, trace.end)
+        kept.append(trace)
+    for finding in own:
+        pieces = claimed.beyond(text, finding.start, finding.end)
+        kept += [finding._replace(start=start, end=end) for start, end in pieces]
+    return sorted(kept)
+
+
+def _is_more(finding: Finding, trace: Finding) -> bool:
+    """Whether a finding holds a trace and text beside it."""
+    holds = finding.start <= trace.start and trace.end <= finding.end
+    return holds and (finding.start, finding.end) != (trace.start, trace.end)

@@ -1,0 +1,100 @@
+"""Worker processes of the local engine, for stages that are Python and hold the interpreter lock.
+
+A process is started afresh and not forked: the parent has threads. It ends when its parent does,
+whatever way that went, and leaves interrupts to it.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.errors import RunError
+from corpus.schema import Tagged
+from pipelines.engines.base import Read, Stage
+from pipelines.engines.failures import WorkerFailure, failure_of, guarded
+from pipelines.engines.memory import be_frugal
+from pipelines.engines.slices import Reader, Task
+from pipelines.run import RunFolder
+
+Packed = tuple[str, bytes]
+"""A tagged batch on its way: the tag, and the batch as Arrow IPC."""
+
+
+class Processes:
+    """So many processes as `workers`, started when first needed."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> Tagged:
+        """What `stage` makes of a task of `source`, in another process; it is all there at once.
+
+        Safe for use by several threads. Raises what the process raised, RunError if it died.
+        """
+        if self._pool is None:
+            raise RuntimeError("open() comes first")
+        try:
+            packed = self._pool.submit(_work, stage, run, source, batch, task).result()
+        except WorkerFailure as failure:
+            error = failure_of(str(failure))
+            raise (failure if error is None else error) from None
+        except BrokenProcessPool:
+            raise RunError(
+                "a worker process died; the machine may be out of memory. Lower engine.workers, for "
+                "example with --set engine.workers=1, and run the same command again."
+            ) from None
+        for tag, content in packed:
+            with pa.ipc.open_stream(content) as stream:
+                yield from ((tag, one) for one in stream)
+
+    def open(self) -> None:
+        """Make the pool, if there is none. Not for several threads."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_start)
+
+    def close(self) -> None:
+        """End the processes, which are done or whose work is not wanted any more."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        running = list((pool._processes or {}).values())  # no public way to end what runs
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.join()
+
+
+def _start() -> None:
+    """Prepare a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent: Any = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    pa.set_cpu_count(1)
+    be_frugal()
+
+
+def _work(stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> list[Packed]:
+    return list(guarded(_packed)(stage, run, source, batch, task))
+
+
+def _packed(
+    stage: Stage, run: RunFolder, source: Read, batch: int, task: Task
+) -> Iterator[Packed]:
+    reader = Reader(run, source, batch)
+    with stage.open() as work:
+        for tag, one in work(reader.read(task)):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, one.schema) as writer:
+                writer.write_batch(one)
+            yield tag, sink.getvalue().to_pybytes()
