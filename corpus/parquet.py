@@ -57,14 +57,14 @@ def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
             "Set input.text to the one that holds the text."
         )
     kind = schema.field(places[0]).type
-    if not _is_text(kind):
+    if not is_text(kind):
         raise InputError(
             f"column {fields.text!r} of {shard.url} is {kind}; allowed are string, large_string, "
             "string_view and dictionaries of these. Set input.text to a column of text."
         )
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(

@@ -97,7 +97,10 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
 def _is_known(text: str, finding: Finding, key: Key, own: Spans) -> bool:
     """Whether surrogates are all there is in a finding; `own` learns where they are."""
     type_ = _type(finding)
-    if finding.type == DEID_MARKER and type_ in {DEID_MARKER, "AGE"}:  # an age in a marker is a marker
+    if finding.type == DEID_MARKER and type_ in {
+        DEID_MARKER,
+        "AGE",
+    }:  # an age in a marker is a marker
         return False
     beyond = own.beyond(text, finding.start, finding.end)
     whole = [(finding.start, finding.end)]

@@ -22,7 +22,7 @@ from corpus.text import arrow_buffers
 from pii import recognizers
 from pii.config import Config
 from pii.context import boosted, may_boost, words_around
-from pii.findings import Finding
+from pii.findings import TIMED_OUT, Finding
 from pii.gates import Block, Gate, Probe
 from pii.phones import count_digits, few_tries
 from pii.recognizers import Phones, Recognizer, Span, without_duplicates
@@ -30,9 +30,6 @@ from pii.secrets import Secrets, detectors
 
 ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 """Presidio's, for allow lists."""
-
-TIMED_OUT = "took more than"
-"""What the reason begins with where the wall clock decided: another machine might not reject."""
 
 FINDINGS = pa.schema(
     [

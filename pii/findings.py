@@ -3,13 +3,17 @@
 import bisect
 from typing import NamedTuple
 
-
 DEID_MARKER = "DEID_MARKER"
 """What an earlier scrubbing left in the text."""
 SHIFTED_DATE = "SHIFTED_DATE"
 SURROGATE_AGE = "SURROGATE_AGE"
 RESERVED_VALUE = "RESERVED_VALUE"
 MARKER_TYPES = (DEID_MARKER, SHIFTED_DATE, SURROGATE_AGE, RESERVED_VALUE)
+
+
+TIMED_OUT = "took more than"
+"""What the reason of a failure begins with where the wall clock decided: another machine might not
+reject the document."""
 
 
 class Finding(NamedTuple):

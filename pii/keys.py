@@ -27,10 +27,10 @@ LEAST_DISTINCT = 8
 """Distinct characters of a secret. 32 random hexadecimal digits have fewer once in 10**7."""
 
 FRESH = (
-    "no key is given for surrogates and fingerprints: this run makes one and forgets it. Another run "
-    "will have other surrogates, and if this one is stopped, whoever continues it looks for personal "
-    "data again. For the same ones in every run: (umask 077; openssl rand -hex 32 > unrote.key), then "
-    f"pii.key_file = 'unrote.key' or {VARIABLE}."
+    "no key is given for surrogates and fingerprints: this run makes one and forgets it. Another "
+    "run will have other surrogates, and whoever continues this one, if it is stopped, looks for "
+    "personal data again. For the same ones in every run: (umask 077; openssl rand -hex 32 > "
+    f"unrote.key), then pii.key_file = 'unrote.key' or {VARIABLE}."
 )
 """What a user is told when a run makes its own key."""
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pii.config import Config
 from pii.deid import DeidDetector
 from pii.detector import FINDINGS as DETECTED
-from pii.detector import DetectionFailed, Detector, Failure
+from pii.detector import Detector, Failure
 from pii.findings import RESERVED_VALUE, Finding, Spans
 
 FINDINGS = DETECTED.append(pa.field("stands_for", pa.string(), nullable=False))

@@ -121,8 +121,8 @@ class PiiSettings(Section):
     enabled: bool = Field(True, description="Look for personal data, secrets and such traces.")
     recognizers: list[str] = Field(
         ["default"],
-        description='What is looked for: entities ("US_SSN"), countries ("de"), presets ("default", '
-        '"hipaa", "all").',
+        description='What is looked for: entities ("US_SSN"), countries ("de"), presets '
+        '("default", "hipaa", "all").',
     )
     without: list[str] = Field([], description="Of these the ones that are not looked for.")
     threshold: float = Field(
@@ -345,6 +345,9 @@ class OutputSettings(Section):
     data: bool = Field(True, description="Write the cleaned corpus; false: tables and report only.")
     keep_removed: str = Field(
         "", description="Folder outside OUT that gets what was removed; empty: nowhere."
+    )
+    excerpts: bool = Field(
+        True, description="Show text of the corpus in the report; what is personal is masked."
     )
     internal_tables: bool = Field(False, description="Keep the tables that phases pass on.")
 

@@ -206,9 +206,7 @@ def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change
     return "\n".join(piece for i, piece in enumerate(kept) if piece or 0 < i < len(kept) - 1)
 
 
-def _apart(
-    cuts: Iterable[tuple[int, int]], changes: Sequence[Change]
-) -> Iterator[tuple[int, int]]:
+def _apart(cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> Iterator[tuple[int, int]]:
     """The cuts without the places that are changed."""
     ends = [end for _, end, _ in changes]
     for start, end in cuts:

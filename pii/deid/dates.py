@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from pii.deid.model import Evidence, Shape, Spot
-from pii.findings import SHIFTED_DATE, SURROGATE_AGE
 from pii.deid.words import after_title, clinical_words, mentioned
+from pii.findings import SHIFTED_DATE, SURROGATE_AGE
 
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"

@@ -13,7 +13,6 @@ from functools import cached_property
 
 from pii.findings import DEID_MARKER
 
-
 Evidence = tuple[str, float]
 """What was seen, and its points."""
 

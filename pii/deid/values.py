@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from pii.deid.model import Evidence, Shape, Spot
-from pii.findings import RESERVED_VALUE
 from pii.deid.words import in_sentence, mentioned, quoted_in_code
+from pii.findings import RESERVED_VALUE
 
 
 def _either(values: tuple[str, ...]) -> str:

@@ -48,8 +48,8 @@ class Processes:
             raise (failure if error is None else error) from None
         except BrokenProcessPool:
             raise RunError(
-                "a worker process died; the machine may be out of memory. Lower engine.workers, for "
-                "example with --set engine.workers=1, and run the same command again."
+                "a worker process died; the machine may be out of memory. Lower engine.workers, "
+                "for example with --set engine.workers=1, and run the same command again."
             ) from None
         for tag, content in packed:
             with pa.ipc.open_stream(content) as stream:
@@ -88,9 +88,7 @@ def _work(stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) ->
     return list(guarded(_packed)(stage, run, source, batch, task))
 
 
-def _packed(
-    stage: Stage, run: RunFolder, source: Read, batch: int, task: Task
-) -> Iterator[Packed]:
+def _packed(stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> Iterator[Packed]:
     reader = Reader(run, source, batch)
     with stage.open() as work:
         for tag, one in work(reader.read(task)):

@@ -6,7 +6,7 @@ shows comes through one function that the job supplies, so that there is one pla
 
 import platform
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -16,10 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpus.errors import InputError
 from corpus.schema import row_of, shard_of
+from pii.findings import TIMED_OUT
+from pii.keys import VARIABLE
 from pipelines.report.figures import count, counted, share
+from pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
 from pipelines.report.summary import (
     CLUSTERS,
     FIRST_REJECTS,
+    LOST,
     MEASURES,
     PASSAGES,
     REJECT_REASONS,
@@ -28,12 +32,18 @@ from pipelines.report.summary import (
 )
 
 FORMAT = 1
+UNCHANGED = frozenset({"keep", "cut", None})
+"""Actions of findings that left the text as it was."""
+
 EXCERPT = 200
 """Code points of text that a report shows of a document or passage."""
 
 Excerpt = Callable[[int, int, int], tuple[str, str]]
 """(doc, start, length) → the document's id, and text of it that the output may hold: what stands
 from code point `start` of the input, at most `length` code points."""
+
+Example = Callable[[int, int, int, int, str], str]
+"""(doc, field, start, end, type) → the finding there, masked."""
 
 
 class _Part(BaseModel):
@@ -60,9 +70,15 @@ class Balance(_Part):
     passages: Amount = Field(
         description="Documents that stay with duplicate passages in them, and the passages' bytes."
     )
-    kept: Amount = Field(description="What is left, or would be left.")
+    rejected: Amount = Field(
+        description="Rejected: a detector could not finish it, or it holds what is not released."
+    )
+    kept: Amount = Field(
+        description="What is left, or would be left, before personal data is replaced."
+    )
     passage_rows: int = Field(description="Rows of the table `spans`.")
     passage_chars: int = Field(description="Code points of text in duplicate passages.")
+    words_left: int = Field(description="Words of the documents that are kept.")
     ids_derived: int = Field(description="Documents that had no id and were given one.")
 
     @property
@@ -82,7 +98,7 @@ class Balance(_Part):
 
     @property
     def removed_documents(self) -> int:
-        return self.documents - self.kept.documents
+        return self.documents - self.kept.documents - self.rejected.documents
 
 
 class Input(_Part):
@@ -108,12 +124,52 @@ class RejectedRow(_Part):
 
 
 class Rejects(_Part):
-    """Rows that could not be read as documents."""
+    """Rows that could not be read as documents, and documents that may not be released."""
 
     rows: int
     share: float = Field(description="Of all rows, 0 … 1.")
     reasons: tuple[RejectReason, ...] = Field(description="The most frequent first.")
     first: tuple[RejectedRow, ...] = Field(description="The first in the input.")
+
+
+class FoundType(_Part):
+    """Findings of one type, in the documents that deduplication leaves."""
+
+    type: str
+    findings: int
+    documents: int = Field(description="With such a finding.")
+    changed: int = Field(description="Findings that were not kept, nor cut with a passage.")
+    values: int = Field(description="Different values.")
+    most: int = Field(description="How often the commonest value was found.")
+    most_surrogate: int | None = Field(
+        description="How often the commonest surrogate was put in; null: there are none."
+    )
+    examples: tuple[str, ...] = Field(description="A few values, masked.")
+
+
+class FoundKind(_Part):
+    type: str | None = Field(description="null: all others.")
+    origin: str | None = Field(description="The recogniser, or where a marker comes from.")
+    action: str | None = Field(description='What was done; "cut": it went with a passage.')
+    findings: int
+
+
+class FoundSource(_Part):
+    type: str | None = Field(description="null: all others.")
+    source: str | None
+    action: str | None
+    findings: int
+    documents: int = Field(description="Each counts once for a type, at its first finding.")
+
+
+class Findings(_Part):
+    """Personal data, secrets, and traces of earlier de-identification."""
+
+    total: int
+    changed: int
+    types: tuple[FoundType, ...] = Field(description="The most frequent first.")
+    kinds: tuple[FoundKind, ...] = Field(description="By type, origin and action.")
+    by_source: tuple[FoundSource, ...] = Field(description="By type, source and action.")
 
 
 class Cluster(_Part):
@@ -190,6 +246,7 @@ class Report(_Part):
     by_source: tuple[Balance, ...] = Field(description="The largest sources, by bytes.")
     other_sources: Balance | None = Field(description="All others; null: there are none.")
     rejects: Rejects
+    findings: Findings | None = Field(description="null: none were looked for.")
     clusters: tuple[Cluster, ...] = Field(description="Most copies first.")
     passages: tuple[Passage, ...] = Field(description="Largest length times occurrences first.")
     phases: tuple[Phase, ...] = Field(description="In the order in which they ran.")
@@ -213,6 +270,10 @@ class Report(_Part):
         total, found = self.total, share(self.total.duplicate_share)
         if not total.documents:
             return "There were no documents to read."
+        if self.job == "scrub" and self.findings is not None:
+            counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
+            told = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
+            return f"{counts}: {told} {'replaced' if self.output else 'to be replaced'}."
         if self.job == "gate":
             return f"{counted(total.documents, 'document')} read: {found} of the bytes are copies."
         counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
@@ -235,12 +296,20 @@ def from_json(content: bytes | str) -> Report:
         ) from None
 
 
-def build(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], excerpt: Excerpt) -> Report:
+def build(
+    manifest: Mapping[str, Any],
+    tables: Mapping[str, pa.Table],
+    excerpt: Excerpt,
+    example: Example,
+    unscanned: Sequence[str] = (),
+) -> Report:
     """The report of a run.
 
     manifest: as docs/architecture.md describes it.
     tables: the tables `SUMMARIES` by name; those that were not written are left out.
     excerpt: gives ids and text; called once for each of `wanted(tables)`.
+    example: gives findings masked; called once for each of `examples(tables)`.
+    unscanned: other columns of text that were not scanned.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -269,13 +338,17 @@ def build(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], excerpt: 
         total=total,
         by_source=named,
         other_sources=others,
-        rejects=_rejects(rows, total.documents),
+        rejects=_rejects(rows, total),
+        findings=_findings(rows, example) if _looked_for(settings) else None,
         clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
         passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
         phases=tuple(_phase(phase) for phase in manifest["phases"]),
         settings=settings,
         environment=manifest.get("environment", {}),
-        notes=tuple(_notes(manifest["job"], settings, total, others)),
+        notes=(
+            *_notes(manifest["job"], settings, total, others),
+            *_warnings(manifest, rows, unscanned),
+        ),
     )
 
 
@@ -293,10 +366,16 @@ def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     )
 
 
+def examples(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
+    """What `build` will ask `example` for: (doc, field, start, end, type), in `doc` order."""
+    rows = tables[PLACES.name].to_pylist() if PLACES.name in tables else []
+    return sorted((r["place"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
+
+
 def environment() -> dict[str, str]:
     """What a job writes into its manifest: the versions that can decide a result."""
     found = {"python": platform.python_version()}
-    for name in ("numpy", "numba", "pyarrow"):
+    for name in ("numpy", "numba", "pyarrow", "presidio-analyzer", "phonenumbers", "regex"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -313,11 +392,15 @@ def added_up(balances: Iterable[Balance]) -> Balance:
         parts: list[Amount] = [getattr(row, name) for row in rows]
         return _amount(sum(p.documents for p in parts), sum(p.bytes for p in parts), size)
 
-    names = ("sources", "documents", "bytes", "words", "passage_rows", "passage_chars")
-    numbers = {name: sum(getattr(row, name) for row in rows) for name in (*names, "ids_derived")}
+    names = ("sources", "documents", "bytes", "words", "words_left", "passage_rows")
+    numbers = {
+        name: sum(getattr(row, name) for row in rows)
+        for name in (*names, "passage_chars", "ids_derived")
+    }
     source = rows[0].source if len(rows) == 1 else None
     amounts: dict[str, Any] = {
-        name: amount(name) for name in ("exact", "near", "remainder", "passages", "kept")
+        name: amount(name)
+        for name in ("exact", "near", "remainder", "passages", "rejected", "kept")
     }
     return Balance(source=source, **numbers, **amounts)
 
@@ -349,14 +432,15 @@ def _amount(documents: int, size: int, of: int) -> Amount:
 def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     size = row["bytes"]
     parts = {r: (row[f"removed_{r}"], row[f"bytes_{r}"]) for r in ("exact", "near", "remainder")}
+    parts["rejected"] = (row["rejected"], row["bytes_rejected"])
     kept_documents = row["documents"] - sum(documents for documents, _ in parts.values())
     kept_bytes = size - sum(removed for _, removed in parts.values()) - cut * row["bytes_passages"]
     parts |= {
         "passages": (row["documents_cut"], row["bytes_passages"]),
         "kept": (kept_documents, kept_bytes),
     }
-    names = ("source", "sources", "documents", "bytes", "words", "passage_chars", "ids_derived")
-    columns = {name: row[name] for name in names} | {"passage_rows": row["passages"]}
+    names = ("source", "sources", "documents", "bytes", "words", "words_left", "passage_chars")
+    columns = {name: row[name] for name in (*names, "ids_derived")} | {"passage_rows": row["passages"]}
     amounts: dict[str, Any] = {name: _amount(*part, size) for name, part in parts.items()}
     return Balance(**columns, **amounts)
 
@@ -377,18 +461,91 @@ def _output(data: list[dict[str, Any]]) -> Output | None:
     return Output(shards=len(data), size=sum(file["bytes"] for file in data)) if data else None
 
 
-def _rejects(rows: Mapping[str, list[dict[str, Any]]], documents: int) -> Rejects:
+def _rejects(rows: Mapping[str, list[dict[str, Any]]], total: Balance) -> Rejects:
     reasons = rows[REJECT_REASONS.name]
     rejected = sum(row["rows"] for row in reasons)
+    read = total.documents - total.rejected.documents  # and not rejected later
     return Rejects(
         rows=rejected,
-        share=rejected / (rejected + documents) if rejected else 0.0,
+        share=rejected / (rejected + read) if rejected else 0.0,
         reasons=tuple(RejectReason(reason=row["reason"], rows=row["rows"]) for row in reasons),
         first=tuple(
             RejectedRow(shard=row["shard"], row=row["row"], reason=plain(row["reason"] or ""))
             for row in rows[FIRST_REJECTS.name]
         ),
     )
+
+
+def _looked_for(settings: Mapping[str, Any]) -> bool:
+    return bool(settings.get("pii", {}).get("enabled"))
+
+
+def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Findings:
+    sources = rows[BY_SOURCE.name]
+    shown: dict[str, list[str]] = {}
+    for row in rows[PLACES.name]:
+        place = (row["place"], row["field"], row["start"], row["end"])
+        shown.setdefault(row["type"], []).append(plain(example(*place, row["type"])))
+    values = {(row["type"], row["surrogate"]): row for row in rows[REPEATED.name]}
+    types = []
+    for type_, kind in values:
+        if kind == 0:
+            own = [row for row in sources if row["type"] == type_]
+            drawn = values.get((type_, 1))
+            types.append(
+                FoundType(
+                    type=type_,
+                    findings=values[type_, 0]["findings"],
+                    documents=sum(row["documents"] for row in own),
+                    changed=sum(row["findings"] for row in own if row["action"] not in UNCHANGED),
+                    values=values[type_, 0]["values"],
+                    most=values[type_, 0]["most"],
+                    most_surrogate=drawn and drawn["most"],
+                    examples=tuple(shown.get(type_, ())),
+                )
+            )
+    types.sort(key=lambda found: (-found.findings, found.type))
+    kinds, by_source = (
+        [{name: row[name] for name in model.model_fields} for row in rows[table.name]]
+        for model, table in ((FoundKind, BY_KIND), (FoundSource, BY_SOURCE))
+    )
+    return Findings(
+        total=sum(found.findings for found in types),
+        changed=sum(row["findings"] for row in sources if row["action"] not in UNCHANGED),
+        types=tuple(types),
+        kinds=tuple(FoundKind(**row) for row in kinds),
+        by_source=tuple(FoundSource(**row) for row in by_source),
+    )
+
+
+def _warnings(
+    manifest: Mapping[str, Any],
+    rows: Mapping[str, list[dict[str, Any]]],
+    unscanned: Sequence[str],
+) -> Iterable[str]:
+    """What a reader should know of the search for personal data."""
+    if not _looked_for(manifest["settings"]):
+        yield "Personal data was not looked for (pii.enabled is false)."
+        return
+    if not manifest["key"]:
+        yield (
+            "No key was given: surrogates and fingerprints are those of this run alone. With "
+            f"pii.key_file or {VARIABLE} every run has the same."
+        )
+    if unscanned:
+        names = ", ".join(unscanned)
+        yield f"Other columns of text were not scanned: {names} (pii.columns names those that are)."
+    if any(TIMED_OUT in (row["reason"] or "") for row in rows[REJECT_REASONS.name]):
+        yield (
+            "A recogniser ran out of time (pii.max_seconds), and its document was rejected. A "
+            "faster machine might not reject it: this run is not reproducible."
+        )
+    lost = sum(row["copies"] for row in rows[LOST.name])
+    if lost:
+        yield (
+            f"{counted(lost, 'document')} went as copies of documents that were then rejected: of "
+            "these texts no copy is left."
+        )
 
 
 class _Shower:

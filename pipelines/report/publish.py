@@ -1,22 +1,33 @@
 """From tables to the two report files: summarised where the tables are, built and rendered here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from corpus.columns import text_columns
 from corpus.errors import InputError
 from corpus.read import Fields, read_cut
-from corpus.schema import REJECTS, SPANS, Table, doc_key
+from corpus.schema import FINDINGS, REJECTS, SPANS, Table, doc_key
 from corpus.shards import Corpus
 from corpus.tables import read_table
+from pii.mask import Scrubbed, masked
+from pii.stages import scanner_of
 from pipelines.engines.base import Flow
 from pipelines.job import Job, reopen_job
 from pipelines.release import release
 from pipelines.report import html
-from pipelines.report.model import Report, build, environment, from_json, to_json, wanted
+from pipelines.report.model import (
+    Report,
+    build,
+    environment,
+    examples,
+    from_json,
+    to_json,
+    wanted,
+)
 from pipelines.report.summary import RELEASED, SUMMARIES, summarise
 from pipelines.run import write_atomically
 
@@ -30,11 +41,22 @@ def summarised(job: Job) -> Report:
         spans=bool(job.run.files(SPANS)),
         released=bool(job.run.files(RELEASED)),
         rejects=bool(job.run.files(REJECTS)),
+        findings=bool(job.run.files(FINDINGS)),
     )
     job.phase("summary", flow)
     tables = {table.name: read_whole(job, table) for table in SUMMARIES}
     manifest = job.run.manifest() | {"environment": environment()}
-    return build(manifest, tables, Excerpts(job.run.corpus, job.run.fields, wanted(tables)))
+    shown = Shown(job, wanted(tables), examples(tables))
+    return build(manifest, tables, shown.excerpt, shown.example, _unscanned(job))
+
+
+def _unscanned(job: Job) -> list[str]:
+    """Other columns of text that the run did not scan."""
+    settings = job.settings
+    if not settings.pii.enabled:
+        return []
+    scanned = {settings.input.text, *settings.pii.columns}
+    return [name for name in text_columns(job.run.corpus) if name not in scanned]
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -76,25 +98,66 @@ def read_whole(job: Job, table: Table) -> pa.Table:
     return pa.Table.from_batches(batches, table.schema)
 
 
-class Excerpts:
-    """Ids and text of the few documents that a report shows, read from the input in one pass."""
+MARGIN = 300
+"""Code points around an excerpt that are scanned with it: what it cuts off may say what it is."""
+
+
+class Shown:
+    """The text that a report shows, read from the input in one pass, and scrubbed.
+
+    Where `output.excerpts` is false there is none.
+    """
 
     def __init__(
-        self, corpus: Corpus, fields: Fields, places: Sequence[tuple[int, int, int]]
+        self,
+        job: Job,
+        places: Sequence[tuple[int, int, int]],
+        findings: Sequence[tuple[int, int, int, int, str]],
     ) -> None:
         self._ids: dict[int, str] = {}
         self._texts: dict[tuple[int, int, int], str] = {}
-        by_doc: dict[int, list[tuple[int, int, int]]] = {}
+        self._examples: dict[tuple[int, int, int, int, str], str] = {}
+        self._settings = job.settings
+        self._excerpts: dict[int, list[tuple[int, int, int]]] = {}
+        self._findings: dict[int, list[tuple[int, int, int, int, str]]] = {}
         for place in places:
-            by_doc.setdefault(place[0], []).append(place)
-        for row in rows_of(corpus, fields, sorted(by_doc)):
-            self._ids[row["doc"]] = row["id"]
-            for doc, start, length in by_doc[row["doc"]]:
-                self._texts[doc, start, length] = row["text"][start : start + length]
+            self._excerpts.setdefault(place[0], []).append(place)
+        for finding in findings:
+            self._findings.setdefault(finding[0], []).append(finding)
+        docs = sorted({*self._excerpts, *self._findings})
+        for row in rows_of(job.run.corpus, job.run.fields, docs):
+            self._read(row)
 
-    def __call__(self, doc: int, start: int, length: int) -> tuple[str, str]:
-        """The document's id, and `length` code points of its text from `start`."""
+    def _read(self, row: Mapping[str, Any]) -> None:
+        doc = row["doc"]
+        self._ids[doc] = row["id"]
+        for _, start, length in self._excerpts.get(doc, ()):
+            shown = self._scrubbed(row["text"], start, length) if self._shows else ""
+            self._texts[doc, start, length] = shown
+        for finding in self._findings.get(doc, ()):
+            _, field, start, end, type_ = finding
+            value = (row["text"], *row["columns"])[field][start:end]
+            self._examples[finding] = masked(value, type_)
+
+    @property
+    def _shows(self) -> bool:
+        return self._settings.output.excerpts
+
+    def _scrubbed(self, text: str, start: int, length: int) -> str:
+        """text[start:start + length] without personal data; a little longer where that is so."""
+        before, behind = text[max(0, start - MARGIN) : start], text[start + length :][:MARGIN]
+        around = before + text[start : start + length] + behind
+        scanner = scanner_of(self._settings.pii.config)
+        clean = Scrubbed(around, scanner, self._settings.pii.all_actions)
+        return clean.between(len(before), len(around) - len(behind))
+
+    def excerpt(self, doc: int, start: int, length: int) -> tuple[str, str]:
+        """The document's id, and `length` code points of its text from `start`, scrubbed."""
         return self._ids[doc], self._texts[doc, start, length]
+
+    def example(self, doc: int, field: int, start: int, end: int, type: str) -> str:  # noqa: A002
+        """A finding, masked."""
+        return self._examples[doc, field, start, end, type]
 
 
 def rows_of(corpus: Corpus, fields: Fields, docs: Sequence[int]) -> Iterator[dict[str, Any]]:

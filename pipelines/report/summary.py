@@ -4,27 +4,34 @@ The tables have a row for each document or passage; a report has room for a few 
 up is a flow like any other, so it runs where the tables are, and what reaches the driver is
 bounded: at most `SOURCES`, `REASONS_SHOWN`, `REJECTS_SHOWN` and `TOP` rows.
 
-A row of a summary belongs to no document. It goes to the slice of document 0, and its `doc` of 0 is
-at the same time the constant key that brings all rows of a summary together. What has to come first
-has a negated column in front, because engines sort upwards.
+What the stages share, and what a row of a summary is, is in pipelines.report.adding.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
-from numpy.typing import NDArray
 
 from corpus.errors import StorageError
 from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, doc_key
 from corpus.stages import PlainStage
 from pipelines.engines.base import Flow
-
-Ints = NDArray[np.int64]
+from pipelines.report.adding import (
+    Ints,
+    added_up,
+    batch_of,
+    first_rows,
+    flags_of,
+    numbers_of,
+    sorted_rows,
+    summary_table,
+    text_key,
+    with_columns,
+)
+from pipelines.report.found import FOUND, summarise_findings
 
 TOP = 20
 """Clusters and passages that a summary holds."""
@@ -57,37 +64,41 @@ MEASURES = (
     "documents_cut",  # documents that stay, with duplicate passages in them
     "bytes_passages",  # bytes of those documents that the passages take
     "ids_derived",
+    "rejected",  # documents that a later phase rejects
+    "bytes_rejected",
+    "words_left",  # of the documents that are neither removed nor rejected
 )
 
 
-def _table(
-    name: str, sort: tuple[str, ...], text: tuple[str, ...], numbers: tuple[str, ...]
-) -> Table:
-    columns = [("doc", pa.int64()), *((c, pa.int64()) for c in sort)]
-    columns += [(c, pa.string()) for c in text] + [(c, pa.int64()) for c in numbers]
-    return Table(name, pa.schema(columns), sort=("doc", *sort))
-
-
-TOTALS = _table("totals", ("negative_bytes", "source_key"), ("source",), ("sources", *MEASURES))
+TOTALS = summary_table(
+    "totals", ("negative_bytes", "source_key"), ("source",), ("sources", *MEASURES)
+)
 """One row per source, the largest first; beyond `SOURCES` one row for all others, with `source`
 null. `sources` is how many sources a row adds up."""
 
-REJECT_REASONS = _table(
+REJECT_REASONS = summary_table(
     "reject_reasons", ("negative_rows", "reason_key"), ("reason",), ("reasons", "rows")
 )
 """One row per reason, the most frequent first; the others are one row with `reason` null."""
 
-FIRST_REJECTS = _table("first_rejects", ("place",), ("shard", "reason"), ("row",))
+FIRST_REJECTS = summary_table("first_rejects", ("place",), ("shard", "reason"), ("row",))
 """The first rejected rows of the input; `place` is what the row's document key would have been."""
 
-CLUSTERS = _table("clusters", ("negative_copies", "twin"), (), ("copies", "bytes", "exact", "near"))
+CLUSTERS = summary_table(
+    "clusters", ("negative_copies", "twin"), (), ("copies", "bytes", "exact", "near")
+)
 """The kept documents with the most removed copies: how many, their bytes, and by reason."""
 
-PASSAGES = _table("passages", ("negative_size", "witness", "start"), (), ("length", "occurrences"))
+PASSAGES = summary_table(
+    "passages", ("negative_size", "witness", "start"), (), ("length", "occurrences")
+)
 """The passages with the largest size, length times occurrences, in code points. No two of them
 overlap in the same witness."""
 
-SUMMARIES = (TOTALS, REJECT_REASONS, FIRST_REJECTS, CLUSTERS, PASSAGES)
+LOST = summary_table("lost", (), (), ("copies",))
+"""How many copies were removed of documents that were rejected then; a row for each worker."""
+
+SUMMARIES = (TOTALS, REJECT_REASONS, FIRST_REJECTS, CLUSTERS, PASSAGES, LOST, *FOUND)
 
 
 def summarise(
@@ -97,18 +108,25 @@ def summarise(
     spans: bool = True,
     released: bool = True,
     rejects: bool = True,
+    findings: bool = True,
 ) -> None:
     """Build the flow that writes `SUMMARIES` from the published tables.
 
     shards: the shards' names, in the order of their numbers.
-    spans, released, rejects: whether the tables of that name were written.
+    spans, released, rejects, findings: whether the tables of that name were written.
     """
-    tables = (DOCUMENTS, DUPLICATES) + spans * (SPANS,) + released * (RELEASED,)
+    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
+    tables += rejects * (REJECTS,) + spans * (SPANS,) + released * (RELEASED,)
     tally = flow.map(Tally(tables), flow.read(None, *tables))
     totals = flow.group(AddUpSources(), parts=tally["parts"])
     flow.write(TOTALS, flow.group(FirstSources(), rows=totals["rows"])["rows"])
     clusters = flow.group(LargestClusters(), copies=tally["copies"])
     flow.write(CLUSTERS, flow.group(FirstClusters(), rows=clusters["rows"])["rows"])
+    if rejects:
+        lost = flow.group(LostCopies(), rejected=tally["rejected"], copies=tally["copies"])
+        flow.write(LOST, lost["rows"])
+    if findings:
+        summarise_findings(flow)
     if spans:
         passages = flow.group(LargestPassages(), spans=flow.read(None, SPANS))
         flow.write(PASSAGES, flow.group(FirstPassages(), rows=passages["rows"])["rows"])
@@ -119,11 +137,6 @@ def summarise(
         flow.write(FIRST_REJECTS, flow.group(FirstRejects(), rows=counted["first"])["rows"])
 
 
-def text_key(text: str) -> int:
-    """64 bits of a string as int64, because engines group by int64 only."""
-    return int(np.uint64(xxhash.xxh3_64_intdigest(text.encode())).astype(np.int64))
-
-
 # ----------------------------------------------------------------------------------------------
 # Totals and copies: one pass over documents with their rows of the other tables.
 
@@ -132,13 +145,14 @@ def text_key(text: str) -> int:
 class Tally(PlainStage):
     """Sums for each source, and a row for each copy of a document that stayed."""
 
-    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, SPANS, RELEASED)
+    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, REJECTS, SPANS, RELEASED)
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": TOTALS.schema,
         "copies": pa.schema(
             [(c, pa.int64()) for c in ("twin", "copies", "bytes", "exact", "near")]
         ),
+        "rejected": pa.schema([("twin", pa.int64())]),
     }
 
     @property
@@ -155,6 +169,8 @@ class Tally(PlainStage):
                 stretch.add_documents(batch)
             elif tag == DUPLICATES.name:
                 yield "copies", stretch.add_duplicates(batch)
+            elif tag == REJECTS.name:
+                yield "rejected", stretch.add_rejects(batch)
             elif tag == SPANS.name:
                 stretch.add_spans(batch)
             else:
@@ -173,19 +189,21 @@ class _Stretch:
         self.docs: Ints = np.empty(0, np.int64)
         self.sources: Ints = np.empty(0, np.int64)
         self.sizes: Ints = np.empty(0, np.int64)
+        self.words: Ints = np.empty(0, np.int64)
         self.removed = np.empty(0, np.bool_)
 
     def add_documents(self, batch: pa.RecordBatch) -> None:
         sources = self._sources(batch["source"])
-        sizes = _numbers(batch, "bytes")
-        self.docs = np.concatenate([self.docs, _numbers(batch, "doc")])
+        sizes = numbers_of(batch, "bytes")
+        self.docs = np.concatenate([self.docs, numbers_of(batch, "doc")])
         self.sources = np.concatenate([self.sources, sources])
         self.sizes = np.concatenate([self.sizes, sizes])
         self.removed = np.concatenate([self.removed, np.zeros(len(sizes), np.bool_)])
         # An id is derived as the place of its row (corpus/rows.py).
         places = pc.binary_join_element_wise(batch["shard"], batch["row"].cast(pa.string()), "#")
-        derived = _flags(pc.equal(batch["id"], places))
-        words = _numbers(batch, "words")
+        derived = flags_of(pc.equal(batch["id"], places))
+        words = numbers_of(batch, "words")
+        self.words = np.concatenate([self.words, words])
         self._add(sources, documents=1, bytes=sizes, words=words, ids_derived=derived)
 
     def add_duplicates(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -193,34 +211,46 @@ class _Stretch:
         at = self._find(batch)
         self.removed[at] = True
         sizes = self.sizes[at]
-        flags = {r: _flags(pc.equal(batch["reason"], r)).astype(np.int64) for r in REASONS}
+        flags = {r: flags_of(pc.equal(batch["reason"], r)).astype(np.int64) for r in REASONS}
         for reason, flag in flags.items():
             counted = {f"removed_{reason}": flag, f"bytes_{reason}": sizes * flag}
             self._add(self.sources[at], **counted)
-        paired = ~_flags(pc.is_null(batch["twin"]))
+        paired = ~flags_of(pc.is_null(batch["twin"]))
         twins = pc.fill_null(batch["twin"], 0).to_numpy()
         columns = (twins, np.ones_like(twins), sizes, flags["exact"], flags["near"])
-        return _batch(Tally.outputs["copies"], *(column[paired] for column in columns))
+        return batch_of(Tally.outputs["copies"], *(column[paired] for column in columns))
+
+    def add_rejects(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Add documents that were rejected, and not for being unreadable; returns their keys."""
+        docs = numbers_of(batch, "doc")
+        docs = docs[np.isin(docs, self.docs)]
+        at = np.searchsorted(self.docs, docs)
+        self.complete = True
+        self.removed[at] = True
+        self._add(self.sources[at], rejected=1, bytes_rejected=self.sizes[at])
+        return batch_of(Tally.outputs["rejected"], docs)
 
     def add_spans(self, batch: pa.RecordBatch) -> None:
         self._add(self.sources[self._find(batch)], passages=1, passage_chars=self._covered(batch))
 
     def add_released(self, batch: pa.RecordBatch) -> None:
         at = self._find(batch)
-        sizes = _numbers(batch, "bytes")[~self.removed[at]]
+        sizes = numbers_of(batch, "bytes")[~self.removed[at]]
         at = at[~self.removed[at]]  # All bytes of a removed document are counted as such.
         self._add(self.sources[at], documents_cut=1, bytes_passages=self.sizes[at] - sizes)
 
     def parts(self) -> pa.RecordBatch:
         """The sums as rows of `TOTALS`, not yet in order."""
+        left = ~self.removed
+        self._add(self.sources[left], words_left=self.words[left])
         names = list(self.codes)
         zeros, ones = np.zeros(len(names), np.int64), np.ones(len(names), np.int64)
         keys = np.array([text_key(name) for name in names], np.int64)
-        return _batch(TOTALS.schema, zeros, zeros, keys, names, ones, *self.sums[: len(names)].T)
+        return batch_of(TOTALS.schema, zeros, zeros, keys, names, ones, *self.sums[: len(names)].T)
 
     def _covered(self, batch: pa.RecordBatch) -> Ints:
         """How many code points each span covers that no span before it in its document covers."""
-        docs, starts, ends = (_numbers(batch, c) for c in ("doc", "start", "end"))
+        docs, starts, ends = (numbers_of(batch, c) for c in ("doc", "start", "end"))
         doc, reach = self.reach
         first = reach if len(docs) and docs[0] == doc else 0
         # The furthest end so far, within a document: documents are moved apart, so that what one
@@ -245,7 +275,7 @@ class _Stretch:
     def _find(self, batch: pa.RecordBatch) -> Ints:
         """Where in this stretch the rows' documents are."""
         self.complete = True
-        docs = _numbers(batch, "doc")
+        docs = numbers_of(batch, "doc")
         at: Ints = np.searchsorted(self.docs, docs)
         lost = docs[np.append(self.docs, -1)[at] != docs]
         if len(lost):
@@ -270,8 +300,8 @@ class AddUpSources(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        for batch in _added_up(batches, "source_key", MEASURES):
-            yield "rows", _with(batch, negative_bytes=-_numbers(batch, "bytes"))
+        for batch in added_up(batches, "source_key", MEASURES):
+            yield "rows", with_columns(batch, negative_bytes=-numbers_of(batch, "bytes"))
 
 
 @dataclass(frozen=True)
@@ -284,7 +314,7 @@ class FirstSources(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        return _first(batches, SOURCES, ("sources", *MEASURES))
+        return first_rows(batches, SOURCES, ("sources", *MEASURES))
 
 
 # ----------------------------------------------------------------------------------------------
@@ -311,14 +341,14 @@ class TallyRejects(PlainStage):
             reasons, rows = counts.field("values").to_pylist(), counts.field("counts").to_numpy()
             zeros, ones = np.zeros_like(rows), np.ones_like(rows)
             keys = [text_key(reason) for reason in reasons]
-            yield "parts", _batch(REJECT_REASONS.schema, zeros, zeros, keys, reasons, ones, rows)
+            yield "parts", batch_of(REJECT_REASONS.schema, zeros, zeros, keys, reasons, ones, rows)
             # A slice's rows are rejected in the order of the input: the first are in front.
             head = batch.slice(0, REJECTS_SHOWN)
             pairs = zip(head["shard"].to_pylist(), head["row"].to_pylist(), strict=True)
             places = [doc_key(numbers[shard], row) for shard, row in pairs]
             columns = (head[c] for c in ("shard", "reason", "row"))
-            found = _batch(FIRST_REJECTS.schema, [0] * len(places), places, *columns)
-            first = _sorted(pa.concat_tables([first, pa.table(found)]), "place", REJECTS_SHOWN)
+            found = batch_of(FIRST_REJECTS.schema, [0] * len(places), places, *columns)
+            first = sorted_rows(pa.concat_tables([first, pa.table(found)]), "place", REJECTS_SHOWN)
         for batch in first.to_batches():
             yield "first", batch
 
@@ -333,8 +363,8 @@ class AddUpReasons(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        for batch in _added_up(batches, "reason_key", ("rows",)):
-            yield "rows", _with(batch, negative_rows=-_numbers(batch, "rows"))
+        for batch in added_up(batches, "reason_key", ("rows",)):
+            yield "rows", with_columns(batch, negative_rows=-numbers_of(batch, "rows"))
 
 
 @dataclass(frozen=True)
@@ -347,7 +377,7 @@ class FirstReasons(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        return _first(batches, REASONS_SHOWN, ("reasons", "rows"))
+        return first_rows(batches, REASONS_SHOWN, ("reasons", "rows"))
 
 
 @dataclass(frozen=True)
@@ -360,7 +390,7 @@ class FirstRejects(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FIRST_REJECTS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        return _first(batches, REJECTS_SHOWN)
+        return first_rows(batches, REJECTS_SHOWN)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -378,14 +408,37 @@ class LargestClusters(PlainStage):
 
     def _run(self, batches: Tagged) -> Tagged:
         largest = CLUSTERS.schema.empty_table()
-        for batch in _added_up(batches, "twin", ("copies", "bytes", "exact", "near")):
-            copies = _numbers(batch, "copies")
-            numbers = (_numbers(batch, c) for c in ("twin", "copies", "bytes", "exact", "near"))
-            rows = _batch(CLUSTERS.schema, np.zeros_like(copies), -copies, *numbers)
+        for batch in added_up(batches, "twin", ("copies", "bytes", "exact", "near")):
+            copies = numbers_of(batch, "copies")
+            numbers = (numbers_of(batch, c) for c in ("twin", "copies", "bytes", "exact", "near"))
+            rows = batch_of(CLUSTERS.schema, np.zeros_like(copies), -copies, *numbers)
             largest = pa.concat_tables([largest, pa.table(rows)])
-            largest = _sorted(largest, "negative_copies", TOP, then="twin")
+            largest = sorted_rows(largest, "negative_copies", TOP, then="twin")
         for batch in largest.to_batches():
             yield "rows", batch
+
+
+@dataclass(frozen=True)
+class LostCopies(PlainStage):
+    """How many copies were removed of documents that were rejected later."""
+
+    key: ClassVar[tuple[str, ...]] = ("twin",)
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "rejected": Tally.outputs["rejected"],
+        "copies": Tally.outputs["copies"],
+    }
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": LOST.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        lost, last = 0, np.empty(0, np.int64)  # The rejected documents of this chunk of keys.
+        for tag, batch in batches:
+            twins = numbers_of(batch, "twin")
+            if tag == "rejected":
+                last = np.concatenate([last[-1:], twins])
+            else:
+                lost += int(numbers_of(batch, "copies")[np.isin(twins, last)].sum())
+        yield "rows", batch_of(LOST.schema, [0], [lost])
 
 
 @dataclass(frozen=True)
@@ -398,7 +451,7 @@ class FirstClusters(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        return _first(batches, TOP)
+        return first_rows(batches, TOP)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -429,18 +482,18 @@ class LargestPassages(PlainStage):
             floor = settled[SIZE, -1] if settled.shape[1] == TOP else 1
             found = _candidates(batch)
             found = np.hstack([pending, found[:, found[SIZE] >= floor]])
-            last = found[WITNESS] == _numbers(batch, "witness")[-1]
+            last = found[WITNESS] == numbers_of(batch, "witness")[-1]
             settled = _largest_apart(np.hstack([settled, found[:, ~last]]))
             pending = _distinct(found[:, last])
         best = _largest_apart(np.hstack([settled, pending]))
         numbers = (best[WITNESS], best[START], best[LENGTH], best[OCCURRENCES])
-        yield "rows", _batch(PASSAGES.schema, np.zeros_like(best[SIZE]), -best[SIZE], *numbers)
+        yield "rows", batch_of(PASSAGES.schema, np.zeros_like(best[SIZE]), -best[SIZE], *numbers)
 
 
 def _candidates(spans: pa.RecordBatch) -> Ints:
-    lengths = _numbers(spans, "end") - _numbers(spans, "start")
-    occurrences = _numbers(spans, "occurrences")
-    places = (_numbers(spans, c) for c in ("witness", "witness_start"))
+    lengths = numbers_of(spans, "end") - numbers_of(spans, "start")
+    occurrences = numbers_of(spans, "occurrences")
+    places = (numbers_of(spans, c) for c in ("witness", "witness_start"))
     return np.stack([lengths * occurrences, *places, lengths, occurrences])
 
 
@@ -482,74 +535,4 @@ class FirstPassages(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        return _first(batches, TOP)
-
-
-# ----------------------------------------------------------------------------------------------
-# Batches.
-
-
-def _added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    """Rows sorted by `key` to one row for each: the columns `sums` added up, the first of others.
-
-    A key may straddle batches, so the last row of each is held back and put before the next.
-    """
-    held: pa.RecordBatch | None = None
-    for _, batch in batches:
-        if held is not None:
-            batch = pa.concat_batches([held, batch])
-        if not batch.num_rows:
-            continue
-        keys = _numbers(batch, key)
-        starts = np.flatnonzero(np.diff(keys, prepend=~keys[0]))
-        added = {c: np.add.reduceat(_numbers(batch, c), starts) for c in sums}
-        batch = _with(batch.take(pa.array(starts)), **added)
-        held = batch.slice(len(starts) - 1)
-        yield batch.slice(0, len(starts) - 1)
-    if held is not None:
-        yield held
-
-
-def _first(batches: Tagged, limit: int, sums: tuple[str, ...] = ()) -> Tagged:
-    """The first `limit` rows.
-
-    If `sums` are named, then one row more, which sorts behind: the others, these columns added up.
-    """
-    left, rest = limit, None
-    for _, batch in batches:
-        yield "rows", batch.slice(0, left)
-        others = batch.slice(left)
-        left -= min(left, batch.num_rows)
-        if sums and others.num_rows:
-            rest = others if rest is None else pa.concat_batches([rest, others])
-            rest = _with(rest.slice(0, 1), **{c: [pc.sum(rest[c]).as_py()] for c in sums})
-    if rest is not None:
-        names = [c for c in rest.schema.names if rest.schema.field(c).type == pa.string()]
-        order = [c for c in rest.schema.names if c not in (*sums, *names, "doc")]
-        last = {c: [np.iinfo(np.int64).max] for c in order}
-        yield "rows", _with(rest, **last, **{c: [None] for c in names})
-
-
-def _sorted(rows: pa.Table, by: str, limit: int, then: str = "doc") -> pa.Table:
-    order = pc.sort_indices(rows, [(by, "ascending"), (then, "ascending")])
-    return rows.take(order[:limit]).combine_chunks()
-
-
-def _numbers(batch: pa.RecordBatch, column: str) -> Ints:
-    return batch[column].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _flags(values: pa.Array) -> NDArray[np.bool_]:
-    return pc.fill_null(values, False).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _batch(schema: pa.Schema, *columns: Iterable[Any]) -> pa.RecordBatch:
-    fields = zip(schema, columns, strict=True)
-    return pa.record_batch([pa.array(c, f.type) for f, c in fields], schema=schema)
-
-
-def _with(batch: pa.RecordBatch, **columns: Any) -> pa.RecordBatch:
-    """The batch with some columns replaced."""
-    arrays = [pa.array(columns[n]) if n in columns else batch[n] for n in batch.schema.names]
-    arrays = [a.cast(f.type) for a, f in zip(arrays, batch.schema, strict=True)]
-    return pa.record_batch(arrays, schema=batch.schema)
+        return first_rows(batches, TOP)

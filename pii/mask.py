@@ -1,0 +1,62 @@
+"""Text as it may be shown: what is personal in it hidden, its shape still there."""
+
+from collections.abc import Mapping
+
+import regex
+
+from pii.actions import action_of, resolve
+from pii.config import ACTIONS_BY_DEFAULT, SECRET, Action
+from pii.detector import Failure
+from pii.findings import DEID_MARKER, RESERVED_VALUE
+from pii.scanner import Scanner
+
+HIDDEN = "***"
+UNREADABLE = "(not shown: a detector could not finish it)"
+
+_parts = regex.compile(r"[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}._%+-]*[\p{L}\p{N}\p{M}])?")
+
+
+def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
+    """A value of which one letter of each part is left: "jane@example.org" as "j***@e***".
+
+    Digits are hidden all, and so is a secret. A marker, or a value that is reserved, is nobody's
+    and stays.
+    """
+    if type in {DEID_MARKER, RESERVED_VALUE}:
+        return value
+    if type == SECRET:
+        return HIDDEN
+    return _parts.sub(lambda m: (m[0][0] if m[0][0].isalpha() else "") + HIDDEN, value)
+
+
+class Scrubbed:
+    """A text with all findings masked that a release changes, or would by default."""
+
+    def __init__(self, text: str, scanner: Scanner, actions: Mapping[str, Action]) -> None:
+        self._text = text
+        found = scanner.find(text)
+        self._readable = not isinstance(found, Failure)
+        both = (actions, ACTIONS_BY_DEFAULT)
+        hidden = [
+            finding
+            for finding in ([] if isinstance(found, Failure) else found)
+            if any(action_of(finding, one) != "keep" for one in both)
+        ]
+        self._hidden = resolve(text, hidden)
+
+    def between(self, start: int, end: int) -> str:
+        """text[start:end], in which a finding that reaches across an end is there as a whole."""
+        if not self._readable:
+            return UNREADABLE
+        pieces, place = [], start
+        for finding in self._hidden:
+            if finding.end > start and finding.start < end:
+                value = self._text[finding.start : finding.end]
+                pieces += [self._text[place : finding.start], masked(value, finding.type)]
+                place = finding.end
+        return "".join([*pieces, self._text[place:end]])
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.between(0, len(self._text))
