@@ -106,14 +106,14 @@ class Edit(PlainStage):
             own = spans.pop(doc, [])
             if doc in duplicates:
                 reason, twin = duplicates.pop(doc)
-                edits.append({"doc": doc, "text": None})
+                edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
             elif own:
                 kept = cut(text, union(own))
                 released.append({"doc": doc, "bytes": len(kept.encode())})
                 if not self.cut:
                     continue
-                edits.append({"doc": doc, "text": kept})
+                edits.append({"doc": doc, "field": 0, "text": kept})
                 removed.extend(
                     _removed(doc, start, end, "passage", witness, text[start:end])
                     for start, end, witness in own

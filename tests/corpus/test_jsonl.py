@@ -258,6 +258,7 @@ def test_of_repeated_names_the_last_counts():
         "source": "web",
         "order": None,
         "text": "b",
+        "columns": [],
     }
 
 
