@@ -697,7 +697,7 @@ def read_strings(
         if not blamed:
             return readable, strings
         places = np.flatnonzero(good)
-        for rows, reason in blamed:
+        for rows, reason in reversed(blamed):  # of several reasons the first stays
             reasons[places[rows]] = reason
 
 
