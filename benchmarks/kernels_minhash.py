@@ -47,7 +47,8 @@ def all_facts(texts: pa.StringArray, **settings: str) -> None:
     count = len(texts)
     nulls = pa.nulls(count, pa.string())
     numbers = pa.array(range(count))
-    columns = [numbers, nulls, numbers, nulls, nulls, nulls, texts]
+    named = pa.array([[]] * count, pa.list_(pa.string()))
+    columns = [numbers, nulls, numbers, nulls, nulls, nulls, texts, named]
     batch = pa.RecordBatch.from_arrays(columns, schema=RECORDS)
 
     def rows() -> Iterator[tuple[str, pa.RecordBatch]]:

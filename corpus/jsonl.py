@@ -7,7 +7,7 @@ MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, bla
 above 0x20) are no rows, and a byte order mark at the start of the file is skipped.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from corpus.kernel import byte_buffer, inlined, kernel, load64
 from corpus.rows import (
+    COLUMNS_TOO_LONG,
     IS_NULL,
     MAX_TEXT,
     NOT_UTF8,
@@ -47,7 +48,8 @@ MAX_DEPTH = 512
 """Arrays and objects that may be open at once."""
 
 # Columns of the table that `scan` makes, one row per row it looked at. For field k, the value's
-# start is in column VALUES + 2k and its end in the next; -1 where the field is missing.
+# start is in column VALUES + 2k and its end in the next; -1 where the field is missing. REPEATED is
+# 1 where one of the fields is there more than once.
 ROW, START, END, STATUS, REPEATED, VALUES = 0, 1, 2, 3, 4, 5
 
 # Values of STATUS.
@@ -313,7 +315,7 @@ def _scan_line(
                 name_end += 2 if data[name_end] == _BACKSLASH else 1
             for k in range(len(name_offsets) - 1):
                 if _same_name(data, name, name_end, names, name_offsets[k], name_offsets[k + 1]):
-                    if k == 0 and line[VALUES] >= 0:
+                    if line[VALUES + 2 * k] >= 0:
                         line[REPEATED] = 1
                     line[VALUES + 2 * k] = value
                     line[VALUES + 2 * k + 1] = at
@@ -539,9 +541,13 @@ class _Names:
 
     @classmethod
     def of(cls, fields: Fields, view: View) -> "_Names":
-        names = [fields.text]
+        names = [*fields.editable]
         if view == "records":
             names += [fields.id, fields.source, fields.order]
+        return cls.encoded(names)
+
+    @classmethod
+    def encoded(cls, names: Sequence[str]) -> "_Names":
         encoded = [name.encode() for name in names]
         offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return cls(bytes_view(b"".join(encoded)), offsets)
@@ -574,8 +580,9 @@ def scan_blocks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
     """Blocks with what the scanner found: data, table, reasons, number of the next block's row.
 
-    `reasons` (object, None for none) says why a row is rejected, apart from lone surrogates and
-    length. `at_start` says that the pieces start where the file does.
+    `reasons` (object, None for none) says why a row is rejected, apart from what `read_strings`
+    finds. Field k in the table is fields.editable[k]. `at_start` says that the pieces start where
+    the file does.
     """
     names = _Names.of(fields, view)
     for data in blocks(pieces):
@@ -646,39 +653,71 @@ def read_jsonl(
     try:
         for data, table, reasons, after in scan_blocks(pieces, at_start, row, fields, view, wanted):
             row = after
-            yield from _block_rows(data, table, reasons, shard, view)
+            yield from _block_rows(data, table, reasons, shard, fields, view)
     except Damaged as damage:
         if view == "records" and wanted.has(row):
             yield from rejects(shard, [row], [str(damage)])
 
 
 def _block_rows(
-    data: np.ndarray, table: np.ndarray, reasons: np.ndarray, shard: Shard, view: View
+    data: np.ndarray,
+    table: np.ndarray,
+    reasons: np.ndarray,
+    shard: Shard,
+    fields: Fields,
+    view: View,
 ) -> Tagged:
-    good = accepted(reasons)
-    readable = table if good.all() else np.ascontiguousarray(table[good])
-    text, offsets, valid = decoded(data, readable, 0, STRINGS)
-    long = np.diff(offsets) > MAX_TEXT
-    if not valid.all() or long.any():
+    readable, [(text, offsets, _), *strings] = read_strings(data, table, reasons, fields)
+    if view == "text":
+        yield from row_batches(shard, readable[:, ROW], text, offsets)
+        return
+    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), len(fields.editable))
+    extra = [_column(data, readable, field, takes) for field, takes in others]
+    columns = [strings_from(*column) for column in strings]
+    yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
+    bad = np.flatnonzero(~accepted(reasons))
+    yield from rejects(shard, table[bad, ROW], list(reasons[bad]))
+
+
+_Strings = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def read_strings(
+    data: np.ndarray, table: np.ndarray, reasons: np.ndarray, fields: Fields
+) -> tuple[np.ndarray, list[_Strings]]:
+    """The rows of `table` that can be read, and (see `decode`) their text and named columns.
+
+    Adds to `reasons` why the other rows are rejected: a lone surrogate, too much of it.
+    """
+    while True:
+        good = accepted(reasons)
+        readable = table if good.all() else np.ascontiguousarray(table[good])
+        strings = [decoded(data, readable, k, STRINGS) for k in range(len(fields.editable))]
+        blamed = _blamed(data, readable, strings, fields)
+        if not blamed:
+            return readable, strings
         places = np.flatnonzero(good)
-        reasons[places[~valid]] = "lone surrogate in text"
-        reasons[places[long]] = TOO_LONG
-        keep = valid & ~long
-        readable = np.ascontiguousarray(readable[keep])
-        text, offsets, valid = decoded(data, readable, 0, STRINGS)
-    extra: list[pa.StringArray | None] = []
-    if view == "records":
-        for field, takes in ((1, WITH_NUMBERS), (2, STRINGS), (3, WITH_BOOLEANS)):
-            extra.append(_column(data, readable, field, takes))
-    yield from row_batches(shard, readable[:, ROW], text, offsets, extra)
-    if view == "records":
-        bad = np.flatnonzero(~accepted(reasons))
-        yield from rejects(shard, table[bad, ROW], list(reasons[bad]))
+        for rows, reason in reversed(blamed):  # of several reasons the first stays
+            reasons[places[rows]] = reason
 
 
-def decoded(
-    data: np.ndarray, table: np.ndarray, field: int, takes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _blamed(
+    data: np.ndarray, table: np.ndarray, strings: list[_Strings], fields: Fields
+) -> list[tuple[np.ndarray, str]]:
+    """Rows (bool) of `table` whose strings will not do, with the reason; none without a row."""
+    (_, offsets, valid), *columns = strings
+    found = [(~valid, "lone surrogate in text"), (np.diff(offsets) > MAX_TEXT, TOO_LONG)]
+    if columns:
+        sizes = np.sum([np.diff(offsets) for _, offsets, _ in columns], axis=0)
+        found.append((sizes > MAX_TEXT, COLUMNS_TOO_LONG))
+    for k, (_, _, valid) in enumerate(columns, 1):
+        places = table[:, VALUES + 2 * k]
+        string = (places >= 0) & (data[np.maximum(places, 0)] == _QUOTE)
+        found.append((string & ~valid, f"lone surrogate in field '{fields.editable[k]}'"))
+    return [(rows, reason) for rows, reason in found if rows.any()]
+
+
+def decoded(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> _Strings:
     """`decode` into a new buffer: (buffer, offsets, valid)."""
     column = VALUES + 2 * field
     room = int((table[:, column + 1] - table[:, column]).sum()) + 8
@@ -695,10 +734,13 @@ def _column(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> pa.S
     return strings_from(out, offsets, valid)
 
 
-def last_value(line: bytes, before: int, fields: Fields) -> tuple[int, int] | None:
-    """The place of the last text value in `line` that starts before `before`, None if none does."""
-    names = _Names.of(fields, "text")
+def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, int]]:
+    """The places of the values of field `name` in `line` that start before `before`, last first."""
+    names = _Names.encoded([name])
     none = np.empty(0, dtype=np.int64)
-    table, _ = scan(bytes_view(line), 0, names.data, names.offsets, 0, True, none, before)
-    start, end = table[0, VALUES : VALUES + 2].tolist()
-    return (start, end) if start >= 0 else None
+    while True:
+        table, _ = scan(bytes_view(line), 0, names.data, names.offsets, 0, True, none, before)
+        before, end = table[0, VALUES : VALUES + 2].tolist()
+        if before < 0:
+            return
+        yield before, end

@@ -1,6 +1,6 @@
 """Parquet shards, through pyarrow: read by row groups, rewritten with everything else as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from corpus.errors import InputError, StorageError
 from corpus.rows import (
     BATCH_BYTES,
+    COLUMNS_TOO_LONG,
     IS_NULL,
     MAX_TEXT,
     NOT_UTF8,
@@ -48,7 +49,10 @@ def open_parquet(shard: Shard) -> Iterator[pq.ParquetFile]:
 
 
 def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
-    """Raises InputError unless `schema` has exactly one text column and it holds strings."""
+    """Raises InputError unless `schema` has exactly one text column and it holds strings.
+
+    So does every named column that is there.
+    """
     places = schema.get_all_field_indices(fields.text)
     if len(places) != 1:
         how = "no column" if not places else f"{len(places)} columns"
@@ -56,11 +60,23 @@ def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
             f"{shard.url} has {how} {fields.text!r}. Columns there: {', '.join(schema.names)}. "
             "Set input.text to the one that holds the text."
         )
-    kind = schema.field(places[0]).type
-    if not is_text(kind):
+    _check_type(shard, schema.field(places[0]), "Set input.text to a column of text.")
+    for name in fields.columns:
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1:
+            raise InputError(
+                f"{shard.url} has {len(places)} columns {name!r}; a column that is named has to be "
+                "the only one of its name. Rename the others or do not name it."
+            )
+        for place in places:
+            _check_type(shard, schema.field(place), "Do not name it, or store it as text.")
+
+
+def _check_type(shard: Shard, column: pa.Field, remedy: str) -> None:
+    if not is_text(column.type):
         raise InputError(
-            f"column {fields.text!r} of {shard.url} is {kind}; allowed are string, large_string, "
-            "string_view and dictionaries of these. Set input.text to a column of text."
+            f"column {column.name!r} of {shard.url} is {column.type}; allowed are string, "
+            f"large_string, string_view and dictionaries of these. {remedy}"
         )
 
 
@@ -82,15 +98,12 @@ def read_parquet(shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wan
     row = cut.row
     with open_parquet(shard) as file:
         check_columns(shard, file.schema_arrow, fields)
-        names = [fields.text]
-        if view == "records":
-            names += [fields.id, fields.source, fields.order]
         for number in range(cut.start, cut.end):
             after = row + file.metadata.row_group(number).num_rows
             if len(wanted.of(row, after)) > 0:
                 try:
                     for batch in _batches(shard, file, number, _present(file, fields)):
-                        yield from _batch_rows(batch, row, shard, names, view, wanted)
+                        yield from _batch_rows(batch, row, shard, fields, view, wanted)
                         row += len(batch)
                 except Damaged as damage:
                     lost = wanted.of(row, after)
@@ -101,7 +114,7 @@ def read_parquet(shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wan
 
 def _present(file: pq.ParquetFile, fields: Fields) -> list[str]:
     """The columns to read: the same whatever the view, so that damage is the same, too."""
-    names = dict.fromkeys((fields.text, fields.id, fields.source, fields.order))
+    names = dict.fromkeys((*fields.editable, fields.id, fields.source, fields.order))
     return [name for name in names if name in file.schema_arrow.names]
 
 
@@ -129,41 +142,70 @@ def _batches(
 
 
 def _batch_rows(
-    batch: pa.RecordBatch, row: int, shard: Shard, names: list[str], view: View, wanted: Wanted
+    batch: pa.RecordBatch, row: int, shard: Shard, fields: Fields, view: View, wanted: Wanted
 ) -> Tagged:
     rows = wanted.of(row, row + len(batch))
     if len(rows) == 0:
         return
-    # Cast first: some types, such as string_view, cannot be filtered.
-    text = batch.column(names[0]).cast(pa.large_string())
-    extra = [_strings(batch, name) for name in names[1:]]
+    text, columns = _texts(batch, fields)
+    others = (fields.id, fields.source, fields.order) if view == "records" else ()
+    extra = [_strings(batch, name) for name in others]
     fine = np.zeros(len(batch), dtype=np.bool_)
     fine[rows - row] = True
-    reasons = _reasons(text)
+    reasons = _reasons(text, columns)
     bad = fine & ~accepted(reasons)
     fine &= ~bad
+    if view == "text":
+        columns = []
     if not fine.all():
         mask = pa.array(fine)
         text = text.filter(mask)
         extra = [None if column is None else column.filter(mask) for column in extra]
+        columns = [None if column is None else column.filter(mask) for column in columns]
     data, offsets = arrow_buffers(text)
-    yield from row_batches(shard, row + np.flatnonzero(fine), data, offsets, extra)
+    yield from row_batches(shard, row + np.flatnonzero(fine), data, offsets, extra, columns)
     if view == "records":
         yield from rejects(shard, row + np.flatnonzero(bad), list(reasons[bad]))
 
 
-def _reasons(text: pa.LargeStringArray) -> np.ndarray:
-    """Why each text is rejected (object array), None where it is not."""
+def _texts(
+    batch: pa.RecordBatch, fields: Fields
+) -> tuple[pa.LargeStringArray, list[pa.LargeStringArray | None]]:
+    """The text and the named columns, None for one that is missing.
+
+    Cast, because some types, such as string_view, cannot be filtered.
+    """
+    there, kind = batch.schema.names, pa.large_string()
+    columns = [batch.column(n).cast(kind) if n in there else None for n in fields.columns]
+    return batch.column(fields.text).cast(kind), columns
+
+
+def _reasons(
+    text: pa.LargeStringArray, columns: Sequence[pa.LargeStringArray | None]
+) -> np.ndarray:
+    """Why each row with this text and these named columns is rejected (object array), or None."""
+    named = [column for column in columns if column is not None]
     reasons = np.full(len(text), None, dtype=object)
-    data, offsets = arrow_buffers(text)
+    _, offsets = arrow_buffers(text)
     reasons[np.diff(offsets) > MAX_TEXT] = TOO_LONG
-    try:
-        text.validate(full=True)
-    except pa.ArrowInvalid:
-        reasons[~utf8_ranges(data, offsets[:-1].copy(), offsets[1:].copy())] = NOT_UTF8
+    if named:
+        sizes = np.sum([np.diff(arrow_buffers(column)[1]) for column in named], axis=0)
+        reasons[sizes > MAX_TEXT] = COLUMNS_TOO_LONG
+    for column in (text, *named):
+        reasons[~_are_utf8(column)] = NOT_UTF8
     if text.null_count:
         reasons[text.is_null().to_numpy(zero_copy_only=False)] = IS_NULL
     return reasons
+
+
+def _are_utf8(strings: pa.Array) -> np.ndarray:
+    """Which strings (of a pa.StringArray or pa.LargeStringArray) are UTF-8 (bool)."""
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:
+        data, offsets = arrow_buffers(strings)
+        return utf8_ranges(data, offsets[:-1].copy(), offsets[1:].copy())
+    return np.ones(len(strings), dtype=np.bool_)
 
 
 def _strings(batch: pa.RecordBatch, name: str) -> pa.StringArray | None:
@@ -177,11 +219,8 @@ def _strings(batch: pa.RecordBatch, name: str) -> pa.StringArray | None:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     column = column.cast(pa.string())
-    data, offsets = arrow_buffers(column)
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        good = utf8_ranges(data, offsets[:-1].copy(), offsets[1:].copy())
+    good = _are_utf8(column)
+    if not good.all():
         column = pc.if_else(pa.array(good), column, pa.scalar(None, pa.string()))
     return column
 
@@ -221,9 +260,9 @@ def read_group(
             ) from None
 
 
-def readable_texts(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    """Which rows' texts are not rejected when they are read (bool)."""
-    return accepted(_reasons(batch.column(name).cast(pa.large_string())))
+def readable_rows(batch: pa.RecordBatch, fields: Fields) -> np.ndarray:
+    """Which rows are not rejected when they are read (bool)."""
+    return accepted(_reasons(*_texts(batch, fields)))
 
 
 def compression_of(file: pq.ParquetFile) -> str:

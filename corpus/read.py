@@ -23,11 +23,15 @@ def read_cut(
     """The rows of a cut, in `doc` order, as ("text", batch), and ("rejects", batch).
 
     Batches have the schema TEXT for view "text" and RECORDS for view "records"; one holds at most
-    BATCH_BYTES of text, or one longer document. Rejects (schema REJECTS) come for "records" only.
+    BATCH_BYTES of text and named columns, or one longer document. Rejects (schema REJECTS) come for
+    "records" only.
     `wanted` are ascending int64 keys; if given, only these rows are read, the others are skipped
     without being looked into, and reading ends behind the last.
     Where compressed data ends early or is corrupt, the rows before come, then one reject.
-    Raises StorageError (a failed read), InputError (a Parquet shard without the text column).
+    A named column (`fields.columns`) whose string cannot be read makes the row a reject, in both
+    views: what cannot be read cannot be scanned. One that is no string is null and stays as it is.
+    Raises StorageError (a failed read), InputError (a Parquet shard without the text column, or
+    with a named column of another type).
     """
     shard = corpus.shards[cut.shard]
     rows = Wanted(shard, wanted, cut.row)
@@ -36,7 +40,7 @@ def read_cut(
     if shard.format == "parquet":
         yield from read_parquet(shard, cut, fields, view, rows)
     elif shard.format == "txt":
-        yield from read_text(shard, view, rows)
+        yield from read_text(shard, fields, view, rows)
     else:
         content = stored_lines(shard, cut)
         yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, rows)

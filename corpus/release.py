@@ -1,19 +1,22 @@
 """Writing what is released: the input's bytes, with the edits and without the removed rows.
 
-An edit is a row (doc: int64, text: string). A text replaces the document's, null removes it;
-documents that no edit names are copied. Rejected rows are not released.
+An edit is a row (doc: int64, field: int64, text: string). Its text replaces the string in a field
+of the document: in the text if `field` is 0, in Fields.columns[n - 1] if it is n. A null text in
+field 0 removes the document. Documents that no edit names are copied. Rejected rows are not
+released.
 """
 
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
@@ -23,15 +26,14 @@ from corpus.jsonl import (
     REPEATED,
     ROW,
     START,
-    STRINGS,
     VALUES,
-    decoded,
-    last_value,
+    earlier_values,
+    read_strings,
     scan_blocks,
 )
-from corpus.parquet import check_columns, compression_of, open_parquet, read_group, readable_texts
+from corpus.parquet import check_columns, compression_of, open_parquet, read_group, readable_rows
 from corpus.read import stored_lines
-from corpus.rows import MAX_TEXT, Damaged, Fields, Wanted, accepted
+from corpus.rows import Damaged, Fields, Wanted, accepted
 from corpus.schema import doc_key
 from corpus.shards import Corpus, Cut, Shard
 from corpus.storage import storage
@@ -40,7 +42,7 @@ from corpus.textfile import read_text
 GROUP_BYTES = 64 << 20
 """Parquet row groups larger than this are rewritten as several."""
 
-EDITS = pa.schema([("doc", pa.int64()), ("text", pa.string())])
+EDITS = pa.schema([("doc", pa.int64()), ("field", pa.int64()), ("text", pa.string())])
 
 
 def rewrite(
@@ -52,22 +54,23 @@ def rewrite(
 ) -> int:
     """Write the released form of `cuts` to the local file `path`; returns the rows written.
 
-    `cuts` are consecutive cuts of one shard; `edits` are batches of schema EDITS, by `doc`, about
-    rows of these cuts. Of a plain JSONL shard any run of cuts can be written, and the files put one
-    behind another are the released shard. Of any other shard all cuts have to be given (a slice has
-    them all): the file is the released shard. gz is one member without a time, level 6; zst one
-    frame with a checksum, level 3; Parquet keeps schema, metadata, row order and compression. No
-    file is written for a text file whose document was removed or rejected. Lines keep every byte
-    but those of the text, line ends included; blank lines and a byte order mark go. The bytes
-    depend on the input and the edits alone.
-    Raises InputChanged where an edit names a row that is not there, StorageError.
+    `cuts` are consecutive cuts of one shard; `edits` are batches of schema EDITS, by `doc` and
+    `field`, about rows of these cuts. Of a plain JSONL shard any run of cuts can be written, and
+    the files put one behind another are the released shard. Of any other shard all cuts have to be
+    given (a slice has them all): the file is the released shard. gz is one member without a time,
+    level 6; zst one frame with a checksum, level 3; Parquet keeps schema, metadata, row order and
+    compression. No file is written for a text file whose document was removed or rejected. Lines
+    keep every byte but those of edited strings, line ends included; blank lines and a byte order
+    mark go. The bytes depend on the input and the edits alone.
+    Raises InputChanged where an edit names a row, or a string in it, that is not there,
+    StorageError.
     """
     shard = corpus.shards[cuts[0].shard]
-    changes = Edits(shard, edits)
+    changes = Edits(shard, fields, edits)
     if shard.format == "parquet":
         rows = _rewrite_parquet(shard, fields, changes, Path(path))
     elif shard.format == "txt":
-        rows = _rewrite_text(shard, changes, Path(path))
+        rows = _rewrite_text(shard, fields, changes, Path(path))
     else:
         with storage(path, "write"), open(path, "wb") as file:
             sink = _compressor(shard)
@@ -84,44 +87,84 @@ def rewrite(
 
 
 class Edits:
-    """Edits of one shard that come in batches, handed out by row."""
+    """Edits of one shard that come in batches, handed out in the order of its rows."""
 
-    def __init__(self, shard: Shard, batches: Iterable[pa.RecordBatch]) -> None:
+    def __init__(self, shard: Shard, fields: Fields, batches: Iterable[pa.RecordBatch]) -> None:
         self._shard = shard
+        self._names = fields.editable
         self._batches = iter(batches)
-        self._batch: pa.RecordBatch | None = None
+        self._texts: pa.Array = pa.array([], pa.string())
+        self._fields = np.empty(0, dtype=np.int64)
         self._rows = np.empty(0, dtype=np.int64)
         self._next = 0
 
-    def before(self, row: int) -> Iterator[tuple[int, str | None]]:
-        """The edits (row, text or None) not handed out yet that are about rows before `row`."""
+    def of_rows(
+        self, first: int, readable: np.ndarray, has_string: Callable[[int, int], bool]
+    ) -> tuple[np.ndarray, dict[int, dict[int, str]]]:
+        """What becomes of the rows `first`, `first` + 1, …, of which `readable` (bool) can be read.
+
+        Returns which of them are kept (bool), and the new strings of those that are edited: by row,
+        counted from `first`, and field. has_string(row, field) says whether there is a string in a
+        named column of a row, counted likewise.
+        Raises InputChanged where an edit is about another row, or about what is no string.
+        """
+        kept = readable.copy()
+        new: dict[int, dict[int, str]] = {}
+        for row, field, text in self._before(first + len(readable)):
+            at = row - first
+            if at < 0 or not readable[at]:
+                self._unknown(row)
+            if field and not (0 < field < len(self._names) and has_string(at, field)):
+                self._no_string(row, field)
+            if text is not None:
+                new.setdefault(at, {})[field] = text
+            elif field == 0:
+                kept[at] = False
+            else:
+                raise ValueError(
+                    f"the edit of row {row} in field {self._names[field]!r} has no text; only that "
+                    "of field 0 may be null, which removes the row."
+                )
+        return kept, {at: strings for at, strings in new.items() if kept[at]}
+
+    def _before(self, row: int) -> Iterator[tuple[int, int, str | None]]:
+        """The edits (row, field, text) not handed out yet that are about rows before `row`."""
         while self._fill() and self._rows[self._next] < row:
-            assert self._batch is not None
             at = self._next
             self._next += 1
-            yield int(self._rows[at]), self._batch.column(1)[at].as_py()
+            yield int(self._rows[at]), int(self._fields[at]), self._texts[at].as_py()
 
     def finish(self) -> None:
         """Raises InputChanged if an edit was not asked for."""
         if self._fill():
-            self.unknown(int(self._rows[self._next]))
+            self._unknown(int(self._rows[self._next]))
 
-    def unknown(self, row: int) -> None:
+    def _unknown(self, row: int) -> None:
         """Raises InputChanged: there is no row `row` that could be edited."""
         raise InputChanged(
             f"{self._shard.url} has no readable row {row} (any more), which is to be edited. Bring "
             "the pinned file back, or start a new run in another folder."
         )
 
+    def _no_string(self, row: int, field: int) -> None:
+        """Raises InputChanged: there is no string in field `field` of row `row` to be edited."""
+        known = 0 <= field < len(self._names)
+        raise InputChanged(
+            f"row {row} of {self._shard.url} has no string (any more) in field "
+            f"{self._names[field] if known else field!r}, which is to be edited. Bring the pinned "
+            "file back, or start a new run in another folder."
+        )
+
     def _fill(self) -> bool:
         """Whether there is a next edit."""
         while self._next == len(self._rows):
-            self._batch = next(self._batches, None)
-            if self._batch is None:
+            batch = next(self._batches, None)
+            if batch is None:
                 self._rows, self._next = np.empty(0, dtype=np.int64), 0
                 return False
-            docs = self._batch.column(0).to_numpy()
-            self._rows, self._next = docs - doc_key(self._shard.number, 0), 0
+            docs, fields, self._texts = batch.columns
+            self._rows, self._next = docs.to_numpy() - doc_key(self._shard.number, 0), 0
+            self._fields = fields.to_numpy()
         return True
 
 
@@ -151,16 +194,21 @@ def _compressor(shard: Shard) -> _Sink:
     return _Plain()
 
 
-def rewrite_jsonl(chunk: bytes, first_row: int, edits: Iterable[pa.RecordBatch]) -> bytes:
+_DEFAULT = Fields()
+
+
+def rewrite_jsonl(
+    chunk: bytes, first_row: int, edits: Iterable[pa.RecordBatch], fields: Fields = _DEFAULT
+) -> bytes:
     """The lines in `chunk`, the first of which is row `first_row` of shard 0, with `edits` applied.
 
     For tests and notebooks; `rewrite` does the same with a shard's cuts.
     """
     shard = Shard(0, "chunk", "chunk", "jsonl", "", len(chunk), "", "")
     cut = Cut(0, 0, len(chunk), first_row)
-    changes = Edits(shard, edits)
+    changes = Edits(shard, fields, edits)
     done = b"".join(
-        piece for _, piece in rewritten_lines(iter([chunk]), shard, cut, Fields(), changes)
+        piece for _, piece in rewritten_lines(iter([chunk]), shard, cut, fields, changes)
     )
     changes.finish()
     return done
@@ -172,22 +220,13 @@ def rewritten_lines(
     """Pairs of rows and the bytes they come out as."""
     everything = Wanted(shard, None, cut.row)
     try:
-        for data, table, reasons, after in scan_blocks(
+        for data, table, reasons, _ in scan_blocks(
             stored, cut.start == 0, cut.row, fields, "text", everything
         ):
-            readable = _readable(data, table, reasons)
-            yield _rewritten_block(data, table, readable, edits, after, fields)
+            read_strings(data, table, reasons, fields)
+            yield _rewritten_block(data, table, accepted(reasons), edits, fields)
     except Damaged:
         return  # the row at the damage was rejected when it was read
-
-
-def _readable(data: np.ndarray, table: np.ndarray, reasons: np.ndarray) -> np.ndarray:
-    """Which rows of a block are not rejected when they are read (bool)."""
-    good = accepted(reasons)
-    places = np.flatnonzero(good)
-    _, offsets, valid = decoded(data, np.ascontiguousarray(table[places]), 0, STRINGS)
-    good[places] = valid & (np.diff(offsets) <= MAX_TEXT)
-    return good
 
 
 def _rewritten_block(
@@ -195,26 +234,23 @@ def _rewritten_block(
     table: np.ndarray,
     readable: np.ndarray,
     edits: Edits,
-    after: int,
     fields: Fields,
 ) -> tuple[int, bytes]:
     if len(table) == 0:
         return 0, b""
     view = memoryview(data)  # type: ignore[arg-type]
-    first = int(table[0, ROW])
-    changes: dict[int, str | None] = {}
-    for row, text in edits.before(after):
-        if row < first or not readable[row - first]:
-            edits.unknown(row)
-        changes[row - first] = text
+
+    def has_string(at: int, field: int) -> bool:
+        place = table[at, VALUES + 2 * field]
+        return bool(place >= 0 and data[place] == ord('"'))
+
+    kept, changes = edits.of_rows(int(table[0, ROW]), readable, has_string)
     starts = table[:, START]
     ends = np.minimum(table[:, END] + 1, len(data))
-    kept = readable.copy()
-    kept[[at for at, text in changes.items() if text is None]] = False
     # Rows that follow one another are copied at once; only where something happens is a new piece.
     breaks = np.ones(len(table), dtype=np.bool_)
     breaks[1:] = (starts[1:] != ends[:-1]) | ~kept[1:] | ~kept[:-1]
-    edited = [at for at, text in changes.items() if text is not None]
+    edited = list(changes)
     breaks[edited] = True
     breaks[[at + 1 for at in edited if at + 1 < len(table)]] = True
     runs = np.flatnonzero(breaks)
@@ -222,36 +258,40 @@ def _rewritten_block(
     for run, run_end in zip(runs, [*runs[1:], len(table)], strict=True):
         if not kept[run]:
             continue
-        text = changes.get(int(run))
-        if text is None:
-            pieces.append(view[starts[run] : ends[run_end - 1]])
-        else:
+        if int(run) in changes:
             line = view[starts[run] : ends[run]]
-            value = (table[run, VALUES : VALUES + 2] - starts[run]).tolist()
-            pieces.extend(_edited_line(line, value, text, bool(table[run, REPEATED]), fields))
+            pieces.extend(_edited_line(line, table[run], changes[int(run)], fields))
+        else:
+            pieces.append(view[starts[run] : ends[run_end - 1]])
     return int(kept.sum()), b"".join(pieces)
 
 
 def _edited_line(
-    line: memoryview, value: list[int], text: str, repeated: bool, fields: Fields
+    line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
 ) -> Iterator[bytes | memoryview]:
-    """The pieces of `line` with the text value, line[value[0]:value[1]], replaced."""
-    start, end = value
-    head = _emptied(line[:start], bytes(line), start, fields) if repeated else line[:start]
-    old = bytes(line[start:end])
+    """The pieces of `line`, of which the scanner says `found`, with `changes` made."""
+    values: list[tuple[int, int, bytes]] = []
+    for field, text in changes.items():
+        place = VALUES + 2 * field
+        start, end = (found[place : place + 2] - found[START]).tolist()
+        values.append((start, end, _written(text, bytes(line[start:end]))))
+        if found[REPEATED]:
+            # Earlier values of the field may hold what was removed from the last.
+            earlier = earlier_values(bytes(line), start, fields.editable[field])
+            values.extend((*value, b'""') for value in earlier)
+    at = 0
+    for start, end, new in sorted(values):
+        yield line[at:start]
+        yield new
+        at = end
+    yield line[at:]
+
+
+def _written(text: str, old: bytes) -> bytes:
+    """`text` as a JSON string in place of `old`."""
     # Who wrote everything as ASCII may read nothing else.
     ascii_only = b"\\u" in old and old.isascii()
-    new = json.dumps(text).encode() if ascii_only else orjson.dumps(text)
-    yield from (head, new, line[end:])
-
-
-def _emptied(head: memoryview, line: bytes, before: int, fields: Fields) -> bytes:
-    """`head` with the values of earlier text fields emptied: they may hold what was removed."""
-    done = bytes(head)
-    while (value := last_value(line, before, fields)) is not None:
-        before, end = value
-        done = done[:before] + b'""' + done[end:]
-    return done
+    return json.dumps(text).encode() if ascii_only else orjson.dumps(text)
 
 
 # Parquet and text files
@@ -262,14 +302,11 @@ def _rewrite_parquet(shard: Shard, fields: Fields, edits: Edits, path: Path) -> 
     with open_parquet(shard) as file, storage(path, "write"):
         schema = file.schema_arrow
         check_columns(shard, schema, fields)
-        place = schema.get_field_index(fields.text)
         with pq.ParquetWriter(path, schema, compression=compression_of(file)) as writer:
             for group in range(file.metadata.num_row_groups):
                 first, waiting = row, _Group(writer, schema)
                 for batch in read_group(shard, file, group, fields):
-                    changes = dict(edits.before(first + len(batch)))
-                    readable = readable_texts(batch, fields.text)
-                    waiting.add(_rewritten_batch(batch, first, readable, changes, place, edits))
+                    waiting.add(_rewritten_batch(batch, first, fields, edits))
                     first += len(batch)
                 waiting.write()
                 rows += waiting.rows
@@ -287,40 +324,85 @@ class _Group:
         self._size = 0
         self.rows = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        if len(batch):
-            self._batches.append(batch)
-            self._size += batch.nbytes
-            self.rows += len(batch)
-        if self._size >= GROUP_BYTES:
-            self.write()
+    def add(self, batches: Iterable[pa.RecordBatch]) -> None:
+        for batch in batches:
+            if len(batch):
+                self._batches.append(_compacted(batch))
+                self._size += batch.nbytes
+                self.rows += len(batch)
+            if self._size >= GROUP_BYTES:
+                self.write()
 
     def write(self) -> None:
         if self._batches:
-            table = pa.Table.from_batches(self._batches, self._schema)
-            self._writer.write_table(table, row_group_size=max(1, len(table)))
+            self._write(self._batches)
         self._batches, self._size = [], 0
+
+    def _write(self, batches: list[pa.RecordBatch]) -> None:
+        table = pa.Table.from_batches(batches, self._schema)
+        try:
+            # A reader numbers the values of a whole row group by the dictionary's index type.
+            table = table.unify_dictionaries()
+        except pa.ArrowInvalid:
+            if len(batches) == 1:
+                raise
+            half = len(batches) // 2
+            self._write(batches[:half])
+            self._write(batches[half:])
+        else:
+            self._writer.write_table(table, row_group_size=max(1, len(table)))
+
+
+def _compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch without the dictionary values that no row has: they may be what was removed."""
+    for place, column in enumerate(batch.columns):
+        if pa.types.is_dictionary(column.type):
+            used = pa.array(np.unique(column.indices.drop_null().to_numpy()))
+            indices = pc.index_in(column.indices, value_set=used).cast(column.type.index_type)
+            values = column.dictionary.take(used)
+            column = pa.DictionaryArray.from_arrays(indices, values, ordered=column.type.ordered)
+            batch = batch.set_column(place, batch.schema.field(place), column)
+    return batch
 
 
 def _rewritten_batch(
-    batch: pa.RecordBatch,
-    row: int,
-    readable: np.ndarray,
-    changes: dict[int, str | None],
-    place: int,
-    edits: Edits,
-) -> pa.RecordBatch:
-    for number in changes:
-        if number < row or not readable[number - row]:
-            edits.unknown(number)
-    kept = readable.copy()
-    kept[[number - row for number, text in changes.items() if text is None]] = False
-    new = {number - row: text for number, text in changes.items() if text is not None}
-    if new:
-        kind = batch.schema.field(place).type
-        texts = _replaced(batch.column(place), new)
-        batch = batch.set_column(place, batch.schema.field(place), _as(texts, kind))
-    return batch if kept.all() else _filtered(batch, kept)
+    batch: pa.RecordBatch, row: int, fields: Fields, edits: Edits
+) -> Iterator[pa.RecordBatch]:
+    """`batch`, whose first row is `row`, with the edits made, in one piece or more."""
+    places = [batch.schema.get_field_index(name) for name in fields.editable]
+
+    def has_string(at: int, field: int) -> bool:
+        return places[field] >= 0 and batch.column(places[field])[at].as_py() is not None
+
+    kept, changes = edits.of_rows(row, readable_rows(batch, fields), has_string)
+    new: dict[int, pa.LargeStringArray] = {}
+    for field in {field for strings in changes.values() for field in strings}:
+        own = {at: strings[field] for at, strings in changes.items() if field in strings}
+        new[places[field]] = _replaced(batch.column(places[field]), own)
+    return _with_strings(batch, new, kept)
+
+
+def _with_strings(
+    batch: pa.RecordBatch, new: dict[int, pa.LargeStringArray], kept: np.ndarray
+) -> Iterator[pa.RecordBatch]:
+    """The `kept` rows of `batch` with the columns at some places replaced.
+
+    In several pieces where a dictionary's index type cannot number all values of a column.
+    """
+    done = batch
+    try:
+        for place, strings in new.items():
+            column = batch.schema.field(place)
+            done = done.set_column(place, column, _as(strings, column.type))
+    except pa.ArrowInvalid:
+        if len(batch) == 1:
+            raise
+        half = len(batch) // 2
+        for part in (slice(0, half), slice(half, None)):
+            own = {place: strings[part] for place, strings in new.items()}
+            yield from _with_strings(batch[part], own, kept[part])
+    else:
+        yield done if kept.all() else _filtered(done, kept)
 
 
 def _filtered(batch: pa.RecordBatch, kept: np.ndarray) -> pa.RecordBatch:
@@ -349,15 +431,13 @@ def _as(texts: pa.LargeStringArray, kind: pa.DataType) -> pa.Array:
     return texts.cast(kind)
 
 
-def _rewrite_text(shard: Shard, edits: Edits, path: Path) -> int:
-    found = list(read_text(shard, "text", Wanted(shard, None, 0)))
-    changes = dict(edits.before(1))
-    if changes and not found:
-        edits.unknown(0)
-    if not found or changes.get(0, "") is None:
+def _rewrite_text(shard: Shard, fields: Fields, edits: Edits, path: Path) -> int:
+    found = list(read_text(shard, fields, "text", Wanted(shard, None, 0)))
+    readable = np.array([bool(found)])
+    kept, changes = edits.of_rows(0, readable, lambda _at, _field: False)
+    if not kept[0]:
         return 0
-    text = changes.get(0)
-    content = found[0][1].column("text")[0].as_buffer() if text is None else text.encode()
+    content = changes[0][0].encode() if changes else found[0][1].column("text")[0].as_buffer()
     with storage(path, "write"):
         path.write_bytes(content)
     return 1

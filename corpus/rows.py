@@ -13,13 +13,14 @@ from corpus.shards import Shard
 from corpus.text import strings_from
 
 BATCH_BYTES = 8 << 20
-"""A batch holds at most so many bytes of text, or one document."""
+"""A batch holds at most so many bytes of text and named columns, or one document."""
 
 MAX_TEXT = 1 << 30
 """Bytes of the longest text that is read."""
 
 NOT_UTF8 = "invalid UTF-8"
 TOO_LONG = "text longer than 1 GiB"
+COLUMNS_TOO_LONG = "named columns longer than 1 GiB"
 IS_NULL = "text is null"
 ENDS_EARLY = "compressed data ends early"
 CORRUPT = "compressed data is corrupt"
@@ -29,13 +30,22 @@ View = Literal["records", "text"]
 
 @dataclass(frozen=True)
 class Fields:
-    """Names of the fields (columns) that are read. An empty name stands for none."""
+    """Names of the fields (columns) that are read. An empty name stands for none.
+
+    `columns` are other fields whose strings are read and can be edited: field n of an edit is
+    columns[n - 1], field 0 the text. They are all different, and none of them is the text.
+    """
 
     text: str = "text"
     id: str = "id"
     source: str = ""
     order: str = ""
     columns: tuple[str, ...] = ()
+
+    @property
+    def editable(self) -> tuple[str, ...]:
+        """The names of the fields that can be edited, by the number that an edit has for them."""
+        return (self.text, *self.columns)
 
 
 class Damaged(Exception):
@@ -48,15 +58,17 @@ def row_batches(
     data: np.ndarray,
     offsets: np.ndarray,
     extra: Sequence[pa.StringArray | None] = (),
+    columns: Sequence[pa.Array | None] = (),
 ) -> Tagged:
     """("text", batch) with the rows `rows` (int64), whose texts are data[offsets[i]:offsets[i+1]].
 
     `extra` is empty for batches of schema TEXT. For RECORDS it is ids, sources and orders; where
     one of these, or a value in it, is null, the default is filled in: an id f"{shard.name}#{row}",
-    the shard's source, no order.
+    the shard's source, no order. `columns` are then the named columns (pa.StringArray or
+    pa.LargeStringArray), None for one that no row has.
     """
     docs = rows + doc_key(shard.number, 0)
-    for start, end in _spans(offsets):
+    for start, end in _spans(_with_columns(offsets, columns)):
         text = strings_from(data, offsets[start : end + 1])
         keys = pa.array(docs[start:end])
         if not extra:
@@ -65,7 +77,7 @@ def row_batches(
         count = end - start
         numbers = pa.array(rows[start:end])
         own = [None if column is None else column.slice(start, count) for column in extra]
-        columns = [
+        values = [
             keys,
             pa.repeat(pa.scalar(shard.name, pa.string()), count),
             numbers,
@@ -73,8 +85,9 @@ def row_batches(
             _filled(own[1], pa.scalar(shard.source, pa.string()), count),
             pa.nulls(count, pa.string()) if own[2] is None else own[2],
             text,
+            _lists(columns, start, count),
         ]
-        yield "text", pa.RecordBatch.from_arrays(columns, schema=RECORDS)
+        yield "text", pa.RecordBatch.from_arrays(values, schema=RECORDS)
 
 
 def accepted(reasons: np.ndarray) -> np.ndarray:
@@ -101,6 +114,33 @@ def _spans(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
         end = min(count, max(end, start + 1))
         yield start, end
         start = end
+
+
+def _with_columns(offsets: np.ndarray, columns: Sequence[pa.Array | None]) -> np.ndarray:
+    """The offsets of texts, moved on by what the columns hold: differences are sizes of rows."""
+    for column in columns:
+        if column is not None:
+            sizes = pc.binary_length(column).fill_null(0).to_numpy()
+            offsets = offsets + np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+    return offsets
+
+
+def _lists(columns: Sequence[pa.Array | None], start: int, count: int) -> pa.ListArray:
+    """For each of `count` rows from `start` the list of its values in `columns`."""
+    offsets = np.arange(count + 1, dtype=np.int32) * len(columns)
+    if not columns:
+        return pa.ListArray.from_arrays(pa.array(offsets), _NO_STRINGS)
+    # 64-bit offsets, because the columns may be parts of something larger than 2 GiB.
+    kind = pa.large_string()
+    one_by_one = pa.concat_arrays(
+        [pa.nulls(count, kind) if c is None else c.slice(start, count).cast(kind) for c in columns]
+    )
+    row_by_row = np.arange(count * len(columns)).reshape(len(columns), count).T.ravel()
+    values = one_by_one.take(pa.array(row_by_row)).cast(pa.string())
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+_NO_STRINGS = pa.array([], pa.string())
 
 
 def _ids(own: pa.StringArray | None, name: str, rows: pa.Int64Array) -> pa.StringArray:

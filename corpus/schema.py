@@ -70,9 +70,19 @@ _str = pa.string()
 
 TEXT = _schema(doc=_int, text=_str)
 
-RECORDS = _schema(doc=_int, shard=_str, row=_int, id=_str, source=_str, order=_str, text=_str)
+RECORDS = _schema(
+    doc=_int,
+    shard=_str,
+    row=_int,
+    id=_str,
+    source=_str,
+    order=_str,
+    text=_str,
+    columns=pa.list_(_str),
+)
 """A row with what is known about it. `id` is derived if missing; `order` is the raw value (a JSON
-scalar's text) of the field that the keep policy names, null if there is none."""
+scalar's text) of the field that the keep policy names, null if there is none. `columns` are the
+values of `Fields.columns`, as many and in that order; null where there is none or no string."""
 
 # Published tables.
 

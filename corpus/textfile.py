@@ -3,14 +3,14 @@
 import numpy as np
 import pyarrow as pa
 
-from corpus.rows import MAX_TEXT, NOT_UTF8, TOO_LONG, View, Wanted, rejects, row_batches
+from corpus.rows import MAX_TEXT, NOT_UTF8, TOO_LONG, Fields, View, Wanted, rejects, row_batches
 from corpus.schema import Tagged
 from corpus.shards import BOM, Shard
 from corpus.storage import open_stored, storage
 from corpus.text import bytes_view, is_utf8
 
 
-def read_text(shard: Shard, view: View, wanted: Wanted) -> Tagged:
+def read_text(shard: Shard, fields: Fields, view: View, wanted: Wanted) -> Tagged:
     """The file's one row, or (for view "records") its reject. A byte order mark is left out."""
     if not wanted.has(0) and not wanted.all:
         return
@@ -20,7 +20,8 @@ def read_text(shard: Shard, view: View, wanted: Wanted) -> Tagged:
     reason = TOO_LONG if len(data) > MAX_TEXT else None if is_utf8(data) else NOT_UTF8
     if reason is None:
         extra = [pa.array([shard.name]), None, None] if view == "records" else []
+        columns = [None] * len(fields.columns) if view == "records" else []
         offsets = np.array([0, len(data)], dtype=np.int64)
-        yield from row_batches(shard, np.zeros(1, dtype=np.int64), data, offsets, extra)
+        yield from row_batches(shard, np.zeros(1, dtype=np.int64), data, offsets, extra, columns)
     elif view == "records":
         yield from rejects(shard, [0], [reason])

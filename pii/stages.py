@@ -82,7 +82,7 @@ class Scan(PlainStage):
         rows: "_Rows",
     ) -> None:
         doc, found = record["doc"], []
-        for field, text in enumerate((record["text"], *record.get("columns", ()))):
+        for field, text in enumerate((record["text"], *record["columns"])):
             if text is None:
                 continue
             scanned = self._field(scanner, text, record["id"], cuts if field == 0 else [])

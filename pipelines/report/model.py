@@ -440,7 +440,9 @@ def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
         "kept": (kept_documents, kept_bytes),
     }
     names = ("source", "sources", "documents", "bytes", "words", "words_left", "passage_chars")
-    columns = {name: row[name] for name in (*names, "ids_derived")} | {"passage_rows": row["passages"]}
+    columns = {name: row[name] for name in (*names, "ids_derived")} | {
+        "passage_rows": row["passages"]
+    }
     amounts: dict[str, Any] = {name: _amount(*part, size) for name, part in parts.items()}
     return Balance(**columns, **amounts)
 

@@ -65,15 +65,18 @@ def texts_of(path: Path, **settings) -> list[str]:
     return [row["text"] for row in read_all(pin([path]), **settings)[0]]
 
 
-def edits(*rows: tuple[int, str | None]) -> list[pa.RecordBatch]:
-    """Edits one to a batch, which is the hardest way to batch them."""
+def edits(*rows: tuple[int, str | None] | tuple[int, int, str | None]) -> list[pa.RecordBatch]:
+    """Edits (doc, text) or (doc, field, text), one to a batch: the hardest way to batch them."""
     return [
-        pa.RecordBatch.from_pylist([{"doc": doc, "text": text}], schema=EDITS) for doc, text in rows
+        pa.RecordBatch.from_pylist(
+            [{"doc": doc, "field": field[0] if field else 0, "text": text}], schema=EDITS
+        )
+        for doc, *field, text in rows
     ]
 
 
-def rewritten(path: Path, changes: list[tuple[int, str | None]], out: Path, **fields: str) -> bytes:
-    """A file with `changes` (row, text) applied."""
+def rewritten(path: Path, changes: list[tuple], out: Path, **fields) -> bytes:
+    """A file with `changes` (row, text) or (row, field, text) applied."""
     corpus = pin([path])
     cuts = [cut for part in corpus.slices for cut in part.cuts]
     rewrite(corpus, cuts, Fields(**fields), edits(*changes), out)

@@ -258,6 +258,7 @@ def test_of_repeated_names_the_last_counts():
         "source": "web",
         "order": None,
         "text": "b",
+        "columns": [],
     }
 
 
@@ -378,3 +379,85 @@ def test_records_keep_their_columns_when_a_block_gives_many_batches(monkeypatch)
     assert [(r["row"], r["text"], r["id"], r["source"], r["order"]) for r in rows] == [
         (i, f"text {i}", str(i), f"s{i}", f"o{i}") for i in range(50)
     ]
+
+
+# Named columns
+
+some = st.integers() | st.text(st.characters(), max_size=5) | st.lists(st.text(max_size=5))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        written(st.fixed_dictionaries({"text": some}, optional={"a": some, "b": some, "id": some})),
+        max_size=8,
+    ),
+    st.integers(1, 40),
+    st.sampled_from([("a",), ("b", "a"), ("none", "id", "b")]),
+)
+def test_named_columns_are_those_of_the_standard_library(rows, pieces, columns):
+    got, rejects = read(b"\n".join(rows), Fields(columns=columns), pieces=pieces)
+    by_row = {row["row"]: row for row in got}
+    refused = {row["row"]: row["reason"] for row in rejects}
+    assert len(by_row) + len(refused) == len(rows)
+    for number, line in enumerate(rows):
+        value = json.loads(line)
+        named = [value[n] if isinstance(value.get(n), str) else None for n in columns]
+        if not isinstance(value.get("text"), str):
+            assert number in refused
+        elif not all(_encodable(text) for text in (value["text"], *named) if text is not None):
+            assert refused[number].startswith("lone surrogate in ")
+        else:
+            assert by_row[number]["columns"] == named
+    text, _ = read(b"\n".join(rows), Fields(columns=columns), "text", pieces)
+    assert [row["doc"] for row in text] == [row["doc"] for row in got]
+
+
+def test_a_named_column_that_cannot_be_read_rejects_its_row():
+    content = (
+        b'{"text": "a", "t": "\\ud800"}\n'
+        b'{"text": "b", "t": ["\\ud800"], "x": "\\ud800"}\n'
+        b'{"text": "c", "t": "\xff"}\n'
+        b'{"text": "\\ud800", "t": "\\ud800", "u": "\\ud800"}\n'
+        b'{"text": "e", "t": "x\\udc00", "u": "jane"}\n'
+        b'{"text": "f", "u": "\\ud83d\\ude00", "t": "\\u00e9"}\n'
+        b'{"text": "g", "t": "\\ud800", "t": 3}\n'
+    )
+    fields = Fields(columns=("u", "t"))
+    rows, rejects = read(content, fields)
+    assert [(row["row"], row["columns"]) for row in rows] == [
+        (1, [None, None]),
+        (5, ["😀", "é"]),
+        (6, [None, None]),
+    ]
+    assert [(row["row"], row["reason"]) for row in rejects] == [
+        (0, "lone surrogate in field 't'"),
+        (2, "invalid UTF-8"),
+        (3, "lone surrogate in text"),
+        (4, "lone surrogate in field 't'"),
+    ]
+    assert [row["doc"] - (3 << 36) for row in read(content, fields, "text")[0]] == [1, 5, 6]
+
+
+def test_named_columns_that_are_too_long(monkeypatch):
+    monkeypatch.setattr(jsonl, "MAX_TEXT", 5)
+    content = (
+        b'{"text": "12345", "t": "12", "u": "345"}\n'
+        b'{"text": "1", "t": "123", "u": "456"}\n'
+        b'{"text": "1", "t": "123456", "u": 7}\n'
+    )
+    rows, rejects = read(content, Fields(columns=("t", "u")))
+    assert [row["row"] for row in rows] == [0]
+    assert {row["reason"] for row in rejects} == {"named columns longer than 1 GiB"}
+
+
+def test_named_columns_beside_ids_sources_and_orders():
+    content = b'{"o": 3, "t": "title", "s": "one", "text": "a", "id": "x", "u": "second"}\n'
+    (row,), _ = read(content, Fields(source="s", order="o", columns=("u", "t", "id")))
+    assert (row["id"], row["source"], row["order"]) == ("x", "one", "3")
+    assert row["columns"] == ["second", "title", "x"]
+
+
+def test_of_a_named_column_that_is_repeated_the_last_value_counts():
+    content = b'{"t": "a", "text": "x", "\\u0074": "b", "u": "c", "u": 3}'
+    assert read(content, Fields(columns=("t", "u")))[0][0]["columns"] == ["b", None]

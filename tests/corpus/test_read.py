@@ -8,9 +8,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus import rows as corpus_rows
 from corpus import shards, storage, streams
 from corpus.errors import InputError, StorageError
-from corpus.read import Fields
+from corpus.read import Fields, read_cut
 from corpus.schema import doc_key
 from corpus.shards import pin
 from tests.corpus.helpers import lines, pack, read_all, stored
@@ -155,6 +156,57 @@ def test_a_shard_that_went_away(tmp_path):
             read_all(corpus)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(["", "gz", "zst", "parquet"]), st.integers(1, 200))
+def test_named_columns(tmp_path_factory, data, kind, size):
+    text = st.text(max_size=9).map(lambda value: value.encode("utf-8", "ignore").decode())
+    other = st.none() | text if kind == "parquet" else st.none() | text | st.integers()
+    rows = data.draw(
+        st.lists(
+            st.fixed_dictionaries({"text": text}, optional={"title": other, "author": other}),
+            min_size=1,
+            max_size=20,
+        )
+    )
+    folder = tmp_path_factory.mktemp("columns")
+    if kind == "parquet":
+        schema = pa.schema([(n, pa.string()) for n in {n: 0 for row in rows for n in row}])
+        table = pa.Table.from_pylist(rows, schema)
+        pq.write_table(table, folder / "a.parquet", row_group_size=3)
+    else:
+        stored(folder, lines(*rows), kind)
+    names = data.draw(st.lists(st.sampled_from(["title", "author", "none", "a.b"]), unique=True))
+    before = shards.CUT_BYTES, corpus_rows.BATCH_BYTES
+    shards.CUT_BYTES = corpus_rows.BATCH_BYTES = size
+    try:
+        fields = Fields(columns=tuple(names))
+        corpus = pin([folder])
+        found, rejects = read_all(corpus, fields)
+        some = [row for row in range(len(rows)) if row % 3 == 1]
+        wanted, _ = read_all(corpus, fields, wanted=some)
+    finally:
+        shards.CUT_BYTES, corpus_rows.BATCH_BYTES = before
+    assert rejects == []
+    assert [row["columns"] for row in found] == [
+        [row[n] if isinstance(row.get(n), str) else None for n in names] for row in rows
+    ]
+    assert [row["text"] for row in found] == [row["text"] for row in rows]
+    assert wanted == [found[row] for row in some]
+
+
+def test_batches_are_bounded_by_what_named_columns_hold_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpus.rows.BATCH_BYTES", 100)
+    rows = [{"text": "x" * a, "title": "y" * b} for a, b in [(10, 40), (20, 30), (1, 0), (1, 999)]]
+    for kind in ("", "parquet"):
+        corpus = corpus_of(tmp_path / f"in{kind}", kind, rows)
+        fields, (cut,) = Fields(columns=("title",)), corpus.slices[0].cuts
+        sizes = {
+            view: [batch.num_rows for _, batch in read_cut(corpus, cut, fields, view)]
+            for view in ("records", "text")
+        }
+        assert sizes == {"records": [2, 1, 1], "text": [4]}
+
+
 # Text files
 
 
@@ -169,6 +221,9 @@ def test_text_files(tmp_path):
     ]
     assert rejects == [{"shard": "c.txt", "row": 0, "reason": "invalid UTF-8"}]
     assert [r["text"] for r in read_all(corpus, wanted=[doc_key(3, 0)])[0]] == ["x"]
+    assert {len(row["columns"]) for row in rows} == {0}
+    rows, _ = read_all(corpus, Fields(columns=("title", "author")))
+    assert [row["columns"] for row in rows] == [[None, None]] * 3
 
 
 # Parquet
@@ -235,6 +290,81 @@ def test_parquet_columns_that_will_not_do(tmp_path):
         read_all(pin([tmp_path]))
     with pytest.raises(InputError, match=r"column 'n' of .* is int64; allowed are string"):
         read_all(pin([tmp_path]), Fields(text="n"))
+
+
+def test_parquet_named_columns_that_will_not_do(tmp_path):
+    table = pa.table({"text": ["a"], "n": [1], "s": [{"x": "y"}], "b": [b"y"]})
+    pq.write_table(table.append_column("t", pa.array(["1"])), tmp_path / "a.parquet")
+    corpus = pin([tmp_path])
+    for name, kind in (("n", "int64"), ("s", r"struct<x: string>"), ("b", "binary")):
+        for view in ("records", "text"):
+            with pytest.raises(
+                InputError, match=f"column '{name}' of .* is {kind}; allowed are st"
+            ):
+                read_all(corpus, Fields(columns=("t", name)), view)
+    assert read_all(corpus, Fields(columns=("t", "s.x")))[0][0]["columns"] == ["1", None]
+    table = pa.Table.from_arrays([pa.array(["a"])] * 3, ["text", "t", "t"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="has 2 columns 't'"):
+        read_all(corpus, Fields(columns=("t",)))
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_parquet_named_column_types(tmp_path, kind):
+    plain = pa.array(TEXTS)
+    title = (
+        plain.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else plain.cast(kind)
+    )
+    table = pa.table({"text": ["a"] * 5, "title": title, "a.b": TEXTS, "a": [{"b": "no"}] * 5})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
+    rows, rejects = read_all(pin([tmp_path]), Fields(columns=("a.b", "title")))
+    assert rejects == []
+    assert [row["columns"] for row in rows] == [[text, text] for text in TEXTS]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_parquet_named_column_that_is_not_utf8(tmp_path, kind):
+    bad = (
+        pa.array([b"ok", b"\xff", None, b"\xed\xa0\x80", "é".encode()]).view(pa.string()).cast(kind)
+    )
+    pq.write_table(pa.table({"text": list("abcde"), "title": bad}), tmp_path / "a.parquet")
+    corpus = pin([tmp_path])
+    assert len(read_all(corpus)[0]) == 5
+    rows, rejects = read_all(corpus, Fields(columns=("title",)))
+    assert [(row["row"], row["columns"]) for row in rows] == [(0, ["ok"]), (2, [None]), (4, ["é"])]
+    assert [(row["row"], row["reason"]) for row in rejects] == [
+        (1, "invalid UTF-8"),
+        (3, "invalid UTF-8"),
+    ]
+    rows, _ = read_all(corpus, Fields(columns=("title",)), view="text")
+    assert [row["doc"] for row in rows] == [0, 2, 4]
+
+
+def test_parquet_named_columns_that_are_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpus.parquet.MAX_TEXT", 5)
+    table = pa.table({"text": list("abc"), "x": ["123", "12", None], "y": ["456", "345", "12345"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    rows, rejects = read_all(pin([tmp_path]), Fields(columns=("x", "y")))
+    assert [row["row"] for row in rows] == [1, 2]
+    assert [row["reason"] for row in rejects] == ["named columns longer than 1 GiB"]
+
+
+def test_parquet_that_is_damaged_in_a_named_column(tmp_path):
+    path = tmp_path / "a.parquet"
+    long = [f"{i} " + "abcdefgh" * 20 for i in range(300)]
+    table = pa.table({"text": long, "title": long})
+    pq.write_table(table, path, row_group_size=100, compression="zstd", use_dictionary=False)
+    with pq.ParquetFile(path) as file:
+        at = file.metadata.row_group(1).column(1).data_page_offset
+    content = bytearray(path.read_bytes())
+    for place in range(at, at + 40):
+        content[place] ^= 0xA5
+    path.write_bytes(content)
+    corpus = pin([path])
+    assert len(read_all(corpus)[0]) == 300
+    for view in ("records", "text"):
+        rows, _ = read_all(corpus, Fields(columns=("title",)), view)
+        assert [row["doc"] for row in rows] == [*range(100), *range(200, 300)]
 
 
 def test_parquet_text_that_is_not_utf8(tmp_path):

@@ -339,3 +339,239 @@ def test_the_hugging_face_loader_reads_it(tmp_path, monkeypatch):
         )
         assert data.to_list() == [{"text": "a", "n": 1}, {"text": "c", "n": 3}]
     assert gzip.decompress((out / "emptied.jsonl.gz").read_bytes()) == b""
+
+
+# Named columns
+
+COLUMNS_NAMED = ("title", "author")
+
+
+@st.composite
+def members(draw):
+    """A JSON line's members in any order, names repeated or escaped: (field, name, value) raw."""
+    values = {
+        "text": words,
+        "title": words | st.none() | st.integers() | st.lists(words, max_size=2),
+        "author": words | st.booleans() | st.dictionaries(words, words, max_size=2),
+        "n": st.floats(allow_nan=False, allow_infinity=False) | words,
+    }
+    names = draw(st.lists(st.sampled_from([*values]), max_size=6))
+    at = draw(st.integers(0, len(names)))
+    names = [*names[:at], "text", *names[at:]]
+    last = max(i for i, name in enumerate(names) if name == "text")
+    made = []
+    for i, name in enumerate(names):
+        other = draw(st.sampled_from([*values]))
+        value = draw(values["text" if i == last else name if draw(st.booleans()) else other])
+        raw = json.dumps(name)
+        if draw(st.booleans()):
+            raw = f'"\\u{ord(name[0]):04X}{name[1:]}"'
+        made.append((name, raw, json.dumps(value, ensure_ascii=draw(st.booleans()))))
+    return made
+
+
+def joined(made: list[tuple[str, str, str]], gaps: str) -> bytes:
+    inside = f"{gaps},".join(f"{gaps}{name}{gaps}:{gaps}{raw}" for _, name, raw in made)
+    return f"{gaps}{{{inside}{gaps}}}{gaps}".encode()
+
+
+def edited(made: list[tuple[str, str, str]], own: dict[str, str]) -> list[tuple[str, str, str]]:
+    """The last value of each edited field replaced, the earlier ones emptied."""
+    last = {field: i for i, (field, _, _) in enumerate(made)}
+    done = []
+    for i, (field, name, raw) in enumerate(made):
+        if field in own:
+            ascii_only = r"\u" in raw and raw.isascii()
+            raw = json.dumps(own[field], ensure_ascii=ascii_only) if i == last[field] else '""'
+        done.append((field, name, raw))
+    return done
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(["", "gz", "zst"]), st.integers(1, 100))
+def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
+    rows = data.draw(st.lists(members(), max_size=8))
+    names = ("text", *COLUMNS_NAMED)
+    gaps = data.draw(st.sampled_from(["", " ", "\t "]))
+    changes, wanted = [], []
+    for row, made in enumerate(rows):
+        line = joined(made, gaps)
+        parsed = json.loads(line)
+        editable = [k for k, name in enumerate(names) if isinstance(parsed.get(name), str)]
+        own = {k: data.draw(words) for k in editable if data.draw(st.booleans())}
+        if not data.draw(st.integers(0, 5)):
+            changes.append((row, 0, None))
+            changes += [(row, k, text) for k, text in own.items() if k]
+            continue
+        changes += [(row, k, text) for k, text in own.items()]
+        wanted.append(joined(edited(made, {names[k]: text for k, text in own.items()}), gaps))
+        assert json.loads(wanted[-1]) == parsed | {names[k]: text for k, text in own.items()}
+    folder = tmp_path_factory.mktemp("fields")
+    path = stored(folder, b"".join(joined(made, gaps) + b"\r\n" for made in rows), kind)
+    before, storage.PIECE = storage.PIECE, piece
+    cut, shards.CUT_BYTES = shards.CUT_BYTES, piece * 2
+    try:
+        done = rewritten(path, changes, folder / "out", columns=COLUMNS_NAMED)
+    finally:
+        storage.PIECE, shards.CUT_BYTES = before, cut
+    assert unpack(done, kind) == b"".join(line + b"\r\n" for line in wanted)
+
+
+def test_earlier_values_of_edited_columns_only_are_emptied():
+    content = (
+        b'{"a": "jane", "b": "x", "text": "t", "b": {"a": "k"}, "\\u0061": 7, "b": "y", "a": "z"}'
+    )
+    fields = Fields(columns=("a", "b"))
+    assert (
+        rewrite_jsonl(content, 0, edits((0, 1, "new")), fields)
+        == b'{"a": "", "b": "x", "text": "t", "b": {"a": "k"}, "\\u0061": "", "b": "y", "a": "new"}'
+    )
+    assert (
+        rewrite_jsonl(content, 0, edits((0, 0, "T"), (0, 2, "é")), fields)
+        == b'{"a": "jane", "b": "", "text": "T", "b": "", "\\u0061": 7, "b": "\xc3\xa9", "a": "z"}'
+    )
+
+
+def table_of(kind: pa.DataType, values: list[str | None]) -> pa.Array:
+    plain = pa.array(values, pa.string())
+    if pa.types.is_dictionary(kind):
+        return plain.dictionary_encode().cast(kind)
+    return plain.cast(kind)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.lists(st.sampled_from(TYPES), min_size=3, max_size=3), st.integers(1, 8))
+def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, group):
+    values = st.none() | st.sampled_from(["", "jane", "é"]) | words
+    rows = data.draw(st.lists(st.tuples(values, values, values), min_size=1, max_size=12))
+    order = data.draw(st.permutations(["text", *COLUMNS_NAMED, "n"]))
+    columns = dict(zip(("text", *COLUMNS_NAMED), zip(*rows, strict=True), strict=True))
+    arrays = {
+        name: table_of(kind, list(own))
+        for (name, own), kind in zip(columns.items(), kinds, strict=True)
+    }
+    table = pa.table({name: arrays.get(name, pa.array(range(len(rows)))) for name in order})
+    changes, wanted = [], []
+    for row, values_of in enumerate(table.to_pylist()):
+        if values_of["text"] is None:
+            continue
+        if not data.draw(st.integers(0, 4)):
+            changes.append((row, 0, None))
+            continue
+        for k, name in enumerate(("text", *COLUMNS_NAMED)):
+            if values_of[name] is not None and data.draw(st.booleans()):
+                values_of[name] = data.draw(words)
+                changes.append((row, k, values_of[name]))
+        wanted.append(values_of)
+    folder = tmp_path_factory.mktemp("parquet")
+    pq.write_table(table, folder / "a.parquet", row_group_size=group)
+    rewritten(folder / "a.parquet", changes, folder / "out.parquet", columns=COLUMNS_NAMED)
+    files = [pq.ParquetFile(folder / name) for name in ("a.parquet", "out.parquet")]
+    with files[0] as source, files[1] as out:
+        assert out.schema_arrow.equals(source.schema_arrow, check_metadata=True)
+        assert out.read().to_pylist() == wanted
+
+
+@pytest.mark.parametrize("group", [50, 300])
+def test_a_dictionary_that_edits_make_too_large_for_its_index_type(tmp_path, monkeypatch, group):
+    monkeypatch.setattr("corpus.parquet.BATCH_BYTES", 300)  # many batches to a row group
+    names = table_of(pa.dictionary(pa.int8(), pa.string()), [f"n{i % 100}" for i in range(600)])
+    table = pa.table({"text": [f"t{i}" for i in range(600)], "author": names})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=group)
+    changes = [(row, 1, f"new{row}") for row in range(600) if row % 3]
+    rewritten(tmp_path / "a.parquet", changes, tmp_path / "out.parquet", columns=("author",))
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.schema == table.schema
+    wanted = table["author"].to_pylist()
+    for row, _, name in changes:
+        wanted[row] = name
+    assert out["author"].to_pylist() == wanted
+
+
+def test_parquet_keeps_nothing_of_what_went(tmp_path):
+    """Neither of edited strings nor of removed rows, in dictionaries that rows share."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    values = ["stays", "secret-one", "secret-two", "stays"]
+    table = pa.table({name: table_of(kind, values) for name in ("text", "title", "other")})
+    pq.write_table(table, tmp_path / "a.parquet", compression="none")
+    changes = [(1, 0, "x"), (1, 1, "y"), (2, 0, None)]
+    done = rewritten(tmp_path / "a.parquet", changes, tmp_path / "out.parquet", columns=("title",))
+    assert b"secret-two" not in done
+    assert [row["other"] for row in pq.read_table(tmp_path / "out.parquet").to_pylist()] == [
+        "stays",
+        "secret-one",
+        "stays",
+    ]
+    assert pq.read_table(tmp_path / "out.parquet", columns=["text", "title"]).to_pylist() == [
+        {"text": "stays", "title": "stays"},
+        {"text": "x", "title": "y"},
+        {"text": "stays", "title": "stays"},
+    ]
+    done = rewritten(
+        tmp_path / "a.parquet",
+        [(1, 0, "x"), (1, 1, "y"), (1, 2, "z")],
+        tmp_path / "out.parquet",
+        columns=("title", "other"),
+    )
+    assert b"secret-one" not in done
+    assert b"secret-two" in done
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "txt"])
+@pytest.mark.parametrize(("row", "field"), [(0, 2), (1, 1), (0, 3), (0, -1)])
+def test_an_edit_of_a_string_that_is_not_there(tmp_path, kind, row, field):
+    rows = [{"text": "a", "title": "t"}, {"text": "b", "title": None}]
+    path = tmp_path / f"a.{kind}"
+    if kind == "jsonl":
+        path.write_bytes(lines(*rows))
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("a")
+        row = 0
+    name = {1: "'title'", 2: "'author'"}.get(field, str(field))
+    with pytest.raises(InputChanged, match=rf"^row {row} of .* has no string .* in field {name},"):
+        rewritten(path, [(row, field, "x")], tmp_path / "out", columns=COLUMNS_NAMED)
+
+
+def test_numbers_are_no_strings(tmp_path):
+    for raw in ("3", "true", "null", '{"a": "jane"}', '["jane"]'):
+        content = f'{{"text": "a", "title": {raw}}}\n'.encode()
+        fields = Fields(columns=("title",))
+        done = rewrite_jsonl(content, 0, edits((0, 0, "b")), fields)
+        assert done == content.replace(b'"a"', b'"b"', 1)
+        with pytest.raises(InputChanged):
+            rewrite_jsonl(content, 0, edits((0, 1, "x")), fields)
+
+
+def test_only_the_text_can_be_null(tmp_path):
+    path = stored(tmp_path, b'{"text": "a", "title": "b"}\n')
+    with pytest.raises(ValueError, match="the edit of row 0 in field 'title' has no text"):
+        rewritten(path, [(0, 1, None)], tmp_path / "out", columns=COLUMNS_NAMED)
+
+
+def test_what_is_rejected_for_a_named_column_is_not_released(tmp_path):
+    content = (
+        b'{"text": "a", "title": "\\ud800"}\n'
+        b'{"text": "b", "title": "x", "author": "\\udc00 jane"}\n'
+        b'{"text": "c", "title": "\xff"}\n'
+        b'{"text": "d", "title": {"x": "\\ud800"}, "author": "y", "z": "\\ud800"}\n'
+        b'{"text": "e", "title": "\\ud800", "title": "x"}\n'
+    )
+    path = stored(tmp_path, content)
+    kept = content.splitlines(keepends=True)
+    assert rewritten(path, [], tmp_path / "out") == b"".join(kept[i] for i in (0, 1, 3, 4))
+    named = {"columns": COLUMNS_NAMED}
+    assert rewritten(path, [], tmp_path / "out", **named) == b"".join(kept[i] for i in (3, 4))
+    for row in range(3):
+        with pytest.raises(InputChanged, match=f"no readable row {row} "):
+            rewritten(path, [(row, 0, "x")], tmp_path / "out", **named)
+    bad = pa.array([b"ok", b"\xff", b"\xed\xa0\x80", None]).view(pa.string())
+    pq.write_table(pa.table({"text": list("abcd"), "title": bad}), tmp_path / "a.parquet")
+    rewritten(tmp_path / "a.parquet", [(3, 0, "x")], tmp_path / "out", **named)
+    assert pq.read_table(tmp_path / "out").to_pylist() == [
+        {"text": "a", "title": "ok"},
+        {"text": "x", "title": None},
+    ]
+    with pytest.raises(InputChanged, match="no readable row 1 "):
+        rewritten(tmp_path / "a.parquet", [(1, 1, "x")], tmp_path / "out", **named)

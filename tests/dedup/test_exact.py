@@ -16,7 +16,7 @@ TEXTS = ["", "a b", "A  b", "…", "one two three four five six", "ünï cödé"
 
 def records(texts: list[str], order: list[str | None] | None = None) -> pa.Table:
     rows = [
-        (5 * n, "s.jsonl", n, f"id{n}", "web", order[n] if order else None, text)
+        (5 * n, "s.jsonl", n, f"id{n}", "web", order[n] if order else None, text, [])
         for n, text in enumerate(texts)
     ]
     return table(RECORDS, rows)

@@ -21,7 +21,7 @@ def test_rows_wait_for_the_text_of_their_document():
     with Edit().open() as run:
         edits = [row for tag, b in run(iter(rows)) if tag == "edits" for row in b.to_pylist()]
     assert edits == [
-        {"doc": 1, "text": "ab\nef"},
-        {"doc": 2, "text": None},
-        {"doc": 3, "text": "ab\nef"},
+        {"doc": 1, "field": 0, "text": "ab\nef"},
+        {"doc": 2, "field": 0, "text": None},
+        {"doc": 3, "field": 0, "text": "ab\nef"},
     ]
