@@ -11,6 +11,9 @@ RESERVED_VALUE = "RESERVED_VALUE"
 MARKER_TYPES = (DEID_MARKER, SHIFTED_DATE, SURROGATE_AGE, RESERVED_VALUE)
 
 
+CUT = "cut"
+"""The action of a finding whose text went with a copied passage: nothing was left to act on."""
+
 TIMED_OUT = "took more than"
 """What the reason of a failure begins with where the wall clock decided: another machine might not
 reject the document."""

@@ -26,7 +26,7 @@ def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
         return value
     if type == SECRET:
         return HIDDEN
-    return _parts.sub(lambda m: (m[0][0] if m[0][0].isalpha() else "") + HIDDEN, value)
+    return str(_parts.sub(lambda m: (m[0][0] if m[0][0].isalpha() else "") + HIDDEN, value))
 
 
 class Scrubbed:

@@ -18,12 +18,9 @@ from corpus.stages import PlainStage, Workers
 from pii.actions import Applied, Edit, apply, resolve, unknown
 from pii.config import Action, Config
 from pii.detector import Failure
-from pii.findings import Finding
+from pii.findings import CUT, Finding
 from pii.keys import Key
 from pii.scanner import Scanner
-
-CUT = "cut"
-"""The action of a finding whose text went with a copied passage: nothing was left to act on."""
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,16 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="unrote",
     cls=_Commands,
-    help="Stops language models from learning their training data by rote: finds and removes what "
-    "a corpus holds more than once, and proves what it removed.",
+    help="Stops language models from learning their training data by rote: removes what a corpus "
+    "holds more than once, replaces personal data, and proves what it did.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+DEDUPLICATION = ("exact", "near", "passages")
+"""Its sections in the settings."""
 
 Inputs = Annotated[
     list[str],
@@ -73,11 +76,14 @@ KeepRemoved = Annotated[
 ]
 
 
-def _settings(config: Path | None, overrides: list[str], **shortcuts: str) -> Any:
+def _settings(
+    config: Path | None, overrides: list[str], fixed: dict[str, Any] | None = None, **shortcuts: str
+) -> Any:
+    """The settings; `fixed` are those that the command itself decides, whatever is given."""
     from pipelines.config import load  # noqa: PLC0415
 
     named = {key.replace("__", "."): value for key, value in shortcuts.items() if value}
-    return load(config, overrides, named)
+    return load(config, overrides, named | (fixed or {}))
 
 
 def _clean(kind: str, inputs: list[str], out: str, settings: Any, fresh: bool, quiet: bool) -> None:
@@ -102,7 +108,9 @@ def clean(
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
-    """Clean a corpus: remove what is there more than once, write the rest and a report."""
+    """Clean a corpus: remove what is there more than once, replace personal data, write the rest
+    and a report.
+    """
     settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)
     _clean("clean", inputs, out, settings, fresh, quiet)
 
@@ -119,8 +127,38 @@ def dedup(
     quiet: Quiet = False,
 ) -> None:
     """The deduplication part of clean alone: duplicate documents and passages."""
-    settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)
+    settings = _settings(
+        config,
+        overrides,
+        {"pii.enabled": False},
+        engine__name=engine,
+        output__keep_removed=keep_removed,
+    )
     _clean("dedup", inputs, out, settings, fresh, quiet)
+
+
+@app.command()
+def scrub(
+    inputs: Inputs,
+    out: Out,
+    config: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    engine: EngineName = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count; write tables and report, no data.")
+    ] = False,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """The personal-data part of clean alone: find it, and the traces of its removal, and replace
+    both.
+    """
+    fixed: dict[str, Any] = {f"dedup.{part}.enabled": False for part in DEDUPLICATION}
+    fixed |= {"pii.enabled": True, "output.keep_removed": ""}
+    if dry_run:
+        fixed["output.data"] = False
+    settings = _settings(config, overrides, fixed, engine__name=engine)
+    _clean("scrub", inputs, out, settings, fresh, quiet)
 
 
 @app.command()

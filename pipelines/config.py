@@ -131,7 +131,10 @@ class PiiSettings(Section):
     thresholds: dict[str, float] = Field(
         {}, description="The same by entity, for example {US_SSN = 0.5}."
     )
-    allow: list[str] = Field([], description="Texts that are no findings; case matters.")
+    allow: list[str] = Field(
+        ["::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255"],  # noqa: S104 (nothing is bound)
+        description="Texts that are no findings; case matters. Addresses of no machine, at first.",
+    )
     allow_regex: list[str] = Field(
         [], description="Regular expressions; a finding in which one matches is none."
     )
@@ -208,11 +211,14 @@ class PiiSettings(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "PiiSettings":
-        self.config  # noqa: B018 (raises for what it does not know)
-        if not self.ner:  # a model may have types of its own
-            for type_ in self.actions:
-                if type_ != DEFAULT:
-                    check_entity(type_, (*PRESETS["all"], SECRET, *MARKER_TYPES))
+        try:
+            self.config  # noqa: B018 (raises for what it does not know)
+            if not self.ner:  # a model may have types of its own
+                for type_ in self.actions:
+                    if type_ != DEFAULT:
+                        check_entity(type_, (*PRESETS["all"], SECRET, *MARKER_TYPES))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
@@ -373,12 +379,12 @@ class Settings(Section):
 def load(
     path: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
-    strings: Mapping[str, str] | None = None,
+    named: Mapping[str, Any] | None = None,
 ) -> Settings:
     """The settings of the TOML file `path` (none: the defaults) with `key=value` overrides on top.
 
-    An override's value is TOML; what does not parse as TOML is taken as a string. `strings` are
-    overrides by key, on top of these, whose values are strings whatever they look like.
+    An override's value is TOML; what does not parse as TOML is taken as a string. `named` are
+    overrides by key, on top of these, whose values are taken as they are.
     Raises ConfigError, which names every wrong setting at once.
     """
     tree: dict[str, Any] = {}
@@ -386,7 +392,7 @@ def load(
         tree = read_toml(path)
     for override in overrides:
         _apply(tree, override)
-    for key, value in (strings or {}).items():
+    for key, value in (named or {}).items():
         _set(tree, key, value, f"{key}={value}")
     try:
         return Settings.model_validate(tree)
@@ -446,7 +452,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             keys = ", ".join(_known_keys(model, path))
             lines.append(f"{name} = {problem['input']!r}: is a section. Set a key in it: {keys}.")
         else:
-            message = problem["msg"].removeprefix("Value error, ")
+            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
             lines.append(f"{name} = {problem['input']!r}: {message}.")
     return "\n".join(lines)
 

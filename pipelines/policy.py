@@ -13,8 +13,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from corpus.errors import ConfigError, RunError
+from pii.catalogue import PRESETS, check_entity
+from pii.config import SECRET
+from pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from pipelines.config import describe, read_toml
-from pipelines.report.model import Balance, Report, RuleResult, Verdict
+from pipelines.report.model import (
+    UNCHANGED,
+    Balance,
+    FoundSource,
+    Report,
+    RuleResult,
+    Verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,8 @@ class Scope:
 
     report: Report
     balance: Balance
+    type: str | None = None
+    """Only findings of this type."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Measure:
     unit: str
     needs: tuple[str, ...]
     overall_only: str
+    takes_type: bool
     function: Callable[[Scope], float]
 
 
@@ -47,18 +60,21 @@ def measure(
     unit: str = "share",
     needs: tuple[str, ...] = (),
     overall_only: str = "",
+    takes_type: bool = False,
 ) -> Callable[[Callable[[Scope], float]], Callable[[Scope], float]]:
     """Register a function of a `Scope` as the measure `name`.
 
     unit: "share" is 0 … 1; anything else is shown as it is.
     needs: settings that must be true for the measure to mean anything, "dedup.near.enabled".
     overall_only: why it cannot be taken of one source; empty: it can.
+    takes_type: whether it can be taken of one type of findings.
     """
 
     def register(function: Callable[[Scope], float]) -> Callable[[Scope], float]:
         if name in MEASURES:
             raise ValueError(f"measure {name!r} is registered twice")
-        MEASURES[name] = Measure(name, description, unit, needs, overall_only, function)
+        about = (name, description, unit, needs, overall_only, takes_type)
+        MEASURES[name] = Measure(*about, function)
         return function
 
     return register
@@ -110,6 +126,62 @@ def rejects_share(scope: Scope) -> float:
     return scope.report.rejects.share
 
 
+@measure(
+    "findings_per_million_words",
+    "personal data and secrets that a release would change, or all findings of a type",
+    unit="per million words",
+    needs=("pii.enabled",),
+    takes_type=True,
+)
+def findings_per_million_words(scope: Scope) -> float:
+    if scope.type is not None:
+        return _per_million(scope, lambda row: row.type == scope.type)
+    return _per_million(
+        scope, lambda row: row.type not in MARKER_TYPES and row.action not in UNCHANGED
+    )
+
+
+@measure(
+    "markers_per_million_words",
+    "traces of earlier de-identification",
+    unit="per million words",
+    needs=("pii.enabled", "pii.markers"),
+)
+def markers_per_million_words(scope: Scope) -> float:
+    """A reserved value is no trace: its score says that it is one, not how it came there."""
+    traces = set(MARKER_TYPES) - {RESERVED_VALUE}
+    return _per_million(scope, lambda row: row.type in traces)
+
+
+@measure(
+    "secrets_per_million_words",
+    "API keys, tokens and private keys",
+    unit="per million words",
+    needs=("pii.enabled", "pii.secrets"),
+)
+def secrets_per_million_words(scope: Scope) -> float:
+    return _per_million(scope, lambda row: row.type == SECRET)
+
+
+def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
+    """Findings in the text that deduplication leaves, per million words of it."""
+    assert scope.report.findings is not None  # pii.enabled, see `needs`
+    rows = scope.report.findings.by_source
+    if any(row.type is None for row in rows):
+        # Not zero but unknown: a gate must not pass what nobody measured.
+        raise RunError(
+            "there are more types and sources of findings than a report lists, so that they cannot "
+            "be measured one by one. Let input.source name a field with fewer values."
+        )
+    own = scope.balance.source
+    found = sum(
+        row.findings
+        for row in rows
+        if counts(row) and row.action != CUT and own in {None, row.source}
+    )
+    return 1e6 * found / scope.balance.words_left if scope.balance.words_left else 0.0
+
+
 class Rule(BaseModel):
     """One line of a policy."""
 
@@ -119,6 +191,7 @@ class Rule(BaseModel):
     limit: float = Field(ge=0, allow_inf_nan=False, description="The highest value that passes.")
     source: str | None = Field(default=None, description="Only this source.")
     each_source: bool = Field(default=False, description="Every source on its own.")
+    type: str | None = Field(default=None, description="Only findings of this type.")
 
     @field_validator("measure")
     @classmethod
@@ -139,6 +212,16 @@ class Rule(BaseModel):
                 f"{self.measure} has no sources: {found.overall_only}. Leave source and "
                 "each_source out"
             )
+        if self.type is not None and not found.takes_type:
+            takes = ", ".join(name for name, one in MEASURES.items() if one.takes_type)
+            raise ValueError(
+                f"{self.measure} has no types of findings. Leave type out; {takes} has"
+            )
+        if self.type is not None:
+            try:
+                check_entity(self.type, (*PRESETS["all"], SECRET, *MARKER_TYPES))
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
         if found.unit == "share" and self.limit > 1:
             raise ValueError(
                 f"the limit {self.limit:g} of {self.measure} is more than all; shares are 0 to 1, "
@@ -197,7 +280,7 @@ def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
         raise ConfigError("the policy has no rule, so everything would pass. Add at least one.")
     check(policy, report.settings)
     return tuple(
-        _result(rule, Scope(report, balance))
+        _result(rule, Scope(report, balance, rule.type))
         for number, rule in enumerate(policy.rule, 1)
         for balance in _balances(number, rule, report)
     )
@@ -244,7 +327,7 @@ def _result(rule: Rule, scope: Scope) -> RuleResult:
     found = MEASURES[rule.measure]
     value = found.function(scope)
     return RuleResult(
-        measure=rule.measure,
+        measure=rule.measure if rule.type is None else f"{rule.measure} of {rule.type}",
         description=found.description,
         unit=found.unit,
         source=scope.balance.source,

@@ -368,8 +368,7 @@ def _difference(then: Mapping[str, Any], run: RunFolder) -> str:
         found.append("the input is not the same")
     if then.get("key", "") != run.key:
         found.append("it was made with another key, or with none")
-    left_out = {"engine": True, "pii": {"key_file"}}
-    old, new = _flat(then.get("settings", {})), _flat(run.settings.model_dump(exclude=left_out))
+    old, new = _flat(then.get("settings", {})), _flat(_deciding(run.settings))
     found.extend(f"{k} was {old.get(k)!r} and is {new[k]!r}" for k in new if old.get(k) != new[k])
     return f" ({'; '.join(found)})" if found else ""
 
@@ -437,8 +436,12 @@ def run_fingerprint(job: str, settings: Settings, corpus: Corpus, key: str) -> s
     """A digest of the input, the key and all settings that decide the result (not how fast it
     comes, nor where the key lies).
     """
-    tree = settings.model_dump(exclude={"engine": True, "pii": {"key_file"}})
-    return _digest([FORMAT, VERSION, job, tree, corpus.to_json(), key])
+    return _digest([FORMAT, VERSION, job, _deciding(settings), corpus.to_json(), key])
+
+
+def _deciding(settings: Settings) -> dict[str, Any]:
+    """The settings that decide the result."""
+    return settings.model_dump(exclude={"engine": True, "pii": {"key_file"}})
 
 
 def _continue(run: RunFolder, out: str) -> str:

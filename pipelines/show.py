@@ -1,8 +1,8 @@
 """Why a document or a passage went, laid out beside its twin or witness.
 
 Everything is read from the tables of a finished run and from the input, and of the input only the
-rows that are shown. A text is data: what in it would steer a terminal is written as an escape, and
-what looks like rich's markup is not read as such.
+rows that are shown. Personal data in them is masked. A text is data: what in it would steer a
+terminal is written as an escape, and what looks like rich's markup is not read as such.
 """
 
 import difflib
@@ -25,8 +25,21 @@ from rich.text import Text
 
 from corpus.errors import InputChanged, StorageError, UsageError
 from corpus.read import Fields, read_cut
-from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, doc_key, row_of, shard_of
+from corpus.schema import (
+    DOCUMENTS,
+    DUPLICATES,
+    FINDINGS,
+    REJECTS,
+    SPANS,
+    Table,
+    doc_key,
+    row_of,
+    shard_of,
+)
 from corpus.shards import Corpus, Cut, unchanged
+from pii.mask import Scrubbed, masked
+from pii.stages import scanner_of
+from pipelines.config import Settings
 from pipelines.run import read_manifest
 
 LISTED = 20
@@ -79,6 +92,7 @@ def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
         parts += _beside_twin(run, doc, removed["twin"])
     if not removed or removed["twin"] is None:
         parts += _passages(run, doc, width)
+        parts += _findings(run, doc, width)
     parts += _removed_for(run, doc, width)
     return Group(*parts)
 
@@ -90,12 +104,12 @@ class _Run:
         self._out = Path(out)
         self._manifest = read_manifest(out)
         self.corpus = Corpus.from_json(self._manifest["input"])
-        self._field = str(self._manifest["settings"]["input"]["text"])
+        self._settings = Settings.model_validate(self._manifest["settings"])
         self.spans = lru_cache(maxsize=1024)(self._spans)
 
     @cached_property
     def cuts_passages(self) -> bool:
-        return bool(self._manifest["settings"]["dedup"]["passages"]["action"] == "cut")
+        return self._settings.dedup.passages.action == "cut"
 
     def rows(self, table: Table, condition: pc.Expression, doc: int | None = None) -> list[Row]:
         """The rows that meet a condition, of all slices or of that of one document."""
@@ -126,18 +140,36 @@ class _Run:
     def name(self, doc: int) -> str:
         return f"{self.corpus.shards[shard_of(doc)].name}#{row_of(doc)}"
 
-    def texts(self, docs: Iterable[int]) -> dict[int, str]:
-        """The texts of some documents, each cut of the input read at most once."""
+    def shown(self, docs: Iterable[int]) -> dict[int, Scrubbed]:
+        """The texts of some documents as they may be shown."""
+        pii = self._settings.pii
+        rows = self._records(docs)
+        scanner = scanner_of(pii.config) if rows else None
+        return {
+            doc: Scrubbed(row["text"], scanner, pii.all_actions)
+            for doc, row in rows.items()
+            if scanner is not None
+        }
+
+    def values(self, doc: int) -> tuple[str | None, ...]:
+        """The text of a document and its other columns that were scanned."""
+        row = self._records([doc])[doc]
+        return (row["text"], *row["columns"])
+
+    def _records(self, docs: Iterable[int]) -> dict[int, Row]:
+        """The rows of some documents, each cut of the input read at most once."""
         by_cut: dict[Cut, list[int]] = {}
         for doc in sorted(set(docs)):
             by_cut.setdefault(self._cut_of(doc), []).append(doc)
         shards = tuple(self.corpus.shards[number] for number in {cut.shard for cut in by_cut})
         unchanged(replace(self.corpus, shards=shards))
-        found: dict[int, str] = {}
+        fields = Fields(text=self._settings.input.text, columns=tuple(self._settings.pii.columns))
+        found: dict[int, Row] = {}
         for cut, wanted in by_cut.items():
             keys = np.array(wanted, dtype=np.int64)
-            for _, batch in read_cut(self.corpus, cut, Fields(text=self._field), "text", keys):
-                found.update(zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True))
+            for tag, batch in read_cut(self.corpus, cut, fields, "records", keys):
+                if tag == "text":
+                    found.update((row["doc"], row) for row in batch.to_pylist())
             if missing := [doc for doc in wanted if doc not in found]:
                 raise InputChanged(
                     f"{self.name(missing[0])} is not in the input any more. Bring back the file "
@@ -285,7 +317,7 @@ def _grid(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], width: int
 
 
 def _beside_twin(run: _Run, doc: int, twin: int) -> Iterator[RenderableType]:
-    texts = run.texts((doc, twin))
+    texts = {key: shown.text for key, shown in run.shown((doc, twin)).items()}
     if _bare(_words(texts[doc])) == _bare(_words(texts[twin])):
         yield Text("Word for word the same:\n")
         yield _equal(_words(texts[doc]))
@@ -361,7 +393,7 @@ def _passages(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
         return
     shown = rows[:LISTED]
     chains = [_chain(run, row) for row in shown]
-    texts = run.texts([doc, *(chain[-1].doc for chain in chains)])
+    texts = run.shown([doc, *(chain[-1].doc for chain in chains)])
     yield _title(f"{_counted(len(rows), 'passage')} {_went(run)} here")
     for row, chain in zip(shown, chains, strict=True):
         size, kept = row["end"] - row["start"], chain[-1]
@@ -406,19 +438,46 @@ def _route(run: _Run, chain: Sequence[Place]) -> str:
     return _plain("copied from " + ", there from ".join(steps[:-1]) + f"; stays in {steps[-1]}")
 
 
-def _in_context(text: str, start: int, size: int) -> Text:
+def _in_context(text: Scrubbed, start: int, size: int) -> Text:
     """A passage, long ones shortened, with a little of what stands around it."""
-    passage = text[start : start + size]
-    if len(passage) > PASSAGE:
+    end = start + size
+    if size > PASSAGE:
         half = PASSAGE // 2
-        left_out = f" … {len(passage) - 2 * half:,} characters … "
-        shown = Text.assemble(_flat(passage[:half]), (left_out, "dim"), _flat(passage[-half:]))
+        left_out = f" … {size - 2 * half:,} characters … "
+        head, tail = text.between(start, start + half), text.between(end - half, end)
+        shown = Text.assemble(_flat(head), (left_out, "dim"), _flat(tail))
     else:
-        shown = Text(_flat(passage))
+        shown = Text(_flat(text.between(start, end)))
     shown.stylize("bold")
-    before = text[max(0, start - CONTEXT) : start]
-    after = text[start + size : start + size + CONTEXT]
+    before, after = text.between(max(0, start - CONTEXT), start), text.between(end, end + CONTEXT)
     return Text.assemble((_flat(before), "dim"), shown, (_flat(after), "dim"))
+
+
+# Personal data.
+
+
+def _findings(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
+    """What was found in the document, masked, and what was done about it."""
+    rows = run.rows(FINDINGS, pc.field("doc") == doc, doc)
+    if not rows:
+        return
+    values = run.values(doc)
+    yield _title(f"{_counted(len(rows), 'finding')} here")
+    yield _grid(
+        ("at", "type", "what", "done"),
+        [
+            (
+                f"{row['start']:,} to {row['end']:,}"
+                + f" of column {row['field']}" * (row["field"] > 0),
+                row["type"] + f" ({row['stands_for']})" * (row["stands_for"] != ""),
+                _flat(masked((values[row["field"]] or "")[row["start"] : row["end"]], row["type"])),
+                row["action"],
+            )
+            for row in rows[:LISTED]
+        ],
+        width,
+    )
+    yield from _more(len(rows))
 
 
 # Text as a terminal may see it.

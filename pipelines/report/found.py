@@ -26,7 +26,7 @@ from pipelines.report.adding import (
 )
 
 KINDS = 1000
-"""Kinds of findings (type, origin and action), and the same with source for origin, in a summary."""
+"""Kinds of findings (type, origin, action) in a summary, and the same with source for origin."""
 
 EXAMPLES = 3
 """Places of each type that a summary names."""

@@ -14,6 +14,9 @@ from pipelines.report import figures
 from pipelines.report.model import Amount, Balance, Report, added_up
 
 SOURCES_SHOWN = 30
+FOUND_SHOWN = 100
+"""Rows of findings by source."""
+
 SHOWN_OPEN = 8
 """Clusters and passages that are shown at once; the others are folded."""
 
@@ -30,6 +33,7 @@ LABELS = {
     "near": "Near copies",
     "remainder": "Nothing else left",
     "passages": "Copied passages",
+    "rejected": "Rejected",
 }
 
 
@@ -59,6 +63,7 @@ def render(report: Report) -> str:
         report=report,
         flow=segments(report.total, report.cut),
         sources=[(row, segments(row, report.cut)) for row in _sources(report)],
+        found_sources=report.findings.by_source[:FOUND_SHOWN] if report.findings else (),
         settings=list(_flat(report.settings)),
         slowest=max((phase.seconds for phase in report.phases), default=0) or 1,
         started=_moment(report.started),
@@ -84,7 +89,8 @@ def segments(balance: Balance, cut: bool) -> list[Segment]:
 
 
 def _amounts(balance: Balance, cut: bool) -> dict[str, Amount]:
-    amounts: dict[str, Amount] = {"kept": balance.kept, **balance.parts}
+    parts = {**balance.parts, "rejected": balance.rejected}
+    amounts: dict[str, Amount] = {"kept": balance.kept, **parts}
     if not cut:  # Passages that stay are part of what is kept, not beside it.
         amounts.pop("passages")
     return amounts

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpus.errors import InputError
 from corpus.schema import row_of, shard_of
-from pii.findings import TIMED_OUT
+from pii.findings import CUT, TIMED_OUT
 from pii.keys import VARIABLE
 from pipelines.report.figures import count, counted, share
 from pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
@@ -32,7 +32,7 @@ from pipelines.report.summary import (
 )
 
 FORMAT = 1
-UNCHANGED = frozenset({"keep", "cut", None})
+UNCHANGED = frozenset({"keep", CUT, None})
 """Actions of findings that left the text as it was."""
 
 EXCERPT = 200
@@ -527,7 +527,8 @@ def _warnings(
 ) -> Iterable[str]:
     """What a reader should know of the search for personal data."""
     if not _looked_for(manifest["settings"]):
-        yield "Personal data was not looked for (pii.enabled is false)."
+        if manifest["job"] != "dedup":
+            yield "Personal data was not looked for (pii.enabled is false)."
         return
     if not manifest["key"]:
         yield (
@@ -601,7 +602,7 @@ def _notes(
         "passages": "Duplicate passages",
     }
     for section, name in looked_for.items():
-        if _setting(settings, section, "enabled") is False:
+        if _setting(settings, section, "enabled") is False and job != "scrub":
             yield f"{name} were not looked for (dedup.{section}.enabled is false)."
     if job == "gate":
         yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.report.figures import count, counted, duration, measured, rate, share, size
-from pipelines.report.model import Report
+from pipelines.report.model import Findings, Report
 
 LABELS = {
     "exact": "exact copies",
@@ -29,6 +29,8 @@ def print_summary(
     """Print what a run did. `out` is its folder; empty: it was not kept."""
     console = console or Console(highlight=False)
     _print(console, Text(report.headline, style="bold"), _balance(report))
+    if report.findings is not None and report.findings.total:
+        _print(console, _findings(report.findings))
     if len(report.by_source) > 1:
         _print(console, _sources(report))
     for note in report.notes:
@@ -73,10 +75,23 @@ def _balance(report: Report) -> Table:
         if amount.bytes or amount.documents:
             row = (count(amount.documents), size(amount.bytes), share(amount.share))
             table.add_row(Text(LABELS[name]), *row)
+    if total.rejected.documents:
+        lost = total.rejected
+        table.add_row("rejected", count(lost.documents), size(lost.bytes), share(lost.share))
     kept = total.kept
     table.add_row("kept", count(kept.documents), size(kept.bytes), share(kept.share), style="bold")
     if report.rejects.rows:
         table.add_row("rejected rows", count(report.rejects.rows), "", share(report.rejects.share))
+    return table
+
+
+def _findings(findings: Findings) -> Table:
+    """What was found, by type, and how much of it was changed."""
+    table = _table("found", "findings", "documents", "changed", "most of one", "most put in")
+    for row in findings.types:
+        drawn = "" if row.most_surrogate is None else count(row.most_surrogate)
+        numbers = (count(row.findings), count(row.documents), count(row.changed), count(row.most))
+        table.add_row(Text(row.type), *numbers, drawn)
     return table
 
 
