@@ -18,7 +18,7 @@ from corpus.stages import PlainStage, Workers
 from pii.actions import Applied, Edit, apply, resolve, unknown
 from pii.config import Action, Config
 from pii.detector import Failure
-from pii.findings import CUT, Finding
+from pii.findings import CUT, Finding, Spans
 from pii.keys import Key
 from pii.scanner import Scanner
 
@@ -105,7 +105,14 @@ class Scan(PlainStage):
         if edited.rejected:
             types = {a.finding.type for a in edited.applied if a.action == "reject-document"}
             return f"holds {', '.join(sorted(types))}, whose action is reject-document"
-        gone = tuple(Applied(finding, "keep") for finding in resolve(text, lost))
+        claimed = Spans()
+        for finding in new:
+            claimed.add(finding.start, finding.end)
+        gone = tuple(
+            finding._replace(start=start, end=end)
+            for finding in resolve(text, lost)
+            for start, end in claimed.beyond(text, finding.start, finding.end)
+        )
         return _Scanned(edited.applied, gone, edited.edits)
 
 
@@ -113,7 +120,7 @@ class _Scanned(NamedTuple):
     """Findings of one text: those that something was done about, those in cut passages, edits."""
 
     applied: tuple[Applied, ...]
-    gone: tuple[Applied, ...]
+    gone: tuple[Finding, ...]
     edits: tuple[Edit, ...]
 
 
@@ -127,7 +134,7 @@ class _Rows:
 
     def add(self, doc: int, field: int, text: str, scanned: _Scanned, key: Key) -> None:
         actions = [(one, str(one.action)) for one in scanned.applied]
-        actions += [(one, CUT) for one in scanned.gone]
+        actions += [(Applied(finding, "keep"), CUT) for finding in scanned.gone]
         for one, action in sorted(actions, key=lambda pair: pair[0].finding.start):
             finding = one.finding
             value = text[finding.start : finding.end]

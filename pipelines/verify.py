@@ -64,8 +64,34 @@ TABLES: dict[str, dict[str, str]] = {
         "witness_start": "int64",
         "occurrences": "int64",
     },
-    "rejects": {"shard": "string", "row": "int64", "reason": "string"},
+    "findings": {
+        "doc": "int64",
+        "field": "int64",
+        "start": "int64",
+        "end": "int64",
+        "type": "string",
+        "score": "double",
+        "action": "string",
+        "origin": "string",
+        "stands_for": "string",
+        "fingerprint": "string",
+        "surrogate": "string",
+    },
+    "rejects": {"doc": "int64", "shard": "string", "row": "int64", "reason": "string"},
 }
+
+ACTIONS = ("keep", "cut", "remove", "mask", "placeholder", "hash", "surrogate")
+
+MAY_RECUR = {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME", "AGE"} | {
+    "SHIFTED_DATE", "SURROGATE_AGE"
+}  # fmt: skip
+"""Types whose surrogates are drawn from values that others have too, or that may stay."""
+
+LEAK = 6
+"""Letters and digits of the shortest value that is looked for in what was released."""
+
+REPAIRED = " \t\n()[]{}<>\"'“”‘’«»"
+"""What may go with a removed finding: white space, and brackets that would be empty."""
 
 CHECKS = {
     "input": "accounted for",
@@ -73,6 +99,7 @@ CHECKS = {
     "rows": "accounted for",
     "documents": "accounted for",
     "duplicates": "accounted for",
+    "findings": "accounted for",
     "data files": "accounted for",
     "released rows": "accounted for",
     "exact copies": "twin",
@@ -80,6 +107,7 @@ CHECKS = {
     "spans": "witness",
     "chains": "witness",
     "remainders": "witness",
+    "values": "no leaks",
     "files": "no leaks",
 }
 
@@ -136,6 +164,8 @@ def verify(out: str, *, progress: Progress | None = None) -> Verdict:
         _check_input(run)
         _load_tables(run)
         _check_rows(run)
+        for doc in sorted(run.findings):
+            run.tally["findings"].expect(False, "%s has findings and no row", run.place(doc))
         _check_duplicates(run)
         _check_twins(run)
         _check_spans(run)
@@ -211,6 +241,8 @@ class _Rules:
     cut: bool
     min_bytes: int
     min_remaining: int
+    pii: bool
+    columns: tuple[str, ...]
     data: bool
     internal: bool
 
@@ -218,7 +250,7 @@ class _Rules:
     def of(cls, manifest: Mapping[str, Any]) -> "_Rules":
         settings = manifest["settings"]
         fields, dedup, output = settings["input"], settings["dedup"], settings["output"]
-        near, passages = dedup["near"], dedup["passages"]
+        near, passages, pii = dedup["near"], dedup["passages"], settings["pii"]
         return cls(
             text=fields["text"],
             id=fields["id"],
@@ -230,6 +262,8 @@ class _Rules:
             cut=passages["action"] == "cut",
             min_bytes=passages["min_bytes"],
             min_remaining=passages["min_remaining"],
+            pii=pii["enabled"],
+            columns=tuple(pii["columns"]) if pii["enabled"] else (),
             data=output["data"] and manifest["job"] != "gate",
             internal=output["internal_tables"],
         )
@@ -239,6 +273,17 @@ class _Duplicate(NamedTuple):
     reason: str
     twin: int | None
     similarity: float | None
+
+
+class _Finding(NamedTuple):
+    doc: int
+    field: int
+    start: int
+    end: int
+    type: str
+    action: str
+    fingerprint: str
+    surrogate: str | None
 
 
 class _Document(NamedTuple):
@@ -349,6 +394,9 @@ class _Run:
     duplicates: dict[int, _Duplicate] = field(default_factory=dict)
     spans: _Spans = field(default_factory=_Spans)
     rejects: dict[int, set[int]] = field(default_factory=dict)
+    findings: dict[int, list[_Finding]] = field(default_factory=dict)
+    prints: dict[str, int] = field(default_factory=dict)
+    """The hash of the value behind each fingerprint."""
     referenced: set[int] = field(default_factory=set)
     known: set[int] = field(default_factory=set)
     bare: set[int] = field(default_factory=set)
@@ -508,12 +556,25 @@ def _load_tables(run: _Run) -> None:
         _load_duplicates(run, table)
     for table in _tables(run, "spans"):
         run.spans.extend(table)
+    for table in _tables(run, "findings"):
+        columns = (table[name].to_pylist() for name in _Finding._fields)
+        for finding in map(_Finding._make, zip(*columns, strict=True)):
+            run.findings.setdefault(finding.doc, []).append(finding)
+    _load_rejects(run)
+    run.referenced.update(run.spans.doc, run.spans.witness)
+
+
+def _load_rejects(run: _Run) -> None:
     numbers = {shard.name: shard.number for shard in run.shards.values()}
     for table in _tables(run, "rejects"):
-        for shard, row in zip(table["shard"].to_pylist(), table["row"].to_pylist(), strict=True):
-            if shard in numbers:
+        columns = (table[name].to_pylist() for name in ("doc", "shard", "row"))
+        for doc, shard, row in zip(*columns, strict=True):
+            known = shard in numbers and doc == numbers[shard] << ROW_BITS | row
+            run.tally["tables"].expect(
+                known, "rejects has a row of %s#%d under %d", shard, row, doc
+            )
+            if known:
                 run.rejects.setdefault(numbers[shard], set()).add(row)
-    run.referenced.update(run.spans.doc, run.spans.witness)
 
 
 def _load_duplicates(run: _Run, table: Any) -> None:
@@ -569,12 +630,12 @@ def _table_content(run: _Run, name: str, entry: Mapping[str, Any]) -> bytes | No
 
 def _table_problem(run: _Run, name: str, entry: Mapping[str, Any], table: Any) -> str | None:
     """What is wrong with the rows of a table's file."""
-    optional = ("twin", "similarity")
+    optional = ("twin", "similarity", "surrogate")
     if any(table[column].null_count for column in TABLES[name] if column not in optional):
         return "has nulls where none may be"
     if table.num_rows != entry["rows"]:
         return f"has {table.num_rows} rows, the manifest lists {entry['rows']}"
-    keys = _sort_keys(run, name, table)
+    keys = _sort_keys(name, table)
     if not all(a < b for a, b in itertools.pairwise(keys)):
         return "is not sorted, or says a thing twice"
     bounds = _slice_bounds(run, entry["slice"])
@@ -583,14 +644,12 @@ def _table_problem(run: _Run, name: str, entry: Mapping[str, Any], table: Any) -
     return None
 
 
-def _sort_keys(run: _Run, name: str, table: Any) -> list[Key]:
+def _sort_keys(name: str, table: Any) -> list[Key]:
     """By what the rows of a table are sorted; the document's key comes first."""
-    if name == "rejects":
-        numbers = {shard.name: shard.number for shard in run.shards.values()}
-        pairs = zip(table["shard"].to_pylist(), table["row"].to_pylist(), strict=True)
-        return [(numbers.get(shard, -1) << ROW_BITS | row,) for shard, row in pairs]
-    spans = ("doc", "start", "end", "witness", "witness_start")
-    columns = spans if name == "spans" else ("doc",)
+    columns = {
+        "spans": ("doc", "start", "end", "witness", "witness_start"),
+        "findings": ("doc", "field", "start", "end"),
+    }.get(name, ("doc",))
     return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 
 
@@ -619,6 +678,8 @@ class _Fields(NamedTuple):
     text: str | None
     id: str | None
     source: str | None
+    columns: tuple[str | None, ...] = ()
+    """Of the other columns that are scanned the strings; None for what is none."""
 
 
 def _raw_rows(shard: _Shard, opened: Any) -> Iterator[Any]:
@@ -695,10 +756,13 @@ def _read(raw: Any, shard: _Shard, rules: _Rules) -> _Fields:
         return _Fields(_decoded(raw), shard.name, None)
     names = (rules.text, rules.id, rules.source)
     if shard.format == "parquet":
-        return _Fields(*(_cell(raw, name) for name in names))
+        columns = tuple(_cell(raw, name) for name in rules.columns)
+        text, identity, source = (_cell(raw, name) for name in names)
+        return _Fields(text, identity, source, columns)
     values = _members(raw)
-    text, identity, source = (values.get(name) for name in names)
-    return _Fields(_string(text), _string(_literal(identity)), _string(source))
+    found = [values.get(name) for name in names]
+    columns = tuple(_string(values.get(name)) for name in rules.columns)
+    return _Fields(_string(found[0]), _string(_literal(found[1])), _string(found[2]), columns)
 
 
 def _cell(raw: Any, name: str) -> str | None:
@@ -782,56 +846,169 @@ class _Documents:
 class _Released:
     """A cleaned shard, walked beside the rows that must be in it."""
 
-    def __init__(self, shard: _Shard, rows: Iterator[Any], rules: _Rules, tally: _Tally) -> None:
-        self._shard, self._rows, self._rules, self._tally = shard, rows, rules, tally
+    def __init__(self, shard: _Shard, rows: Iterator[Any], tally: _Tally, leaks: _Tally) -> None:
+        self._shard, self._rows, self._tally, self._leaks = shard, rows, tally, leaks
         self._in_step = True
 
-    def take(self, number: int, raw: Any, text: str, left: str) -> None:
-        """Expect next the row `raw` with `left` in the place of `text`."""
+    def take(self, number: int, raw: Any, expected: Mapping[str, "_Left"]) -> None:
+        """Expect next the row `raw`, the named fields in it as told and all else the same."""
         if not self._in_step:
             return
         found = next(self._rows, None)
-        same = found is not None and _same_row(self._shard, self._rules, raw, found, text, left)
+        same = found is not None and _same_row(self._shard, raw, found, expected)
         # After the first difference rows are no longer side by side: more failures say nothing.
         self._in_step = self._tally.expect(
             same, "data/%s does not hold row %d as it must be", self._shard.name, number
         )
+        if found is not None and any(left.changed for left in expected.values()):
+            now = _released_values(self._shard, found, expected)
+            leaks = any(left.leaks(now.get(name) or "") for name, left in expected.items())
+            self._leaks.expect(
+                not leaks,
+                "data/%s, row %d holds a value that was replaced",
+                self._shard.name,
+                number,
+            )
 
     def finish(self) -> None:
         if self._in_step and next(self._rows, None) is not None:
             self._tally.fail("data/%s holds more than the kept rows", self._shard.name)
 
 
-def _same_row(shard: _Shard, rules: _Rules, raw: Any, found: Any, text: str, left: str) -> bool:
-    """Whether `found` is the row `raw` with `left` in the place of `text` and all else the same."""
+class _Left:
+    """What must be left of a text: stretches of it in order, and what nobody can foretell between.
+
+    cuts: cut out, the sides joined by a line break. changed: the findings that were replaced; where
+    one reaches into a cut the rest of that is cut.
+    """
+
+    def __init__(
+        self, text: str, cuts: Sequence[tuple[int, int]], changed: Sequence[_Finding]
+    ) -> None:
+        self.text = text
+        self.is_same = not cuts and not changed
+        self.changed = changed
+        self.stretches = [""]
+        place, strip = 0, False
+        for start, end, finding in _marks(cuts, changed):
+            kept = text[place:start]
+            self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
+            strip, place = False, end
+            if finding is not None:
+                strip = finding.action == "remove"
+                if strip:
+                    self.stretches[-1] = self.stretches[-1].rstrip(REPAIRED)
+                self.stretches.append("")
+            elif start > 0 and end < len(text):
+                self.stretches[-1] += "\n"
+        kept = text[place:]
+        self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
+
+    def fits(self, found: str) -> bool:
+        """Whether `found` is what is left."""
+        if len(self.stretches) == 1:
+            return found == self.stretches[0]
+        first, *middle, last = self.stretches
+        if not found.startswith(first):
+            return False
+        at = len(first)
+        for stretch in middle:
+            at = found.find(stretch, at)
+            if at < 0:
+                return False
+            at += len(stretch)
+        return at + len(last) <= len(found) and found.endswith(last)
+
+    def leaks(self, found: str) -> bool:
+        """Whether a value that was replaced is in `found` more often than in what stays."""
+        for finding in self.changed:
+            value = self.text[finding.start : finding.end]
+            if finding.type not in MAY_RECUR and sum(map(str.isalnum, value)) >= LEAK:
+                kept = sum(stretch.count(value) for stretch in self.stretches)
+                if found.count(value) > kept:
+                    return True
+        return False
+
+
+def _marks(
+    cuts: Sequence[tuple[int, int]], changed: Sequence[_Finding]
+) -> list[tuple[int, int, _Finding | None]]:
+    """Where something happens to a text, in order and apart: changes, and cuts without these."""
+    marks: list[tuple[int, int, _Finding | None]] = [(f.start, f.end, f) for f in changed]
+    for start, end in cuts:
+        at = start
+        for finding in changed:
+            if finding.end > at and finding.start < end:
+                if at < finding.start:
+                    marks.append((at, finding.start, None))
+                at = finding.end
+        if at < end:
+            marks.append((at, end, None))
+    return sorted(marks, key=lambda mark: mark[:2])
+
+
+def _same_row(shard: _Shard, raw: Any, found: Any, expected: Mapping[str, _Left]) -> bool:
+    """Whether `found` is the row `raw` with the expected fields and all else the same."""
     if found is None:
         return False
     if shard.format == "txt":
-        return bool(found == (raw if left == text else left.encode()))
+        (left,) = expected.values()
+        text = _decoded(found)
+        return bool(found == raw) if left.is_same else text is not None and left.fits(text)
     if shard.format == "jsonl":
-        return _same_line(rules.text, raw, found, text, left)
+        return _same_line(raw, found, expected)
     return raw.schema.names == found.schema.names and all(
-        _cell(found, name) == left if name == rules.text else _same_cell(ours, theirs)
+        _fits(_cell(found, name), expected[name]) if name in expected else _same_cell(ours, theirs)
         for name, ours, theirs in zip(raw.schema.names, raw.columns, found.columns, strict=True)
     )
 
 
-def _same_line(key: str, line: bytes, found: bytes, text: str, left: str) -> bool:
-    if left == text:
-        return found == line
-    places = _value_places(line, key)
-    if not places:
+def _released_values(
+    shard: _Shard, found: Any, expected: Mapping[str, _Left]
+) -> dict[str, str | None]:
+    """The expected fields of a released row."""
+    if shard.format == "txt":
+        return dict.fromkeys(expected, _decoded(found))
+    if shard.format == "parquet":
+        return {name: _cell(found, name) for name in expected}
+    values = _members(found)
+    return {name: _string(values.get(name)) for name in expected}
+
+
+def _fits(found: str | None, left: _Left) -> bool:
+    return found is not None and left.fits(found)
+
+
+def _same_line(line: bytes, found: bytes, expected: Mapping[str, _Left]) -> bool:
+    """The same of a JSON line: byte by byte but for the values that are expected to change."""
+    changed = {name: left for name, left in expected.items() if not left.is_same}
+    places = sorted(
+        (start, end, name, number == len(own) - 1)
+        for name in changed
+        for own in [_value_places(line, name)]
+        for number, (start, end) in enumerate(own)
+    )
+    if {name for _, _, name, last in places if last} != set(changed):
         return False
-    *earlier, (start, end) = places
-    before, after = line[:start], line[end:]
-    for start, end in reversed(earlier):  # they may hold what was cut
-        before = before[:start] + b'""' + before[end:]
-    value = found[len(before) : len(found) - len(after)]
-    try:
-        same_text = value[:1] == b'"' and json.loads(value.decode()) == left
-    except ValueError:
-        return False
-    return same_text and found == before + value + after
+    at = place = 0
+    for start, end, name, last in places:
+        head = line[place:start]
+        if found[at : at + len(head)] != head:
+            return False
+        at += len(head)
+        place = end
+        value = _TOKEN.match(found, at)
+        if value is None or value[0][:1] != b'"':
+            return False
+        at = value.end()
+        try:
+            text = json.loads(value[0].decode())
+        except ValueError:
+            return False
+        # Earlier values of a repeated name may hold what went, and are emptied.
+        if not (changed[name].fits(text) if last else text == ""):
+            return False
+    return found[at:] == line[place:]
 
 
 def _same_cell(cell: Any, found: Any) -> bool:
@@ -892,28 +1069,32 @@ def _check_shard(run: _Run, shard: _Shard, documents: _Documents, released: bool
             output = stack.enter_context(
                 contextlib.closing(_guarded(lines, run.tally["data files"], path))
             )
-        beside = _Released(shard, output, run.rules, run.tally["released rows"])
+        beside = _Released(shard, output, run.tally["released rows"], run.tally["values"])
         for number, raw in enumerate(rows):
             document = documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
+            # A document that a detector rejects is both.
+            both = rejected and run.rules.pii
             run.tally["rows"].expect(
-                rejected == (document is None),
+                rejected == (document is None) or both,
                 "%s#%d is %s",
                 shard.name,
                 number,
                 "both a document and a reject" if rejected else "neither a document nor a reject",
             )
             if document is not None:
-                _check_document(run, shard, document, number, raw, beside)
+                _check_document(run, shard, document, raw, None if rejected else beside)
         beside.finish()
     for number in sorted(rejects):
         run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
 
 
 def _check_document(
-    run: _Run, shard: _Shard, document: _Document, number: int, raw: Any, beside: _Released
+    run: _Run, shard: _Shard, document: _Document, raw: Any, beside: _Released | None
 ) -> None:
+    """beside: what was released of the shard; None where the document was rejected."""
+    number = document.doc & ((1 << ROW_BITS) - 1)
     doc, fields = document.doc, _read(raw, shard, run.rules)
     text = fields.text
     if text is None:
@@ -935,13 +1116,58 @@ def _check_document(
         run.known.add(doc)
         run.texts.add(doc, text)
     _check_left(run, doc, text)
-    if run.rules.data and run.reason(doc) is None:
-        beside.take(number, raw, text, _left(text, run.cuts(doc)))
+    left = _check_findings(run, document, fields, beside is None)
+    if run.rules.data and run.reason(doc) is None and beside is not None:
+        beside.take(number, raw, left)
 
 
-def _left(text: str, cuts: Sequence[tuple[int, int]]) -> str:
-    """What the cuts leave of a text, the sides of each joined by a line break."""
-    return "\n".join(filter(None, _pieces(text, cuts)))
+def _check_findings(
+    run: _Run, document: _Document, fields: _Fields, rejected: bool
+) -> dict[str, _Left]:
+    """What must be left of each field of a document, after its findings were looked at."""
+    doc, tally = document.doc, run.tally["findings"]
+    found = run.findings.pop(doc, [])
+    gone = rejected or run.reason(doc) in ("exact", "near")
+    tally.expect(not (found and gone), "%s has findings and is not released", run.place(doc))
+    expected = {}
+    names = (run.rules.text, *run.rules.columns)
+    for number, (name, text) in enumerate(zip(names, (fields.text, *fields.columns), strict=False)):
+        own = [finding for finding in found if finding.field == number]
+        if text is not None:
+            cuts = run.cuts(doc) if number == 0 else ()
+            for i, finding in enumerate(own):
+                before = own[i - 1].end if i else 0
+                problem = _finding_problem(run, finding, text, before, cuts)
+                tally.expect(problem is None, "%s, %d: %s", run.place(doc), finding.start, problem)
+            changed = [f for f in own if f.action not in ("keep", "cut") and f.end <= len(text)]
+            expected[name] = _Left(text, cuts, changed)
+        else:
+            tally.expect(not own, "%s has findings in a field that it lacks", run.place(doc))
+    stray = any(finding.field >= len(names) for finding in found)
+    tally.expect(not stray, "%s has findings in a field that was not scanned", run.place(doc))
+    return expected
+
+
+def _finding_problem(
+    run: _Run, finding: _Finding, text: str, before: int, cuts: Sequence[tuple[int, int]]
+) -> str | None:
+    within = any(start <= finding.start and finding.end <= end for start, end in cuts)
+    value = hash((finding.type, text[finding.start : finding.end]))
+    print_ = run.prints.setdefault(finding.fingerprint, value)
+    problems = {
+        "it is not in the text, or overlaps another": not (
+            before <= finding.start < finding.end <= len(text)
+        ),
+        "its action is none": finding.action not in ACTIONS,
+        "it has a surrogate and another action, or the other way round": (
+            (finding.action == "surrogate") != (finding.surrogate is not None)
+        ),
+        "it went with a passage and another action is named, or the other way round": (
+            within != (finding.action == "cut")
+        ),
+        "another value has its fingerprint": print_ != value,
+    }
+    return next((problem for problem, is_so in problems.items() if is_so), None)
 
 
 def _pieces(text: str, cuts: Sequence[tuple[int, int]]) -> Iterator[str]:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
-from pii.config import ACTIONS
 from pii.actions import Edit, apply, replace_in, resolve, unknown
+from pii.config import ACTIONS
 from pii.findings import Finding
 from pii.keys import Key
 from pii.surrogates import STAND_INS, dates, is_surrogate, surrogate
