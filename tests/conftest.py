@@ -1,4 +1,10 @@
-"""Options of the test suite."""
+"""Options of the test suite, and the key that all its runs have."""
+
+import os
+
+import pytest
+
+KEY = "the key of the tests, of which no run depends"
 
 
 def pytest_addoption(parser):
@@ -7,3 +13,15 @@ def pytest_addoption(parser):
         action="store_true",
         help="every configuration with every number of partitions and batch size, on each engine",
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def key():
+    """One key for all runs, those of other processes too, so that they can be compared."""
+    before = os.environ.get("UNROTE_KEY")
+    os.environ["UNROTE_KEY"] = KEY
+    yield KEY
+    if before is None:
+        del os.environ["UNROTE_KEY"]
+    else:
+        os.environ["UNROTE_KEY"] = before
