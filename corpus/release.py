@@ -104,8 +104,8 @@ class Edits:
         """What becomes of the rows `first`, `first` + 1, …, of which `readable` (bool) can be read.
 
         Returns which of them are kept (bool), and the new strings of those that are edited, kept or
-        not: by row, counted from `first`, and field. has_string(row, field) says whether there is a string in a
-        named column of a row, counted likewise.
+        not: by row, counted from `first`, and field. has_string(row, field) says whether there is a
+        string in a named column of a row, counted likewise.
         Raises InputChanged where an edit is about another row, or about what is no string.
         """
         kept = readable.copy()
