@@ -103,9 +103,9 @@ class Edits:
     ) -> tuple[np.ndarray, dict[int, dict[int, str]]]:
         """What becomes of the rows `first`, `first` + 1, …, of which `readable` (bool) can be read.
 
-        Returns which of them are kept (bool), and the new strings of those that are edited: by row,
-        counted from `first`, and field. has_string(row, field) says whether there is a string in a
-        named column of a row, counted likewise.
+        Returns which of them are kept (bool), and the new strings of those that are edited, kept or
+        not: by row, counted from `first`, and field. has_string(row, field) says whether there is a
+        string in a named column of a row, counted likewise.
         Raises InputChanged where an edit is about another row, or about what is no string.
         """
         kept = readable.copy()
@@ -125,7 +125,7 @@ class Edits:
                     f"the edit of row {row} in field {self._names[field]!r} has no text; only that "
                     "of field 0 may be null, which removes the row."
                 )
-        return kept, {at: strings for at, strings in new.items() if kept[at]}
+        return kept, new
 
     def _before(self, row: int) -> Iterator[tuple[int, int, str | None]]:
         """The edits (row, field, text) not handed out yet that are about rows before `row`."""

@@ -472,9 +472,11 @@ def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, grou
         assert out.read().to_pylist() == wanted
 
 
-@pytest.mark.parametrize("group", [50, 300])
-def test_a_dictionary_that_edits_make_too_large_for_its_index_type(tmp_path, monkeypatch, group):
-    monkeypatch.setattr("corpus.parquet.BATCH_BYTES", 300)  # many batches to a row group
+@pytest.mark.parametrize(("group", "batch_bytes"), [(50, 300), (300, 300), (300, 1 << 20)])
+def test_a_dictionary_that_edits_make_too_large_for_its_index_type(
+    tmp_path, monkeypatch, group, batch_bytes
+):
+    monkeypatch.setattr("corpus.parquet.BATCH_BYTES", batch_bytes)
     names = table_of(pa.dictionary(pa.int8(), pa.string()), [f"n{i % 100}" for i in range(600)])
     table = pa.table({"text": [f"t{i}" for i in range(600)], "author": names})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=group)
