@@ -80,7 +80,8 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
 
     Besides surrogates, what lies within one goes (a detector may see a host in an address), and
     what reaches beyond one by another surrogate, or by nothing but punctuation and white space. The
-    dates of a document are told together, of those that `resolve` leaves.
+    dates of a document are told together, of those that `resolve` leaves; where a marker stands for
+    one more, they are none yet, for all will move together with what stands in for it.
     """
     rest = list(findings)
     own = Spans()
@@ -89,7 +90,8 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
         count = len(rest)
         rest = [finding for finding in rest if not _is_known(text, finding, key, own)]
     moved = [text[f.start : f.end] for f in resolve(text, rest) if _is_date(f)]
-    if moved and dates.are_shifted(moved, key):
+    more = any(f.type == DEID_MARKER and _type(f) == "DATE_TIME" for f in rest)
+    if moved and not more and dates.are_shifted(moved, key):
         rest = [finding for finding in rest if not _is_date(finding)]
     return rest
 

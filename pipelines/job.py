@@ -130,7 +130,8 @@ def refuse_columns(corpus: Corpus, settings: Settings) -> None:
     """Raise InputError for a Parquet shard without the text column, before anything is started."""
     from corpus.parquet import check_columns, open_parquet  # noqa: PLC0415 - few runs need it
 
-    fields = Fields(text=settings.input.text)
+    columns = tuple(settings.pii.columns) if settings.pii.enabled else ()
+    fields = Fields(text=settings.input.text, columns=columns)
     for shard in corpus.shards:
         if shard.format == "parquet":
             with open_parquet(shard) as file:

@@ -152,7 +152,7 @@ def surrogate(
     known (`dates.shift` finds one that the document's dates can be recognised by).
 
     The surrogate is not the value, does not contain it and is no value that known scrubbers put in
-    its place. Exceptions: an age may stay; so do years and months, if `days` is 0, and words such
+    its place. Exceptions: an IPv6 prefix may be part of its surrogate; an age may stay; so do years and months, if `days` is 0, and words such
     as "yesterday". A type without a family of its own keeps the class of each sign.
     """
     type = ALIASES.get(type, type)  # noqa: A001
@@ -247,6 +247,7 @@ def _will_do(out: str, type: str, key: Key, value: str) -> bool:  # noqa: A002
     if type in _FAMILIES and _FAMILIES[type].total:
         return True
     before, after = compact(value).casefold(), compact(out).casefold()
-    if before == after or (len(before) > 3 and before in after):
+    holds = type != "IP_ADDRESS" and len(before) > 3 and before in after  # all begin 2001:db8
+    if before == after or holds:
         return False
     return compact(out) not in _MARKERS and not _MARKER.search(out)

@@ -219,7 +219,9 @@ def test_text_files(tmp_path):
         (f"{name}.txt", 0, text, tmp_path.name, None)
         for name, text in [("a", "one\r\n\0"), ("b", ""), ("d", "x")]
     ]
-    assert rejects == [{"shard": "c.txt", "row": 0, "reason": "invalid UTF-8"}]
+    assert rejects == [
+        {"doc": doc_key(2, 0), "shard": "c.txt", "row": 0, "reason": "invalid UTF-8"}
+    ]
     assert [r["text"] for r in read_all(corpus, wanted=[doc_key(3, 0)])[0]] == ["x"]
     assert {len(row["columns"]) for row in rows} == {0}
     rows, _ = read_all(corpus, Fields(columns=("title", "author")))

@@ -60,12 +60,13 @@ def test_what_is_cast(tmp_path):
             "shard": pa.array(["s"], pa.large_string()),
             "more": [1],
             "row": pa.array([3], pa.int32()),
+            "doc": [7],
         }
     )
     write_table(tmp_path / "t", REJECTS.schema, batch)
     (read,) = read_table(tmp_path / "t")
     assert read.schema.equals(REJECTS.schema, check_metadata=True)
-    assert read.to_pylist() == [{"shard": "s", "row": 3, "reason": "a"}]
+    assert read.to_pylist() == [{"doc": 7, "shard": "s", "row": 3, "reason": "a"}]
 
 
 def test_folders_are_made_and_urls_written(tmp_path):

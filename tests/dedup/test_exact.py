@@ -64,7 +64,7 @@ def test_ranks_are_of_the_policy():
 
 def test_rejects_pass():
     stage = Fingerprint()
-    rejects = table(REJECTS.schema, [("s", 1, "not JSON")])
+    rejects = table(REJECTS.schema, [(1, "s", 1, "not JSON")])
     with stage.open() as opened:
         assert list(opened(iter([("rejects", rejects.to_batches()[0])]))) == [
             ("rejects", rejects.to_batches()[0])

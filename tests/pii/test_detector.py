@@ -11,7 +11,8 @@ pytest.importorskip("presidio_analyzer")
 from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
 from pii import Config, scan
-from pii.detector import FINDINGS, DetectionFailed, Detector, Failure
+from pii.detector import DetectionFailed, Detector, Failure
+from pii.scanner import FINDINGS
 
 TEXT = (
     "Mail jane.roe@unrote.org or call (415) 555-2671.\n"
@@ -96,7 +97,7 @@ def test_a_failure_does_not_touch_other_documents():
 
 
 def test_scan_raises_for_a_failure():
-    with pytest.raises(DetectionFailed, match=r"Text 1: .*Detector\.batch"):
+    with pytest.raises(DetectionFailed, match=r"Text 1: .*Scanner\.table"):
         scan(["a", "b" * 100], Config(max_chars=50))
 
 
