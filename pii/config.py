@@ -81,7 +81,7 @@ class Config:
     markers: bool = True
     marker_threshold: float = 0.5
     ner: str = ""
-    max_chars: int = 10_000_000
+    max_chars: int = 50_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
     max_seconds: float = 60.0
     gate: bool = True

@@ -167,7 +167,7 @@ class PiiSettings(Section):
         f"variable {VARIABLE} outranks it. Without either a run makes a secret and forgets it.",
     )
     max_chars: int = Field(
-        10_000_000, ge=1, description="Longest document, in characters; longer ones are rejected."
+        50_000_000, ge=1, description="Longest document, in characters; longer ones are rejected."
     )
     max_seconds: float = Field(
         60.0, gt=0, description="Time that one recogniser may take for one document."

@@ -119,7 +119,7 @@ def passage_share(scope: Scope) -> float:
 
 @measure(
     "rejects_share",
-    "rows that could not be read",
+    "rows that could not be read or may not be released",
     overall_only="a row that could not be read has no source",
 )
 def rejects_share(scope: Scope) -> float:

@@ -97,6 +97,8 @@ class RunFolder:
     """The fingerprint of the key that was given; "" where none was."""
     finished: bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
+    ended: str = ""
+    """When all was known that a report says: the report and the manifest give the same time."""
     _lock: IO[str] | None = None
 
     @property
@@ -208,6 +210,7 @@ class RunFolder:
         """What is known so far, in the layout of docs/architecture.md."""
         if self.finished:
             return read_manifest(str(self.out))
+        self.ended = self.ended or now()
         published = {
             name: [asdict(file) for file in files]
             for commit in self.commits.values()
@@ -220,7 +223,7 @@ class RunFolder:
             "job": self.job,
             "fingerprint": self.fingerprint,
             "started": self.started,
-            "finished": now(),
+            "finished": self.ended,
             "settings": self.settings.model_dump(),
             "key": self.key,
             "input": self.corpus.to_json(),

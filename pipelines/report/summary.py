@@ -96,7 +96,7 @@ PASSAGES = summary_table(
 overlap in the same witness."""
 
 LOST = summary_table("lost", (), (), ("copies",))
-"""How many copies were removed of documents that were rejected then; a row for each worker."""
+"""One row: how many copies were removed of documents that were rejected then."""
 
 SUMMARIES = (TOTALS, REJECT_REASONS, FIRST_REJECTS, CLUSTERS, PASSAGES, LOST, *FOUND)
 
@@ -124,7 +124,7 @@ def summarise(
     flow.write(CLUSTERS, flow.group(FirstClusters(), rows=clusters["rows"])["rows"])
     if rejects:
         lost = flow.group(LostCopies(), rejected=tally["rejected"], copies=tally["copies"])
-        flow.write(LOST, lost["rows"])
+        flow.write(LOST, flow.group(AddUpLost(), rows=lost["rows"])["rows"])
     if findings:
         summarise_findings(flow)
     if spans:
@@ -431,14 +431,31 @@ class LostCopies(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": LOST.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        lost, last = 0, np.empty(0, np.int64)  # The rejected documents of this chunk of keys.
+        rejected: Ints = np.empty(0, np.int64)  # Of this chunk of keys, which come in order.
+        lost, read = 0, False
         for tag, batch in batches:
             twins = numbers_of(batch, "twin")
             if tag == "rejected":
-                last = np.concatenate([last[-1:], twins])
+                rejected = np.concatenate([rejected[-1:] if read else rejected, twins])
             else:
-                lost += int(numbers_of(batch, "copies")[np.isin(twins, last)].sum())
-        yield "rows", batch_of(LOST.schema, [0], [lost])
+                lost += int(numbers_of(batch, "copies")[np.isin(twins, rejected)].sum())
+            read = tag == "copies"
+        if lost:
+            yield "rows", batch_of(LOST.schema, [0], [lost])
+
+
+@dataclass(frozen=True)
+class AddUpLost(PlainStage):
+    """Rows of LOST from several workers to one."""
+
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": LOST.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": LOST.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        for batch in added_up(batches, "doc", ("copies",)):
+            yield "rows", batch
 
 
 @dataclass(frozen=True)

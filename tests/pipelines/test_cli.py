@@ -142,10 +142,10 @@ class TestUnexpected:
 
     @pytest.fixture
     def broken(self, monkeypatch):
-        def fail(text, intervals):
+        def fail(text, cuts, changes):
             raise ValueError(text)
 
-        monkeypatch.setattr("pipelines.release.cut", fail)
+        monkeypatch.setattr("pipelines.release.applied", fail)
 
     @pytest.fixture
     def copied(self, tmp_path):
@@ -169,15 +169,15 @@ class TestUnexpected:
 
     def test_can_be_continued(self, copied, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr("pipelines.release.cut", None)
+            patch.setattr("pipelines.release.applied", None)
             self.run(copied, tmp_path)
         assert unrote("clean", copied, "-o", tmp_path / "out").status == 0
 
     def test_memory(self, copied, tmp_path, monkeypatch):
-        def fail(text, intervals):
+        def fail(text, cuts, changes):
             raise MemoryError
 
-        monkeypatch.setattr("pipelines.release.cut", fail)
+        monkeypatch.setattr("pipelines.release.applied", fail)
         done = unrote("clean", copied, "-o", tmp_path / "out")
         assert done.status == 3
         assert "out of memory" in done.err

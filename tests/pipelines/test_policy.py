@@ -32,11 +32,11 @@ def report(others: bool = False, documents: int = 100, **settings: object) -> Re
     ]
     assert set(web) <= set(COLUMNS)
     manifest = {
-        "unrote": "0", "job": "gate", "fingerprint": "", "phases": [], "data": [],
+        "unrote": "0", "job": "gate", "fingerprint": "", "key": "", "phases": [], "data": [],
         "settings": Settings.model_validate(settings).model_dump(), "input": {"shards": []},
     }  # fmt: skip
     tables = {TOTALS.name: pa.Table.from_pylist(filled, schema=TOTALS.schema)}
-    return build(manifest, tables, lambda *_: ("", ""))
+    return build(manifest, tables, lambda *_: ("", ""), lambda *_: "")
 
 
 def policy(*rules: dict) -> Policy:

@@ -69,7 +69,8 @@ def run(tmp_path: Path) -> Path:
         ],
         # A + 2 leads over A + 1, which was cut as well, to A.
         "spans": [copied(A + 1, A), copied(A + 2, A + 1), copied(A + 5, A)],
-        "rejects": [{"shard": "b.jsonl", "row": 1, "reason": "not JSON"}],
+        "findings": [],
+        "rejects": [{"doc": B + 1, "shard": "b.jsonl", "row": 1, "reason": "not JSON"}],
     }
     out = tmp_path / "out"
     for table in PUBLISHED:

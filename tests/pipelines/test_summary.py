@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from corpus.errors import StorageError
-from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, doc_key
+from corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
 from pipelines.engines.base import Flow, Output, Read
 from pipelines.report import summary
 from pipelines.report.summary import (
@@ -49,7 +49,7 @@ def execute(flow: Flow, tables: dict[str, list[dict]], rng: random.Random) -> di
 
     def stretches(read: Read) -> Iterator[tuple]:
         names = {t.name: t.schema for t in read.tables}
-        if REJECTS.name in names:
+        if set(names) == {REJECTS.name}:
             yield from batches(REJECTS.name, tables[REJECTS.name], REJECTS.schema, rng)
             return
         docs = sorted({row["doc"] for row in tables[DOCUMENTS.name]})
@@ -64,19 +64,16 @@ def execute(flow: Flow, tables: dict[str, list[dict]], rng: random.Random) -> di
         if not node.stage.key:
             run(node, stretches(node.inputs["source"][0]))
             continue
-        ((tag, inputs),) = node.inputs.items()
-        rows = [
-            row
-            for i in inputs
-            for row in (made[i] if isinstance(i, Output) else tables[i.tables[0].name])
-        ]
-        key = lambda row: tuple(row[c] for c in (*node.stage.key, *node.stage.order))  # noqa: B023, E731
-        parts = defaultdict(list)
+        parts: dict[int, dict[str, list[dict]]] = defaultdict(lambda: defaultdict(list))
         salt = rng.randint(0, 99)
-        for row in rng.sample(rows, len(rows)):
-            parts[hash((salt, *(row[c] for c in node.stage.key))) % 3].append(row)
+        for tag, inputs in node.inputs.items():
+            for i in inputs:
+                rows = made[i] if isinstance(i, Output) else tables[i.tables[0].name]
+                for row in rng.sample(rows, len(rows)):
+                    part = hash((salt, *(row[c] for c in node.stage.key))) % 3
+                    parts[part][tag].append(row)
         for part in parts.values():
-            run(node, batches(tag, sorted(part, key=key), node.stage.inputs[tag], rng))
+            run(node, _grouped(node.stage, part, rng))
     return {
         table.name: sorted(
             (row for output in outputs for row in made[output]),
@@ -84,6 +81,18 @@ def execute(flow: Flow, tables: dict[str, list[dict]], rng: random.Random) -> di
         )
         for table, outputs in flow.writes
     }
+
+
+def _grouped(stage, rows: dict[str, list[dict]], rng: random.Random) -> Iterator[tuple]:
+    """Rows of a group's inputs, sorted, cut between keys as well as anywhere within an input."""
+    key = lambda row: tuple(row[c] for c in stage.key)  # noqa: E731
+    keys = sorted({key(row) for found in rows.values() for row in found})
+    while keys:
+        taken, keys = set(keys[: (size := rng.randint(1, 9))]), keys[size:]
+        for tag, schema in stage.inputs.items():
+            own = [row for row in rows.get(tag, []) if key(row) in taken]
+            own.sort(key=lambda row: (*key(row), *(row[c] for c in stage.order)))
+            yield from batches(tag, own, schema, rng)
 
 
 def corpus(rng: random.Random) -> dict[str, list[dict]]:
@@ -124,9 +133,16 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
                 for s in starts
             ]
             released.append({"doc": doc, "bytes": rng.randint(0, documents[-1]["bytes"])})
+    gone = {row["doc"] for row in duplicates}
     rejects = [
-        {"shard": SHARDS[n // 20], "row": n % 20, "reason": f"reason {rng.randint(0, 30)}"}
+        {
+            "doc": doc_key(n // 20, n % 20),
+            "shard": SHARDS[n // 20],
+            "row": n % 20,
+            "reason": f"reason {rng.randint(0, 30)}",
+        }
         for n in range(60)
+        if doc_key(n // 20, n % 20) not in gone
     ]
     return {
         DOCUMENTS.name: documents,
@@ -134,6 +150,7 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
         SPANS.name: sorted(spans, key=lambda r: [r[c] for c in SPANS.sort]),
         RELEASED.name: released,
         REJECTS.name: rejects,
+        FINDINGS.name: [],
     }
 
 
@@ -143,15 +160,26 @@ def summaries(tables: dict[str, list[dict]], rng: random.Random) -> dict[str, li
     return execute(flow, tables, rng)
 
 
+def _docs(tables: dict[str, list[dict]]) -> set[int]:
+    return {row["doc"] for row in tables["documents"]}
+
+
 def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
     totals: dict[str, Counter] = defaultdict(Counter)
     documents = {row["doc"]: row for row in tables["documents"]}
     source = {doc: row["source"] or "" for doc, row in documents.items()}
-    removed = {row["doc"] for row in tables["duplicates"]}
+    rejected = {row["doc"] for row in tables["rejects"]} & set(documents)
+    removed = {row["doc"] for row in tables["duplicates"]} | rejected
+    for doc in rejected:
+        totals[source[doc]] += Counter(rejected=1, bytes_rejected=documents[doc]["bytes"])
     for doc, row in documents.items():
         derived = row["id"] != "x"
         totals[source[doc]] += Counter(
-            documents=1, bytes=row["bytes"], words=row["words"], ids_derived=derived
+            documents=1,
+            bytes=row["bytes"],
+            words=row["words"],
+            ids_derived=derived,
+            words_left=row["words"] * (doc not in removed),
         )
     for row in tables["duplicates"]:
         size = documents[row["doc"]]["bytes"]
@@ -199,6 +227,9 @@ def test_summaries_are_what_python_adds_up(seed):
     tables = corpus(random.Random(seed))
     found = summaries(tables, random.Random(seed))
 
+    rejected = {row["doc"] for row in tables["rejects"]}
+    lost = sum(row["twin"] in rejected & _docs(tables) for row in tables["duplicates"])
+    assert sum(row["copies"] for row in found["lost"]) == lost
     totals = {
         row["source"]: Counter({m: row[m] for m in summary.MEASURES if row[m]})
         for row in found["totals"]
@@ -230,9 +261,9 @@ def test_summaries_are_what_python_adds_up(seed):
     shown = {row["reason"]: row["rows"] for row in found["reject_reasons"]}
     rest = shown.pop(None, 0)
     assert all(reasons[reason] == rows for reason, rows in shown.items())
-    assert sum(shown.values()) + rest == 60
+    assert sum(shown.values()) + rest == len(tables["rejects"])
     first = [(row["shard"], row["row"], row["reason"]) for row in found["first_rejects"]]
-    assert first == [tuple(row.values()) for row in tables["rejects"][:10]]
+    assert first == [tuple(row.values())[1:] for row in tables["rejects"][:10]]
 
 
 def test_any_cut_of_rows_gives_the_same_tables():
@@ -243,7 +274,7 @@ def test_any_cut_of_rows_gives_the_same_tables():
 
 def test_more_sources_than_fit_are_one_row():
     rng = random.Random(3)
-    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS)}
+    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
     tables["documents"] = [
         {
             "doc": n,
@@ -263,7 +294,7 @@ def test_more_sources_than_fit_are_one_row():
 
 
 def test_an_empty_run_has_empty_summaries():
-    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS)}
+    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
     found = summaries(tables, random.Random(0))
     assert set(found) == {t.name for t in summary.SUMMARIES}
     assert not any(found.values())
@@ -271,7 +302,7 @@ def test_an_empty_run_has_empty_summaries():
 
 def test_tables_that_were_not_written_are_not_read():
     flow = Flow()
-    summarise(flow, SHARDS, spans=False, released=False, rejects=False)
+    summarise(flow, SHARDS, spans=False, released=False, rejects=False, findings=False)
     assert {table for table, _ in flow.writes} == {TOTALS, CLUSTERS}
     assert list(flow.nodes[0].stage.inputs) == ["documents", "duplicates"]
     assert {PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(t for t, _ in flow.writes)
