@@ -17,9 +17,9 @@ class Writer:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.words = [self._word() for _ in range(400)]
+        self.words = [self.word() for _ in range(400)]
 
-    def _word(self) -> str:
+    def word(self) -> str:
         return "".join(self.random.choices(SYLLABLES, k=self.random.randint(1, 4)))
 
     def sentence(self) -> str:
@@ -35,7 +35,7 @@ class Writer:
     def near_copy(self, text: str, changes: int = 1) -> str:
         words = text.split(" ")
         for _ in range(changes):
-            words[self.random.randrange(len(words))] = self._word()
+            words[self.random.randrange(len(words))] = self.word()
         return " ".join(words)
 
 
@@ -84,6 +84,34 @@ def write_jsonl(path: Path, found: list[dict], *, ascii_only: bool = False) -> N
 def write_parquet(path: Path, found: list[dict], row_group: int = 20) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(found), path, row_group_size=row_group)
+
+
+PERSONAL = (
+    "Dear {name}, write to {mail} or call (212) 664-{four}. Yours, <PERSON>.",
+    "Her SSN is 536-90-{four}; she was seen on 2011-03-{day}, and again on 2011-04-{day}.",
+    "Pay 4539 5787 6362 1486 or DE75 5121 0800 1245 1261 99 from 81.2.69.{day}, mail {mail}.",
+    "The patient [**Known lastname 742**] was discharged on [**2151-7-16**], {mail}.",
+    "token = ghp_{token} # see https://docs.unrote.org/{four} and {mail}",
+)
+
+
+def personal(seed: int, count: int) -> list[dict]:
+    """Rows with personal data in their texts and in the column `author`, some of it repeated."""
+    writer = Writer(seed)
+    found = []
+    for n in range(count):
+        draw = writer.random.randrange
+        values = {
+            "name": writer.word().capitalize(),
+            "mail": f"{'jane joan jill'.split()[draw(3)]}.roe{draw(20)}@unrote.org",
+            "four": f"{draw(1000, 9999)}",
+            "day": f"{draw(10, 28)}",
+            "token": "".join(writer.random.choices("abcdefghijkmnpqrstuvwxyz23456789", k=36)),
+        }
+        said = writer.random.choice(PERSONAL).format(**values)
+        row = {"id": f"p{n}", "author": f"{values['name']} <{values['mail']}>"}
+        found.append(row | {"text": f"{writer.text(2)}\n{said}\n{writer.sentence()}"})
+    return found
 
 
 def write_corpus(folder: Path, seed: int = 0, count: int = 240) -> Path:

@@ -152,8 +152,9 @@ def surrogate(
     known (`dates.shift` finds one that the document's dates can be recognised by).
 
     The surrogate is not the value, does not contain it and is no value that known scrubbers put in
-    its place. Exceptions: an IPv6 prefix may be part of its surrogate; an age may stay; so do years and months, if `days` is 0, and words such
-    as "yesterday". A type without a family of its own keeps the class of each sign.
+    its place. Exceptions: an IPv6 prefix may be part of its surrogate; an age may stay; so do years
+    and months, if `days` is 0, and words such as "yesterday". A type without a family of its own
+    keeps the class of each sign.
     """
     type = ALIASES.get(type, type)  # noqa: A001
     bare = value.strip()

@@ -17,7 +17,7 @@ from pipelines.config import load
 from pipelines.progress import Silent
 from tests.command import written
 from tests.conformance.observed import Phase
-from tests.corpora import write_corpus
+from tests.corpora import personal, write_corpus, write_jsonl
 
 CONFIGURATIONS = {
     "defaults": (),
@@ -31,6 +31,9 @@ CONFIGURATIONS = {
     "report": ("dedup.passages.action=report",),
     "documents-only": ("dedup.passages.enabled=false",),
     "passages-only": ("dedup.exact.enabled=false", "dedup.near.enabled=false"),
+    "all-replaced": ('pii.actions={"*"="surrogate"}', 'pii.columns=["author", "source"]'),
+    "masked": ('pii.actions={EMAIL_ADDRESS="mask", US_SSN="reject-document"}',),
+    "not-scanned": ("pii.enabled=false",),
 }
 """Settings under which engines are compared; each one takes another way through the phases."""
 
@@ -112,7 +115,9 @@ class EngineSuite:
 
     @pytest.fixture(scope="class")
     def corpus(self, tmp_path_factory):
-        return write_corpus(tmp_path_factory.mktemp("corpus"))
+        folder = write_corpus(tmp_path_factory.mktemp("corpus"))
+        write_jsonl(folder / "mail" / "f.jsonl", personal(0, 60))
+        return folder
 
     @pytest.fixture(scope="class")
     def expected(self, corpus, tmp_path_factory):
