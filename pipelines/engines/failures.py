@@ -77,12 +77,12 @@ def setup_failure(text: str) -> UsageError | None:
     """What a worker's own Python says in `text` where it is not set up as it must be."""
     if found := re.search(r"No module named '?([\w.]+)", text):
         module = found.group(1).partition(".")[0]
-        name = "unrote" if module in ("corpus", "dedup", "pipelines", "unrote") else module
+        name = "unrote" if module in ("corpus", "dedup", "pii", "pipelines", "unrote") else module
         return UsageError(
             f"the workers have no {name} (no Python module {module}). Install unrote there as it "
             "is here, or send the wheel and an environment along (docs/engines.md)."
         )
-    if re.search(r"Can't get attribute '\w+' on <module '(corpus|dedup|pipelines)\b", text):
+    if re.search(r"Can't get attribute '\w+' on <module '(corpus|dedup|pii|pipelines)\b", text):
         return UsageError(
             "the workers have another version of unrote than this machine. Give them the same "
             "wheel (docs/engines.md)."
