@@ -53,7 +53,7 @@ SMOKE = "5"
 MEMORY = "1GiB"
 
 # Nothing but the tables: that is what the peers write, and some less.
-NO_DATA = ("--set", "output.data=false")
+NO_DATA = ("--set", "output.data=false", "--set", "output.excerpts=false")
 NEAR_ONLY = ("--set", "dedup.passages.enabled=false", *NO_DATA)
 # Cut at characters, since the suffix array knows no words, and only reported: it cuts nothing.
 PASSAGES_ONLY = (
@@ -431,7 +431,7 @@ def on(engine: str, name: str = "", program: Sequence[str] = (str(UNROTE),)) -> 
     options = ("--engine", engine, "--set", f"engine.workers={ENGINE_WORKERS}")
     return Tool(
         name or engine,
-        lambda source, out: [*program, "clean", str(source), "-o", str(out), *options],
+        lambda source, out: [*program, "dedup", str(source), "-o", str(out), *options],
         answer_of,
     )
 
