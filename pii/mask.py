@@ -13,7 +13,7 @@ from pii.scanner import Scanner
 HIDDEN = "***"
 UNREADABLE = "(not shown: a detector could not finish it)"
 
-_parts = regex.compile(r"[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}._%+-]*[\p{L}\p{N}\p{M}])?")
+_parts = regex.compile(r"\p{N}+|\p{L}(?:[\p{L}\p{N}\p{M}._%+-]*[\p{L}\p{N}\p{M}])?")
 
 
 def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)

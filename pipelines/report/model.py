@@ -503,7 +503,7 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
                     values=values[type_, 0]["values"],
                     most=values[type_, 0]["most"],
                     most_surrogate=drawn and drawn["most"],
-                    examples=tuple(shown.get(type_, ())),
+                    examples=tuple(dict.fromkeys(shown.get(type_, ()))),
                 )
             )
     types.sort(key=lambda found: (-found.findings, found.type))
