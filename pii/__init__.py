@@ -28,11 +28,11 @@ def scan(texts: "Iterable[str] | pa.Array", config: Config | None = None) -> "pa
     """
     import pyarrow as pa  # noqa: PLC0415
 
-    from pii.detector import DetectionFailed  # noqa: PLC0415 (loads Presidio)
-    from pii.scanner import Scanner  # noqa: PLC0415
+    from pii.findings import DetectionFailed  # noqa: PLC0415
+    from pii.opened import open_scanner  # noqa: PLC0415
 
     plain = texts.to_pylist() if isinstance(texts, pa.Array) else texts
-    table, failures = Scanner(config).table(text or "" for text in plain)
+    table, failures = open_scanner(config or Config()).table(text or "" for text in plain)
     if failures:
         first = failures[0]
         raise DetectionFailed(

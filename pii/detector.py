@@ -10,19 +10,17 @@ makes a Failure of the document. A document with a Failure has no findings: it i
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from time import perf_counter, thread_time
 
 import numpy as np
 import pyarrow as pa
 import regex
 
-from corpus.errors import RunError
 from corpus.text import arrow_buffers
 from pii import recognizers
 from pii.config import Config
 from pii.context import boosted, may_boost, words_around
-from pii.findings import TIMED_OUT, Finding
+from pii.findings import TIMED_OUT, DetectionFailed, Failure, Finding
 from pii.gates import Block, Gate, Probe
 from pii.phones import count_digits, few_tries
 from pii.recognizers import Phones, Recognizer, Span, without_duplicates
@@ -42,19 +40,6 @@ FINDINGS = pa.schema(
     ]
 )
 """One row per finding: doc is the index of the text, start and end are code points in it."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A document that `origin` could not finish. `reason` holds no text of it."""
-
-    doc: int
-    origin: str
-    reason: str
-
-
-class DetectionFailed(RunError):
-    """A recogniser could not finish a document; nothing may be said of it."""
 
 
 class Detector:

@@ -1,7 +1,10 @@
 """What a detector says: where, of which type, how sure, and who says so."""
 
 import bisect
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from corpus.errors import RunError
 
 DEID_MARKER = "DEID_MARKER"
 """What an earlier scrubbing left in the text."""
@@ -32,6 +35,19 @@ class Finding(NamedTuple):
     score: float
     origin: str
     stands_for: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A document that `origin` could not finish. `reason` holds no text of it."""
+
+    doc: int
+    origin: str
+    reason: str
+
+
+class DetectionFailed(RunError):
+    """A recogniser could not finish a document; nothing may be said of it."""
 
 
 class Spans:

@@ -1,14 +1,16 @@
 """Text as it may be shown: what is personal in it hidden, its shape still there."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import regex
 
 from pii.actions import action_of, resolve
 from pii.config import ACTIONS_BY_DEFAULT, SECRET, Action
-from pii.detector import Failure
-from pii.findings import DEID_MARKER, RESERVED_VALUE
-from pii.scanner import Scanner
+from pii.findings import DEID_MARKER, RESERVED_VALUE, Failure
+
+if TYPE_CHECKING:
+    from pii.scanner import Scanner
 
 HIDDEN = "***"
 UNREADABLE = "(not shown: a detector could not finish it)"
@@ -32,7 +34,7 @@ def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
 class Scrubbed:
     """A text with all findings masked that a release changes, or would by default."""
 
-    def __init__(self, text: str, scanner: Scanner, actions: Mapping[str, Action]) -> None:
+    def __init__(self, text: str, scanner: "Scanner", actions: Mapping[str, Action]) -> None:
         self._text = text
         found = scanner.find(text)
         self._readable = not isinstance(found, Failure)

@@ -12,8 +12,8 @@ import pyarrow as pa
 from pii.config import Config
 from pii.deid import DeidDetector
 from pii.detector import FINDINGS as DETECTED
-from pii.detector import Detector, Failure
-from pii.findings import RESERVED_VALUE, Finding, Spans
+from pii.detector import Detector
+from pii.findings import RESERVED_VALUE, Failure, Finding, Spans
 
 FINDINGS = DETECTED.append(pa.field("stands_for", pa.string(), nullable=False))
 """One row per finding: doc is the index of the text, start and end are code points in it.

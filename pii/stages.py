@@ -4,11 +4,10 @@ The replacement is made here, where text and key are at hand, so that no later p
 who applies the replacements gets the released text.
 """
 
-import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
@@ -17,10 +16,12 @@ from corpus.schema import FINDINGS, RECORDS, REJECTS, REPLACEMENTS, SPANS, Tagge
 from corpus.stages import PlainStage, Workers
 from pii.actions import Applied, Edit, apply, resolve, unknown
 from pii.config import Action, Config
-from pii.detector import Failure
-from pii.findings import CUT, Finding, Spans
+from pii.findings import CUT, Failure, Finding, Spans
 from pii.keys import Key
-from pii.scanner import Scanner
+from pii.opened import scanner_of
+
+if TYPE_CHECKING:
+    from pii.scanner import Scanner
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Scan(PlainStage):
 
     def _document(
         self,
-        scanner: Scanner,
+        scanner: "Scanner",
         record: Mapping[str, Any],
         cuts: list[tuple[int, int]],
         rows: "_Rows",
@@ -92,7 +93,7 @@ class Scan(PlainStage):
             rows.add(doc, field, text, scanned, self.secret)
 
     def _field(
-        self, scanner: Scanner, text: str, document: str, cuts: list[tuple[int, int]]
+        self, scanner: "Scanner", text: str, document: str, cuts: list[tuple[int, int]]
     ) -> "_Scanned | str":
         """What was found in a text, or why its document is rejected."""
         found = scanner.find(text)
@@ -181,14 +182,3 @@ def _parted(
         within = at >= 0 and finding.end <= runs[at][1]
         (lost if within else left).append(finding)
     return lost, left
-
-
-_opened = threading.local()
-
-
-def scanner_of(config: Config) -> Scanner:
-    """The scanner of a configuration, opened once for each thread: that takes a second or two."""
-    if getattr(_opened, "config", None) != config:
-        _opened.scanner, _opened.config = Scanner(config), config
-    scanner: Scanner = _opened.scanner
-    return scanner

@@ -38,7 +38,7 @@ from corpus.schema import (
 )
 from corpus.shards import Corpus, Cut, unchanged
 from pii.mask import Scrubbed, masked
-from pii.stages import scanner_of
+from pii.opened import scanner_of
 from pipelines.config import Settings
 from pipelines.run import read_manifest
 

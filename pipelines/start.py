@@ -1,16 +1,8 @@
 """Starting quickly."""
 
 import sys
-from collections.abc import Sequence
 
-
-class _NoPandas:
-    """A finder of modules that finds everything but pandas elsewhere."""
-
-    @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> None:  # noqa: ARG004
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
+from corpus.imports import hidden
 
 
 def without_pandas() -> None:
@@ -24,8 +16,5 @@ def without_pandas() -> None:
         return
     import pyarrow as pa  # noqa: PLC0415 - not for --help
 
-    sys.meta_path.insert(0, _NoPandas)
-    try:
+    with hidden("pandas"):
         pa.array([0])
-    finally:
-        sys.meta_path.remove(_NoPandas)

@@ -14,7 +14,7 @@ from corpus.schema import FINDINGS, REJECTS, SPANS, Table, doc_key
 from corpus.shards import Corpus
 from corpus.tables import read_table
 from pii.mask import Scrubbed, masked
-from pii.stages import scanner_of
+from pii.opened import scanner_of
 from pipelines.engines.base import Flow
 from pipelines.job import Job, reopen_job
 from pipelines.release import release

@@ -1,0 +1,32 @@
+"""Detectors, opened when they are needed: loading Presidio takes a second, opening them another.
+
+Presidio and spaCy import torch and transformers where these are installed: seconds more. Only models for names need them, so they are imported without where no model is asked for.
+"""
+
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from corpus.imports import hidden
+from pii.config import Config
+
+if TYPE_CHECKING:
+    from pii.scanner import Scanner
+
+_opened = threading.local()
+
+
+def open_scanner(config: Config) -> "Scanner":
+    """The detectors of a configuration. Raises ConfigError where a named model is missing."""
+    with nullcontext() if config.ner else hidden("torch", "transformers", "stanza", "gliner"):
+        from pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
+
+    return Scanner(config)
+
+
+def scanner_of(config: Config) -> "Scanner":
+    """The same, opened once for each thread."""
+    if getattr(_opened, "config", None) != config:
+        _opened.scanner, _opened.config = open_scanner(config), config
+    scanner: Scanner = _opened.scanner
+    return scanner
