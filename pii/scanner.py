@@ -37,7 +37,11 @@ class Scanner:
 
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one text, by place; those of recognisers may overlap."""
-        found = self._detector.find_bytes(text.encode(), doc)
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:  # which holds the text
+            return Failure(doc, "Scanner", "reads no lone surrogates: decode the text strictly")
+        found = self._detector.find_bytes(data, doc)
         if isinstance(found, Failure) or self._markers is None:
             return found
         try:
