@@ -65,7 +65,12 @@ PLANTED = {
     "PHONE_NUMBER": "(415) 664-7665",
     "SECRET": "AKIAZ2J4N5Q7RT3WXV6Y",
 }
-KEPT = ("[**Known lastname 742**]", "user@example.com", "on 2020-01-31", "https://www.acme.com/x")
+KEPT = (
+    "[**Known lastname 742**]",
+    "user@example.com",
+    "on 2020-01-31 they",
+    "https://www.acme.com/x",
+)
 FILLER = st.sampled_from([*KEPT, "语 né\u0301e", "🎉", "and so", "a\x00b", "", "\n\n", "(", "“"])
 
 
