@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from pii.catalogue import PRESETS
 from pii.config import ACTIONS, DEFAULT, SECRET, Action
-from pii.findings import DEID_MARKER, Finding, Spans
+from pii.findings import DEID_MARKER, RESERVED_VALUE, Finding, Spans
 from pii.keys import Key
 from pii.surrogates import (
     ALIASES,
@@ -232,7 +232,8 @@ def _check(text: str, findings: Sequence[Finding], actions: Mapping[str, Action]
 
 def _type(finding: Finding) -> str:
     """The type of surrogate that a finding gets."""
-    type_ = finding.stands_for or finding.type if finding.type == DEID_MARKER else finding.type
+    trace = finding.type in {DEID_MARKER, RESERVED_VALUE}
+    type_ = (finding.stands_for if trace else "") or finding.type
     return ALIASES.get(type_, type_)
 
 
