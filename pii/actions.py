@@ -1,21 +1,34 @@
 """What is done about a finding, and the one sweep that does it.
 
-    findings = unknown(text, scan(text), key)    # what this key's surrogates are is no finding
+    findings = unknown(text, scan(text), key, actions)    # what we put there is no finding
     edited = apply(text, resolve(text, findings), actions, key, document)
 
 Offsets are in code points of the text that was scanned, before and after.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pii.config import ACTIONS, DEFAULT, Action
-from pii.findings import DEID_MARKER, Finding, Spans
+from pii.catalogue import PRESETS
+from pii.config import ACTIONS, DEFAULT, SECRET, Action
+from pii.findings import DEID_MARKER, RESERVED_VALUE, Finding, Spans
 from pii.keys import Key
-from pii.surrogates import ALIASES, dates, is_surrogate, stand_in, stand_in_date, surrogate
+from pii.surrogates import (
+    ALIASES,
+    STAND_INS,
+    dates,
+    is_surrogate,
+    stand_in,
+    stand_in_date,
+    surrogate,
+)
 
 HASH_DIGITS = 16
+
+_WRITTEN = re.compile(rf"\[([A-Z][A-Z0-9_]*)(:[0-9a-f]{{{HASH_DIGITS}}})?\]")
+_NAMED = frozenset({*PRESETS["all"], *STAND_INS, SECRET, DEID_MARKER})
+"""What a placeholder or a hash may name; models have more, for which an action is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +89,14 @@ def resolve(
     return sorted(kept, key=lambda finding: finding.start)
 
 
-def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
-    """The findings that are no surrogates of this key, in their order.
+def unknown(
+    text: str,
+    findings: Iterable[Finding],
+    key: Key,
+    actions: Mapping[str, Action] | None = None,
+) -> list[Finding]:
+    """The findings that are no surrogates of this key, in their order; nor, with `actions`, the
+    masks, placeholders and hashes that these write, which detectors of markers find.
 
     Besides surrogates, what lies within one goes (a detector may see a host in an address), and
     what reaches beyond one by another surrogate, or by nothing but punctuation and white space. The
@@ -86,6 +105,11 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
     """
     rest = list(findings)
     own = Spans()
+    if actions is not None:
+        for start, end in _written(text, actions):
+            own.add(start, end)
+        if "mask" in actions.values():
+            rest = [f for f in rest if not _is_mask(text[f.start : f.end])]
     count = -1
     while count != len(rest):
         count = len(rest)
@@ -97,15 +121,31 @@ def unknown(text: str, findings: Iterable[Finding], key: Key) -> list[Finding]:
     return rest
 
 
+def _written(text: str, actions: Mapping[str, Action]) -> Iterator[tuple[int, int]]:
+    """Where placeholders and hashes stand that these actions write."""
+    wanted = {action for action in actions.values() if action in {"placeholder", "hash"}}
+    if not wanted:
+        return
+    for match in _WRITTEN.finditer(text):
+        if match[1] not in _NAMED and match[1] not in actions:
+            continue  # any word in capitals, or a secret
+        action: Action = "hash" if match[2] else "placeholder"
+        if action in {actions.get(match[1], actions.get(DEFAULT)), actions.get(DEID_MARKER)}:
+            yield match.span()
+
+
+def _is_mask(value: str) -> bool:
+    return "*" in value and not any(map(str.isalnum, value))
+
+
 def _is_known(text: str, finding: Finding, key: Key, own: Spans) -> bool:
     """Whether surrogates are all there is in a finding; `own` learns where they are."""
     type_ = _type(finding)
-    if finding.type == DEID_MARKER and type_ in {
-        DEID_MARKER,
-        "AGE",
-    }:  # an age in a marker is a marker
-        return False
     beyond = own.beyond(text, finding.start, finding.end)
+    if not beyond:
+        return True
+    if finding.type == DEID_MARKER and type_ in {DEID_MARKER, "AGE"}:
+        return False  # an age in a marker is a marker
     whole = [(finding.start, finding.end)]
     for spans in (whole, beyond) if beyond != whole else (whole,):
         if all(is_surrogate(text[start:end], type_, key) for start, end in spans):
@@ -189,7 +229,8 @@ def _check(text: str, findings: Sequence[Finding], actions: Mapping[str, Action]
 
 def _type(finding: Finding) -> str:
     """The type of surrogate that a finding gets."""
-    type_ = finding.stands_for or finding.type if finding.type == DEID_MARKER else finding.type
+    trace = finding.type in {DEID_MARKER, RESERVED_VALUE}
+    type_ = (finding.stands_for if trace else "") or finding.type
     return ALIASES.get(type_, type_)
 
 
@@ -226,14 +267,9 @@ def _edit(text: str, one: Applied, key: Key, document: str | int, days: int) -> 
             out = stand_in(finding.stands_for, key, value, document, days)
         else:
             out = surrogate(value, _type(finding), key, document, days)
-    elif one.action == "placeholder" and finding.type == DEID_MARKER and _OURS.fullmatch(value):
-        out = value  # one of ours, from an earlier scrubbing
     else:
         out = _plain(value, _type(finding), one.action, key)
     return None if out is None else Edit(finding.start, finding.end, out)
-
-
-_OURS = re.compile(r"\[[A-Z][A-Z_]+\]")
 
 
 def _plain(value: str, type_: str, action: Action, key: Key) -> str | None:

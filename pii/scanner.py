@@ -37,7 +37,11 @@ class Scanner:
 
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one text, by place; those of recognisers may overlap."""
-        found = self._detector.find_bytes(text.encode(), doc)
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:  # which holds the text
+            return Failure(doc, "Scanner", "reads no lone surrogates: decode the text strictly")
+        found = self._detector.find_bytes(data, doc)
         if isinstance(found, Failure) or self._markers is None:
             return found
         try:
@@ -71,7 +75,7 @@ def outranked(text: str, found: Iterable[Finding], traces: Iterable[Finding]) ->
     claimed = Spans()
     kept: list[Finding] = []
     for trace in traces:
-        if trace.type == RESERVED_VALUE and any(_is_more(other, trace) for other in own):
+        if trace.type == RESERVED_VALUE and any(_is_more(text, other, trace) for other in own):
             continue
         claimed.add(trace.start, trace.end)
         kept.append(trace)
@@ -81,7 +85,9 @@ def outranked(text: str, found: Iterable[Finding], traces: Iterable[Finding]) ->
     return sorted(kept)
 
 
-def _is_more(finding: Finding, trace: Finding) -> bool:
-    """Whether a finding holds a trace and text beside it."""
-    holds = finding.start <= trace.start and trace.end <= finding.end
-    return holds and (finding.start, finding.end) != (trace.start, trace.end)
+def _is_more(text: str, finding: Finding, trace: Finding) -> bool:
+    """Whether a finding holds a trace, and letters or digits beside it: a bracket is nothing."""
+    if not finding.start <= trace.start <= trace.end <= finding.end:
+        return False
+    beside = text[finding.start : trace.start] + text[trace.end : finding.end]
+    return any(map(str.isalnum, beside))

@@ -101,7 +101,9 @@ class Scan(PlainStage):
             return f"{found.origin} {found.reason}"
         lost, left = _parted(found, cuts)
         actions = dict(self.actions)
-        new = resolve(text, unknown(text, left, self.secret), actions)
+        new = resolve(text, unknown(text, left, self.secret, actions), actions)
+        more, new = _parted(new, cuts)  # what others left of a finding may lie in a cut
+        lost += more
         edited = apply(text, new, actions, self.secret, document)
         if edited.rejected:
             types = {a.finding.type for a in edited.applied if a.action == "reject-document"}

@@ -203,7 +203,7 @@ def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change
         kept.append(_changed(text, place, start, changes))
         place = end
     kept.append(_changed(text, place, len(text), changes))
-    return "\n".join(piece for i, piece in enumerate(kept) if piece or 0 < i < len(kept) - 1)
+    return "\n".join(piece for piece in kept if piece)
 
 
 def _apart(cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> Iterator[tuple[int, int]]:

@@ -889,18 +889,18 @@ class _Left:
         self.is_same = not cuts and not changed
         self.changed = changed
         self.stretches = [""]
-        place, strip = 0, False
+        place, strip, removed = 0, False, False
         for start, end, finding in _marks(cuts, changed):
             kept = text[place:start]
             self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
             strip, place = False, end
             if finding is not None:
-                strip = finding.action == "remove"
+                strip = removed = finding.action == "remove"
                 if strip:
                     self.stretches[-1] = self.stretches[-1].rstrip(REPAIRED)
                 self.stretches.append("")
-            elif start > 0 and end < len(text):
-                self.stretches[-1] += "\n"
+            elif start > 0 and end < len(text) and not (removed and not self.stretches[-1]):
+                self.stretches[-1] += "\n"  # not at the text's ends, and a removal may be one
         kept = text[place:]
         self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
 

@@ -1,0 +1,118 @@
+"""Cuts and changes in one text, against a slow reference that goes from character to character."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.intervals import union
+from pipelines.release import applied
+from pipelines.verify import _Finding, _Left
+
+NEW = st.sampled_from(["", "X", "Y Y", "\n", "长"])
+
+
+@st.composite
+def works(draw):
+    """A text without line breaks, cuts (sorted, may overlap) and changes (apart; may touch)."""
+    text = draw(st.text("abcdé 語", max_size=24))
+    places = st.integers(0, len(text))
+    cuts = draw(st.lists(st.tuples(places, places).map(sorted).map(tuple), max_size=5))
+    bounds = sorted(draw(st.sets(places, max_size=8)))
+    pairs = list(zip(bounds[::2], bounds[1::2], strict=False))
+    if draw(st.booleans()):
+        pairs = list(pairwise(bounds))
+    changes = [(start, end, draw(NEW)) for start, end in pairs if draw(st.booleans())]
+    return text, sorted(cut for cut in cuts if cut[0] < cut[1]), changes
+
+
+def reference(text, cuts, changes):
+    """Place by place: a change, a letter that stays, or a cut, which ends a line."""
+    lines = [""]
+    starts = {start: (end, new) for start, end, new in changes}
+    at = 0
+    while at < len(text):
+        if at in starts:
+            at, new = starts[at]
+            lines[-1] += new
+            continue
+        if any(start <= at < end for start, end in cuts):
+            lines.append("")
+        else:
+            lines[-1] += text[at]
+        at += 1
+    return "\n".join(line for line in lines if line)
+
+
+@settings(max_examples=600)
+@given(works())
+def test_like_the_reference(work):
+    text, cuts, changes = work
+    assert applied(text, cuts, changes) == reference(text, cuts, changes)
+
+
+@settings(max_examples=300)
+@given(works())
+def test_what_is_kept_stays_in_order(work):
+    text, cuts, changes = work
+    marked = [(start, end, f"<{n}>") for n, (start, end, _) in enumerate(changes)]
+    out = applied(text, cuts, marked)
+    cut = {at for start, end in cuts for at in range(start, end)}
+    changed = {at for start, end, _ in changes for at in range(start, end)}
+    begins = {start: new for start, _, new in marked}
+    kept = [
+        begins.get(at, "") + ("" if at in cut | changed else text[at]) for at in range(len(text))
+    ]
+    assert out.replace("\n", "") == "".join(kept)
+    assert not out.startswith("\n")
+    assert not out.endswith("\n")
+    assert "\n\n" not in out
+    assert out.count("\n") <= len(cuts) + len(changes)
+    if not cuts:
+        assert "\n" not in out
+
+
+def test_cuts():
+    assert applied("abcdef", [], []) == "abcdef"
+    assert applied("abcdef", [(2, 4)], []) == "ab\nef"
+    assert applied("abcdef", [(0, 2)], []) == "cdef"
+    assert applied("abcdef", [(4, 6)], []) == "abcd"
+    assert applied("abcdef", [(0, 6)], []) == ""
+    assert applied("abcdef", [(1, 3), (2, 4)], []) == "a\nef"
+    assert applied("abcdef", [(1, 3), (3, 4)], []) == "a\nef"
+    assert applied("", [], []) == ""
+
+
+def test_changes():
+    assert applied("abcdef", [], [(2, 4, "X")]) == "abXef"
+    assert applied("abcdef", [], [(0, 2, "X"), (2, 6, "Y")]) == "XY"
+    assert applied("abcdef", [], [(0, 6, "")]) == ""
+
+
+def test_a_change_that_reaches_into_a_cut_stands_whole():
+    assert applied("abcdef", [(2, 4)], [(1, 3, "X")]) == "aX\nef"
+    assert applied("abcdef", [(2, 4)], [(3, 5, "X")]) == "ab\nXf"
+    assert applied("abcdef", [(2, 4)], [(1, 5, "X")]) == "aXf"
+    assert applied("abcdef", [(1, 5)], [(2, 4, "X")]) == "a\nX\nf"
+    assert applied("abcdef", [(1, 3), (4, 5)], [(2, 4, "X")]) == "a\nX\nf"
+    assert applied("abcdef", [(0, 3)], [(2, 4, "X")]) == "Xef"
+    assert applied("abcdef", [(2, 4)], [(2, 4, "X")]) == "abXef"
+
+
+def test_nothing_left_between_two_cuts_is_no_line():
+    assert applied("abcdef", [(1, 2), (3, 4)], [(2, 3, "")]) == "a\nef"
+    assert applied("abcdef", [(0, 1), (2, 3)], [(1, 2, "")]) == "def"
+    assert applied("abcdef", [(1, 3)], [(0, 1, "")]) == "def"
+    assert applied("abcdef", [(3, 5)], [(5, 6, "")]) == "abc"
+
+
+@settings(max_examples=300)
+@given(works())
+def test_verify_agrees(work):
+    """It foretells what is left, for `verify` of a released corpus."""
+    text, cuts, changes = work
+    changed = [
+        _Finding(0, 0, start, end, "PERSON", "surrogate" if new else "remove", "", None)
+        for start, end, new in changes
+    ]
+    assert _Left(text, list(union(cuts)), changed).fits(applied(text, cuts, changes))
