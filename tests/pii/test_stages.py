@@ -1,6 +1,7 @@
 """The stage that scans documents, through an engine that cuts batches at random."""
 
 import re
+import threading
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
@@ -10,13 +11,13 @@ import pytest
 
 pytest.importorskip("presidio_analyzer")
 
-import pii.stages
 from corpus.schema import RECORDS, REJECTS, SPANS
 from pii import Config
 from pii.config import ACTIONS, ACTIONS_BY_DEFAULT
 from pii.findings import CUT, DEID_MARKER, RESERVED_VALUE
 from pii.keys import Key
-from pii.stages import Scan, scanner_of
+from pii.opened import scanner_of
+from pii.stages import Scan
 from pii.surrogates import is_surrogate
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 
@@ -411,8 +412,8 @@ def test_a_column_that_cannot_be_read_rejects_the_row():
 
 def test_scanners_are_opened_once(monkeypatch):
     opened = []
-    monkeypatch.setattr(pii.stages, "_opened", pii.stages.threading.local())
-    monkeypatch.setattr(pii.stages, "Scanner", lambda config: opened.append(config) or object())
+    monkeypatch.setattr("pii.opened._opened", threading.local())
+    monkeypatch.setattr("pii.scanner.Scanner", lambda config: opened.append(config) or object())
     one, two = Config(threshold=0.3), Config(threshold=0.2)
     assert scanner_of(one) is scanner_of(Config(threshold=0.3))
     assert scanner_of(two) is not scanner_of(one)
