@@ -1,7 +1,7 @@
 """Detectors, opened when they are needed: loading Presidio takes a second, opening them another.
 
-Presidio and spaCy import torch and transformers where these are installed, which takes seconds. Only
-models for names need them, so they are imported without where no model is asked for.
+Presidio and spaCy import torch and transformers where these are installed, which takes seconds.
+Only models for names need them, so they are imported without where no model is asked for.
 """
 
 import threading
