@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from corpus.errors import RunError
+from corpus.errors import ConfigError, RunError
 from memorization.model import LanguageModel
 from memorization.windows import Ints, Sequences, offsets_of
 
@@ -70,11 +70,11 @@ def statistics(
 
     Without a beginning-of-text token a sequence's first token has no probability. On out-of-memory
     a batch is halved, and so are those after it. Raises RunError where one sequence alone does not
-    fit, and for one longer than the model's context.
+    fit, ConfigError for one longer than the model's context.
     """
     first = 0 if uses_bos(model, bos) else 1
     lengths = sequences.lengths
-    _check_context(model, int(lengths.max(initial=0)) + 1 - first)
+    check_context(model, int(lengths.max(initial=0)) - first)
     offsets = offsets_of(np.maximum(lengths - first, 0))
     suffix = np.minimum(offsets[:-1] + np.maximum(sequences.prefix - first, 0), offsets[1:])
     values = np.zeros((5, int(offsets[-1])))
@@ -155,9 +155,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in said or "can't allocate memory" in said
 
 
-def _check_context(model: LanguageModel, tokens: int) -> None:
+def check_context(model: LanguageModel, tokens: int) -> None:
+    """Raises ConfigError if the model can't read so many tokens (a sequence's but for its last)."""
     if tokens > model.context:
-        raise RunError(
+        raise ConfigError(
             f"A sequence takes {tokens} tokens, and model {model.name!r} reads {model.context}: "
             "lower memorization.prefix or memorization.suffix, or take another model."
         )

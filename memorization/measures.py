@@ -33,11 +33,14 @@ def _reduce(ufunc: np.ufunc, values: Floats, starts: Ints, ends: Ints, empty: fl
         return np.empty(0)
     padded = np.append(values, 0.0)  # so that the last end is an index
     pairs = np.stack([starts, ends], axis=1).ravel()
-    return np.asarray(np.where(ends > starts, ufunc.reduceat(padded, pairs)[::2], empty))
+    reduced: Floats = ufunc.reduceat(padded, pairs)[::2]
+    return np.where(ends > starts, reduced, empty)
 
 
 def _mean(totals: Floats, counts: Ints) -> Floats:
-    return np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    out = np.full(totals.shape, np.nan)
+    means: Floats = np.divide(totals, counts, out=out, where=counts > 0)
+    return means
 
 
 def loss(logprob: Floats, starts: Ints, ends: Ints) -> Floats:

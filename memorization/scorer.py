@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.errors import RunError
 from memorization import measures
 from memorization.config import Config
-from memorization.forward import Floats, Statistics, statistics, uses_bos
+from memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
 from memorization.generate import greedy_suffixes
 from memorization.model import LanguageModel, check_same_tokens
 from memorization.windows import Sequences, Tokens, sequences, tokenize
@@ -68,8 +67,8 @@ reason        why measures are null: "no tokens", "one token", "no prefix", "not
 class Scorer:
     """A model with what is to be measured. `reference` is the second model of loss_relative.
 
-    Raises ConfigError if the two models have different tokenizers, RunError if a sequence is longer
-    than a model's context.
+    Raises ConfigError if the two models have different tokenizers, or a sequence is longer than a
+    model's context.
     """
 
     model: LanguageModel
@@ -78,12 +77,7 @@ class Scorer:
 
     def __post_init__(self) -> None:
         for model in filter(None, (self.model, self.reference)):
-            tokens = self.config.length + uses_bos(model, self.config.bos) - 1
-            if tokens > model.context:
-                raise RunError(
-                    f"memorization.prefix + suffix = {self.config.length} tokens, and model "
-                    f"{model.name!r} reads at most {model.context}: lower them."
-                )
+            check_context(model, self.config.length + uses_bos(model, self.config.bos) - 1)
         if self.reference is not None:
             check_same_tokens(self.model, self.reference)
 

@@ -85,6 +85,21 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     )
 
 
+def tokens_of(tokens: Tokens, doc: int, start: int, end: int) -> tuple[int, int]:
+    """The places (first, behind the last) in tokens.ids of what covers text[start:end] of a text.
+
+    Tokens that share a character are taken together. first = last where nothing does.
+    """
+    begin, stop = int(tokens.offsets[doc]), int(tokens.offsets[doc + 1])
+    ends = tokens.ends[begin:stop]
+    first = int(np.searchsorted(ends, start, side="right"))
+    last = int(np.searchsorted(ends, end, side="left"))
+    if end <= start or first >= ends.size:
+        return begin + first, begin + first
+    behind = int(np.searchsorted(ends, ends[min(last, ends.size - 1)], side="right"))
+    return begin + first, begin + behind
+
+
 def window_starts(tokens: int, length: int, stride: int) -> Ints:
     """The first token of each window of a text of `tokens` tokens: int64[windows]."""
     if tokens == 0:
