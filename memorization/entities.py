@@ -106,16 +106,18 @@ class _Entity:
             self.reason = "no tokens"
         elif first == begin and not begins:
             self.reason = "no context"
-        elif context + self.ids.size > room:
-            self.reason = "longer than the model reads"
+        self.room = room
 
     def choose(self, pool: "list[tuple[int, str, Ints]]", count: int, own_texts: bool) -> None:
         """Adds the first `count` contexts of the pool that have nothing to do with the entity."""
         doc = self.row["doc"] if own_texts else -1
         fitting = (ids for text, chars, ids in pool if text != doc and self.text not in chars)
         self.contexts += [ids for _, ids in zip(range(count), fitting, strict=False)]
+        longest = max(ids.size for ids in self.contexts)
         if not self.reason and len(self.contexts) == 1:
             self.reason = "no unrelated context"
+        elif not self.reason and longest + self.ids.size - 1 > self.room:
+            self.reason = "longer than the model reads"
 
 
 def _pool(

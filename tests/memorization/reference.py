@@ -89,7 +89,9 @@ def measures(model, ids, prefix, text, bos, top_k, temperature, share, queries, 
         "extraction_strength": extraction_strength([hits[i] for i in scored]),
         "pz_log": log_pz,
         "recited_within": 1 - (1 - p) ** queries,
-        "queries_log": math.inf if p == 0 else math.log(math.log(1 - probability) / math.log1p(-p)),
+        "queries_log": math.inf
+        if p == 0
+        else math.log(max(1, math.log(1 - probability) / math.log1p(-p))),
     }
 
 

@@ -1,4 +1,5 @@
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -102,8 +103,6 @@ def test_perplexity_does_not_overflow():
 
 
 def test_zlib_ratio_is_bits_over_bits():
-    import zlib
-
     text = "the same and the same and the same é"
     ratio = measures.zlib_ratio(np.array([100.0]), [text])
     assert ratio[0] == 100 / (8 * len(zlib.compress(text.encode())))

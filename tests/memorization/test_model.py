@@ -249,7 +249,7 @@ def test_precisions():
     assert precision_for("auto", cpu) == torch.float32
     assert precision_for("auto", gpu) == torch.bfloat16
     assert precision_for("float16", cpu) == torch.float16
-    with pytest.raises(ConfigError, match="memorization.precision = 'int8'"):
+    with pytest.raises(ConfigError, match=r"memorization\.precision = 'int8'"):
         precision_for("int8", cpu)
 
 

@@ -91,3 +91,23 @@ def save(folder: Path, bos: bool = False, seed: int = 0) -> Path:
     llama(len(words), seed).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+RECITED = SENTENCES[2]
+
+
+@cache
+def reciting_model(bos: bool = False) -> LanguageModel:
+    """A model that was trained on `RECITED` until it recites it. To be read only."""
+    words = tokenizer(bos=bos)
+    network = llama(len(words))
+    ids = torch.tensor([words(RECITED).input_ids])
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss = network(input_ids=ids, labels=ids).loss
+        if float(loss.detach()) < 0.02:
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return prepare("reciting", network, words)
