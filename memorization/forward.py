@@ -19,14 +19,15 @@ from memorization.windows import Ints, Sequences, offsets_of
 
 Floats = NDArray[np.float64]
 
-BUDGETS = {"cpu": 4096, "mps": 8192, "cuda": 65536}
+BUDGETS = {"cpu": 2048, "mps": 8192, "cuda": 65536}
 """Tokens in a batch."""
 
-LOGITS = {"cpu": 1 << 20, "mps": 1 << 25, "cuda": 1 << 28}
+LOGITS = {"cpu": 1 << 19, "mps": 1 << 25, "cuda": 1 << 28}
 """Logits computed at once: a processor's cache, or a share of a GPU's memory."""
 
-_FLOOR = -1e9
-"""What a logit of -inf counts as, where 0 * inf would make NaN."""
+_FLOOR = -1e4
+"""Logits further than that below the largest count as there: their share of the mass is 0 in every
+precision, and 0 * inf would make NaN."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class Statistics:
     """What the model says of the tokens that have a probability. Sequence i's are
     [offsets[i], offsets[i + 1]); its suffix's begin at suffix[i].
 
-    float64[tokens]: logprob; mean and variance of log p under the model's own distribution; log_q:
-    ln of the probability that top-k sampling with a temperature draws the token, -inf where it
-    can't (0 outside suffixes: not computed). hit bool[tokens]: whether the token is the most
+    float64[tokens]: logprob; mean and variance of log p under the model's own distribution; log_q,
+    of which the sum over a suffix is ln of the probability that top-k sampling with a temperature
+    draws it: -inf if it can't draw some token (others' are not computed then, nor those outside
+    suffixes). hit bool[tokens]: whether the token is the most
     probable one, of equals the one with the lowest number.
     """
 
@@ -200,57 +202,77 @@ def _batch(
         for sizes in (sequences.lengths, sequences.prefix)
     )
     wanted = (column < lengths).flatten().nonzero().flatten()
-    in_suffix = (column >= prefix).flatten()[wanted]
+    sequence = torch.arange(rows.size, device=model.device)[:, None]
+    asked = torch.where(column >= prefix, sequence, -1).flatten()[wanted]
     target = targets.flatten()[wanted]
     size = max(1, LOGITS[model.device.type] // model.vocabulary)
     parts, at = [], 0
     for logits in model.logits(inputs, wanted, size):
         inside = slice(at, at + logits.shape[0])
-        parts.append(reduce(logits, target[inside], in_suffix[inside], top_k, heat))
+        parts.append(reduce(logits, target[inside], asked[inside], top_k, heat))
         at += logits.shape[0]
     found: Floats = torch.cat(parts, dim=1).cpu().numpy().astype(np.float64)
     return found
 
 
 def reduce(
-    logits: torch.Tensor, target: torch.Tensor, in_suffix: torch.Tensor, top_k: int, heat: float
+    logits: torch.Tensor, target: torch.Tensor, asked: torch.Tensor, top_k: int, heat: float
 ) -> torch.Tensor:
-    """float32[5, m] (logprob, hit, log_q, mean, variance) of logits float32[m, vocabulary].
+    """float32[5, m] (logprob, hit, log_q, mean, variance) of logits float32[m, vocabulary], which
+    are overwritten: every pass over them that needs new memory costs as much as the model.
 
-    target int64[m]; in_suffix bool[m]: where log_q is wanted. The variance is that of centred
-    values: the mean of squares less the squared mean loses all digits on flat distributions.
+    target int64[m]; asked int64[m]: the sequence whose suffix the token is in, -1 for none.
+    The variance is that of centred values: the mean of squares less the squared mean loses all
+    digits on flat distributions.
     """
-    log_q = torch.zeros_like(logits[:, 0])
-    log_q[in_suffix] = _log_sampled(logits[in_suffix], target[in_suffix], top_k, heat)
-    hit = logits.argmax(-1) == target
-    spread = logits.log_softmax(-1)
-    logprob = spread.gather(1, target[:, None])[:, 0]
-    mean, variance = _moments(spread)
-    if bool(mean.isnan().any()):
-        mean, variance = _moments(logits.log_softmax(-1).clamp(min=_FLOOR))
-    return torch.stack([logprob, hit.float(), log_q, mean, variance])
-
-
-def _moments(spread: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and variance of log p under p, of log p float32[m, vocabulary], which is overwritten."""
-    chance = spread.exp()
-    mean = torch.linalg.vecdot(chance, spread)
-    spread -= mean[:, None]
-    spread *= spread
-    return mean, torch.linalg.vecdot(chance, spread)
+    own = logits.gather(1, target[:, None])[:, 0]
+    top = logits.amax(-1)
+    hit = own == top
+    best = hit.nonzero()[:, 0]
+    hit[best] = logits[best].argmax(-1) == target[best]
+    own -= top
+    logits -= top[:, None]
+    logits.clamp_(min=_FLOOR)
+    weight = logits.exp()
+    total = weight.sum(-1)
+    logprob = own - total.log()
+    log_q = _log_sampled(logits, own, logprob, asked, top_k, heat)
+    mean = (weight * logits).sum(-1) / total
+    logits -= mean[:, None]
+    weight *= logits
+    weight *= logits
+    variance = weight.sum(-1) / total
+    return torch.stack([logprob, hit.float(), log_q, mean - total.log(), variance])
 
 
 def _log_sampled(
-    logits: torch.Tensor, target: torch.Tensor, top_k: int, heat: float
+    logits: torch.Tensor,
+    own: torch.Tensor,
+    logprob: torch.Tensor,
+    asked: torch.Tensor,
+    top_k: int,
+    heat: float,
 ) -> torch.Tensor:
-    """Log-probability of the targets under top-k sampling with a temperature: float32[m].
+    """Log-probability of targets under top-k sampling with a temperature: float32[m].
 
-    What equals the k-th logit belongs to the k, as in the usual samplers; the least share of the
-    mass, where there are such equals, is then counted once.
+    What equals the k-th logit belongs to the k, as in the usual samplers; the mass, where there are
+    such equals, is that of k. Almost every suffix has a token outside the k, and then nothing else
+    of it matters. So the least probable one here is looked at first, which takes a comparison; the
+    k largest are only sought for the rest.
     """
-    own = logits.gather(1, target[:, None])[:, 0]
+    log_q = torch.zeros_like(own)
+    rows = (asked >= 0).nonzero()[:, 0]
     if top_k >= logits.shape[1]:
-        return (own / heat) - (logits / heat).logsumexp(-1)
-    top = logits.topk(top_k, dim=-1, sorted=False).values
-    log_q = (own / heat) - (top / heat).logsumexp(-1)
-    return log_q.clamp(max=0).masked_fill(own < top.amin(-1), -torch.inf)
+        log_q[rows] = own[rows] / heat - (logits[rows] / heat).logsumexp(-1)
+        return log_q
+    sequences, part = asked[rows].unique_consecutive(return_inverse=True)
+    least = own.new_full((sequences.numel(),), torch.inf)
+    least.scatter_reduce_(0, part, logprob[rows], "amin")
+    first = rows[logprob[rows] == least[part]]
+    out = (logits[first] > own[first, None]).sum(-1) >= top_k
+    log_q[first[out]] = -torch.inf
+    rows = rows[~torch.isin(asked[rows], asked[first[out]])]
+    largest = logits[rows].topk(top_k, dim=-1, sorted=False).values
+    drawn = own[rows] / heat - (largest / heat).logsumexp(-1)
+    log_q[rows] = drawn.clamp(max=0).masked_fill(own[rows] < largest.amin(-1), -torch.inf)
+    return log_q

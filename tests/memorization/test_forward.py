@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import ConfigError, RunError
-from memorization import forward
+from memorization import forward, measures
 from memorization.forward import plan, reduce, statistics
 from memorization.model import prepare
 from memorization.windows import sequences, tokenize
@@ -24,7 +24,10 @@ def windows(model, texts=TEXTS, prefix=10, suffix=8):
 
 
 def arrays(said):
-    return [getattr(said, field.name) for field in dataclasses.fields(said)]
+    """What is said of each token, and ln p_z of each suffix."""
+    fields = {field.name: getattr(said, field.name) for field in dataclasses.fields(said)}
+    fields["log_q"] = measures.log_pz(said.log_q, said.suffix, said.offsets[1:])
+    return list(fields.values())
 
 
 @pytest.mark.parametrize(
@@ -41,10 +44,12 @@ def test_each_token_as_in_the_slow_reference(architecture, bos, top_k, temperatu
     model = prepare("tiny", getattr(tiny, architecture)(len(words)), words)
     found = windows(model, TEXTS[2:8])
     said = statistics(model, found, top_k=top_k, temperature=temperature)
+    finite = 0
     for i in range(len(found)):
         ids = found.ids[found.offsets[i] : found.offsets[i + 1]].tolist()
         rows = reference.logits_of(model, ids, bos)
         at = said.offsets[i]
+        log_pz = 0
         for place, (row, target) in enumerate(zip(rows, ids, strict=True)):
             if row is None:
                 continue
@@ -55,13 +60,16 @@ def test_each_token_as_in_the_slow_reference(architecture, bos, top_k, temperatu
             assert said.mean[at] == pytest.approx(mean, abs=1e-4)
             variance = (np.exp(logs) * (logs - mean) ** 2).sum()
             assert said.variance[at] == pytest.approx(variance, rel=1e-4, abs=1e-6)
-            expected = 0
             if place >= found.prefix[i]:
-                assert at >= said.suffix[i]
-                expected = reference.log_sampled(row, target, top_k, temperature)
-            assert said.log_q[at] == pytest.approx(expected, abs=1e-4)
+                log_pz += reference.log_sampled(row, target, top_k, temperature)
+            else:
+                assert said.log_q[at] == 0
             at += 1
         assert at == said.offsets[i + 1]
+        ours = said.log_q[said.suffix[i] : at].sum()
+        assert ours == pytest.approx(log_pz, rel=1e-4, abs=1e-4)
+        finite += np.isfinite(log_pz)
+    assert finite
 
 
 def test_loss_is_that_of_the_library():
@@ -189,8 +197,7 @@ def test_longer_than_the_context():
 
 def test_impossible_tokens_make_no_nan():
     logits = torch.tensor([[0.0, -torch.inf, 1.0], [-torch.inf, 5.0, -torch.inf]])
-    inside = torch.tensor([True, True])
-    found = reduce(logits, torch.tensor([0, 1]), inside, 2, 1.0)
+    found = reduce(logits, torch.tensor([0, 1]), torch.tensor([0, 0]), 2, 1.0)
     assert not found.isnan().any()
     logs = torch.tensor([0.0, 1.0]).double().log_softmax(0)
     mean = float((logs.exp() * logs).sum())
@@ -202,12 +209,13 @@ def test_impossible_tokens_make_no_nan():
 
 def test_equals_go_to_the_lowest_number():
     logits = torch.tensor([[2.0, 2.0, 1.0]] * 2)
-    found = reduce(logits, torch.tensor([0, 1]), torch.tensor([True, True]), 1, 1.0)
+    found = reduce(logits, torch.tensor([0, 1]), torch.tensor([0, 1]), 1, 1.0)
     assert found[1].tolist() == [1, 0]
 
 
 def test_flat_distributions_keep_their_variance():
     """Squares less the squared mean would give 1e-6 of rounding for a variance of 1e-8."""
     logits = 1e-4 * torch.randn(1, 5000, generator=torch.Generator().manual_seed(0))
-    found = reduce(logits, torch.tensor([0]), torch.tensor([False]), 40, 1.0)
-    assert float(found[4, 0]) == pytest.approx(float(logits.double().var(correction=0)), rel=1e-2)
+    expected = float(logits.double().var(correction=0))
+    found = reduce(logits, torch.tensor([0]), torch.tensor([-1]), 40, 1.0)
+    assert float(found[4, 0]) == pytest.approx(expected, rel=1e-2)
