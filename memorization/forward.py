@@ -265,8 +265,10 @@ def _log_sampled(
     if top_k >= logits.shape[1]:
         log_q[rows] = own[rows] / heat - (logits[rows] / heat).logsumexp(-1)
         return log_q
-    sequences, part = asked[rows].unique_consecutive(return_inverse=True)
-    least = own.new_full((sequences.numel(),), torch.inf)
+    if rows.numel() == 0:
+        return log_q
+    part = torch.diff(asked[rows], prepend=asked[rows[:1]]).ne(0).cumsum(0)
+    least = own.new_full(rows.shape, torch.inf)
     least.scatter_reduce_(0, part, logprob[rows], "amin")
     first = rows[logprob[rows] == least[part]]
     out = (logits[first] > own[first, None]).sum(-1) >= top_k
