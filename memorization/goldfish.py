@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from corpus.errors import ConfigError
 from corpus.hashing import hash128
 from corpus.kernel import kernel
-from memorization.windows import Ints, Tokenizer, tokenize, tokens_of
+from memorization.windows import Ints, Tokenizer, own_copy, tokenize, tokens_of
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +74,7 @@ def masks(
     table with doc, start and end (code points), such as the risky rows of memorization.score; only
     tokens with characters in one of its rows are dropped.
     """
-    tokens = tokenize(tokenizer, texts)
+    tokens = tokenize(own_copy(tokenizer), texts)
     allowed = np.ones(tokens.ids.size, dtype=np.bool_)
     if within is not None:
         allowed[:] = False

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from corpus.errors import ConfigError
+from memorization.windows import own_copy
 
 DEFAULT = Path(__file__).parent / "default"
 
@@ -113,8 +114,7 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
             f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
             "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
         )
-    fast.no_truncation()
-    fast.no_padding()
+    fast = own_copy(fast)
     network.eval()
     network.generation_config = GenerationConfig()  # its own may sample, penalise or stop early
     vocabulary = network.get_output_embeddings().weight.shape[0]

@@ -215,8 +215,22 @@ def test_equals_go_to_the_lowest_number():
 
 
 def test_flat_distributions_keep_their_variance():
-    """Squares less the squared mean would give 1e-6 of rounding for a variance of 1e-8."""
+    """Squares less the squared mean would lose it beside a single larger logit."""
     logits = 1e-4 * torch.randn(1, 5000, generator=torch.Generator().manual_seed(0))
-    expected = float(logits.double().var(correction=0))
+    logits[0, 7] = 4.0
+    logs = logits.double().log_softmax(-1)
+    mean = (logs.exp() * logs).sum()
+    expected = float((logs.exp() * (logs - mean) ** 2).sum())
     found = reduce(logits, torch.tensor([0]), torch.tensor([-1]), 40, 1.0)
-    assert float(found[4, 0]) == pytest.approx(expected, rel=1e-2)
+    assert float(found[4, 0]) == pytest.approx(expected, rel=3e-6)
+
+
+def test_a_token_outside_the_k_counts_also_where_it_is_not_the_least_probable():
+    flat = [0.1] + [0.0] * 19
+    peaked = [2.0, 2.0, 1.9] + [-9.0] * 17
+    logits = torch.tensor([flat, peaked, flat])
+    found = reduce(logits, torch.tensor([0, 2, 0]), torch.tensor([4, 4, 5]), 2, 1.0)
+    assert found[0, 0] < found[0, 1]
+    assert found[2, 1] == -torch.inf
+    least = np.log(np.exp(0.1) / (np.exp(0.1) + 1))
+    assert found[2, [0, 2]].tolist() == pytest.approx([least, least])

@@ -217,6 +217,17 @@ def test_models_that_change_logits_behind_their_head():
         assert ours.tolist() == pytest.approx(expected, abs=1e-4)
 
 
+def test_what_is_done_to_the_tokenizer_later_does_not_matter():
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=type(tiny.model().tokenizer).from_str(tiny.model().tokenizer.to_str())
+    )
+    made = prepare("tiny", tiny.llama(len(words)), words)
+    before = tokenize(made.tokenizer, list(tiny.SENTENCES)).ids
+    words.pad_token = "a"
+    words(list(tiny.SENTENCES), padding=True, truncation=True, max_length=7)
+    assert tokenize(made.tokenizer, list(tiny.SENTENCES)).ids.tolist() == before.tolist()
+
+
 def test_two_models_must_cut_texts_alike():
     check_same_tokens(tiny.model(), tiny.model(seed=1))
     words = tiny.tokenizer(300)

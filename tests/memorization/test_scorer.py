@@ -128,6 +128,9 @@ def test_a_model_that_overflows_makes_nulls():
     table = memorization.score(["plain text", "an é here and more"], model, config=CONFIG)
     assert table["reason"].to_pylist()[0] is None
     assert "not finite" in table["reason"].to_pylist()
+    for row in table.to_pylist():
+        if row["reason"] == "not finite":
+            assert row["extractable"] is row["extraction_strength"] is row["min_k"] is None
     check_no_nan(table)
 
 
