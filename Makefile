@@ -4,6 +4,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
+# torch has a step of its own: with its version given pip takes the small build for processors where
+# an index has one, while torch as a dependency is the newest, with gigabytes of CUDA. Where there is
+# a GPU that is what one wants: then nothing pins it.
+GPU := $(shell nvidia-smi >/dev/null 2>&1 && echo yes)
+TORCH := $(if $(GPU),torch,$(shell grep '^torch==' constraints.txt))
+PINS := .venv/constraints.txt
+
 .PHONY: demo test lint docs bench clean-venv lock help
 
 help:  ## what there is to make
@@ -35,8 +42,9 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/lock/bin/pip install --quiet '$(TORCH)'
 	build/lock/bin/pip install --quiet --editable '.[spark,beam]' --group test --group lint
-	build/lock/bin/pip freeze --exclude-editable > constraints.txt
+	build/lock/bin/pip freeze --exclude-editable | sed '/^torch==/s/+.*//' > constraints.txt
 	rm -rf build/lock
 
 .venv/bin/python:
@@ -45,15 +53,17 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(if $(GPU),grep -v '^torch==',cat) constraints.txt > $(PINS)
+	$(BIN)/pip install --quiet --constraint $(PINS) '$(TORCH)'
+	$(BIN)/pip install --quiet --constraint $(PINS) --editable .
 	@touch $@
 
 .venv/test-installed: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[spark,beam]' --group test
+	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[spark,beam]' --group test
 	@touch $@
 
 .venv/lint-installed: .venv/test-installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --group lint
+	$(BIN)/pip install --quiet --constraint $(PINS) --group lint
 	@touch $@
 
 .venv/bench-installed: .venv/test-installed

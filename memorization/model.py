@@ -1,0 +1,319 @@
+"""The reference LM: any causal language model of the Hugging Face kind, from this machine's disk.
+
+A model is "" or "default" (the one in this package), a folder, or the name of one that lies in the
+Hugging Face cache. Nothing is downloaded, no code that comes with a model is run, and weights are
+read from safetensors only. What is loaded is tried on a few tokens, because folders that load may
+still be useless: heads that were never trained, models that see the future, weights that overflow.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from corpus.errors import ConfigError
+from memorization.windows import own_copy
+
+DEFAULT = Path(__file__).parent / "default"
+
+_PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
+"""How far logits computed in two ways may be apart, relative to the largest of them."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model, ready to score.
+
+    tokenizer is a `tokenizers.Tokenizer`; vocabulary is the number of logits; context the most
+    tokens it reads at once; bos the token with which it begins a text, None if it has none, and
+    `begins` whether its tokenizer puts it there by itself. `apart` says that hidden states and
+    vocabulary projection can be computed apart, which bounds memory.
+    """
+
+    name: str
+    network: Any
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    vocabulary: int
+    context: int
+    bos: int | None
+    begins: bool
+    apart: bool
+
+    def logits(self, ids: torch.Tensor, wanted: torch.Tensor, rows: int) -> Iterator[torch.Tensor]:
+        """The next-token logits (float32[m, vocabulary]) after chosen places of `ids`.
+
+        ids int64[b, t], padded on the right (with what does not matter: a causal model never looks
+        ahead); wanted int64[n], ascending places in ids.ravel(). Parts come in order, of at most
+        `rows` places each, or of one sequence's where the projection can't be told apart.
+        """
+        width = ids.shape[1]
+        if self.apart:
+            hidden = self.network.base_model(input_ids=ids, use_cache=False)[0]
+            flat, head = hidden.reshape(ids.numel(), -1), self.network.get_output_embeddings()
+            for part in torch.split(wanted, rows):
+                yield head(flat[part]).float()
+            return
+        step = max(1, rows // width)
+        for first in range(0, ids.shape[0], step):
+            logits = self.network(input_ids=ids[first : first + step], use_cache=False).logits
+            low, high = first * width, (first + step) * width
+            inside = wanted[(wanted >= low) & (wanted < high)] - low
+            yield logits.reshape(-1, logits.shape[-1])[inside].float()
+
+
+def load(name: str = "", device: str = "auto", precision: str = "auto") -> LanguageModel:
+    """The model `name`: "" or "default", a folder, or one in the Hugging Face cache.
+
+    device: auto (CUDA, else Apple's GPU, else the CPU), cuda, cuda:N, mps or cpu. precision: auto
+    (bfloat16 on a GPU, float32 on a CPU: bfloat16 there moves log-probabilities by 1e-2), float32,
+    bfloat16 or float16.
+    Raises ConfigError if there is no such model or device, or the model cannot be used.
+    """
+    where = device_for(device)
+    dtype = precision_for(precision, where)
+    folder = folder_of(name)
+    _check_files(name, folder)
+    try:
+        with _silent():
+            network, tokenizer = _load(folder, dtype)
+    except ConfigError:
+        raise
+    except Exception as error:  # any: what a corrupt file makes a library raise has no end
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConfigError(
+            f"Model {str(folder)!r} cannot be loaded: {type(error).__name__}: {reason[:300]} It "
+            "must hold a causal language model that this version of transformers knows (code of "
+            "its own is not run), safetensors and tokenizer.json. If it was downloaded, download "
+            "it again."
+        ) from error
+    return prepare(name or "default", network.to(where), tokenizer)
+
+
+def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
+    """A LanguageModel of a loaded `transformers` model and tokenizer, tried on a few tokens.
+
+    Raises ConfigError if the two don't fit, or the model is not causal or gives no numbers.
+    """
+    from transformers import GenerationConfig  # noqa: PLC0415 (loads slowly)
+
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        raise ConfigError(
+            f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
+            "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
+        )
+    fast = own_copy(fast)
+    network.eval()
+    network.generation_config = GenerationConfig()  # its own may sample, penalise or stop early
+    vocabulary = network.get_output_embeddings().weight.shape[0]
+    largest = max(fast.get_vocab(with_added_tokens=True).values(), default=-1)
+    if largest >= vocabulary:
+        raise ConfigError(
+            f"Model {name!r} has {vocabulary} tokens, its tokenizer one of number {largest}: they "
+            "are not of one model. Name a folder with the model's own tokenizer."
+        )
+    config = network.config.get_text_config()
+    bos = tokenizer.bos_token_id
+    return LanguageModel(
+        name,
+        network,
+        fast,
+        network.device,
+        network.dtype,
+        vocabulary,
+        getattr(config, "max_position_embeddings", None) or 1 << 30,
+        bos,
+        bos is not None and fast.encode("a").ids[:1] == [bos],
+        _try_out(name, network, vocabulary),
+    )
+
+
+def device_for(name: str) -> torch.device:
+    """The device that `name` means. Raises ConfigError if this machine does not have it."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    number = int(index) if index.isdecimal() else 0
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    known = kind in there and (index.isdecimal() or ":" not in name)
+    if known and number < there[kind]:
+        return torch.device(kind, number) if kind == "cuda" else torch.device(kind)
+    here = [f"{kind}:{i}" if kind == "cuda" else kind for kind in there for i in range(there[kind])]
+    raise ConfigError(
+        f"memorization.device = {name!r}: this machine has {', '.join(here)}. Name one of these, "
+        "or auto."
+    )
+
+
+def precision_for(name: str, device: torch.device) -> torch.dtype:
+    """The precision that `name` means on a device. Raises ConfigError for another name."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if name not in _PRECISIONS:
+        raise ConfigError(
+            f"memorization.precision = {name!r}: give auto, {', '.join(_PRECISIONS)}."
+        )
+    return _PRECISIONS[name]
+
+
+def folder_of(name: str) -> Path:
+    """Where a model's files are. Raises ConfigError, with the command that downloads them."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 (loads slowly)
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    if name in {"", "default"}:
+        if (DEFAULT / "config.json").is_file():
+            return DEFAULT
+        raise ConfigError(
+            f"This installation lacks the default model ({DEFAULT} has no config.json). Install "
+            "unrote again, or name a model: a folder, or one in the Hugging Face cache."
+        )
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise ConfigError(
+            f"Model {name!r} is no folder and not in the Hugging Face cache; nothing is downloaded "
+            f"by itself. Download it: hf download {name} --include '*.json' '*.safetensors'"
+        ) from None
+    except HFValidationError:
+        raise ConfigError(
+            f"Model {name!r} is no folder, and no name that the Hugging Face hub could have "
+            "(OWNER/NAME). Name a folder with config.json, or such a name."
+        ) from None
+
+
+def digest(folder: Path) -> str:
+    """BLAKE2b (hex) of a model's files: what scores depend on, besides the device."""
+    state = hashlib.blake2b(digest_size=16)
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        with path.open("rb") as file:
+            state.update(path.name.encode() + hashlib.file_digest(file, "blake2b").digest())
+    return state.hexdigest()
+
+
+def check_same_tokens(model: LanguageModel, reference: LanguageModel) -> None:
+    """Raises ConfigError unless both models cut every text into the same tokens."""
+    one, two = (_tokenization(either) for either in (model, reference))
+    if one != two:
+        differing = ", ".join(sorted(part for part in one if one[part] != two[part]))
+        raise ConfigError(
+            f"Models {model.name!r} ({len(model.tokenizer.get_vocab())} tokens) and "
+            f"{reference.name!r} ({len(reference.tokenizer.get_vocab())} tokens) have different "
+            f"tokenizers ({differing}): losses on different tokens can't be compared. Take a "
+            "reference of the same family."
+        )
+
+
+def _tokenization(model: LanguageModel) -> dict[str, Any]:
+    parts = json.loads(model.tokenizer.to_str())
+    same = {part: parts.get(part) for part in ("normalizer", "pre_tokenizer", "model")}
+    return same | {"vocabulary": model.tokenizer.get_vocab(with_added_tokens=True)}
+
+
+def _check_files(name: str, folder: Path) -> None:
+    """Raises ConfigError for a folder without a configuration or with weights not to be read."""
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    problem = ""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file():
+        problem = "has no config.json: it is not a Hugging Face model"
+    elif not weights:
+        problem = (
+            "has no *.safetensors, and weights of other kinds are not read, since reading them can "
+            "run code. Save it again with save_pretrained(...), or download the safetensors"
+        )
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            problem = f"has a broken {path.name} ({error}). Download or save it again"
+    if problem:
+        raise ConfigError(f"Model {name or 'default'!r}: the folder {str(folder)!r} {problem}.")
+
+
+def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+
+    network, report = AutoModelForCausalLM.from_pretrained(
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=dtype,
+        output_loading_info=True,
+    )
+    if missing := sorted(report["missing_keys"]):
+        raise ConfigError(
+            f"Model {str(folder)!r} lacks {len(missing)} weights ({missing[0]}, …), which would "
+            "be random. Name a causal language model, saved whole."
+        )
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_fast=True
+    )
+    return network, tokenizer
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps transformers from showing its own progress bar and remarks."""
+    from transformers.utils import logging  # noqa: PLC0415
+
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _try_out(name: str, network: Any, vocabulary: int) -> bool:
+    """Whether head(body(x)) is what the model gives for x; some change logits after the head.
+
+    Raises ConfigError where the model's logits are not finite, or depend on later tokens.
+    """
+    ids = torch.arange(16, device=network.device).reshape(2, 8) % vocabulary
+    ids[1, :7] = ids[0, :7]
+    ids[1, 7] = (ids[0, 7] + 1) % vocabulary
+    with torch.inference_mode():
+        whole = network(input_ids=ids, use_cache=False).logits.float()
+        hidden = network.base_model(input_ids=ids, use_cache=False)[0]
+        tolerance = _TOLERANCE[network.dtype] * float(whole.abs().max())
+        if not bool(whole.isfinite().all()):
+            raise ConfigError(
+                f"Model {name!r} gives no finite numbers in {network.dtype}: its weights are "
+                "broken, or the precision is too narrow. Try memorization.precision = 'float32'."
+            )
+        if float((whole[0, :7] - whole[1, :7]).abs().max()) > tolerance:
+            raise ConfigError(
+                f"Model {name!r} ({type(network).__name__}) looks at later tokens: it is not a "
+                "causal language model. Name a decoder, such as GPT, Llama or Pythia."
+            )
+        if hidden.shape[-1] != network.get_output_embeddings().weight.shape[1]:
+            return False
+        apart = network.get_output_embeddings()(hidden).float()
+        return float((whole - apart).abs().max()) <= tolerance

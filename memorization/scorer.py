@@ -1,0 +1,244 @@
+"""Texts in, the table of their sequences and measures out.
+
+`Scorer` is opened once per worker, with a loaded model; a call scores one slice. A row's `reason`
+says why its measures are null, and is null itself where none is for want of something.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from memorization import measures
+from memorization.config import Config
+from memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
+from memorization.generate import greedy_suffixes
+from memorization.model import LanguageModel, check_same_tokens
+from memorization.windows import Sequences, Tokens, sequences, tokenize
+
+GENERATED = ("biderman", "edit_distance", "bleu")
+
+SCORES = pa.schema(
+    [
+        pa.field("doc", pa.int64(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("prefix_tokens", pa.int32(), nullable=False),
+        pa.field("suffix_tokens", pa.int32(), nullable=False),
+        pa.field("loss", pa.float64()),
+        pa.field("loss_prefix", pa.float64()),
+        pa.field("loss_suffix", pa.float64()),
+        pa.field("perplexity", pa.float64()),
+        pa.field("bits", pa.float64()),
+        pa.field("zlib_ratio", pa.float64()),
+        pa.field("min_k", pa.float64()),
+        pa.field("min_k_plus_plus", pa.float64()),
+        pa.field("loss_relative", pa.float64()),
+        pa.field("extractable", pa.bool_()),
+        pa.field("extraction_strength", pa.float64()),
+        pa.field("pz_log", pa.float64()),
+        pa.field("recited_within", pa.float64()),
+        pa.field("queries_log", pa.float64()),
+        pa.field("biderman", pa.float64()),
+        pa.field("edit_distance", pa.float64()),
+        pa.field("bleu", pa.float64()),
+        pa.field("reason", pa.string()),
+    ]
+)
+"""One row per sequence: doc is the index of the text, start and end are code points in it.
+
+loss*         nats per token, of the sequence, its prefix, its suffix; perplexity = exp(loss)
+bits          of the sequence under the model; zlib_ratio: over zlib's bits for the same characters
+min_k*        mean of the lowest share of (standardised) log-probabilities
+loss_relative loss less that of the reference model; null without one
+extractable   whether greedy decoding recites the suffix; extraction_strength is of the sequence
+pz_log        ln of the probability that one sample is the suffix; -inf if sampling can't draw it
+recited_within  the probability that it is among Config.queries samples
+queries_log   ln of the samples needed to have it with Config.probability; inf if none suffice
+biderman      share of suffix places right when generating freely; edit_distance (in suffix lengths)
+              and bleu compare that text with the suffix; null without Config.generate
+reason        why measures are null: "no tokens", "one token", "no prefix", "not finite"
+"""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model with what is to be measured. `reference` is the second model of loss_relative.
+
+    Raises ConfigError if the two models have different tokenizers, or a sequence is longer than a
+    model's context.
+    """
+
+    model: LanguageModel
+    config: Config = field(default_factory=Config)
+    reference: LanguageModel | None = None
+
+    def __post_init__(self) -> None:
+        for model in filter(None, (self.model, self.reference)):
+            check_context(model, self.config.length + uses_bos(model, self.config.bos) - 1)
+        if self.reference is not None:
+            check_same_tokens(self.model, self.reference)
+
+    def table(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> pa.Table:
+        """The sequences of `texts` (one slice) and their measures, schema SCORES, by text and
+        place. A text without tokens has one row of nulls. `progress` is told how many of how many
+        sequences a pass has done.
+        """
+        tokens = tokenize(self.model.tokenizer, texts)
+        found = sequences(tokens, self.config.prefix, self.config.suffix, self.config.stride)
+        said = self._statistics(self.model, found, progress)
+        columns = self._measures(found, said, texts)
+        if self.reference is not None:
+            theirs = self._statistics(self.reference, found, progress)
+            # Models may differ in whether they start with BOS: compare the tokens both give.
+            ours, other = (self._without_first(stats, found) for stats in (said, theirs))
+            columns["loss_relative"] = measures.relative_loss(ours, other)
+        if self.config.generate:
+            columns |= self._generated(found, progress)
+        return _table(found, columns, tokens)
+
+    def _statistics(
+        self,
+        model: LanguageModel,
+        found: Sequences,
+        progress: Callable[[int, int], None] | None,
+    ) -> Statistics:
+        return statistics(
+            model,
+            found,
+            top_k=self.config.top_k,
+            temperature=self.config.temperature,
+            bos=self.config.bos,
+            token_budget=self.config.token_budget,
+            progress=_counting(progress, len(found)),
+        )
+
+    def _without_first(self, stats: Statistics, found: Sequences) -> Floats:
+        """Loss over the tokens after a sequence's first, or of a single token that has one."""
+        starts, ends = stats.offsets[:-1], stats.offsets[1:]
+        scored_all = (ends - starts == found.lengths) & (found.lengths > 1)
+        return measures.loss(stats.logprob, starts + scored_all, ends)
+
+    def _measures(
+        self, found: Sequences, said: Statistics, texts: Sequence[str]
+    ) -> dict[str, NDArray[np.generic]]:
+        starts, suffix, ends = said.offsets[:-1], said.suffix, said.offsets[1:]
+        loss = measures.loss(said.logprob, starts, ends)
+        bits = measures.total_bits(said.logprob, starts, ends)
+        unusual = measures.standardized(said.logprob, said.mean, said.variance)
+        reciting = {
+            "extractable": measures.extractable(said.hit, suffix, ends),
+            "pz_log": measures.log_pz(said.log_q, suffix, ends),
+        }
+        # A suffix without anything before it can't be asked for.
+        asked = ends - suffix == found.lengths - found.prefix
+        reciting = {name: np.where(asked, value, np.nan) for name, value in reciting.items()}
+        log_pz = reciting["pz_log"]
+        columns = reciting | {
+            "loss": loss,
+            "loss_prefix": measures.loss(said.logprob, starts, suffix),
+            "loss_suffix": measures.loss(said.logprob, suffix, ends),
+            "perplexity": measures.perplexity(loss),
+            "bits": bits,
+            "zlib_ratio": measures.zlib_ratio(bits, _scored_texts(found, said, texts)),
+            "min_k": measures.lowest_mean(said.logprob, starts, ends, self.config.min_k),
+            "min_k_plus_plus": measures.lowest_mean(unusual, starts, ends, self.config.min_k),
+            "extraction_strength": measures.extraction_strength(said.hit, starts, ends),
+            "recited_within": measures.probability_within(log_pz, self.config.queries),
+            "queries_log": measures.log_queries(log_pz, self.config.probability),
+        }
+        return {name: np.where(np.isnan(loss), np.nan, column) for name, column in columns.items()}
+
+    def _generated(
+        self, found: Sequences, progress: Callable[[int, int], None] | None
+    ) -> dict[str, NDArray[np.generic]]:
+        made = greedy_suffixes(
+            self.model,
+            found,
+            bos=self.config.bos,
+            token_budget=self.config.token_budget,
+            progress=_counting(progress, len(found)),
+        )
+        scores = np.full((len(found), len(GENERATED)), np.nan)
+        for row, generated in enumerate(made):
+            if generated.size:
+                true = found.ids[found.offsets[row] + found.prefix[row] : found.offsets[row + 1]]
+                scores[row] = (
+                    measures.positions_right(generated[None], true[None])[0],
+                    measures.edit_distance(generated, true) / true.size,
+                    measures.bleu(generated.tolist(), true.tolist()),
+                )
+        return dict(zip(GENERATED, scores.T, strict=True))
+
+
+def _counting(
+    progress: Callable[[int, int], None] | None, total: int
+) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, total)
+
+    return count
+
+
+def _scored_texts(found: Sequences, said: Statistics, texts: Sequence[str]) -> list[str]:
+    """The characters of each sequence's tokens that have a probability."""
+    begins = np.where(np.diff(said.offsets) < found.lengths, found.second, found.start)
+    return [
+        texts[doc][begin:end]
+        for doc, begin, end in zip(
+            found.doc.tolist(), begins.tolist(), found.end.tolist(), strict=True
+        )
+    ]
+
+
+def _table(found: Sequences, columns: dict[str, NDArray[np.generic]], tokens: Tokens) -> pa.Table:
+    """The measures, NaN as null with a reason, and a row for each text without tokens."""
+    n = len(found)
+    reason = _reasons(found, columns)
+    known = {
+        "doc": found.doc,
+        "start": found.start,
+        "end": found.end,
+        "prefix_tokens": found.prefix,
+        "suffix_tokens": found.lengths - found.prefix,
+    }
+    arrays = []
+    for column in SCORES:
+        if column.name == "reason":
+            values = pa.array(reason, pa.string())
+        elif column.name in known:
+            values = pa.array(known[column.name])
+        elif column.name in columns:
+            values = pa.array(np.asarray(columns[column.name], np.float64), from_pandas=True)
+        else:
+            values = pa.nulls(n)
+        arrays.append(values.cast(column.type))
+    rows = pa.Table.from_arrays(arrays, schema=SCORES)
+    empty = np.flatnonzero(np.diff(tokens.offsets) == 0)
+    nothing = [
+        {"doc": doc, "start": 0, "end": end, "prefix_tokens": 0, "suffix_tokens": 0}
+        | {"reason": "no tokens"}
+        for doc, end in zip(empty.tolist(), tokens.chars[empty].tolist(), strict=True)
+    ]
+    whole = pa.concat_tables([rows, pa.Table.from_pylist(nothing, SCORES)])
+    place = [(name, "ascending") for name in ("doc", "start", "end")]
+    return whole.sort_by(place).combine_chunks()
+
+
+def _reasons(found: Sequences, columns: dict[str, NDArray[np.generic]]) -> list[str | None]:
+    """Why a sequence lacks measures; None where it has all."""
+    reason = np.full(len(found), None, dtype=object)
+    reason[np.isnan(columns["pz_log"])] = "no prefix"
+    reason[np.isnan(columns["loss"])] = "not finite"
+    reason[np.isnan(columns["loss"]) & (found.lengths == 1)] = "one token"
+    return list(reason)

@@ -1,0 +1,101 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from memorization.entities import ENTITIES, entity_risk
+from memorization.windows import tokenize, tokens_of
+from tests.memorization import reference, tiny
+
+TEXTS = [
+    "Please write to Ishmael Quick at once, and to nobody else.",
+    *tiny.SENTENCES,
+    "Ishmael begins this one, of the age of wisdom and of the sea.",
+]
+
+
+def spans(*found):
+    doc, start, end = zip(*found, strict=True) if found else ([], [], [])
+    return pa.table({"doc": pa.array(doc, pa.int64()), "start": start, "end": end})
+
+
+def span_of(doc, part):
+    start = TEXTS[doc].index(part)
+    return doc, start, start + len(part)
+
+
+def log_after(model, before, entity):
+    """ln of the entity's probability after `before`, from single logits in float64."""
+    bos = model.begins
+    rows = reference.logits_of(model, [*before, *entity], bos)[len(before) :]
+    return sum(reference.log_softmax(r)[t] for r, t in zip(rows, entity, strict=True))
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_probability_over_the_mean_of_unrelated_contexts(bos):
+    model = tiny.model(bos)
+    asked = [span_of(0, "Ishmael Quick"), span_of(2, "Ishmael"), span_of(4, "any person")]
+    table = entity_risk(model, TEXTS, spans(*asked), context=6, unrelated=1000, seed=3)
+    assert table.schema == ENTITIES
+    cut = tokenize(model.tokenizer, TEXTS)
+    for row, (doc, start, end) in zip(table.to_pylist(), asked, strict=True):
+        first, last = tokens_of(cut, doc, start, end)
+        begin = max(first - 6, int(cut.offsets[doc]))
+        entity = cut.ids[first:last].tolist()
+        own = log_after(model, cut.ids[begin:first].tolist(), entity)
+        others = []
+        for other in range(len(TEXTS)):
+            base, stop = int(cut.offsets[other]), int(cut.offsets[other + 1])
+            firsts = [*range(0, stop - base - 6, 6), stop - base - 6]
+            for at in firsts:
+                ids = cut.ids[base + at : base + at + 6].tolist()
+                chars = TEXTS[other][cut.ends[base + at - 1] if at else 0 : cut.ends[base + at + 5]]
+                if other != doc and TEXTS[doc][start:end] not in chars:
+                    others.append(log_after(model, ids, entity))
+        prior = math.log(np.mean(np.exp(others)))
+        assert row["contexts"] == len(others)
+        assert row["tokens"] == len(entity)
+        assert row["log_probability"] == pytest.approx(own, abs=1e-4)
+        assert row["log_prior"] == pytest.approx(prior, abs=1e-4)
+        assert row["log_ratio"] == pytest.approx(own - prior, abs=1e-4)
+        assert row["reason"] is None
+
+
+def test_an_entity_s_answer_does_not_depend_on_the_others():
+    model = tiny.model()
+    asked = [span_of(0, "Quick"), span_of(2, "Ishmael"), span_of(4, "person"), span_of(3, "worst")]
+    together = entity_risk(model, TEXTS, spans(*asked), unrelated=4).to_pylist()
+    for row, one in zip(together, asked, strict=True):
+        (alone,) = entity_risk(model, TEXTS, spans(one), unrelated=4).to_pylist()
+        assert alone.pop("reason") is row.pop("reason") is None
+        assert alone == pytest.approx(row, rel=1e-5)
+
+
+def test_the_seed_chooses_contexts_and_background_can_be_given():
+    model = tiny.model()
+    asked = spans(span_of(0, "Quick"))
+    answers = {
+        entity_risk(model, TEXTS, asked, unrelated=3, seed=seed)["log_prior"][0].as_py()
+        for seed in (0, 0, 1, 2)
+    }
+    assert len(answers) == 3
+    row = entity_risk(model, TEXTS, asked, background=["some other text", "Quick"]).to_pylist()[0]
+    assert row["contexts"] == 1
+
+
+def test_reasons():
+    model = tiny.model(context=24)
+    asked = [span_of(6, "Ishmael"), (1, 3, 3), span_of(1, TEXTS[1][4:])]
+    table = entity_risk(model, TEXTS, spans(*asked), context=8)
+    assert table["reason"].to_pylist() == ["no context", "no tokens", "longer than the model reads"]
+    for name in ("log_probability", "log_prior", "log_ratio"):
+        assert table[name].null_count == 3
+    alone = entity_risk(tiny.model(), TEXTS[:1], spans(span_of(0, "Quick")))
+    assert alone["reason"].to_pylist() == ["no unrelated context"]
+    begun = entity_risk(tiny.model(bos=True), TEXTS, spans(span_of(6, "Ishmael")))
+    assert begun["reason"].to_pylist() == [None]
+
+
+def test_no_entities():
+    assert entity_risk(tiny.model(), TEXTS, spans()).num_rows == 0
