@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import random
 import socket
 import statistics
 import textwrap
@@ -109,17 +110,19 @@ def test_no_text_is_taken_for_a_special_token(tokenizer, text):
     assert not {tokenizer.bos_token_id, tokenizer.eos_token_id} & set(ids)
 
 
-def test_predicts_english_better_than_zlib(model, tokenizer):
-    text = english()[:20_000]
+def test_predicts_english_far_better_than_zlib(model, tokenizer):
+    text = english()[:10_000]
     packed = 8 * len(zlib.compress(text.encode(), 9)) / len(text.encode())
-    assert bits_per_byte(model, tokenizer, text) < packed
+    assert bits_per_byte(model, tokenizer, text) < 0.75 * packed
 
 
 def test_knows_order(model, tokenizer):
     """Not only how frequent words are: the same words shuffled are harder."""
-    words = english()[:6_000].split()
-    text, shuffled = " ".join(words), " ".join(sorted(words, key=lambda word: word[::-1]))
-    assert bits_per_byte(model, tokenizer, text) < bits_per_byte(model, tokenizer, shuffled) - 0.3
+    words = english()[:4_000].split()
+    text = " ".join(words)
+    random.Random(0).shuffle(words)
+    shuffled = bits_per_byte(model, tokenizer, " ".join(words))
+    assert bits_per_byte(model, tokenizer, text) < 0.8 * shuffled
 
 
 def test_same_text_same_numbers(model, tokenizer):
