@@ -2,7 +2,10 @@
 FROM python:3.12-slim-bookworm AS wheel
 WORKDIR /source
 COPY . .
-RUN pip wheel --no-cache-dir --constraint constraints.txt --wheel-dir /wheels .
+# torch first, in its build for processors: PyPI's brings gigabytes of CUDA. With a GPU, leave it out.
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels \
+  --index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' constraints.txt)"
+RUN pip wheel --no-cache-dir --constraint constraints.txt --find-links /wheels --wheel-dir /wheels .
 
 # unrote on one machine: docker run --rm -v "$PWD:/data" unrote clean /data/in -o /data/out
 FROM python:3.12-slim-bookworm AS unrote
