@@ -317,3 +317,22 @@ def test_nothing_of_a_text_is_in_a_bug_s_report(corpus, tmp_path, monkeypatch):
     done = unrote("scrub", corpus, "-o", tmp_path / "out", "--set", "engine.workers=1")
     assert done.status == 3
     assert not any(secret in done.err for secret in SECRETS)
+
+
+def test_a_run_without_a_key_can_be_continued_by_another_process(corpus, tmp_path, monkeypatch):
+    """With a key of its own: what was put in the place of findings is drawn again."""
+    monkeypatch.delenv("UNROTE_KEY")
+
+    def fail(text, cuts, changes):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.release.applied", fail)
+        assert unrote("clean", corpus, "-o", tmp_path / "out").status == 3
+    done = run("clean", corpus, tmp_path / "out")
+    phases = [json.loads(line).get("phase") for line in done.err.splitlines()]
+    assert "findings" in phases
+    assert "fingerprint" not in phases
+    assert unrote("verify", tmp_path / "out").status == 0
+    # The column `author` was not asked for, and is as it was.
+    assert all(name.startswith("data/mail/") for name, _ in leaks(tmp_path / "out"))
