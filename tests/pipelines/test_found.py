@@ -3,6 +3,7 @@
 import random
 from collections import Counter, defaultdict
 
+import pyarrow as pa
 import pytest
 
 from corpus.schema import DOCUMENTS, FINDINGS, doc_key
@@ -16,6 +17,8 @@ from pipelines.report.found import (
     KINDS,
     PLACES,
     REPEATED,
+    FirstPlaces,
+    TallyFindings,
     summarise_findings,
 )
 from tests.pipelines.test_summary import execute
@@ -131,6 +134,38 @@ def test_any_cut_of_rows_gives_the_same_tables():
     tables = corpus(random.Random(7))
     first = summaries(tables, 0)
     assert all(summaries(tables, seed) == first for seed in range(1, 12))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_workers_that_saw_parts_agree_on_the_first_places(seed):
+    """Each tells the first of its own documents, the values of others among them."""
+    rng = random.Random(seed)
+    tables = corpus(rng)
+    part = {row["doc"]: rng.randrange(3) for row in tables["documents"]}
+    candidates = []
+    for number in range(3):
+        rows = [row for row in tables["findings"] if part[row["doc"]] == number]
+        own = {DOCUMENTS.name: tables["documents"], FINDINGS.name: rows}
+        batches = [
+            (name, pa.RecordBatch.from_pylist(own[name], schema=schema))
+            for name, schema in TallyFindings.inputs.items()
+        ]
+        with TallyFindings().open() as run:
+            candidates += [
+                row for tag, batch in run(iter(batches)) if tag == "examples"
+                for row in batch.to_pylist()
+            ]  # fmt: skip
+    stage = FirstPlaces()
+    candidates.sort(key=lambda row: [row[c] for c in (*stage.key, *stage.order)])
+    merged = pa.RecordBatch.from_pylist(candidates, schema=stage.inputs["examples"])
+    places = defaultdict(list)
+    with stage.open() as run:
+        for _, batch in run(iter([("examples", merged)])):
+            for row in batch.to_pylist():
+                places[row["type"]].append(
+                    tuple(row[n] for n in ("place", "field", "start", "end"))
+                )
+    assert places == expected_places(tables)
 
 
 def test_more_kinds_than_fit_are_one_row(monkeypatch):
