@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]  # no public parse tree
+from threading import Lock
 from typing import Any, NamedTuple
 
 import regex
@@ -80,6 +81,7 @@ class Gate:
         self._hyperscan = _import_hyperscan() if use and probes else None
         self._image = _Image(probe.expression for probe in probes)
         self._databases: dict[bool, Any] = {}
+        self._lock = Lock()  # A database has one scratch space.
 
     @property
     def works(self) -> bool:
@@ -120,8 +122,9 @@ class Gate:
 
     def _scan(self, plain: bool, data: bytes) -> frozenset[int]:
         fired: list[int] = []
-        database = self._databases.get(plain) or self._open(plain)
-        database.scan(data, match_event_handler=_note, context=fired)
+        with self._lock:
+            database = self._databases.get(plain) or self._open(plain)
+            database.scan(data, match_event_handler=_note, context=fired)
         return frozenset(fired)
 
     def _open(self, plain: bool) -> Any:

@@ -1,6 +1,7 @@
 # ruff: noqa: E402 (what follows needs a package that may be missing)
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,8 +10,10 @@ regex = pytest.importorskip("regex")
 
 from pii import gates
 from pii.catalogue import ENTRIES, build
+from pii.deid import DeidDetector
 from pii.gates import AS_THEY_ARE, Gate, Probe, is_within_lines
 from pii.recognizers import _is_wide
+from tests.corpora import personal
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 
@@ -120,3 +123,13 @@ def test_without_hyperscan_it_says_so(monkeypatch, caplog):
     assert not plain.works
     assert "pip install hyperscan" in caplog.text
     assert [b.fired for b in plain.blocks(b"nothing")] == [frozenset({0})]
+
+
+def test_threads_may_share_a_gate():
+    """As those do that share the marker detector's, of which there is one in a process."""
+    detector = DeidDetector()
+    texts = [row["text"] for row in personal(0, 60)] * 5
+    expected = [detector.find(text) for text in texts]
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(detector.find, texts)) == expected
