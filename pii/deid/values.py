@@ -221,6 +221,14 @@ def _id(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
     return "ID"
 
 
+def _ip(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+    return "IP_ADDRESS"
+
+
+def _number(spot: Spot) -> str:
+    return "US_SSN" if spot.marker == "078-05-1120" else "CREDIT_CARD"
+
+
 def _person(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
     return "PERSON"
 
@@ -251,12 +259,12 @@ SHAPES = (
     Shape(
         "BigCode IPv4", "24", "BigCode", "constants", 1,
         re.compile(_IP_EDGE.format(_either(_BIGCODE_V4))), _weigh_address,
-        _either(_BIGCODE_V4), _id,
+        _either(_BIGCODE_V4), _ip,
     ),
     Shape(
         "BigCode IPv6", "24", "BigCode", "constants", 5,
         re.compile(_V6_EDGE.format(_either(_BIGCODE_V6))), _weigh_constant,
-        _either(_BIGCODE_V6), _id,
+        _either(_BIGCODE_V6), _ip,
     ),
     Shape(
         "datatrove address", "25", "datatrove", "datatrove", 0,
@@ -266,7 +274,7 @@ SHAPES = (
     Shape(
         "datatrove IPv4", "26", "datatrove", "datatrove", 3,
         re.compile(_IP_EDGE.format(_either(_DATATROVE_IPS))), _weigh_address,
-        _either(_DATATROVE_IPS), _id,
+        _either(_DATATROVE_IPS), _ip,
     ),
     Shape(
         "Cloudflare", "41", "Cloudflare", "cloudflare", 4,
@@ -307,7 +315,7 @@ SHAPES = (
             r"(?<![\w-])(?:078-05-1120|"
             r"4111(?P<gap>[ -]?)1111(?P=gap)1111(?P=gap)1111)(?![\w-])"
         ),
-        _weigh_reserved, r"078-05-1120|4111[ -]?1111", _id, RESERVED_VALUE,
+        _weigh_reserved, r"078-05-1120|4111[ -]?1111", _number, RESERVED_VALUE,
     ),
     Shape(
         "example address", "45", "test values", "reserved", 0,
