@@ -61,7 +61,8 @@ def rewrite(
     level 6; zst one frame with a checksum, level 3; Parquet keeps schema, metadata, row order and
     compression. No file is written for a text file whose document was removed or rejected. Lines
     keep every byte but those of edited strings, line ends included; blank lines and a byte order
-    mark go. The bytes depend on the input and the edits alone.
+    mark go. Of a name that a line has several times the last value counts, and those before it are
+    emptied where the field is one that is read. The bytes depend on the input and the edits alone.
     Raises InputChanged where an edit names a row, or a string in it, that is not there,
     StorageError.
     """
@@ -245,6 +246,8 @@ def _rewritten_block(
         return bool(place >= 0 and data[place] == ord('"'))
 
     kept, changes = edits.of_rows(int(table[0, ROW]), readable, has_string)
+    for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
+        changes.setdefault(at, {})  # its earlier values were not read
     starts = table[:, START]
     ends = np.minimum(table[:, END] + 1, len(data))
     # Rows that follow one another are copied at once; only where something happens is a new piece.
@@ -271,13 +274,16 @@ def _edited_line(
 ) -> Iterator[bytes | memoryview]:
     """The pieces of `line`, of which the scanner says `found`, with `changes` made."""
     values: list[tuple[int, int, bytes]] = []
-    for field, text in changes.items():
+    for field, name in enumerate(fields.editable):
         place = VALUES + 2 * field
+        if found[place] < 0:
+            continue
         start, end = (found[place : place + 2] - found[START]).tolist()
-        values.append((start, end, _written(text, bytes(line[start:end]))))
+        if field in changes:
+            values.append((start, end, _written(changes[field], bytes(line[start:end]))))
         if found[REPEATED]:
-            # Earlier values of the field may hold what was removed from the last.
-            earlier = earlier_values(bytes(line), start, fields.editable[field])
+            # Earlier values of the field may hold what was removed from the last, or was not read.
+            earlier = earlier_values(bytes(line), start, name)
             values.extend((*value, b'""') for value in earlier)
     at = 0
     for start, end, new in sorted(values):

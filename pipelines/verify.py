@@ -984,9 +984,10 @@ def _same_line(line: bytes, found: bytes, expected: Mapping[str, _Left]) -> bool
     changed = {name: left for name, left in expected.items() if not left.is_same}
     places = sorted(
         (start, end, name, number == len(own) - 1)
-        for name in changed
+        for name in expected
         for own in [_value_places(line, name)]
         for number, (start, end) in enumerate(own)
+        if name in changed or number < len(own) - 1
     )
     if {name for _, _, name, last in places if last} != set(changed):
         return False
@@ -1005,7 +1006,7 @@ def _same_line(line: bytes, found: bytes, expected: Mapping[str, _Left]) -> bool
             text = json.loads(value[0].decode())
         except ValueError:
             return False
-        # Earlier values of a repeated name may hold what went, and are emptied.
+        # Earlier values of a repeated name may hold what went, or was not read, and are emptied.
         if not (changed[name].fits(text) if last else text == ""):
             return False
     return found[at:] == line[place:]

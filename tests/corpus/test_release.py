@@ -375,14 +375,18 @@ def joined(made: list[tuple[str, str, str]], gaps: str) -> bytes:
     return f"{gaps}{{{inside}{gaps}}}{gaps}".encode()
 
 
-def edited(made: list[tuple[str, str, str]], own: dict[str, str]) -> list[tuple[str, str, str]]:
-    """The last value of each edited field replaced, the earlier ones emptied."""
+def edited(
+    made: list[tuple[str, str, str]], own: dict[str, str], names: tuple[str, ...]
+) -> list[tuple[str, str, str]]:
+    """The last value of each edited field replaced; of all fields that are read earlier emptied."""
     last = {field: i for i, (field, _, _) in enumerate(made)}
     done = []
     for i, (field, name, raw) in enumerate(made):
-        if field in own:
+        if field in names and i < last[field]:
+            raw = '""'
+        elif field in own:
             ascii_only = r"\u" in raw and raw.isascii()
-            raw = json.dumps(own[field], ensure_ascii=ascii_only) if i == last[field] else '""'
+            raw = json.dumps(own[field], ensure_ascii=ascii_only)
         done.append((field, name, raw))
     return done
 
@@ -404,7 +408,7 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
             changes += [(row, k, text) for k, text in own.items() if k]
             continue
         changes += [(row, k, text) for k, text in own.items()]
-        wanted.append(joined(edited(made, {names[k]: text for k, text in own.items()}), gaps))
+        wanted.append(joined(edited(made, {names[k]: t for k, t in own.items()}, names), gaps))
         assert json.loads(wanted[-1]) == parsed | {names[k]: text for k, text in own.items()}
     folder = tmp_path_factory.mktemp("fields")
     path = stored(folder, b"".join(joined(made, gaps) + b"\r\n" for made in rows), kind)
@@ -417,18 +421,18 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
     assert unpack(done, kind) == b"".join(line + b"\r\n" for line in wanted)
 
 
-def test_earlier_values_of_edited_columns_only_are_emptied():
+def test_earlier_values_are_emptied_whatever_is_edited():
     content = (
         b'{"a": "jane", "b": "x", "text": "t", "b": {"a": "k"}, "\\u0061": 7, "b": "y", "a": "z"}'
     )
     fields = Fields(columns=("a", "b"))
     assert (
         rewrite_jsonl(content, 0, edits((0, 1, "new")), fields)
-        == b'{"a": "", "b": "x", "text": "t", "b": {"a": "k"}, "\\u0061": "", "b": "y", "a": "new"}'
+        == b'{"a": "", "b": "", "text": "t", "b": "", "\\u0061": "", "b": "y", "a": "new"}'
     )
     assert (
         rewrite_jsonl(content, 0, edits((0, 0, "T"), (0, 2, "é")), fields)
-        == b'{"a": "jane", "b": "", "text": "T", "b": "", "\\u0061": 7, "b": "\xc3\xa9", "a": "z"}'
+        == b'{"a": "", "b": "", "text": "T", "b": "", "\\u0061": "", "b": "\xc3\xa9", "a": "z"}'
     )
 
 
@@ -564,7 +568,8 @@ def test_what_is_rejected_for_a_named_column_is_not_released(tmp_path):
     kept = content.splitlines(keepends=True)
     assert rewritten(path, [], tmp_path / "out") == b"".join(kept[i] for i in (0, 1, 3, 4))
     named = {"columns": COLUMNS_NAMED}
-    assert rewritten(path, [], tmp_path / "out", **named) == b"".join(kept[i] for i in (3, 4))
+    emptied = b'{"text": "e", "title": "", "title": "x"}\n'
+    assert rewritten(path, [], tmp_path / "out", **named) == kept[3] + emptied
     for row in range(3):
         with pytest.raises(InputChanged, match=f"no readable row {row} "):
             rewritten(path, [(row, 0, "x")], tmp_path / "out", **named)

@@ -697,7 +697,8 @@ def test_no_leaks(run: Run, name: str) -> None:
 def test_report_action_cuts_nothing(run: Run) -> None:
     run.settings["dedup"]["passages"]["action"] = "report"
     run.table("duplicates", [row for row in DUPLICATES if row["reason"] != "remainder"])
-    run.data(0, "a.jsonl", f"{a_line(A, TEXTS[A])}\n{a_line(A + 3, TEXTS[A + 3])}\n".encode())
+    a = f"{a_line(A, TEXTS[A])}\n{a_line(A + 3, TEXTS[A + 3], before='')}\n"
+    run.data(0, "a.jsonl", a.encode())
     b = [line(text=TEXTS[B]), line(text=TEXTS[B + 2], id=None)]
     run.data(1, "b.jsonl.gz", gzip.compress("\n".join(b).encode()))
     run.data(2, "c.parquet", run.parquet([TEXTS[C], TEXTS[C + 1]]))
