@@ -32,6 +32,10 @@ from pipelines.run import Commit, DataFile, RunFolder, TableFile
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""
 
+PROCESS_BYTES = 16 << 20
+"""From so much text on a stage that asks for processes gets them. They take seconds to start, in
+which one thread has done with less."""
+
 RUN_BYTES = 128 << 20
 """So much a task sorts in memory, at most; more is sorted in runs and merged."""
 
@@ -154,7 +158,9 @@ class _Phase:
             self._send(number, made, task.number, task)
 
         processes = self.engine.processes
-        apart = node.stage.workers == "process" and min(self.engine.workers, len(tasks)) > 1
+        many = min(self.engine.workers, len(tasks)) > 1
+        much = sum(task.bytes for task in tasks) >= PROCESS_BYTES
+        apart = node.stage.workers == "process" and many and much
         if apart:
             processes.open()
         self._parallel(work_elsewhere if apart else work, tasks, [task.bytes for task in tasks])

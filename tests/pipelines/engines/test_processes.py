@@ -45,6 +45,7 @@ def small_cuts(monkeypatch):
     """The parent makes the tasks, so its constants decide."""
     monkeypatch.setattr("corpus.shards.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
 
 
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
@@ -97,6 +98,7 @@ def ran(corpus, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("corpus.shards.CUT_BYTES", 6000)
         patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+        patch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", map_)
         return Ran(out, run(corpus, out, "engine.workers=2"), workers, calls)
 
@@ -107,6 +109,7 @@ def expected(corpus, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("corpus.shards.CUT_BYTES", 6000)
         patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+        patch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", None)  # one worker needs none
         return run(corpus, out, "engine.workers=1")
 
@@ -130,8 +133,16 @@ def test_no_value_is_in_any_file(ran):
 
 def test_one_task_needs_no_process(tmp_path, monkeypatch):
     write_jsonl(tmp_path / "in" / "a.jsonl", rows([PERSONAL], "a"))
+    monkeypatch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
     monkeypatch.setattr(Processes, "map", None)
     assert run(tmp_path / "in", tmp_path / "out", "engine.workers=2")
+
+
+def test_little_text_needs_no_process(corpus, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr("corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr(Processes, "map", None)
+    assert run(corpus, tmp_path / "out", "engine.workers=2") == expected
 
 
 def test_a_worker_that_is_killed(corpus, expected, tmp_path, small_cuts):
@@ -207,8 +218,11 @@ def disturbed(corpus: Path, out: Path, sent: signal.Signals):
     """A command of its own to which a signal is sent while its workers work; and their pids."""
     settings = ("engine.workers=2", "dedup.passages.enabled=false")
     options = [word for setting in settings for word in ("--set", setting)]
-    before = "import corpus.shards, pipelines.engines.slices as s; s.CUT_BYTES = 6000\n"
-    before += "corpus.shards.CUT_BYTES = 6000"
+    before = (
+        "import corpus.shards, pipelines.engines.slices, pipelines.engines.local\n"
+        "corpus.shards.CUT_BYTES = pipelines.engines.slices.CUT_BYTES = 6000\n"
+        "pipelines.engines.local.PROCESS_BYTES = 0"
+    )
     started = process("clean", corpus, "-o", out, "-q", *options, before=before)
 
     def workers():
