@@ -17,6 +17,7 @@ from pii.keys import Key
 from pii.surrogates import (
     ALIASES,
     STAND_INS,
+    NoSurrogate,
     dates,
     is_surrogate,
     stand_in,
@@ -100,8 +101,8 @@ def unknown(
 
     Besides surrogates, what lies within one goes (a detector may see a host in an address), and
     what reaches beyond one by another surrogate, or by nothing but punctuation and white space. The
-    dates of a document are told together, of those that `resolve` leaves; where a marker stands for
-    one more, they are none yet, for all will move together with what stands in for it.
+    dates of a document that move are told together, as `resolve` leaves them; where a marker stands
+    for one more, they are none yet, for all will move together with what stands in for it.
     """
     rest = list(findings)
     own = Spans()
@@ -114,10 +115,12 @@ def unknown(
     while count != len(rest):
         count = len(rest)
         rest = [finding for finding in rest if not _is_known(text, finding, key, own)]
-    moved = [text[f.start : f.end] for f in resolve(text, rest) if _is_date(f)]
+    moving = [f for f in rest if actions is None or action_of(f, actions) == "surrogate"]
+    moved = [text[f.start : f.end] for f in resolve(text, moving) if _is_date(f)]
     more = any(f.type == DEID_MARKER and _type(f) == "DATE_TIME" for f in rest)
     if moved and not more and dates.are_shifted(moved, key):
-        rest = [finding for finding in rest if not _is_date(finding)]
+        stays = [f for f in moving if _is_date(f)]
+        rest = [finding for finding in rest if finding not in stays]
     return rest
 
 
@@ -243,19 +246,15 @@ def action_of(finding: Finding, actions: Mapping[str, Action]) -> Action:
 
 
 def _days(text: str, applied: Sequence[Applied], key: Key, document: str | int) -> int:
-    """How far the dates of this document move."""
+    """How far those dates of this document move that do."""
     values = []
     for one in applied:
         finding = one.finding
-        if _type(finding) != "DATE_TIME":
-            continue
-        value = text[finding.start : finding.end]
-        if finding.type != DEID_MARKER:
-            values.append(value)
-        elif one.action == "surrogate":
-            values.append(stand_in_date(key, value, document))
-    moves = any(one.action == "surrogate" and _type(one.finding) == "DATE_TIME" for one in applied)
-    return dates.shift(values, key, document) if moves else 0
+        if _type(finding) == "DATE_TIME" and one.action == "surrogate":
+            value = text[finding.start : finding.end]
+            stands_in = finding.type == DEID_MARKER
+            values.append(stand_in_date(key, value, document) if stands_in else value)
+    return dates.shift(values, key, document) if values else 0
 
 
 def _edit(text: str, one: Applied, key: Key, document: str | int, days: int) -> Edit | None:
@@ -263,10 +262,13 @@ def _edit(text: str, one: Applied, key: Key, document: str | int, days: int) -> 
     finding = one.finding
     value = text[finding.start : finding.end]
     if one.action == "surrogate":
-        if finding.type == DEID_MARKER:
-            out = stand_in(finding.stands_for, key, value, document, days)
-        else:
-            out = surrogate(value, _type(finding), key, document, days)
+        try:
+            if finding.type == DEID_MARKER:
+                out = stand_in(finding.stands_for, key, value, document, days)
+            else:
+                out = surrogate(value, _type(finding), key, document, days)
+        except NoSurrogate:
+            out = None
     else:
         out = _plain(value, _type(finding), one.action, key)
     return None if out is None else Edit(finding.start, finding.end, out)

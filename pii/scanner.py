@@ -13,7 +13,7 @@ from pii.config import Config
 from pii.deid import DeidDetector
 from pii.detector import FINDINGS as DETECTED
 from pii.detector import Detector
-from pii.findings import RESERVED_VALUE, Failure, Finding, Spans
+from pii.findings import MARKER_TYPES, RESERVED_VALUE, Failure, Finding, Spans
 
 FINDINGS = DETECTED.append(pa.field("stands_for", pa.string(), nullable=False))
 """One row per finding: doc is the index of the text, start and end are code points in it.
@@ -37,6 +37,11 @@ class Scanner:
 
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one text, by place; those of recognisers may overlap."""
+        found = self.find_all(text, doc)
+        return found if isinstance(found, Failure) else outranked(text, found)
+
+    def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
+        """The same before markers outranked anything, for who knows some of them better."""
         try:
             data = text.encode()
         except UnicodeEncodeError:  # which holds the text
@@ -48,7 +53,7 @@ class Scanner:
             traces = self._markers.find(text)
         except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
             return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
-        return outranked(text, found, traces) if traces else found
+        return sorted([*found, *traces])
 
     def table(self, texts: Iterable[str]) -> tuple[pa.Table, list[Failure]]:
         """The findings (schema FINDINGS) in some texts, and those without an answer."""
@@ -65,13 +70,18 @@ class Scanner:
         return pa.Table.from_arrays(arrays, schema=FINDINGS), failures
 
 
-def outranked(text: str, found: Iterable[Finding], traces: Iterable[Finding]) -> list[Finding]:
-    """Findings of recognisers beside those of the marker detector, by place.
+def outranked(text: str, findings: Iterable[Finding]) -> list[Finding]:
+    """Findings by place, those of the marker detector above the others.
 
     Of a finding that overlaps a marker only the pieces beyond it stay; one that is within a
     reserved value goes, and a reserved value within a longer finding does.
     """
-    own = list(found)
+    own: list[Finding] = []
+    traces: list[Finding] = []
+    for finding in findings:
+        (traces if finding.type in MARKER_TYPES else own).append(finding)
+    if not traces:
+        return sorted(own)
     claimed = Spans()
     kept: list[Finding] = []
     for trace in traces:

@@ -4,21 +4,21 @@ The replacement is made here, where text and key are at hand, so that no later p
 who applies the replacements gets the released text.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
 from corpus.intervals import union
 from corpus.schema import FINDINGS, RECORDS, REJECTS, REPLACEMENTS, SPANS, Tagged
 from corpus.stages import PlainStage, Workers
-from pii.actions import Applied, Edit, apply, resolve, unknown
+from pii.actions import Applied
 from pii.config import Action, Config
-from pii.findings import CUT, Failure, Finding, Spans
+from pii.findings import CUT
 from pii.keys import Key
 from pii.opened import scanner_of
+from pii.settle import Settled, settle
 
 if TYPE_CHECKING:
     from pii.scanner import Scanner
@@ -79,52 +79,19 @@ class Scan(PlainStage):
         cuts: list[tuple[int, int]],
         rows: "_Rows",
     ) -> None:
-        doc, found = record["doc"], []
+        doc, actions, found = record["doc"], dict(self.actions), []
         for field, text in enumerate((record["text"], *record["columns"])):
             if text is None:
                 continue
-            scanned = self._field(scanner, text, record["id"], cuts if field == 0 else [])
-            if isinstance(scanned, str):
+            own = tuple(union(cuts)) if field == 0 else ()
+            scanned = settle(text, scanner, actions, self.secret, record["id"], own)
+            if scanned.rejected:
                 name = f" (column {self.columns[field - 1]})" if field else ""
-                rows.rejects.append((doc, record["shard"], record["row"], scanned + name))
+                rows.rejects.append((doc, record["shard"], record["row"], scanned.rejected + name))
                 return
             found.append((field, text, scanned))
         for field, text, scanned in found:
             rows.add(doc, field, text, scanned, self.secret)
-
-    def _field(
-        self, scanner: "Scanner", text: str, document: str, cuts: list[tuple[int, int]]
-    ) -> "_Scanned | str":
-        """What was found in a text, or why its document is rejected."""
-        found = scanner.find(text)
-        if isinstance(found, Failure):
-            return f"{found.origin} {found.reason}"
-        lost, left = _parted(found, cuts)
-        actions = dict(self.actions)
-        new = resolve(text, unknown(text, left, self.secret, actions), actions)
-        more, new = _parted(new, cuts)  # what others left of a finding may lie in a cut
-        lost += more
-        edited = apply(text, new, actions, self.secret, document)
-        if edited.rejected:
-            types = {a.finding.type for a in edited.applied if a.action == "reject-document"}
-            return f"holds {', '.join(sorted(types))}, whose action is reject-document"
-        claimed = Spans()
-        for finding in new:
-            claimed.add(finding.start, finding.end)
-        gone = tuple(
-            finding._replace(start=start, end=end)
-            for finding in resolve(text, lost)
-            for start, end in claimed.beyond(text, finding.start, finding.end)
-        )
-        return _Scanned(edited.applied, gone, edited.edits)
-
-
-class _Scanned(NamedTuple):
-    """Findings of one text: those that something was done about, those in cut passages, edits."""
-
-    applied: tuple[Applied, ...]
-    gone: tuple[Finding, ...]
-    edits: tuple[Edit, ...]
 
 
 class _Rows:
@@ -135,7 +102,7 @@ class _Rows:
         self.replacements: list[tuple[Any, ...]] = []
         self.rejects: list[tuple[Any, ...]] = []
 
-    def add(self, doc: int, field: int, text: str, scanned: _Scanned, key: Key) -> None:
+    def add(self, doc: int, field: int, text: str, scanned: Settled, key: Key) -> None:
         actions = [(one, str(one.action)) for one in scanned.applied]
         actions += [(Applied(finding, "keep"), CUT) for finding in scanned.gone]
         for one, action in sorted(actions, key=lambda pair: pair[0].finding.start):
@@ -166,21 +133,3 @@ def _collect(batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> N
     columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
     for doc, start, end in zip(*columns, strict=True):
         cuts.setdefault(doc, []).append((start, end))
-
-
-def _parted(
-    found: Iterable[Finding], cuts: Sequence[tuple[int, int]]
-) -> tuple[list[Finding], list[Finding]]:
-    """The findings that lie within a cut, and those that touch text that stays.
-
-    cuts: by start; they may overlap, and ends of neighbours may meet.
-    """
-    runs = list(union(cuts))
-    starts = [start for start, _ in runs]
-    lost: list[Finding] = []
-    left: list[Finding] = []
-    for finding in found:
-        at = bisect_right(starts, finding.start) - 1
-        within = at >= 0 and finding.end <= runs[at][1]
-        (lost if within else left).append(finding)
-    return lost, left

@@ -58,7 +58,12 @@ from pii.surrogates.names import AGE, ORGANIZATION, PERSON, PLACE
 from pii.surrogates.network import EMAIL, IP, URL
 from pii.surrogates.phones import PHONE
 
-__all__ = ["is_surrogate", "stand_in", "surrogate"]
+__all__ = ["NoSurrogate", "is_surrogate", "stand_in", "surrogate"]
+
+
+class NoSurrogate(Exception):
+    """A value has a shape that leaves no room for another; it is to be removed."""
+
 
 ATTEMPTS = 400
 """So many draws may fail, for a number is not valid or equals the original, before the shape alone
@@ -154,7 +159,7 @@ def surrogate(
     The surrogate is not the value, does not contain it and is no value that known scrubbers put in
     its place. Exceptions: an IPv6 prefix may be part of its surrogate; an age may stay; so do years
     and months, if `days` is 0, and words such as "yesterday". A type without a family of its own
-    keeps the class of each sign.
+    keeps the class of each sign. Raises NoSurrogate where no draw will do.
     """
     type = ALIASES.get(type, type)  # noqa: A001
     bare = value.strip()
@@ -239,7 +244,7 @@ def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
                 return out
             if out is None and attempt == 0 and tried in _NAMES:
                 break
-    raise RuntimeError(f"no surrogate of type {type} was found in {ATTEMPTS} draws")
+    raise NoSurrogate(f"no surrogate of type {type} was found in {ATTEMPTS} draws")
 
 
 def _will_do(out: str, type: str, key: Key, value: str) -> bool:  # noqa: A002

@@ -343,16 +343,18 @@ def kin(sign: str) -> str:
     span = 512 if ord(sign) >= 0x3400 else 128  # ideographs and syllables have large blocks
     first = ord(sign) // span * span
     block = map(chr, range(max(first, 128), first + span))
-    return (
-        "".join(
-            other
-            for other in block
-            if unicodedata.category(other) == category
-            and other.isalnum()
-            and unicodedata.normalize("NFKC", other) == other
-        )
-        or sign
+    return "".join(
+        other
+        for other in block
+        if unicodedata.category(other) == category
+        and other.isalnum()
+        and _is_stable(other) == _is_stable(sign)
     )
+
+
+def _is_stable(sign: str) -> bool:
+    """Whether normalisation leaves a sign as it is: not so with digits of full width."""
+    return unicodedata.normalize("NFKC", sign) == sign
 
 
 def _is_hexadecimal(code: str) -> bool:
