@@ -63,10 +63,12 @@ def settle(
         if first.rejected:
             break
         written = replace_in(text, edits)
-        again = _sweep(written, scanner, actions, key, document)
+        starts, ends = _origins(len(text), edits)
+        still_cut = tuple(_moved(cuts, starts, ends))
+        again = _sweep(written, scanner, actions, key, document, still_cut)
         if again.rejected:
             return Settled(rejected=again.rejected)
-        new = _found_again(text, written, edits, again, cuts)
+        new = list(_found_again(written, again, starts, ends))
         if not new:
             break
         for one, edit in new:
@@ -94,7 +96,7 @@ def _sweep(
     actions: Mapping[str, Action],
     key: Key,
     document: str,
-    cuts: Sequence[tuple[int, int]] = (),
+    cuts: Sequence[tuple[int, int]],
 ) -> Settled:
     """What one look at a text says is to be done."""
     from pii.scanner import outranked  # noqa: PLC0415 (loads Presidio)
@@ -138,33 +140,23 @@ def _holds(edit: Edit, other: Edit | Finding) -> bool:
 
 
 def _found_again(
-    text: str,
-    written: str,
-    edits: Sequence[Edit],
-    again: Settled,
-    cuts: Sequence[tuple[int, int]],
-) -> list[tuple[Applied, Edit]]:
-    """What was found in `written`, as edits of `text`: each with all of the earlier edits that it
-    touches in it, and a finding of that extent.
+    written: str, again: Settled, starts: Ints, ends: Ints
+) -> Iterator[tuple[Applied, Edit]]:
+    """What was found in `written`, as edits of the text: each with all of the earlier edits that it
+    touches in it, and a finding of that extent. starts, ends: as _origins gives them.
     """
     real = [edit for edit in again.edits if written[edit.start : edit.end] != edit.text]
-    if not real:
-        return []
-    starts, ends = _origins(len(text), edits)
-    found: list[tuple[Applied, Edit]] = []
     for low, high, first, last, own in _grouped(real, starts, ends):
-        if _parted([Finding(low, high, "", 0, "")], cuts)[0]:
-            continue
         shifted = [Edit(edit.start - first, edit.end - first, edit.text) for edit in own]
         edit = Edit(low, high, replace_in(written[first:last], shifted))
-        inside = (one for one in again.applied if _holds(Edit(first, last, ""), one.finding))
+        whole = Edit(first, last, "")
+        inside = (one for one in again.applied if _holds(whole, one.finding))
         most = max(
             (one for one in inside if one.action != "keep"),
             key=lambda one: one.finding.end - one.finding.start,
         )
         finding = most.finding._replace(start=low, end=high)
-        found.append((replace(most, finding=finding, replacement=edit.text), edit))
-    return found
+        yield replace(most, finding=finding, replacement=edit.text), edit
 
 
 def _origins(length: int, edits: Sequence[Edit]) -> tuple[Ints, Ints]:
@@ -179,6 +171,14 @@ def _origins(length: int, edits: Sequence[Edit]) -> tuple[Ints, Ints]:
         place = edit.end
     plain = np.arange(place, length)
     return np.concatenate([*starts, plain]), np.concatenate([*ends, plain + 1])
+
+
+def _moved(parts: Iterable[tuple[int, int]], starts: Ints, ends: Ints) -> Iterator[tuple[int, int]]:
+    """Where parts of the text are in what was written, without what was changed at their ends."""
+    for start, end in parts:
+        first, last = int(np.searchsorted(starts, start)), int(np.searchsorted(ends, end, "right"))
+        if first < last:
+            yield first, last
 
 
 def _grouped(

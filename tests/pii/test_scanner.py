@@ -181,7 +181,7 @@ def test_outranked_like_the_reference(text, own, marked, data):
             kind = data.draw(st.sampled_from([DEID_MARKER, RESERVED_VALUE]))
             here = start + size
             traces.append(Finding(start, here, kind, 0.9, "test", "PERSON"))
-    result = outranked(text, own, traces)
+    result = outranked(text, [*own, *traces])
     kept, pieces = reference(text, own, traces)
     assert result == sorted(result)
     assert [f for f in result if f.type in MARKER_TYPES] == kept

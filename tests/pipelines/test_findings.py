@@ -313,7 +313,7 @@ def test_nothing_of_a_text_is_in_a_bug_s_report(corpus, tmp_path, monkeypatch):
     def fail(self, text, doc=0):
         raise ValueError(text)
 
-    monkeypatch.setattr("pii.scanner.Scanner.find", fail)
+    monkeypatch.setattr("pii.scanner.Scanner.find_all", fail)
     done = unrote("scrub", corpus, "-o", tmp_path / "out", "--set", "engine.workers=1")
     assert done.status == 3
     assert not any(secret in done.err for secret in SECRETS)
