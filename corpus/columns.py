@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from corpus.parquet import is_text, open_parquet
 from corpus.read import stored_lines
@@ -18,18 +19,23 @@ ROWS = 100
 def text_columns(corpus: Corpus) -> list[str]:
     """The names of the fields that hold a string in the first rows of the first shards, sorted.
 
-    A text file has none. Raises StorageError.
+    Objects and lists are named, too: what is in them is not looked at. A text file has none.
+    Raises StorageError.
     """
     found: set[str] = set()
     firsts = {cut.shard: cut for part in reversed(corpus.slices) for cut in reversed(part.cuts)}
     for shard in corpus.shards[:SHARDS]:
         if shard.format == "parquet":
             with open_parquet(shard) as file:
-                found.update(field.name for field in file.schema_arrow if is_text(field.type))
+                found.update(f.name for f in file.schema_arrow if _may_hold_text(f.type))
         elif shard.format == "jsonl" and shard.number in firsts:
             for row in _first_rows(shard, firsts[shard.number]):
-                found.update(name for name, value in row.items() if isinstance(value, str))
+                found.update(k for k, value in row.items() if isinstance(value, str | dict | list))
     return sorted(found)
+
+
+def _may_hold_text(kind: pa.DataType) -> bool:
+    return is_text(kind) or bool(pa.types.is_nested(kind))
 
 
 def _first_rows(shard: Shard, cut: Cut) -> Iterator[dict[str, Any]]:

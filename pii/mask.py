@@ -1,13 +1,13 @@
 """Text as it may be shown: what is personal in it hidden, its shape still there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import regex
 
 from pii.actions import action_of, resolve
 from pii.config import ACTIONS_BY_DEFAULT, SECRET, Action
-from pii.findings import DEID_MARKER, RESERVED_VALUE, Failure
+from pii.findings import DEID_MARKER, RESERVED_VALUE, Failure, Finding
 
 if TYPE_CHECKING:
     from pii.scanner import Scanner
@@ -16,15 +16,16 @@ HIDDEN = "***"
 UNREADABLE = "(not shown: a detector could not finish it)"
 
 _parts = regex.compile(r"\p{N}+|\p{L}(?:[\p{L}\p{N}\p{M}._%+-]*[\p{L}\p{N}\p{M}])?")
+_tag = regex.compile(r"[\W_]*(?:[A-Z][A-Z_]*(?:_\d{1,3})?)?[\W_]*")
 
 
 def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
     """A value of which one letter of each part is left: "jane@example.org" as "j***@e***".
 
-    Digits are hidden all, and so is a secret. A marker, or a value that is reserved, is nobody's
-    and stays.
+    Digits are hidden all, and so is a secret. A value that is reserved is nobody's and stays, and
+    so does a marker that is nothing but a name in capitals; others may hold what they should hide.
     """
-    if type in {DEID_MARKER, RESERVED_VALUE}:
+    if type == RESERVED_VALUE or (type == DEID_MARKER and _tag.fullmatch(value)):
         return value
     if type == SECRET:
         return HIDDEN
@@ -32,18 +33,24 @@ def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
 
 
 class Scrubbed:
-    """A text with all findings masked that a release changes, or would by default."""
+    """A text with all findings masked that a release changes, or would by default.
 
-    def __init__(self, text: str, scanner: "Scanner", actions: Mapping[str, Action]) -> None:
+    scanners: those of the run, and of the default configuration if that is another: a run that
+    looked for little shows no more.
+    """
+
+    def __init__(
+        self, text: str, scanners: "Sequence[Scanner]", actions: Mapping[str, Action]
+    ) -> None:
         self._text = text
-        found = scanner.find(text)
-        self._readable = not isinstance(found, Failure)
-        both = (actions, ACTIONS_BY_DEFAULT)
-        hidden = [
-            finding
-            for finding in ([] if isinstance(found, Failure) else found)
-            if any(action_of(finding, one) != "keep" for one in both)
-        ]
+        self._readable = True
+        hidden: list[Finding] = []
+        for scanner in scanners:
+            found = scanner.find(text)
+            if isinstance(found, Failure):
+                self._readable = False
+                continue
+            hidden += [f for f in found if not _stays(f, actions)]
         self._hidden = resolve(text, hidden)
 
     def between(self, start: int, end: int) -> str:
@@ -62,3 +69,7 @@ class Scrubbed:
     def text(self) -> str:
         """All of it."""
         return self.between(0, len(self._text))
+
+
+def _stays(finding: Finding, actions: Mapping[str, Action]) -> bool:
+    return all(action_of(finding, one) == "keep" for one in (actions, ACTIONS_BY_DEFAULT))

@@ -9,10 +9,14 @@ becomes ORGANIZATION); labels that it does not know, or is told to ignore, are n
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 from presidio_analyzer.nlp_engine import SpacyNlpEngine
 from presidio_analyzer.predefined_recognizers import GLiNERRecognizer, SpacyRecognizer
@@ -123,8 +127,10 @@ def _gliner(name: str) -> Model:
 
 
 def _stay_offline() -> None:
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    """As above, where somebody imported these packages before."""
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:
+        constants.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
 
 
 def _unavailable(engine: str, name: str, packages: str, error: Exception) -> str:

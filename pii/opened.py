@@ -27,7 +27,9 @@ def open_scanner(config: Config) -> "Scanner":
 
 def scanner_of(config: Config) -> "Scanner":
     """The same, opened once for each thread."""
-    if getattr(_opened, "config", None) != config:
-        _opened.scanner, _opened.config = open_scanner(config), config
-    scanner: Scanner = _opened.scanner
-    return scanner
+    if not hasattr(_opened, "scanners"):
+        _opened.scanners = {}
+    known: dict[Config, Scanner] = _opened.scanners
+    if config not in known:
+        known[config] = open_scanner(config)
+    return known[config]

@@ -193,6 +193,11 @@ class PiiSettings(Section):
         )
 
     @property
+    def shown_configs(self) -> tuple[Config, ...]:
+        """What detectors are told that look at text before it is shown: this, and the default."""
+        return tuple(dict.fromkeys((self.config, PiiSettings().config)))
+
+    @property
     def all_actions(self) -> dict[str, Action]:
         """What is done by type, DEFAULT (pii.actions) among them."""
         if DEFAULT in self.actions:
@@ -373,6 +378,12 @@ class Settings(Section):
             raise ValueError(
                 f"pii.columns names {self.input.text!r}, which is the text and always read"
             )
+        for name in (self.input.id, self.input.source):
+            if name in self.pii.columns:
+                raise ValueError(
+                    f"pii.columns names {name!r}, which is an id or source: the tables and reports "
+                    "call documents by it. Let input.id or input.source name another field, or none"
+                )
         return self
 
 
@@ -453,7 +464,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             lines.append(f"{name} = {problem['input']!r}: is a section. Set a key in it: {keys}.")
         else:
             message = problem["msg"].removeprefix("Value error, ").rstrip(".")
-            lines.append(f"{name} = {problem['input']!r}: {message}.")
+            lines.append(f"{name} = {problem['input']!r}: {message}." if name else f"{message}.")
     return "\n".join(lines)
 
 

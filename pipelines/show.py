@@ -144,12 +144,8 @@ class _Run:
         """The texts of some documents as they may be shown."""
         pii = self._settings.pii
         rows = self._records(docs)
-        scanner = scanner_of(pii.config) if rows else None
-        return {
-            doc: Scrubbed(row["text"], scanner, pii.all_actions)
-            for doc, row in rows.items()
-            if scanner is not None
-        }
+        scanners = [scanner_of(config) for config in pii.shown_configs] if rows else []
+        return {doc: Scrubbed(row["text"], scanners, pii.all_actions) for doc, row in rows.items()}
 
     def values(self, doc: int) -> tuple[str | None, ...]:
         """The text of a document and its other columns that were scanned."""

@@ -302,6 +302,7 @@ def build(
     excerpt: Excerpt,
     example: Example,
     unscanned: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> Report:
     """The report of a run.
 
@@ -309,7 +310,8 @@ def build(
     tables: the tables `SUMMARIES` by name; those that were not written are left out.
     excerpt: gives ids and text; called once for each of `wanted(tables)`.
     example: gives findings masked; called once for each of `examples(tables)`.
-    unscanned: other columns of text that were not scanned.
+    unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
+    and of which no text was seen.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -347,7 +349,7 @@ def build(
         environment=manifest.get("environment", {}),
         notes=(
             *_notes(manifest["job"], settings, total, others),
-            *_warnings(manifest, rows, unscanned),
+            *_warnings(manifest, rows, unscanned, missing),
         ),
     )
 
@@ -524,6 +526,7 @@ def _warnings(
     manifest: Mapping[str, Any],
     rows: Mapping[str, list[dict[str, Any]]],
     unscanned: Sequence[str],
+    missing: Sequence[str],
 ) -> Iterable[str]:
     """What a reader should know of the search for personal data."""
     if not _looked_for(manifest["settings"]):
@@ -538,6 +541,9 @@ def _warnings(
     if unscanned:
         names = ", ".join(unscanned)
         yield f"Other columns of text were not scanned: {names} (pii.columns names those that are)."
+    if missing:
+        names = ", ".join(missing)
+        yield f"pii.columns names {names}: no text was seen there in the first rows of any shard."
     if any(TIMED_OUT in (row["reason"] or "") for row in rows[REJECT_REASONS.name]):
         yield (
             "A recogniser ran out of time (pii.max_seconds), and its document was rejected. A "

@@ -47,7 +47,7 @@ def summarised(job: Job) -> Report:
     tables = {table.name: read_whole(job, table) for table in SUMMARIES}
     manifest = job.run.manifest() | {"environment": environment()}
     shown = Shown(job, wanted(tables), examples(tables))
-    return build(manifest, tables, shown.excerpt, shown.example, _unscanned(job))
+    return build(manifest, tables, shown.excerpt, shown.example, _unscanned(job), _missing(job))
 
 
 def _unscanned(job: Job) -> list[str]:
@@ -57,6 +57,14 @@ def _unscanned(job: Job) -> list[str]:
         return []
     scanned = {settings.input.text, *settings.pii.columns}
     return [name for name in text_columns(job.run.corpus) if name not in scanned]
+
+
+def _missing(job: Job) -> list[str]:
+    """Columns that are to be scanned and of which no text was seen."""
+    settings = job.settings
+    named = settings.pii.columns if settings.pii.enabled else []
+    found = text_columns(job.run.corpus) if named else []
+    return [name for name in named if name not in found]
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -147,8 +155,9 @@ class Shown:
         """text[start:start + length] without personal data; a little longer where that is so."""
         before, behind = text[max(0, start - MARGIN) : start], text[start + length :][:MARGIN]
         around = before + text[start : start + length] + behind
-        scanner = scanner_of(self._settings.pii.config)
-        clean = Scrubbed(around, scanner, self._settings.pii.all_actions)
+        pii = self._settings.pii
+        scanners = [scanner_of(config) for config in pii.shown_configs]
+        clean = Scrubbed(around, scanners, pii.all_actions)
         return clean.between(len(before), len(around) - len(behind))
 
     def excerpt(self, doc: int, start: int, length: int) -> tuple[str, str]:

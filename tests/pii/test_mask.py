@@ -36,8 +36,14 @@ def test_of_a_secret_nothing_is_shown():
 
 
 def test_what_is_nobodys_stays():
-    assert masked("[**2151-7-16**]", DEID_MARKER) == "[**2151-7-16**]"
+    for marker in ("<EMAIL_ADDRESS>", "[EMAIL_1]", "|||PHONE|||", "___", "[REDACTED]"):
+        assert masked(marker, DEID_MARKER) == marker
     assert masked("user@example.com", RESERVED_VALUE) == "user@example.com"
+
+
+def test_a_marker_may_hold_what_it_should_hide():
+    assert masked("[**2151-7-16**]", DEID_MARKER) == "[*****-***-*****]"
+    assert masked("[**Name Jane Roe**]", DEID_MARKER) == "[**N*** J*** R*****]"
 
 
 TYPES = st.sampled_from(["EMAIL_ADDRESS", "PERSON", "SHIFTED_DATE", "SURROGATE_AGE", "SECRET"])
@@ -66,7 +72,7 @@ PLANTED = {
     "SECRET": "AKIAZ2J4N5Q7RT3WXV6Y",
 }
 KEPT = (
-    "[**Known lastname 742**]",
+    "<PERSON>",
     "user@example.com",
     "on 2020-01-31 they",
     "https://www.acme.com/x",
@@ -92,7 +98,7 @@ def planted_texts(draw):
 @given(planted_texts(), st.data())
 def test_no_piece_of_a_planted_value_is_shown(scanner, planted, data):
     text, shown, types = planted
-    scrubbed = Scrubbed(text, scanner, ACTIONS_BY_DEFAULT)
+    scrubbed = Scrubbed(text, [scanner], ACTIONS_BY_DEFAULT)
     assert scrubbed.text == shown
     pieces = {PLANTED[t][at : at + 5] for t in types for at in range(len(PLANTED[t]) - 4)}
     for _ in range(20):
@@ -104,7 +110,7 @@ def test_no_piece_of_a_planted_value_is_shown(scanner, planted, data):
 
 def test_every_range_of_a_text(scanner):
     text = f"Mail {PLANTED['EMAIL_ADDRESS']} or {PLANTED['PHONE_NUMBER']}!"
-    scrubbed = Scrubbed(text, scanner, {})
+    scrubbed = Scrubbed(text, [scanner], {})
     mail, phone = text.index("jane"), text.index("(")
     ends = mail + len(PLANTED["EMAIL_ADDRESS"]), phone + len(PLANTED["PHONE_NUMBER"])
     for start in range(len(text) + 1):
@@ -121,21 +127,21 @@ def test_every_range_of_a_text(scanner):
 def test_other_text_is_shown_as_it_is(scanner, text, start, size):
     start = min(start, len(text))
     end = min(start + size, len(text))
-    assert Scrubbed(text, scanner, {}).between(start, end) == text[start:end]
+    assert Scrubbed(text, [scanner], {}).between(start, end) == text[start:end]
 
 
 def test_what_a_release_keeps_is_hidden_if_it_would_go_by_default(scanner):
     text = f"Mail {PLANTED['EMAIL_ADDRESS']} on 2020-01-31."
-    everything = Scrubbed(text, scanner, {"*": "keep"})
+    everything = Scrubbed(text, [scanner], {"*": "keep"})
     assert everything.text == "Mail j***@k*** on 2020-01-31."
-    dates = Scrubbed(text, scanner, {"DATE_TIME": "remove"})
+    dates = Scrubbed(text, [scanner], {"DATE_TIME": "remove"})
     assert dates.text == "Mail j***@k*** on ***-***-***."
 
 
 def test_a_page_with_an_address_in_it(scanner):
     text = "see https://www.acme.com/?to=jane.roe@kelvin-hardware.org&x=1 for it"
     for actions in ({}, {"URL": "keep"}, {"URL": "surrogate"}):
-        shown = Scrubbed(text, scanner, actions).text
+        shown = Scrubbed(text, [scanner], actions).text
         assert "jane" not in shown
         assert "hardware" not in shown
         assert shown.startswith("see h")
@@ -145,6 +151,6 @@ def test_a_page_with_an_address_in_it(scanner):
 def test_a_text_without_an_answer_is_not_shown():
     scanner = Scanner(Config(max_chars=20))
     text = f"Mail {PLANTED['EMAIL_ADDRESS']}!"
-    scrubbed = Scrubbed(text, scanner, {})
+    scrubbed = Scrubbed(text, [scanner], {})
     assert {scrubbed.text, scrubbed.between(0, 3), scrubbed.between(8, 20)} == {UNREADABLE}
-    assert Scrubbed("\ud800 jane", scanner, {}).text == UNREADABLE
+    assert Scrubbed("\ud800 jane", [scanner], {}).text == UNREADABLE

@@ -417,4 +417,4 @@ def test_scanners_are_opened_once(monkeypatch):
     one, two = Config(threshold=0.3), Config(threshold=0.2)
     assert scanner_of(one) is scanner_of(Config(threshold=0.3))
     assert scanner_of(two) is not scanner_of(one)
-    assert opened == [one, two, one]
+    assert opened == [one, two]

@@ -255,6 +255,7 @@ def test_copies_of_a_rejected_document_are_counted(tmp_path):
         ('pii.actions={EMAIL="mask"}', "Did you mean 'EMAIL_ADDRESS'"),
         ('pii.columns=["text"]', "always read"),
         ('pii.columns=["a", "a"]', "once"),
+        ('pii.columns=["id"]', "is an id"),
         ("pii.thresholds={US_SSN=2}", "0 to 1"),
         ('pii.allow_regex=["("]', "regular expression"),
         ('pii.ner="spacy:none_such"', "none_such"),
@@ -336,3 +337,40 @@ def test_a_run_without_a_key_can_be_continued_by_another_process(corpus, tmp_pat
     assert unrote("verify", tmp_path / "out").status == 0
     # The column `author` was not asked for, and is as it was.
     assert all(name.startswith("data/mail/") for name, _ in leaks(tmp_path / "out"))
+
+
+def test_a_marker_that_holds_what_it_should_hide_is_shown_masked(tmp_path):
+    text = (
+        "[**Name (NI) jane.roe@unrote.org**] patient seen, ssn [**Social Security 536-90-4399**]."
+    )
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"id": "x", "text": text}])
+    run("scrub", tmp_path / "in", tmp_path / "out")
+    assert leaks(tmp_path / "out") == []
+    shown = unrote("show", tmp_path / "out", "x")
+    assert not any(secret in shown.out for secret in SECRETS)
+
+
+def test_a_run_that_looked_for_little_shows_no_more(tmp_path):
+    rows = [{"id": str(n), "text": f"{TEXT}\nThe same twice."} for n in range(2)]
+    write_jsonl(tmp_path / "in" / "a.jsonl", rows)
+    run("clean", tmp_path / "in", tmp_path / "out", "--set", 'pii.recognizers=["UK_NHS"]')
+    run("dedup", tmp_path / "in", tmp_path / "other")
+    for out in (tmp_path / "out", tmp_path / "other"):
+        assert {name.split("/")[0] for name, _ in leaks(out)} == {"data"}
+        assert report(out)["clusters"]
+        shown = unrote("show", out, "1")
+        assert not any(secret in shown.out for secret in SECRETS)
+
+
+def test_a_column_without_text_is_told_of(corpus, tmp_path):
+    run("scrub", corpus, tmp_path / "out", "--dry-run", "--set", 'pii.columns=["auhtor"]')
+    (note,) = [note for note in report(tmp_path / "out")["notes"] if "auhtor" in note]
+    assert "no text was seen" in note
+    (note,) = [note for note in report(tmp_path / "out")["notes"] if "not scanned" in note]
+    assert "meta" in note  # an object, in which text may be
+
+
+def test_excerpts_can_be_left_out(corpus, tmp_path):
+    run("clean", corpus, tmp_path / "out", "--set", "output.excerpts=false")
+    assert report(tmp_path / "out")["clusters"]
+    assert {one["excerpt"] for one in report(tmp_path / "out")["clusters"]} == {""}
