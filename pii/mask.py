@@ -20,7 +20,7 @@ _tag = regex.compile(r"[\W_]*(?:[A-Z][A-Z_]*(?:_\d{1,3})?)?[\W_]*")
 
 
 def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
-    """A value of which one letter of each part is left: "jane@example.org" as "j***@e***".
+    """A value of which one letter of each longer part is left: "jane@example.org" as "j***@e***".
 
     Digits are hidden all, and so is a secret. A value that is reserved is nobody's and stays, and
     so does a marker that is nothing but a name in capitals; others may hold what they should hide.
@@ -29,7 +29,12 @@ def masked(value: str, type: str) -> str:  # noqa: A002 (the field's name)
         return value
     if type == SECRET:
         return HIDDEN
-    return str(_parts.sub(lambda m: (m[0][0] if m[0][0].isalpha() else "") + HIDDEN, value))
+    return str(_parts.sub(lambda part: _first_letter(part[0]) + HIDDEN, value))
+
+
+def _first_letter(part: str) -> str:
+    """It, unless that is half of all."""
+    return part[0] if part[0].isalpha() and len(part) > 2 else ""
 
 
 class Scrubbed:
