@@ -17,7 +17,7 @@ from tests.pipelines.engines.test_spark_start import bare_python
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     source, wheels = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheels")
-    for name in ("corpus", "dedup", "pipelines"):
+    for name in ("corpus", "dedup", "memorization", "pii", "pipelines"):
         shutil.copytree(ROOT / name, source / name)
     for name in ("unrote.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
