@@ -127,7 +127,7 @@ def engines(section: dict[str, Any]) -> str:
     """Phases by engine at the largest size at which all ended, totals, and what is shuffled."""
     workers = section["workers"]
     explanation = (
-        f"`unrote clean`, all defaults, {workers} workers: threads of the local engine, Spark's "
+        f"`unrote dedup`, all defaults, {workers} workers: threads of the local engine, Spark's "
         f"`local[{workers}]`, Beam's FnApiRunner. *spark, rounds* is Spark without the finish, so "
         "that near-duplicates go through all their rounds, as in a large corpus (`rounds.py`). "
         "*s/100 MB* is what 100 MB more of text add, *start-up* what remains at no text: the line "

@@ -129,7 +129,7 @@ def rejects_share(scope: Scope) -> float:
 @measure(
     "findings_per_million_words",
     "personal data and secrets that a release would change, or all findings of a type",
-    unit="per million words",
+    unit="per M words",
     needs=("pii.enabled",),
     takes_type=True,
 )
@@ -144,7 +144,7 @@ def findings_per_million_words(scope: Scope) -> float:
 @measure(
     "markers_per_million_words",
     "traces of earlier de-identification",
-    unit="per million words",
+    unit="per M words",
     needs=("pii.enabled", "pii.markers"),
 )
 def markers_per_million_words(scope: Scope) -> float:
@@ -156,7 +156,7 @@ def markers_per_million_words(scope: Scope) -> float:
 @measure(
     "secrets_per_million_words",
     "API keys, tokens and private keys",
-    unit="per million words",
+    unit="per M words",
     needs=("pii.enabled", "pii.secrets"),
 )
 def secrets_per_million_words(scope: Scope) -> float:
