@@ -47,24 +47,20 @@ def summarised(job: Job) -> Report:
     tables = {table.name: read_whole(job, table) for table in SUMMARIES}
     manifest = job.run.manifest() | {"environment": environment()}
     shown = Shown(job, wanted(tables), examples(tables))
-    return build(manifest, tables, shown.excerpt, shown.example, _unscanned(job), _missing(job))
+    return build(manifest, tables, shown.excerpt, shown.example, *_columns(job))
 
 
-def _unscanned(job: Job) -> list[str]:
-    """Other columns of text that the run did not scan."""
+def _columns(job: Job) -> tuple[list[str], list[str]]:
+    """Other columns of text that the run did not scan, and those that it was to scan and of which
+    no text was seen.
+    """
     settings = job.settings
     if not settings.pii.enabled:
-        return []
-    scanned = {settings.input.text, *settings.pii.columns}
-    return [name for name in text_columns(job.run.corpus) if name not in scanned]
-
-
-def _missing(job: Job) -> list[str]:
-    """Columns that are to be scanned and of which no text was seen."""
-    settings = job.settings
-    named = settings.pii.columns if settings.pii.enabled else []
-    found = text_columns(job.run.corpus) if named else []
-    return [name for name in named if name not in found]
+        return [], []
+    found = text_columns(job.run.corpus)
+    named = settings.pii.columns
+    unscanned = [name for name in found if name not in {settings.input.text, *named}]
+    return unscanned, [name for name in named if name not in found]
 
 
 def write_report(folder: Path, report: Report) -> None:
