@@ -345,13 +345,13 @@ def shingle_hashes(
             size += filled
         words[d] = state[WORDS]
         if distinct:
-            size = _distinct(hashes, start, size)
+            size = sort_distinct(hashes, start, size)
         bounds[d + 1] = size
     return hashes[:size].copy(), bounds, words
 
 
 @kernel
-def _distinct(hashes: Ints, start: Int, end: Int) -> Int:  # noqa: C901 - one pass after another
+def sort_distinct(hashes: Ints, start: Int, end: Int) -> Int:  # noqa: C901 - one pass after another
     """Make hashes[start:end] an ascending set in place; where it ends.
 
     Hashes are spread evenly, so as many buckets as hashes by their leading bits put each almost in

@@ -1,0 +1,417 @@
+"""How often given passages occur in texts: exactly, and nearly.
+
+An exact occurrence is found by a *probe*: of each passage one k-mer (k consecutive bytes, k the
+largest power of two up to 32 that fits) and its place in the passage. A text's k-mers are looked up
+by a rolling hash, and where one is a probe, the bytes of the passage are compared. The hash is the
+"gear" of Xia et al. (2014): h <- h * 2**(64/k) + gear[byte], out of which a byte is shifted after k
+steps. Of a passage's k-mers the probe is the one that is rarest among the k-mers of all passages
+(counted by hash), so that neither a header which many passages share nor a run of spaces makes
+candidates; the smallest hash decides between equally rare ones.
+
+A near occurrence is told by the word shingles that a text shares with a passage (containment,
+Broder 1997), found in an index from shingles to passages.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from corpus.kernel import inlined, kernel, load64
+from corpus.text import arrow_buffers
+from dedup.shingles import (
+    BUFFERED,
+    STATE,
+    Bytes,
+    Hashes,
+    Int,
+    Ints,
+    Table,
+    begin,
+    fill,
+    gram_power,
+    is_characters,
+    shingle_hashes,
+    sort_distinct,
+    table_for,
+)
+
+Numbers = NDArray[np.int32]
+
+LEAST = 0.125
+"""The share of its shingles from which on a text counts as a near occurrence of a passage."""
+
+_WIDTHS = 6  # a probe has 1 << w bytes, 0 <= w < 6
+_WIDTH_BITS = np.uint64(7)
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it keeps different keys apart
+_GEAR = np.random.Generator(np.random.PCG64(0x6F636375727300)).integers(
+    1 << 64, size=256, dtype=np.uint64
+)
+_STEPS = np.array([0] + [1 << (64 >> w) for w in range(1, _WIDTHS)], dtype=np.uint64)
+_RAREST_BITS = 25  # 32 MiB of counters at most while probes are chosen
+_BITMAP_BITS = 4  # a filter has 16 to 32 bits for each key: about 4 % of other keys pass
+
+
+class Lookup(NamedTuple):
+    """Well-mixed 64-bit keys, to be found. Part of the kernels' input.
+
+    keys: uint64[m], ascending, distinct. starts: int32[2**a + 1], where the keys begin whose first
+    `a` bits are at least that number; drop: 64 - a. bitmap: uint64, which first bits occur;
+    bit_drop: 64 less how many bits.
+    """
+
+    keys: Hashes
+    starts: Numbers
+    drop: np.uint64
+    bitmap: Hashes
+    bit_drop: np.uint64
+
+
+class Exact(NamedTuple):
+    """The distinct passages that are not empty, ascending by their probes' keys.
+
+    Passage p is text[offsets[p]:offsets[p + 1]] (uint8, int64[m + 1]). Its probe ends with byte
+    ends[p] (int64[m]); those of key number i are the passages first[i]:first[i + 1] (int64).
+    widths: int64, the w of all probes.
+    """
+
+    text: Bytes
+    offsets: Ints
+    ends: Ints
+    lookup: Lookup
+    first: Ints
+    widths: Ints
+
+
+class Near(NamedTuple):
+    """The shingles of the same passages.
+
+    Shingle number i occurs in the passages holders[first[i]:first[i + 1]] (int32, int64). needed:
+    int64[m], how many a text must have of a passage's shingles.
+    """
+
+    lookup: Lookup
+    first: Ints
+    holders: Numbers
+    needed: Ints
+    ngram: int
+
+
+def _lookup(keys: Hashes) -> tuple[Lookup, Ints]:
+    """Of ascending keys: their `Lookup`, and where each distinct one begins (int64, one more)."""
+    new = np.ones(len(keys) + 1, dtype=np.bool_)
+    new[1:-1] = keys[1:] != keys[:-1]
+    first = np.flatnonzero(new)
+    distinct = keys[first[:-1]]
+    bits = max(6, len(distinct).bit_length())
+    starts = np.zeros((1 << bits) + 1, dtype=np.int32)
+    bitmap = np.zeros((1 << bits + _BITMAP_BITS) >> 6, dtype=np.uint64)
+    drop, bit_drop = np.uint64(64 - bits), np.uint64(64 - bits - _BITMAP_BITS)
+    _enter(distinct, drop, starts, bit_drop, bitmap)
+    return Lookup(distinct, starts, drop, bitmap, bit_drop), first
+
+
+@kernel
+def _enter(
+    keys: Hashes, drop: np.uint64, starts: Numbers, bit_drop: np.uint64, bitmap: Hashes
+) -> None:
+    for key in keys:
+        starts[np.int64(key >> drop) + 1] += 1
+        bit = key >> bit_drop
+        bitmap[bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+    for i in range(1, starts.size):
+        starts[i] += starts[i - 1]
+
+
+@inlined
+def _maybe(lookup: Lookup, key: np.uint64) -> bool:
+    """False where `key` is certainly none of the keys."""
+    bit = key >> lookup.bit_drop
+    word = lookup.bitmap[np.int64(bit >> np.uint64(6))]
+    return bool((word >> (bit & np.uint64(63))) & np.uint64(1))
+
+
+@inlined
+def _find(lookup: Lookup, key: np.uint64) -> Int:
+    """The number of `key`, -1 if it is none of the keys."""
+    bucket = np.int64(key >> lookup.drop)
+    for i in range(lookup.starts[bucket], lookup.starts[bucket + 1]):
+        if lookup.keys[i] == key:
+            return np.int64(i)
+    return np.int64(-1)
+
+
+@inlined
+def _key(h: np.uint64, width: Int) -> np.uint64:
+    """The key of a k-mer: of two that differ in length it is never the same.
+
+    The last bits of `h`, which give way, depend on the last byte alone, and so do others.
+    """
+    return ((h & ~_WIDTH_BITS) | np.uint64(width)) * _MIX
+
+
+@kernel
+def _probes(text: Bytes, offsets: Ints, gear: Hashes, steps: Hashes, bits: Int) -> Any:
+    """The probe of each passage: (keys uint64[m], ends int64[m]). No passage may be empty."""
+    m = offsets.size - 1
+    keys, ends = np.empty(m, dtype=np.uint64), np.empty(m, dtype=np.int64)
+    counts = np.zeros(np.int64(1) << bits, dtype=np.uint8)
+    drop = np.uint64(64 - bits)
+    for choosing in range(2):
+        for p in range(m):
+            size, width = offsets[p + 1] - offsets[p], 0
+            while width < _WIDTHS - 1 and 2 << width <= size:
+                width += 1
+            h, least = np.uint64(0), np.int64(256)
+            for i in range(size):
+                h = h * steps[width] + gear[text[offsets[p] + i]]
+                if i + 1 < 1 << width:
+                    continue
+                key = _key(h, width)
+                count = np.int64(counts[np.int64(key >> drop)])
+                if not choosing:
+                    counts[np.int64(key >> drop)] = min(count + 1, 255)
+                elif count < least or (count == least and key < keys[p]):
+                    least, keys[p], ends[p] = count, key, i
+    return keys, ends
+
+
+@inlined
+def _equal(a: Bytes, at: Int, b: Bytes, start: Int, size: Int) -> bool:
+    """Whether a[at:at + size] is b[start:start + size]; both must lie within the arrays."""
+    i = np.int64(0)
+    if size < 8:
+        while i < size and a[at + i] == b[start + i]:
+            i += 1
+        return bool(i == size)
+    # The end first: in a run of one character the beginning is always right.
+    last = size - 8
+    if load64(a, at + last) != load64(b, start + last):
+        return False
+    while i < last and load64(a, at + i) == load64(b, start + i):
+        i += 8
+    return bool(i >= last)
+
+
+@inlined
+def _occurrences_at(
+    data: Bytes, start: Int, end: Int, at: Int, number: Int, exact: Exact, free: Ints, found: Ints
+) -> None:
+    """Count the passages whose probe, key `number`, ends at data[at], in the text data[start:end].
+
+    free: int64[m], behind the last occurrence of each passage.
+    """
+    for p in range(exact.first[number], exact.first[number + 1]):
+        begins = at - exact.ends[p]
+        size = exact.offsets[p + 1] - exact.offsets[p]
+        if begins < max(start, free[p]) or begins + size > end:
+            continue
+        if _equal(data, begins, exact.text, exact.offsets[p], size):
+            found[p] += 1
+            free[p] = begins + size
+
+
+@kernel
+def _count_exact(
+    data: Bytes,
+    start: Int,
+    end: Int,
+    exact: Exact,
+    gear: Hashes,
+    steps: Hashes,
+    free: Ints,
+    found: Ints,
+) -> None:
+    """Add the occurrences in the text data[start:end] to `found` (int64[m])."""
+    for width in exact.widths:
+        step, h = steps[width], np.uint64(0)
+        full = min(end, start + (np.int64(1) << width) - 1)
+        for i in range(start, full):
+            h = h * step + gear[data[i]]
+        for i in range(full, end):
+            h = h * step + gear[data[i]]
+            key = _key(h, width)
+            if _maybe(exact.lookup, key):
+                number = _find(exact.lookup, key)
+                if number >= 0:
+                    _occurrences_at(data, start, end, i, number, exact, free, found)
+
+
+@inlined
+def _held(
+    data: Bytes,
+    start: Int,
+    end: Int,
+    near: Near,
+    table: Table,
+    ring: Hashes,
+    state: Ints,
+    buffer: Hashes,
+    hashes: Ints,
+) -> Int:
+    """The shingles of the text data[start:end] that may be those of passages, into `hashes`.
+
+    They are ascending and distinct. Returns how many they are.
+    """
+    power, size = gram_power(ring.size), 0
+    begin(data, start, end, table, ring, state)
+    while True:
+        filled = fill(data, end, table, False, ring, state, power, buffer)
+        if filled == 0:
+            return sort_distinct(hashes, 0, size)
+        for i in range(filled):
+            hashes[size] = np.int64(buffer[i])
+            size += _maybe(near.lookup, buffer[i])
+
+
+@inlined
+def _count_near(
+    near: Near, hashes: Ints, size: Int, free: Ints, start: Int, tally: Numbers, touched: Ints,
+    found: Ints,
+) -> None:  # fmt: skip
+    """Add the shingles hashes[:size] of a text to `found` (int64[m]) where they are enough.
+
+    The text begins at `start`: a passage with free[p] > start has an exact occurrence in it. tally:
+    int32[m], zeros, and again when done. touched: int64[m].
+    """
+    reached = 0
+    for i in range(size):
+        number = _find(near.lookup, np.uint64(hashes[i]))
+        if number < 0:
+            continue
+        for j in range(near.first[number], near.first[number + 1]):
+            p = near.holders[j]
+            if tally[p] == 0:
+                touched[reached] = p
+                reached += 1
+            tally[p] += 1
+    for i in range(reached):
+        p = touched[i]
+        if tally[p] >= near.needed[p] and free[p] <= start:
+            found[p] += tally[p]
+        tally[p] = 0
+
+
+@kernel
+def _count(
+    data: Bytes,
+    offsets: Ints,
+    table: Table,
+    exact: Exact,
+    near: Near,
+    gear: Hashes,
+    steps: Hashes,
+    wanted: Int,
+) -> tuple[Ints, Ints]:
+    """(exact int64[m], near int64[m]) of the texts data[offsets[i]:offsets[i + 1]].
+
+    wanted: 1 for the exact ones alone.
+    """
+    m, longest = exact.ends.size, np.int64(0)
+    for d in range(offsets.size - 1):
+        longest = max(longest, offsets[d + 1] - offsets[d])
+    found, shared = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
+    free, touched = np.zeros(m, dtype=np.int64), np.empty(m, dtype=np.int64)
+    tally = np.zeros(m, dtype=np.int32)
+    ring, state = np.zeros(near.ngram, dtype=np.uint64), np.zeros(STATE, dtype=np.int64)
+    buffer = np.empty(BUFFERED, dtype=np.uint64)
+    hashes = np.empty(longest // 2 + 2, dtype=np.int64)  # a word and what parts it: two bytes
+    for d in range(offsets.size - 1):
+        start, end = offsets[d], offsets[d + 1]
+        _count_exact(data, start, end, exact, gear, steps, free, found)
+        if wanted > 1:
+            size = _held(data, start, end, near, table, ring, state, buffer, hashes)
+            _count_near(near, hashes, size, free, start, tally, touched, shared)
+    return found, shared
+
+
+class Passages:
+    """Passages whose occurrences are to be counted, indexed once.
+
+    An index takes about 12 bytes for each byte of the distinct passages. It is only read, so that
+    threads may share it; counting releases the interpreter lock.
+
+    texts: any number of strings (Arrow or Python), equal and empty ones too. ngram: words in a
+    shingle. least: the share of a passage's distinct shingles from which on a text is near to it.
+    `shingles`: int64[n], how many distinct shingles each passage has (see dedup/shingles.py: one if
+    it has fewer than `ngram` words, none if it has no words).
+    Raises ValueError if `ngram` is below 1 or `least` is not above 0 and at most 1.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str] | pa.StringArray | pa.LargeStringArray,
+        *,
+        ngram: int = 5,
+        least: float = LEAST,
+    ) -> None:
+        is_characters("word", ngram)
+        if not 0.0 < least <= 1.0:
+            raise ValueError(f"least is {least}; it must be above 0 and at most 1")
+        array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
+        coded = pc.fill_null(array.cast(pa.large_string()), "").dictionary_encode()
+        distinct, codes = coded.dictionary, coded.indices.to_numpy()
+        some = np.flatnonzero(pc.binary_length(distinct).to_numpy())
+        keys, ends = _choose(distinct.take(some))
+        order = np.argsort(keys, kind="stable")
+        chosen = distinct.take(some[order])
+        self._exact = _exact(chosen, keys[order], ends[order])
+        self._near, counts = _near(self._exact, ngram, least)
+        place = np.full(len(distinct), len(some), dtype=np.int64)
+        place[some[order]] = np.arange(len(some))
+        self._place = place[codes]
+        self.shingles = np.append(counts, 0)[self._place]
+
+    def count(self, data: Bytes, offsets: Ints) -> tuple[Ints, Ints]:
+        """Count the passages in the texts data[offsets[i]:offsets[i + 1]].
+
+        data: uint8[m], UTF-8; offsets: int64[texts + 1], ascending.
+        Returns (exact, near), both int64[n], in the order of the passages; those of several batches
+        are added up.
+
+        exact: the occurrences that do not overlap, from left to right, as `str.count` counts them
+        in each text; none of an empty passage. near: over the texts without an exact occurrence,
+        how many of the passage's distinct shingles are in the text, where they are at least the
+        share `least` of them; near / shingles is thus a number of copies weighted by containment.
+        Shingles are compared by their 64-bit hashes, exact occurrences by their bytes.
+        """
+        return self._counted(data, offsets, 2)
+
+    def count_exact(self, data: Bytes, offsets: Ints) -> Ints:
+        """`count` without the near occurrences: int64[n]."""
+        return self._counted(data, offsets, 1)[0]
+
+    def _counted(self, data: Bytes, offsets: Ints, wanted: int) -> tuple[Ints, Ints]:
+        table = table_for(data)
+        found = _count(data, offsets, table, self._exact, self._near, _GEAR, _STEPS, wanted)
+        return np.append(found[0], 0)[self._place], np.append(found[1], 0)[self._place]
+
+
+def _choose(texts: pa.LargeStringArray) -> tuple[Hashes, Ints]:
+    """`_probes` of passages none of which is empty."""
+    text, offsets = arrow_buffers(texts)
+    bits = min(_RAREST_BITS, max(10, len(text).bit_length()))
+    probes: tuple[Hashes, Ints] = _probes(text, offsets, _GEAR, _STEPS, bits)
+    return probes
+
+
+def _exact(texts: pa.LargeStringArray, keys: Hashes, ends: Ints) -> Exact:
+    text, offsets = arrow_buffers(texts)
+    lookup, first = _lookup(keys)
+    widths = np.searchsorted(1 << np.arange(1, _WIDTHS), np.diff(offsets), side="right")
+    return Exact(text, offsets, ends, lookup, first, np.unique(widths))
+
+
+def _near(exact: Exact, ngram: int, least: float) -> tuple[Near, Ints]:
+    """The index of the passages' shingles, and how many each has (int64[m])."""
+    table = table_for(exact.text)
+    hashes, bounds, _ = shingle_hashes(exact.text, exact.offsets, table, False, ngram, True)
+    keys, counts = hashes.view(np.uint64), np.diff(bounds)
+    order = np.argsort(keys, kind="stable")
+    lookup, first = _lookup(keys[order])
+    holders = np.repeat(np.arange(len(counts), dtype=np.int32), counts)[order]
+    needed = np.ceil(counts * least).astype(np.int64)
+    return Near(lookup, first, holders, needed, ngram), counts
