@@ -47,6 +47,7 @@ LEAST = 0.125
 _WIDTHS = 6  # a probe has 1 << w bytes, 0 <= w < 6
 _WIDTH_BITS = np.uint64(7)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it keeps different keys apart
+_SIX, _63 = np.uint64(6), np.uint64(63)
 _GEAR = np.random.Generator(np.random.PCG64(0x6F636375727300)).integers(
     1 << 64, size=256, dtype=np.uint64
 )
@@ -56,14 +57,15 @@ _BITMAP_BITS = 4  # a filter has 16 to 32 bits for each key: about 4 % of other 
 
 
 class Lookup(NamedTuple):
-    """Well-mixed 64-bit keys, to be found. Part of the kernels' input.
+    """Rows in groups by a well-mixed 64-bit key. Part of the kernels' input.
 
-    keys: uint64[m], ascending, distinct. starts: int32[2**a + 1], where the keys begin whose first
-    `a` bits are at least that number; drop: 64 - a. bitmap: uint64, which first bits occur;
+    entries: uint64[m + 1, 2], ascending: a key, and its first row, which follows the last of the
+    entry before; the last entry is a key too many. starts: int32[2**a], the first entry whose key's
+    first `a` bits are at least that number; drop: 64 - a. bitmap: uint64, which first bits occur;
     bit_drop: 64 less how many bits.
     """
 
-    keys: Hashes
+    entries: Hashes
     starts: Numbers
     drop: np.uint64
     bitmap: Hashes
@@ -74,74 +76,74 @@ class Exact(NamedTuple):
     """The distinct passages that are not empty, ascending by their probes' keys.
 
     Passage p is text[offsets[p]:offsets[p + 1]] (uint8, int64[m + 1]). Its probe ends with byte
-    ends[p] (int64[m]); those of key number i are the passages first[i]:first[i + 1] (int64).
-    widths: int64, the w of all probes.
+    ends[p] (int64[m]); the passages are the rows of `lookup`. widths: int64, the w of all probes.
     """
 
     text: Bytes
     offsets: Ints
     ends: Ints
     lookup: Lookup
-    first: Ints
     widths: Ints
 
 
 class Near(NamedTuple):
     """The shingles of the same passages.
 
-    Shingle number i occurs in the passages holders[first[i]:first[i + 1]] (int32, int64). needed:
-    int64[m], how many a text must have of a passage's shingles.
+    holders: int32, the rows of `lookup`: in which passages a shingle is. needed: int32[m], how many
+    a text must have of a passage's shingles.
     """
 
     lookup: Lookup
-    first: Ints
     holders: Numbers
-    needed: Ints
+    needed: Numbers
     ngram: int
 
 
-def _lookup(keys: Hashes) -> tuple[Lookup, Ints]:
-    """Of ascending keys: their `Lookup`, and where each distinct one begins (int64, one more)."""
+def _lookup(keys: Hashes) -> Lookup:
+    """The `Lookup` of rows by their keys (uint64[rows], ascending)."""
     new = np.ones(len(keys) + 1, dtype=np.bool_)
     new[1:-1] = keys[1:] != keys[:-1]
     first = np.flatnonzero(new)
-    distinct = keys[first[:-1]]
-    bits = max(6, len(distinct).bit_length())
-    starts = np.zeros((1 << bits) + 1, dtype=np.int32)
+    entries = np.empty((len(first), 2), dtype=np.uint64)
+    entries[:-1, 0], entries[-1, 0] = keys[first[:-1]], ~np.uint64(0)
+    entries[:, 1] = first
+    bits = max(6, len(first).bit_length())
+    starts = np.zeros(1 << bits, dtype=np.int32)
     bitmap = np.zeros((1 << bits + _BITMAP_BITS) >> 6, dtype=np.uint64)
-    drop, bit_drop = np.uint64(64 - bits), np.uint64(64 - bits - _BITMAP_BITS)
-    _enter(distinct, drop, starts, bit_drop, bitmap)
-    return Lookup(distinct, starts, drop, bitmap, bit_drop), first
+    lookup = Lookup(
+        entries, starts, np.uint64(64 - bits), bitmap, np.uint64(64 - bits - _BITMAP_BITS)
+    )
+    _enter(lookup)
+    return lookup
 
 
 @kernel
-def _enter(
-    keys: Hashes, drop: np.uint64, starts: Numbers, bit_drop: np.uint64, bitmap: Hashes
-) -> None:
-    for key in keys:
-        starts[np.int64(key >> drop) + 1] += 1
-        bit = key >> bit_drop
-        bitmap[bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
-    for i in range(1, starts.size):
-        starts[i] += starts[i - 1]
+def _enter(lookup: Lookup) -> None:
+    bucket = 0
+    for i in range(len(lookup.entries) - 1):
+        key = lookup.entries[i, 0]
+        while bucket <= np.int64(key >> lookup.drop):
+            lookup.starts[bucket] = i
+            bucket += 1
+        bit = key >> lookup.bit_drop
+        lookup.bitmap[np.int64(bit >> _SIX)] |= np.uint64(1) << (bit & _63)
+    lookup.starts[bucket:] = len(lookup.entries) - 1
 
 
 @inlined
-def _maybe(lookup: Lookup, key: np.uint64) -> bool:
+def _maybe(bitmap: Hashes, bit_drop: np.uint64, key: np.uint64) -> bool:
     """False where `key` is certainly none of the keys."""
-    bit = key >> lookup.bit_drop
-    word = lookup.bitmap[np.int64(bit >> np.uint64(6))]
-    return bool((word >> (bit & np.uint64(63))) & np.uint64(1))
+    bit = key >> bit_drop
+    return bool((bitmap[np.int64(bit >> _SIX)] >> (bit & _63)) & np.uint64(1))
 
 
 @inlined
-def _find(lookup: Lookup, key: np.uint64) -> Int:
-    """The number of `key`, -1 if it is none of the keys."""
-    bucket = np.int64(key >> lookup.drop)
-    for i in range(lookup.starts[bucket], lookup.starts[bucket + 1]):
-        if lookup.keys[i] == key:
-            return np.int64(i)
-    return np.int64(-1)
+def _find(entries: Hashes, key: np.uint64, i: Int) -> Int:
+    """The number of the entry of `key`, which is `i` or a later one; -1 if there is none."""
+    last = len(entries) - 1
+    while i < last and entries[i, 0] < key:
+        i += 1
+    return np.int64(i) if i < last and entries[i, 0] == key else np.int64(-1)
 
 
 @inlined
@@ -196,24 +198,6 @@ def _equal(a: Bytes, at: Int, b: Bytes, start: Int, size: Int) -> bool:
     return bool(i >= last)
 
 
-@inlined
-def _occurrences_at(
-    data: Bytes, start: Int, end: Int, at: Int, number: Int, exact: Exact, free: Ints, found: Ints
-) -> None:
-    """Count the passages whose probe, key `number`, ends at data[at], in the text data[start:end].
-
-    free: int64[m], behind the last occurrence of each passage.
-    """
-    for p in range(exact.first[number], exact.first[number + 1]):
-        begins = at - exact.ends[p]
-        size = exact.offsets[p + 1] - exact.offsets[p]
-        if begins < max(start, free[p]) or begins + size > end:
-            continue
-        if _equal(data, begins, exact.text, exact.offsets[p], size):
-            found[p] += 1
-            free[p] = begins + size
-
-
 @kernel
 def _count_exact(
     data: Bytes,
@@ -225,7 +209,14 @@ def _count_exact(
     free: Ints,
     found: Ints,
 ) -> None:
-    """Add the occurrences in the text data[start:end] to `found` (int64[m])."""
+    """Add the occurrences in the text data[start:end] to `found` (int64[m]).
+
+    free: int64[m], behind the last occurrence of each passage.
+    """
+    # Out of a tuple within a loop, numba would count references with locked instructions.
+    text, offsets, ends = exact.text, exact.offsets, exact.ends
+    entries, starts, drop = exact.lookup.entries, exact.lookup.starts, exact.lookup.drop
+    bitmap, bit_drop = exact.lookup.bitmap, exact.lookup.bit_drop
     for width in exact.widths:
         step, h = steps[width], np.uint64(0)
         full = min(end, start + (np.int64(1) << width) - 1)
@@ -234,10 +225,18 @@ def _count_exact(
         for i in range(full, end):
             h = h * step + gear[data[i]]
             key = _key(h, width)
-            if _maybe(exact.lookup, key):
-                number = _find(exact.lookup, key)
-                if number >= 0:
-                    _occurrences_at(data, start, end, i, number, exact, free, found)
+            if not _maybe(bitmap, bit_drop, key):
+                continue
+            number = _find(entries, key, np.int64(starts[np.int64(key >> drop)]))
+            if number < 0:
+                continue
+            for p in range(np.int64(entries[number, 1]), np.int64(entries[number + 1, 1])):
+                begins, size = i - ends[p], offsets[p + 1] - offsets[p]
+                if begins < max(start, free[p]) or begins + size > end:
+                    continue
+                if _equal(data, begins, text, offsets[p], size):
+                    found[p] += 1
+                    free[p] = begins + size
 
 
 @inlined
@@ -257,6 +256,7 @@ def _held(
     They are ascending and distinct. Returns how many they are.
     """
     power, size = gram_power(ring.size), 0
+    bitmap, bit_drop = near.lookup.bitmap, near.lookup.bit_drop
     begin(data, start, end, table, ring, state)
     while True:
         filled = fill(data, end, table, False, ring, state, power, buffer)
@@ -264,33 +264,54 @@ def _held(
             return sort_distinct(hashes, 0, size)
         for i in range(filled):
             hashes[size] = np.int64(buffer[i])
-            size += _maybe(near.lookup, buffer[i])
+            size += _maybe(bitmap, bit_drop, buffer[i])
 
 
-@inlined
+@kernel
+def _tally(
+    near: Near, hashes: Ints, low: Int, high: Int, places: Ints, tally: Numbers, touched: Ints,
+    reached: Int,
+) -> Int:  # fmt: skip
+    """Count the shingles hashes[low:high] in `tally`; returns how many passages are `touched`.
+
+    One loop for each memory access that must wait for the one before, so that the processor has
+    those of many shingles under way at once. places: int64, room for so many.
+    """
+    entries, starts, drop = near.lookup.entries, near.lookup.starts, near.lookup.drop
+    holders = near.holders
+    for i in range(low, high):
+        places[i - low] = starts[np.int64(np.uint64(hashes[i]) >> drop)]
+    for i in range(low, high):
+        places[i - low] += entries[places[i - low], 0] < np.uint64(hashes[i])
+    for i in range(low, high):
+        number = _find(entries, np.uint64(hashes[i]), places[i - low])
+        if number < 0:
+            continue
+        for j in range(np.int64(entries[number, 1]), np.int64(entries[number + 1, 1])):
+            p = holders[j]
+            touched[reached] = p
+            reached += tally[p] == 0
+            tally[p] += 1
+    return reached
+
+
+@kernel
 def _count_near(
-    near: Near, hashes: Ints, size: Int, free: Ints, start: Int, tally: Numbers, touched: Ints,
-    found: Ints,
+    near: Near, hashes: Ints, size: Int, free: Ints, start: Int, places: Ints, tally: Numbers,
+    touched: Ints, found: Ints,
 ) -> None:  # fmt: skip
     """Add the shingles hashes[:size] of a text to `found` (int64[m]) where they are enough.
 
     The text begins at `start`: a passage with free[p] > start has an exact occurrence in it. tally:
-    int32[m], zeros, and again when done. touched: int64[m].
+    int32[m], zeros, and again when done. touched: int64[m + 1].
     """
-    reached = 0
-    for i in range(size):
-        number = _find(near.lookup, np.uint64(hashes[i]))
-        if number < 0:
-            continue
-        for j in range(near.first[number], near.first[number + 1]):
-            p = near.holders[j]
-            if tally[p] == 0:
-                touched[reached] = p
-                reached += 1
-            tally[p] += 1
+    reached, needed = np.int64(0), near.needed
+    for low in range(0, size, places.size):
+        high = min(size, low + places.size)
+        reached = _tally(near, hashes, low, high, places, tally, touched, reached)
     for i in range(reached):
         p = touched[i]
-        if tally[p] >= near.needed[p] and free[p] <= start:
+        if tally[p] >= needed[p] and free[p] <= start:
             found[p] += tally[p]
         tally[p] = 0
 
@@ -314,8 +335,8 @@ def _count(
     for d in range(offsets.size - 1):
         longest = max(longest, offsets[d + 1] - offsets[d])
     found, shared = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    free, touched = np.zeros(m, dtype=np.int64), np.empty(m, dtype=np.int64)
-    tally = np.zeros(m, dtype=np.int32)
+    free, touched = np.zeros(m, dtype=np.int64), np.empty(m + 1, dtype=np.int64)
+    tally, places = np.zeros(m, dtype=np.int32), np.empty(BUFFERED, dtype=np.int64)
     ring, state = np.zeros(near.ngram, dtype=np.uint64), np.zeros(STATE, dtype=np.int64)
     buffer = np.empty(BUFFERED, dtype=np.uint64)
     hashes = np.empty(longest // 2 + 2, dtype=np.int64)  # a word and what parts it: two bytes
@@ -324,7 +345,7 @@ def _count(
         _count_exact(data, start, end, exact, gear, steps, free, found)
         if wanted > 1:
             size = _held(data, start, end, near, table, ring, state, buffer, hashes)
-            _count_near(near, hashes, size, free, start, tally, touched, shared)
+            _count_near(near, hashes, size, free, start, places, tally, touched, shared)
     return found, shared
 
 
@@ -356,7 +377,7 @@ class Passages:
         distinct, codes = coded.dictionary, coded.indices.to_numpy()
         some = np.flatnonzero(pc.binary_length(distinct).to_numpy())
         keys, ends = _choose(distinct.take(some))
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         chosen = distinct.take(some[order])
         self._exact = _exact(chosen, keys[order], ends[order])
         self._near, counts = _near(self._exact, ngram, least)
@@ -400,9 +421,8 @@ def _choose(texts: pa.LargeStringArray) -> tuple[Hashes, Ints]:
 
 def _exact(texts: pa.LargeStringArray, keys: Hashes, ends: Ints) -> Exact:
     text, offsets = arrow_buffers(texts)
-    lookup, first = _lookup(keys)
     widths = np.searchsorted(1 << np.arange(1, _WIDTHS), np.diff(offsets), side="right")
-    return Exact(text, offsets, ends, lookup, first, np.unique(widths))
+    return Exact(text, offsets, ends, _lookup(keys), np.unique(widths))
 
 
 def _near(exact: Exact, ngram: int, least: float) -> tuple[Near, Ints]:
@@ -410,8 +430,7 @@ def _near(exact: Exact, ngram: int, least: float) -> tuple[Near, Ints]:
     table = table_for(exact.text)
     hashes, bounds, _ = shingle_hashes(exact.text, exact.offsets, table, False, ngram, True)
     keys, counts = hashes.view(np.uint64), np.diff(bounds)
-    order = np.argsort(keys, kind="stable")
-    lookup, first = _lookup(keys[order])
+    order = np.argsort(keys)
     holders = np.repeat(np.arange(len(counts), dtype=np.int32), counts)[order]
-    needed = np.ceil(counts * least).astype(np.int64)
-    return Near(lookup, first, holders, needed, ngram), counts
+    needed = np.ceil(counts * least).astype(np.int32)
+    return Near(_lookup(keys[order]), holders, needed, ngram), counts
