@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpus.kernel import inlined, kernel, load64
+from corpus.kernel import inlined, kernel, load64, multiply_fold
 from corpus.text import arrow_buffers
 from dedup.shingles import (
     BUFFERED,
@@ -57,12 +57,11 @@ _BITMAP_BITS = 4  # a filter has 16 to 32 bits for each key: about 4 % of other 
 
 
 class Lookup(NamedTuple):
-    """Rows in groups by a well-mixed 64-bit key. Part of the kernels' input.
+    """Well-mixed 64-bit keys, to be found. Part of the kernels' input.
 
-    entries: uint64[m + 1, 2], ascending: a key, and its first row, which follows the last of the
-    entry before; the last entry is a key too many. starts: int32[2**a], the first entry whose key's
-    first `a` bits are at least that number; drop: 64 - a. bitmap: uint64, which first bits occur;
-    bit_drop: 64 less how many bits.
+    entries: uint64[m + 1, 2], ascending: a key and what belongs to it; the last one closes the
+    table. starts: int32[2**a], the first entry whose key's first `a` bits are at least that number;
+    drop: 64 - a. bitmap: uint64, which first bits occur; bit_drop: 64 less how many bits.
     """
 
     entries: Hashes
@@ -76,7 +75,8 @@ class Exact(NamedTuple):
     """The distinct passages that are not empty, ascending by their probes' keys.
 
     Passage p is text[offsets[p]:offsets[p + 1]] (uint8, int64[m + 1]). Its probe ends with byte
-    ends[p] (int64[m]); the passages are the rows of `lookup`. widths: int64, the w of all probes.
+    ends[p] (int64[m]). To a key in `lookup` belongs its first passage; its last one comes before
+    the first one of the next key. widths: int64, the w of all probes.
     """
 
     text: Bytes
@@ -87,20 +87,23 @@ class Exact(NamedTuple):
 
 
 class Near(NamedTuple):
-    """The shingles of the same passages.
+    """The shingles of the same passages, in classes: those of a class are in the same passages.
 
-    holders: int32, the rows of `lookup`: in which passages a shingle is. needed: int32[m], how many
-    a text must have of a passage's shingles.
+    A stretch of text that no other passage has, or that all have which have any of it, is thus one
+    class, and counted at one go. To a shingle in `lookup` belongs its class; class c is in the
+    passages holders[first[c]:first[c + 1]] (int32, int64). needed: int32[m], how many a text must
+    have of a passage's shingles.
     """
 
     lookup: Lookup
+    first: Ints
     holders: Numbers
     needed: Numbers
     ngram: int
 
 
 def _lookup(keys: Hashes) -> Lookup:
-    """The `Lookup` of rows by their keys (uint64[rows], ascending)."""
+    """Of ascending keys (uint64): each distinct one with the place where it begins."""
     new = np.ones(len(keys) + 1, dtype=np.bool_)
     new[1:-1] = keys[1:] != keys[:-1]
     first = np.flatnonzero(new)
@@ -268,47 +271,58 @@ def _held(
 
 
 @kernel
-def _tally(
-    near: Near, hashes: Ints, low: Int, high: Int, places: Ints, tally: Numbers, touched: Ints,
-    reached: Int,
-) -> Int:  # fmt: skip
-    """Count the shingles hashes[low:high] in `tally`; returns how many passages are `touched`.
+def _classes_held(
+    lookup: Lookup, hashes: Ints, size: Int, places: Ints, times: Numbers, touched: Numbers
+) -> Int:
+    """How often each class of shingles is among hashes[:size], into `times` (int32[classes]).
 
+    touched: int32[classes + 1], the classes that are; returns how many. places: int64, workspace.
     One loop for each memory access that must wait for the one before, so that the processor has
-    those of many shingles under way at once. places: int64, room for so many.
+    those of many shingles under way at once.
     """
-    entries, starts, drop = near.lookup.entries, near.lookup.starts, near.lookup.drop
-    holders = near.holders
-    for i in range(low, high):
-        places[i - low] = starts[np.int64(np.uint64(hashes[i]) >> drop)]
-    for i in range(low, high):
-        places[i - low] += entries[places[i - low], 0] < np.uint64(hashes[i])
-    for i in range(low, high):
-        number = _find(entries, np.uint64(hashes[i]), places[i - low])
-        if number < 0:
-            continue
-        for j in range(np.int64(entries[number, 1]), np.int64(entries[number + 1, 1])):
-            p = holders[j]
-            touched[reached] = p
-            reached += tally[p] == 0
-            tally[p] += 1
+    entries, starts, drop = lookup.entries, lookup.starts, lookup.drop
+    reached = np.int64(0)
+    for low in range(0, size, places.size):
+        high = min(size, low + places.size)
+        for i in range(low, high):
+            places[i - low] = starts[np.int64(np.uint64(hashes[i]) >> drop)]
+        for i in range(low, high):
+            places[i - low] += entries[places[i - low], 0] < np.uint64(hashes[i])
+        for i in range(low, high):
+            number = _find(entries, np.uint64(hashes[i]), places[i - low])
+            if number >= 0:
+                c = np.int64(entries[number, 1])
+                touched[reached] = c
+                reached += times[c] == 0
+                times[c] += 1
     return reached
 
 
 @kernel
 def _count_near(
-    near: Near, hashes: Ints, size: Int, free: Ints, start: Int, places: Ints, tally: Numbers,
-    touched: Ints, found: Ints,
-) -> None:  # fmt: skip
-    """Add the shingles hashes[:size] of a text to `found` (int64[m]) where they are enough.
+    near: Near,
+    classes: Numbers,
+    times: Numbers,
+    free: Ints,
+    start: Int,
+    tally: Numbers,
+    touched: Numbers,
+    found: Ints,
+) -> None:
+    """Add what a text has of passages to `found` (int64[m]) where it is enough.
 
-    The text begins at `start`: a passage with free[p] > start has an exact occurrence in it. tally:
-    int32[m], zeros, and again when done. touched: int64[m + 1].
+    classes, times: what `_classes_held` said of the text; `times` is zeros when done. The text
+    begins at `start`: a passage with free[p] > start has an exact occurrence in it. tally:
+    int32[m], zeros, and again when done. touched: int32[m + 1], workspace.
     """
-    reached, needed = np.int64(0), near.needed
-    for low in range(0, size, places.size):
-        high = min(size, low + places.size)
-        reached = _tally(near, hashes, low, high, places, tally, touched, reached)
+    first, holders, needed, reached = near.first, near.holders, near.needed, np.int64(0)
+    for c in classes:
+        for j in range(first[c], first[c + 1]):
+            p = holders[j]
+            touched[reached] = p
+            reached += tally[p] == 0
+            tally[p] += times[c]
+        times[c] = 0
     for i in range(reached):
         p = touched[i]
         if tally[p] >= needed[p] and free[p] <= start:
@@ -335,17 +349,19 @@ def _count(
     for d in range(offsets.size - 1):
         longest = max(longest, offsets[d + 1] - offsets[d])
     found, shared = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    free, touched = np.zeros(m, dtype=np.int64), np.empty(m + 1, dtype=np.int64)
-    tally, places = np.zeros(m, dtype=np.int32), np.empty(BUFFERED, dtype=np.int64)
+    free, tally = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int32)
+    times = np.zeros(near.first.size - 1, dtype=np.int32)
+    classes, touched = np.empty(times.size + 1, dtype=np.int32), np.empty(m + 1, dtype=np.int32)
     ring, state = np.zeros(near.ngram, dtype=np.uint64), np.zeros(STATE, dtype=np.int64)
-    buffer = np.empty(BUFFERED, dtype=np.uint64)
+    buffer, places = np.empty(BUFFERED, dtype=np.uint64), np.empty(BUFFERED, dtype=np.int64)
     hashes = np.empty(longest // 2 + 2, dtype=np.int64)  # a word and what parts it: two bytes
     for d in range(offsets.size - 1):
         start, end = offsets[d], offsets[d + 1]
         _count_exact(data, start, end, exact, gear, steps, free, found)
         if wanted > 1:
             size = _held(data, start, end, near, table, ring, state, buffer, hashes)
-            _count_near(near, hashes, size, free, start, places, tally, touched, shared)
+            size = _classes_held(near.lookup, hashes, size, places, times, classes)
+            _count_near(near, classes[:size], times, free, start, tally, touched, shared)
     return found, shared
 
 
@@ -377,7 +393,7 @@ class Passages:
         distinct, codes = coded.dictionary, coded.indices.to_numpy()
         some = np.flatnonzero(pc.binary_length(distinct).to_numpy())
         keys, ends = _choose(distinct.take(some))
-        order = np.argsort(keys)
+        order = np.argsort(keys, kind="stable")
         chosen = distinct.take(some[order])
         self._exact = _exact(chosen, keys[order], ends[order])
         self._near, counts = _near(self._exact, ngram, least)
@@ -430,7 +446,48 @@ def _near(exact: Exact, ngram: int, least: float) -> tuple[Near, Ints]:
     table = table_for(exact.text)
     hashes, bounds, _ = shingle_hashes(exact.text, exact.offsets, table, False, ngram, True)
     keys, counts = hashes.view(np.uint64), np.diff(bounds)
-    order = np.argsort(keys)
-    holders = np.repeat(np.arange(len(counts), dtype=np.int32), counts)[order]
+    order = np.argsort(keys, kind="stable")
+    lookup, holders = (
+        _lookup(keys[order]),
+        np.repeat(np.arange(len(counts), dtype=np.int32), counts),
+    )
+    first, holders = _classes(lookup.entries, holders[order])
     needed = np.ceil(counts * least).astype(np.int32)
-    return Near(_lookup(keys[order]), holders, needed, ngram), counts
+    return Near(lookup, first, holders, needed, ngram), counts
+
+
+@kernel
+def _classes(entries: Hashes, holders: Numbers) -> tuple[Ints, Numbers]:
+    """Classes of keys with equal holders, which are given by the places where they begin.
+
+    holders: int32, ascending for each key. In `entries` the place becomes the class.
+    Returns (first int64[classes + 1], holders int32) of the classes.
+    """
+    power_of_two = 1
+    while power_of_two < 2 * len(entries):
+        power_of_two *= 2
+    slots = np.full(power_of_two, -1, dtype=np.int32)
+    first, kept = np.zeros(len(entries), dtype=np.int64), np.empty_like(holders)
+    classes = np.int64(0)
+    for i in range(len(entries) - 1):
+        low, high = np.int64(entries[i, 1]), np.int64(entries[i + 1, 1])
+        h = np.uint64(high - low)
+        for j in range(low, high):
+            h = multiply_fold(h ^ np.uint64(holders[j]), _MIX)
+        slot: Int = np.int64(h & np.uint64(slots.size - 1))
+        while slots[slot] >= 0:
+            begin = first[slots[slot]]
+            if first[slots[slot] + 1] - begin == high - low:
+                j: Int = low
+                while j < high and kept[begin + j - low] == holders[j]:
+                    j += 1
+                if j == high:
+                    break
+            slot = slot + 1 if slot + 1 < slots.size else 0
+        if slots[slot] < 0:
+            kept[first[classes] : first[classes] + high - low] = holders[low:high]
+            first[classes + 1] = first[classes] + high - low
+            slots[slot] = classes
+            classes += 1
+        entries[i, 1] = slots[slot]
+    return first[: classes + 1].copy(), kept[: first[classes]].copy()
