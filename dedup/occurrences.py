@@ -368,8 +368,9 @@ def _count(
 class Passages:
     """Passages whose occurrences are to be counted, indexed once.
 
-    An index takes about 12 bytes for each byte of the distinct passages. It is only read, so that
-    threads may share it; counting releases the interpreter lock.
+    The index takes two to three bytes for each byte of the distinct passages, and while it is made
+    about twelve. It is only read, so that threads may share it; counting releases the interpreter
+    lock. A call of `count` takes some 40 bytes for each passage: let batches be a megabyte or more.
 
     texts: any number of strings (Arrow or Python), equal and empty ones too. ngram: words in a
     shingle. least: the share of a passage's distinct shingles from which on a text is near to it.
@@ -447,13 +448,22 @@ def _near(exact: Exact, ngram: int, least: float) -> tuple[Near, Ints]:
     hashes, bounds, _ = shingle_hashes(exact.text, exact.offsets, table, False, ngram, True)
     keys, counts = hashes.view(np.uint64), np.diff(bounds)
     order = np.argsort(keys, kind="stable")
-    lookup, holders = (
-        _lookup(keys[order]),
-        np.repeat(np.arange(len(counts), dtype=np.int32), counts),
-    )
+    lookup = _lookup(keys[order])
+    holders = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     first, holders = _classes(lookup.entries, holders[order])
     needed = np.ceil(counts * least).astype(np.int32)
     return Near(lookup, first, holders, needed, ngram), counts
+
+
+@inlined
+def _same(a: Numbers, i: Int, end: Int, b: Numbers, j: Int, stop: Int) -> bool:
+    """Whether a[i:end] is b[j:stop]."""
+    if end - i != stop - j:
+        return False
+    while i < end and a[i] == b[j]:
+        i += 1
+        j += 1
+    return bool(i == end)
 
 
 @kernel
@@ -463,10 +473,10 @@ def _classes(entries: Hashes, holders: Numbers) -> tuple[Ints, Numbers]:
     holders: int32, ascending for each key. In `entries` the place becomes the class.
     Returns (first int64[classes + 1], holders int32) of the classes.
     """
-    power_of_two = 1
-    while power_of_two < 2 * len(entries):
-        power_of_two *= 2
-    slots = np.full(power_of_two, -1, dtype=np.int32)
+    room = np.int64(1)
+    while room < 2 * len(entries):
+        room *= 2
+    slots = np.full(room, -1, dtype=np.int32)
     first, kept = np.zeros(len(entries), dtype=np.int64), np.empty_like(holders)
     classes = np.int64(0)
     for i in range(len(entries) - 1):
@@ -474,20 +484,16 @@ def _classes(entries: Hashes, holders: Numbers) -> tuple[Ints, Numbers]:
         h = np.uint64(high - low)
         for j in range(low, high):
             h = multiply_fold(h ^ np.uint64(holders[j]), _MIX)
-        slot: Int = np.int64(h & np.uint64(slots.size - 1))
+        slot = np.int64(h) & (room - 1)
         while slots[slot] >= 0:
-            begin = first[slots[slot]]
-            if first[slots[slot] + 1] - begin == high - low:
-                j: Int = low
-                while j < high and kept[begin + j - low] == holders[j]:
-                    j += 1
-                if j == high:
-                    break
-            slot = slot + 1 if slot + 1 < slots.size else 0
+            c = slots[slot]
+            if _same(kept, first[c], first[c + 1], holders, low, high):
+                break
+            slot = (slot + 1) & (room - 1)
         if slots[slot] < 0:
-            kept[first[classes] : first[classes] + high - low] = holders[low:high]
-            first[classes + 1] = first[classes] + high - low
             slots[slot] = classes
+            first[classes + 1] = first[classes] + high - low
+            kept[first[classes] : first[classes + 1]] = holders[low:high]
             classes += 1
-        entries[i, 1] = slots[slot]
+        entries[i, 1] = np.uint64(slots[slot])
     return first[: classes + 1].copy(), kept[: first[classes]].copy()
