@@ -8,7 +8,7 @@ of the input text; internal tables may use UTF-8 bytes and then say so in the co
 Keys and sort columns are int64 everywhere, because every engine sorts those alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -128,11 +128,104 @@ passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprin
 `surrogate` of what stands in its place (null where that is none); both are keyed: equal values of a
 type have equal ones, and without the key they say nothing."""
 
+MEASURES: Mapping[str, pa.DataType] = {
+    "loss": pa.float64(),
+    "loss_prefix": pa.float64(),
+    "loss_suffix": pa.float64(),
+    "perplexity": pa.float64(),
+    "bits": pa.float64(),
+    "zlib_ratio": pa.float64(),
+    "min_k": pa.float64(),
+    "min_k_plus_plus": pa.float64(),
+    "loss_relative": pa.float64(),
+    "extractable": pa.bool_(),
+    "extraction_strength": pa.float64(),
+    "pz_log": pa.float64(),
+    "recited_within": pa.float64(),
+    "queries_log": pa.float64(),
+    "biderman": pa.float64(),
+    "edit_distance": pa.float64(),
+    "bleu": pa.float64(),
+}
+"""What a language model says of a sequence (memorization.scorer.SCORES says what each is)."""
+
+WORDING = ("template", "repetition", "rare_words", "word_duplication")
+"""What a sequence's words say of it (memorization.wording)."""
+
+SCORES = Table(
+    "scores",
+    _schema(
+        doc=_int,
+        start=_int,
+        end=_int,
+        prefix_tokens=_int,
+        suffix_tokens=_int,
+        scored_by=_str,
+        sampled=pa.bool_(),
+        copies_input=_int,
+        copies_deduplicated=_int,
+        copies=_int,
+        copies_near=pa.float64(),
+        copies_per_million=pa.float64(),
+        **dict.fromkeys(WORDING, pa.float64()),
+        **MEASURES,
+        risk_input=pa.float64(),
+        risk_deduplicated=pa.float64(),
+        risk=pa.float64(),
+        part_copies=pa.float64(),
+        part_predictability=pa.float64(),
+        part_rarity=pa.float64(),
+        action=_str,
+        reason=_str,
+    ),
+    sort=("doc", "start", "end"),
+    internal=False,
+)
+"""The sequences of the text as it is released, and how likely a model trained on it recites them.
+
+start, end    what the sequence stands for in the input: replaced values whole, cuts between its
+              two sides too
+scored_by     "model": the reference LM has read it; "text": only what its text says; null: neither
+sampled       whether it was drawn at random, so that the sampled rows speak for all
+copies_*      exact copies of it in the input (before anything was replaced), in what deduplication
+              left, and (`copies`) in the released text, itself among them. Counted where the LM has
+              read it; elsewhere estimated by the rarest of the sampled runs of 32 bytes in it, and
+              copies_deduplicated is null
+copies_near   documents without such a copy that share word 5-grams with it, each with the share
+copies_per_million  copies for each million tokens of the released text
+risk*         the calibrated probability that its suffix is recited (memorization.risk), with the
+              copies of each view; part_*: what copies, predictability and rarity add to the
+              log-odds of `risk`
+action        what was done: "keep", "remove-sequence", "remove-document"
+reason        why measures are null, as in memorization.scorer.SCORES; "not chosen" where the LM
+              was not asked
+"""
+
+ENTITIES = Table(
+    "entities",
+    _schema(
+        doc=_int,
+        start=_int,
+        end=_int,
+        type=_str,
+        tokens=_int,
+        contexts=_int,
+        log_probability=pa.float64(),
+        log_prior=pa.float64(),
+        log_ratio=pa.float64(),
+        reason=_str,
+    ),
+    sort=("doc", "start", "end"),
+    internal=False,
+)
+"""Findings that are left in the released text, and whether a model completes them from what stands
+before them (memorization.entities says what the columns are)."""
+
 REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str), internal=False)
 """Rows that could not be read, and documents that a detector could not finish or that hold what is
 not to be released. `doc` is what the row's key is, or would be."""
 
-PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, REJECTS)
+PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, REJECTS)
 
 # Internal tables: rows without an answer, and what is put in the place of findings.
 
@@ -145,6 +238,81 @@ REPLACEMENTS = Table(
     sort=("doc", "field", "start", "end"),
 )
 """Put `text` in the place of start:end of a field. None overlaps another; `text` may be empty."""
+
+# Internal tables: memorization.
+
+RECURRING = Table(
+    "recurring",
+    _schema(doc=_int, start_byte=_int, copies_input=_int, copies=_int),
+    sort=("doc", "start_byte"),
+)
+"""Sampled runs of bytes of the released text that occur more than once, by their place in it."""
+
+SEQUENCES = Table(
+    "sequences",
+    _schema(
+        doc=_int,
+        number=_int,
+        start=_int,
+        end=_int,
+        first=_int,
+        second=_int,
+        last=_int,
+        prefix_tokens=_int,
+        ids=pa.list_(pa.int32()),
+        copies_input=_int,
+        copies=_int,
+        **dict.fromkeys(WORDING, pa.float64()),
+        rank=_int,
+        draw=_int,
+    ),
+    sort=("doc", "number"),
+)
+"""The sequences of a document. `first`, `second` and `last` are code points of the released text:
+where it, its second token, and what follows it begin. `rank` orders by risk as far as the text
+tells (-1: there is nothing to score), `draw` at random in 0 ... 2**32."""
+
+WANTED = Table(
+    "wanted",
+    _schema(
+        doc=_int,
+        number=_int,
+        lot=_int,
+        prefix_tokens=_int,
+        second=_int,
+        ids=pa.list_(pa.int32()),
+        text=_str,
+        source=_str,
+    ),
+    sort=("doc", "number"),
+)
+"""Sequences that the language model reads, lot by lot: released text, and what it was before values
+in it were replaced (null if the same). `second` is in code points of `text`."""
+
+COUNTED = Table(
+    "counted",
+    _schema(
+        doc=_int,
+        number=_int,
+        copies_input=_int,
+        copies_deduplicated=_int,
+        copies=_int,
+        near=_int,
+        shingles=_int,
+    ),
+    sort=("doc", "number"),
+)
+"""Copies of the wanted sequences. `near` over `shingles` is `copies_near` of SCORES."""
+
+MEASURED = Table(
+    "measured",
+    _schema(doc=_int, number=_int, **MEASURES, reason=_str),
+    sort=("doc", "number"),
+)
+"""What the language model says of the wanted sequences."""
+
+RISKY = Table("risky", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end"))
+"""The sequences of SCORES that are not to be released, by their places in the input."""
 
 # Internal tables: duplicate documents.
 

@@ -1,9 +1,10 @@
 """What stages share: how they are opened, and that most have nothing to prepare."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from corpus.schema import Tagged
@@ -37,3 +38,20 @@ class PlainStage:
 
     def _run(self, tagged: Tagged) -> Tagged:
         raise NotImplementedError
+
+
+def whole_keys(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.RecordBatch]:
+    """The rows, sorted by `key`, in batches that end where a key ends."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        keys = batch.column(key).to_numpy()
+        last = int(np.searchsorted(keys, keys[-1]))
+        if last or (held and int(held[0].column(key).to_numpy()[-1]) != int(keys[0])):
+            if whole := [*held, batch.slice(0, last)]:
+                yield pa.concat_batches(whole)
+            held = []
+        held.append(batch.slice(last))
+    if held:
+        yield pa.concat_batches(held)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from corpus.errors import ConfigError
 from corpus.hashing import hash128
 from corpus.kernel import kernel
-from memorization.windows import Ints, Tokenizer, own_copy, tokenize, tokens_of
+from memorization.windows import Ints, own_copy, tokenize, tokens_of
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ def _dropped(data: NDArray[np.uint8], k: int, h: int, key: np.uint64) -> Bools:
 
 def masks(
     texts: Sequence[str],
-    tokenizer: Tokenizer,
+    tokenizer: Any,
     *,
     k: int = 4,
     h: int = 13,

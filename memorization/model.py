@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,7 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
     """
     from transformers import GenerationConfig  # noqa: PLC0415 (loads slowly)
 
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None:
-        raise ConfigError(
-            f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
-            "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
-        )
-    fast = own_copy(fast)
+    fast = _fast(name, tokenizer)
     network.eval()
     network.generation_config = GenerationConfig()  # its own may sample, penalise or stop early
     vocabulary = network.get_output_embeddings().weight.shape[0]
@@ -138,6 +133,32 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
         bos is not None and fast.encode("a").ids[:1] == [bos],
         _try_out(name, network, vocabulary),
     )
+
+
+@lru_cache(maxsize=2)
+def tokenizer_of(name: str) -> Any:
+    """The `tokenizers.Tokenizer` of the model `name`, without the model.
+
+    Raises ConfigError if there is no such model, or it has no fast tokenizer.
+    """
+    from transformers import AutoTokenizer  # noqa: PLC0415 (loads slowly)
+
+    folder = folder_of(name)
+    with _silent():
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_fast=True
+        )
+    return _fast(name, tokenizer)
+
+
+def _fast(name: str, tokenizer: Any) -> Any:
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        raise ConfigError(
+            f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
+            "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
+        )
+    return own_copy(fast)
 
 
 def device_for(name: str) -> torch.device:

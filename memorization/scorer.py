@@ -4,18 +4,21 @@
 says why its measures are null, and is null itself where none is for want of something.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
+from corpus.schema import MEASURES
 from memorization import measures
 from memorization.config import Config
 from memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
 from memorization.generate import greedy_suffixes
-from memorization.model import LanguageModel, check_same_tokens
+from memorization.model import LanguageModel, check_same_tokens, load
 from memorization.windows import Sequences, Tokens, sequences, tokenize
 
 GENERATED = ("biderman", "edit_distance", "bleu")
@@ -27,23 +30,7 @@ SCORES = pa.schema(
         pa.field("end", pa.int64(), nullable=False),
         pa.field("prefix_tokens", pa.int32(), nullable=False),
         pa.field("suffix_tokens", pa.int32(), nullable=False),
-        pa.field("loss", pa.float64()),
-        pa.field("loss_prefix", pa.float64()),
-        pa.field("loss_suffix", pa.float64()),
-        pa.field("perplexity", pa.float64()),
-        pa.field("bits", pa.float64()),
-        pa.field("zlib_ratio", pa.float64()),
-        pa.field("min_k", pa.float64()),
-        pa.field("min_k_plus_plus", pa.float64()),
-        pa.field("loss_relative", pa.float64()),
-        pa.field("extractable", pa.bool_()),
-        pa.field("extraction_strength", pa.float64()),
-        pa.field("pz_log", pa.float64()),
-        pa.field("recited_within", pa.float64()),
-        pa.field("queries_log", pa.float64()),
-        pa.field("biderman", pa.float64()),
-        pa.field("edit_distance", pa.float64()),
-        pa.field("bleu", pa.float64()),
+        *(pa.field(name, kind) for name, kind in MEASURES.items()),
         pa.field("reason", pa.string()),
     ]
 )
@@ -90,6 +77,19 @@ class Scorer:
         """
         tokens = tokenize(self.model.tokenizer, texts)
         found = sequences(tokens, self.config.prefix, self.config.suffix, self.config.stride)
+        columns, reason = self.measured(found, texts, progress)
+        return _table(found, columns, reason, tokens)
+
+    def measured(
+        self,
+        found: Sequences,
+        texts: Sequence[str],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[dict[str, NDArray[np.generic]], list[str | None]]:
+        """The measures of each sequence, NaN where there is none, and the reasons for that.
+
+        texts: those that `found.doc` numbers. progress: as in `table`.
+        """
         said = self._statistics(self.model, found, progress)
         columns = self._measures(found, said, texts)
         if self.reference is not None:
@@ -99,7 +99,7 @@ class Scorer:
             columns["loss_relative"] = measures.relative_loss(ours, other)
         if self.config.generate:
             columns |= self._generated(found, progress)
-        return _table(found, columns, tokens)
+        return columns, _reasons(found, columns)
 
     def _statistics(
         self,
@@ -175,6 +175,25 @@ class Scorer:
         return dict(zip(GENERATED, scores.T, strict=True))
 
 
+def scorer_of(
+    model: str, reference: str, device: str, precision: str, config: Config, threads: int = 0
+) -> Scorer:
+    """A scorer by the models' names, loaded once for a process; reference "" is none.
+
+    threads: how many torch uses on a CPU from here on in this thread; 0 leaves it.
+    Raises ConfigError as `load`, and as Scorer.
+    """
+    if threads:
+        torch.set_num_threads(threads)  # Spark allows its workers one otherwise
+    return _scorer(model, reference, device, precision, config)
+
+
+@lru_cache(maxsize=1)
+def _scorer(model: str, reference: str, device: str, precision: str, config: Config) -> Scorer:
+    second = load(reference, device, precision) if reference else None
+    return Scorer(load(model, device, precision), config, second)
+
+
 def _counting(
     progress: Callable[[int, int], None] | None, total: int
 ) -> Callable[[int], None] | None:
@@ -201,10 +220,24 @@ def _scored_texts(found: Sequences, said: Statistics, texts: Sequence[str]) -> l
     ]
 
 
-def _table(found: Sequences, columns: dict[str, NDArray[np.generic]], tokens: Tokens) -> pa.Table:
+def measure_arrays(columns: Mapping[str, NDArray[np.generic]], rows: int) -> list[pa.Array]:
+    """The columns MEASURES, NaN as null; those that were not taken are null."""
+    return [
+        pa.array(np.asarray(columns[name], np.float64), from_pandas=True).cast(kind)
+        if name in columns
+        else pa.nulls(rows, kind)
+        for name, kind in MEASURES.items()
+    ]
+
+
+def _table(
+    found: Sequences,
+    columns: Mapping[str, NDArray[np.generic]],
+    reason: list[str | None],
+    tokens: Tokens,
+) -> pa.Table:
     """The measures, NaN as null with a reason, and a row for each text without tokens."""
     n = len(found)
-    reason = _reasons(found, columns)
     known = {
         "doc": found.doc,
         "start": found.start,
@@ -212,17 +245,8 @@ def _table(found: Sequences, columns: dict[str, NDArray[np.generic]], tokens: To
         "prefix_tokens": found.prefix,
         "suffix_tokens": found.lengths - found.prefix,
     }
-    arrays = []
-    for column in SCORES:
-        if column.name == "reason":
-            values = pa.array(reason, pa.string())
-        elif column.name in known:
-            values = pa.array(known[column.name])
-        elif column.name in columns:
-            values = pa.array(np.asarray(columns[column.name], np.float64), from_pandas=True)
-        else:
-            values = pa.nulls(n)
-        arrays.append(values.cast(column.type))
+    places = [pa.array(values).cast(SCORES.field(name).type) for name, values in known.items()]
+    arrays = [*places, *measure_arrays(columns, n), pa.array(reason, pa.string())]
     rows = pa.Table.from_arrays(arrays, schema=SCORES)
     empty = np.flatnonzero(np.diff(tokens.offsets) == 0)
     nothing = [

@@ -10,20 +10,18 @@ tokenizer leaves out, or a character that several tokens share, belong to exactl
 stride prefix + suffix cover every character of a text.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus.text import bytes_view, chars_at
+
 Ints = NDArray[np.int64]
-
-
-class Tokenizer(Protocol):
-    """What is used of `tokenizers.Tokenizer`."""
-
-    def encode_batch(self, texts: list[str], *, add_special_tokens: bool) -> Iterable[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -76,24 +74,69 @@ def own_copy(tokenizer: Any) -> Any:
     return copied
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
-    """The tokens of texts, no special ones added, nothing truncated."""
+@lru_cache(maxsize=8)
+def byte_sizes(tokenizer: Any) -> Ints | None:
+    """The UTF-8 bytes that each token stands for, where tokens are the text's bytes in order:
+    int64[tokens], 0 for added tokens. None where a tokenizer changes text or is of another kind.
+    """
+    parts = json.loads(tokenizer.to_str())
+    splits = parts["pre_tokenizer"] or {}
+    last = (splits.get("pretokenizers") or [splits])[-1]
+    if parts["normalizer"] or last.get("type") != "ByteLevel" or last["add_prefix_space"]:
+        return None
+    vocabulary = tokenizer.get_vocab(with_added_tokens=False)
+    sizes = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
+    for token, number in vocabulary.items():  # each byte is written as a letter of its own
+        sizes[number] = len(token)
+    added = [number for number in tokenizer.get_added_tokens_decoder() if number < sizes.size]
+    sizes[added] = 0
+    return sizes
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
+    """The tokens of texts, no special ones added, nothing truncated.
+
+    tokenizer: a `tokenizers.Tokenizer` that neither pads nor truncates (`own_copy`).
+    Of tokens that are the text's bytes places are counted: asking for them takes twice the time.
+    """
+    sizes_of, known = byte_sizes(tokenizer), list(texts)
+    encode = tokenizer.encode_batch if sizes_of is None else tokenizer.encode_batch_fast
     ids, ends, sizes = [], [], []
-    for text, encoding in zip(
-        texts, tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True
-    ):
-        ids.append(np.array(encoding.ids, dtype=np.int64))
-        end = np.array([stop for _, stop in encoding.offsets], dtype=np.int64)
-        end = np.maximum.accumulate(end)
-        end[-1:] = len(text)
+    for text, encoding in zip(known, encode(known, add_special_tokens=False), strict=True):
+        own = np.array(encoding.ids, dtype=np.int64)
+        ids.append(own)
+        end = None if sizes_of is None else _counted(text, own, sizes_of)
+        if end is None:
+            end = _asked(tokenizer, text, encoding, sizes_of is None)
         ends.append(end)
-        sizes.append(len(encoding.ids))
+        sizes.append(own.size)
     return Tokens(
         np.concatenate([np.empty(0, dtype=np.int64), *ids]),
         offsets_of(np.array(sizes, dtype=np.int64)),
         np.concatenate([np.empty(0, dtype=np.int64), *ends]),
         np.array([len(text) for text in texts], dtype=np.int64),
     )
+
+
+def _counted(text: str, ids: Ints, sizes: Ints) -> Ints | None:
+    """Where each token ends, of tokens with known sizes; None if they are not all of the text."""
+    if ids.size and int(ids.max()) >= sizes.size:
+        return None
+    data = text.encode("utf-8", "surrogatepass")
+    places = np.cumsum(sizes[ids])
+    if (places[-1] if ids.size else 0) != len(data) or (sizes[ids] == 0).any():
+        return None
+    return places if len(data) == len(text) else chars_at(bytes_view(data), 0, places)
+
+
+def _asked(tokenizer: Any, text: str, encoding: Any, has_places: bool) -> Ints:
+    """Where each token ends, as the tokenizer says."""
+    if not has_places:
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+    end = np.array([stop for _, stop in encoding.offsets], dtype=np.int64)
+    end = np.maximum.accumulate(end)
+    end[-1:] = len(text)
+    return end
 
 
 def tokens_of(tokens: Tokens, doc: int, start: int, end: int) -> tuple[int, int]:

@@ -16,11 +16,9 @@ from corpus.schema import (
     KEPT,
     NEAR,
     PAIRS,
-    REJECTS,
     REPLACEMENTS,
     SPANS,
     UNDECIDED,
-    UNREADABLE,
     Table,
 )
 from dedup import exact, near, repeats, spans, walk
@@ -30,10 +28,15 @@ from dedup.repeats import CONTESTED, CONTESTED_COPIES
 from pii.stages import Scan
 from pipelines.engines.base import Flow, Read
 from pipelines.job import Phases
+from pipelines.scoring import rejects_of, score
 
 
 def analyse(job: Phases) -> None:
-    """Find duplicate documents and passages; commits the published tables."""
+    """Find what is there more than once, what is personal, and what a model would recite; commits
+    the published tables.
+    """
+    if job.settings.memorization.enabled:
+        _ = job.reader  # a model that cannot be used ends a run before it starts
     fingerprint(job)
     refuse_too_many_rejects(job)
     removed: tuple[Table, ...] = ()
@@ -48,6 +51,8 @@ def analyse(job: Phases) -> None:
         conclude(job, removed, copied)
     if job.settings.pii.enabled:
         findings(job)
+    if job.settings.memorization.enabled:
+        score(job)
 
 
 def fingerprint(job: Phases) -> None:
@@ -68,18 +73,13 @@ def fingerprint(job: Phases) -> None:
     flow.write(DOCUMENTS, out["documents"])
     flow.write(FINGERPRINTS, out["fingerprints"])
     flow.write(BANDS, out["bands"])
-    flow.write(_unreadable(job), out["rejects"])
+    flow.write(rejects_of(job.settings, "fingerprint"), out["rejects"])
     job.phase("fingerprint", flow)
-
-
-def _unreadable(job: Phases) -> Table:
-    """The table of rows that could not be read: that of all rejects, unless more may come."""
-    return UNREADABLE if job.settings.pii.enabled else REJECTS
 
 
 def refuse_too_many_rejects(job: Phases) -> None:
     """Raise TooManyRejects, with the first reasons, where more rows are unreadable than allowed."""
-    unreadable = _unreadable(job)
+    unreadable = rejects_of(job.settings, "fingerprint")
     rejected = job.rows(unreadable)
     total = rejected + job.rows(DOCUMENTS)
     limit = job.settings.input.max_rejects
@@ -257,5 +257,5 @@ def findings(job: Phases) -> None:
     found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
     flow.write(FINDINGS, found["findings"])
     flow.write(REPLACEMENTS, found["replacements"])
-    flow.write(REJECTS, found["rejects"])
+    flow.write(rejects_of(job.settings, "findings"), found["rejects"])
     job.phase("findings", flow)

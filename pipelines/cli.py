@@ -130,7 +130,7 @@ def dedup(
     settings = _settings(
         config,
         overrides,
-        {"pii.enabled": False},
+        {"pii.enabled": False, "memorization.enabled": False},
         engine__name=engine,
         output__keep_removed=keep_removed,
     )
@@ -154,11 +154,34 @@ def scrub(
     both.
     """
     fixed: dict[str, Any] = {f"dedup.{part}.enabled": False for part in DEDUPLICATION}
-    fixed |= {"pii.enabled": True, "output.keep_removed": ""}
+    fixed |= {"pii.enabled": True, "memorization.enabled": False, "output.keep_removed": ""}
     if dry_run:
         fixed["output.data"] = False
     settings = _settings(config, overrides, fixed, engine__name=engine)
     _clean("scrub", inputs, out, settings, fresh, quiet)
+
+
+@app.command()
+def score(
+    inputs: Inputs,
+    out: Out,
+    config: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    engine: EngineName = "",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="The reference LM: default, a folder, or a name.")
+    ] = "",
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """The memorization part of clean alone: what a model trained on this text would recite. Writes
+    tables and a report, no data.
+    """
+    fixed: dict[str, Any] = {f"dedup.{part}.enabled": False for part in DEDUPLICATION}
+    fixed |= {"pii.enabled": False, "memorization.enabled": True}
+    fixed |= {"output.data": False, "output.keep_removed": "", "memorization.action": "report"}
+    settings = _settings(config, overrides, fixed, engine__name=engine, memorization__model=model)
+    _clean("score", inputs, out, settings, fresh, quiet)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from corpus.errors import ConfigError
 from dedup.keep import KeepPolicy
+from memorization.config import Config as MemorizationConfig
 from pii.catalogue import PRESETS, check_entity
 from pii.config import (
     ACTIONS,
@@ -227,6 +228,61 @@ class PiiSettings(Section):
         return self
 
 
+class MemorizationSettings(Section):
+    """Which sequences of the released text would a model trained on it recite?"""
+
+    enabled: bool = Field(True, description="Score what a model would recite.")
+    model: str = Field(
+        "default",
+        min_length=1,
+        description="The reference LM: default (comes with unrote, small), a folder, or a name in "
+        "the Hugging Face cache. Nothing is downloaded.",
+    )
+    reference: str = Field(
+        "", description="A second model whose loss is compared; empty: none. Same tokenizer."
+    )
+    device: str = Field("auto", description="auto, cuda, cuda:N, mps or cpu.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto is bfloat16 on a GPU and float32 on a CPU."
+    )
+    prefix: int = Field(50, ge=0, description="Tokens of a sequence that are given.")
+    suffix: int = Field(50, ge=1, description="Tokens of a sequence that would be recited.")
+    top_k: int = Field(40, ge=0, description="Tokens that sampling chooses from; 0 is all.")
+    temperature: float = Field(1.0, gt=0, description="Of that sampling.")
+    generate: bool = Field(
+        False, description="Generate suffixes too: Biderman score, edit distance, BLEU. Slow."
+    )
+    max_tokens: int = Field(
+        0,
+        ge=0,
+        description="Tokens that the model reads, of the riskiest sequences as far as their text "
+        "tells and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
+    )
+    max_entities: int = Field(
+        1000,
+        ge=0,
+        description="Findings left in the text of which is measured whether a model completes "
+        "them; each takes as much as 33 sequences.",
+    )
+    above: float = Field(
+        0.5, gt=0, le=1, description="The risk from which on `action` is taken, and counts."
+    )
+    action: Literal["report", "remove-sequence", "remove-document"] = Field(
+        "report", description="What is done with sequences at risk, or with their documents."
+    )
+
+    @property
+    def config(self) -> MemorizationConfig:
+        """How texts are cut and what is measured. Raises ConfigError for what cannot be."""
+        return MemorizationConfig(
+            prefix=self.prefix,
+            suffix=self.suffix,
+            top_k=self.top_k,
+            temperature=self.temperature,
+            generate=self.generate,
+        )
+
+
 class SparkSettings(Section):
     """How Spark is reached."""
 
@@ -369,6 +425,7 @@ class Settings(Section):
     input: InputSettings = InputSettings()
     dedup: DedupSettings = DedupSettings()
     pii: PiiSettings = PiiSettings()
+    memorization: MemorizationSettings = MemorizationSettings()
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
 

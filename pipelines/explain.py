@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from corpus.schema import Table
+from memorization.identity import Identity
 from pii.keys import Key, fresh_key
 from pipelines.analysis import analyse
 from pipelines.config import Settings
@@ -16,6 +17,7 @@ class Explanation:
 
     settings: Settings
     key: Key = field(default_factory=fresh_key)
+    reader: Identity = field(default_factory=lambda: Identity("cpu", ""))
     lines: list[str] = field(default_factory=list)
 
     def phase(self, name: str, flow: Flow) -> None:
@@ -60,4 +62,5 @@ def _read(source: Read) -> str:
     what = " beside ".join([*view, *(t.folder for t in source.tables)])
     only = f" only with {', '.join(t.folder for t in source.only)}" if source.only else ""
     drop = f" without {', '.join(t.folder for t in source.drop)}" if source.drop else ""
-    return f"{what}{only}{drop}"
+    whole = f" knowing {', '.join(t.folder for t in source.whole)}" if source.whole else ""
+    return f"{what}{only}{drop}{whole}"

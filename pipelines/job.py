@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from corpus.errors import StorageError
@@ -10,6 +11,7 @@ from corpus.read import Fields
 from corpus.schema import Table
 from corpus.shards import Corpus, find, marks, unchanged, untouched
 from corpus.tables import read_table
+from memorization.identity import Identity, identify
 from pii.keys import FRESH, Key, fresh_key, load_key
 from pipelines.config import Settings
 from pipelines.engines import open_engine
@@ -27,6 +29,11 @@ class Phases(Protocol):
     @property
     def key(self) -> Key:
         """What surrogates and fingerprints are made with."""
+        ...
+
+    @property
+    def reader(self) -> Identity:
+        """The language model that reads sequences. Raises ConfigError if it cannot be used."""
         ...
 
     def phase(self, name: str, flow: Flow) -> None:
@@ -56,6 +63,12 @@ class Job:
     @property
     def settings(self) -> Settings:
         return self.run.settings
+
+    @cached_property
+    def reader(self) -> Identity:
+        settings = self.settings.memorization
+        asked = (settings.model, settings.reference, settings.device, settings.precision)
+        return identify(*asked, settings.config)
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""

@@ -2,11 +2,11 @@
 
 A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES or
 REJECTS has it, its text loses the union of its SPANS, the two sides of a cut joined by a line
-break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut.
+break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut. What RISKY
+names goes whole, replacements in it too.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,11 +14,22 @@ import pyarrow as pa
 
 from corpus.intervals import union
 from corpus.release import EDITS
-from corpus.schema import DUPLICATES, RECORDS, REJECTS, REPLACEMENTS, SPANS, Table, Tagged
+from corpus.schema import (
+    DUPLICATES,
+    RECORDS,
+    REJECTS,
+    REPLACEMENTS,
+    RISKY,
+    SPANS,
+    Table,
+    Tagged,
+)
 from corpus.stages import PlainStage
+from corpus.views import Change, applied
 from pipelines.engines.base import Flow, View
 from pipelines.job import Phases
 from pipelines.report.summary import RELEASED
+from pipelines.scoring import rejects_documents
 
 REMOVED = Table(
     "removed",
@@ -36,6 +47,7 @@ REMOVED = Table(
 )
 """What was removed: a whole document (start 0) with its twin, or a passage with its witness.
 
+A passage's reason is "passage", or "risk" where a model would recite it, without a witness.
 `source` may be null, so it is not sorted by; rows of one passage come in the order of SPANS."""
 
 
@@ -51,7 +63,11 @@ def release(job: Phases, *, write: bool) -> None:
     if write:
         tables = (DUPLICATES, *tables)
         if settings.pii.enabled:
-            tables += (REJECTS, REPLACEMENTS)
+            tables += (REPLACEMENTS,)
+        if settings.memorization.enabled and settings.memorization.action == "remove-sequence":
+            tables += (RISKY,)
+        if settings.pii.enabled or rejects_documents(settings):
+            tables += (REJECTS,)
     if not tables:
         return
     flow = Flow()
@@ -70,10 +86,6 @@ def release(job: Phases, *, write: bool) -> None:
     job.phase("release", flow)
 
 
-Change = tuple[int, int, str]
-"""Start, end, and what is put there."""
-
-
 @dataclass
 class _Known:
     """What the tables say of the documents whose text is yet to come."""
@@ -82,6 +94,7 @@ class _Known:
     rejects: set[int] = field(default_factory=set)
     spans: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     replacements: dict[tuple[int, int], list[Change]] = field(default_factory=dict)
+    risky: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def learn(self, table: str, batch: pa.RecordBatch) -> None:
         names = {
@@ -89,6 +102,7 @@ class _Known:
             REJECTS.name: ("doc",),
             SPANS.name: ("doc", "start", "end", "witness"),
             REPLACEMENTS.name: ("doc", "field", "start", "end", "text"),
+            RISKY.name: ("doc", "start", "end"),
         }[table]
         for row in zip(*(batch[name].to_pylist() for name in names), strict=True):
             doc = row[0]
@@ -98,8 +112,16 @@ class _Known:
                 self.rejects.add(doc)
             elif table == SPANS.name:
                 self.spans.setdefault(doc, []).append(row[1:])
+            elif table == RISKY.name:
+                self.risky.setdefault(doc, []).append(row[1:])
             else:
                 self.replacements.setdefault((doc, row[1]), []).append(row[2:])
+
+    def forget(self, doc: int, start: int, end: int) -> None:
+        """Drops the replacements in text that goes with them."""
+        changes = self.replacements.get((doc, 0), [])
+        if changes:
+            self.replacements[doc, 0] = [c for c in changes if c[1] <= start or c[0] >= end]
 
 
 @dataclass(frozen=True)
@@ -123,7 +145,7 @@ class Edit(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS)}
+        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, RISKY)}
         return {**{name: known[name] for name in self.tables}, "text": RECORDS}
 
     def _run(self, rows: Tagged) -> Tagged:
@@ -156,11 +178,17 @@ class Edit(PlainStage):
                 known.rejects.remove(doc)
                 edits.append({"doc": doc, "field": 0, "text": None})
                 continue
-            cuts = [span[:2] for span in own] if self.cut else []
+            gone: list[tuple[int, int, int | None, str]] = []
+            if self.cut:
+                gone += [(*span, "passage") for span in own]
+            for start, end in union(known.risky.pop(doc, ())):
+                known.forget(doc, start, end)
+                gone.append((start, end, None, "risk"))
+            cuts = sorted(one[:2] for one in gone)
             edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
             removed += [
-                _removed(doc, start, end, "passage", witness, text[start:end])
-                for start, end, witness in (own if self.cut else ())
+                _removed(doc, start, end, reason, witness, text[start:end])
+                for start, end, witness, reason in gone
             ]
         yield "edits", pa.RecordBatch.from_pylist(edits, EDITS)
         yield "released", pa.RecordBatch.from_pylist(released, RELEASED.schema)
@@ -189,44 +217,3 @@ def _removed(
     return {
         "doc": doc, "start": start, "end": end, "reason": reason, "source": source, "text": text
     }  # fmt: skip
-
-
-def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:
-    """`text` with the changes made, and without what cuts take of the rest.
-
-    cuts: sorted by start. changes: sorted, none overlapping another. What stays on both sides of a
-    cut is joined by a line break.
-    """
-    kept: list[str] = []
-    place = 0
-    for start, end in _apart(union(cuts), changes):
-        kept.append(_changed(text, place, start, changes))
-        place = end
-    kept.append(_changed(text, place, len(text), changes))
-    return "\n".join(piece for piece in kept if piece)
-
-
-def _apart(cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> Iterator[tuple[int, int]]:
-    """The cuts without the places that are changed."""
-    ends = [end for _, end, _ in changes]
-    for start, end in cuts:
-        at = bisect_left(ends, start + 1)
-        while at < len(changes) and changes[at][0] < end:
-            if start < changes[at][0]:
-                yield start, changes[at][0]
-            start = changes[at][1]
-            at += 1
-        if start < end:
-            yield start, end
-
-
-def _changed(text: str, start: int, end: int, changes: Sequence[Change]) -> str:
-    """text[start:end], which no change reaches out of, with the changes within it."""
-    pieces: list[str] = []
-    at = bisect_left(changes, (start,))
-    while at < len(changes) and changes[at][1] <= end and changes[at][0] >= start:
-        from_, to, new = changes[at]
-        pieces += [text[start:from_], new]
-        start = to
-        at += 1
-    return "".join([*pieces, text[start:end]])

@@ -271,7 +271,8 @@ def describe_node(node: Node) -> str:
 def describe_input(source: Read | Output) -> str:
     if isinstance(source, Output):
         return f"{source.node.label}:{source.tag}"
-    names = [[t.folder for t in group] for group in (source.tables, source.only, source.drop)]
+    tables = (source.tables, source.only, source.drop, source.whole)
+    names = [[t.folder for t in group] for group in tables]
     return f"{source.view} {names!r}"
 
 
@@ -281,7 +282,7 @@ def tables_read(node: Node) -> list[Table]:
     for _, inputs in sorted(node.inputs.items()):
         for source in inputs:
             if isinstance(source, Read):
-                found.extend((*source.tables, *source.only, *source.drop))
+                found.extend((*source.tables, *source.only, *source.drop, *source.whole))
     return found
 
 

@@ -30,9 +30,9 @@ Run = Callable[[Tagged], Tagged]
 class Stage(Protocol):
     """A computation on batches. A frozen dataclass: its fields are its settings, and picklable.
 
-    `key` is () for a map. A map sees one stretch of documents after another in `doc` order: for
-    each stretch the batches of the tables it reads, one table after another, then the text, if it
-    reads any.
+    `key` is () for a map. A map sees the tables that it reads whole, then one stretch of documents
+    after another in `doc` order: for each the batches of the tables it reads, one table after
+    another, then the text, if it reads any.
 
     A group sees the rows of all its inputs merged and sorted by key, then input (in the order of
     `inputs`), then `order`, which is a total order within the key. They come in chunks that may end
@@ -81,12 +81,15 @@ class Read:
 
     only: documents that have a row in one of these tables; () is all of them.
     drop: documents that have a row in one of these tables are left out.
+    whole: tables of which every task reads all rows, of all documents, before anything else. They
+    have to fit into a worker's memory.
     """
 
     view: View | None
     tables: tuple[Table, ...] = ()
     only: tuple[Table, ...] = ()
     drop: tuple[Table, ...] = ()
+    whole: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,10 @@ class Flow:
         *tables: Table,
         only: tuple[Table, ...] = (),
         drop: tuple[Table, ...] = (),
+        whole: tuple[Table, ...] = (),
     ) -> Read:
         """Slices of the input, of tables, or of both side by side. `view` None: tables only."""
-        return Read(view, tables, only, drop)
+        return Read(view, tables, only, drop, whole)
 
     def map(self, stage: Stage, source: Read) -> Mapping[str, Output]:
         """Run `stage` over `source`, stretch by stretch."""

@@ -1,5 +1,6 @@
 """Reading slices, as every engine does: text, tables, or both side by side, in `doc` order."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,16 @@ class Reader:
 
     def read(self, task: Task) -> Tagged:
         """The documents of `task`: text and tables side by side, stretch by stretch."""
-        for tag, batch in self._stretches(task):
+        for tag, batch in itertools.chain(self._whole(), self._stretches(task)):
             for piece in _cut(batch, self._batch_bytes):
                 yield tag, piece
+
+    def _whole(self) -> Tagged:
+        for table in self._source.whole:
+            for file in self._run.files(table):
+                path = self._run.table_path(table, file.slice)
+                for batch in rows_between(path, table, 0, _LAST):
+                    yield table.name, batch
 
     def _stretches(self, task: Task) -> Tagged:
         source = self._source

@@ -5,8 +5,9 @@ at the same time the constant key that brings all rows of a summary together. Wh
 has a negated column in front, because engines sort upwards.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.schema import Table, Tagged
+from corpus.stages import PlainStage
 
 Ints = NDArray[np.int64]
 
@@ -51,6 +53,33 @@ def added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.Re
         yield batch.slice(0, len(starts) - 1)
     if held is not None:
         yield held
+
+
+@dataclass(frozen=True)
+class AddUp(PlainStage):
+    """Partial sums to one row for each `by`: the columns `sums` added up, the first of others."""
+
+    schema: pa.Schema
+    by: str
+    sums: tuple[str, ...]
+
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+
+    @property
+    def key(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.by,)
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        return {"parts": self.schema}
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        return {"rows": self.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        for batch in added_up(batches, self.by, self.sums):
+            yield "rows", batch
 
 
 def first_rows(batches: Tagged, limit: int, sums: tuple[str, ...] = ()) -> Tagged:

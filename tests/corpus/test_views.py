@@ -2,11 +2,12 @@
 
 from itertools import pairwise
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.intervals import union
-from pipelines.release import applied
+from corpus.views import applied, view
 from pipelines.verify import _Finding, _Left
 
 NEW = st.sampled_from(["", "X", "Y Y", "\n", "长"])
@@ -116,3 +117,34 @@ def test_verify_agrees(work):
         for start, end, new in changes
     ]
     assert _Left(text, list(union(cuts)), changed).fits(applied(text, cuts, changes))
+
+
+@settings(max_examples=600)
+@given(works())
+def test_a_view_is_what_is_applied(work):
+    text, cuts, changes = work
+    made = view(text, cuts, changes)
+    assert made.text == applied(text, cuts, changes)
+    bounds = [*made.places.tolist(), len(made.text)]
+    for (first, last), start, end, copied in zip(
+        pairwise(bounds), made.starts, made.ends, made.copied, strict=True
+    ):
+        assert not copied or made.text[first:last] == text[start:end]
+
+
+@settings(max_examples=600)
+@given(works(), st.data())
+def test_what_a_range_stands_for_is_its_letters(work, data):
+    text, cuts, changes = work
+    made = view(text, cuts, changes)
+    if not made.text:
+        return
+    first = data.draw(st.integers(0, len(made.text) - 1))
+    last = data.draw(st.integers(first + 1, len(made.text)))
+    ((start,), (end,)) = made.inside(np.array([first]), np.array([last]))
+    each = [made.inside(np.array([at]), np.array([at + 1])) for at in range(first, last)]
+    assert (start, end) == (each[0][0][0], each[-1][1][0])
+    segments = np.searchsorted(made.places, np.arange(first, last), side="right") - 1
+    for at, ((begin,), (stop,)), segment in zip(range(first, last), each, segments, strict=True):
+        if made.copied[segment]:
+            assert text[begin:stop] == made.text[at]

@@ -1,0 +1,125 @@
+"""Sampled runs of bytes: how often a part of a text is there, roughly, without comparing texts.
+
+Runs of `RUN` bytes are sampled by their content (one in `RATE`, those whose hash is 0 modulo it),
+so that all copies of a run are sampled or none. A part of a text that is there n times holds no
+sampled run that is there less than n times: the rarest run in it is a cheap estimate of its copies,
+never too low but for hashes that collide. Of a short text the run with the least hash is taken too,
+so that it has one at all.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from corpus.hashing import mix64
+from corpus.kernel import inlined, kernel
+from corpus.text import arrow_buffers, chars_at
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Int = Any  # an int64, as dedup.shingles.Int
+
+RUN = 32
+RATE = 32
+SHORT = 512
+"""Bytes up to which a text has the run with the least hash taken."""
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_PLACE_BITS = 40  # a text's number before a place in it
+
+
+@kernel
+def sampled(data: Bytes, offsets: Ints) -> tuple[Ints, Ints, Ints]:
+    """The sampled runs of texts: (text, start byte within it, hash), int64[n] each.
+
+    Runs of one byte's repetitions are sampled once. A text shorter than RUN is one run.
+    """
+    found = np.empty((3, (offsets[-1] - offsets[0]) // 24 + offsets.size), dtype=np.int64)
+    count = 0
+    for text in range(offsets.size - 1):
+        begin, end = offsets[text], offsets[text + 1]
+        size = min(RUN, end - begin)
+        if size == 0:
+            continue
+        power, rolling = np.uint64(1), np.uint64(0)
+        for i in range(size):
+            power *= _BASE
+            rolling = rolling * _BASE + np.uint64(data[begin + i]) + np.uint64(1)
+        least, place, before = np.uint64(0xFFFFFFFFFFFFFFFF), np.int64(-1), np.uint64(0)
+        at = begin
+        while True:
+            if rolling != before or at == begin:
+                mixed = mix64(rolling ^ np.uint64(size))
+                if mixed % np.uint64(RATE) == 0:
+                    found = _noted(found, count, text, at - begin, mixed)
+                    count += 1
+                if mixed < least:
+                    least, place = mixed, at - begin
+            before = rolling
+            if at + size >= end:
+                break
+            rolling = rolling * _BASE + np.uint64(data[at + size]) + np.uint64(1)
+            rolling -= power * (np.uint64(data[at]) + np.uint64(1))
+            at += 1
+        if end - begin <= SHORT and least % np.uint64(RATE) != 0:
+            found = _noted(found, count, text, place, least)
+            count += 1
+    return found[0, :count], found[1, :count], found[2, :count]
+
+
+@inlined
+def _noted(found: Ints, count: Int, text: Int, start: Int, run: np.uint64) -> Ints:
+    """Puts a run to place `count` of what was found, which is made longer where it is full."""
+    if count == found.shape[1]:
+        longer = np.empty((3, 2 * count + 8), dtype=np.int64)
+        longer[:, :count] = found
+        found = longer
+    found[0, count], found[1, count], found[2, count] = text, start, np.int64(run)
+    return found
+
+
+def rarest(
+    texts: Sequence[str], recurring: Ints, text: Ints, first: Ints, last: Ints
+) -> tuple[Ints, Ints]:
+    """For parts texts[text][first:last] (code points; int64[n], by text and place) two counts of
+    the rarest sampled run in each: int64[n], 1 where there is none.
+
+    recurring: int64[m, 4] (text, start byte, and the two counts), by text and place, of all sampled
+    runs that do not count 1 and 1.
+    """
+    data, offsets = arrow_buffers(pa.array(texts, pa.large_string()))
+    number, start, _ = sampled(data, offsets)
+    order = np.lexsort((start, number))
+    number, start = number[order], start[order]
+    counts = np.ones((2, number.size + 1), dtype=np.int64)
+    known = np.searchsorted(_places(number, start), _places(recurring[:, 0], recurring[:, 1]))
+    counts[:, known] = recurring[:, 2:].T
+    begin, end = _in_chars(data, offsets, number, start)
+    low = np.searchsorted(_places(number, begin), _places(text, first), side="left")
+    high = np.searchsorted(_places(number, end), _places(text, last), side="right")
+    some = high > low
+    bounds = np.stack([low, np.maximum(high, low)], axis=1).ravel()
+    before, after = (
+        np.where(some, np.minimum.reduceat(one, bounds)[::2] if text.size else 1, 1)
+        for one in counts
+    )
+    return before, after
+
+
+def _places(text: Ints, place: Ints) -> Ints:
+    return (text << _PLACE_BITS) | place
+
+
+def _in_chars(data: Bytes, offsets: Ints, number: Ints, start: Ints) -> tuple[Ints, Ints]:
+    """The code points before which runs begin and end; a part of a code point counts whole."""
+    begin, end = start.copy(), np.minimum(start + RUN, np.diff(offsets)[number])
+    bounds = np.searchsorted(number, np.arange(offsets.size))
+    for one, (low, high) in enumerate(pairwise(bounds)):
+        if high > low:
+            begin[low:high] = chars_at(data, offsets[one], start[low:high])
+            end[low:high] = chars_at(data, offsets[one], end[low:high])
+    return begin, end

@@ -1,0 +1,152 @@
+"""A document's released text, made of its input text by cuts and changes, and the way back.
+
+Three views of a document have names: *input*, as it was read; *deduplicated*, without what is cut;
+*released*, with what is put in the place of findings besides. Tables speak of the input's places;
+who looks at another view finds them again with `View.inside`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from corpus.intervals import union
+from corpus.schema import REPLACEMENTS, SPANS
+
+Ints = NDArray[np.int64]
+
+Change = tuple[int, int, str]
+"""Start, end, and what is put there."""
+
+_Segment = tuple[int, int, str, bool]
+"""Start and end in the input, what stands there now, and whether it is what stood there before."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A text made of another. Segment i begins at places[i] (int64[n], ascending, code points); it
+    stands for text[starts[i]:ends[i]] of the input, unchanged if copied[i] (bool[n]).
+    """
+
+    text: str
+    places: Ints
+    starts: Ints
+    ends: Ints
+    copied: NDArray[np.bool_]
+
+    def inside(self, first: Ints, last: Ints) -> tuple[Ints, Ints]:
+        """Where in the input text[first:last] comes from: (starts, ends), int64[m] each.
+
+        What was changed counts whole, and a line break between two sides of a cut as the cut.
+        Ranges must not be empty.
+        """
+        if not self.places.size:
+            return np.zeros_like(first), np.zeros_like(last)
+        at = np.searchsorted(self.places, first, side="right") - 1
+        behind = np.searchsorted(self.places, last, side="left") - 1
+        begin = self.starts[at] + np.where(self.copied[at], first - self.places[at], 0)
+        stop = self.starts[behind] + last - self.places[behind]
+        return begin, np.where(self.copied[behind], stop, self.ends[behind])
+
+
+class Edits:
+    """What the tables SPANS and REPLACEMENTS say of texts that are yet to come.
+
+    cut: whether SPANS are cut. Rows come before the text they speak of; those of later documents
+    stay, since the text of a stretch may come in several batches.
+    """
+
+    def __init__(self, *, cut: bool) -> None:
+        self.cut = cut
+        self._cuts: dict[int, list[tuple[int, int]]] = {}
+        self._changes: dict[int, list[Change]] = {}
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        """Takes rows of these tables, those of other fields than the text left out; False for a
+        batch of another kind.
+        """
+        if tag == SPANS.name:
+            columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
+            for doc, *place in zip(*columns, strict=True):
+                self._cuts.setdefault(doc, []).append(tuple(place))
+        elif tag == REPLACEMENTS.name:
+            names = ("doc", "field", "start", "end", "text")
+            columns = (batch[name].to_pylist() for name in names)
+            for doc, field, *change in zip(*columns, strict=True):
+                if field == 0:
+                    self._changes.setdefault(doc, []).append(tuple(change))
+        else:
+            return False
+        return True
+
+    def take(self, doc: int) -> tuple[list[tuple[int, int]], list[Change]]:
+        """The cuts and changes of a document, which are then forgotten."""
+        cuts, changes = self._cuts.pop(doc, []), self._changes.pop(doc, [])
+        return (cuts if self.cut else []), changes
+
+
+def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:
+    """`text` with the changes made, and without what cuts take of the rest.
+
+    cuts: sorted by start. changes: sorted, none overlapping another. What stays on both sides of a
+    cut is joined by a line break.
+    """
+    return "".join(new for _, _, new, _ in _segments(text, cuts, changes))
+
+
+def view(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> View:
+    """What `applied` makes, with where it comes from."""
+    segments = [one for one in _segments(text, cuts, changes) if one[2]]
+    starts, ends, pieces, copied = zip(*segments, strict=True) if segments else ((),) * 4
+    sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    return View(
+        "".join(pieces),
+        np.cumsum(sizes) - sizes,
+        np.array(starts, dtype=np.int64),
+        np.array(ends, dtype=np.int64),
+        np.array(copied, dtype=np.bool_),
+    )
+
+
+def _segments(
+    text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]
+) -> Iterator[_Segment]:
+    """What the view is made of, in order; empty stretches between two cuts are no lines."""
+    place, last = 0, -1
+    for start, end in (*_apart(union(cuts), changes), (len(text), len(text))):
+        here = [one for one in _changed(text, place, start, changes) if one[2]]
+        if here and last >= 0:
+            yield last, place, "\n", False
+        if here:
+            last = start
+            yield from here
+        place = end
+
+
+def _apart(cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> Iterator[tuple[int, int]]:
+    """The cuts without the places that are changed."""
+    ends = [end for _, end, _ in changes]
+    for start, end in cuts:
+        at = bisect_left(ends, start + 1)
+        while at < len(changes) and changes[at][0] < end:
+            if start < changes[at][0]:
+                yield start, changes[at][0]
+            start = changes[at][1]
+            at += 1
+        if start < end:
+            yield start, end
+
+
+def _changed(text: str, start: int, end: int, changes: Sequence[Change]) -> Iterator[_Segment]:
+    """text[start:end], which no change reaches out of, with the changes within it."""
+    at = bisect_left(changes, (start,))
+    while at < len(changes) and changes[at][1] <= end and changes[at][0] >= start:
+        from_, to, new = changes[at]
+        yield start, from_, text[start:from_], True
+        yield from_, to, new, False
+        start = to
+        at += 1
+    yield start, end, text[start:end], True

@@ -1,0 +1,151 @@
+"""Copies of given sequences, in the three views of a text: dedup.occurrences as stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.schema import (
+    COUNTED,
+    DUPLICATES,
+    REJECTS,
+    REPLACEMENTS,
+    SPANS,
+    TEXT,
+    WANTED,
+    Tagged,
+)
+from corpus.stages import PlainStage, whole_keys
+from corpus.text import arrow_buffers
+from corpus.views import Edits, applied
+from dedup.groups import batch_of, column
+from dedup.occurrences import Passages
+from dedup.shingles import Ints
+
+COUNTS = ("copies_input", "copies_deduplicated", "copies", "near")
+
+
+@dataclass(frozen=True)
+class CountCopies(PlainStage):
+    """Texts to how often each sequence of WANTED, which is read whole, occurs in them: COUNTED.
+
+    A sequence's text from before values in it were replaced is looked for in the input and in what
+    deduplication left, its released text in the released view. duplicates, rejects: whether these
+    tables are read, whose documents are not released; edits, cut: as for dedup.recurring.Runs.
+    """
+
+    duplicates: bool = False
+    rejects: str = ""
+    edits: tuple[str, ...] = ()
+    cut: bool = False
+
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        known = {t.name: t.schema for t in (SPANS, REPLACEMENTS)}
+        removed = {DUPLICATES.name: DUPLICATES.schema} if self.duplicates else {}
+        if self.rejects:
+            removed[self.rejects] = REJECTS.schema
+        edits = {name: known[name] for name in self.edits}
+        return {WANTED.name: WANTED.schema, **removed, **edits, "text": TEXT}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        wanted: list[pa.RecordBatch] = []
+        counter: _Counter | None = None
+        edits, twins, rejected = Edits(cut=self.cut), set[int](), set[int]()
+        for tag, batch in tagged:
+            if tag == WANTED.name:
+                wanted.append(batch.select(["doc", "number", "text", "source"]))
+            elif tag == DUPLICATES.name:
+                twins.update(batch["doc"].to_pylist())
+            elif tag == self.rejects:
+                rejected.update(batch["doc"].to_pylist())
+            elif not edits.learn(tag, batch) and wanted:
+                counter = counter or _Counter(pa.Table.from_batches(wanted))
+                counter.read(batch, edits, twins, rejected)
+        if counter is not None:
+            yield "counted", counter.batch()
+
+
+class _Counter:
+    """The sequences that are looked for, and how often each was found so far."""
+
+    def __init__(self, wanted: pa.Table) -> None:
+        self.place = [wanted[name].to_numpy() for name in ("doc", "number")]
+        texts, sources = (wanted[name].to_pylist() for name in ("text", "source"))
+        self.released = self.source = Passages(texts)
+        if any(source is not None for source in sources):
+            both = zip(texts, sources, strict=True)
+            self.source = Passages([text if source is None else source for text, source in both])
+        self.counts = {name: np.zeros(len(wanted), dtype=np.int64) for name in COUNTS}
+
+    def read(
+        self, batch: pa.RecordBatch, edits: Edits, twins: set[int], rejected: set[int]
+    ) -> None:
+        """Count in the texts of a batch, and in what becomes of them."""
+        docs, texts = batch["doc"].to_pylist(), batch["text"]
+        plain = np.zeros(len(docs), dtype=np.bool_)
+        cut, changed = [], []
+        for row, doc in enumerate(docs):
+            cuts, changes = edits.take(doc)
+            gone, refused = doc in twins, doc in rejected
+            twins.discard(doc)
+            rejected.discard(doc)
+            plain[row] = not (cuts or changes or gone or refused)
+            if not plain[row] and not gone:
+                text = texts[row].as_py()
+                cut.append(applied(text, cuts, ()))
+                if not refused:
+                    changed.append(applied(text, cuts, changes))
+        self._everywhere(texts.filter(pa.array(plain)))
+        self._in("copies_input", texts.filter(pa.array(~plain)))
+        self._in("copies_deduplicated", pa.array(cut, pa.large_string()))
+        self._in("copies", pa.array(changed, pa.large_string()))
+
+    def _everywhere(self, texts: pa.Array) -> None:
+        """Count in texts that are the same in all views."""
+        exact, near = self.released.count(*arrow_buffers(texts))
+        before = exact
+        if self.source is not self.released:
+            before = self.source.count_exact(*arrow_buffers(texts))
+        for name, found in zip(COUNTS, (before, before, exact, near), strict=True):
+            self.counts[name] += found
+
+    def _in(self, name: str, texts: pa.Array) -> None:
+        """Count in texts of one view."""
+        if name == "copies":
+            exact, near = self.released.count(*arrow_buffers(texts))
+            self.counts["near"] += near
+        else:
+            exact = self.source.count_exact(*arrow_buffers(texts))
+        self.counts[name] += exact
+
+    def batch(self) -> pa.RecordBatch:
+        """Rows of those that were found."""
+        counts = list(self.counts.values())
+        some = np.any([one > 0 for one in counts], axis=0)
+        columns = [*self.place, *counts, self.released.shingles]
+        return batch_of(COUNTED.schema, [one[some] for one in columns])
+
+
+@dataclass(frozen=True)
+class AddUpCopies(PlainStage):
+    """Counts of a sequence from several workers to one row."""
+
+    key: ClassVar[tuple[str, ...]] = ("doc", "number")
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        for batch in whole_keys((batch for _, batch in tagged), "doc"):
+            doc, number = column(batch, "doc"), column(batch, "number")
+            new = np.ones(doc.size, dtype=np.bool_)
+            new[1:] = (np.diff(doc) != 0) | (np.diff(number) != 0)
+            starts: Ints = np.flatnonzero(new)
+            sums = [np.add.reduceat(column(batch, name), starts) for name in COUNTS]
+            rest = column(batch, "shingles")[starts]
+            yield "counted", batch_of(COUNTED.schema, [doc[starts], number[starts], *sums, rest])
