@@ -83,6 +83,13 @@ def extractable(hits: Bools, starts: Ints, ends: Ints) -> Floats:
     return np.where(ends > starts, missed == 0, np.nan)
 
 
+def hits_before_miss(hits: Bools, starts: Ints, ends: Ints) -> Floats:
+    """Tokens of each range that greedy decoding gives before its first wrong one."""
+    place = np.arange(hits.size, dtype=np.float64)
+    first = _reduce(np.minimum, np.where(hits, np.inf, place), starts, ends, np.inf)
+    return np.where(ends > starts, np.minimum(first, ends) - starts, np.nan)
+
+
 def extraction_strength(hits: Bools, starts: Ints, ends: Ints) -> Floats:
     """1 - k/length, k the least number of given tokens from which greedy decoding gets the rest
     (Carlini 2202.07646 after open-unlearning). 0 where even the last token is missed.

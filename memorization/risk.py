@@ -157,7 +157,7 @@ class Risk:
         columns: arrays of n. `copies`, exact copies in the text trained on (1 or more, as the
         sequence itself is one), must be there. The others may lack: `copies_near`,
         similarity-weighted near copies; `loss_prefix`, `loss_suffix`, `pz_log`, `min_k` of a
-        reference model (NaN where it has not scored the sequence: then the fit without them counts);
+        reference model (NaN where it has not scored it: then the fit without them counts);
         `template`, `repetition`, `rare_words` (memorization.wording); `suffix_tokens`.
         Raises ConfigError if `copies` lacks or arrays differ in length.
         """
@@ -380,7 +380,7 @@ def _newton(design: Floats, y: Floats, penalty: Floats, offset: Floats | float =
 def _line(
     odds: Floats, y: Floats, prior: tuple[float, float], spread: tuple[float, float]
 ) -> tuple[float, float]:
-    """Scale > 0 and shift of the most probable scale * odds + shift under a normal prior."""
+    """The scale > 0 and shift of the most probable scale * odds + shift under a normal prior."""
     if np.all(y == y[:1]):
         scale, shift = prior[0], _shift(odds * prior[0], y, prior[1], spread[1])
         return scale, shift
@@ -411,7 +411,7 @@ def _folds(groups: NDArray[Any]) -> Floats:
 
 
 def _log_copies(columns: Columns, near: float, knot: float) -> tuple[Floats, Floats]:
-    """Ln n, and how far that is above ln knot: float64[n] each."""
+    """Of n the logarithm, and how far that is above ln knot: float64[n] each."""
     exact = np.nan_to_num(_column(columns, "copies"), nan=1.0)
     similar = np.nan_to_num(_column(columns, "copies_near", 0.0), nan=0.0)
     c = np.log(np.maximum(exact, 1.0) + near * np.maximum(similar, 0.0))

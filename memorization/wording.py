@@ -23,6 +23,8 @@ Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 
+MEASURES = ("template", "repetition", "rare_words", "word_duplication")
+
 GRAM = 6
 """Bytes in the n-grams of `repetition`."""
 
@@ -100,8 +102,8 @@ def wording(texts: Sequence[str], frequencies: WordFrequencies | None = None) ->
     rare_words        share of words (runs of letters) that occur less than once in a million words
     word_duplication  mean of ln(1 + occurrences in a million words) over the words, each counted
                       once
-    Numbers are without their sign, of 15 digits at most. A text without words has 0 of the last two. frequencies: by default an estimate from the
-    embedded model's tokenizer.
+    Numbers are read without a sign, up to 15 digits. A text without words has 0 of the last two.
+    frequencies: by default an estimate from the embedded model's tokenizer.
     """
     table = frequencies or default_frequencies()
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -249,10 +251,10 @@ def _template(units: Hashes, numbers: Floats) -> float:
     for p in range(1, min(PERIODS, units.size // 2) + 1):
         followed = 0
         for i in range(p, units.size):
-            if units[i] == units[i - p] or (
-                i >= 2 * p and numbers[i] - numbers[i - p] == numbers[i - p] - numbers[i - 2 * p]
-            ):
-                followed += 1
+            goes_on = i >= 2 * p and (
+                numbers[i] - numbers[i - p] == numbers[i - p] - numbers[i - 2 * p]
+            )
+            followed += units[i] == units[i - p] or goes_on
         best = max(best, followed / (units.size - p))
     return best
 

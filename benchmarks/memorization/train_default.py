@@ -48,6 +48,7 @@ from transformers.utils import logging as transformers_logging
 
 from benchmarks import debian
 from memorization.heldout import HELD_OUT_SHARE, is_held_out
+from memorization.proxy import FALL, WARM_UP_STEPS, optimizers, rate
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "memorization" / "default"
 CARD = Path(__file__).with_name("default_card.md")
@@ -93,8 +94,6 @@ BATCH_TOKENS = 8_192
 MICRO_BATCH = 16
 SEED = 20_240_501
 LEARNING_RATE = 4e-3
-WARM_UP_STEPS = 50
-FALL = 0.4
 CHECKPOINT_STEPS = 25
 EVALUATION_BYTES = 250_000
 
@@ -270,31 +269,6 @@ def batch(tokens: dict[str, np.ndarray], step: int, bos: int) -> torch.Tensor:
     return torch.from_numpy(windows)
 
 
-def rate(step: int, steps: int) -> float:
-    """Share of the full learning rate: a rise, a plateau, and a straight fall to zero at the end.
-
-    Not a cosine: a run that turns out slower than planned goes on from its checkpoint with fewer
-    steps, and has lost nothing.
-    """
-    return min(1.0, (step + 1) / WARM_UP_STEPS, (steps - step) / (FALL * steps))
-
-
-def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices between the layers, AdamW for the embedding and the norms.
-
-    With both scaled alike (`match_rms_adamw`) one learning rate serves them; Muon learns more from
-    each token, and tokens are what a CPU is short of.
-    """
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
-    return [
-        torch.optim.Muon(
-            matrices, lr=LEARNING_RATE, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
-        ),
-        torch.optim.AdamW(others, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
-
-
 def work_on(rank: int, workers: int, work: Path, out: Path, steps: int) -> None:
     """One of the training processes: a share of each batch, gradients averaged over all of them.
 
@@ -308,7 +282,7 @@ def work_on(rank: int, workers: int, work: Path, out: Path, steps: int) -> None:
         "gloo", init_method=f"file://{work}/rendezvous", rank=rank, world_size=workers
     )
     model = LlamaForCausalLM(configuration())
-    learners = optimizers(model)
+    learners = optimizers(model, LEARNING_RATE)
     first, before = restore(work, model, learners)
     tokens = {name: np.load(work / "tokens" / f"{name}.npy", mmap_mode="r") for name in SOURCES}
 
@@ -333,7 +307,7 @@ def work_on(rank: int, workers: int, work: Path, out: Path, steps: int) -> None:
         average_gradients(model, total, workers)
         for learner in learners:
             for group in learner.param_groups:
-                group["lr"] = LEARNING_RATE * rate(step, steps)
+                group["lr"] = LEARNING_RATE * rate(step / steps, step)
             learner.step()
             learner.zero_grad()
         seen = total.item() if not seen else 0.95 * seen + 0.05 * total.item()
