@@ -3,8 +3,9 @@
 Runs of `RUN` bytes are sampled by their content (one in `RATE`, those whose hash is 0 modulo it),
 so that all copies of a run are sampled or none. A part of a text that is there n times holds no
 sampled run that is there less than n times: the rarest run in it is a cheap estimate of its copies,
-never too low but for hashes that collide. Of a short text the run with the least hash is taken too,
-so that it has one at all.
+never too low, but for parts of one byte's repetition, which count once where they touch. Of a short
+text without a sampled run the one with the least hash is taken, so that it has one at all; its
+count is of such texts alone.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ Int = Any  # an int64, as dedup.shingles.Int
 RUN = 32
 RATE = 32
 SHORT = 512
-"""Bytes up to which a text has the run with the least hash taken."""
+"""Bytes up to which a text without a sampled run has the one with the least hash taken."""
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _PLACE_BITS = 40  # a text's number before a place in it
@@ -41,7 +42,7 @@ def sampled(data: Bytes, offsets: Ints) -> tuple[Ints, Ints, Ints]:
     found = np.empty((3, (offsets[-1] - offsets[0]) // 24 + offsets.size), dtype=np.int64)
     count = 0
     for text in range(offsets.size - 1):
-        begin, end = offsets[text], offsets[text + 1]
+        begin, end, known = offsets[text], offsets[text + 1], count
         size = min(RUN, end - begin)
         if size == 0:
             continue
@@ -65,7 +66,7 @@ def sampled(data: Bytes, offsets: Ints) -> tuple[Ints, Ints, Ints]:
             rolling = rolling * _BASE + np.uint64(data[at + size]) + np.uint64(1)
             rolling -= power * (np.uint64(data[at]) + np.uint64(1))
             at += 1
-        if end - begin <= SHORT and least % np.uint64(RATE) != 0:
+        if end - begin <= SHORT and count == known:
             found = _noted(found, count, text, place, least)
             count += 1
     return found[0, :count], found[1, :count], found[2, :count]
@@ -93,8 +94,6 @@ def rarest(
     """
     data, offsets = arrow_buffers(pa.array(texts, pa.large_string()))
     number, start, _ = sampled(data, offsets)
-    order = np.lexsort((start, number))
-    number, start = number[order], start[order]
     counts = np.ones((2, number.size + 1), dtype=np.int64)
     known = np.searchsorted(_places(number, start), _places(recurring[:, 0], recurring[:, 1]))
     counts[:, known] = recurring[:, 2:].T
@@ -120,6 +119,7 @@ def _in_chars(data: Bytes, offsets: Ints, number: Ints, start: Ints) -> tuple[In
     bounds = np.searchsorted(number, np.arange(offsets.size))
     for one, (low, high) in enumerate(pairwise(bounds)):
         if high > low:
-            begin[low:high] = chars_at(data, offsets[one], start[low:high])
+            # Before a byte and one more, less the code point that this one is of.
+            begin[low:high] = chars_at(data, offsets[one], start[low:high] + 1) - 1
             end[low:high] = chars_at(data, offsets[one], end[low:high])
     return begin, end

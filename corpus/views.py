@@ -40,13 +40,13 @@ class View:
     def inside(self, first: Ints, last: Ints) -> tuple[Ints, Ints]:
         """Where in the input text[first:last] comes from: (starts, ends), int64[m] each.
 
-        What was changed counts whole, and a line break between two sides of a cut as the cut.
-        Ranges must not be empty.
+        What was changed counts whole, and a line break between two sides of a cut as the cut. An
+        empty range is empty there too, but within what was changed.
         """
         if not self.places.size:
             return np.zeros_like(first), np.zeros_like(last)
         at = np.searchsorted(self.places, first, side="right") - 1
-        behind = np.searchsorted(self.places, last, side="left") - 1
+        behind = np.maximum(np.searchsorted(self.places, last, side="left") - 1, at)
         begin = self.starts[at] + np.where(self.copied[at], first - self.places[at], 0)
         stop = self.starts[behind] + last - self.places[behind]
         return begin, np.where(self.copied[behind], stop, self.ends[behind])

@@ -147,7 +147,8 @@ class Rate(PlainStage):
         self._risks(rows)
         by = np.where(chosen, "model", "text").astype(object)
         by[rows["rank"] < 0] = None
-        act = np.where(np.nan_to_num(rows["risk"]) >= self.above, self.action, "keep")
+        at_risk = (np.nan_to_num(rows["risk"]) >= self.above) & (rows["end"] > rows["start"])
+        act = np.where(at_risk, self.action, "keep")
         return _scores(rows | {"scored_by": by, "action": act, "reason": reason})
 
     def _counted(self, rows: Columns, found: pa.RecordBatch) -> None:
@@ -215,6 +216,8 @@ def stretches(
     beside: dict[str, list[pa.RecordBatch]] = {}
     fresh = True
     for tag, batch in tagged:
+        if not batch.num_rows:
+            continue
         if tag == lead and not fresh and own:
             yield _joined(own), {name: _joined(parts) for name, parts in beside.items()}
             last = own[-1]["doc"][-1].as_py()

@@ -28,7 +28,7 @@ from corpus.stages import PlainStage
 from corpus.views import Edits, View, applied, view
 from memorization.config import Config
 from memorization.risk import Risk
-from memorization.windows import Ints, Sequences, sequences, tokenize
+from memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
 from memorization.wording import wording
 
 RANKS = 4096
@@ -41,8 +41,9 @@ SAMPLE = 0.2
 LOT = 4096
 """Sequences that are scored together, about: what batches are formed within."""
 
-SIZES = pa.schema([(name, pa.int64()) for name in ("doc", "rank", "sequences", "tokens")])
-"""How many sequences have a rank, and their tokens; `doc` is 0."""
+SIZES = pa.schema([(name, pa.int64()) for name in ("doc", "rank", "sequences", "tokens", "own")])
+"""How many sequences have a rank, their tokens, and those of them that no sequence before has;
+`doc` is 0."""
 
 _EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, RECURRING, SEQUENCES)}
 
@@ -52,7 +53,7 @@ class Survey(PlainStage):
     """Texts, as they are released, to their sequences (SEQUENCES), and to SIZES.
 
     model: whose tokenizer is used; digest: of its files. edits: names of the tables SPANS and
-    REPLACEMENTS that are read; cut: whether SPANS are cut. run_bytes: of a row of RECURRING.
+    REPLACEMENTS that are read; cut: whether SPANS are cut.
     """
 
     model: str = "default"
@@ -96,7 +97,7 @@ class Survey(PlainStage):
         rows["rank"] = _ranks(rows, found)
         rows["draw"] = draws(rows["doc"], rows["number"])
         yield "sequences", _with_empty(_batch(rows, found), docs, texts, found)
-        yield "sizes", _sizes(rows["rank"], found.lengths)
+        yield "sizes", _sizes(rows["rank"], found.lengths, _own_tokens(tokens, found))
 
 
 def _rows(docs: list[int], views: Sequence[View], found: Sequences) -> dict[str, NDArray[Any]]:
@@ -164,11 +165,21 @@ def _with_empty(
     return merged.combine_chunks().to_batches()[0]
 
 
-def _sizes(ranks: Ints, tokens: Ints) -> pa.RecordBatch:
+def _own_tokens(tokens: Tokens, found: Sequences) -> Ints:
+    """The tokens of each sequence, of a text's last one without those that others have too."""
+    own = found.lengths
+    texts, first = np.unique(found.doc, return_index=True)
+    last = np.append(first[1:], found.doc.size) - 1 if first.size else first
+    twice = np.add.reduceat(own, first) - np.diff(tokens.offsets)[texts] if first.size else first
+    own[last] -= twice
+    return own
+
+
+def _sizes(ranks: Ints, tokens: Ints, own: Ints) -> pa.RecordBatch:
     known, place = np.unique(ranks, return_inverse=True)
     counts = np.bincount(place, minlength=known.size)
-    added = np.bincount(place, weights=tokens, minlength=known.size)
-    columns = (np.zeros_like(known), known, counts, added.astype(np.int64))
+    added = (np.bincount(place, weights=w, minlength=known.size) for w in (tokens, own))
+    columns = (np.zeros_like(known), known, counts, *(sums.astype(np.int64) for sums in added))
     return pa.RecordBatch.from_arrays([pa.array(c, pa.int64()) for c in columns], schema=SIZES)
 
 
@@ -278,7 +289,9 @@ class Draw(PlainStage):
             released = applied(text, cuts, changes) if rows else ""
             for row in rows:
                 own = released[row["first"] : row["last"]]
-                before = deduplicated(text, row["start"], row["end"], cuts) if changes else own
+                before = own
+                if any(a < row["end"] and b > row["start"] for a, b, _ in changes):
+                    before = deduplicated(text, row["start"], row["end"], cuts)
                 yield {
                     "doc": doc,
                     "number": row["number"],

@@ -98,7 +98,7 @@ def score(job: Phases) -> None:
     draw(job, view, chosen)
     copies(job, view)
     measure(job)
-    rate(job, chosen, sum(row["tokens"] for row in sizes))
+    rate(job, chosen, sum(row["own"] for row in sizes))
     if rejects_documents(job.settings):
         refuse(job)
 
@@ -133,7 +133,7 @@ def survey(job: Phases, view: Released) -> None:
     )
     found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = AddUp(SIZES, "rank", ("sequences", "tokens"))
+    adding = AddUp(SIZES, "rank", ("sequences", "tokens", "own"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 

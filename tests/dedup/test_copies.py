@@ -1,0 +1,141 @@
+"""Copies of sequences in the three views, against str.count over texts that are made by hand."""
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.schema import (
+    COUNTED,
+    DUPLICATES,
+    REJECTS,
+    REPLACEMENTS,
+    SPANS,
+    TEXT,
+    WANTED,
+)
+from dedup.copies import AddUpCopies, CountCopies
+from dedup.occurrences import LEAST
+from tests.dedup import reference
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
+from tests.dedup.views import VIEWS, View, views
+
+EDITS = (SPANS.name, REPLACEMENTS.name)
+STAGE = CountCopies(duplicates=True, rejects=REJECTS.name, edits=EDITS, cut=True)
+
+
+def wanted(sequences: list[tuple[int, int, str, str | None]]) -> pa.Table:
+    """Rows of WANTED for (doc, number, text, source)."""
+    rows = [(doc, n, 0, 0, 0, [], text, source) for doc, n, text, source in sequences]
+    return table(WANTED.schema, rows)
+
+
+def ran(case: View, sequences, seed: int = 0):
+    """By several workers, of which each has some of the texts and all of the sequences."""
+    engine = MiniEngine(seed)
+    workers = 1 + seed % 3
+    parts = []
+    for worker in range(workers):
+        own = {doc: t for n, (doc, t) in enumerate(case.texts.items()) if n % workers == worker}
+        if own:
+            parts.append(_counted(engine, case, own, sequences))
+    counted = pa.concat_tables(parts)
+    return rows_of(engine.group(AddUpCopies(), counted=counted)["counted"])
+
+
+def _counted(engine: MiniEngine, case: View, own: dict[int, str], sequences) -> pa.Table:
+    tables = {
+        DUPLICATES.name: case.duplicates,
+        REJECTS.name: case.rejects,
+        SPANS.name: case.spans,
+        REPLACEMENTS.name: case.replacements,
+    }
+
+    def tagged():
+        for batch in wanted(sequences).to_batches():  # read whole, before anything else
+            for at in range(batch.num_rows):
+                yield WANTED.name, batch.slice(at, 1)
+        beside = {name: rows.filter(_of(rows, own)) for name, rows in tables.items()}
+        stage = _Beside()
+        yield from engine._stretches(stage, beside | {"text": table(TEXT, list(own.items()))})
+
+    with STAGE.open() as run:
+        batches = [batch for _, batch in run(tagged())]
+    return pa.Table.from_batches(batches, COUNTED.schema)
+
+
+class _Beside:
+    """What is read in step with the text."""
+
+    inputs = {name: tag for name, tag in STAGE.inputs.items() if name != WANTED.name}
+
+
+def _of(rows: pa.Table, own: dict[int, str]) -> pa.Array:
+    return pa.array([doc in own for doc in rows["doc"].to_pylist()], pa.bool_())
+
+
+def expected(case: View, sequences):
+    rows = []
+    for doc, number, text, source in sequences:
+        before = text if source is None else source
+        counts = (
+            sum(t.count(before) for t in case.texts.values()),
+            sum(t.count(before) for t in case.deduplicated.values()),
+            sum(t.count(text) for t in case.released.values()),
+        )
+        own = set(reference.shingles(text))
+        near = 0
+        for released in case.released.values():
+            if text not in released:
+                shared = len(own & set(reference.shingles(released)))
+                near += shared if own and shared >= LEAST * len(own) else 0
+        if any(counts) or near:
+            rows.append((doc, number, *counts, near, len(own)))
+    return sorted(rows)
+
+
+@st.composite
+def counting(draw):
+    """A corpus, and sequences of which most are cut out of its views."""
+    case = draw(VIEWS)
+    found = []
+    views_ = [case.texts, case.deduplicated, case.released]
+    for number in range(draw(st.integers(1, 6))):
+        texts = [t for t in draw(st.sampled_from(views_)).values() if t] or ["cat "]
+        text = draw(st.sampled_from(texts))
+        start = draw(st.integers(0, len(text) - 1))
+        part = text[start : start + draw(st.integers(1, 60))]
+        source = draw(st.sampled_from([None, None, "cat ", "on 中文 ", part + "é"]))
+        found.append((draw(st.integers(0, 3)), number, part, source))
+    return case, sorted(found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(counting(), st.integers(0, 9))
+def test_like_counting(given_, seed):
+    case, sequences = given_
+    assert ran(case, sequences, seed) == expected(case, sequences)
+
+
+def test_each_view_has_its_own_count():
+    poem = "Half a league, half a league, half a league onward"
+    name, other = "Alfred Tennyson", "Anton Tischler"
+    texts = {n: f"{poem}, said {name}. That is number {n}." for n in range(1, 6)}
+    size = len(poem)
+    at = texts[1].index(name)
+    case = views(
+        texts,
+        duplicates=[5],
+        rejects=[4],
+        cuts={3: [(0, size)]},
+        changes={n: [(at, at + len(name), other)] for n in (1, 2, 3)},
+    )
+    first = (1, 0, poem, None)
+    second = (1, 1, f"said {other}", f"said {name}")
+    rows = ran(case, [first, second])
+    assert [row[:5] for row in rows] == [(1, 0, 5, 3, 2), (1, 1, 5, 4, 3)]
+    assert rows == expected(case, [first, second])
+
+
+def test_without_sequences():
+    case = views({1: "a text"})
+    assert ran(case, []) == []

@@ -1,0 +1,56 @@
+"""Runs counted in the input and in the released view, against a count of their bytes."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
+from dedup.recurring import RUNS, Recurring, Runs
+from tests.corpus.test_runs import runs_of
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
+from tests.dedup.views import VIEWS, View, views
+
+
+def ran(case: View, seed: int = 0):
+    engine = MiniEngine(seed)
+    stage = Runs(
+        edits=(SPANS.name, REPLACEMENTS.name), removed=(DUPLICATES.name, REJECTS.name), cut=True
+    )
+    runs = engine.map(
+        stage,
+        text=table(TEXT, list(case.texts.items())),
+        duplicates=case.duplicates,
+        rejects=case.rejects,
+        spans=case.spans,
+        replacements=case.replacements,
+    )["runs"]
+    assert runs.schema == RUNS
+    return rows_of(engine.group(Recurring(), runs=runs)["recurring"])
+
+
+def counted(case: View) -> list[tuple[int, int, int, int]]:
+    """Rows of RECURRING, by the hashes of each view's runs."""
+    before = Counter(run for text in case.texts.values() for _, _, run in runs_of([text]))
+    released = {doc: runs_of([text]) for doc, text in case.released.items()}
+    after = Counter(run for runs in released.values() for _, _, run in runs)
+    return sorted(
+        (doc, start, before[run], after[run])
+        for doc, runs in released.items()
+        for _, start, run in runs
+        if before[run] > 1 or after[run] > 1
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(VIEWS, st.integers(0, 9))
+def test_like_counting(case, seed):
+    assert ran(case, seed) == counted(case)
+
+
+def test_what_is_not_released_counts_in_the_input():
+    text = "A sentence that is long enough to have a run, whatever comes after it. " * 3
+    case = views({1: text, 2: text, 3: text}, duplicates=[2], rejects=[3])
+    found = ran(case)
+    assert found
+    assert all(row == (1, row[1], row[2], row[2] // 3) for row in found)
