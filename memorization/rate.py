@@ -99,7 +99,8 @@ def _sequences(lot: pa.RecordBatch) -> Sequences:
 class Rate(PlainStage):
     """SEQUENCES, beside what was counted and measured of the wanted ones, to rows of SCORES.
 
-    risk: its coefficients. tokens: of the whole released text. above: the risk from which `action` is taken.
+    risk: its coefficients. tokens: of the whole released text. above: the risk from which `action`
+    is taken.
     """
 
     choice: Choice = field(default_factory=Choice)
