@@ -534,7 +534,7 @@ def _largest_apart(found: Ints) -> Ints:
     found = _by_size(found)
     chosen: list[Ints] = []
     while found.shape[1] and len(chosen) < TOP:
-        best = found[:, :1]
+        best = found[:, :1].copy()  # a view would keep all of `found`
         chosen.append(best)
         overlap = found[START] < best[START] + best[LENGTH]
         overlap &= best[START] < found[START] + found[LENGTH]
