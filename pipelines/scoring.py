@@ -141,7 +141,7 @@ def survey(job: Phases, view: Released) -> None:
     )
     found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = AddUp(SIZES, "rank", ("sequences", "tokens"))
+    adding = AddUp(SIZES_BY_RANK, "rank", ("sequences", "tokens"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 

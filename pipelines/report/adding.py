@@ -118,33 +118,6 @@ def added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.Re
         yield held
 
 
-@dataclass(frozen=True)
-class AddUp(PlainStage):
-    """Partial sums to one row for each `by`: the columns `sums` added up, the first of others."""
-
-    schema: pa.Schema
-    by: str
-    sums: tuple[str, ...]
-
-    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-
-    @property
-    def key(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.by,)
-
-    @property
-    def inputs(self) -> Mapping[str, pa.Schema]:
-        return {"parts": self.schema}
-
-    @property
-    def outputs(self) -> Mapping[str, pa.Schema]:
-        return {"rows": self.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for batch in added_up(batches, self.by, self.sums):
-            yield "rows", batch
-
-
 def first_rows(batches: Tagged, limit: int, sums: tuple[str, ...] = ()) -> Tagged:
     """The first `limit` rows.
 
