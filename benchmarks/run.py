@@ -41,7 +41,7 @@ UNROTE = Path(sys.executable).with_name("unrote")
 RESULTS = HERE / "results.json"
 DEFAULT_WORK = Path.home() / ".cache" / "unrote-bench"
 SECTIONS = ("near", "passages", "clean", "engines", "kernels")
-KERNELS = ("kernels_minhash.py", "kernels_passages.py")
+KERNELS = ("kernels_minhash.py", "kernels_passages.py", "kernels_occurrences.py")
 
 SIZES = {
     "near": ("50", "200"),

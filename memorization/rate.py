@@ -25,7 +25,7 @@ from corpus.schema import (
 )
 from corpus.stages import PlainStage, whole_keys
 from memorization.config import Config
-from memorization.risk import Risk
+from memorization.risk import PARTS, Risk
 from memorization.survey import Choice
 from memorization.windows import Ints, Sequences
 
@@ -99,10 +99,12 @@ def _sequences(lot: pa.RecordBatch) -> Sequences:
 class Rate(PlainStage):
     """SEQUENCES, beside what was counted and measured of the wanted ones, to rows of SCORES.
 
-    tokens: of the whole released text. above: the risk from which `action` is taken.
+    risk: its coefficients. tokens: of the whole released text. above: the risk from which `action`
+    is taken.
     """
 
     choice: Choice = field(default_factory=Choice)
+    risk: Risk = field(default_factory=Risk.load)
     tokens: int = 1
     above: float = 1.0
     action: str = "keep"
@@ -164,7 +166,6 @@ class Rate(PlainStage):
         """Adds risks and parts, NaN where there is nothing to score; rounded, since the last bits
         of a logarithm depend on where in an array it is taken.
         """
-        risk = Risk.load()
         columns = {name: rows[name] for name in (*WORDING, *MODEL_READS)}
         columns |= {"copies_near": np.nan_to_num(rows["copies_near"])}
         columns |= {"suffix_tokens": rows["suffix_tokens"].astype(np.float64)}
@@ -177,9 +178,12 @@ class Rate(PlainStage):
         }  # fmt: skip
         for name, copies in views.items():
             there = columns | {"copies": np.maximum(copies, 1).astype(np.float64)}
-            rows[name] = np.where(nothing, np.nan, np.round(risk.predict(there), 6))
-        parts = risk.parts(columns | {"copies": np.maximum(rows["copies"], 1).astype(np.float64)})
-        for name, values in parts.items():
+            rows[name] = np.where(nothing, np.nan, np.round(self.risk.predict(there), 6))
+        parts = self.risk.parts(
+            columns | {"copies": np.maximum(rows["copies"], 1).astype(np.float64)}
+        )
+        for name in PARTS:
+            values = parts[name]
             rows[f"part_{name}"] = np.where(nothing, np.nan, np.round(values, 6))
         rows["copies_per_million"] = rows["copies"] * 1e6 / max(self.tokens, 1)
 

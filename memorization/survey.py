@@ -59,6 +59,7 @@ class Survey(PlainStage):
     model: str = "default"
     digest: str = ""
     config: Config = field(default_factory=Config)
+    risk: Risk = field(default_factory=Risk.load)
     edits: tuple[str, ...] = ()
     cut: bool = False
 
@@ -94,7 +95,7 @@ class Survey(PlainStage):
         words = wording(own)
         before, after = recurring.copies(docs, texts, found)
         rows |= {"copies_input": before, "copies": after} | words
-        rows["rank"] = _ranks(rows, found)
+        rows["rank"] = _ranks(self.risk, rows, found)
         rows["draw"] = draws(rows["doc"], rows["number"])
         yield "sequences", _with_empty(_batch(rows, found), docs, texts, found)
         yield "sizes", _sizes(rows["rank"], found.lengths, _own_tokens(tokens, found))
@@ -121,13 +122,13 @@ def _rows(docs: list[int], views: Sequence[View], found: Sequences) -> dict[str,
     }
 
 
-def _ranks(rows: Mapping[str, NDArray[Any]], found: Sequences) -> Ints:
+def _ranks(risk: Risk, rows: Mapping[str, NDArray[Any]], found: Sequences) -> Ints:
     """Risk as far as the text tells, as a number in 0 ... RANKS - 1."""
     columns = {name: np.asarray(rows[name], dtype=np.float64) for name in ("copies", *WORDING)}
     columns["copies_near"] = np.zeros(len(found))
     columns["suffix_tokens"] = (found.lengths - found.prefix).astype(np.float64)
-    risk = np.clip(Risk.load().predict(columns), 1e-12, 1 - 1e-12)
-    odds = np.log(risk) - np.log1p(-risk)
+    chance = np.clip(risk.predict(columns), 1e-12, 1 - 1e-12)
+    odds = np.log(chance) - np.log1p(-chance)
     share = (odds - _LOWEST) / (_HIGHEST - _LOWEST)
     return np.clip(share * RANKS, 0, RANKS - 1).astype(np.int64)
 

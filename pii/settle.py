@@ -105,6 +105,8 @@ def _sweep(
     if isinstance(found, Failure):
         return Settled(rejected=f"{found.origin} {found.reason}")
     gone, left = _parted(found, cuts)
+    # `unknown` first: a marker's shape may lie within one of our own surrogates, and would break up
+    # the finding by which that is known.
     left = resolve(text, outranked(text, unknown(text, left, key, actions)), actions)
     more, left = _parted(left, cuts)  # what others left of a finding may lie in a cut
     edited = apply(text, left, actions, key, document)

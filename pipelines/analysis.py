@@ -28,7 +28,7 @@ from dedup.repeats import CONTESTED, CONTESTED_COPIES
 from pii.stages import Scan
 from pipelines.engines.base import Flow, Read
 from pipelines.job import Phases
-from pipelines.scoring import rejects_of, score
+from pipelines.scoring import check, rejects_of, score
 
 
 def analyse(job: Phases) -> None:
@@ -36,7 +36,7 @@ def analyse(job: Phases) -> None:
     the published tables.
     """
     if job.settings.memorization.enabled:
-        _ = job.reader  # a model that cannot be used ends a run before it starts
+        check(job)
     fingerprint(job)
     refuse_too_many_rejects(job)
     removed: tuple[Table, ...] = ()

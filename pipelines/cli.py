@@ -177,11 +177,45 @@ def score(
     """The memorization part of clean alone: what a model trained on this text would recite. Writes
     tables and a report, no data.
     """
+    shortcuts = {"engine__name": engine, "memorization__model": model}
+    settings = _settings(config, overrides, _scored_as_it_is(), **shortcuts)
+    _clean("score", inputs, out, settings, fresh, quiet)
+
+
+@app.command()
+def trial(
+    inputs: Inputs,
+    out: Out,
+    config: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    engine: EngineName = "",
+    minutes: Annotated[float, typer.Option(min=0.01, help="Time to train for, about.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of the trial model's weights and order.")] = 0,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a small model on a corpus as it is, for some minutes: what does it recite? Names the
+    sequences, and refits the risk to this corpus.
+    """
+    without_pandas()
+    from pipelines.progress import progress_for  # noqa: PLC0415
+    from pipelines.report.tried import print_trial  # noqa: PLC0415
+    from pipelines.trial import trial as run  # noqa: PLC0415
+
+    settings = _settings(config, overrides, _scored_as_it_is(), engine__name=engine)
+    progress = progress_for(quiet)
+    result = run(inputs, out, settings, progress, minutes=minutes, seed=seed, fresh=fresh)
+    if not quiet:
+        print_trial(result, out)
+
+
+def _scored_as_it_is() -> dict[str, Any]:
+    """Settings of commands that score a corpus as it is and write none."""
     fixed: dict[str, Any] = {f"dedup.{part}.enabled": False for part in DEDUPLICATION}
     fixed |= {"pii.enabled": False, "memorization.enabled": True}
-    fixed |= {"output.data": False, "output.keep_removed": "", "memorization.action": "report"}
-    settings = _settings(config, overrides, fixed, engine__name=engine, memorization__model=model)
-    _clean("score", inputs, out, settings, fresh, quiet)
+    return fixed | {
+        "output.data": False, "output.keep_removed": "", "memorization.action": "report"
+    }  # fmt: skip
 
 
 @app.command()

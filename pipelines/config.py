@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from corpus.errors import ConfigError
 from dedup.keep import KeepPolicy
 from memorization.config import Config as MemorizationConfig
+from memorization.risk import Risk
 from pii.catalogue import PRESETS, check_entity
 from pii.config import (
     ACTIONS,
@@ -264,12 +265,22 @@ class MemorizationSettings(Section):
         description="Findings left in the text of which is measured whether a model completes "
         "them; each takes as much as 33 sequences.",
     )
+    calibration: str = Field(
+        "",
+        description="Coefficients of the risk, as a trial run writes them (unrote trial); empty: "
+        "those that come with unrote.",
+    )
     above: float = Field(
         0.5, gt=0, le=1, description="The risk from which on `action` is taken, and counts."
     )
     action: Literal["report", "remove-sequence", "remove-document"] = Field(
         "report", description="What is done with sequences at risk, or with their documents."
     )
+
+    @property
+    def risk(self) -> Risk:
+        """What the risk is computed with. Raises InputError for a file that is none."""
+        return Risk.load(Path(self.calibration) if self.calibration else None)
 
     @property
     def config(self) -> MemorizationConfig:

@@ -59,6 +59,13 @@ class Released:
         return tuple(table.name for table in self.edits)
 
 
+def check(job: Phases) -> None:
+    """Raise ConfigError or InputError for a model or calibration that cannot be used, before
+    anything is run.
+    """
+    _ = job.reader, job.settings.memorization.risk
+
+
 def rejects_documents(settings: Settings) -> bool:
     """Whether documents are rejected for what a model would recite of them."""
     ours = settings.memorization
@@ -128,12 +135,13 @@ def survey(job: Phases, view: Released) -> None:
         model=settings.model,
         digest=job.reader.digest,
         config=settings.config,
+        risk=settings.risk,
         edits=view.names,
         cut=view.cut,
     )
     found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = AddUp(SIZES, "rank", ("sequences", "tokens", "own"))
+    adding = AddUp(SIZES_BY_RANK, "rank", ("sequences", "tokens", "own"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 
@@ -179,7 +187,7 @@ def rate(job: Phases, chosen: Choice, tokens: int) -> None:
     settings = job.settings.memorization
     action = "keep" if settings.action == "report" else settings.action
     flow = Flow()
-    stage = Rate(choice=chosen, tokens=tokens, above=settings.above, action=action)
+    stage = Rate(chosen, settings.risk, tokens, above=settings.above, action=action)
     found = flow.map(stage, flow.read(None, SEQUENCES, COUNTED, MEASURED))
     flow.write(SCORES, found["scores"])
     flow.write(RISKY, found["risky"])

@@ -933,15 +933,21 @@ class _Left:
 def _marks(
     cuts: Sequence[tuple[int, int]], changed: Sequence[_Finding]
 ) -> list[tuple[int, int, _Finding | None]]:
-    """Where something happens to a text, in order and apart: changes, and cuts without these."""
+    """Where something happens to a text, in order and apart: changes, and cuts without these.
+
+    cuts, changed: by place, each apart.
+    """
     marks: list[tuple[int, int, _Finding | None]] = [(f.start, f.end, f) for f in changed]
+    first = 0  # of the changes that a later cut may touch
     for start, end in cuts:
-        at = start
-        for finding in changed:
-            if finding.end > at and finding.start < end:
-                if at < finding.start:
-                    marks.append((at, finding.start, None))
-                at = finding.end
+        while first < len(changed) and changed[first].end <= start:
+            first += 1
+        at, number = start, first
+        while number < len(changed) and changed[number].start < end:
+            if at < changed[number].start:
+                marks.append((at, changed[number].start, None))
+            at = max(at, changed[number].end)
+            number += 1
         if at < end:
             marks.append((at, end, None))
     return sorted(marks, key=lambda mark: mark[:2])

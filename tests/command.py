@@ -12,8 +12,25 @@ from pathlib import Path
 from unittest import mock
 
 from pipelines import cli
+from pipelines.config import Settings, load
 
 ROOT = Path(__file__).parent.parent
+
+PLAIN = "memorization.enabled=false"
+"""Torch takes seconds to load, in each process, and a model more to read: tests that are not about
+that do without."""
+
+
+def plain(*args: object) -> tuple[object, ...]:
+    """The arguments of a command, without memorization unless they speak of it themselves."""
+    if args[:1] in (("clean",), ("gate",)) and not any("memorization." in str(a) for a in args):
+        return (args[0], "--set", PLAIN, *args[1:])
+    return args
+
+
+def settings(*given: str) -> Settings:
+    """The default settings with `given` on top, without memorization unless that says otherwise."""
+    return load(None, (PLAIN, *given))
 
 
 @dataclass
@@ -24,10 +41,10 @@ class Done:
 
 
 def unrote(*args: object) -> Done:
-    """Run the command here; no signals are caught."""
+    """Run the command here, `plain`; no signals are caught."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.object(sys, "argv", ["unrote", *map(str, args)]),
+        mock.patch.object(sys, "argv", ["unrote", *map(str, plain(*args))]),
         mock.patch("pipelines.exits.catch_signals"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -43,9 +60,9 @@ def unrote(*args: object) -> Done:
 
 
 def process(*args: object, before: str = "", **options: object) -> subprocess.Popen[str]:
-    """Start the command on its own, after the Python code `before`."""
+    """Start the command on its own, `plain`, after the Python code `before`."""
     program = f"import sys\n{before}\nfrom pipelines.cli import command\ncommand()"
-    command = [sys.executable, "-c", program, *map(str, args)]
+    command = [sys.executable, "-c", program, *map(str, plain(*args))]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, **(pipes | options))
 

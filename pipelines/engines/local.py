@@ -21,7 +21,7 @@ from corpus.tables import write_table
 from pipelines.config import EngineSettings
 from pipelines.engines.base import Advance, Flow, Node, Read
 from pipelines.engines.exchange import Exchange, Spool, in_order
-from pipelines.engines.memory import be_frugal
+from pipelines.engines.memory import be_frugal, give_back
 from pipelines.engines.parts import Part, assemble, between, parts_of
 from pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
 from pipelines.engines.processes import Processes
@@ -74,6 +74,7 @@ class LocalEngine:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="unrote") as pool:
             phase = _Phase(flow, run, spool, pool, self, advance)
             tables, data = phase.execute()
+        give_back()
         return Commit(
             name,
             run.phase_fingerprint(name, flow),
@@ -164,6 +165,7 @@ class _Phase:
         if apart:
             processes.open()
         self._parallel(work_elsewhere if apart else work, tasks, [task.bytes for task in tasks])
+        processes.close()  # with their detectors they hold hundreds of MiB, and nothing else to do
 
     def _run_group(self, number: int, node: Node, at: int) -> None:
         for scan in self.plan.scans:

@@ -24,3 +24,16 @@ def be_frugal() -> None:
         mallopt(_M_ARENA_MAX, 2)
         mallopt(_M_MMAP_THRESHOLD, 1 << 23)
         mallopt(_M_TRIM_THRESHOLD, 1 << 26)
+
+
+def give_back() -> None:
+    """Return the free pages of the C library's heaps to the system; call between phases.
+
+    Small objects that are left pin the pages of large ones that are gone: of a clean of 210 MB of
+    text 200 to 300 MiB after each of the larger phases. Takes milliseconds, but pages that are
+    wanted again cost as much as new ones: after each task it is a fifth of all processor time.
+    Without glibc nothing is done.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

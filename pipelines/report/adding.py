@@ -20,6 +20,9 @@ from corpus.stages import PlainStage
 
 Ints = NDArray[np.int64]
 
+NEGATIVE = "negative_"
+"""What the name of a negated column begins with; the name of the other one follows."""
+
 
 def summary_table(
     name: str, sort: tuple[str, ...], text: tuple[str, ...], numbers: tuple[str, ...]
@@ -32,6 +35,66 @@ def summary_table(
 def text_key(text: str) -> int:
     """64 bits of a string as int64, because engines group by int64 only."""
     return int(np.uint64(xxhash.xxh3_64_intdigest(text.encode())).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class AddUp(PlainStage):
+    """Rows with parts of sums to one row for each value of a column.
+
+    table: what the rows are like. by: the column, int64. sums: the columns that are added up; its
+    negated columns follow from these, and of all others a row has what the first of the parts has.
+    """
+
+    table: Table
+    by: str
+    sums: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.by,)
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        return {"parts": self.table.schema}
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        return {"rows": self.table.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        negated = [name for name in self.table.schema.names if name.startswith(NEGATIVE)]
+        for batch in added_up(batches, self.by, self.sums):
+            values = {n: -numbers_of(batch, n.removeprefix(NEGATIVE)) for n in negated}
+            yield "rows", with_columns(batch, **values)
+
+
+@dataclass(frozen=True)
+class First(PlainStage):
+    """The first rows of a summary, in its order; if `sums` are named, the others as one more row.
+
+    table: the summary. limit: how many rows. sums: the columns that are added up in the last.
+    """
+
+    table: Table
+    limit: int
+    sums: tuple[str, ...] = ()
+
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+
+    @property
+    def order(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.table.sort[1:]
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        return {"rows": self.table.schema}
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        return {"rows": self.table.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return first_rows(batches, self.limit, self.sums)
 
 
 def added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
@@ -53,33 +116,6 @@ def added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.Re
         yield batch.slice(0, len(starts) - 1)
     if held is not None:
         yield held
-
-
-@dataclass(frozen=True)
-class AddUp(PlainStage):
-    """Partial sums to one row for each `by`: the columns `sums` added up, the first of others."""
-
-    schema: pa.Schema
-    by: str
-    sums: tuple[str, ...]
-
-    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-
-    @property
-    def key(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.by,)
-
-    @property
-    def inputs(self) -> Mapping[str, pa.Schema]:
-        return {"parts": self.schema}
-
-    @property
-    def outputs(self) -> Mapping[str, pa.Schema]:
-        return {"rows": self.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for batch in added_up(batches, self.by, self.sums):
-            yield "rows", batch
 
 
 def first_rows(batches: Tagged, limit: int, sums: tuple[str, ...] = ()) -> Tagged:

@@ -15,14 +15,14 @@ from corpus.schema import DOCUMENTS, FINDINGS, Tagged
 from corpus.stages import PlainStage
 from pipelines.engines.base import Flow
 from pipelines.report.adding import (
+    AddUp,
+    First,
     Ints,
     added_up,
     batch_of,
-    first_rows,
     numbers_of,
     summary_table,
     text_key,
-    with_columns,
 )
 
 KINDS = 1000
@@ -69,10 +69,12 @@ _EXAMPLES = pa.schema(
 def summarise_findings(flow: Flow) -> None:
     """Add to `flow` what writes `FOUND` from the tables `documents` and `findings`."""
     tally = flow.map(TallyFindings(), flow.read(None, DOCUMENTS, FINDINGS, only=(FINDINGS,)))
-    kinds = flow.group(AddUpKinds(), parts=tally["kinds"])
-    flow.write(BY_KIND, flow.group(FirstKinds(), rows=kinds["rows"])["rows"])
-    sources = flow.group(AddUpFoundSources(), parts=tally["sources"])
-    flow.write(BY_SOURCE, flow.group(FirstFoundSources(), rows=sources["rows"])["rows"])
+    for table, parts, sums in (
+        (BY_KIND, tally["kinds"], ("findings",)),
+        (BY_SOURCE, tally["sources"], ("findings", "documents")),
+    ):
+        added = flow.group(AddUp(table, "key", sums), parts=parts)
+        flow.write(table, flow.group(First(table, KINDS, sums), rows=added["rows"])["rows"])
     values = flow.group(CountValues(), values=tally["values"])
     flow.write(REPEATED, flow.group(Commonest(), rows=values["rows"])["rows"])
     flow.write(PLACES, flow.group(FirstPlaces(), examples=tally["examples"])["rows"])
@@ -176,53 +178,6 @@ def _examples(batch: pa.RecordBatch, types: list[str], told: dict[int, set[int]]
             known.add(value)
             rows.append((type_key, *place, value, type_))
     return batch_of(_EXAMPLES, *(zip(*rows, strict=True) if rows else [[]] * len(_EXAMPLES)))
-
-
-@dataclass(frozen=True)
-class AddUpKinds(PlainStage):
-    """Partial counts to one row per kind."""
-
-    key: ClassVar[tuple[str, ...]] = ("key",)
-    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": BY_KIND.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": BY_KIND.schema}
-    sums: ClassVar[tuple[str, ...]] = ("findings",)
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for batch in added_up(batches, "key", self.sums):
-            yield "rows", with_columns(batch, negative_findings=-numbers_of(batch, "findings"))
-
-
-@dataclass(frozen=True)
-class AddUpFoundSources(AddUpKinds):
-    """Partial counts to one row per type, source and action."""
-
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": BY_SOURCE.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": BY_SOURCE.schema}
-    sums: ClassVar[tuple[str, ...]] = ("findings", "documents")
-
-
-@dataclass(frozen=True)
-class FirstKinds(PlainStage):
-    """The most frequent kinds one by one, the others as one row."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_findings", "key")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": BY_KIND.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": BY_KIND.schema}
-    sums: ClassVar[tuple[str, ...]] = ("findings",)
-
-    def _run(self, batches: Tagged) -> Tagged:
-        return first_rows(batches, KINDS, self.sums)
-
-
-@dataclass(frozen=True)
-class FirstFoundSources(FirstKinds):
-    """The most frequent of these one by one, the others as one row."""
-
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": BY_SOURCE.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": BY_SOURCE.schema}
-    sums: ClassVar[tuple[str, ...]] = ("findings", "documents")
 
 
 @dataclass(frozen=True)

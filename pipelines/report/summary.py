@@ -20,16 +20,16 @@ from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, 
 from corpus.stages import PlainStage
 from pipelines.engines.base import Flow
 from pipelines.report.adding import (
+    AddUp,
+    First,
     Ints,
     added_up,
     batch_of,
-    first_rows,
     flags_of,
     numbers_of,
     sorted_rows,
     summary_table,
     text_key,
-    with_columns,
 )
 from pipelines.report.found import FOUND, summarise_findings
 
@@ -118,23 +118,27 @@ def summarise(
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
     tables += rejects * (REJECTS,) + spans * (SPANS,) + released * (RELEASED,)
     tally = flow.map(Tally(tables), flow.read(None, *tables))
-    totals = flow.group(AddUpSources(), parts=tally["parts"])
-    flow.write(TOTALS, flow.group(FirstSources(), rows=totals["rows"])["rows"])
+    totals = flow.group(AddUp(TOTALS, "source_key", MEASURES), parts=tally["parts"])
+    first = First(TOTALS, SOURCES, ("sources", *MEASURES))
+    flow.write(TOTALS, flow.group(first, rows=totals["rows"])["rows"])
     clusters = flow.group(LargestClusters(), copies=tally["copies"])
-    flow.write(CLUSTERS, flow.group(FirstClusters(), rows=clusters["rows"])["rows"])
+    flow.write(CLUSTERS, flow.group(First(CLUSTERS, TOP), rows=clusters["rows"])["rows"])
     if rejects:
         lost = flow.group(LostCopies(), rejected=tally["rejected"], copies=tally["copies"])
-        flow.write(LOST, flow.group(AddUpLost(), rows=lost["rows"])["rows"])
+        flow.write(LOST, flow.group(AddUp(LOST, "doc", ("copies",)), parts=lost["rows"])["rows"])
     if findings:
         summarise_findings(flow)
     if spans:
         passages = flow.group(LargestPassages(), spans=flow.read(None, SPANS))
-        flow.write(PASSAGES, flow.group(FirstPassages(), rows=passages["rows"])["rows"])
+        flow.write(PASSAGES, flow.group(First(PASSAGES, TOP), rows=passages["rows"])["rows"])
     if rejects:
         counted = flow.map(TallyRejects(shards), flow.read(None, REJECTS))
-        reasons = flow.group(AddUpReasons(), parts=counted["parts"])
-        flow.write(REJECT_REASONS, flow.group(FirstReasons(), rows=reasons["rows"])["rows"])
-        flow.write(FIRST_REJECTS, flow.group(FirstRejects(), rows=counted["first"])["rows"])
+        added = AddUp(REJECT_REASONS, "reason_key", ("rows",))
+        reasons = flow.group(added, parts=counted["parts"])
+        first = First(REJECT_REASONS, REASONS_SHOWN, ("reasons", "rows"))
+        flow.write(REJECT_REASONS, flow.group(first, rows=reasons["rows"])["rows"])
+        first = First(FIRST_REJECTS, REJECTS_SHOWN)
+        flow.write(FIRST_REJECTS, flow.group(first, rows=counted["first"])["rows"])
 
 
 # ----------------------------------------------------------------------------------------------
@@ -290,33 +294,6 @@ class _Stretch:
             np.add.at(self.sums[:, MEASURES.index(name)], sources, values)
 
 
-@dataclass(frozen=True)
-class AddUpSources(PlainStage):
-    """Partial sums to one row per source."""
-
-    key: ClassVar[tuple[str, ...]] = ("source_key",)
-    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": TOTALS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for batch in added_up(batches, "source_key", MEASURES):
-            yield "rows", with_columns(batch, negative_bytes=-numbers_of(batch, "bytes"))
-
-
-@dataclass(frozen=True)
-class FirstSources(PlainStage):
-    """The largest sources one by one, the others as one row."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_bytes", "source_key")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": TOTALS.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        return first_rows(batches, SOURCES, ("sources", *MEASURES))
-
-
 # ----------------------------------------------------------------------------------------------
 # Rejected rows.
 
@@ -351,46 +328,6 @@ class TallyRejects(PlainStage):
             first = sorted_rows(pa.concat_tables([first, pa.table(found)]), "place", REJECTS_SHOWN)
         for batch in first.to_batches():
             yield "first", batch
-
-
-@dataclass(frozen=True)
-class AddUpReasons(PlainStage):
-    """Partial counts to one row per reason."""
-
-    key: ClassVar[tuple[str, ...]] = ("reason_key",)
-    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"parts": REJECT_REASONS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for batch in added_up(batches, "reason_key", ("rows",)):
-            yield "rows", with_columns(batch, negative_rows=-numbers_of(batch, "rows"))
-
-
-@dataclass(frozen=True)
-class FirstReasons(PlainStage):
-    """The most frequent reasons one by one, the others as one row."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_rows", "reason_key")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REJECT_REASONS.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        return first_rows(batches, REASONS_SHOWN, ("reasons", "rows"))
-
-
-@dataclass(frozen=True)
-class FirstRejects(PlainStage):
-    """The first rejected rows of the input, of the first rejected rows of its parts."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("place",)
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FIRST_REJECTS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FIRST_REJECTS.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        return first_rows(batches, REJECTS_SHOWN)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -442,33 +379,6 @@ class LostCopies(PlainStage):
             read = tag == "copies"
         if lost:
             yield "rows", batch_of(LOST.schema, [0], [lost])
-
-
-@dataclass(frozen=True)
-class AddUpLost(PlainStage):
-    """Rows of LOST from several workers to one."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": LOST.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": LOST.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for batch in added_up(batches, "doc", ("copies",)):
-            yield "rows", batch
-
-
-@dataclass(frozen=True)
-class FirstClusters(PlainStage):
-    """The `TOP` largest clusters."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_copies", "twin")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": CLUSTERS.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        return first_rows(batches, TOP)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -534,22 +444,9 @@ def _largest_apart(found: Ints) -> Ints:
     found = _by_size(found)
     chosen: list[Ints] = []
     while found.shape[1] and len(chosen) < TOP:
-        best = found[:, :1]
+        best = found[:, :1].copy()  # a view would keep all of `found`
         chosen.append(best)
         overlap = found[START] < best[START] + best[LENGTH]
         overlap &= best[START] < found[START] + found[LENGTH]
         found = found[:, ~(overlap & (found[WITNESS] == best[WITNESS]))]
     return np.hstack([found[:, :0], *chosen])
-
-
-@dataclass(frozen=True)
-class FirstPassages(PlainStage):
-    """The `TOP` most repeated passages."""
-
-    key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_size", "witness", "start")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PASSAGES.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        return first_rows(batches, TOP)

@@ -13,9 +13,9 @@ from typing import ClassVar
 import pytest
 
 from pipelines.clean import clean
-from pipelines.config import load
 from pipelines.progress import Silent
 from tests.command import written
+from tests.command import settings as plain_settings
 from tests.conformance.observed import Phase
 from tests.corpora import personal, write_corpus, write_jsonl
 
@@ -104,7 +104,7 @@ class Ran:
 
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
     """Clean `corpus` and give the digests of what was written."""
-    clean([str(corpus)], str(out), load(None, settings), Silent())
+    clean([str(corpus)], str(out), plain_settings(*settings), Silent())
     return written(out)
 
 

@@ -195,3 +195,12 @@ def test_arrow_slices_nulls_threads_and_pickles():
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Passages(["a"], **settings)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [([], []), ([], [1]), ([1, 2], [1, 2]), ([1, 2], [1, 3]), ([1], [1, 2])]
+)
+def test_lists_of_holders_are_the_same_only_if_they_are_equal(left, right):
+    a, b = np.array([9, *left], dtype=np.int32), np.array([*right, 8], dtype=np.int32)
+    same = occurrences._same(a, np.int64(1), np.int64(len(a)), b, np.int64(0), np.int64(len(b) - 1))
+    assert same == (left == right)

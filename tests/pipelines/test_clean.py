@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from corpus.errors import InputError
 from pipelines.clean import clean
-from pipelines.config import load
 from pipelines.progress import Silent
 from pipelines.verify import verify
 from tests.command import ROOT, files_below, unrote, written
+from tests.command import settings as plain_settings
 from tests.corpora import Writer, documents, rows, write_corpus, write_jsonl, write_parquet
 
 GOOD = b'{"text": "all is well"}\n'
@@ -27,7 +27,7 @@ GOOD = b'{"text": "all is well"}\n'
 
 def run(corpus, out, *given, check=True):
     """Clean, verify, and give the report."""
-    report = clean([str(corpus)], str(out), load(None, given), Silent())
+    report = clean([str(corpus)], str(out), plain_settings(*given), Silent())
     if check:
         verdict = verify(str(out))
         assert verdict.ok, [check.failures for check in verdict.checks if check.failed]

@@ -16,7 +16,7 @@ from corpus.version import VERSION
 from pipelines.config import Settings, load
 from pipelines.policy import load_policy
 from pipelines.template import settings_template
-from tests.command import ROOT, files_below, finish, process, unrote
+from tests.command import PLAIN, ROOT, files_below, finish, plain, process, unrote
 from tests.corpora import documents, rows, write_corpus, write_jsonl
 
 SECRET = "The eagle lands at seven, said the admiral to his parrot."
@@ -324,7 +324,7 @@ class TestOthers:
         assert load_policy(tmp_path / "policy.toml").rule
 
     def test_explain_names_every_phase(self, cleaned):
-        told = unrote("explain").out
+        told = unrote("explain", "--set", PLAIN).out
         manifest = json.loads((cleaned / "manifest.json").read_bytes())
         names = {phase["name"] for phase in manifest["phases"]} - {"summary"}
         assert all(f"\n{name}\n" in told for name in names if not name.startswith("near-"))
@@ -418,7 +418,7 @@ def test_an_out_that_may_not_be_written(tmp_path):
 
 def as_nobody(*args: object) -> "subprocess.CompletedProcess[str]":
     """Run the command as somebody whom file permissions hold."""
-    command = [sys.executable, "-m", "unrote", *map(str, args)]
+    command = [sys.executable, "-m", "unrote", *map(str, plain(*args))]
     if os.geteuid() == 0:
         powers = "-dac_override,-dac_read_search"
         command = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}", *command]

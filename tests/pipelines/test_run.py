@@ -15,12 +15,12 @@ import pytest
 import pipelines.run
 from corpus.errors import InputChanged, OutputError, RunError, StorageError, TooManyRejects
 from pipelines.clean import clean
-from pipelines.config import load
 from pipelines.engines.local import LocalEngine
 from pipelines.job import open_job
 from pipelines.progress import Silent
 from pipelines.verify import verify
 from tests.command import files_below, finish, process, unrote, written
+from tests.command import settings as plain_settings
 from tests.corpora import documents, rows, write_corpus, write_jsonl
 
 
@@ -44,7 +44,7 @@ def small(tmp_path):
 
 
 def run(corpus, out, *settings, **options):
-    return clean([str(corpus)], str(out), load(None, settings), Silent(), **options)
+    return clean([str(corpus)], str(out), plain_settings(*settings), Silent(), **options)
 
 
 def phases(out):
@@ -304,7 +304,7 @@ class TestTwoAtOnce:
     @pytest.mark.parametrize("fresh", [False, True])
     def test_the_second_is_refused(self, small, tmp_path, fresh):
         out = tmp_path / "out"
-        with open_job("clean", [str(small)], str(out), load(), Silent()):
+        with open_job("clean", [str(small)], str(out), plain_settings(), Silent()):
             with pytest.raises(OutputError, match="another run is writing"):
                 run(small, out, fresh=fresh)
             assert (out / ".run" / "run.json").exists()
@@ -312,7 +312,7 @@ class TestTwoAtOnce:
 
     def test_another_process(self, small, tmp_path):
         out = tmp_path / "out"
-        with open_job("clean", [str(small)], str(out), load(), Silent()):
+        with open_job("clean", [str(small)], str(out), plain_settings(), Silent()):
             assert finish(process("clean", small, "-o", out)).status == 2
         assert finish(process("clean", small, "-o", out, "-q")).status == 0
 

@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -321,3 +322,17 @@ def test_text_keys_are_int64():
     assert len(set(keys)) == 100
     assert min(keys) < 0 < max(keys)
     assert np.array(keys).dtype == np.int64
+
+
+def test_the_largest_passages_are_chosen_without_a_copy_of_all_for_each():
+    """None overlaps another, so that each of the rounds goes over all that are left."""
+    count = 20_000
+    found = np.ones((5, count), np.int64)
+    found[summary.SIZE] = found[summary.LENGTH] = 5
+    found[summary.START] = 10 * np.arange(count)
+    tracemalloc.start()
+    chosen = summary._largest_apart(found)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert chosen[summary.START].tolist() == [10 * n for n in range(summary.TOP)]
+    assert peak < 6 * found.nbytes

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.errors import OutputError, RunError
 from pipelines.verify import (
     TABLES,
     Verdict,
     _cell,
+    _Finding,
     _group_rows,
     _lines,
     _lower,
+    _marks,
     _pieces_of,
     _value_places,
     _words,
@@ -851,3 +856,48 @@ def test_lower_case_is_one_to_one() -> None:
     text = "ΟΔΟΣ İSTANBUL ẞ"
     assert _lower(text) == "οδοσ İstanbul ß"
     assert len(_lower(text)) == len(text)
+
+
+def change(start: int, end: int) -> _Finding:
+    return _Finding(A, 0, start, end, "US_SSN", "mask", "0" * 32, None)
+
+
+def stretches(flags: list[bool]) -> list[tuple[int, int]]:
+    """Where a run of true begins and ends."""
+    edges = [n for n, (a, b) in enumerate(pairwise([False, *flags, False])) if a != b]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+@given(st.lists(st.booleans(), max_size=30), st.lists(st.integers(0, 3), max_size=12))
+def test_marks_are_changes_and_what_these_leave_of_cuts(cut, widths):
+    """Widths are of a gap and a change by turns; two changes may touch, two cuts do not."""
+    places = [sum(widths[:n]) for n in range(len(widths) + 1)]
+    pairs = zip(places[1::2], places[2::2], strict=False)
+    changed = [change(start, end) for start, end in pairs if start < end]
+    in_change = {n for finding in changed for n in range(finding.start, finding.end)}
+    left = [flag and n not in in_change for n, flag in enumerate(cut)]
+    expected = [(start, end, None) for start, end in stretches(left)]
+    expected += [(finding.start, finding.end, finding) for finding in changed]
+    assert _marks(stretches(cut), changed) == sorted(expected, key=lambda mark: mark[:2])
+
+
+class Watched(list):
+    """Counts how often one of its items is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, place):
+        self.looks += 1
+        return super().__getitem__(place)
+
+    def __iter__(self):
+        for item in super().__iter__():
+            self.looks += 1
+            yield item
+
+
+def test_a_document_of_many_changes_and_cuts_is_not_looked_at_anew_for_each():
+    changed = Watched(change(10 * n, 10 * n + 5) for n in range(1000))
+    marks = _marks([(10 * n + 4, 10 * n + 8) for n in range(1000)], changed)
+    assert len(marks) == 2000
+    assert changed.looks <= 10 * len(marks)

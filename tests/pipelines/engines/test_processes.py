@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,10 +16,10 @@ from corpus.errors import ConfigError, RunError, UnroteError
 from corpus.schema import REJECTS, TEXT, Tagged
 from corpus.stages import PlainStage
 from pipelines.clean import clean
-from pipelines.config import load
 from pipelines.engines.processes import Processes
 from pipelines.progress import Silent
 from tests.command import process, written
+from tests.command import settings as plain_settings
 from tests.conformance.observed import below
 from tests.corpora import documents, rows, write_jsonl, write_parquet
 
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes
 
 PERSONAL = "Mail jane.roe@acme.com or pay 4539-5787-6362-1486; SSN 536-90-4399, on 2009-11-02. "
 SECONDS = 20
+
+start = Processes.open
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def small_cuts(monkeypatch):
 
 
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
-    clean([str(corpus)], str(out), load(None, settings), Silent())
+    clean([str(corpus)], str(out), plain_settings(*settings), Silent())
     return written(out)
 
 
@@ -136,6 +139,32 @@ def test_one_task_needs_no_process(tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
     monkeypatch.setattr(Processes, "map", None)
     assert run(tmp_path / "in", tmp_path / "out", "engine.workers=2")
+
+
+class Watching(Silent):
+    """Notes which worker processes there are when a phase begins."""
+
+    def __init__(self):
+        self.running = {}
+
+    @contextmanager
+    def phase(self, name):
+        self.running[name] = children()
+        with super().phase(name) as advance:
+            yield advance
+            self.running[f"{name}, at its end"] = children()
+
+
+def test_no_process_outlives_its_phase(corpus, tmp_path, small_cuts, monkeypatch):
+    """Each holds its detectors."""
+    opened = []
+    monkeypatch.setattr(Processes, "open", lambda pool: (opened.append(pool), start(pool)))
+    watching = Watching()
+    settings = load(None, ["engine.workers=2"])
+    clean([str(corpus)], str(tmp_path / "out"), settings, watching)
+    assert opened
+    assert {"findings, at its end", "release", "summary"} <= set(watching.running)
+    assert not any(watching.running.values())
 
 
 def test_little_text_needs_no_process(corpus, expected, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from tests.command import ROOT, unrote, written
+from tests.command import PLAIN, ROOT, unrote, written
 from tests.corpora import write_corpus
 from tests.pipelines.engines.test_spark_start import bare_python
 
@@ -41,7 +41,7 @@ def test_the_wheel_is_enough(wheel, tmp_path):
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     # Passages are left out: executors compile what comes in a wheel, and those are half of it.
-    job = ["--set", "dedup.passages.enabled=false"]
+    job = ["--set", PLAIN, "--set", "dedup.passages.enabled=false"]
     submit = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]"]
     submit += ["--py-files", wheel, program, "clean", corpus, "-o", tmp_path / "out", *job]
     done = subprocess.run(
