@@ -25,7 +25,7 @@ from corpus.schema import (
     Tagged,
 )
 from corpus.stages import PlainStage
-from corpus.views import Change, applied
+from corpus.views import Change, applied, changes_outside
 from pipelines.engines.base import Flow, View
 from pipelines.job import Phases
 from pipelines.report.summary import RELEASED
@@ -117,11 +117,12 @@ class _Known:
             else:
                 self.replacements.setdefault((doc, row[1]), []).append(row[2:])
 
-    def forget(self, doc: int, start: int, end: int) -> None:
-        """Drops the replacements in text that goes with them."""
-        changes = self.replacements.get((doc, 0), [])
-        if changes:
-            self.replacements[doc, 0] = [c for c in changes if c[1] <= start or c[0] >= end]
+    def take_risky(self, doc: int) -> list[tuple[int, int]]:
+        """What goes of a document as RISKY says; the replacements in it are dropped."""
+        gone = list(union(self.risky.pop(doc, ())))
+        if gone and (doc, 0) in self.replacements:
+            self.replacements[doc, 0] = changes_outside(self.replacements[doc, 0], gone)
+        return gone
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,7 @@ class Edit(PlainStage):
             gone: list[tuple[int, int, int | None, str]] = []
             if self.cut:
                 gone += [(*span, "passage") for span in own]
-            for start, end in union(known.risky.pop(doc, ())):
-                known.forget(doc, start, end)
-                gone.append((start, end, None, "risk"))
+            gone += [(*place, None, "risk") for place in known.take_risky(doc)]
             cuts = sorted(one[:2] for one in gone)
             edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
             removed += [
