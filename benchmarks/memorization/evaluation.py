@@ -22,9 +22,7 @@ def auroc(scores: Floats, labels: Floats) -> float:
     pairs = positive.sum() * (~positive).sum()
     if pairs == 0:
         return float("nan")
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    rank = np.cumsum(counts) - (counts - 1) / 2
-    won = rank[place][positive].sum() - positive.sum() * (positive.sum() + 1) / 2
+    won = _ranks(scores)[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
     return float(won / pairs)
 
 
@@ -38,6 +36,27 @@ def auroc_within(scores: Floats, labels: Floats, levels: NDArray) -> float:
             won += count * auroc(scores[rows], labels[rows])
             pairs += count
     return won / pairs if pairs else float("nan")
+
+
+def correlation_within(scores: Floats, graded: Floats, levels: NDArray) -> float:
+    """Spearman's rank correlation with a graded label, within copy levels, weighted by their size.
+
+    A level in which scores are all equal counts as 0.
+    """
+    total = 0.0
+    for level in np.unique(levels):
+        rows = levels == level
+        one, two = _ranks(scores[rows]), _ranks(graded[rows])
+        spread = one.std() * two.std()
+        if spread > 0:
+            total += rows.sum() * float(((one - one.mean()) * (two - two.mean())).mean() / spread)
+    return total / levels.size
+
+
+def _ranks(scores: Floats) -> Floats:
+    """1 for the lowest; the mean rank for equals."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
 def average_precision(scores: Floats, labels: Floats) -> float:

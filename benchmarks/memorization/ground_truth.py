@@ -367,8 +367,11 @@ def systems(said: dict[str, np.ndarray]) -> list[str]:
     return [name for name in said if name not in facts]
 
 
-def measured(said: dict[str, np.ndarray], labels: np.ndarray, documents: np.ndarray) -> dict:
-    """Per system: T1 and T2 AUROC with intervals, the risk's lead in T2, AP and recall.
+def measured(
+    said: dict[str, np.ndarray], labels: np.ndarray, log_p: np.ndarray, documents: np.ndarray
+) -> dict:
+    """Per system: T1 and T2 AUROC with intervals, the risk's lead in T2, T2 for the graded label
+    (rank correlation with the log-probability of the suffix), AP and recall.
 
     Of the planted sequences that are in the text.
     """
@@ -401,6 +404,7 @@ def measured(said: dict[str, np.ndarray], labels: np.ndarray, documents: np.ndar
                 point[hidden, 0] - point[k, 0],
                 *evaluation.interval(drawn[:, hidden, 0] - drawn[:, k, 0]),
             ],
+            "t2_graded": evaluation.correlation_within(score, log_p, levels),
             "average_precision": evaluation.average_precision(score, labels),
             "recall": [evaluation.recall_at(score, labels, b) for b in evaluation.BUDGETS],
         }
@@ -477,19 +481,21 @@ def report(arguments: argparse.Namespace) -> None:
     said = stored_predictions()
     copies = features(work, 1)["copies"]
     asked_for = said["target"].astype(int)
+    easy = -features(work, 1)["loss_suffix"][asked_for]
     documents = np.array([target.document for target in targets])
     labels = {name: dict(np.load(work / f"labels-{name}.npz")) for name in RUNS}
     results: dict = {"t4": leak(said, documents[asked_for]), "runs": {}}
     main = (said["arm"] == "planted") & (said["in"] == 1)
     for name in ("B", "B-small"):
         exact = labels[name]["exact"][asked_for]
+        log_p = labels[name]["log_p"][asked_for]
         part = {column: values[main] for column, values in said.items()}
         results["runs"][name] = {
-            "systems": measured(part, exact[main], documents[asked_for][main]),
+            "systems": measured(part, exact[main], log_p[main], documents[asked_for][main]),
             "ece": calibration_interval(part["risk"], exact[main], documents[asked_for][main]),
             "arms": arms(said, exact, copies[asked_for]),
             "dose": dose(targets, 1, labels[name], copies),
-            "by_level": by_level(part, exact[main]),
+            "by_level": by_level(part, exact[main], log_p[main], easy[main]),
         }
     results["dose_a"] = dose(targets, 0, labels["A"], features(work, 0)["copies"])
     results["flips"] = flips(targets, labels["A"]["exact"], labels["B"]["exact"])
@@ -525,17 +531,27 @@ def arms(said: dict[str, np.ndarray], exact: np.ndarray, copies: np.ndarray) -> 
     return found
 
 
-def by_level(said: dict[str, np.ndarray], exact: np.ndarray) -> list[dict]:
+def by_level(
+    said: dict[str, np.ndarray], exact: np.ndarray, log_p: np.ndarray, easy: np.ndarray
+) -> list[dict]:
+    """Per copy level: predicted, emitted, and how `easy` (the mean log-probability of the suffix by
+    the reference model) goes with the log-probability that the trained model gives it.
+    """
     found = []
     for level in np.unique(said["level"]):
         rows = said["level"] == level
+        n = int(rows.sum())
         found.append(
             {
                 "copies": int(level),
-                "n": int(rows.sum()),
+                "n": n,
                 "emitted": float(exact[rows].mean()),
                 "predicted": float(said["risk"][rows].mean()),
                 "auroc": evaluation.auroc(said["risk"][rows], exact[rows]),
+                "log_p": float(log_p[rows].mean()),
+                "log_p_with_reference": evaluation.correlation_within(
+                    easy[rows], log_p[rows], np.zeros(n)
+                ),
             }
         )
     return found

@@ -29,13 +29,22 @@ def systems(run: dict) -> str:
                 span(found["t1"]),
                 span(found["t2"]),
                 "" if name == "risk" else span(found["t2_lead"]),
+                number(found["t2_graded"]),
                 number(found["average_precision"]),
                 " / ".join(number(share) for share in found["recall"]),
                 number(found.get("brier")),
                 number(found.get("ece")),
             ]
         )
-    head = ["score", "T1 AUROC", "T2 AUROC", "risk's lead in T2", "AP", "recall at 1 / 5 / 10 %"]
+    head = [
+        "score",
+        "T1 AUROC",
+        "T2 AUROC",
+        "risk's lead in T2",
+        "T2 graded",
+        "AP",
+        "recall at 1 / 5 / 10 %",
+    ]
     return table([*head, "Brier", "ECE"], rows)
 
 
@@ -72,10 +81,15 @@ def levels(run: dict) -> str:
             number(row["predicted"]),
             number(row["emitted"]),
             number(row["auroc"]),
+            f"{row['log_p']:.1f}",
+            number(row["log_p_with_reference"]),
         ]
         for row in run["by_level"]
     ]
-    return table(["copies", "sequences", "mean risk", "emitted", "AUROC of the risk"], rows)
+    head = ["copies", "sequences", "mean risk", "emitted", "AUROC of the risk"]
+    return table(
+        [*head, "mean ln p of the suffix", "its rank correlation with −reference loss"], rows
+    )
 
 
 def arms(run: dict) -> str:
