@@ -14,8 +14,8 @@ import pytest
 
 from pipelines.clean import clean
 from pipelines.progress import Silent
-from tests.command import written
 from tests.command import settings as plain_settings
+from tests.command import written
 from tests.conformance.observed import Phase
 from tests.corpora import personal, write_corpus, write_jsonl
 
