@@ -34,6 +34,13 @@ CONFIGURATIONS = {
     "all-replaced": ('pii.actions={"*"="surrogate"}', 'pii.columns=["author", "source"]'),
     "masked": ('pii.actions={EMAIL_ADDRESS="mask", US_SSN="reject-document"}',),
     "not-scanned": ("pii.enabled=false",),
+    "scored": (
+        "memorization.enabled=true",
+        "memorization.max_tokens=4000",
+        "memorization.action=remove-sequence",
+        "memorization.above=0.01",
+        "memorization.device=cpu",
+    ),
 }
 """Settings under which engines are compared; each one takes another way through the phases."""
 

@@ -1,5 +1,6 @@
 """What a model would recite, from a corpus to tables and released text; every run is verified."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from corpus.schema import PUBLISHED, REPLACEMENTS, SPANS
 from corpus.views import applied
 from pipelines.clean import clean
 from pipelines.config import load
+from pipelines.engines.local import LocalEngine
 from pipelines.progress import Silent
 from pipelines.verify import verify
 from tests.command import files_below, unrote, written
@@ -77,8 +79,6 @@ def texts_in(corpus):
         if path.suffix == ".parquet":
             texts = pq.read_table(path)["text"].to_pylist()
         else:
-            import gzip
-
             content = path.read_bytes()
             content = gzip.decompress(content) if path.suffix == ".gz" else content
             texts = [json.loads(line)["text"] for line in content.splitlines()]
@@ -379,8 +379,6 @@ class TestBadModels:
 class TestStopped:
     @pytest.mark.parametrize("phase", ["sequences", "sequence-copies", "scores"])
     def test_goes_on_to_the_same_bytes(self, corpus, model, tmp_path, monkeypatch, phase):
-        from pipelines.engines.local import LocalEngine
-
         given = (model, "memorization.max_tokens=4000", "memorization.action=remove-document")
         given = (*given, "memorization.above=0.01", "pii.enabled=false")
         whole = LocalEngine.execute
