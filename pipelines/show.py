@@ -30,6 +30,7 @@ from corpus.schema import (
     DUPLICATES,
     FINDINGS,
     REJECTS,
+    SCORES,
     SPANS,
     Table,
     doc_key,
@@ -48,6 +49,9 @@ LISTED = 20
 CONTEXT = 40
 """Characters shown before and after a passage."""
 
+RISKIEST = 5
+"""Sequences that are listed, the riskiest ones."""
+
 PASSAGE = 400
 """Longest passage, in characters, that is shown whole."""
 
@@ -56,6 +60,9 @@ DIFFED = 20_000
 
 EQUAL = 24
 """Longest stretch of equal words that is shown whole."""
+
+RISK_PARTS = ("copies", "predictability", "rarity")
+"""What the log-odds of a risk are a sum of, besides a constant."""
 
 REASONS = {
     "exact": "an exact copy",
@@ -85,7 +92,8 @@ def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
     doc = _find(run, doc_or_id)
     rejects = run.rows(REJECTS, _is_reject(run, doc))
     if rejects:
-        return Group(_heading(run, doc), _line(f"Rejected: {rejects[0]['reason']}."))
+        why = _line(f"Rejected: {rejects[0]['reason']}.")
+        return Group(_heading(run, doc), why, *_sequences(run, doc, width))
     removed = run.duplicate(doc)
     parts: list[RenderableType] = [_heading(run, doc), _fate(run, removed)]
     if removed and removed["twin"] is not None:
@@ -93,6 +101,7 @@ def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
     if not removed or removed["twin"] is None:
         parts += _passages(run, doc, width)
         parts += _findings(run, doc, width)
+        parts += _sequences(run, doc, width)
     parts += _removed_for(run, doc, width)
     return Group(*parts)
 
@@ -474,6 +483,47 @@ def _findings(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
         width,
     )
     yield from _more(len(rows))
+
+
+# Sequences that a model would recite.
+
+
+def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
+    """The riskiest sequences of the document, and why they are."""
+    scored = pc.field("risk").is_valid()
+    rows = run.rows(SCORES, (pc.field("doc") == doc) & scored, doc)
+    if not rows:
+        return
+    riskiest = sorted(rows, key=lambda row: (-row["risk"], row["start"]))[:RISKIEST]
+    text = run.shown([doc])[doc]
+    title = f"The riskiest of {len(rows):,} sequences" if len(rows) > 1 else "The only sequence"
+    yield _title(f"{title}, which a model trained on this may recite")
+    for row in riskiest:
+        yield _grid(
+            (f"{row['start']:,} to {row['end']:,}, risk {row['risk']:.2%}", ""),
+            [
+                (_in_context(text, row["start"], row["end"] - row["start"]), _line(_why(row))),
+            ],
+            width,
+        )
+
+
+def _why(row: Row) -> str:
+    """What the risk of a sequence is made of, one thing a line."""
+    parts = ", ".join(f"{name} {row[f'part_{name}']:+.1f}" for name in RISK_PARTS)
+    lines = [
+        f"log-odds: {parts}",
+        f"copies: {row['copies']:,} released, {row['copies_input']:,} in the input",
+    ]
+    if row["copies_near"]:
+        lines.append(f"near copies: {row['copies_near']:,.1f}")
+    if row["extractable"]:
+        lines.append("the reference model recites it already")
+    if row["scored_by"] != "model":
+        lines.append("from its text alone: no model read it, and copies are estimated")
+    if row["action"] != "keep":
+        lines.append(f"done: {row['action']}")
+    return "\n".join(lines)
 
 
 # Text as a terminal may see it.

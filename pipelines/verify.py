@@ -10,6 +10,7 @@ What is wrong with a run is a failed check, never an exception, and no failure q
 
 import contextlib
 import functools
+import heapq
 import io
 import itertools
 import json
@@ -28,6 +29,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 import zstandard
@@ -77,8 +79,61 @@ TABLES: dict[str, dict[str, str]] = {
         "fingerprint": "string",
         "surrogate": "string",
     },
+    "scores": {
+        "doc": "int64",
+        "start": "int64",
+        "end": "int64",
+        "prefix_tokens": "int64",
+        "suffix_tokens": "int64",
+        "scored_by": "string",
+        "sampled": "bool",
+        "copies_input": "int64",
+        "copies_deduplicated": "int64",
+        "copies": "int64",
+        "copies_near": "double",
+        "copies_per_million": "double",
+        "template": "double",
+        "repetition": "double",
+        "rare_words": "double",
+        "word_duplication": "double",
+        "loss": "double",
+        "loss_prefix": "double",
+        "loss_suffix": "double",
+        "perplexity": "double",
+        "bits": "double",
+        "zlib_ratio": "double",
+        "min_k": "double",
+        "min_k_plus_plus": "double",
+        "loss_relative": "double",
+        "extractable": "bool",
+        "extraction_strength": "double",
+        "pz_log": "double",
+        "recited_within": "double",
+        "queries_log": "double",
+        "biderman": "double",
+        "edit_distance": "double",
+        "bleu": "double",
+        "risk_input": "double",
+        "risk_deduplicated": "double",
+        "risk": "double",
+        "part_copies": "double",
+        "part_predictability": "double",
+        "part_rarity": "double",
+        "action": "string",
+        "reason": "string",
+    },
     "rejects": {"doc": "int64", "shard": "string", "row": "int64", "reason": "string"},
 }
+
+NULLABLE = {
+    "duplicates": {"twin", "similarity"},
+    "findings": {"surrogate"},
+    "scores": set(TABLES["scores"]).difference(
+        ("doc", "start", "end", "prefix_tokens", "suffix_tokens", "sampled"),
+        ("copies_input", "copies", "action"),
+    ),
+}
+"""Columns of tables that may hold nulls."""
 
 ACTIONS = ("keep", "cut", "remove", "mask", "placeholder", "hash", "surrogate")
 
@@ -86,6 +141,12 @@ MAY_RECUR = {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME"
     "SHIFTED_DATE", "SURROGATE_AGE"
 }  # fmt: skip
 """Types whose surrogates are drawn from values that others have too, or that may stay."""
+
+RECOUNTED = 20
+"""Sequences of which the copies are counted again, by looking through the whole input."""
+
+RECOUNT_BYTES = 64 << 20
+"""Size of the largest input that is looked through for that."""
 
 LEAK = 6
 """Letters and digits of the shortest value that is looked for in what was released."""
@@ -100,6 +161,7 @@ CHECKS = {
     "documents": "accounted for",
     "duplicates": "accounted for",
     "findings": "accounted for",
+    "scores": "accounted for",
     "data files": "accounted for",
     "released rows": "accounted for",
     "exact copies": "twin",
@@ -107,6 +169,7 @@ CHECKS = {
     "spans": "witness",
     "chains": "witness",
     "remainders": "witness",
+    "copies": "exact",
     "values": "no leaks",
     "files": "no leaks",
 }
@@ -164,6 +227,7 @@ def verify(out: str, *, progress: Progress | None = None) -> Verdict:
         _check_input(run)
         _load_tables(run)
         _check_rows(run)
+        _check_copies(run)
         for doc in sorted(run.findings):
             run.tally["findings"].expect(False, "%s has findings and no row", run.place(doc))
         _check_duplicates(run)
@@ -242,6 +306,9 @@ class _Rules:
     min_bytes: int
     min_remaining: int
     pii: bool
+    scores: bool
+    above: float
+    action: str
     columns: tuple[str, ...]
     data: bool
     internal: bool
@@ -251,6 +318,7 @@ class _Rules:
         settings = manifest["settings"]
         fields, dedup, output = settings["input"], settings["dedup"], settings["output"]
         near, passages, pii = dedup["near"], dedup["passages"], settings["pii"]
+        memorization = settings["memorization"]
         return cls(
             text=fields["text"],
             id=fields["id"],
@@ -263,6 +331,9 @@ class _Rules:
             min_bytes=passages["min_bytes"],
             min_remaining=passages["min_remaining"],
             pii=pii["enabled"],
+            scores=memorization["enabled"],
+            above=memorization["above"],
+            action=memorization["action"],
             columns=tuple(pii["columns"]) if pii["enabled"] else (),
             data=output["data"] and manifest["job"] != "gate",
             internal=output["internal_tables"],
@@ -284,6 +355,27 @@ class _Finding(NamedTuple):
     action: str
     fingerprint: str
     surrogate: str | None
+
+
+class _Sequence(NamedTuple):
+    doc: int
+    start: int
+    end: int
+    scored_by: str | None
+    copies_input: int
+    copies_deduplicated: int | None
+    copies: int
+    risk: float | None
+    action: str
+    reason: str | None
+
+
+class _Recounted(NamedTuple):
+    """A sequence of which the copies are counted again. The least `draw` are taken."""
+
+    draw: int
+    row: _Sequence
+    text: str
 
 
 class _Document(NamedTuple):
@@ -399,6 +491,12 @@ class _Run:
     """The hash of the value behind each fingerprint."""
     referenced: set[int] = field(default_factory=set)
     known: set[int] = field(default_factory=set)
+    altered: set[int] = field(default_factory=set)
+    """Documents with values that were replaced in the text."""
+    refused: set[int] = field(default_factory=set)
+    """Documents that are rejects for what a model would recite of them."""
+    recounted: list[_Recounted] = field(default_factory=list)
+    """A heap, by the negated draw."""
     bare: set[int] = field(default_factory=set)
     """Kept documents of which too little is left: right only if what is left is a witness."""
 
@@ -408,6 +506,11 @@ class _Run:
     def reason(self, doc: int) -> str | None:
         """Why a document was removed, None if it was kept."""
         return self.duplicates[doc].reason if doc in self.duplicates else None
+
+    @property
+    def recounts(self) -> bool:
+        """Whether the input is small enough to be looked through for copies."""
+        return sum(shard.size for shard in self.shards.values()) <= RECOUNT_BYTES
 
     def copied(self, doc: int) -> bool:
         return self.reason(doc) in ("exact", "near")
@@ -470,7 +573,7 @@ def _touch(manifest: Mapping[str, Any]) -> None:
 # Files.
 
 
-_INTERNAL = re.compile(r"internal/[a-z0-9-]+/\d{5}\.parquet")
+_INTERNAL = re.compile(r"internal/[a-z0-9_-]+/\d{5}\.parquet")
 
 
 def _table_path(name: str, number: int) -> str:
@@ -630,13 +733,16 @@ def _table_content(run: _Run, name: str, entry: Mapping[str, Any]) -> bytes | No
 
 def _table_problem(run: _Run, name: str, entry: Mapping[str, Any], table: Any) -> str | None:
     """What is wrong with the rows of a table's file."""
-    optional = ("twin", "similarity", "surrogate")
+    optional = NULLABLE.get(name, ())
     if any(table[column].null_count for column in TABLES[name] if column not in optional):
         return "has nulls where none may be"
+    if any(kind == "double" and _holds_nan(table[c]) for c, kind in TABLES[name].items()):
+        return "holds what is not a number"
     if table.num_rows != entry["rows"]:
         return f"has {table.num_rows} rows, the manifest lists {entry['rows']}"
     keys = _sort_keys(name, table)
-    if not all(a < b for a, b in itertools.pairwise(keys)):
+    again = name == "scores"  # sequences within one replaced value have its place
+    if not all(a < b or (again and a == b) for a, b in itertools.pairwise(keys)):
         return "is not sorted, or says a thing twice"
     bounds = _slice_bounds(run, entry["slice"])
     if keys and (bounds is None or not bounds[0] <= keys[0][0] <= keys[-1][0] < bounds[1]):
@@ -644,11 +750,16 @@ def _table_problem(run: _Run, name: str, entry: Mapping[str, Any], table: Any) -
     return None
 
 
+def _holds_nan(column: Any) -> bool:
+    return bool(pc.any(pc.is_nan(column)).as_py())
+
+
 def _sort_keys(name: str, table: Any) -> list[Key]:
     """By what the rows of a table are sorted; the document's key comes first."""
     columns = {
         "spans": ("doc", "start", "end", "witness", "witness_start"),
         "findings": ("doc", "field", "start", "end"),
+        "scores": ("doc", "start", "end"),
     }.get(name, ("doc",))
     return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 
@@ -840,6 +951,33 @@ class _Documents:
         if self._head is None or self._head.doc > doc:
             return None
         found, self._head = self._head, next(self._rows, None)
+        return found
+
+
+class _Scores:
+    """The scores table, walked beside the input."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._rows = self._all()
+        self._head = next(self._rows, None)
+
+    def _all(self) -> Iterator[_Sequence]:
+        for table in _tables(self._run, "scores"):
+            for batch in table.select(_Sequence._fields).to_batches(max_chunksize=4096):
+                columns = (column.to_pylist() for column in batch.columns)
+                yield from map(_Sequence._make, zip(*columns, strict=True))
+
+    def take(self, doc: int) -> list[_Sequence]:
+        """The rows of `doc`. Rows before them have no document."""
+        found = []
+        while self._head is not None and self._head.doc <= doc:
+            if self._head.doc == doc:
+                found.append(self._head)
+            else:
+                place = self._run.place(self._head.doc)
+                self._run.tally["scores"].fail("%s has scores and is no document", place)
+            self._head = next(self._rows, None)
         return found
 
 
@@ -1054,16 +1192,19 @@ def _value_places(line: bytes, key: str) -> list[tuple[int, int]]:
 def _check_rows(run: _Run) -> None:
     """Walk through the input, the documents table and the cleaned shards side by side."""
     released = _check_data_files(run)
-    documents = _Documents(run)
+    documents, scores = _Documents(run), _Scores(run)
     total, done = sum(shard.size for shard in run.shards.values()), 0
     for shard in sorted(run.shards.values(), key=lambda shard: shard.number):
-        _check_shard(run, shard, documents, shard.number in released)
+        _check_shard(run, shard, documents, scores, shard.number in released)
         done += shard.size
         run.progress("rows", done, total)
     documents.take(1 << 63)
+    scores.take(1 << 63)
 
 
-def _check_shard(run: _Run, shard: _Shard, documents: _Documents, released: bool) -> None:
+def _check_shard(
+    run: _Run, shard: _Shard, documents: _Documents, scores: _Scores, released: bool
+) -> None:
     """Every row of a shard is a document or a reject, and the cleaned shard holds what was kept."""
     readable = _until_torn(_raw_rows(shard, fsspec.open(shard.url, "rb")))
     rows = _guarded(readable, run.tally["input"], shard.name)
@@ -1081,8 +1222,8 @@ def _check_shard(run: _Run, shard: _Shard, documents: _Documents, released: bool
             document = documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
-            # A document that a detector rejects is both.
-            both = rejected and run.rules.pii
+            # A document that a detector rejects is both, and one that a model would recite.
+            both = rejected and (run.rules.pii or run.rules.action == "remove-document")
             run.tally["rows"].expect(
                 rejected == (document is None) or both,
                 "%s#%d is %s",
@@ -1091,14 +1232,20 @@ def _check_shard(run: _Run, shard: _Shard, documents: _Documents, released: bool
                 "both a document and a reject" if rejected else "neither a document nor a reject",
             )
             if document is not None:
-                _check_document(run, shard, document, raw, None if rejected else beside)
+                found = scores.take(document.doc)
+                _check_document(run, shard, document, raw, found, None if rejected else beside)
         beside.finish()
     for number in sorted(rejects):
         run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
 
 
 def _check_document(
-    run: _Run, shard: _Shard, document: _Document, raw: Any, beside: _Released | None
+    run: _Run,
+    shard: _Shard,
+    document: _Document,
+    raw: Any,
+    scores: Sequence[_Sequence],
+    beside: _Released | None,
 ) -> None:
     """beside: what was released of the shard; None where the document was rejected."""
     number = document.doc & ((1 << ROW_BITS) - 1)
@@ -1123,15 +1270,30 @@ def _check_document(
         run.known.add(doc)
         run.texts.add(doc, text)
     _check_left(run, doc, text)
-    left = _check_findings(run, document, fields, beside is None)
+    if beside is None and any(one.action == "remove-document" for one in scores):
+        run.refused.add(doc)
+    rejected = beside is None and doc not in run.refused
+    changed = [f for f in run.findings.get(doc, ()) if f.field == 0 and _changes(f)]
+    if changed:
+        run.altered.add(doc)
+    _check_scores(run, doc, text, scores, rejected, changed)
+    risky = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
+    left = _check_findings(run, document, fields, rejected, risky)
     if run.rules.data and run.reason(doc) is None and beside is not None:
         beside.take(number, raw, left)
 
 
 def _check_findings(
-    run: _Run, document: _Document, fields: _Fields, rejected: bool
+    run: _Run,
+    document: _Document,
+    fields: _Fields,
+    rejected: bool,
+    risky: Sequence[tuple[int, int]],
 ) -> dict[str, _Left]:
-    """What must be left of each field of a document, after its findings were looked at."""
+    """What must be left of each field of a document, after its findings were looked at.
+
+    risky: what of the text goes because a model would recite it, with the values in it.
+    """
     doc, tally = document.doc, run.tally["findings"]
     found = run.findings.pop(doc, [])
     gone = rejected or run.reason(doc) in ("exact", "near")
@@ -1146,13 +1308,36 @@ def _check_findings(
                 before = own[i - 1].end if i else 0
                 problem = _finding_problem(run, finding, text, before, cuts)
                 tally.expect(problem is None, "%s, %d: %s", run.place(doc), finding.start, problem)
-            changed = [f for f in own if f.action not in ("keep", "cut") and f.end <= len(text)]
+            changed = [f for f in own if _changes(f) and f.end <= len(text)]
+            if risky and number == 0:
+                changed = [f for f in changed if not _touches(risky, f.start, f.end)]
+                cuts = _joined([*cuts, *risky])
             expected[name] = _Left(text, cuts, changed)
         else:
             tally.expect(not own, "%s has findings in a field that it lacks", run.place(doc))
     stray = any(finding.field >= len(names) for finding in found)
     tally.expect(not stray, "%s has findings in a field that was not scanned", run.place(doc))
     return expected
+
+
+def _changes(finding: _Finding) -> bool:
+    return finding.action not in ("keep", "cut")
+
+
+def _touches(ranges: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of the ranges has something in common with another range."""
+    return any(a < end and b > start for a, b in ranges)
+
+
+def _joined(ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same places in disjoint ranges, in order."""
+    union: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(end, union[-1][1]))
+        elif start < end:
+            union.append((start, end))
+    return tuple(union)
 
 
 def _finding_problem(
@@ -1226,6 +1411,112 @@ def _check_data_files(run: _Run) -> set[int]:
 def _same_schema(run: _Run, shard: _Shard, path: str) -> bool:
     with fsspec.open(shard.url, "rb") as before, run.open(path) as after:
         return bool(pq.read_schema(before).equals(pq.read_schema(after)))
+
+
+# Scores.
+
+
+def _check_scores(
+    run: _Run,
+    doc: int,
+    text: str,
+    found: Sequence[_Sequence],
+    rejected: bool,
+    changed: Sequence[_Finding],
+) -> None:
+    """The sequences of a document lie in it, cover what is left of it, and are done with as told.
+
+    rejected: by a detector. changed: what was replaced in the text.
+    """
+    tally, place = run.tally["scores"], run.place(doc)
+    if rejected or run.reason(doc) is not None or not run.rules.scores:
+        tally.expect(not found, "%s has scores and is not released", place)
+        return
+    tally.expect(bool(found), "%s has no scores", place)
+    lost = any(one.action == "remove-document" for one in found) and doc not in run.refused
+    tally.expect(not lost, "%s is to be removed and is no reject", place)
+    for before, one in itertools.pairwise([None, *found]):
+        problem = _sequence_problem(run, one, text, before)
+        tally.expect(problem is None, "%s [%d, %d): %s", place, one.start, one.end, problem)
+    ranges = [(one.start, one.end) for one in found]
+    if not changed and all(one.scored_by for one in found):
+        covered = _joined([*ranges, *run.cuts(doc)])
+        tally.expect(covered == ((0, len(text)),), "%s is not covered by its sequences", place)
+    if run.recounts:
+        apart = [*run.cuts(doc), *((finding.start, finding.end) for finding in changed)]
+        for one in found:
+            whole = one.start < one.end and not _touches(apart, one.start, one.end)
+            if one.scored_by == "model" and whole:
+                _recount_later(run, one, text)
+
+
+def _sequence_problem(run: _Run, one: _Sequence, text: str, before: _Sequence | None) -> str | None:
+    at_risk = one.risk is not None and one.risk >= run.rules.above and one.end > one.start
+    removed = at_risk and run.rules.action != "report"
+    problems = {
+        "it is not in the text": not 0 <= one.start <= one.end <= len(text),
+        "it ends before the one before it": before is not None and one.end < before.end,
+        "it was scored by nothing known": one.scored_by not in (None, "model", "text"),
+        "it lacks measures, and a reason": one.scored_by != "model" and one.reason is None,
+        "it has no risk though it was scored, or the other way round": (
+            (one.risk is None) != (one.scored_by is None)
+        ),
+        "its risk is no probability": one.risk is not None and not 0 <= one.risk <= 1,
+        "its copies were counted though no model read it, or the other way round": (
+            (one.copies_deduplicated is None) != (one.scored_by != "model")
+        ),
+        "its risk asks for another action": one.action != (run.rules.action if removed else "keep"),
+    }
+    return next((problem for problem, is_so in problems.items() if is_so), None)
+
+
+def _recount_later(run: _Run, one: _Sequence, text: str) -> None:
+    """Keep the sequence for `_check_copies`, if it is among those that a hash chooses."""
+    draw = xxhash.xxh3_64_intdigest(f"{one.doc} {one.start} {one.end}".encode())
+    if len(run.recounted) < RECOUNTED or -draw > run.recounted[0].draw:
+        heapq.heappush(run.recounted, _Recounted(-draw, one, text[one.start : one.end]))
+        if len(run.recounted) > RECOUNTED:
+            heapq.heappop(run.recounted)
+
+
+def _check_copies(run: _Run) -> None:
+    """Count copies of a few sequences again, in every view, by looking through the input.
+
+    They are sequences without a cut or a replaced value in them. What stands in the place of
+    replaced values is in no table, so that in documents with some they can't be counted exactly.
+    """
+    chosen = sorted(run.recounted)
+    counts = [[0, 0, 0] for _ in chosen]
+    for shard in run.shards.values() if chosen else ():
+        rows = _raw_rows(shard, fsspec.open(shard.url, "rb"))
+        readable = _guarded(_until_torn(rows), run.tally["input"], shard.name)
+        for number, raw in enumerate(readable):
+            text, doc = _read(raw, shard, run.rules).text, shard.number << ROW_BITS | number
+            if text is not None:
+                rejected = number in run.rejects.get(shard.number, ())
+                for place, view in enumerate(_views(run, doc, text, rejected)):
+                    for count, one in zip(counts, chosen, strict=True):
+                        count[place] += view.count(one.text)
+    for (before, deduplicated, least), (_, row, _) in zip(counts, chosen, strict=True):
+        said = (row.copies_input, row.copies_deduplicated)
+        exact = row.copies >= least if run.altered else row.copies == least
+        run.tally["copies"].expect(
+            said == (before, deduplicated) and exact and row.copies > 0,
+            "%s [%d, %d) has %d, %d and %d copies, the table says %d, %s and %d",
+            *(run.place(row.doc), row.start, row.end, before, deduplicated, least, *said),
+            row.copies,
+        )
+
+
+def _views(run: _Run, doc: int, text: str, rejected: bool) -> Iterator[str]:
+    """What is in the input, in what deduplication left, and in what was scored, as far as known."""
+    yield text
+    if run.reason(doc) is not None:
+        return
+    left = "".join(_Left(text, run.cuts(doc), ()).stretches)
+    yield left
+    if doc not in run.altered and (not rejected or doc in run.refused):
+        yield left
 
 
 # Twins.

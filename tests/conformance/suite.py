@@ -14,8 +14,8 @@ import pytest
 
 from pipelines.clean import clean
 from pipelines.progress import Silent
-from tests.command import written
 from tests.command import settings as plain_settings
+from tests.command import written
 from tests.conformance.observed import Phase
 from tests.corpora import personal, write_corpus, write_jsonl
 
@@ -34,6 +34,13 @@ CONFIGURATIONS = {
     "all-replaced": ('pii.actions={"*"="surrogate"}', 'pii.columns=["author", "source"]'),
     "masked": ('pii.actions={EMAIL_ADDRESS="mask", US_SSN="reject-document"}',),
     "not-scanned": ("pii.enabled=false",),
+    "scored": (
+        "memorization.enabled=true",
+        "memorization.max_tokens=4000",
+        "memorization.action=remove-sequence",
+        "memorization.above=0.01",
+        "memorization.device=cpu",
+    ),
 }
 """Settings under which engines are compared; each one takes another way through the phases."""
 

@@ -1,5 +1,7 @@
 """Copies of sequences in the three views, against str.count over texts that are made by hand."""
 
+from types import SimpleNamespace
+
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,7 +57,7 @@ def _counted(engine: MiniEngine, case: View, own: dict[int, str], sequences) -> 
             for at in range(batch.num_rows):
                 yield WANTED.name, batch.slice(at, 1)
         beside = {name: rows.filter(_of(rows, own)) for name, rows in tables.items()}
-        stage = _Beside()
+        stage = SimpleNamespace(inputs=_BESIDE)
         yield from engine._stretches(stage, beside | {"text": table(TEXT, list(own.items()))})
 
     with STAGE.open() as run:
@@ -63,10 +65,8 @@ def _counted(engine: MiniEngine, case: View, own: dict[int, str], sequences) -> 
     return pa.Table.from_batches(batches, COUNTED.schema)
 
 
-class _Beside:
-    """What is read in step with the text."""
-
-    inputs = {name: tag for name, tag in STAGE.inputs.items() if name != WANTED.name}
+_BESIDE = {name: schema for name, schema in STAGE.inputs.items() if name != WANTED.name}
+"""What is read in step with the text."""
 
 
 def _of(rows: pa.Table, own: dict[int, str]) -> pa.Array:

@@ -171,7 +171,8 @@ class TestDraw:
         assert all(one["text"] in text for one in others)
 
     def test_of_a_cut_alone_there_is_no_source(self, folder):
-        case = views({0: " ".join(tiny.SENTENCES)}, cuts={0: [(30, 90)]}, changes={0: [(0, 3, "A")]})
+        text = " ".join(tiny.SENTENCES)
+        case = views({0: text}, cuts={0: [(30, 90)]}, changes={0: [(0, 3, "A")]})
         rows, _ = surveyed(folder, case)
         for one, row in zip(drawn(folder, case, rows, Choice()), rows, strict=True):
             assert (one["source"] is None) == (row["start"] >= 3)
@@ -228,4 +229,3 @@ def test_draws_look_random():
     assert found.max() < 2**32
     counts = np.bincount(found >> 24, minlength=256)
     assert abs(counts - found.size / 256).max() < 6 * np.sqrt(found.size / 256)
-

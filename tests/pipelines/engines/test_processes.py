@@ -160,7 +160,7 @@ def test_no_process_outlives_its_phase(corpus, tmp_path, small_cuts, monkeypatch
     opened = []
     monkeypatch.setattr(Processes, "open", lambda pool: (opened.append(pool), start(pool)))
     watching = Watching()
-    settings = load(None, ["engine.workers=2"])
+    settings = plain_settings("engine.workers=2")
     clean([str(corpus)], str(tmp_path / "out"), settings, watching)
     assert opened
     assert {"findings, at its end", "release", "summary"} <= set(watching.running)
