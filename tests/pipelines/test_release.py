@@ -2,7 +2,8 @@
 
 import pyarrow as pa
 
-from corpus.schema import DUPLICATES, SPANS, TEXT
+from corpus.schema import DUPLICATES, REPLACEMENTS, RISKY, SPANS, TEXT
+from corpus.views import Edits, applied
 from pipelines.release import Edit
 
 
@@ -25,3 +26,26 @@ def test_rows_wait_for_the_text_of_their_document():
         {"doc": 2, "field": 0, "text": None},
         {"doc": 3, "field": 0, "text": "ab\nef"},
     ]
+
+
+def test_what_is_risky_goes_whole_and_others_see_the_same_text():
+    """Changes in it go with it; who looks at the released text makes it by `Edits`."""
+    spans = [{"doc": 1, "start": 1, "end": 3, "witness": 0, "witness_start": 0, "occurrences": 2}]
+    changes = [(0, 2, 4, "X"), (0, 8, 10, "Y"), (0, 14, 15, "Z"), (1, 0, 1, "W")]
+    names = ("field", "start", "end", "text")
+    replacements = [{"doc": 1, **dict(zip(names, one, strict=True))} for one in changes]
+    risky = [{"doc": 1, "start": start, "end": end} for start, end in ((7, 9), (8, 12))]
+    beside = [
+        (table.name, pa.RecordBatch.from_pylist(rows, table.schema))
+        for table, rows in ((SPANS, spans), (REPLACEMENTS, replacements), (RISKY, risky))
+    ]
+    text = "abcdefghijklmnop"
+    batch = pa.RecordBatch.from_pylist([{"doc": 1, "text": text}], TEXT)
+    names = (SPANS.name, REPLACEMENTS.name, RISKY.name)
+    with Edit(tables=names).open() as run:
+        out = list(run(iter([*beside, ("text", batch)])))
+    (edit,) = [row for tag, b in out if tag == "edits" for row in b.to_pylist()]
+    assert edit == {"doc": 1, "field": 0, "text": "a\nXefg\nmnZp"}
+    edits = Edits(cut=True)
+    assert all(edits.learn(*one) for one in beside)
+    assert applied(text, *edits.take(1)) == edit["text"]
