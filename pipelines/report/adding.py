@@ -82,6 +82,33 @@ class AddUp(PlainStage):
             yield "rows", batch
 
 
+@dataclass(frozen=True)
+class First(PlainStage):
+    """The first `limit` rows of a summary in the order of `by`; what `sums` are: see first_rows."""
+
+    schema: pa.Schema
+    by: tuple[str, ...]
+    limit: int
+    sums: tuple[str, ...] = ()
+
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+
+    @property
+    def order(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.by
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        return {"rows": self.schema}
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        return {"rows": self.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        return first_rows(batches, self.limit, self.sums)
+
+
 def first_rows(batches: Tagged, limit: int, sums: tuple[str, ...] = ()) -> Tagged:
     """The first `limit` rows.
 
