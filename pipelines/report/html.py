@@ -94,8 +94,8 @@ class Histogram:
 
 def histogram(found: Memorization) -> Histogram:
     """The risks of all sequences, by view."""
-    views = tuple(step.view for step in found.steps)
-    most = max((n for one in found.histogram for n in one.sequences.values()), default=0)
+    views = found.views
+    most = max(one.sequences[view] for one in found.histogram for view in views)
     top = max(1, len(str(most)))  # the decades that hold the largest
     room = 100 / len(found.histogram)
     width = room * 0.78 / len(views)
@@ -114,6 +114,28 @@ def histogram(found: Memorization) -> Histogram:
 
 def _percent(value: float) -> str:
     return f"{value * 100:g}{figures.SPACE}%"
+
+
+def told(row: Recited) -> str:
+    """How often a sequence is there, step by step."""
+    if row.copies_input:
+        parts = [f"{figures.counted(row.copies_input, 'copy', 'copies')} in the input"]
+    else:  # What a cut or a replacement puts together was nowhere before.
+        parts = ["not in the input as it is now"]
+    if row.copies_deduplicated is not None and row.copies_deduplicated != row.copies:
+        parts.append(f"{figures.count(row.copies_deduplicated)} without duplicates")
+    parts.append(f"{figures.count(row.copies)} as released")
+    if row.copies_near >= 0.05:
+        parts.append(f"near copies worth {expected(row.copies_near)}")
+    return ", ".join(parts)
+
+
+def less(now: float, before: float) -> str:
+    """How much less a number is than one before it: "4.8 % less"; empty where it is as much."""
+    if before <= 0 or now == before:
+        return ""
+    change = now / before - 1
+    return f"{figures.share(abs(change))} {'less' if change < 0 else 'more'}"
 
 
 def part_bars(row: Recited, most: float) -> list[tuple[str, float, float, float]]:
@@ -143,6 +165,8 @@ def render(report: Report) -> str:
         recital=_recital(report.memorization),
         view_names=VIEWS,
         words=WORDS,
+        told=told,
+        less=less,
     )
     return page.lstrip()  # Macros stand before the document type and leave blank lines.
 

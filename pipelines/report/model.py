@@ -345,7 +345,7 @@ def build(
     show = _Shower(shards, excerpt)
     recital = None
     if _estimated(settings):
-        recital = memorization(settings["memorization"], rows, reader, show.sequence)
+        recital = memorization(settings, rows, reader, show.sequence)
     return Report(
         job=manifest["job"],
         version=manifest["unrote"],

@@ -1,6 +1,6 @@
 """What a report says of memorization: how much a model would recite, before cleaning and after."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -89,6 +89,7 @@ class Recited(_Part):
     copies_input: int
     copies_deduplicated: int | None = Field(description="null: they were not counted.")
     copies: int = Field(description="In the released text.")
+    copies_near: float = Field(description="Documents like it there, each with its likeness.")
     part_copies: float = Field(description="What copies add to the log-odds of the risk.")
     part_predictability: float
     part_rarity: float
@@ -129,12 +130,23 @@ class Memorization(_Part):
     scored: tuple[ScoredBy, ...]
     sample: RiskSample | None = Field(description="null: none was drawn.")
     steps: tuple[RiskStep, ...] = Field(description="In the order of cleaning.")
+    views: tuple[str, ...] = Field(description="The views that the settings make different.")
     histogram: tuple[RiskBin, ...]
     by_source: tuple[RiskSource, ...] = Field(description="Most recited first.")
     removed_sequences: int
     removed_documents: int
     riskiest: tuple[Recited, ...] = Field(description="Each text once.")
     entities: tuple[RiskEntities, ...]
+
+    @property
+    def first(self) -> RiskStep:
+        """Before cleaning."""
+        return self.steps[0]
+
+    @property
+    def path(self) -> tuple[RiskStep, ...]:
+        """The steps of cleaning that were taken."""
+        return tuple(step for step in self.steps if step.view in self.views)
 
     def step(self, view: str) -> RiskStep:
         """What would be recited of one view."""
@@ -153,7 +165,7 @@ class Memorization(_Part):
     @property
     def finding(self) -> str:
         """How much would be recited, in a few words."""
-        found = self.steps[-1]
+        found = self.path[-1]
         return f"about {expected(found.recited)} of {counted(found.sequences, 'sequence')}"
 
 
@@ -167,29 +179,30 @@ def expected(number: float) -> str:
 def memorization(
     settings: Mapping[str, Any], rows: Rows, reader: Identity | None, shown: Showing
 ) -> Memorization:
-    """From the tables `SCORED`. settings: of the section memorization."""
+    """From the tables `SCORED`. settings: of the whole run."""
+    ours = settings["memorization"]
     sources = rows[RISK_SOURCES.name]
     scored = tuple(_scored(row) for row in rows[SCORED_BY.name] if row["sequences"])
-    views = [v for v in VIEWS if v != "left" or settings["action"] != "report"]
     removed = rows[RISK_REMOVED.name]
     return Memorization(
-        model=settings["model"],
+        model=ours["model"],
         parameters=reader.parameters if reader is not None else None,
-        device=reader.device if reader is not None else settings["device"],
-        above=settings["above"],
-        action=settings["action"],
+        device=reader.device if reader is not None else ours["device"],
+        above=ours["above"],
+        action=ours["action"],
         sequences=sum(row.sequences for row in scored),
         tokens=sum(row.tokens for row in scored),
         scored=scored,
         sample=_sample(rows[RISK_SAMPLE.name]),
-        steps=_steps(sources, views),
-        histogram=_histogram(rows[RISK_BINS.name], views),
+        steps=_steps(sources),
+        views=_views(settings),
+        histogram=_histogram(rows[RISK_BINS.name]),
         by_source=tuple(
             RiskSource(
                 source=row["source"],
                 documents=row["documents"],
                 words=row["words"],
-                steps=_steps([row], views),
+                steps=_steps([row]),
             )
             for row in sources
         ),
@@ -206,8 +219,21 @@ def places(tables: Mapping[str, pa.Table], limit: int) -> set[tuple[int, int, in
     return {(r["place"], r["start"], min(r["end"] - r["start"], limit)) for r in rows}
 
 
-def _steps(rows: Iterable[Mapping[str, Any]], views: Iterable[str]) -> tuple[RiskStep, ...]:
-    rows = list(rows)
+def _views(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The views that differ. Where nothing is cleaned the released text is the input."""
+    dedup = settings["dedup"].values()
+    cleaned = any(part["enabled"] for part in dedup if isinstance(part, Mapping))
+    scrubbed = settings["pii"]["enabled"]
+    views = {
+        "input": True,
+        "deduplicated": cleaned and scrubbed,
+        "released": cleaned or scrubbed,
+        "left": settings["memorization"]["action"] != "report",
+    }
+    return tuple(view for view, differs in views.items() if differs)
+
+
+def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[RiskStep, ...]:
     return tuple(
         RiskStep(
             view=view,
@@ -215,11 +241,11 @@ def _steps(rows: Iterable[Mapping[str, Any]], views: Iterable[str]) -> tuple[Ris
             recited=sum(row[f"recited_{view}"] for row in rows) / MILLION,
             above=sum(row[f"above_{view}"] for row in rows),
         )
-        for view in views
+        for view in VIEWS
     )
 
 
-def _histogram(rows: list[dict[str, Any]], views: list[str]) -> tuple[RiskBin, ...]:
+def _histogram(rows: list[dict[str, Any]]) -> tuple[RiskBin, ...]:
     names = list(VIEWS)
     counts = {(names[row["view"]], row["bin"]): row["sequences"] for row in rows}
     ends = [*EDGES[1:], MILLION]
@@ -227,7 +253,7 @@ def _histogram(rows: list[dict[str, Any]], views: list[str]) -> tuple[RiskBin, .
         RiskBin(
             low=low / MILLION,
             high=high / MILLION,
-            sequences={view: counts.get((view, at), 0) for view in views},
+            sequences={view: counts.get((view, at), 0) for view in VIEWS},
         )
         for at, (low, high) in enumerate(zip(EDGES, ends, strict=True))
     )
@@ -262,6 +288,7 @@ def _recited(row: Mapping[str, Any], shown: Showing) -> Recited:
         copies_input=row["copies_input"],
         copies_deduplicated=None if left < 0 else left,
         copies=row["copies"],
+        copies_near=row["near"] / MILLION,
         part_copies=row["part_copies"] / MILLION,
         part_predictability=row["part_predictability"] / MILLION,
         part_rarity=row["part_rarity"] / MILLION,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, Tagged
 from corpus.stages import PlainStage
+from memorization.risk import PARTS
 from pipelines.engines.base import Flow
 from pipelines.report.adding import (
     AddUp,
@@ -87,12 +88,13 @@ RISKIEST_ROWS = summary_table(
     ("negative_risk", "place", "start"),
     ("scored_by",),
     (
-        "end", "look", "copies_input", "copies_deduplicated", "copies",
+        "end", "look", "copies_input", "copies_deduplicated", "copies", "near",
         "part_copies", "part_predictability", "part_rarity",
     ),
 )  # fmt: skip
-"""The sequences with the highest risk as released, each text once: `place` is the document, parts
-are millionths of log-odds. Equal texts have equal numbers, of which `look` is made."""
+"""The sequences with the highest risk as released, each text once: `place` is the document, near
+copies and the parts of the log-odds are in millionths, and copies that were not counted are -1.
+Equal texts have equal numbers, of which `look` is made."""
 
 RISK_ENTITIES = summary_table(
     "risk_entities", ("type_key",), ("type",), ("entities", "measured", "completed")
@@ -322,10 +324,8 @@ def _riskiest(held: pa.Table, batch: pa.RecordBatch, scores: Scores) -> pa.Table
         name: numbers_of(found, name) for name in ("doc", "start", "end", "copies_input", "copies")
     }
     left = pc.fill_null(found["copies_deduplicated"], -1).to_numpy(zero_copy_only=False)
-    parts = [
-        _millionths(pc.fill_null(found[f"part_{name}"], 0.0).to_numpy(zero_copy_only=False))
-        for name in ("copies", "predictability", "rarity")
-    ]
+    names = ("copies_near", *(f"part_{name}" for name in PARTS))
+    parts = [_millionths(pc.fill_null(found[n], 0.0).to_numpy(zero_copy_only=False)) for n in names]
     risk, copies = scores["released"][at], (numbers["copies_input"], left, numbers["copies"])
     look = _look(risk, scores["suffix_tokens"][at], *copies, *parts)
     rows = batch_of(

@@ -111,7 +111,7 @@ def _findings(findings: Findings) -> Table:
 def _recital(found: Memorization) -> Table:
     """What a model would recite, step by step."""
     table = _table("would be recited", "expected", f"at risk ≥ {found.above:g}", "of sequences")
-    for step in found.steps:
+    for step in found.path:
         numbers = (expected(step.recited), count(step.above), count(step.sequences))
         table.add_row(Text(VIEWS[step.view]), *numbers)
     return table
