@@ -194,7 +194,7 @@ RECITAL = ("memorization.enabled",)
 @measure(
     "expected_recited",
     "sequences that a small model trained on this would recite",
-    unit="sequences",
+    unit="",
     needs=RECITAL,
     takes_view=True,
 )
@@ -216,7 +216,7 @@ def expected_recited_per_million_words(scope: Scope) -> float:
 @measure(
     "sequences_at_risk",
     "sequences with a risk of memorization.above or more",
-    unit="sequences",
+    unit="",
     needs=RECITAL,
     takes_view=True,
 )

@@ -36,13 +36,13 @@ LABELS = {
     "remainder": "Nothing else left",
     "passages": "Copied passages",
     "rejected": "Rejected",
-    "risk": "Would be recited",
+    "risk": "At risk of recital",
 }
 
 VIEWS = {
     "input": "As it came in",
     "deduplicated": "Without duplicates",
-    "released": "As released",
+    "released": "After cleaning",
     "left": "Without what is at risk",
 }
 WORDS = {
@@ -124,7 +124,7 @@ def told(row: Recited) -> str:
         parts = ["not in the input as it is now"]
     if row.copies_deduplicated is not None and row.copies_deduplicated != row.copies:
         parts.append(f"{figures.count(row.copies_deduplicated)} without duplicates")
-    parts.append(f"{figures.count(row.copies)} as released")
+    parts.append(f"{figures.count(row.copies)} after cleaning")
     if row.copies_near >= 0.05:
         parts.append(f"near copies worth {expected(row.copies_near)}")
     return ", ".join(parts)

@@ -24,7 +24,7 @@ LABELS = {
 VIEWS = {
     "input": "as it came in",
     "deduplicated": "without duplicates",
-    "released": "as released",
+    "released": "after cleaning",
     "left": "without what is at risk",
 }
 SOURCES_SHOWN = 10
@@ -90,7 +90,7 @@ def _balance(report: Report) -> Table:
     if total.risk.documents:
         lost = total.risk
         row = (count(lost.documents), size(lost.bytes), share(lost.share))
-        table.add_row("would be recited", *row)
+        table.add_row("at risk of recital", *row)
     kept = total.kept
     table.add_row("kept", count(kept.documents), size(kept.bytes), share(kept.share), style="bold")
     if report.rejects.rows:

@@ -156,9 +156,9 @@ def test_the_riskiest_are_shown_as_the_input_has_them():
     assert first.excerpt.startswith("All rights reserved.")
     assert len(first.excerpt) <= 201
     assert second.copies_deduplicated is None
-    assert told(first).startswith("60 copies in the input, 3 without duplicates, 1 as released")
+    assert told(first).startswith("60 copies in the input, 3 without duplicates, 1 after cleaning")
     assert told(first).endswith("near copies worth 14.4")
-    assert told(second) == "not in the input as it is now, 1 as released"
+    assert told(second) == "not in the input as it is now, 1 after cleaning"
 
 
 def test_excerpts_are_asked_for():
@@ -268,7 +268,7 @@ def test_the_terminal_tells_it():
     print_summary(report(), "", console)
     text = console.file.getvalue()
     assert re.search(r"as it came in +813 +701 +1,000", text)
-    assert re.search(r"as released +12\.2 +5 +1,000", text)
+    assert re.search(r"after cleaning +12\.2 +5 +1,000", text)
 
 
 # The gate.
