@@ -4,7 +4,12 @@ Cheap ones see every sequence: how often its parts recur, and what its words tel
 model, and the exact count of copies, are for the riskiest of them and a random sample.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus.schema import (
     COUNTED,
@@ -25,7 +30,9 @@ from corpus.schema import (
     UNREADABLE,
     WANTED,
     Table,
+    Tagged,
 )
+from corpus.stages import PlainStage
 from dedup.copies import AddUpCopies, CountCopies
 from dedup.recurring import Recurring, Runs
 from memorization.masking import Mask
@@ -76,6 +83,12 @@ def rejects_documents(settings: Settings) -> bool:
     """Whether documents are rejected for what a model would recite of them."""
     ours = settings.memorization
     return ours.enabled and ours.action == "remove-document"
+
+
+def removes_sequences(settings: Settings) -> bool:
+    """Whether sequences are taken out for what a model would recite of them."""
+    ours = settings.memorization
+    return ours.enabled and ours.action == "remove-sequence"
 
 
 def rejects_of(settings: Settings, phase: str) -> Table:
@@ -213,6 +226,26 @@ def rate(job: Phases, chosen: Choice, tokens: int) -> None:
     flow.write(SCORES, found["scores"])
     flow.write(RISKY, found["risky"])
     job.phase("scores", flow)
+
+
+def risky_again(job: Phases) -> None:
+    """The internal table RISKY of a finished run, from what was published."""
+    flow = Flow()
+    flow.write(RISKY, flow.map(Remembered(), flow.read(None, SCORES))["risky"])
+    job.phase("risky", flow)
+
+
+@dataclass(frozen=True)
+class Remembered(PlainStage):
+    """The sequences that were removed, in SCORES, to rows of RISKY."""
+
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {SCORES.name: SCORES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"risky": RISKY.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        for _, batch in batches:
+            found = batch.filter(pc.not_equal(batch["action"], "keep"))
+            yield "risky", found.select(RISKY.schema.names)
 
 
 def refuse(job: Phases) -> None:
