@@ -23,7 +23,7 @@ from corpus.schema import (
     Table,
 )
 from dedup.copies import AddUpCopies, CountCopies
-from dedup.recurring import Recurring, Runs
+from dedup.recurring import Common, Recurring, Runs
 from memorization.rate import Measure, Rate
 from memorization.refuse import Earlier, Refuse
 from memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choice
@@ -123,7 +123,8 @@ def recurring(job: Phases, view: Released) -> None:
     stage = Runs(edits=view.names, removed=names, cut=view.cut)
     runs = flow.map(stage, flow.read("text", *view.removed, *view.edits))
     found = flow.group(Recurring(), runs=runs["runs"])
-    flow.write(RECURRING, found["recurring"])
+    common = flow.group(Common(), crowd=found["crowd"])
+    flow.write(RECURRING, found["recurring"], common["recurring"])
     job.phase("recurring", flow)
 
 
