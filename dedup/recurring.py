@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from corpus.runs import sampled
 from corpus.schema import DUPLICATES, RECURRING, REJECTS, REPLACEMENTS, SPANS, TEXT, Tagged
-from corpus.stages import PlainStage, whole_keys
+from corpus.stages import PlainStage
 from corpus.text import arrow_buffers
 from corpus.views import Edits, view
-from dedup.groups import batch_of, column
+from dedup.groups import batch_of, column, spread, starts, with_crowds
 from dedup.shingles import Ints
 
 RUNS = pa.schema(
@@ -78,21 +78,69 @@ def _rows(texts: pa.Array, docs: Ints, in_input: Ints, in_released: Ints) -> pa.
 class Recurring(PlainStage):
     """Runs of equal hash, counted: rows of RECURRING for those in the released view.
 
-    Holds the rows of the open group.
+    Crowded groups (dedup.groups) are passed on as they come, to `Common`, each with a row of its
+    sums, of which the document is -1.
     """
 
     key: ClassVar[tuple[str, ...]] = ("run",)
     order: ClassVar[tuple[str, ...]] = ("doc", "start_byte", "in_input")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"runs": RUNS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"recurring": RECURRING.schema, "crowd": RUNS}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        open_run: int | None = None
+        sums = np.zeros(2, dtype=np.int64)
+        for run, batch in with_crowds(tagged, "run"):
+            if open_run is not None and run != open_run:
+                yield "crowd", batch_of(RUNS, ([open_run], [-1], [-1], *sums[:, None]))
+                sums[:] = 0
+            open_run = run
+            if run is None:
+                yield "recurring", self._counted(batch)
+            else:
+                sums += [column(batch, name).sum() for name in ("in_input", "in_released")]
+                yield "crowd", batch
+        if open_run is not None:
+            yield "crowd", batch_of(RUNS, ([open_run], [-1], [-1], *sums[:, None]))
+
+    def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        runs, released = column(batch, "run"), column(batch, "in_released")
+        first = np.flatnonzero(starts((runs,), None))
+        sizes = np.diff(first, append=runs.size)
+        before = np.repeat(np.add.reduceat(column(batch, "in_input"), first), sizes)
+        after = np.repeat(np.add.reduceat(released, first), sizes)
+        return _recurring(batch, before, after, released > 0)
+
+
+@dataclass(frozen=True)
+class Common(PlainStage):
+    """Crowded groups, each after the row with its sums, to rows of RECURRING."""
+
+    key: ClassVar[tuple[str, ...]] = ("run",)
+    order: ClassVar[tuple[str, ...]] = ("doc", "start_byte", "in_input")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"crowd": RUNS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"recurring": RECURRING.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        for batch in whole_keys((batch for _, batch in tagged), "run"):
-            runs, released = column(batch, "run"), column(batch, "in_released")
-            starts = np.flatnonzero(np.diff(runs, prepend=~runs[:1]))
-            sizes = np.diff(starts, append=runs.size)
-            before = np.repeat(np.add.reduceat(column(batch, "in_input"), starts), sizes)
-            after = np.repeat(np.add.reduceat(released, starts), sizes)
-            kept: NDArray[np.bool_] = (released > 0) & ((before > 1) | (after > 1))
-            columns = (column(batch, "doc"), column(batch, "start_byte"), before, after)
-            yield "recurring", batch_of(RECURRING.schema, [c[kept] for c in columns])
+        sums = [0, 0]
+        for _, batch in tagged:
+            if not batch.num_rows:
+                continue
+            begins = column(batch, "doc") < 0
+            names = ("in_input", "in_released")
+            before, after = (
+                spread(column(batch, name), begins, known)
+                for name, known in zip(names, sums, strict=True)
+            )
+            sums = [int(before[-1]), int(after[-1])]
+            released = ~begins & (column(batch, "in_released") > 0)
+            yield "recurring", _recurring(batch, before, after, released)
+
+
+def _recurring(
+    batch: pa.RecordBatch, before: Ints, after: Ints, released: NDArray[np.bool_]
+) -> pa.RecordBatch:
+    """Of rows of RUNS, with the counts of their runs, those of the released view that recur."""
+    kept = released & ((before > 1) | (after > 1))
+    columns = (column(batch, "doc"), column(batch, "start_byte"), before, after)
+    return batch_of(RECURRING.schema, [c[kept] for c in columns])

@@ -34,7 +34,7 @@ from corpus.schema import (
 )
 from corpus.stages import PlainStage
 from dedup.copies import AddUpCopies, CountCopies
-from dedup.recurring import Recurring, Runs
+from dedup.recurring import Common, Recurring, Runs
 from memorization.masking import Mask
 from memorization.rate import Measure, Rate
 from memorization.refuse import Earlier, Refuse
@@ -157,7 +157,8 @@ def recurring(job: Phases, view: Released) -> None:
     stage = Runs(edits=view.names, removed=names, cut=view.cut)
     runs = flow.map(stage, flow.read("text", *view.removed, *view.edits))
     found = flow.group(Recurring(), runs=runs["runs"])
-    flow.write(RECURRING, found["recurring"])
+    common = flow.group(Common(), crowd=found["crowd"])
+    flow.write(RECURRING, found["recurring"], common["recurring"])
     job.phase("recurring", flow)
 
 

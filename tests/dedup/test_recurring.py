@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
-from dedup.recurring import RUNS, Recurring, Runs
+from dedup import groups
+from dedup.recurring import RUNS, Common, Recurring, Runs
 from tests.corpus.test_runs import runs_of
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
@@ -26,7 +28,9 @@ def ran(case: View, seed: int = 0):
         replacements=case.replacements,
     )["runs"]
     assert runs.schema == RUNS
-    return rows_of(engine.group(Recurring(), runs=runs)["recurring"])
+    found = engine.group(Recurring(), runs=runs)
+    common = engine.group(Common(), crowd=found["crowd"])
+    return sorted(rows_of(found["recurring"]) + rows_of(common["recurring"]))
 
 
 def counted(case: View) -> list[tuple[int, int, int, int]]:
@@ -43,9 +47,11 @@ def counted(case: View) -> list[tuple[int, int, int, int]]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(VIEWS, st.integers(0, 9))
-def test_like_counting(case, seed):
-    assert ran(case, seed) == counted(case)
+@given(VIEWS, st.integers(0, 9), st.sampled_from([1, 3, 1 << 17]))
+def test_like_counting(case, seed, rows_of_a_crowd):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups, "CROWD_ROWS", rows_of_a_crowd)
+        assert ran(case, seed) == counted(case)
 
 
 def test_what_is_not_released_counts_in_the_input():

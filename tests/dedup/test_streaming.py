@@ -14,6 +14,8 @@ from dedup import groups, near, repeats
 from dedup.exact import Exact
 from dedup.groups import Ints, batch_of
 from dedup.near import CHAIN, MEMBERS, SETS, Decide, Distinct, Meet, Resolve, Verify
+from dedup.recurring import RUNS as SAMPLED
+from dedup.recurring import Common, Recurring
 from dedup.repeats import ANCHORS, CROWD, RUNS, Contest, Crowds, Repeats
 from dedup.spans import CLAIMS, Remainder
 from dedup.walk import STEPS, Walk
@@ -125,6 +127,18 @@ STREAMS = {
         Distinct(),
         lambda: many(PAIRS.schema, lambda n: (5, n // 2, 0)),
         {"pairs": MANY // 2},
+    ),
+    "recurring": (
+        Recurring(),
+        lambda: many(SAMPLED, lambda n: (5, n, 0, 1, 1)),
+        {"crowd": MANY + 1},
+    ),
+    "common": (
+        Common(),
+        lambda: chain(
+            one(SAMPLED, (5, -1, -1, MANY, MANY)), many(SAMPLED, lambda n: (5, n, 0, 1, 1))
+        ),
+        {"recurring": MANY},
     ),
     "decide": (
         Decide(),

@@ -275,7 +275,7 @@ class TestRemoval:
         kept = released(out)
         before = sum(text.count(POEM[40:80]) for text in texts.values())
         assert sum(text.count(POEM[40:80]) for text in kept) < before / 2
-        found = [row for path in files_below(removed) for row in pq.read_table(path).to_pylist()]
+        found = [r for path in removed.glob("*.parquet") for r in pq.read_table(path).to_pylist()]
         risky = [row for row in found if row["reason"] == "risk"]
         for row in gone:
             assert any(
