@@ -170,6 +170,11 @@ def write(results: dict, readme: Path) -> None:
     """Prints the tables, and puts them between the marks of the file."""
     made = markdown(results)
     print(made)
-    before, _, rest = readme.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+    between(readme, BEGIN, END, made)
+
+
+def between(page: Path, begin: str, end: str, made: str) -> None:
+    """Puts text between two marks of a page."""
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}\n\n{made}\n\n{end}{after}")

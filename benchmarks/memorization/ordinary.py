@@ -1,0 +1,221 @@
+"""The risk of ordinary text: most of a corpus is there once, and hardly any of it is recited.
+
+    python -m benchmarks.memorization.ordinary --work WORK
+
+Targets of the experiment (ground_truth.py) are planted where emission rises, so a fit on them alone
+says little of text that occurs once; a corpus has millions of such sequences, and what is wrong by
+a hundredth for each is wrong by ten thousands for all. This draws windows of the experiment's own
+background, asks the models that were trained for them, and fits the risk again: on the planted
+sequences of seed A and on half of these windows, by document. The other half, asked of the models
+of seed B, is what the tables are about. memorization/default/risk.json is this fit.
+
+It runs after ground_truth.py, whose forecast of seed B stays as it was committed. The fit made here
+has not seen seed B either, but whoever thought of it had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+import memorization
+from benchmarks.memorization import evaluation, ground_truth, ground_truth_report, planted
+from benchmarks.memorization.planted import Document, Target
+from corpus.text import arrow_buffers
+from dedup.occurrences import Passages
+from memorization import proxy, risk
+from memorization.model import LanguageModel, load, prepare
+from memorization.wording import wording
+
+RESULTS = ground_truth.HERE / "ordinary.json"
+WINDOWS = 6000
+"""Windows drawn, half of them to fit on."""
+
+RUNS = ("A", "B", "B-small")
+
+BINS = (1, 2, 3, 6, 11, 21, 41)
+"""The copies at which rows of the table begin."""
+
+BEGIN, END = "<!-- ordinary text: generated -->", "<!-- ordinary text: end -->"
+
+
+def drawn(background: list[Document]) -> list[Target]:
+    """Windows of the background, in proportion to its tokens; half: of their documents."""
+    order = random.Random(planted.SEED)
+    fast = proxy.tokenizer_of().backend_tokenizer
+    able = [one for one in background if one.ids.size >= planted.LENGTH]
+    chosen = order.choices(able, weights=[one.ids.size for one in able], k=WINDOWS)
+    found = []
+    for one in chosen:
+        first = order.randrange(one.ids.size - planted.LENGTH + 1)
+        ids = one.ids[first : first + planted.LENGTH].tolist()
+        text = fast.decode(ids, skip_special_tokens=False)
+        half = random.Random(one.name).randrange(2)
+        found.append(Target(text, ids, one.name, one.source, half, "ordinary", 0))
+    return found
+
+
+def features(targets: list[Target], documents: list[str]) -> dict[str, np.ndarray]:
+    """What the product knows of them, with the copies in the documents trained on."""
+    config = memorization.Config(prefix=planted.PREFIX, suffix=planted.LENGTH - planted.PREFIX)
+    texts = [one.text for one in targets]
+    table = memorization.score(texts, load("default", "cpu"), config=config)
+    # A window may be cut into other tokens than it had, and then have a second, short sequence.
+    _, first = np.unique(table["doc"].to_numpy(), return_index=True)
+    table = table.take(first)
+    names = ("loss", "loss_prefix", "loss_suffix", "min_k", "pz_log", "suffix_tokens")
+    found = {name: table[name].to_numpy().astype(np.float64) for name in names} | wording(texts)
+    passages = Passages(texts)
+    exact, near = passages.count(*arrow_buffers(pa.array(documents, pa.large_string())))
+    found["copies"] = exact.astype(np.float64)
+    found["copies_near"] = near / np.maximum(passages.shingles, 1)
+    return found
+
+
+def trained(work: Path, name: str) -> LanguageModel:
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(work / f"model-{name}")
+    return prepare(name, network, proxy.tokenizer_of())
+
+
+def rows_of(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> list[dict]:
+    """By copies: how many, how many are recited, how many were expected to be."""
+    place = np.searchsorted(BINS, copies, side="right") - 1
+    found = []
+    for number, first in enumerate(BINS):
+        rows = place == number
+        if rows.any():
+            sums = {"recited": float(exact[rows].sum()), "expected": float(predicted[rows].sum())}
+            found.append({"from": first, "n": int(rows.sum())} | sums)
+    return found
+
+
+def judged(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> dict:
+    return {
+        "n": int(exact.size),
+        "recited": float(exact.sum()),
+        "expected": float(predicted.sum()),
+        "ece": evaluation.calibration_error(predicted, exact),
+        "auroc": evaluation.auroc(predicted, exact),
+        "by_copies": rows_of(predicted, exact, copies),
+    }
+
+
+def markdown(results: dict) -> str:
+    parts = []
+    for run, found in results["runs"].items():
+        rows = [
+            [
+                *(name, f"{one['n']:,}", f"{one['recited']:.0f}", f"{one['before']:.1f}"),
+                *(f"{one['expected']:.1f}", f"{one['ece']:.4f}", f"{one['auroc']:.3f}"),
+            ]
+            for name, one in found.items()
+        ]
+        head = ["", "sequences", "recited", "expected by the forecast's fit"]
+        parts.append(f"**{run}**")
+        parts.append(
+            ground_truth_report.table([*head, "by the shipped fit", "its ECE", "its AUROC"], rows)
+        )
+    by = results["runs"]["B"]["ordinary"]["by_copies"]
+    rows = [
+        [str(one["from"]), f"{one['n']:,}", f"{one['recited']:.0f}", f"{one['expected']:.1f}"]
+        for one in by
+    ]
+    parts.append("Ordinary windows not fitted on, seed B, by copies:")
+    parts.append(ground_truth_report.table(["copies from", "n", "recited", "expected"], rows))
+    return "\n\n".join(parts)
+
+
+def fits(
+    planted_part: tuple[dict[str, np.ndarray], np.ndarray, np.ndarray],
+    ordinary_part: tuple[dict[str, np.ndarray], np.ndarray, np.ndarray],
+) -> tuple[risk.Risk, risk.Risk]:
+    """The fit on planted sequences alone, and the one on both. Parts: what is known of sequences,
+    the tokens that are recited of each suffix, the documents.
+    """
+    made = []
+    for parts in ([planted_part], [planted_part, ordinary_part]):
+        columns = {
+            name: np.concatenate([known[name] for known, _, _ in parts])
+            for name in ground_truth.COLUMNS
+        }
+        recited, groups = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
+        exact = (recited >= planted.LENGTH - planted.PREFIX).astype(np.float64)
+        sizes = [len(known["copies"]) for known, _, _ in parts]
+        card = risk.Risk.load().card | {
+            "fitted_on": f"{exact.size} sequences of seed A ({sizes[0]} planted or natural copies, "
+            f"{sum(sizes[1:])} of ordinary text), {exact.sum():.0f} of them recited",
+            "made_by": "python -m benchmarks.memorization.ordinary",
+        }
+        made.append(risk.fit(columns, exact, groups, recited=recited, card=card))
+    return made[0], made[1]
+
+
+def of_run(
+    made: tuple[risk.Risk, risk.Risk], parts: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]
+) -> dict:
+    """Expected beside recited, for each part: what is known, and what was recited."""
+    found = {}
+    for name, (known, exact) in parts.items():
+        found[name] = judged(made[1].predict(known), exact, known["copies"])
+        found[name]["before"] = float(made[0].predict(known).sum())
+        bare = {n: c for n, c in known.items() if n not in ground_truth.GROUPS["reference model"]}
+        found[name]["text_only"] = judged(made[1].predict(bare), exact, known["copies"])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, help="ground_truth.py's work folder")
+    work = parser.parse_args().work
+    _, background, targets = ground_truth.experiment(work)
+    windows = drawn(background)
+    fast = proxy.tokenizer_of().backend_tokenizer
+    known, mine, ask = {}, {}, {}
+    for seed in (0, 1):
+        text = ground_truth.training_text(background, targets, seed)
+        documents = [fast.decode(ids.tolist(), skip_special_tokens=False) for ids in text]
+        known[seed] = features(windows, documents)
+        # A window that a planted copy was put across is not there any more.
+        there = known[seed]["copies"] >= 1
+        ask[seed] = np.flatnonzero(there & (np.array([one.half for one in windows]) == seed))
+        mine[seed] = ground_truth.asked(targets, seed, ground_truth.features(work, seed)["copies"])
+    said = {name: ground_truth.emitted(trained(work, name), windows) for name in RUNS}
+    labels = {name: np.load(work / f"labels-{name}.npz") for name in RUNS}
+
+    part = ground_truth.taken
+    planted_a = part(ground_truth.features(work, 0), mine[0])
+    made = fits(
+        (planted_a, labels["A"]["recited"][mine[0]], documents_of(targets, mine[0])),
+        (part(known[0], ask[0]), said["A"].recited[ask[0]], documents_of(windows, ask[0])),
+    )
+    results: dict = {"windows": WINDOWS, "fitted": int(ask[0].size), "runs": {}}
+    planted_b = part(ground_truth.features(work, 1), mine[1])
+    for name in ("B", "B-small"):
+        results["runs"][name] = of_run(
+            made,
+            {
+                "ordinary": (part(known[1], ask[1]), said[name].exact[ask[1]]),
+                "planted": (planted_b, labels[name]["exact"][mine[1]]),
+            },
+        )
+    made[1].save(risk.DEFAULT)
+    RESULTS.write_bytes(
+        orjson.dumps(ground_truth.rounded(results), option=orjson.OPT_INDENT_2) + b"\n"
+    )
+    ground_truth_report.between(ground_truth.README, BEGIN, END, markdown(results))
+    print(markdown(results))
+
+
+def documents_of(targets: list[Target], rows: np.ndarray) -> np.ndarray:
+    return np.array([targets[row].document for row in rows])
+
+
+if __name__ == "__main__":
+    main()
