@@ -92,7 +92,7 @@ class Recurring(PlainStage):
         sums = np.zeros(2, dtype=np.int64)
         for run, batch in with_crowds(tagged, "run"):
             if open_run is not None and run != open_run:
-                yield "crowd", batch_of(RUNS, ([open_run], [-1], [-1], *sums[:, None]))
+                yield "crowd", batch_of(RUNS, np.array([[open_run], [-1], [-1], *sums[:, None]]))
                 sums[:] = 0
             open_run = run
             if run is None:
@@ -101,7 +101,7 @@ class Recurring(PlainStage):
                 sums += [column(batch, name).sum() for name in ("in_input", "in_released")]
                 yield "crowd", batch
         if open_run is not None:
-            yield "crowd", batch_of(RUNS, ([open_run], [-1], [-1], *sums[:, None]))
+            yield "crowd", batch_of(RUNS, np.array([[open_run], [-1], [-1], *sums[:, None]]))
 
     def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         runs, released = column(batch, "run"), column(batch, "in_released")

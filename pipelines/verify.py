@@ -1435,7 +1435,7 @@ def _check_scores(
     tally.expect(bool(found), "%s has no scores", place)
     lost = any(one.action == "remove-document" for one in found) and doc not in run.refused
     tally.expect(not lost, "%s is to be removed and is no reject", place)
-    for before, one in itertools.pairwise([None, *found]):
+    for before, one in zip([None, *found], found, strict=False):
         problem = _sequence_problem(run, one, text, before)
         tally.expect(problem is None, "%s [%d, %d): %s", place, one.start, one.end, problem)
     ranges = [(one.start, one.end) for one in found]
