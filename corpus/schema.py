@@ -221,11 +221,17 @@ ENTITIES = Table(
 """Findings that are left in the released text, and whether a model completes them from what stands
 before them (memorization.entities says what the columns are)."""
 
+MASKS = Table(
+    "masks", _schema(doc=_int, tokens=_int, positions=pa.list_(pa.int32())), internal=False
+)
+"""Goldfish masks: the tokens of each released document, and the positions (in its released text,
+ascending) of those to leave out of the training loss."""
+
 REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str), internal=False)
 """Rows that could not be read, and documents that a detector could not finish or that hold what is
 not to be released. `doc` is what the row's key is, or would be."""
 
-PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, REJECTS)
+PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
 
 # Internal tables: rows without an answer, and what is put in the place of findings.
 
@@ -313,6 +319,11 @@ MEASURED = Table(
 
 RISKY = Table("risky", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end"))
 """The sequences of SCORES that are not to be released, by their places in the input."""
+
+REMAINING = Table(
+    "remaining", _schema(doc=_int, start=_int, end=_int, type=_str), sort=("doc", "start", "end")
+)
+"""Findings of the text that nothing was done to and that may be somebody's secret."""
 
 # Internal tables: duplicate documents.
 

@@ -2,10 +2,10 @@
 
 Three views of a document have names: *input*, as it was read; *deduplicated*, without what is cut;
 *released*, with what is put in the place of findings besides. Tables speak of the input's places;
-who looks at another view finds them again with `View.inside`.
+who looks at another view finds them again with `View.inside`, and its way there with `View.where`.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpus.intervals import union
-from corpus.schema import REPLACEMENTS, SPANS
+from corpus.schema import REPLACEMENTS, RISKY, SPANS
 
 Ints = NDArray[np.int64]
 
@@ -51,9 +51,26 @@ class View:
         stop = self.starts[behind] + last - self.places[behind]
         return begin, np.where(self.copied[behind], stop, self.ends[behind])
 
+    def where(self, start: Ints, end: Ints) -> tuple[Ints, Ints]:
+        """What stands for the input's [start, end) is text[first:last]: (firsts, lasts), int64[m]
+        each, equal where nothing does. As in `inside`, changes and cuts count whole.
+        """
+        if not self.places.size:
+            return np.zeros_like(start), np.zeros_like(end)
+        at = np.searchsorted(self.ends, start, side="right")
+        behind = np.searchsorted(self.starts, end, side="left") - 1
+        nothing = behind < at
+        at, behind = np.where(nothing, 0, at), np.where(nothing, 0, behind)
+        begin = np.where(self.copied[at], np.maximum(start - self.starts[at], 0), 0)
+        stops = np.append(self.places[1:], len(self.text))
+        beyond = np.maximum(self.ends[behind] - end, 0)
+        first = self.places[at] + begin
+        last = stops[behind] - np.where(self.copied[behind], beyond, 0)
+        return np.where(nothing, 0, first), np.where(nothing, 0, last)
+
 
 class Edits:
-    """What the tables SPANS and REPLACEMENTS say of texts that are yet to come.
+    """What the tables SPANS, REPLACEMENTS and RISKY say of texts that are yet to come.
 
     cut: whether SPANS are cut. Rows come before the text they speak of; those of later documents
     stay, since the text of a stretch may come in several batches.
@@ -62,16 +79,18 @@ class Edits:
     def __init__(self, *, cut: bool) -> None:
         self.cut = cut
         self._cuts: dict[int, list[tuple[int, int]]] = {}
+        self._gone: dict[int, list[tuple[int, int]]] = {}
         self._changes: dict[int, list[Change]] = {}
 
     def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
         """Takes rows of these tables, those of other fields than the text left out; False for a
         batch of another kind.
         """
-        if tag == SPANS.name:
+        if tag in {SPANS.name, RISKY.name}:
+            cuts = self._cuts if tag == SPANS.name else self._gone
             columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
             for doc, *place in zip(*columns, strict=True):
-                self._cuts.setdefault(doc, []).append(tuple(place))
+                cuts.setdefault(doc, []).append(tuple(place))
         elif tag == REPLACEMENTS.name:
             names = ("doc", "field", "start", "end", "text")
             columns = (batch[name].to_pylist() for name in names)
@@ -85,7 +104,19 @@ class Edits:
     def take(self, doc: int) -> tuple[list[tuple[int, int]], list[Change]]:
         """The cuts and changes of a document, which are then forgotten."""
         cuts, changes = self._cuts.pop(doc, []), self._changes.pop(doc, [])
-        return (cuts if self.cut else []), changes
+        gone = list(union(self._gone.pop(doc, ())))
+        return sorted([*(cuts if self.cut else ()), *gone]), changes_outside(changes, gone)
+
+
+def changes_outside(changes: Sequence[Change], gone: Sequence[tuple[int, int]]) -> list[Change]:
+    """The changes that do not reach into text that goes whole: disjoint stretches, in order."""
+    ends = [end for _, end in gone]
+    left = []
+    for change in changes:
+        at = bisect_right(ends, change[0])
+        if at == len(gone) or gone[at][0] >= change[1]:
+            left.append(change)
+    return left
 
 
 def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:

@@ -6,6 +6,8 @@ secret of this text, however probable it is here.
 """
 
 from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -63,102 +65,128 @@ def entity_risk(
 
     entities: columns doc (index in texts), start, end. context: tokens before it, at most.
     unrelated: how many other contexts, of as many tokens, are drawn (by seed) from other texts, or
-    from `background`; none that holds the entity's own characters.
+    from `background`; none that holds the entity's own characters, or is its own context again.
     Raises RunError if memory does not suffice for one sequence.
     """
     tokens = tokenize(model.tokenizer, texts)
     other = tokens if background is None else tokenize(model.tokenizer, background)
     source = texts if background is None else background
-    pool = _pool(other, source, context, np.random.default_rng(seed))
+    pool = shuffled(_pool(other, source, context, background is None), seed)
     lead = int(uses_bos(model, bos))
-    parts = []
+    rows: list[dict[str, Any]] = []
     for at in range(0, len(entities), AT_ONCE):
-        asked = [
-            _Entity(tokens, texts, row, context, model.context - lead, bool(lead))
-            for row in entities.slice(at, AT_ONCE).select(["doc", "start", "end"]).to_pylist()
-        ]
-        for entity in asked:
-            entity.choose(pool, unrelated, own_texts=background is None)
-        parts.append(_answer(model, asked, bos, token_budget))
-    return pa.concat_tables([ENTITIES.empty_table(), *parts]).combine_chunks()
+        places = entities.slice(at, AT_ONCE).select(["doc", "start", "end"]).to_pylist()
+        cases = []
+        for row in places:
+            place = (row["start"], row["end"])
+            ids, before = found_in(tokens, texts, row["doc"], place, context)
+            cases.append(Case(texts[row["doc"]][slice(*place)], ids, before, begins=bool(lead)))
+            cases[-1].choose(pool, unrelated, model.context - lead)
+        said = asked(model, cases, bos, token_budget)
+        rows += [row | answer for row, answer in zip(places, said, strict=True)]
+    return pa.Table.from_pylist(rows, ENTITIES)
 
 
-class _Entity:
-    """One entity: what comes before it, its tokens, and the contexts that it is tried in."""
+class Context(NamedTuple):
+    """What stands before something: of which text, its characters, its tokens."""
 
-    def __init__(
-        self,
-        tokens: Tokens,
-        texts: Sequence[str],
-        row: dict[str, int],
-        context: int,
-        room: int,
-        begins: bool,
-    ) -> None:
-        self.row = row
-        self.text = texts[row["doc"]][row["start"] : row["end"]]
-        first, last = tokens_of(tokens, row["doc"], row["start"], row["end"])
-        begin = max(int(tokens.offsets[row["doc"]]), first - context)
-        self.ids = tokens.ids[first:last]
-        self.contexts = [tokens.ids[begin:first]]
+    doc: int
+    text: str
+    ids: Ints
+
+
+class Case:
+    """An entity as a model is asked for it: its tokens (int64[n]) in contexts, its own first.
+
+    context: its own. begins: whether the model reads a beginning-of-text token before a sequence.
+    """
+
+    def __init__(self, text: str, ids: Ints, context: Context, *, begins: bool) -> None:
+        self.text, self.ids, self.own = text, ids, context
+        self.contexts = [context.ids]
         self.reason = ""
-        if self.ids.size == 0:
+        if ids.size == 0:
             self.reason = "no tokens"
-        elif first == begin and not begins:
+        elif context.ids.size == 0 and not begins:
             self.reason = "no context"
-        self.room = room
 
-    def choose(self, pool: "list[tuple[int, str, Ints]]", count: int, own_texts: bool) -> None:
-        """Adds the first `count` contexts of the pool that have nothing to do with the entity."""
-        doc = self.row["doc"] if own_texts else -1
-        fitting = (ids for text, chars, ids in pool if text != doc and self.text not in chars)
-        self.contexts += [ids for _, ids in zip(range(count), fitting, strict=False)]
+    def choose(self, pool: Sequence[Context], count: int, room: int) -> None:
+        """Adds the first `count` contexts of the pool that have nothing to do with the entity: of
+        another text, with other characters than its own context, and without the entity's.
+
+        room: the tokens that the model reads at once.
+        """
+        fitting = (
+            other.ids
+            for other in pool
+            if other.doc != self.own.doc
+            and self.text not in other.text
+            and other.text != self.own.text
+        )
+        self.contexts += islice(fitting, count)
         longest = max(ids.size for ids in self.contexts)
         if not self.reason and len(self.contexts) == 1:
             self.reason = "no unrelated context"
-        elif not self.reason and longest + self.ids.size - 1 > self.room:
+        elif not self.reason and longest + self.ids.size - 1 > room:
             self.reason = "longer than the model reads"
 
 
-def _pool(
-    tokens: Tokens, texts: Sequence[str], context: int, random: np.random.Generator
-) -> list[tuple[int, str, Ints]]:
-    """All contexts of `context` tokens (shorter texts: all of theirs) in random order: the index of
-    the text, the characters, the tokens.
-    """
+def _pool(tokens: Tokens, texts: Sequence[str], context: int, own_texts: bool) -> list[Context]:
+    """All contexts of `context` tokens (shorter texts: all of theirs)."""
     found = []
     for doc in range(len(texts)):
         begin, stop = int(tokens.offsets[doc]), int(tokens.offsets[doc + 1])
         for first in window_starts(stop - begin, context, context).tolist():
             last = min(begin + first + context, stop)
-            start = int(tokens.ends[begin + first - 1]) if first else 0
-            chars = texts[doc][start : int(tokens.ends[last - 1])]
-            found.append((doc, chars, tokens.ids[begin + first : last]))
-    return [found[i] for i in random.permutation(len(found))]
+            ids = tokens.ids[begin + first : last]
+            chars = texts[doc][_start(tokens, doc, begin + first) : int(tokens.ends[last - 1])]
+            found.append(Context(doc if own_texts else -1, chars, ids))
+    return found
 
 
-def _answer(
-    model: LanguageModel, asked: list[_Entity], bos: bool | None, token_budget: int
-) -> pa.Table:
-    able = [entity for entity in asked if not entity.reason]
-    rows = [(context, entity.ids) for entity in able for context in entity.contexts]
+def shuffled(pool: Sequence[Context], seed: int) -> list[Context]:
+    """The contexts in random order, without those that have no tokens."""
+    order = np.random.default_rng(seed).permutation(len(pool))
+    return [pool[i] for i in order.tolist() if pool[i].ids.size]
+
+
+def found_in(
+    tokens: Tokens, texts: Sequence[str], doc: int, place: tuple[int, int], context: int
+) -> tuple[Ints, Context]:
+    """The tokens that cover texts[doc][start:end], and what stands before: at most `context`."""
+    first, last = tokens_of(tokens, doc, *place)
+    begin = max(int(tokens.offsets[doc]), first - context)
+    before = texts[doc][_start(tokens, doc, begin) : _start(tokens, doc, first)]
+    return tokens.ids[first:last], Context(doc, before, tokens.ids[begin:first])
+
+
+def _start(tokens: Tokens, doc: int, token: int) -> int:
+    """The code point of the text at which a token begins."""
+    return int(tokens.ends[token - 1]) if token > tokens.offsets[doc] else 0
+
+
+def asked(
+    model: LanguageModel, cases: Sequence[Case], bos: bool | None, token_budget: int
+) -> list[dict[str, Any]]:
+    """What the model says of each case: the columns of ENTITIES but its place."""
+    able = [case for case in cases if not case.reason]
+    rows = [(context, case.ids) for case in able for context in case.contexts]
     logs = iter(_suffix_logs(model, rows, bos, token_budget))
     answers = []
-    for entity in asked:
+    for case in cases:
         own = prior = None
-        if not entity.reason:
-            values = np.array([next(logs) for _ in entity.contexts])
+        if not case.reason:
+            values = np.array([next(logs) for _ in case.contexts])
             own, prior = float(values[0]), measures.log_mean_exp(values[1:])
             if not (np.isfinite(own) and np.isfinite(prior)):
                 own = prior = None
-                entity.reason = "not finite"
+                case.reason = "not finite"
         answers.append(
-            entity.row
-            | {"tokens": entity.ids.size, "contexts": len(entity.contexts) - 1}
-            | {"log_probability": own, "log_prior": prior, "reason": entity.reason or None}
+            {"tokens": case.ids.size, "contexts": len(case.contexts) - 1}
+            | {"log_probability": own, "log_prior": prior, "reason": case.reason or None}
             | {"log_ratio": None if own is None or prior is None else own - prior}
         )
-    return pa.Table.from_pylist(answers, ENTITIES)
+    return answers
 
 
 def _suffix_logs(

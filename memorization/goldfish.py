@@ -7,7 +7,7 @@ numbers, in which order is lost and a token 0 hides all others.) A text's first 
 since nothing tells copies apart by less.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from corpus.errors import ConfigError
 from corpus.hashing import hash128
 from corpus.kernel import kernel
-from memorization.windows import Ints, own_copy, tokenize, tokens_of
+from memorization.windows import Ints, Tokens, own_copy, tokenize, tokens_of
 
 if TYPE_CHECKING:
     import torch
@@ -75,22 +75,34 @@ def masks(
     tokens with characters in one of its rows are dropped.
     """
     tokens = tokenize(own_copy(tokenizer), texts)
-    allowed = np.ones(tokens.ids.size, dtype=np.bool_)
+    places = None
     if within is not None:
-        allowed[:] = False
         rows = (within[name].to_pylist() for name in ("doc", "start", "end"))
-        for doc, start, end in zip(*rows, strict=True):
-            first, last = tokens_of(tokens, doc, start, end)
-            allowed[first:last] = True
-    positions = []
-    for first, last in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True):
-        drop = dropped(tokens.ids[first:last], k, h, key) & allowed[first:last]
-        positions.append(np.flatnonzero(drop))
+        places = zip(*rows, strict=True)
+    positions = positions_of(tokens, k, h, key, places)
     arrays = [np.arange(len(texts)), np.diff(tokens.offsets), positions]
     return pa.Table.from_arrays(
         [pa.array(values, field.type) for values, field in zip(arrays, MASKS, strict=True)],
         schema=MASKS,
     )
+
+
+def positions_of(
+    tokens: Tokens, k: int, h: int, key: int, within: Iterable[tuple[int, int, int]] | None
+) -> list[Ints]:
+    """For each text the positions of its tokens to leave out of the loss; see `masks`.
+
+    within: index of a text, start, end (code points).
+    """
+    allowed = np.full(tokens.ids.size, within is None)
+    for doc, start, end in within or ():
+        first, last = tokens_of(tokens, doc, start, end)
+        allowed[first:last] = True
+    positions = []
+    for first, last in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True):
+        drop = dropped(tokens.ids[first:last], k, h, key) & allowed[first:last]
+        positions.append(np.flatnonzero(drop))
+    return positions
 
 
 class LabelMasker:

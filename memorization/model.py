@@ -144,10 +144,18 @@ def tokenizer_of(name: str) -> Any:
     from transformers import AutoTokenizer  # noqa: PLC0415 (loads slowly)
 
     folder = folder_of(name)
-    with _silent():
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_fast=True
-        )
+    try:
+        with _silent():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, use_fast=True
+            )
+    except Exception as error:  # any: what a corrupt file makes a library raise has no end
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConfigError(
+            f"The tokenizer of {str(folder)!r} cannot be loaded: {type(error).__name__}: "
+            f"{reason[:300]} Name a folder with tokenizer.json and tokenizer_config.json, as "
+            "save_pretrained(...) leaves them."
+        ) from error
     return _fast(name, tokenizer)
 
 

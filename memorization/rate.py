@@ -1,7 +1,5 @@
 """What the language model says of the wanted sequences, and the risk of each sequence."""
 
-import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -30,9 +28,6 @@ from memorization.survey import Choice
 from memorization.windows import Ints, Sequences
 
 Columns = dict[str, NDArray[Any]]
-
-_DEVICE = threading.Lock()
-"""One lot at a time: a device, or torch's threads on all cores, have no use for two."""
 
 MODEL_READS = ("loss", "loss_prefix", "loss_suffix", "pz_log", "min_k")
 """What the risk looks at of what the model says."""
@@ -65,13 +60,10 @@ class Measure(PlainStage):
                 yield "measured", self._measured(batch.slice(first, last - first))
 
     def _measured(self, lot: pa.RecordBatch) -> pa.RecordBatch:
-        from memorization.scorer import measure_arrays, scorer_of  # noqa: PLC0415 (loads torch)
+        from memorization.scorer import measure_arrays, only_scorer  # noqa: PLC0415 (loads torch)
 
-        with _DEVICE:
-            threads = os.cpu_count() or 1
-            scorer = scorer_of(
-                self.model, self.reference, self.device, self.precision, self.config, threads
-            )
+        which = (self.model, self.reference, self.device, self.precision, self.config)
+        with only_scorer(*which) as scorer:
             columns, reason = scorer.measured(_sequences(lot), lot["text"].to_pylist())
         arrays = [lot["doc"], lot["number"], *measure_arrays(columns, lot.num_rows)]
         return pa.RecordBatch.from_arrays(

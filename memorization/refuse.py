@@ -9,6 +9,9 @@ import pyarrow as pa
 from corpus.schema import DOCUMENTS, REJECTS, RISKY, Tagged
 from corpus.stages import PlainStage
 
+RECITED = "a model may recite it"
+"""What the reason of such a reject begins with."""
+
 
 @dataclass(frozen=True)
 class Refuse(PlainStage):
@@ -25,7 +28,7 @@ class Refuse(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         for tag, batch in tagged:
             if tag == DOCUMENTS.name:
-                why = f"a model may recite it: memorization risk of {self.above:g} or more"
+                why = f"{RECITED}: memorization risk of {self.above:g} or more"
                 reasons = pa.array([why] * batch.num_rows, pa.string())
                 columns = [*(batch[name] for name in ("doc", "shard", "row")), reasons]
                 yield "rejects", pa.RecordBatch.from_arrays(columns, schema=REJECTS.schema)

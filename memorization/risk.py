@@ -46,6 +46,19 @@ LEAST_PZ = -5.0
 """Nats per suffix token below which pz_log / suffix_tokens makes no difference (-inf included)."""
 
 _EPSILON = 1e-9
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is tried: a knot (0: none), the weight of near copies, and the terms that also change
+    how much the logarithm of the copies counts.
+    """
+
+    knot: float
+    near: float
+    bending: tuple[str, ...] = ()
+
+
 _KNOTS = (0.0, 4.0, 8.0, 16.0)
 _NEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 _FOLDS = 5
@@ -64,8 +77,7 @@ MODEL_TERMS = {
 """What is known of a sequence, and the part of the log-odds that it counts in. pz_token is pz_log
 per suffix token, not below LEAST_PZ."""
 
-_WITH_COPIES = ("loss_suffix", "loss_prefix", "repetition", "rare_words")
-"""Terms that also change how much the logarithm of the copies counts."""
+_BENDING = ("loss_suffix", "loss_prefix", "repetition", "rare_words")
 
 
 @dataclass(frozen=True)
@@ -256,24 +268,25 @@ def recalibrated(risk: Risk, columns: Columns, labels: NDArray[Any]) -> Risk:
 def _choose(
     columns: Columns, y: Floats, folds: Floats, terms: Mapping[str, str], ridge: float
 ) -> tuple[Fit, dict[str, float]]:
-    """The form (knot, weight of near copies) that predicts folds left out best, fitted on all and
+    """The form that predicts folds left out best (by log loss), fitted on all and
     calibrated on the predictions for folds left out; and the mean log loss of each form.
     """
-    losses: dict[str, float] = {}
-    best: tuple[float, float, float] = (np.inf, 0.0, 0.0)
-    any_near = bool((_column(columns, "copies_near", 0.0) > 0).any())
-    for knot in _KNOTS:
-        for near in _NEAR_WEIGHTS if any_near else (0.0,):
-            odds = _left_out(columns, y, folds, terms, ridge, near, knot)
-            loss = _log_loss(odds, y)
-            losses[f"knot {knot:g}, near {near:g}"] = round(loss, 5)
-            if loss < best[0] - 1e-12:
-                best = (loss, near, knot)
-    _, near, knot = best
-    whole = _fit(columns, y, terms, ridge, near, knot)
-    odds = _left_out(columns, y, folds, terms, ridge, near, knot)
-    scale, shift = _line(odds, y, (1.0, 0.0), (1.0, 3.0))
-    return replace(whole, scale=scale, shift=shift), losses
+    near = _column(columns, "copies_near", 0.0)
+    weights = _NEAR_WEIGHTS if bool((near > 0).any()) else (0.0,)
+    bending = tuple(name for name in terms if name in _BENDING)
+    forms = [
+        Form(knot, weight, bent) for bent in ((), bending) for knot in _KNOTS for weight in weights
+    ]
+    odds = [_left_out(columns, y, folds, terms, ridge, form) for form in forms]
+    losses = [_log_loss(one, y) for one in odds]
+    best = int(np.argmin(losses))
+    whole = _fit(columns, y, terms, ridge, forms[best])
+    scale, shift = _line(odds[best], y, (1.0, 0.0), (1.0, 3.0))
+    told = {
+        f"knot {form.knot:g}, near {form.near:g}{', bent' if form.bending else ''}": round(loss, 4)
+        for form, loss in zip(forms, losses, strict=True)
+    }
+    return replace(whole, scale=scale, shift=shift), told
 
 
 def _with_length(made: Fit, columns: Columns, recited: NDArray[Any]) -> Fit:
@@ -284,7 +297,7 @@ def _with_length(made: Fit, columns: Columns, recited: NDArray[Any]) -> Fit:
     odds = made.log_odds(columns)
     length = np.concatenate([np.maximum(1.0, np.floor(share * tokens)) for share in (0.5, 0.75, 1)])
     labels = (np.tile(np.asarray(recited, dtype=np.float64), 3) >= length).astype(np.float64)
-    beta = _newton(np.log(length / 32)[:, None], labels, np.full(1, 1e-2), np.tile(odds, 3))
+    beta = newton(np.log(length / 32)[:, None], labels, np.full(1, 1e-2), np.tile(odds, 3))
     return replace(made, length=min(0.0, float(beta[0])))
 
 
@@ -294,50 +307,46 @@ def _left_out(
     folds: Floats,
     terms: Mapping[str, str],
     ridge: float,
-    near: float,
-    knot: float,
+    form: Form,
 ) -> Floats:
     """Log-odds of each sequence by a fit on the other folds."""
     odds = np.zeros(y.size)
     for fold in np.unique(folds):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        made = _fit(_rows(columns, outside), y[outside], terms, ridge, near, knot)
+        made = _fit(_rows(columns, outside), y[outside], terms, ridge, form)
         odds[inside] = made.log_odds(_rows(columns, inside))
     return odds
 
 
-def _fit(
-    columns: Columns, y: Floats, terms: Mapping[str, str], ridge: float, near: float, knot: float
-) -> Fit:
+def _fit(columns: Columns, y: Floats, terms: Mapping[str, str], ridge: float, form: Form) -> Fit:
     """A logistic regression with a small ridge that never falls with copies.
 
     Where it would, for some content, what bends the slope gets a larger ridge until it doesn't.
     """
-    c, above = _log_copies(columns, near, knot)
+    c, above = _log_copies(columns, form.near, form.knot)
     moments = {name: _moments(values(columns, name)) for name in terms}
     z = np.stack([_standard(values(columns, name), *moments[name]) for name in terms], axis=1)
-    crossed = [k for k, name in enumerate(terms) if name in _WITH_COPIES]
+    crossed = [k for k, name in enumerate(terms) if name in form.bending]
     design = np.column_stack([np.ones(c.size), c, above, z, z[:, crossed] * c[:, None]])
     bends = np.zeros(design.shape[1], dtype=np.bool_)
     bends[2], bends[3 + len(terms) :] = True, True
     penalty = np.full(design.shape[1], ridge)
     penalty[:2] = 1e-3, 1e-2
-    if not knot:
+    if not form.knot:
         penalty[2] = 1e9
     for _ in range(12):
-        beta = _newton(design, y, penalty)
-        made = _made(beta, near, knot, terms, moments, crossed)
+        beta = newton(design, y, penalty)
+        made = _made(beta, form, terms, moments, crossed)
         if made.least_slope() >= 0:
             return made
         penalty[bends] *= 8
     beta[bends], beta[1] = 0.0, max(beta[1], 0.0)
-    return _made(beta, near, knot, terms, moments, crossed)
+    return _made(beta, form, terms, moments, crossed)
 
 
 def _made(
     beta: Floats,
-    near: float,
-    knot: float,
+    form: Form,
     terms: Mapping[str, str],
     moments: Mapping[str, tuple[float, float]],
     crossed: list[int],
@@ -348,11 +357,11 @@ def _made(
         Term(name, part, *moments[name], effects[k], with_copies.get(k, 0.0))
         for k, (name, part) in enumerate(terms.items())
     )
-    hinge = float(beta[2]) if knot else 0.0
-    return Fit(float(beta[0]), near, float(beta[1]), knot, hinge, 0.0, found)
+    hinge = float(beta[2]) if form.knot else 0.0
+    return Fit(float(beta[0]), form.near, float(beta[1]), form.knot, hinge, 0.0, found)
 
 
-def _newton(design: Floats, y: Floats, penalty: Floats, offset: Floats | float = 0.0) -> Floats:
+def newton(design: Floats, y: Floats, penalty: Floats, offset: Floats | float = 0.0) -> Floats:
     """The coefficients of least log loss plus penalty * squares / 2, by damped Newton steps.
 
     offset: log-odds that are there already.
@@ -386,7 +395,7 @@ def _line(
         return scale, shift
     center, width = np.array(prior), np.array(spread)
     design = np.column_stack([odds, np.ones(odds.size)]) * width
-    beta = _newton(design, y, np.ones(2), design @ (center / width))
+    beta = newton(design, y, np.ones(2), design @ (center / width))
     scale, shift = (beta * width + center).tolist()
     if scale < 0.05 * prior[0]:
         scale = 0.05 * prior[0]
@@ -395,7 +404,7 @@ def _line(
 
 
 def _shift(odds: Floats, y: Floats, prior: float, spread: float) -> float:
-    beta = _newton(np.full((odds.size, 1), spread), y, np.ones(1), odds + prior)
+    beta = newton(np.full((odds.size, 1), spread), y, np.ones(1), odds + prior)
     return float(beta[0] * spread + prior)
 
 

@@ -4,7 +4,10 @@
 says why its measures are null, and is null itself where none is for want of something.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -186,6 +189,20 @@ def scorer_of(
     if threads:
         torch.set_num_threads(threads)  # Spark allows its workers one otherwise
     return _scorer(model, reference, device, precision, config)
+
+
+_DEVICE = threading.Lock()
+
+
+@contextmanager
+def only_scorer(
+    model: str, reference: str, device: str, precision: str, config: Config
+) -> Iterator[Scorer]:
+    """The scorer of these names for one thread at a time: a device, or torch's threads on all
+    cores, have no use for two.
+    """
+    with _DEVICE:
+        yield scorer_of(model, reference, device, precision, config, os.cpu_count() or 1)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from pipelines.job import open_job
 from pipelines.progress import Progress
 from pipelines.release import release
 from pipelines.report.model import Report
-from pipelines.report.publish import read_report, summarised, write_report
+from pipelines.report.publish import finish, read_report, summarised, write_report
 
 
 def clean(
@@ -32,5 +32,5 @@ def clean(
         release(job, write=settings.output.data)
         report = summarised(job)
         write_report(job.run.out, report)
-        job.run.finish({"environment": report.environment})
+        finish(job, report)
         return report

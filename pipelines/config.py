@@ -209,6 +209,14 @@ class PiiSettings(Section):
             actions = {type_: a for type_, a in actions.items() if type_ not in KEPT_UNLESS_HIPAA}
         return actions | self.actions
 
+    @property
+    def harmless(self) -> tuple[str, ...]:
+        """Types of which nobody asks whether a model completes them, unless `actions` names them:
+        those that are kept by default, and traces of earlier de-identification.
+        """
+        kept = (type_ for type_, action in ACTIONS_BY_DEFAULT.items() if action == "keep")
+        return tuple(sorted({*kept, *MARKER_TYPES} - set(self.actions)))
+
     @field_validator("columns")
     @classmethod
     def _distinct(cls, names: list[str]) -> list[str]:
@@ -275,6 +283,21 @@ class MemorizationSettings(Section):
     )
     action: Literal["report", "remove-sequence", "remove-document"] = Field(
         "report", description="What is done with sequences at risk, or with their documents."
+    )
+    masks: Literal["none", "risky", "all"] = Field(
+        "none",
+        description="Goldfish masks, the table `masks`: tokens of the released text to leave out "
+        "of the training loss. risky: only in sequences at risk (`above`).",
+    )
+    mask_tokenizer: str = Field(
+        "",
+        description="Whose tokens they count: a folder, or a name in the Hugging Face cache; "
+        "empty: `model`.",
+    )
+    mask_k: int = Field(4, ge=2, description="One token in so many is left out.")
+    mask_h: int = Field(13, ge=1, description="Tokens before it that decide which.")
+    mask_key: int = Field(
+        0, ge=0, description="Another key gives other masks; the same text has the same. No secret."
     )
 
     @property

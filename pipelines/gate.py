@@ -13,7 +13,7 @@ from pipelines.policy import check, judge, load_policy
 from pipelines.progress import Progress
 from pipelines.release import release
 from pipelines.report.model import Report
-from pipelines.report.publish import read_report, summarised, write_report
+from pipelines.report.publish import finish, read_report, summarised, write_report
 
 
 def gate(
@@ -47,5 +47,5 @@ def gate(
         release(job, write=False)
         report = judge(rules, summarised(job))
         write_report(Path(folder), report)
-        job.run.finish({"environment": report.environment})
+        finish(job, report)
         return report

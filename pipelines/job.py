@@ -68,7 +68,8 @@ class Job:
     def reader(self) -> Identity:
         settings = self.settings.memorization
         asked = (settings.model, settings.reference, settings.device, settings.precision)
-        return identify(*asked, settings.config)
+        masks = "" if settings.masks == "none" else settings.mask_tokenizer or settings.model
+        return identify(*asked, settings.config, masks)
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""

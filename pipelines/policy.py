@@ -8,7 +8,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -25,6 +25,7 @@ from pipelines.report.model import (
     RuleResult,
     Verdict,
 )
+from pipelines.report.recital import RiskStep
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Scope:
     balance: Balance
     type: str | None = None
     """Only findings of this type."""
+    view: str = "released"
+    """The view of the text of which it is said what a model would recite."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Measure:
     needs: tuple[str, ...]
     overall_only: str
     takes_type: bool
+    takes_view: bool
     function: Callable[[Scope], float]
 
 
@@ -61,6 +65,7 @@ def measure(
     needs: tuple[str, ...] = (),
     overall_only: str = "",
     takes_type: bool = False,
+    takes_view: bool = False,
 ) -> Callable[[Callable[[Scope], float]], Callable[[Scope], float]]:
     """Register a function of a `Scope` as the measure `name`.
 
@@ -68,12 +73,13 @@ def measure(
     needs: settings that must be true for the measure to mean anything, "dedup.near.enabled".
     overall_only: why it cannot be taken of one source; empty: it can.
     takes_type: whether it can be taken of one type of findings.
+    takes_view: whether it can be taken of the text before it was cleaned.
     """
 
     def register(function: Callable[[Scope], float]) -> Callable[[Scope], float]:
         if name in MEASURES:
             raise ValueError(f"measure {name!r} is registered twice")
-        about = (name, description, unit, needs, overall_only, takes_type)
+        about = (name, description, unit, needs, overall_only, takes_type, takes_view)
         MEASURES[name] = Measure(*about, function)
         return function
 
@@ -182,6 +188,77 @@ def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
     return 1e6 * found / scope.balance.words_left if scope.balance.words_left else 0.0
 
 
+RECITAL = ("memorization.enabled",)
+
+
+@measure(
+    "expected_recited",
+    "sequences that a small model trained on this would recite",
+    unit="",
+    needs=RECITAL,
+    takes_view=True,
+)
+def expected_recited(scope: Scope) -> float:
+    return sum(step.recited for step, _ in _steps(scope))
+
+
+@measure(
+    "expected_recited_per_million_words",
+    "the same, for each million words",
+    unit="per M words",
+    needs=RECITAL,
+    takes_view=True,
+)
+def expected_recited_per_million_words(scope: Scope) -> float:
+    return _for_a_million(expected_recited(scope), scope)
+
+
+@measure(
+    "sequences_at_risk",
+    "sequences with a risk of memorization.above or more",
+    unit="",
+    needs=RECITAL,
+    takes_view=True,
+)
+def sequences_at_risk(scope: Scope) -> float:
+    return sum(step.above for step, _ in _steps(scope))
+
+
+@measure(
+    "sequences_at_risk_per_million_words",
+    "the same, for each million words",
+    unit="per M words",
+    needs=RECITAL,
+    takes_view=True,
+)
+def sequences_at_risk_per_million_words(scope: Scope) -> float:
+    return _for_a_million(sequences_at_risk(scope), scope)
+
+
+def _for_a_million(number: float, scope: Scope) -> float:
+    words = sum(words for _, words in _steps(scope))
+    return 1e6 * number / words if words else 0.0
+
+
+def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
+    """What would be recited of each source in the scope, and its words.
+
+    Words, like the sequences, are those of the documents that deduplication leaves and no detector
+    rejects, before `memorization.action` takes any out: a gate is about what is there.
+    """
+    found = scope.report.memorization
+    assert found is not None  # memorization.enabled, see `needs`
+    own = scope.balance.source
+    rows = [row for row in found.by_source if own in {None, row.source}]
+    if not rows and any(row.source is None for row in found.by_source):
+        # Not zero but unknown: a gate must not pass what nobody measured.
+        raise RunError(
+            f"there are more sources than a report lists, so that what a model would recite of "
+            f"{own!r} is not known. Let input.source name a field with fewer values."
+        )
+    return [(step, row.words) for row in rows for step in row.steps if step.view == scope.view]
+
+
 class Rule(BaseModel):
     """One line of a policy."""
 
@@ -192,6 +269,11 @@ class Rule(BaseModel):
     source: str | None = Field(default=None, description="Only this source.")
     each_source: bool = Field(default=False, description="Every source on its own.")
     type: str | None = Field(default=None, description="Only findings of this type.")
+    view: Literal["input", "deduplicated", "released"] | None = Field(
+        default=None,
+        description="What a model would recite of the text as it came in, without duplicates, or "
+        "as it would be released, which is meant where nothing is said.",
+    )
 
     @field_validator("measure")
     @classmethod
@@ -222,6 +304,9 @@ class Rule(BaseModel):
                 check_entity(self.type, (*PRESETS["all"], SECRET, *MARKER_TYPES))
             except ConfigError as error:
                 raise ValueError(str(error)) from None
+        if self.view is not None and not found.takes_view:
+            takes = ", ".join(name for name, one in MEASURES.items() if one.takes_view)
+            raise ValueError(f"{self.measure} has no views. Leave view out; {takes} have")
         if found.unit == "share" and self.limit > 1:
             raise ValueError(
                 f"the limit {self.limit:g} of {self.measure} is more than all; shares are 0 to 1, "
@@ -280,7 +365,7 @@ def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
         raise ConfigError("the policy has no rule, so everything would pass. Add at least one.")
     check(policy, report.settings)
     return tuple(
-        _result(rule, Scope(report, balance, rule.type))
+        _result(rule, Scope(report, balance, rule.type, rule.view or "released"))
         for number, rule in enumerate(policy.rule, 1)
         for balance in _balances(number, rule, report)
     )
@@ -323,11 +408,22 @@ def _unknown_source(number: int, source: str, report: Report) -> str:
     )
 
 
+def _name(rule: Rule) -> str:
+    """The measure, and what it is of."""
+    return " ".join(
+        [
+            rule.measure,
+            *([f"of {rule.type}"] if rule.type is not None else ()),
+            *([f"({rule.view})"] if rule.view is not None else ()),
+        ]
+    )
+
+
 def _result(rule: Rule, scope: Scope) -> RuleResult:
     found = MEASURES[rule.measure]
     value = found.function(scope)
     return RuleResult(
-        measure=rule.measure if rule.type is None else f"{rule.measure} of {rule.type}",
+        measure=_name(rule),
         description=found.description,
         unit=found.unit,
         source=scope.balance.source,

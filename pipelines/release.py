@@ -25,11 +25,11 @@ from corpus.schema import (
     Tagged,
 )
 from corpus.stages import PlainStage
-from corpus.views import Change, applied
+from corpus.views import Change, applied, changes_outside
 from pipelines.engines.base import Flow, View
 from pipelines.job import Phases
 from pipelines.report.summary import RELEASED
-from pipelines.scoring import rejects_documents
+from pipelines.scoring import rejects_documents, removes_sequences
 
 REMOVED = Table(
     "removed",
@@ -54,18 +54,19 @@ A passage's reason is "passage", or "risk" where a model would recite it, withou
 def release(job: Phases, *, write: bool) -> None:
     """Apply every edit once: the cleaned shards, the sizes of what was cut, what was removed.
 
-    Without `write` only the sizes are found, which needs the documents with passages alone.
+    Without `write` only the sizes are found, which needs the documents with passages alone, and
+    those with sequences that are taken out.
     """
     settings = job.settings
     tables: tuple[Table, ...] = ()
     if settings.dedup.passages.enabled:
         tables += (SPANS,)
+    if removes_sequences(settings):
+        tables += (RISKY,)
     if write:
         tables = (DUPLICATES, *tables)
         if settings.pii.enabled:
             tables += (REPLACEMENTS,)
-        if settings.memorization.enabled and settings.memorization.action == "remove-sequence":
-            tables += (RISKY,)
         if settings.pii.enabled or rejects_documents(settings):
             tables += (REJECTS,)
     if not tables:
@@ -117,11 +118,12 @@ class _Known:
             else:
                 self.replacements.setdefault((doc, row[1]), []).append(row[2:])
 
-    def forget(self, doc: int, start: int, end: int) -> None:
-        """Drops the replacements in text that goes with them."""
-        changes = self.replacements.get((doc, 0), [])
-        if changes:
-            self.replacements[doc, 0] = [c for c in changes if c[1] <= start or c[0] >= end]
+    def take_risky(self, doc: int) -> list[tuple[int, int]]:
+        """What goes of a document as RISKY says; the replacements in it are dropped."""
+        gone = list(union(self.risky.pop(doc, ())))
+        if gone and (doc, 0) in self.replacements:
+            self.replacements[doc, 0] = changes_outside(self.replacements[doc, 0], gone)
+        return gone
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Edit(PlainStage):
     cut: bool = True
     keep_removed: bool = False
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "edits": EDITS,
         "released": RELEASED.schema,
@@ -171,9 +173,11 @@ class Edit(PlainStage):
                 edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
                 continue
-            if own:
-                kept = applied(text, [span[:2] for span in own], [])
-                released.append({"doc": doc, "bytes": len(kept.encode())})
+            sequences, risky = len(known.risky.get(doc, ())), known.take_risky(doc)
+            if own or risky:
+                sizes = self._sizes(text, [span[:2] for span in own], risky)
+                counts = {"doc": doc, "passages": len(own), "sequences": sequences}
+                released.append(counts | sizes)
             if doc in known.rejects:  # by a detector: what it holds is kept nowhere
                 known.rejects.remove(doc)
                 edits.append({"doc": doc, "field": 0, "text": None})
@@ -181,9 +185,7 @@ class Edit(PlainStage):
             gone: list[tuple[int, int, int | None, str]] = []
             if self.cut:
                 gone += [(*span, "passage") for span in own]
-            for start, end in union(known.risky.pop(doc, ())):
-                known.forget(doc, start, end)
-                gone.append((start, end, None, "risk"))
+            gone += [(*place, None, "risk") for place in risky]
             cuts = sorted(one[:2] for one in gone)
             edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
             removed += [
@@ -194,6 +196,16 @@ class Edit(PlainStage):
         yield "released", pa.RecordBatch.from_pylist(released, RELEASED.schema)
         if self.keep_removed:
             yield "removed", pa.RecordBatch.from_pylist(removed, REMOVED.schema)
+
+    def _sizes(
+        self, text: str, spans: list[tuple[int, int]], risky: list[tuple[int, int]]
+    ) -> dict[str, int]:
+        """The bytes in a row of RELEASED, of the text before anything in it is replaced."""
+        size = len(applied(text, spans, []).encode())
+        kept = spans if self.cut else []
+        before = size if self.cut else len(text.encode())
+        after = len(applied(text, sorted([*kept, *risky]), []).encode()) if risky else before
+        return {"bytes": size, "bytes_risk": before - after}
 
 
 def _edits(

@@ -4,15 +4,24 @@ Cheap ones see every sequence: how often its parts recur, and what its words tel
 model, and the exact count of copies, are for the riskiest of them and a random sample.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus.schema import (
     COUNTED,
     DOCUMENTS,
     DUPLICATES,
+    ENTITIES,
+    FINDINGS,
+    MASKS,
     MEASURED,
     RECURRING,
     REJECTS,
+    REMAINING,
     REPLACEMENTS,
     RISKY,
     SCORES,
@@ -21,11 +30,15 @@ from corpus.schema import (
     UNREADABLE,
     WANTED,
     Table,
+    Tagged,
 )
+from corpus.stages import PlainStage
 from dedup.copies import AddUpCopies, CountCopies
 from dedup.recurring import Common, Recurring, Runs
+from memorization.masking import Mask
 from memorization.rate import Measure, Rate
 from memorization.refuse import Earlier, Refuse
+from memorization.remaining import Answer, Ask, Remain, sample
 from memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choice
 from pipelines.config import Settings
 from pipelines.engines.base import Flow
@@ -72,6 +85,12 @@ def rejects_documents(settings: Settings) -> bool:
     return ours.enabled and ours.action == "remove-document"
 
 
+def removes_sequences(settings: Settings) -> bool:
+    """Whether sequences are taken out for what a model would recite of them."""
+    ours = settings.memorization
+    return ours.enabled and ours.action == "remove-sequence"
+
+
 def rejects_of(settings: Settings, phase: str) -> Table:
     """The table that the phase writes rejects to: the last one with any publishes them all."""
     finding = ["fingerprint"]
@@ -95,8 +114,18 @@ def released_view(settings: Settings) -> Released:
     return Released(twins, rejects, (*edits, REPLACEMENTS), cut)
 
 
+def final_view(settings: Settings) -> Released:
+    """The view without what a model would recite, where that is removed."""
+    view = released_view(settings)
+    if settings.memorization.action == "remove-sequence":
+        return replace(view, edits=(*view.edits, RISKY))
+    return replace(view, rejects=REJECTS) if rejects_documents(settings) else view
+
+
 def score(job: Phases) -> None:
-    """Score the sequences of the released view; commits SCORES."""
+    """Score the sequences of the released view; commits SCORES, and what is asked for of ENTITIES
+    and MASKS.
+    """
     view = released_view(job.settings)
     recurring(job, view)
     survey(job, view)
@@ -108,6 +137,11 @@ def score(job: Phases) -> None:
     rate(job, chosen, sum(row["own"] for row in sizes))
     if rejects_documents(job.settings):
         refuse(job)
+    final = final_view(job.settings)
+    if job.settings.pii.enabled and job.settings.memorization.max_entities:
+        entities(job, final)
+    if job.settings.memorization.masks != "none":
+        masks(job, final)
 
 
 def max_tokens(job: Phases) -> int:
@@ -195,6 +229,26 @@ def rate(job: Phases, chosen: Choice, tokens: int) -> None:
     job.phase("scores", flow)
 
 
+def risky_again(job: Phases) -> None:
+    """The internal table RISKY of a finished run, from what was published."""
+    flow = Flow()
+    flow.write(RISKY, flow.map(Remembered(), flow.read(None, SCORES))["risky"])
+    job.phase("risky", flow)
+
+
+@dataclass(frozen=True)
+class Remembered(PlainStage):
+    """The sequences that were removed, in SCORES, to rows of RISKY."""
+
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {SCORES.name: SCORES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"risky": RISKY.schema}
+
+    def _run(self, batches: Tagged) -> Tagged:
+        for _, batch in batches:
+            found = batch.filter(pc.not_equal(batch["action"], "keep"))
+            yield "risky", found.select(RISKY.schema.names)
+
+
 def refuse(job: Phases) -> None:
     """Documents with a sequence at risk are rejects."""
     flow = Flow()
@@ -206,3 +260,54 @@ def refuse(job: Phases) -> None:
     before = flow.map(Earlier(earlier.name), flow.read(None, earlier))
     flow.write(REJECTS, before["rejects"], refused["rejects"])
     job.phase("refused", flow)
+
+
+def entities(job: Phases, view: Released) -> None:
+    """Whether a model completes the findings that are left in the text, or a sample of them."""
+    settings = job.settings.memorization
+    flow = Flow()
+    remain = Remain(without=job.settings.pii.harmless)
+    found = flow.map(remain, flow.read(None, FINDINGS, drop=view.removed))
+    flow.write(REMAINING, found["remaining"])
+    job.phase("remaining", flow)
+
+    flow = Flow()
+    ask = Ask(
+        choice=sample(job.rows(REMAINING), settings.max_entities),
+        model=settings.model,
+        digest=job.reader.digest,
+        edits=view.names,
+        cut=view.cut,
+    )
+    asked = flow.map(ask, flow.read("text", REMAINING, *view.edits, only=(REMAINING,)))
+    answer = Answer(
+        model=settings.model,
+        reference=settings.reference,
+        device=settings.device,
+        precision=settings.precision,
+        digest=job.reader.digest,
+        config=settings.config,
+    )
+    flow.write(ENTITIES, flow.group(answer, asked=asked["asked"])["entities"])
+    job.phase("entities", flow)
+
+
+def masks(job: Phases, view: Released) -> None:
+    """Which tokens of the released documents are to be left out of the training loss."""
+    settings = job.settings.memorization
+    risky = settings.masks == "risky"
+    flow = Flow()
+    stage = Mask(
+        model=settings.mask_tokenizer or settings.model,
+        digest=job.reader.tokenizer,
+        k=settings.mask_k,
+        h=settings.mask_h,
+        mask_key=settings.mask_key,
+        above=settings.above if risky else None,
+        edits=view.names,
+        cut=view.cut,
+    )
+    scores = (SCORES,) if risky else ()
+    source = flow.read("text", *view.edits, *scores, drop=view.removed)
+    flow.write(MASKS, flow.map(stage, source)["masks"])
+    job.phase("masks", flow)

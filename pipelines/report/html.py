@@ -3,6 +3,7 @@
 Numbers come from the model; this module adds what pictures need, places and widths.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipelines.report import figures
 from pipelines.report.model import Amount, Balance, Report, added_up
+from pipelines.report.recital import Memorization, Recited, expected
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -34,6 +36,18 @@ LABELS = {
     "remainder": "Nothing else left",
     "passages": "Copied passages",
     "rejected": "Rejected",
+    "risk": "At risk of recital",
+}
+
+VIEWS = {
+    "input": "As it came in",
+    "deduplicated": "Without duplicates",
+    "released": "After cleaning",
+    "left": "Without what is at risk",
+}
+WORDS = {
+    "model": "read by the reference model",
+    "text": "scored by its text alone",
 }
 
 
@@ -56,6 +70,85 @@ class Segment:
         )
 
 
+@dataclass(frozen=True)
+class Tick:
+    """A label of an axis, at a share of its length."""
+
+    text: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Bars of all views side by side, in units of 100 by 100; `bars` are (view, x, width, height).
+
+    The vertical axis is logarithmic: a corpus has thousands of sequences without any risk for each
+    one that would be recited, which are those that matter.
+    """
+
+    bars: tuple[tuple[str, float, float, float], ...]
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    views: tuple[str, ...]
+
+
+def histogram(found: Memorization) -> Histogram:
+    """The risks of all sequences, by view."""
+    views = found.views
+    most = max(one.sequences[view] for one in found.histogram for view in views)
+    top = max(1, len(str(most)))  # the decades that hold the largest
+    room = 100 / len(found.histogram)
+    width = room * 0.78 / len(views)
+    bars = []
+    for at, one in enumerate(found.histogram):
+        for number, view in enumerate(views):
+            if one.sequences[view]:
+                height = 100 * (0.1 + math.log10(one.sequences[view])) / (0.1 + top)
+                x = room * (at + 0.11) + number * width
+                bars.append((view, x, width * 0.92, height))
+    across = [Tick(_percent(one.low), room * at) for at, one in enumerate(found.histogram)]
+    across.append(Tick(_percent(1.0), 100))
+    up = [Tick(f"{10**n:,}", 100 * (0.1 + n) / (0.1 + top)) for n in range(top + 1)]
+    return Histogram(tuple(bars), tuple(across), tuple(up), views)
+
+
+def _percent(value: float) -> str:
+    return f"{value * 100:g}{figures.SPACE}%"
+
+
+def told(row: Recited) -> str:
+    """How often a sequence is there, step by step."""
+    if row.copies_input:
+        parts = [f"{figures.counted(row.copies_input, 'copy', 'copies')} in the input"]
+    else:  # What a cut or a replacement puts together was nowhere before.
+        parts = ["not in the input as it is now"]
+    if row.copies_deduplicated is not None and row.copies_deduplicated != row.copies:
+        parts.append(f"{figures.count(row.copies_deduplicated)} without duplicates")
+    parts.append(f"{figures.count(row.copies)} after cleaning")
+    if row.copies_near >= 0.05:
+        parts.append(f"near copies worth {expected(row.copies_near)}")
+    return ", ".join(parts)
+
+
+def less(now: float, before: float) -> str:
+    """How much less a number is than one before it: "4.8 % less"; empty where it is as much."""
+    if before <= 0 or now == before:
+        return ""
+    change = now / before - 1
+    return f"{figures.share(abs(change))} {'less' if change < 0 else 'more'}"
+
+
+def part_bars(row: Recited, most: float) -> list[tuple[str, float, float, float]]:
+    """(name, value, x, width) of each part of a risk: a bar from the middle of 100, to the left
+    where it lowers the risk. most: the value that a bar of half the width stands for.
+    """
+    found = []
+    for name, value in row.parts.items():
+        width = max(1.0, 50 * abs(value) / (most or 1))
+        found.append((name, value, 50.0 if value >= 0 else 50 - width, width))
+    return found
+
+
 def render(report: Report) -> str:
     """report.html, as text."""
     template = _environment().get_template("report.html.j2")
@@ -69,8 +162,25 @@ def render(report: Report) -> str:
         started=_moment(report.started),
         shown_open=SHOWN_OPEN,
         width=WIDTH,
+        recital=_recital(report.memorization),
+        view_names=VIEWS,
+        words=WORDS,
+        told=told,
+        less=less,
     )
     return page.lstrip()  # Macros stand before the document type and leave blank lines.
+
+
+def _recital(found: Memorization | None) -> dict[str, Any] | None:
+    """What the section on memorization shows besides the model; None: there is nothing to tell."""
+    if found is None or not found.sequences:
+        return None
+    most = max((abs(v) for row in found.riskiest for v in row.parts.values()), default=0.0)
+    return {
+        "histogram": histogram(found),
+        "parts": {row: part_bars(row, most) for row in found.riskiest},
+        "sources": [row for row in found.by_source if row.source is not None][:SOURCES_SHOWN],
+    }
 
 
 def segments(balance: Balance, cut: bool) -> list[Segment]:
@@ -89,7 +199,7 @@ def segments(balance: Balance, cut: bool) -> list[Segment]:
 
 
 def _amounts(balance: Balance, cut: bool) -> dict[str, Amount]:
-    parts = {**balance.parts, "rejected": balance.rejected}
+    parts = {**balance.parts, "rejected": balance.rejected, "risk": balance.risk}
     amounts: dict[str, Amount] = {"kept": balance.kept, **parts}
     if not cut:  # Passages that stay are part of what is kept, not beside it.
         amounts.pop("passages")
@@ -134,4 +244,5 @@ def _environment() -> Environment:
     )
     names = ("count", "counted", "size", "share", "duration", "rate", "measured")
     environment.filters |= {name: getattr(figures, name) for name in names}
+    environment.filters["expected"] = expected
     return environment

@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpus.errors import InputError
 from corpus.schema import row_of, shard_of
+from memorization.identity import Identity
 from pii.findings import CUT, TIMED_OUT
 from pii.keys import VARIABLE
 from pipelines.report.figures import count, counted, share
 from pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
+from pipelines.report.recital import Memorization, memorization, places
+from pipelines.report.recital import notes as recital_notes
 from pipelines.report.summary import (
     CLUSTERS,
     FIRST_REJECTS,
@@ -34,6 +37,11 @@ from pipelines.report.summary import (
 FORMAT = 1
 UNCHANGED = frozenset({"keep", CUT, None})
 """Actions of findings that left the text as it was."""
+
+PACKAGES = (
+    "numpy", "numba", "pyarrow", "presidio-analyzer", "phonenumbers", "regex", "torch",
+)  # fmt: skip
+"""Packages that can decide a result."""
 
 EXCERPT = 200
 """Code points of text that a report shows of a document or passage."""
@@ -72,6 +80,10 @@ class Balance(_Part):
     )
     rejected: Amount = Field(
         description="Rejected: a detector could not finish it, or it holds what is not released."
+    )
+    risk: Amount = Field(
+        description="Removed because a model would recite it: documents of which sequences are "
+        "taken out or that went as a whole, and the bytes that went."
     )
     kept: Amount = Field(
         description="What is left, or would be left, before personal data is replaced."
@@ -247,6 +259,9 @@ class Report(_Part):
     other_sources: Balance | None = Field(description="All others; null: there are none.")
     rejects: Rejects
     findings: Findings | None = Field(description="null: none were looked for.")
+    memorization: Memorization | None = Field(
+        default=None, description="null: it was not estimated."
+    )
     clusters: tuple[Cluster, ...] = Field(description="Most copies first.")
     passages: tuple[Passage, ...] = Field(description="Largest length times occurrences first.")
     phases: tuple[Phase, ...] = Field(description="In the order in which they ran.")
@@ -274,6 +289,9 @@ class Report(_Part):
             counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
             told = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
             return f"{counts}: {told} {'replaced' if self.output else 'to be replaced'}."
+        if self.job == "score" and self.memorization is not None:
+            told = f"{self.memorization.finding} would be recited"
+            return f"{counted(total.documents, 'document')} read: {told}."
         if self.job == "gate":
             return f"{counted(total.documents, 'document')} read: {found} of the bytes are copies."
         counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
@@ -303,6 +321,7 @@ def build(
     example: Example,
     unscanned: Sequence[str] = (),
     missing: Sequence[str] = (),
+    reader: Identity | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -311,7 +330,7 @@ def build(
     excerpt: gives ids and text; called once for each of `wanted(tables)`.
     example: gives findings masked; called once for each of `examples(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
-    and of which no text was seen.
+    and of which no text was seen. reader: the reference model.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -324,6 +343,9 @@ def build(
     total, named, others = _balances(rows[TOTALS.name], cut)
     shards = [shard["name"] for shard in manifest["input"]["shards"]]
     show = _Shower(shards, excerpt)
+    recital = None
+    if _estimated(settings):
+        recital = memorization(settings, rows, reader, show.sequence)
     return Report(
         job=manifest["job"],
         version=manifest["unrote"],
@@ -341,6 +363,7 @@ def build(
         by_source=named,
         other_sources=others,
         rejects=_rejects(rows, total),
+        memorization=recital,
         findings=_findings(rows, example) if _looked_for(settings) else None,
         clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
         passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
@@ -350,6 +373,7 @@ def build(
         notes=(
             *_notes(manifest["job"], settings, total, others),
             *_warnings(manifest, rows, unscanned, missing),
+            *(recital_notes(recital) if recital is not None else ()),
         ),
     )
 
@@ -365,6 +389,7 @@ def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     return sorted(
         {(row["twin"], 0, EXCERPT) for row in clusters}
         | {(row["witness"], row["start"], min(row["length"], EXCERPT)) for row in passages}
+        | places(tables, EXCERPT)
     )
 
 
@@ -377,7 +402,7 @@ def examples(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, s
 def environment() -> dict[str, str]:
     """What a job writes into its manifest: the versions that can decide a result."""
     found = {"python": platform.python_version()}
-    for name in ("numpy", "numba", "pyarrow", "presidio-analyzer", "phonenumbers", "regex"):
+    for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -402,7 +427,7 @@ def added_up(balances: Iterable[Balance]) -> Balance:
     source = rows[0].source if len(rows) == 1 else None
     amounts: dict[str, Any] = {
         name: amount(name)
-        for name in ("exact", "near", "remainder", "passages", "rejected", "kept")
+        for name in ("exact", "near", "remainder", "passages", "rejected", "risk", "kept")
     }
     return Balance(source=source, **numbers, **amounts)
 
@@ -434,10 +459,13 @@ def _amount(documents: int, size: int, of: int) -> Amount:
 def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     size = row["bytes"]
     parts = {r: (row[f"removed_{r}"], row[f"bytes_{r}"]) for r in ("exact", "near", "remainder")}
-    parts["rejected"] = (row["rejected"], row["bytes_rejected"])
-    kept_documents = row["documents"] - sum(documents for documents, _ in parts.values())
+    whole, whole_bytes = row["rejected_risk"], row["bytes_rejected_risk"]
+    parts["rejected"] = (row["rejected"] - whole, row["bytes_rejected"] - whole_bytes)
+    kept_documents = row["documents"] - sum(documents for documents, _ in parts.values()) - whole
     kept_bytes = size - sum(removed for _, removed in parts.values()) - cut * row["bytes_passages"]
+    kept_bytes -= row["bytes_risk"] + whole_bytes
     parts |= {
+        "risk": (row["documents_risk"] + whole, row["bytes_risk"] + whole_bytes),
         "passages": (row["documents_cut"], row["bytes_passages"]),
         "kept": (kept_documents, kept_bytes),
     }
@@ -468,7 +496,7 @@ def _output(data: list[dict[str, Any]]) -> Output | None:
 def _rejects(rows: Mapping[str, list[dict[str, Any]]], total: Balance) -> Rejects:
     reasons = rows[REJECT_REASONS.name]
     rejected = sum(row["rows"] for row in reasons)
-    read = total.documents - total.rejected.documents  # and not rejected later
+    read = total.documents - sum(row["rejected"] for row in rows[TOTALS.name])
     return Rejects(
         rows=rejected,
         share=rejected / (rejected + read) if rejected else 0.0,
@@ -482,6 +510,10 @@ def _rejects(rows: Mapping[str, list[dict[str, Any]]], total: Balance) -> Reject
 
 def _looked_for(settings: Mapping[str, Any]) -> bool:
     return bool(settings.get("pii", {}).get("enabled"))
+
+
+def _estimated(settings: Mapping[str, Any]) -> bool:
+    return bool(settings.get("memorization", {}).get("enabled"))
 
 
 def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Findings:
@@ -528,7 +560,9 @@ def _warnings(
     unscanned: Sequence[str],
     missing: Sequence[str],
 ) -> Iterable[str]:
-    """What a reader should know of the search for personal data."""
+    """What a reader should know of what was not looked for, and of personal data."""
+    if not _estimated(manifest["settings"]) and manifest["job"] in {"clean", "gate"}:
+        yield "What a model would recite was not estimated (memorization.enabled is false)."
     if not _looked_for(manifest["settings"]):
         if manifest["job"] != "dedup":
             yield "Personal data was not looked for (pii.enabled is false)."
@@ -574,6 +608,10 @@ class _Shower:
         shown = self._shown(row["witness"], row["start"], length, cut=row["length"] > EXCERPT)
         numbers = {name: row[name] for name in ("start", "length", "occurrences")}
         return Passage(**shown, **numbers)
+
+    def sequence(self, doc: int, start: int, length: int) -> dict[str, Any]:
+        """The document and an excerpt."""
+        return self._shown(doc, start, min(length, EXCERPT), cut=length > EXCERPT)
 
     def _shown(self, doc: int, start: int, length: int, *, cut: bool) -> dict[str, Any]:
         """cut: whether there is more, if the excerpt is as long as it may be."""

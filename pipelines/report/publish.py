@@ -1,6 +1,7 @@
 """From tables to the two report files: summarised where the tables are, built and rendered here."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 from corpus.columns import text_columns
 from corpus.errors import InputError
 from corpus.read import Fields, read_cut
-from corpus.schema import FINDINGS, REJECTS, SPANS, Table, doc_key
+from corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
 from corpus.shards import Corpus
 from corpus.tables import read_table
+from memorization.identity import Identity
 from pii.mask import Scrubbed, masked
 from pii.opened import scanner_of
 from pipelines.engines.base import Flow
@@ -30,6 +32,7 @@ from pipelines.report.model import (
 )
 from pipelines.report.summary import RELEASED, SUMMARIES, summarise
 from pipelines.run import write_atomically
+from pipelines.scoring import removes_sequences, risky_again
 
 
 def summarised(job: Job) -> Report:
@@ -42,12 +45,35 @@ def summarised(job: Job) -> Report:
         released=bool(job.run.files(RELEASED)),
         rejects=bool(job.run.files(REJECTS)),
         findings=bool(job.run.files(FINDINGS)),
+        scores=bool(job.run.files(SCORES)),
+        entities=bool(job.run.files(ENTITIES)),
+        above=job.settings.memorization.above,
     )
     job.phase("summary", flow)
     tables = {table.name: read_whole(job, table) for table in SUMMARIES}
     manifest = job.run.manifest() | {"environment": environment()}
     shown = Shown(job, wanted(tables), examples(tables))
-    return build(manifest, tables, shown.excerpt, shown.example, *_columns(job))
+    reader = reader_of(job)
+    return build(manifest, tables, shown.excerpt, shown.example, *_columns(job), reader=reader)
+
+
+def reader_of(job: Job) -> Identity | None:
+    """The language model that a job asked: of a finished run as it is written down there, since the
+    model may not be here any more. None: it asked none.
+    """
+    if not job.settings.memorization.enabled:
+        return None
+    if job.run.finished:
+        known = job.run.manifest().get("reader")
+        return None if known is None else Identity(**known)
+    return job.reader
+
+
+def finish(job: Job, report: Report) -> None:
+    """Write the manifest of a job whose report is written."""
+    reader = reader_of(job)
+    known = {} if reader is None else {"reader": asdict(reader)}
+    job.run.finish({"environment": report.environment} | known)
 
 
 def _columns(job: Job) -> tuple[list[str], list[str]]:
@@ -83,6 +109,8 @@ def rebuild(out: str) -> Path:
     A verdict that report.json holds is kept: it speaks of the same tables.
     """
     with reopen_job(out) as job:
+        if removes_sequences(job.settings):
+            risky_again(job)
         release(job, write=False)
         report = summarised(job)
         verdict = (

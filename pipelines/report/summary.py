@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from corpus.errors import StorageError
 from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, doc_key
 from corpus.stages import PlainStage
+from memorization.refuse import RECITED
 from pipelines.engines.base import Flow
 from pipelines.report.adding import (
     AddUp,
@@ -32,6 +33,7 @@ from pipelines.report.adding import (
     text_key,
 )
 from pipelines.report.found import FOUND, summarise_findings
+from pipelines.report.scored import SCORED, summarise_scores
 
 TOP = 20
 """Clusters and passages that a summary holds."""
@@ -42,9 +44,16 @@ SOURCES = 1000
 REASONS_SHOWN = 20
 REJECTS_SHOWN = 10
 
-RELEASED = Table("released", pa.schema([("doc", pa.int64()), ("bytes", pa.int64())]))
-"""Documents with duplicate passages: bytes of the text without them, including the line breaks that
-join the parts. The stage that edits text writes it, also for a job that rewrites nothing."""
+RELEASED = Table(
+    "released",
+    pa.schema(
+        [(name, pa.int64()) for name in ("doc", "bytes", "passages", "sequences", "bytes_risk")]
+    ),
+)
+"""Documents with duplicate passages, or sequences that are taken out for their risk: bytes of the
+text without the passages, including the line breaks that join the parts; how many passages and
+sequences there are; and the bytes that go with the sequences from what is released otherwise. The
+stage that edits text writes it, also for a job that rewrites nothing."""
 
 REASONS = ("exact", "near", "remainder")
 """Why a document is removed: the values of `duplicates.reason`."""
@@ -66,6 +75,10 @@ MEASURES = (
     "ids_derived",
     "rejected",  # documents that a later phase rejects
     "bytes_rejected",
+    "rejected_risk",  # those of them that a model would recite
+    "bytes_rejected_risk",
+    "documents_risk",  # documents that stay, without sequences that a model would recite
+    "bytes_risk",  # bytes of those documents that the sequences take
     "words_left",  # of the documents that are neither removed nor rejected
 )
 
@@ -98,7 +111,7 @@ overlap in the same witness."""
 LOST = summary_table("lost", (), (), ("copies",))
 """One row: how many copies were removed of documents that were rejected then."""
 
-SUMMARIES = (TOTALS, REJECT_REASONS, FIRST_REJECTS, CLUSTERS, PASSAGES, LOST, *FOUND)
+SUMMARIES = (TOTALS, REJECT_REASONS, FIRST_REJECTS, CLUSTERS, PASSAGES, LOST, *FOUND, *SCORED)
 
 
 def summarise(
@@ -109,11 +122,15 @@ def summarise(
     released: bool = True,
     rejects: bool = True,
     findings: bool = True,
+    scores: bool = False,
+    entities: bool = False,
+    above: float = 1.0,
 ) -> None:
     """Build the flow that writes `SUMMARIES` from the published tables.
 
     shards: the shards' names, in the order of their numbers.
-    spans, released, rejects, findings: whether the tables of that name were written.
+    spans, released, rejects, findings, scores, entities: whether the tables of that name were
+    written. above: the risk from which on a sequence is at risk.
     """
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
     tables += rejects * (REJECTS,) + spans * (SPANS,) + released * (RELEASED,)
@@ -128,6 +145,8 @@ def summarise(
         flow.write(LOST, flow.group(AddUp(LOST, "doc", ("copies",)), parts=lost["rows"])["rows"])
     if findings:
         summarise_findings(flow)
+    if scores:
+        summarise_scores(flow, above, rejects=rejects, entities=entities)
     if spans:
         passages = flow.group(LargestPassages(), spans=flow.read(None, SPANS))
         flow.write(PASSAGES, flow.group(First(PASSAGES, TOP), rows=passages["rows"])["rows"])
@@ -227,11 +246,15 @@ class _Stretch:
     def add_rejects(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Add documents that were rejected, and not for being unreadable; returns their keys."""
         docs = numbers_of(batch, "doc")
-        docs = docs[np.isin(docs, self.docs)]
+        here = np.isin(docs, self.docs)
+        docs = docs[here]
         at = np.searchsorted(self.docs, docs)
         self.complete = True
         self.removed[at] = True
-        self._add(self.sources[at], rejected=1, bytes_rejected=self.sizes[at])
+        sizes = self.sizes[at]
+        self._add(self.sources[at], rejected=1, bytes_rejected=sizes)
+        risky = flags_of(pc.starts_with(batch["reason"], RECITED))[here]
+        self._add(self.sources[at], rejected_risk=risky, bytes_rejected_risk=sizes * risky)
         return batch_of(Tally.outputs["rejected"], docs)
 
     def add_spans(self, batch: pa.RecordBatch) -> None:
@@ -239,9 +262,12 @@ class _Stretch:
 
     def add_released(self, batch: pa.RecordBatch) -> None:
         at = self._find(batch)
-        sizes = numbers_of(batch, "bytes")[~self.removed[at]]
-        at = at[~self.removed[at]]  # All bytes of a removed document are counted as such.
-        self._add(self.sources[at], documents_cut=1, bytes_passages=self.sizes[at] - sizes)
+        left = ~self.removed[at]  # All bytes of a removed document are counted as such.
+        names = ("bytes", "passages", "sequences", "bytes_risk")
+        sizes, passages, sequences, risk = (numbers_of(batch, name)[left] for name in names)
+        at = at[left]
+        cut = {"documents_cut": passages > 0, "bytes_passages": self.sizes[at] - sizes}
+        self._add(self.sources[at], **cut, documents_risk=sequences > 0, bytes_risk=risk)
 
     def parts(self) -> pa.RecordBatch:
         """The sums as rows of `TOTALS`, not yet in order."""

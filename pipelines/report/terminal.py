@@ -13,12 +13,19 @@ from rich.text import Text
 
 from pipelines.report.figures import count, counted, duration, measured, rate, share, size
 from pipelines.report.model import Findings, Report
+from pipelines.report.recital import Memorization, expected
 
 LABELS = {
     "exact": "exact copies",
     "near": "near copies",
     "remainder": "nothing else left",
     "passages": "copied passages",
+}
+VIEWS = {
+    "input": "as it came in",
+    "deduplicated": "without duplicates",
+    "released": "after cleaning",
+    "left": "without what is at risk",
 }
 SOURCES_SHOWN = 10
 
@@ -31,6 +38,8 @@ def print_summary(
     _print(console, Text(report.headline, style="bold"), _balance(report))
     if report.findings is not None and report.findings.total:
         _print(console, _findings(report.findings))
+    if report.memorization is not None and report.memorization.sequences:
+        _print(console, _recital(report.memorization))
     if len(report.by_source) > 1:
         _print(console, _sources(report))
     for note in report.notes:
@@ -78,6 +87,10 @@ def _balance(report: Report) -> Table:
     if total.rejected.documents:
         lost = total.rejected
         table.add_row("rejected", count(lost.documents), size(lost.bytes), share(lost.share))
+    if total.risk.documents:
+        lost = total.risk
+        row = (count(lost.documents), size(lost.bytes), share(lost.share))
+        table.add_row("at risk of recital", *row)
     kept = total.kept
     table.add_row("kept", count(kept.documents), size(kept.bytes), share(kept.share), style="bold")
     if report.rejects.rows:
@@ -92,6 +105,15 @@ def _findings(findings: Findings) -> Table:
         drawn = "" if row.most_surrogate is None else count(row.most_surrogate)
         numbers = (count(row.findings), count(row.documents), count(row.changed), count(row.most))
         table.add_row(Text(row.type), *numbers, drawn)
+    return table
+
+
+def _recital(found: Memorization) -> Table:
+    """What a model would recite, step by step."""
+    table = _table("would be recited", "expected", f"at risk ≥ {found.above:g}", "of sequences")
+    for step in found.path:
+        numbers = (expected(step.recited), count(step.above), count(step.sequences))
+        table.add_row(Text(VIEWS[step.view]), *numbers)
     return table
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.intervals import union
-from corpus.views import applied, view
+from corpus.views import applied, changes_outside, view
 from pipelines.verify import _Finding, _Left
 
 NEW = st.sampled_from(["", "X", "Y Y", "\n", "长"])
@@ -148,3 +148,46 @@ def test_what_a_range_stands_for_is_its_letters(work, data):
     for at, ((begin,), (stop,)), segment in zip(range(first, last), each, segments, strict=True):
         if made.copied[segment]:
             assert text[begin:stop] == made.text[at]
+
+
+@settings(max_examples=600)
+@given(works(), st.data())
+def test_the_way_back_finds_the_range(work, data):
+    """What is copied is found where it stands; changes and cuts count whole."""
+    text, cuts, changes = work
+    made = view(text, cuts, changes)
+    if not made.text:
+        return
+    first = data.draw(st.integers(0, len(made.text) - 1))
+    last = data.draw(st.integers(first + 1, len(made.text)))
+    ((begin,), (stop,)) = made.where(*made.inside(np.array([first]), np.array([last])))
+    segment = np.searchsorted(made.places, [first, last - 1], side="right") - 1
+    bounds = np.append(made.places, len(made.text))
+    whole = ~made.copied[segment]
+    assert begin == (bounds[segment[0]] if whole[0] else first)
+    assert stop == (bounds[segment[1] + 1] if whole[1] else last)
+
+
+@settings(max_examples=600)
+@given(works(), st.data())
+def test_what_stands_for_a_range_of_the_input(work, data):
+    text, cuts, changes = work
+    if not text:
+        return
+    made = view(text, cuts, changes)
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    ((first,), (last,)) = made.where(np.array([start]), np.array([end]))
+    each = [made.inside(np.array([at]), np.array([at + 1])) for at in range(len(made.text))]
+    touching = [at for at, ((a,), (b,)) in enumerate(each) if a < end and b > start]
+    assert list(range(first, last)) == touching
+
+
+@given(works(), st.data())
+def test_what_goes_whole_takes_changes_with_it(work, data):
+    text, _, changes = work
+    places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
+    gone = sorted(tuple(sorted(one)) for one in data.draw(st.lists(places, max_size=3)))
+    gone = list(union(one for one in gone if one[0] < one[1]))
+    left = [c for c in changes if all(c[1] <= start or c[0] >= end for start, end in gone)]
+    assert changes_outside(changes, gone) == left

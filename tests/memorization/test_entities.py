@@ -5,6 +5,8 @@ import pyarrow as pa
 import pytest
 
 from memorization.entities import ENTITIES, entity_risk
+from memorization.remaining import ASKED, LOT, Answer, sample
+from memorization.survey import draws
 from memorization.windows import tokenize, tokens_of
 from tests.memorization import reference, tiny
 
@@ -99,3 +101,57 @@ def test_reasons():
 
 def test_no_entities():
     assert entity_risk(tiny.model(), TEXTS, spans()).num_rows == 0
+
+
+def test_lots_draw_their_contexts_from_themselves(tmp_path):
+    """Not from the entity's own document, nor with its characters, nor from another lot."""
+    tiny.save(tmp_path)
+    said = [
+        (1, 0, "Quick", "Ishmael "),
+        (1, 0, "sea", "I went to the "),
+        (2, 0, "Quick", "Doctor "),
+        (3, 0, "dog", "the Quick and lazy "),
+        (4, 0, "age", ""),
+        (5, 1, "wisdom", "the age of "),
+        (6, 2, "best", "the "),
+        (7, 2, "worst", "the "),
+    ]
+    words = tiny.tokenizer().backend_tokenizer
+    rows = [
+        {"doc": doc, "start": 10 * i, "end": 10 * i + len(text), "type": "PERSON", "lot": lot}
+        | {"text": text, "ids": words.encode(text).ids}
+        | {"before": before, "context": words.encode(before).ids}
+        for i, (doc, lot, text, before) in enumerate(said)
+    ]
+    batches = [pa.RecordBatch.from_pylist(part, ASKED) for part in (rows[:2], rows[2:])]
+    with Answer(model=str(tmp_path), device="cpu").open() as run:
+        answers = [r for _, b in run(("asked", b) for b in batches) for r in b.to_pylist()]
+    assert [(r["doc"], r["contexts"], r["reason"]) for r in answers] == [
+        (1, 1, None),
+        (1, 2, None),
+        (2, 2, None),
+        (3, 3, None),
+        (4, 4, "no context"),
+        (5, 0, "no unrelated context"),
+        (6, 0, "no unrelated context"),
+        (7, 0, "no unrelated context"),
+    ]
+    model = tiny.model()
+    own = log_after(model, words.encode("Ishmael ").ids, words.encode("Quick").ids)
+    other = log_after(model, words.encode("Doctor ").ids, words.encode("Quick").ids)
+    assert answers[0]["log_probability"] == pytest.approx(own, abs=1e-3)
+    assert answers[0]["log_prior"] == pytest.approx(other, abs=1e-3)
+    assert all((r["log_ratio"] is None) == (r["reason"] is not None) for r in answers)
+
+
+def test_a_sample_of_about_as_many():
+    draw = draws(np.arange(100_000), np.zeros(100_000, dtype=np.int64))
+    for most, lots in ((100_000, 98), (200_000, 98), (5000, 5), (10, 1)):
+        choice = sample(100_000, most)
+        chosen, _ = choice.of(np.zeros_like(draw), draw)
+        count = min(most, 100_000)
+        assert choice.lots == lots
+        assert chosen.sum() == pytest.approx(count, abs=5 * (count - count**2 / 1e5) ** 0.5)
+        sizes = np.bincount(choice.lot(draw[chosen]), minlength=lots)
+        assert sizes.max() < 1.2 * LOT
+    assert sample(0, 10).lots == 1

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling
 
 from corpus.errors import ConfigError
+from corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
 from memorization.goldfish import IGNORED, LabelMasker, dropped, masks
+from memorization.masking import Mask
+from memorization.model import tokenizer_of
 from memorization.windows import tokenize, tokens_of
 from tests.memorization import tiny
 
@@ -174,3 +177,45 @@ def test_what_cannot_be_is_refused(k, h):
 def test_no_collator():
     with pytest.raises(ConfigError, match="no collator"):
         LabelMasker()([])
+
+
+def test_masks_of_a_corpus_s_risky_text(tmp_path):
+    """Where a sequence stands in the released text, by its place in the input; not what went."""
+    tiny.tokenizer(280).save_pretrained(tmp_path)
+    words = tiny.tokenizer(280).backend_tokenizer
+    text = tiny.SENTENCES[2]
+    edits = {
+        SPANS: [{"doc": 5, "start": 0, "end": 7, "witness": 1, "witness_start": 0}],
+        REPLACEMENTS: [{"doc": 5, "field": 0, "start": 11, "end": 15, "text": "greatest"}],
+        SCORES: [
+            {"doc": 5, "start": 4, "end": 24, "risk": 0.6, "action": "keep"},
+            {"doc": 5, "start": 40, "end": 50, "risk": 0.4, "action": "keep"},
+            {"doc": 5, "start": 50, "end": 60, "risk": 0.6, "action": "remove-sequence"},
+            {"doc": 5, "start": 60, "end": 70, "risk": None, "action": "keep"},
+        ],
+    }
+    tagged = [
+        (table.name, pa.RecordBatch.from_pylist(rows, table.schema))
+        for table, rows in edits.items()
+    ]
+    texts = [{"doc": doc, "text": one} for doc, one in ((5, text), (6, ""), (8, text))]
+    tagged += [("text", pa.RecordBatch.from_pylist([one], TEXT)) for one in texts]
+    names = (SPANS.name, REPLACEMENTS.name)
+    stage = Mask(model=str(tmp_path), k=2, h=1, mask_key=3, above=0.5, edits=names, cut=True)
+    with stage.open() as run:
+        rows = [row for _, b in run(iter(tagged)) for row in b.to_pylist()]
+    released = text[7:11] + "greatest" + text[15:]
+    within = pa.table({"doc": [0], "start": [0], "end": [24 - 7 + 4]})
+    (first,) = masks([released], words, k=2, h=1, key=3, within=within).to_pylist()
+    (whole,) = masks([text], words, k=2, h=1, key=3).to_pylist()
+    assert rows == [
+        first | {"doc": 5},
+        {"doc": 6, "tokens": 0, "positions": []},
+        whole | {"doc": 8, "positions": []},
+    ]
+    assert first["positions"]
+
+
+def test_a_folder_without_a_tokenizer(tmp_path):
+    with pytest.raises(ConfigError, match=r"tokenizer of .* cannot be loaded"):
+        tokenizer_of(str(tmp_path))

@@ -87,6 +87,9 @@ def row(source: str | None, sources: int, *numbers: int) -> dict:
     )  # fmt: skip
     counts = dict(zip(names, numbers, strict=True))
     counts |= {"rejected": 0, "bytes_rejected": 0, "words_left": counts["words"]}
+    counts |= dict.fromkeys(
+        ("rejected_risk", "bytes_rejected_risk", "documents_risk", "bytes_risk"), 0
+    )
     return {
         "doc": 0,
         "negative_bytes": 0,
@@ -265,7 +268,9 @@ def test_headlines():
 
 
 def test_environment_names_what_decides_results():
-    packages = {"numpy", "numba", "pyarrow", "presidio-analyzer", "phonenumbers", "regex"}
+    packages = {
+        "numpy", "numba", "pyarrow", "presidio-analyzer", "phonenumbers", "regex", "torch"
+    }  # fmt: skip
     assert set(environment()) == {"python", "platform", *packages}
 
 

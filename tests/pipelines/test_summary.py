@@ -12,8 +12,10 @@ import pytest
 
 from corpus.errors import StorageError
 from corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
+from memorization.refuse import RECITED
 from pipelines.engines.base import Flow, Output, Read
 from pipelines.report import summary
+from pipelines.report.scored import SCORED
 from pipelines.report.summary import (
     CLUSTERS,
     FIRST_REJECTS,
@@ -96,6 +98,16 @@ def _grouped(stage, rows: dict[str, list[dict]], rng: random.Random) -> Iterator
             yield from batches(tag, own, schema, rng)
 
 
+def sizes(rng: random.Random, doc: int, size: int) -> dict:
+    """A row of RELEASED: passages, sequences at risk, or both."""
+    passages, sequences = rng.choice([(1, 0), (3, 2), (0, 1)])
+    left = rng.randint(0, size) if passages else size
+    risk = rng.randint(0, left) if sequences else 0
+    return {
+        "doc": doc, "bytes": left, "passages": passages, "sequences": sequences, "bytes_risk": risk
+    }  # fmt: skip
+
+
 def corpus(rng: random.Random) -> dict[str, list[dict]]:
     """Tables of a made-up run."""
     documents, duplicates, spans, released = [], [], [], []
@@ -133,14 +145,14 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
                 | {"witness_start": rng.randint(0, 200), "occurrences": rng.randint(2, 9)}
                 for s in starts
             ]
-            released.append({"doc": doc, "bytes": rng.randint(0, documents[-1]["bytes"])})
+            released.append(sizes(rng, doc, documents[-1]["bytes"]))
     gone = {row["doc"] for row in duplicates}
     rejects = [
         {
             "doc": doc_key(n // 20, n % 20),
             "shard": SHARDS[n // 20],
             "row": n % 20,
-            "reason": f"reason {rng.randint(0, 30)}",
+            "reason": rng.choice([f"reason {rng.randint(0, 29)}", f"{RECITED}: why"]),
         }
         for n in range(60)
         if doc_key(n // 20, n % 20) not in gone
@@ -171,8 +183,12 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
     source = {doc: row["source"] or "" for doc, row in documents.items()}
     rejected = {row["doc"] for row in tables["rejects"]} & set(documents)
     removed = {row["doc"] for row in tables["duplicates"]} | rejected
+    risky = {row["doc"] for row in tables["rejects"] if row["reason"].startswith(RECITED)}
     for doc in rejected:
-        totals[source[doc]] += Counter(rejected=1, bytes_rejected=documents[doc]["bytes"])
+        size = documents[doc]["bytes"]
+        totals[source[doc]] += Counter(rejected=1, bytes_rejected=size)
+        if doc in risky:
+            totals[source[doc]] += Counter(rejected_risk=1, bytes_rejected_risk=size)
     for doc, row in documents.items():
         derived = row["id"] != "x"
         totals[source[doc]] += Counter(
@@ -196,7 +212,12 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
     for row in tables["released"]:
         if row["doc"] not in removed:
             cut = documents[row["doc"]]["bytes"] - row["bytes"]
-            totals[source[row["doc"]]] += Counter(documents_cut=1, bytes_passages=cut)
+            totals[source[row["doc"]]] += Counter(
+                documents_cut=row["passages"] > 0,
+                bytes_passages=cut,
+                documents_risk=row["sequences"] > 0,
+                bytes_risk=row["bytes_risk"],
+            )
     return totals
 
 
@@ -297,7 +318,7 @@ def test_more_sources_than_fit_are_one_row():
 def test_an_empty_run_has_empty_summaries():
     tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
     found = summaries(tables, random.Random(0))
-    assert set(found) == {t.name for t in summary.SUMMARIES}
+    assert set(found) == {t.name for t in summary.SUMMARIES} - {t.name for t in SCORED}
     assert not any(found.values())
 
 
@@ -306,7 +327,7 @@ def test_tables_that_were_not_written_are_not_read():
     summarise(flow, SHARDS, spans=False, released=False, rejects=False, findings=False)
     assert {table for table, _ in flow.writes} == {TOTALS, CLUSTERS}
     assert list(flow.nodes[0].stage.inputs) == ["documents", "duplicates"]
-    assert {PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(t for t, _ in flow.writes)
+    assert {*SCORED, PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(t for t, _ in flow.writes)
 
 
 def test_a_row_of_no_document_is_damage():

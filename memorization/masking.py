@@ -1,0 +1,83 @@
+"""Goldfish masks of a corpus as it is released (memorization.goldfish)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.schema import MASKS, REPLACEMENTS, RISKY, SCORES, SPANS, TEXT, Tagged
+from corpus.stages import PlainStage
+from corpus.views import Edits, view
+from memorization.goldfish import positions_of
+from memorization.windows import tokenize
+
+_BESIDE = {t.name: t.schema for t in (SPANS, REPLACEMENTS, RISKY, SCORES)}
+
+
+@dataclass(frozen=True)
+class Mask(PlainStage):
+    """Texts to rows of MASKS.
+
+    model: whose tokenizer is used; digest: of it. k, h, mask_key: as for goldfish.masks. above: the
+    risk from which a sequence's tokens may be masked, None: all may. edits: names of the tables
+    SPANS, REPLACEMENTS and RISKY that are read; cut: whether SPANS are cut.
+    """
+
+    model: str = "default"
+    digest: str = ""
+    k: int = 4
+    h: int = 13
+    mask_key: int = 0
+    above: float | None = None
+    edits: tuple[str, ...] = ()
+    cut: bool = False
+
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"masks": MASKS.schema}
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        names = self.edits if self.above is None else (*self.edits, SCORES.name)
+        return {**{name: _BESIDE[name] for name in names}, "text": TEXT}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        edits = Edits(cut=self.cut)
+        risky: dict[int, list[tuple[int, int]]] = {}
+        for tag, batch in tagged:
+            if tag == SCORES.name:
+                self._learn(batch, risky)
+            elif not edits.learn(tag, batch):
+                yield "masks", self._masks(batch, edits, risky)
+
+    def _learn(self, batch: pa.RecordBatch, risky: dict[int, list[tuple[int, int]]]) -> None:
+        """Sequences at risk that stay in the text."""
+        at_risk = pc.greater_equal(batch["risk"], self.above)
+        left = batch.filter(pc.and_(at_risk, pc.equal(batch["action"], "keep")))
+        columns = (left[name].to_pylist() for name in ("doc", "start", "end"))
+        for doc, *place in zip(*columns, strict=True):
+            risky.setdefault(doc, []).append((place[0], place[1]))
+
+    def _masks(
+        self, batch: pa.RecordBatch, edits: Edits, risky: dict[int, list[tuple[int, int]]]
+    ) -> pa.RecordBatch:
+        from memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
+
+        texts: list[str] = []
+        places: list[tuple[int, int, int]] = []
+        for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            released = view(text, *edits.take(doc))
+            own = np.array(risky.pop(doc, ()), dtype=np.int64).reshape(-1, 2)
+            firsts, lasts = released.where(own[:, 0], own[:, 1])
+            both = zip(firsts.tolist(), lasts.tolist(), strict=True)
+            places += [(len(texts), first, last) for first, last in both]
+            texts.append(released.text)
+        tokens = tokenize(tokenizer_of(self.model), texts)
+        within = None if self.above is None else places
+        positions = positions_of(tokens, self.k, self.h, self.mask_key, within)
+        columns = (batch["doc"], np.diff(tokens.offsets), positions)
+        return pa.RecordBatch.from_arrays(
+            [pa.array(c, f.type) for c, f in zip(columns, MASKS.schema, strict=True)],
+            schema=MASKS.schema,
+        )
