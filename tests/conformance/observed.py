@@ -68,7 +68,7 @@ class Phase:
         spread = [len({number % partitions for number in t}) > 1 for t in self.tables.values()]
         if any(spread):
             # A table that is of one slice may be written after the others.
-            writing = range(1, steps + 1) if not all(spread) else (steps,)
+            writing = (steps,) if all(spread) else range(min(1, steps), steps + 1)
             assert any(self.busy(n) > 1 for n in writing), f"one task wrote all of {self.name}"
         assert len(self.workers()) > 1, f"one worker did all of {self.name}"
         if self.own is not None:
