@@ -61,9 +61,6 @@ DIFFED = 20_000
 EQUAL = 24
 """Longest stretch of equal words that is shown whole."""
 
-RISK_PARTS = ("copies", "predictability", "rarity")
-"""What the log-odds of a risk are a sum of, besides a constant."""
-
 REASONS = {
     "exact": "an exact copy",
     "near": "a near-duplicate",
@@ -509,18 +506,19 @@ def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
 
 
 def _why(row: Row) -> str:
-    """What the risk of a sequence is made of, one thing a line."""
-    parts = ", ".join(f"{name} {row[f'part_{name}']:+.1f}" for name in RISK_PARTS)
+    """What is added to the log-odds of a sequence's risk, and what else is known of it."""
+    copies = f"{row['copies']:,} released, {row['copies_input']:,} in the input"
     lines = [
-        f"log-odds: {parts}",
-        f"copies: {row['copies']:,} released, {row['copies_input']:,} in the input",
+        f"copies {row['part_copies']:+.1f}: {copies}",
+        f"predictability {row['part_predictability']:+.1f}",
+        f"rarity {row['part_rarity']:+.1f}",
     ]
     if row["copies_near"]:
         lines.append(f"near copies: {row['copies_near']:,.1f}")
     if row["extractable"]:
-        lines.append("the reference model recites it already")
+        lines.append("the reference model recites it")
     if row["scored_by"] != "model":
-        lines.append("from its text alone: no model read it, and copies are estimated")
+        lines.append("from its text; copies are estimated")
     if row["action"] != "keep":
         lines.append(f"done: {row['action']}")
     return "\n".join(lines)

@@ -122,6 +122,19 @@ TABLES: dict[str, dict[str, str]] = {
         "action": "string",
         "reason": "string",
     },
+    "entities": {
+        "doc": "int64",
+        "start": "int64",
+        "end": "int64",
+        "type": "string",
+        "tokens": "int64",
+        "contexts": "int64",
+        "log_probability": "double",
+        "log_prior": "double",
+        "log_ratio": "double",
+        "reason": "string",
+    },
+    "masks": {"doc": "int64", "tokens": "int64", "positions": "list<element: int32>"},
     "rejects": {"doc": "int64", "shard": "string", "row": "int64", "reason": "string"},
 }
 
@@ -132,6 +145,7 @@ NULLABLE = {
         ("doc", "start", "end", "prefix_tokens", "suffix_tokens", "sampled"),
         ("copies_input", "copies", "action"),
     ),
+    "entities": {"log_probability", "log_prior", "log_ratio", "reason"},
 }
 """Columns of tables that may hold nulls."""
 
@@ -664,7 +678,20 @@ def _load_tables(run: _Run) -> None:
         for finding in map(_Finding._make, zip(*columns, strict=True)):
             run.findings.setdefault(finding.doc, []).append(finding)
     _load_rejects(run)
+    for name in ("entities", "masks"):
+        for table in _tables(run, name):
+            _check_released(run, name, table)
     run.referenced.update(run.spans.doc, run.spans.witness)
+
+
+def _check_released(run: _Run, name: str, table: Any) -> None:
+    """The table speaks of documents that are released alone."""
+    for doc in dict.fromkeys(table["doc"].to_pylist()):
+        rejected = doc & ((1 << ROW_BITS) - 1) in run.rejects.get(doc >> ROW_BITS, ())
+        released = run.reason(doc) is None and not rejected
+        run.tally["tables"].expect(
+            released, "%s is in %s and is not released", run.place(doc), name
+        )
 
 
 def _load_rejects(run: _Run) -> None:
@@ -760,6 +787,7 @@ def _sort_keys(name: str, table: Any) -> list[Key]:
         "spans": ("doc", "start", "end", "witness", "witness_start"),
         "findings": ("doc", "field", "start", "end"),
         "scores": ("doc", "start", "end"),
+        "entities": ("doc", "start", "end"),
     }.get(name, ("doc",))
     return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 

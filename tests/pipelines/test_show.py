@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from corpus.errors import InputChanged, InputError, StorageError, UsageError
-from corpus.schema import PUBLISHED
+from corpus.schema import PUBLISHED, SCORES
 from corpus.shards import pin
 from pipelines.show import show
 
@@ -42,6 +42,16 @@ def copied(doc: int, witness: int) -> dict[str, int]:
     }
 
 
+def scored(doc: int, start: int, end: int, risk: float, **values: object) -> dict[str, Any]:
+    """A row of SCORES. What the model says is left out."""
+    row: dict[str, Any] = dict.fromkeys(SCORES.schema.names)
+    return row | {
+        "doc": doc, "start": start, "end": end, "prefix_tokens": 8, "suffix_tokens": 8,
+        "scored_by": "text", "sampled": False, "copies_input": 20, "copies": 1, "risk": risk,
+        "part_copies": 2.5, "part_predictability": -0.25, "part_rarity": 0.5, "action": "keep",
+    } | values  # fmt: skip
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """OUT of a run over two shards, made by hand; the second has a rejected row."""
@@ -70,6 +80,9 @@ def run(tmp_path: Path) -> Path:
         # A + 2 leads over A + 1, which was cut as well, to A.
         "spans": [copied(A + 1, A), copied(A + 2, A + 1), copied(A + 5, A)],
         "findings": [],
+        "scores": [scored(A, 0, 60, 0.25), scored(A, 60, 120, 0.75, copies=12)],
+        "entities": [],
+        "masks": [],
         "rejects": [{"doc": B + 1, "shard": "b.jsonl", "row": 1, "reason": "not JSON"}],
     }
     out = tmp_path / "out"
@@ -217,3 +230,22 @@ def test_broken_runs(run: Path, tmp_path: Path) -> None:
     (run / "tables/spans/00000.parquet").write_bytes(b"no Parquet")
     with pytest.raises(StorageError, match="unrote verify"):
         show(str(run), "id1")
+
+
+def test_the_riskiest_sequences(run: Path) -> None:
+    said = flowed(shown(run, "a.jsonl#0"))
+    assert "The riskiest of 2 sequences" in said
+    first, second = said.index("60 to 120, risk 75.00%"), said.index("0 to 60, risk 25.00%")
+    assert first < second
+    for why in (
+        "copies +2.5: 12 released, 20 in the input",
+        "copies +2.5: 1 released, 20 in the input",
+        "predictability -0.2",
+        "rarity +0.5",
+        "from its text; copies are estimated",
+    ):
+        assert why in said
+
+
+def test_a_document_without_scores_has_no_such_list(run: Path) -> None:
+    assert "riskiest" not in shown(run, "a.jsonl#3")
