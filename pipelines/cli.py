@@ -45,6 +45,8 @@ app = typer.Typer(
 DEDUPLICATION = ("exact", "near", "passages")
 """Its sections in the settings."""
 
+DEMO_TOKENS = 100_000
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -323,7 +325,8 @@ def demo(
 
     corpus = make_corpus(out / "corpus")
     typer.echo(f"corpus: {corpus}")
-    settings = _settings(None, [])
+    # A first look: with the usual two million tokens the model would take minutes.
+    settings = _settings(None, [], {"memorization.max_tokens": DEMO_TOKENS})
     _clean("clean", [str(corpus)], str(out / "cleaned"), settings, fresh, False)
 
 
