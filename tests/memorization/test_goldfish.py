@@ -13,7 +13,7 @@ from corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
 from memorization.goldfish import IGNORED, LabelMasker, dropped, masks
 from memorization.masking import Mask
 from memorization.model import tokenizer_of
-from memorization.windows import tokenize, tokens_of
+from memorization.windows import own_copy, tokenize, tokens_of
 from tests.memorization import tiny
 
 WORDS = np.random.default_rng(0).integers(0, 320, 20000)
@@ -86,7 +86,7 @@ def test_the_table_has_the_positions_of_each_text():
 
 def test_only_within_what_is_risky():
     texts = list(tiny.SENTENCES)
-    words = tiny.tokenizer().backend_tokenizer
+    words = own_copy(tiny.tokenizer().backend_tokenizer)
     within = pa.table({"doc": [1, 1, 3], "start": [10, 40, 0], "end": [30, 50, 20]})
     whole = masks(texts, words, k=2, h=3)["positions"].to_pylist()
     part = masks(texts, words, k=2, h=3, within=within)["positions"].to_pylist()

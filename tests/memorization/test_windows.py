@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 
 from corpus.errors import ConfigError
 from memorization.config import Config
-from memorization.windows import sequences, tokenize, tokens_of, window_starts
+from memorization.windows import own_copy, sequences, tokenize, tokens_of, window_starts
 from tests.memorization import tiny
 
 TEXTS = st.lists(st.text(max_size=60), max_size=5)
 
 
 def tokens(texts):
-    return tokenize(tiny.tokenizer().backend_tokenizer, texts)
+    return tokenize(own_copy(tiny.tokenizer().backend_tokenizer), texts)
 
 
 @given(st.integers(0, 300), st.integers(1, 40), st.data())
