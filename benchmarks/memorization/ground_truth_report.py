@@ -106,6 +106,15 @@ def arms(run: dict) -> str:
     return table(["arm", "sequences", "mean risk", "emitted", "AUROC of the risk"], rows)
 
 
+def calibration(run: dict) -> str:
+    again = run["recalibrated"]
+    return (
+        f"Calibration error of the risk: {span(run['ece'])}. After `recalibrated` has been told "
+        f"the labels of {again['told']} of these sequences, on other documents: "
+        f"{number(again['after'])} (before, on the same: {number(again['before'])})."
+    )
+
+
 def trainings(results: dict) -> str:
     rows = [
         [
@@ -142,7 +151,7 @@ def markdown(results: dict) -> str:
         parts += [
             f"### Planted sequences, {name}",
             systems(found),
-            f"Calibration error of the risk: {span(found['ece'])}.",
+            calibration(found),
             levels(found),
             f"T3, counts hidden, {name}:",
             hidden(found),

@@ -162,3 +162,11 @@ def test_log_mean_exp_where_exp_underflows():
     assert measures.log_mean_exp(np.array([-2000.0, -2000.0])) == pytest.approx(-2000)
     assert measures.log_mean_exp(np.array([-math.inf])) == -math.inf
     assert math.isnan(measures.log_mean_exp(np.empty(0)))
+
+
+def test_what_is_recited_ends_with_the_first_miss():
+    hits = np.array([1, 1, 0, 1, 0, 1, 1, 1, 1], dtype=bool)
+    starts, ends = np.array([0, 3, 4, 5, 9]), np.array([3, 4, 5, 9, 9])
+    found = measures.hits_before_miss(hits, starts, ends)
+    assert found[:4].tolist() == [2, 1, 0, 4]
+    assert np.isnan(found[4])
