@@ -336,7 +336,7 @@ class TestOthers:
 
         monkeypatch.setattr(socket, "socket", refuse)
         monkeypatch.setattr("pipelines.demo.MAX_FILES", 40)
-        monkeypatch.setattr("pipelines.scoring.TOKENS_ON_CPU", 3000)
+        monkeypatch.setattr("pipelines.cli.DEMO_TOKENS", 3000)
         done = unrote("demo", tmp_path / "demo")
         assert done.status == 0, done.err
         assert unrote("verify", tmp_path / "demo" / "cleaned").status == 0
