@@ -8,9 +8,9 @@ seed and a model size they had not seen.
 
 What it does not mean: it is no probability for a larger model. Those recite more, and from fewer
 copies: take it as an order of sequences, the risky ones first, or recalibrate it with a trial run
-on the corpus (`recalibrated`). A low risk is no proof of anything, and small ones are not to be
-summed over a corpus: of sequences with one copy the experiment had too few to tell one in a hundred
-from one in a million.
+on the corpus (`recalibrated`). A low risk is no proof of anything. A sum over a corpus is mostly of
+small risks: they are fitted on ordinary text that is there once, of which hardly any is recited
+(benchmarks/memorization/ordinary.py), and which another corpus may have more or less of.
 
 The log-odds are a sum that can be read:
 

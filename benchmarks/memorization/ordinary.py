@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from memorization.model import LanguageModel, load, prepare
 from memorization.wording import wording
 
 RESULTS = ground_truth.HERE / "ordinary.json"
-WINDOWS = 6000
+WINDOWS = 24_000
 """Windows drawn, half of them to fit on."""
 
 RUNS = ("A", "B", "B-small")
@@ -60,8 +61,8 @@ def drawn(background: list[Document]) -> list[Target]:
     return found
 
 
-def features(targets: list[Target], documents: list[str]) -> dict[str, np.ndarray]:
-    """What the product knows of them, with the copies in the documents trained on."""
+def content(targets: list[Target]) -> dict[str, np.ndarray]:
+    """What the product knows of them but for copies, and what others would go by."""
     config = memorization.Config(prefix=planted.PREFIX, suffix=planted.LENGTH - planted.PREFIX)
     texts = [one.text for one in targets]
     table = memorization.score(texts, load("default", "cpu"), config=config)
@@ -70,11 +71,20 @@ def features(targets: list[Target], documents: list[str]) -> dict[str, np.ndarra
     table = table.take(first)
     names = ("loss", "loss_prefix", "loss_suffix", "min_k", "pz_log", "suffix_tokens")
     found = {name: table[name].to_numpy().astype(np.float64) for name in names} | wording(texts)
-    passages = Passages(texts)
-    exact, near = passages.count(*arrow_buffers(pa.array(documents, pa.large_string())))
-    found["copies"] = exact.astype(np.float64)
-    found["copies_near"] = near / np.maximum(passages.shingles, 1)
+    data = [text.encode() for text in texts]
+    found["characters"] = np.array([float(len(text)) for text in texts])
+    found["zlib"] = np.array([len(zlib.compress(one)) / max(len(one), 1) for one in data])
     return found
+
+
+def counted(targets: list[Target], documents: list[str]) -> dict[str, np.ndarray]:
+    """Their copies in the documents trained on."""
+    passages = Passages([one.text for one in targets])
+    exact, near = passages.count(*arrow_buffers(pa.array(documents, pa.large_string())))
+    return {
+        "copies": exact.astype(np.float64),
+        "copies_near": near / np.maximum(passages.shingles, 1),
+    }
 
 
 def trained(work: Path, name: str) -> LanguageModel:
@@ -107,6 +117,59 @@ def judged(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> dict
     }
 
 
+ALONE = {
+    "near-duplicate count": ("copies_near", 1),
+    "length": ("characters", -1),
+    "zlib": ("zlib", -1),
+    "reference PPL": ("loss", -1),
+    "reference PPL of the suffix": ("loss_suffix", -1),
+    "Min-K%": ("min_k", 1),
+    "repetition": ("repetition", 1),
+    "template": ("template", 1),
+}
+"""Baselines of one feature, with the sign that makes higher riskier."""
+
+
+def at_one_copy(
+    made: risk.Risk, known: dict[str, np.ndarray], exact: np.ndarray, documents: np.ndarray
+) -> list[dict]:
+    """T2 of ordinary text: sequences that are in the text once. AUROC, and the risk's lead."""
+    rows = np.flatnonzero(known["copies"] == 1)
+    here = {name: column[rows] for name, column in known.items()}
+    y = exact[rows]
+    text = {n: c for n, c in here.items() if n not in ground_truth.GROUPS["reference model"]}
+    scores = {"risk": made.predict(here), "risk, text only": made.predict(text)}
+    scores |= {name: sign * here[column] for name, (column, sign) in ALONE.items()}
+    scores["random"] = np.random.default_rng(planted.SEED).random(rows.size)
+    table = np.stack(list(scores.values()), axis=1)
+
+    def measure(chosen: np.ndarray) -> np.ndarray:
+        return np.array([evaluation.auroc(column, y[chosen]) for column in table[chosen].T])
+
+    point = measure(np.arange(rows.size))
+    boot = evaluation.bootstrap(measure, documents[rows], ground_truth.ROUNDS, planted.SEED)
+    return [
+        {
+            "score": name,
+            "n": int(rows.size),
+            "recited": float(y.sum()),
+            "auroc": [point[k], *evaluation.interval(boot[:, k])],
+            "lead": [point[0] - point[k], *evaluation.interval(boot[:, 0] - boot[:, k])],
+        }
+        for k, name in enumerate(scores)
+    ]
+
+
+def once(rows: list[dict]) -> str:
+    """`at_one_copy` as a table."""
+    span = ground_truth_report.span
+    cells = [
+        [one["score"], span(one["auroc"]), span(one["lead"]) if number else ""]
+        for number, one in enumerate(rows)
+    ]
+    return ground_truth_report.table(["score", "AUROC", "the risk's lead"], cells)
+
+
 def markdown(results: dict) -> str:
     parts = []
     for run, found in results["runs"].items():
@@ -129,6 +192,12 @@ def markdown(results: dict) -> str:
     ]
     parts.append("Ordinary windows not fitted on, seed B, by copies:")
     parts.append(ground_truth_report.table(["copies from", "n", "recited", "expected"], rows))
+    for run, found in results["once"].items():
+        parts.append(
+            f"Which of those that are there once, {run} ({found[0]['n']:,}, "
+            f"{found[0]['recited']:.0f} recited):"
+        )
+        parts.append(once(found))
     return "\n\n".join(parts)
 
 
@@ -178,10 +247,11 @@ def main() -> None:
     windows = drawn(background)
     fast = proxy.tokenizer_of().backend_tokenizer
     known, mine, ask = {}, {}, {}
+    same = content(windows)
     for seed in (0, 1):
         text = ground_truth.training_text(background, targets, seed)
         documents = [fast.decode(ids.tolist(), skip_special_tokens=False) for ids in text]
-        known[seed] = features(windows, documents)
+        known[seed] = same | counted(windows, documents)
         # A window that a planted copy was put across is not there any more.
         there = known[seed]["copies"] >= 1
         ask[seed] = np.flatnonzero(there & (np.array([one.half for one in windows]) == seed))
@@ -195,7 +265,8 @@ def main() -> None:
         (planted_a, labels["A"]["recited"][mine[0]], documents_of(targets, mine[0])),
         (part(known[0], ask[0]), said["A"].recited[ask[0]], documents_of(windows, ask[0])),
     )
-    results: dict = {"windows": WINDOWS, "fitted": int(ask[0].size), "runs": {}}
+    results: dict = {"windows": WINDOWS, "fitted": int(ask[0].size), "runs": {}, "once": {}}
+    asked = {name: column[ask[1]] for name, column in known[1].items()}
     planted_b = part(ground_truth.features(work, 1), mine[1])
     for name in ("B", "B-small"):
         results["runs"][name] = of_run(
@@ -204,6 +275,9 @@ def main() -> None:
                 "ordinary": (part(known[1], ask[1]), said[name].exact[ask[1]]),
                 "planted": (planted_b, labels[name]["exact"][mine[1]]),
             },
+        )
+        results["once"][name] = at_one_copy(
+            made[1], asked, said[name].exact[ask[1]], documents_of(windows, ask[1])
         )
     made[1].save(risk.DEFAULT)
     RESULTS.write_bytes(
