@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -55,3 +56,12 @@ def whole_keys(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.Recor
         held.append(batch.slice(last))
     if held:
         yield pa.concat_batches(held)
+
+
+def each_key(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.RecordBatch]:
+    """The rows, sorted by `key`, a batch for each key."""
+    for batch in whole_keys(batches, key):
+        keys = batch.column(key).to_numpy()
+        bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), keys.size]
+        for first, last in pairwise(bounds):
+            yield batch.slice(first, last - first)

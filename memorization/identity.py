@@ -1,9 +1,26 @@
 """Which language models a run asks, and where: what its scores depend on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from memorization.config import Config
+
+
+@dataclass(frozen=True)
+class Models:
+    """Which models to ask for what, and where. model, reference, device and precision as for
+    memorization.model.load; reference "" is none.
+    """
+
+    model: str = "default"
+    reference: str = ""
+    device: str = "auto"
+    precision: str = "auto"
+    config: Config = field(default_factory=Config)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.model, self.reference) if self.reference else (self.model,)
 
 
 @dataclass(frozen=True)
@@ -18,9 +35,7 @@ class Identity:
     tokenizer: str = ""
 
 
-def identify(
-    model: str, reference: str, device: str, precision: str, config: Config, masks: str = ""
-) -> Identity:
+def identify(models: Models, masks: str = "") -> Identity:
     """The identity of models that were loaded and tried, so that a run fails before it starts.
 
     masks: name of the model with whose tokenizer masks are made, "" if none are.
@@ -29,12 +44,11 @@ def identify(
     from memorization.model import digest, folder_of, tokenizer_of  # noqa: PLC0415 (loads torch)
     from memorization.scorer import scorer_of  # noqa: PLC0415
 
-    scorer = scorer_of(model, reference, device, precision, config)
-    names = [model, reference] if reference else [model]
+    scorer = scorer_of(models)
     tokenizer = tokenizer_of(masks).to_str() if masks else ""
     return Identity(
         scorer.model.device.type,
-        " ".join(digest(folder_of(name)) for name in names),
+        " ".join(digest(folder_of(name)) for name in models.names),
         sum(one.numel() for one in scorer.model.network.parameters()),
         tokenizer and blake2b(tokenizer.encode(), digest_size=16).hexdigest(),
     )

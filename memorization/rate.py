@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,8 +20,8 @@ from corpus.schema import (
     WORDING,
     Tagged,
 )
-from corpus.stages import PlainStage, whole_keys
-from memorization.config import Config
+from corpus.stages import PlainStage, each_key
+from memorization.identity import Models
 from memorization.risk import PARTS, Risk
 from memorization.survey import Choice
 from memorization.windows import Ints, Sequences
@@ -37,15 +36,11 @@ MODEL_READS = ("loss", "loss_prefix", "loss_suffix", "pz_log", "min_k")
 class Measure(PlainStage):
     """Lots of WANTED to rows of MEASURED.
 
-    model, reference: names (memorization.model.load), "" is no reference; digest: of their files.
+    digest: of the models' files.
     """
 
-    model: str = "default"
-    reference: str = ""
-    device: str = "auto"
-    precision: str = "auto"
+    models: Models = field(default_factory=Models)
     digest: str = ""
-    config: Config = field(default_factory=Config)
 
     key: ClassVar[tuple[str, ...]] = ("lot",)
     order: ClassVar[tuple[str, ...]] = ("doc", "number")
@@ -53,17 +48,13 @@ class Measure(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"measured": MEASURED.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        for batch in whole_keys((batch for _, batch in tagged), "lot"):
-            lots = batch["lot"].to_numpy()
-            bounds = [0, *(np.flatnonzero(np.diff(lots)) + 1).tolist(), lots.size]
-            for first, last in pairwise(bounds):
-                yield "measured", self._measured(batch.slice(first, last - first))
+        for lot in each_key((batch for _, batch in tagged), "lot"):
+            yield "measured", self._measured(lot)
 
     def _measured(self, lot: pa.RecordBatch) -> pa.RecordBatch:
         from memorization.scorer import measure_arrays, only_scorer  # noqa: PLC0415 (loads torch)
 
-        which = (self.model, self.reference, self.device, self.precision, self.config)
-        with only_scorer(*which) as scorer:
+        with only_scorer(self.models) as scorer:
             columns, reason = scorer.measured(_sequences(lot), lot["text"].to_pylist())
         arrays = [lot["doc"], lot["number"], *measure_arrays(columns, lot.num_rows)]
         return pa.RecordBatch.from_arrays(

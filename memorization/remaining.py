@@ -6,7 +6,6 @@ before each, in lots, and `Answer` asks the language model, lot by lot (memoriza
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,9 +22,9 @@ from corpus.schema import (
     TEXT,
     Tagged,
 )
-from corpus.stages import PlainStage, whole_keys
+from corpus.stages import PlainStage, each_key
 from corpus.views import Edits, view
-from memorization.config import Config
+from memorization.identity import Models
 from memorization.survey import Choice, draws
 from memorization.windows import Ints, tokenize
 
@@ -146,14 +145,10 @@ class Ask(PlainStage):
 
 @dataclass(frozen=True)
 class Answer(PlainStage):
-    """Lots of entities to rows of ENTITIES. The fields are those of memorization.rate.Measure."""
+    """Lots of entities to rows of ENTITIES. digest: of the models' files."""
 
-    model: str = "default"
-    reference: str = ""
-    device: str = "auto"
-    precision: str = "auto"
+    models: Models = field(default_factory=Models)
     digest: str = ""
-    config: Config = field(default_factory=Config)
 
     key: ClassVar[tuple[str, ...]] = ("lot",)
     order: ClassVar[tuple[str, ...]] = ("doc", "start")
@@ -161,11 +156,8 @@ class Answer(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"entities": ENTITIES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        for batch in whole_keys((batch for _, batch in tagged), "lot"):
-            lots = batch["lot"].to_numpy()
-            bounds = [0, *(np.flatnonzero(np.diff(lots)) + 1).tolist(), lots.size]
-            for first, last in pairwise(bounds):
-                yield "entities", self._answered(batch.slice(first, last - first))
+        for lot in each_key((batch for _, batch in tagged), "lot"):
+            yield "entities", self._answered(lot)
 
     def _answered(self, lot: pa.RecordBatch) -> pa.RecordBatch:
         from memorization.entities import Case, Context, asked, shuffled  # noqa: PLC0415 (torch)
@@ -175,16 +167,15 @@ class Answer(PlainStage):
         rows = lot.to_pylist()
         contexts = [Context(row["doc"], row["before"], _ids(row["context"])) for row in rows]
         pool = shuffled(contexts, 0)
-        which = (self.model, self.reference, self.device, self.precision, self.config)
-        with only_scorer(*which) as scorer:
-            model, bos = scorer.model, self.config.bos
+        with only_scorer(self.models) as scorer:
+            model, bos = scorer.model, self.models.config.bos
             lead = int(uses_bos(model, bos))
             cases = []
             for row, context in zip(rows, contexts, strict=True):
                 case = Case(row["text"], _ids(row["ids"]), context, begins=bool(lead))
                 case.choose(pool, UNRELATED, model.context - lead)
                 cases.append(case)
-            said = asked(model, cases, bos, self.config.token_budget)
+            said = asked(model, cases, bos, self.models.config.token_budget)
         names = ("doc", "start", "end", "type")
         answers = [
             {name: row[name] for name in names} | answer

@@ -21,6 +21,7 @@ from memorization import measures
 from memorization.config import Config
 from memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
 from memorization.generate import greedy_suffixes
+from memorization.identity import Models
 from memorization.model import LanguageModel, check_same_tokens, load
 from memorization.windows import Sequences, Tokens, sequences, tokenize
 
@@ -178,37 +179,33 @@ class Scorer:
         return dict(zip(GENERATED, scores.T, strict=True))
 
 
-def scorer_of(
-    model: str, reference: str, device: str, precision: str, config: Config, threads: int = 0
-) -> Scorer:
-    """A scorer by the models' names, loaded once for a process; reference "" is none.
+_DEVICE = threading.Lock()
+
+
+def scorer_of(models: Models, threads: int = 0) -> Scorer:
+    """The scorer of models, loaded once for a process.
 
     threads: how many torch uses on a CPU from here on in this thread; 0 leaves it.
     Raises ConfigError as `load`, and as Scorer.
     """
     if threads:
         torch.set_num_threads(threads)  # Spark allows its workers one otherwise
-    return _scorer(model, reference, device, precision, config)
-
-
-_DEVICE = threading.Lock()
+    return _scorer(models)
 
 
 @contextmanager
-def only_scorer(
-    model: str, reference: str, device: str, precision: str, config: Config
-) -> Iterator[Scorer]:
-    """The scorer of these names for one thread at a time: a device, or torch's threads on all
-    cores, have no use for two.
+def only_scorer(models: Models) -> Iterator[Scorer]:
+    """The scorer of models for one thread at a time: a device, or torch's threads on all cores,
+    have no use for two.
     """
     with _DEVICE:
-        yield scorer_of(model, reference, device, precision, config, os.cpu_count() or 1)
+        yield scorer_of(models, os.cpu_count() or 1)
 
 
 @lru_cache(maxsize=1)
-def _scorer(model: str, reference: str, device: str, precision: str, config: Config) -> Scorer:
-    second = load(reference, device, precision) if reference else None
-    return Scorer(load(model, device, precision), config, second)
+def _scorer(models: Models) -> Scorer:
+    first, *others = (load(name, models.device, models.precision) for name in models.names)
+    return Scorer(first, models.config, others[0] if others else None)
 
 
 def _counting(

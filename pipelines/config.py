@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from corpus.errors import ConfigError
 from dedup.keep import KeepPolicy
 from memorization.config import Config as MemorizationConfig
+from memorization.identity import Models
 from memorization.risk import Risk
 from pii.catalogue import PRESETS, check_entity
 from pii.config import (
@@ -315,6 +316,11 @@ class MemorizationSettings(Section):
             temperature=self.temperature,
             generate=self.generate,
         )
+
+    @property
+    def models(self) -> Models:
+        """Which models are asked, for what, and where. Raises ConfigError for what cannot be."""
+        return Models(self.model, self.reference, self.device, self.precision, self.config)
 
 
 class SparkSettings(Section):

@@ -67,9 +67,8 @@ class Job:
     @cached_property
     def reader(self) -> Identity:
         settings = self.settings.memorization
-        asked = (settings.model, settings.reference, settings.device, settings.precision)
         masks = "" if settings.masks == "none" else settings.mask_tokenizer or settings.model
-        return identify(*asked, settings.config, masks)
+        return identify(settings.models, masks)
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""

@@ -205,14 +205,7 @@ def measure(job: Phases) -> None:
     """What the language model says of these."""
     settings = job.settings.memorization
     flow = Flow()
-    stage = Measure(
-        model=settings.model,
-        reference=settings.reference,
-        device=settings.device,
-        precision=settings.precision,
-        digest=job.reader.digest,
-        config=settings.config,
-    )
+    stage = Measure(settings.models, job.reader.digest)
     flow.write(MEASURED, flow.group(stage, wanted=flow.read(None, WANTED))["measured"])
     job.phase("measures", flow)
 
@@ -280,14 +273,7 @@ def entities(job: Phases, view: Released) -> None:
         cut=view.cut,
     )
     asked = flow.map(ask, flow.read("text", REMAINING, *view.edits, only=(REMAINING,)))
-    answer = Answer(
-        model=settings.model,
-        reference=settings.reference,
-        device=settings.device,
-        precision=settings.precision,
-        digest=job.reader.digest,
-        config=settings.config,
-    )
+    answer = Answer(settings.models, job.reader.digest)
     flow.write(ENTITIES, flow.group(answer, asked=asked["asked"])["entities"])
     job.phase("entities", flow)
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from memorization.entities import ENTITIES, entity_risk
+from memorization.identity import Models
 from memorization.remaining import ASKED, LOT, Answer, sample
 from memorization.survey import draws
 from memorization.windows import tokenize, tokens_of
@@ -124,7 +125,7 @@ def test_lots_draw_their_contexts_from_themselves(tmp_path):
         for i, (doc, lot, text, before) in enumerate(said)
     ]
     batches = [pa.RecordBatch.from_pylist(part, ASKED) for part in (rows[:2], rows[2:])]
-    with Answer(model=str(tmp_path), device="cpu").open() as run:
+    with Answer(Models(str(tmp_path), device="cpu")).open() as run:
         answers = [r for _, b in run(("asked", b) for b in batches) for r in b.to_pylist()]
     assert [(r["doc"], r["contexts"], r["reason"]) for r in answers] == [
         (1, 1, None),

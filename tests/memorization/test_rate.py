@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from corpus.schema import COUNTED, MEASURED, MEASURES, SCORES, SEQUENCES, WANTED, WORDING
 from memorization.config import Config
+from memorization.identity import Models
 from memorization.rate import Measure, Rate, rows_of, stretches
 from memorization.scorer import scorer_of
 from memorization.survey import Choice
@@ -175,7 +176,7 @@ def folder(tmp_path_factory):
 def test_lots_are_measured_whole(folder, seed):
     """However their rows come; and as the scorer says of the same texts."""
     texts = [text[: 8 + 5 * n] for n, text in enumerate(tiny.SENTENCES * 2)]
-    scorer = scorer_of(folder, "", "cpu", "float32", CONFIG)
+    scorer = scorer_of(Models(folder, device="cpu", precision="float32", config=CONFIG))
     ids = [scorer.model.tokenizer.encode(text).ids[:8] for text in texts]
     rows = [
         {
@@ -188,7 +189,7 @@ def test_lots_are_measured_whole(folder, seed):
     whole = pa.RecordBatch.from_pylist(rows, WANTED.schema)
     bounds = sorted([0, len(rows), *(Random(seed + n).randint(0, len(rows)) for n in range(3))])
     pieces = [("wanted", whole.slice(a, b - a)) for a, b in pairwise(bounds)]
-    stage = Measure(model=folder, device="cpu", precision="float32", config=CONFIG)
+    stage = Measure(Models(folder, device="cpu", precision="float32", config=CONFIG))
     with stage.open() as run:
         found = [row for _, one in run(iter(pieces)) for row in one.to_pylist()]
     with stage.open() as run:
