@@ -107,7 +107,7 @@ class TestExecutors:
         refused(done, "the workers have no unrote")
 
     def test_with_another_version(self, corpus, tmp_path, bare):
-        for package in ("corpus", "dedup", "pii", "pipelines"):
+        for package in ("corpus", "dedup", "memorization", "pii", "pipelines"):
             shutil.copytree(ROOT / package, tmp_path / "old" / package)
         (tmp_path / "old" / "corpus" / "version.py").write_text('VERSION = "0.0.1"\n')
         wrapper = program(
