@@ -1,7 +1,7 @@
 """The trial run: train a small model on a corpus, see what it recites, recalibrate the risk.
 
 The corpus is scored as by `unrote score`; then a part of it that fits the time budget is trained
-on, and the sequences in it that the reference LM has read are asked for.
+on, and the sequences in it are asked for, the riskiest and some at random where they are many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -133,10 +133,10 @@ def _chosen(job: Job, scores: pa.Table, seconds: float) -> dict[int, str]:
 
 
 def _asked(scores: pa.Table, texts: Mapping[int, str]) -> pa.Table:
-    """The sequences of these documents that the reference LM has read, at most `ASKED`."""
+    """Sequences of these documents, at most `ASKED`."""
     mine = pc.is_in(scores["doc"], pa.array(list(texts), pa.int64()))
-    able = pc.and_(mine, pc.equal(scores["scored_by"], "model"))
-    rows = scores.filter(pc.and_(able, pc.greater(scores["prefix_tokens"], 0)))
+    able = pc.and_(pc.is_valid(scores["risk"]), pc.greater(scores["prefix_tokens"], 0))
+    rows = scores.filter(pc.and_(mine, able))
     rows = rows.take(pc.sort_indices(rows, [("risk", "descending"), ("doc", "ascending")]))
     if len(rows) <= ASKED:
         return rows
