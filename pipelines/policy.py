@@ -203,13 +203,13 @@ def expected_recited(scope: Scope) -> float:
 
 
 @measure(
-    "expected_recited_per_million_words",
+    "recited_per_million_words",
     "the same, for each million words",
     unit="per M words",
     needs=RECITAL,
     takes_view=True,
 )
-def expected_recited_per_million_words(scope: Scope) -> float:
+def recited_per_million_words(scope: Scope) -> float:
     return _for_a_million(expected_recited(scope), scope)
 
 
@@ -225,13 +225,13 @@ def sequences_at_risk(scope: Scope) -> float:
 
 
 @measure(
-    "sequences_at_risk_per_million_words",
+    "at_risk_per_million_words",
     "the same, for each million words",
     unit="per M words",
     needs=RECITAL,
     takes_view=True,
 )
-def sequences_at_risk_per_million_words(scope: Scope) -> float:
+def at_risk_per_million_words(scope: Scope) -> float:
     return _for_a_million(sequences_at_risk(scope), scope)
 
 

@@ -283,17 +283,17 @@ def test_rules_about_what_would_be_recited():
     assert measured(
         {"measure": "expected_recited"},
         {"measure": "expected_recited", "view": "input"},
-        {"measure": "expected_recited_per_million_words", "source": "web"},
+        {"measure": "recited_per_million_words", "source": "web"},
         {"measure": "sequences_at_risk", "source": "web"},
         {"measure": "sequences_at_risk", "source": "books"},
-        {"measure": "sequences_at_risk_per_million_words", "view": "deduplicated"},
+        {"measure": "at_risk_per_million_words", "view": "deduplicated"},
     ) == [
         ("expected_recited", None, 12.25),
         ("expected_recited (input)", None, 812.75),
-        ("expected_recited_per_million_words", "web", 24),
+        ("recited_per_million_words", "web", 24),
         ("sequences_at_risk", "web", 4),
         ("sequences_at_risk", "books", 1),
-        ("sequences_at_risk_per_million_words (deduplicated)", None, 10),
+        ("at_risk_per_million_words (deduplicated)", None, 10),
     ]
 
 
@@ -301,7 +301,7 @@ def test_a_source_without_sequences_has_no_risk():
     gone = scored()
     gone[RISK_SOURCES.name] = gone[RISK_SOURCES.name].slice(0, 1)
     found = build(manifest("gate"), tables() | gone, excerpt, no_example, reader=READER)
-    rule = {"measure": "expected_recited_per_million_words", "source": "books", "limit": 0}
+    rule = {"measure": "recited_per_million_words", "source": "books", "limit": 0}
     (result,) = evaluate(Policy.model_validate({"rule": [rule]}), found)
     assert result.measured == 0
 
