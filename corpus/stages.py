@@ -13,9 +13,10 @@ from corpus.schema import Tagged
 Run = Callable[[Tagged], Tagged]
 """What an opened stage does: tagged batches in, tagged batches out."""
 
-Workers = Literal["thread", "process"]
+Workers = Literal["thread", "process", "device"]
 """What a stage needs to use a machine's cores: threads, where its work lets go of the interpreter
-lock (kernels, Arrow), or processes, where it is Python."""
+lock (kernels, Arrow), or processes, where it is Python; or that it has a device, or all cores, to
+itself, and takes long for few rows."""
 
 
 class PlainStage:

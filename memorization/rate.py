@@ -20,7 +20,7 @@ from corpus.schema import (
     WORDING,
     Tagged,
 )
-from corpus.stages import PlainStage, each_key
+from corpus.stages import PlainStage, Workers, each_key
 from memorization.identity import Models
 from memorization.risk import PARTS, Risk
 from memorization.survey import Choice
@@ -42,6 +42,7 @@ class Measure(PlainStage):
     models: Models = field(default_factory=Models)
     digest: str = ""
 
+    workers: ClassVar[Workers] = "device"
     key: ClassVar[tuple[str, ...]] = ("lot",)
     order: ClassVar[tuple[str, ...]] = ("doc", "number")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"wanted": WANTED.schema}

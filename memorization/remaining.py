@@ -22,7 +22,7 @@ from corpus.schema import (
     TEXT,
     Tagged,
 )
-from corpus.stages import PlainStage, each_key
+from corpus.stages import PlainStage, Workers, each_key
 from corpus.views import Edits, view
 from memorization.identity import Models
 from memorization.survey import Choice, draws
@@ -150,6 +150,7 @@ class Answer(PlainStage):
     models: Models = field(default_factory=Models)
     digest: str = ""
 
+    workers: ClassVar[Workers] = "device"
     key: ClassVar[tuple[str, ...]] = ("lot",)
     order: ClassVar[tuple[str, ...]] = ("doc", "start")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"asked": ASKED}

@@ -38,7 +38,7 @@ _LOWEST, _HIGHEST = -20.0, 12.0
 SAMPLE = 0.2
 """The share of what the model reads that is drawn at random."""
 
-LOT = 4096
+LOT = 2048
 """Sequences that are scored together, about: what batches are formed within."""
 
 SIZES = pa.schema([(name, pa.int64()) for name in ("doc", "rank", "sequences", "tokens", "own")])

@@ -63,7 +63,9 @@ class Stage(Protocol):
 
     @property
     def workers(self) -> Workers:
-        """What its tasks run in on an engine that has a choice: only maps ask for processes."""
+        """What its tasks run in on an engine that has a choice: only maps ask for processes, and
+        only groups for a device.
+        """
         ...
 
     def open(self) -> AbstractContextManager[Run]:

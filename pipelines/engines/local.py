@@ -183,6 +183,8 @@ class _Phase:
 
         sizes = exchange.part_bytes()
         limit = min(PART_BYTES, self.engine.memory // (32 * self.engine.workers))
+        if stage.workers == "device":
+            limit = 0  # a task for each partition: one that takes minutes should show how far it is
         stretches = list(enumerate(stretches_of(sizes, limit)))
         self._parallel(work, stretches, [int(sizes[s:e].sum()) for _, (s, e) in stretches])
         exchange.close()

@@ -12,7 +12,7 @@ from corpus.schema import RECURRING, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from corpus.views import applied
 from memorization.config import Config
 from memorization.model import tokenizer_of
-from memorization.survey import RANKS, SAMPLE, SIZES, Choice, Draw, Survey, choice, draws
+from memorization.survey import LOT, RANKS, SAMPLE, SIZES, Choice, Draw, Survey, choice, draws
 from memorization.windows import sequences, tokenize
 from tests.corpus.test_runs import runs_of
 from tests.dedup.mini_engine import MiniEngine, table
@@ -212,7 +212,7 @@ def test_the_budget_is_spent(rows, most):
 
 def test_everything_is_read_if_it_fits_or_nothing_is_said():
     rows = [{"rank": 5, "sequences": 9000, "tokens": 900_000}]
-    assert choice(rows, 0) == choice(rows, 900_000) == Choice(lots=3)
+    assert choice(rows, 0) == choice(rows, 900_000) == Choice(lots=-(-9000 // LOT))
     assert choice([], 0) == choice([], 10) == Choice(lots=1)
 
 
