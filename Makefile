@@ -20,7 +20,7 @@ demo: .venv/installed  ## set up, then clean a corpus made from text on this mac
 	$(BIN)/unrote demo demo --fresh
 
 test: .venv/test-installed chromium java  ## set up what tests need, and pass them all
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope  # much of it waits for Java
 
 .PHONY: conformance
 conformance: .venv/test-installed java  ## every engine on all that the conformance suite has; an hour
