@@ -141,14 +141,15 @@ def tokenizer_of(name: str) -> Any:
 
     Raises ConfigError if there is no such model, or it has no fast tokenizer.
     """
-    from transformers import AutoTokenizer  # noqa: PLC0415 (loads slowly)
+    return _fast(name, pretrained_tokenizer(name))
 
+
+def pretrained_tokenizer(name: str) -> Any:
+    """The `transformers` tokenizer of the model `name`. Raises ConfigError if there is none."""
     folder = folder_of(name)
     try:
         with _silent():
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, use_fast=True
-            )
+            return _tokenizer(folder)
     except Exception as error:  # any: what a corrupt file makes a library raise has no end
         reason = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(
@@ -156,7 +157,6 @@ def tokenizer_of(name: str) -> Any:
             f"{reason[:300]} Name a folder with tokenizer.json and tokenizer_config.json, as "
             "save_pretrained(...) leaves them."
         ) from error
-    return _fast(name, tokenizer)
 
 
 def _fast(name: str, tokenizer: Any) -> Any:
@@ -283,7 +283,7 @@ def _check_files(name: str, folder: Path) -> None:
 
 
 def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    from transformers import AutoModelForCausalLM  # noqa: PLC0415
 
     network, report = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -298,10 +298,15 @@ def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
             f"Model {str(folder)!r} lacks {len(missing)} weights ({missing[0]}, …), which would "
             "be random. Name a causal language model, saved whole."
         )
-    tokenizer = AutoTokenizer.from_pretrained(
+    return network, _tokenizer(folder)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    return AutoTokenizer.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False, use_fast=True
     )
-    return network, tokenizer
 
 
 @contextmanager

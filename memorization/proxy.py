@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from corpus.errors import ConfigError
 from memorization import measures
 from memorization.forward import Floats, statistics
-from memorization.model import LanguageModel, folder_of, prepare
+from memorization.model import LanguageModel, prepare
 from memorization.windows import Ints, Sequences
 
 WARM_UP_STEPS = 50
@@ -66,17 +66,6 @@ class Trained(NamedTuple):
     tokens: int
     steps: int
     loss: float
-
-
-def tokenizer_of(name: str = "default") -> Any:
-    """The `transformers` tokenizer of a model on this machine (memorization.model.load says which
-    names there are). Raises ConfigError if there is none.
-    """
-    from transformers import AutoTokenizer  # noqa: PLC0415 (loads slowly)
-
-    return AutoTokenizer.from_pretrained(
-        folder_of(name), local_files_only=True, trust_remote_code=False, use_fast=True
-    )
 
 
 def packed(documents: Sequence[Ints], context: int, end: int | None, seed: int) -> Ints:

@@ -105,8 +105,7 @@ class Rate(PlainStage):
             if own.num_rows:
                 scores = self._rated(own, beside)
                 yield "scores", scores
-                risky = scores.filter(pc.not_equal(scores["action"], "keep"))
-                yield "risky", risky.select(RISKY.schema.names)
+                yield "risky", _risky(scores)
 
     def _rated(self, own: pa.RecordBatch, beside: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
         rows: Columns = {
@@ -170,6 +169,24 @@ class Rate(PlainStage):
             values = parts[name]
             rows[f"part_{name}"] = np.where(nothing, np.nan, np.round(values, 6))
         rows["copies_per_million"] = rows["copies"] * 1e6 / max(self.tokens, 1)
+
+
+def _risky(scores: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of RISKY, of rows of SCORES."""
+    found = scores.filter(pc.not_equal(scores["action"], "keep"))
+    return found.select(RISKY.schema.names)
+
+
+@dataclass(frozen=True)
+class Remembered(PlainStage):
+    """SCORES of a finished run to its RISKY, which was not kept."""
+
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {SCORES.name: SCORES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"risky": RISKY.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        for _, batch in tagged:
+            yield "risky", _risky(batch)
 
 
 def _scores(rows: Mapping[str, NDArray[Any]]) -> pa.RecordBatch:

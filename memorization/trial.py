@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.errors import ConfigError
-from memorization.model import tokenizer_of as places_of
-from memorization.proxy import Emitted, Shape, Trained, emitted, rows_in_step, tokenizer_of, train
+from memorization.model import pretrained_tokenizer, tokenizer_of
+from memorization.proxy import Emitted, Shape, Trained, emitted, rows_in_step, train
 from memorization.windows import Ints, Sequences, offsets_of, tokenize, tokens_of
 
 EPOCHS = 2.0
@@ -39,7 +39,7 @@ def speed(model: str, shape: Shape | None = None, device: str = "cpu") -> float:
     model: whose tokenizer it has.
     """
     shape = shape or Shape()
-    words = tokenizer_of(model)
+    words = pretrained_tokenizer(model)
     noise = np.random.default_rng(0).integers(0, len(words), 4 * shape.batch)
     tokens = rows_in_step(shape) * shape.context
     began, spent = time.monotonic(), []
@@ -69,11 +69,11 @@ def try_out(
     Raises ConfigError where there is nothing to train on.
     """
     docs = list(texts)
-    tokens = tokenize(places_of(model), list(texts.values()))
+    tokens = tokenize(tokenizer_of(model), list(texts.values()))
     if tokens.ids.size < 2:
         raise ConfigError(f"{len(docs)} documents without text: there is nothing to train on.")
     parts = [tokens.ids[a:b] for a, b in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
-    words = tokenizer_of(model)
+    words = pretrained_tokenizer(model)
     began = time.monotonic()
     made = train(
         parts, words, shape, epochs=EPOCHS, seconds=seconds, seed=seed, device=device,

@@ -4,12 +4,7 @@ Cheap ones see every sequence: how often its parts recur, and what its words tel
 model, and the exact count of copies, are for the riskiest of them and a random sample.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpus.schema import (
     COUNTED,
@@ -30,13 +25,11 @@ from corpus.schema import (
     UNREADABLE,
     WANTED,
     Table,
-    Tagged,
 )
-from corpus.stages import PlainStage
 from dedup.copies import AddUpCopies, CountCopies
 from dedup.recurring import Common, Recurring, Runs
 from memorization.masking import Mask
-from memorization.rate import Measure, Rate
+from memorization.rate import Measure, Rate, Remembered
 from memorization.refuse import Earlier, Refuse
 from memorization.remaining import Answer, Ask, Remain, sample
 from memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choice
@@ -117,7 +110,7 @@ def released_view(settings: Settings) -> Released:
 def final_view(settings: Settings) -> Released:
     """The view without what a model would recite, where that is removed."""
     view = released_view(settings)
-    if settings.memorization.action == "remove-sequence":
+    if removes_sequences(settings):
         return replace(view, edits=(*view.edits, RISKY))
     return replace(view, rejects=REJECTS) if rejects_documents(settings) else view
 
@@ -229,27 +222,13 @@ def risky_again(job: Phases) -> None:
     job.phase("risky", flow)
 
 
-@dataclass(frozen=True)
-class Remembered(PlainStage):
-    """The sequences that were removed, in SCORES, to rows of RISKY."""
-
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {SCORES.name: SCORES.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"risky": RISKY.schema}
-
-    def _run(self, batches: Tagged) -> Tagged:
-        for _, batch in batches:
-            found = batch.filter(pc.not_equal(batch["action"], "keep"))
-            yield "risky", found.select(RISKY.schema.names)
-
-
 def refuse(job: Phases) -> None:
     """Documents with a sequence at risk are rejects."""
     flow = Flow()
     stage = Refuse(above=job.settings.memorization.above)
     refused = flow.map(stage, flow.read(None, DOCUMENTS, RISKY, only=(RISKY,)))
-    earlier = UNREADABLE
-    if job.settings.pii.enabled:
-        earlier = rejects_of(job.settings, "findings")
+    before_it = "findings" if job.settings.pii.enabled else "fingerprint"
+    earlier = rejects_of(job.settings, before_it)
     before = flow.map(Earlier(earlier.name), flow.read(None, earlier))
     flow.write(REJECTS, before["rejects"], refused["rejects"])
     job.phase("refused", flow)

@@ -37,7 +37,7 @@ from benchmarks.memorization import evaluation, ground_truth_report, planted
 from benchmarks.memorization.planted import Document, Plan, Target
 from memorization import proxy, risk
 from memorization.heldout import is_held_out
-from memorization.model import LanguageModel, load
+from memorization.model import LanguageModel, load, pretrained_tokenizer
 from memorization.windows import Ints, Sequences
 from memorization.wording import wording
 
@@ -68,7 +68,7 @@ SHORT_OF_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOL
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Documents, targets, and who is planted how often: WORK/experiment.pickle."""
-    fast = proxy.tokenizer_of().backend_tokenizer
+    fast = pretrained_tokenizer("default").backend_tokenizer
     order = random.Random(planted.SEED)
     plan = Plan()
     every = list(planted.documents(arguments.work, arguments.data / "prose.jsonl.zst"))
@@ -118,7 +118,7 @@ def train(arguments: argparse.Namespace) -> None:
 
     made = proxy.train(
         documents,
-        proxy.tokenizer_of(),
+        pretrained_tokenizer("default"),
         SHAPES[size],
         epochs=EPOCHS,
         seed=seed,
@@ -176,7 +176,7 @@ def features(work: Path, seed: int) -> dict[str, np.ndarray]:
     if path.exists():
         return dict(np.load(path))
     _, background, targets = experiment(work)
-    fast = proxy.tokenizer_of().backend_tokenizer
+    fast = pretrained_tokenizer("default").backend_tokenizer
     texts = [target.text for target in targets]
     documents = [
         fast.decode(ids.tolist(), skip_special_tokens=False)

@@ -29,8 +29,8 @@ from benchmarks.memorization import evaluation, ground_truth, ground_truth_repor
 from benchmarks.memorization.planted import Document, Target
 from corpus.text import arrow_buffers
 from dedup.occurrences import Passages
-from memorization import proxy, risk
-from memorization.model import LanguageModel, load, prepare
+from memorization import risk
+from memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
 from memorization.wording import wording
 
 RESULTS = ground_truth.HERE / "ordinary.json"
@@ -48,7 +48,7 @@ BEGIN, END = "<!-- ordinary text: generated -->", "<!-- ordinary text: end -->"
 def drawn(background: list[Document]) -> list[Target]:
     """Windows of the background, in proportion to its tokens; half: of their documents."""
     order = random.Random(planted.SEED)
-    fast = proxy.tokenizer_of().backend_tokenizer
+    fast = pretrained_tokenizer("default").backend_tokenizer
     able = [one for one in background if one.ids.size >= planted.LENGTH]
     chosen = order.choices(able, weights=[one.ids.size for one in able], k=WINDOWS)
     found = []
@@ -91,7 +91,7 @@ def trained(work: Path, name: str) -> LanguageModel:
     from transformers import AutoModelForCausalLM
 
     network = AutoModelForCausalLM.from_pretrained(work / f"model-{name}")
-    return prepare(name, network, proxy.tokenizer_of())
+    return prepare(name, network, pretrained_tokenizer("default"))
 
 
 def rows_of(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> list[dict]:
@@ -245,7 +245,7 @@ def main() -> None:
     work = parser.parse_args().work
     _, background, targets = ground_truth.experiment(work)
     windows = drawn(background)
-    fast = proxy.tokenizer_of().backend_tokenizer
+    fast = pretrained_tokenizer("default").backend_tokenizer
     known, mine, ask = {}, {}, {}
     same = content(windows)
     for seed in (0, 1):
