@@ -17,7 +17,6 @@ block with such characters is read as its *image*: such a letter as the ASCII le
 
 import hashlib
 import logging
-import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Sequence
