@@ -64,7 +64,7 @@ class _ArchiveLocator(_CacheLocator):  # type: ignore[misc]
         return str(self._line)
 
     @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_ArchiveLocator | None":
+    def from_function(cls, py_func: Callable[..., Any], _file: str) -> "_ArchiveLocator | None":
         folder = kept_for_archive("kernels")
         return cls(py_func, folder) if folder else None
 

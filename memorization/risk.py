@@ -159,8 +159,8 @@ class Risk:
             return cls(fits[0], fits[1], stored["card"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"Coefficients of the risk {str(path or SHIPPED)!r} cannot be read ({error!r}): name "
-                "a file written by Risk.save, or none for those shipped."
+                f"Coefficients of the risk {str(path or SHIPPED)!r} cannot be read ({error!r}): "
+                "name a file written by Risk.save, or none for those shipped."
             ) from error
 
     def save(self, path: Path) -> None:

@@ -328,7 +328,7 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     try:
         policy = Policy.model_validate(read_toml(path))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error, Policy)}") from None
+        raise ConfigError(*describe(error, Policy, f"{path}: ")) from None
     if not policy.rule:
         raise ConfigError(
             f"{path} has no rule, so everything would pass. Add at least one: "
