@@ -255,6 +255,5 @@ def _environment() -> Environment:
 
 def _shown(value: object) -> object:
     """What a template prints, before it is quoted: whatever is text may be a stranger's."""
-    return (
-        display.line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-    )
+    quoted = isinstance(value, Markup) or not isinstance(value, str)
+    return value if quoted else display.line(value)
