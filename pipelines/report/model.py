@@ -560,10 +560,10 @@ def _warnings(
             f"pii.key_file or {VARIABLE} every run has the same."
         )
     if unscanned:
-        names = ", ".join(unscanned)
+        names = ", ".join(map(display.name, unscanned))
         yield f"Other columns of text were not scanned: {names} (pii.columns names those that are)."
     if missing:
-        names = ", ".join(missing)
+        names = ", ".join(map(display.name, missing))
         yield f"pii.columns names {names}: no text was seen there in the first rows of any shard."
     if any(TIMED_OUT in (row["reason"] or "") for row in rows[REJECT_REASONS.name]):
         yield (
