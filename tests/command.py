@@ -73,8 +73,8 @@ def process(
     return subprocess.Popen(command, **(pipes | options))
 
 
-def finish(started: subprocess.Popen[str]) -> Done:
-    out, err = started.communicate(timeout=120)
+def finish(started: subprocess.Popen[str], seconds: float = 120) -> Done:
+    out, err = started.communicate(timeout=seconds)
     assert "Traceback" not in (err or ""), err
     assert "Exception ignored" not in (err or ""), err
     return Done(started.returncode, out, err)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.report.tried import print_trial
+from pipelines.trial import Trial
 from tests.command import ROOT, finish, process, unrote
 from tests.corpora import Writer, personal, write_jsonl, write_parquet
 from tests.pipelines.test_report import browser_reads
@@ -246,10 +248,11 @@ class TestOthers:
         safe(unrote("explain", "--set", 'pii.columns=["\x1b[31m\u202e"]'), 2)
         safe(unrote("explain", "--set", r'pii.columns=["\u001b[31m\u202e"]'))
 
-    def test_trial(self, corpus, tmp_path):
-        link = tmp_path / "t\x1b[31m"
-        args = ["--minutes", "0.05", *JOB, "--set", "memorization.max_tokens=2000"]
-        safe(unrote("trial", corpus, "-o", link, *args), None)
+    def test_what_a_trial_says(self, tmp_path, capsys):
+        print_trial(Trial(0, 10, 5, 5, 9, 1.0, 2.0, 3, 0, 1.0, 1.0, 1.0, 1.0), "t\x1b[31m\u202e\n")
+        said = capsys.readouterr().out
+        assert raw(said) == []
+        assert r"t\x1b[31m\u202e\n/trial" in said.replace("\n", "")
 
 
 NAME = "n\x1b[31m\u202e\nunrote: passed\r\x9b" + "L" * 200

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyspark
@@ -11,19 +10,12 @@ import pytest
 
 from tests.command import ROOT, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
-from tests.pipelines.engines.test_spark_start import bare_python
+from tests.wheel import bare_python, build_wheel
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    source, wheels = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheels")
-    for name in ("corpus", "dedup", "memorization", "pii", "pipelines"):
-        shutil.copytree(ROOT / name, source / name)
-    for name in ("unrote.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", wheels, source]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(wheels.glob("unrote-*.whl"))
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_is_enough(wheel, tmp_path):
