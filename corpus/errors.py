@@ -14,11 +14,22 @@ Every message says what was wrong, the value, what is allowed, and what to do ne
 No message carries text of a document.
 """
 
+from corpus import display
+
 
 class UnroteError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose: one line for each argument.
+
+    Messages name files, ids and settings, which may hold anything: a line is made safe to show.
+    """
 
     exit_status = 3
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*map(display.line, lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class UsageError(UnroteError):

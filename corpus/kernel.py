@@ -5,8 +5,9 @@ holds no Python object, and releases the interpreter lock, so that threads run k
 Compiled code is cached on disk; the first run of an installation compiles.
 """
 
-import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -14,7 +15,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import intrinsic
+
+from corpus.packaged import archive, kept_for_archive
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,13 +35,46 @@ def inlined(function: F) -> F:
 
 def _compiled(function: F, **options: bool) -> F:
     options |= {"nogil": True, "error_model": "numpy"}  # type: ignore[dict-item]
-    in_archive = not os.path.exists(function.__code__.co_filename)
-    if in_archive and not os.access(os.path.expanduser("~"), os.W_OK):
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
-    try:
+    if archive() is None:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # numba knows no place for it: there is none, or the archive is a wheel
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    made = numba.njit(**options)(function)
+    with suppress(RuntimeError):  # there is no folder for it: then each process compiles
+        made._cache = _ArchiveCache(function)  # what cache=True does, with numba's own
+    return made  # type: ignore[no-any-return]
+
+
+class _ArchiveLocator(_CacheLocator):  # type: ignore[misc]
+    """Where code compiled out of an archive is kept: by the archive's content.
+
+    numba's own locators go by its path, which Spark makes anew for each application, know no
+    wheels, and do not look whether they may write.
+    """
+
+    def __init__(self, function: Callable[..., Any], folder: Path) -> None:
+        self._line = function.__code__.co_firstlineno
+        self._folder = folder / function.__module__
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return self._folder.parent.name
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], _file: str) -> "_ArchiveLocator | None":
+        folder = kept_for_archive("kernels")
+        return cls(py_func, folder) if folder else None
+
+
+class _ArchiveImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_ArchiveLocator,)
+
+
+class _ArchiveCache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _ArchiveImpl
 
 
 @intrinsic

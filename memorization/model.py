@@ -18,9 +18,8 @@ from typing import Any
 import torch
 
 from corpus.errors import ConfigError
+from corpus.packaged import packaged_folder
 from memorization.windows import own_copy
-
-DEFAULT = Path(__file__).parent / "default"
 
 _PRECISIONS = {
     "float32": torch.float32,
@@ -209,12 +208,7 @@ def folder_of(name: str) -> Path:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
     if name in {"", "default"}:
-        if (DEFAULT / "config.json").is_file():
-            return DEFAULT
-        raise ConfigError(
-            f"This installation lacks the default model ({DEFAULT} has no config.json). Install "
-            "unrote again, or name a model: a folder, or one in the Hugging Face cache."
-        )
+        return _default_folder()
     if Path(name).is_dir():
         return Path(name)
     try:
@@ -229,6 +223,20 @@ def folder_of(name: str) -> Path:
             f"Model {name!r} is no folder, and no name that the Hugging Face hub could have "
             "(OWNER/NAME). Name a folder with config.json, or such a name."
         ) from None
+
+
+def _default_folder() -> Path:
+    try:
+        folder = packaged_folder("memorization", "default")
+        missing = "" if (folder / "config.json").is_file() else f"{folder} has no config.json"
+    except FileNotFoundError as error:
+        missing = str(error)
+    if missing:
+        raise ConfigError(
+            f"This installation lacks the default model ({missing}). Install unrote again, or name "
+            "a model: a folder, or one in the Hugging Face cache."
+        )
+    return folder
 
 
 def digest(folder: Path) -> str:

@@ -34,11 +34,14 @@ import orjson
 from numpy.typing import NDArray
 
 from corpus.errors import ConfigError, InputError
+from corpus.packaged import packaged_file
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 
-DEFAULT = Path(__file__).parent / "default" / "risk.json"
+SHIPPED = "default/risk.json"
+"""The coefficients that come along, a file of this package."""
+
 PARTS = ("copies", "predictability", "rarity")
 
 BOUND = 2.5
@@ -149,15 +152,15 @@ class Risk:
 
         Raises InputError if it can't be read as such.
         """
-        path = path or DEFAULT
         try:
-            stored = orjson.loads(path.read_bytes())
+            data = path.read_bytes() if path else packaged_file("memorization", SHIPPED)
+            stored = orjson.loads(data)
             fits = [_fit_of(stored[name]) for name in ("scored", "text")]
             return cls(fits[0], fits[1], stored["card"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"Coefficients of the risk {str(path)!r} cannot be read ({error!r}): name a file "
-                "written by Risk.save, or none for those shipped."
+                f"Coefficients of the risk {str(path or SHIPPED)!r} cannot be read ({error!r}): "
+                "name a file written by Risk.save, or none for those shipped."
             ) from error
 
     def save(self, path: Path) -> None:

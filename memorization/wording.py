@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import ConfigError
 from corpus.kernel import inlined, kernel
+from corpus.packaged import packaged_file
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -69,13 +69,13 @@ class WordFrequencies:
         return cls(*_table({word: count * scale for word, count in merged.items()}), 1)
 
     @classmethod
-    def of_tokenizer(cls, path: Path) -> "WordFrequencies":
+    def of_tokenizer(cls, stored: bytes) -> "WordFrequencies":
         """An estimate from a byte-level BPE (tokenizer.json) in the place of a corpus.
 
         Merges are learnt in the order of their frequency, so an entry's rank stands for its own
         (Zipf's law: 1 / rank). A word that takes three entries or more counts as never seen.
         """
-        vocabulary: dict[str, int] = json.loads(path.read_text("utf-8"))["model"]["vocab"]
+        vocabulary: dict[str, int] = json.loads(stored)["model"]["vocab"]
         ranked = sorted(vocabulary, key=vocabulary.__getitem__)
         harmonic = float(np.sum(1 / np.arange(1, len(ranked) + 1)))
         found: dict[bytes, float] = {}
@@ -89,7 +89,7 @@ class WordFrequencies:
 @cache
 def default_frequencies() -> WordFrequencies:
     """Those of the embedded model's tokenizer."""
-    return WordFrequencies.of_tokenizer(Path(__file__).parent / "default" / "tokenizer.json")
+    return WordFrequencies.of_tokenizer(packaged_file("memorization", "default/tokenizer.json"))
 
 
 def wording(texts: Sequence[str], frequencies: WordFrequencies | None = None) -> dict[str, Floats]:

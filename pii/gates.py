@@ -17,10 +17,8 @@ block with such characters is read as its *image*: such a letter as the ASCII le
 
 import hashlib
 import logging
-import os
 import platform
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +28,8 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import regex
+
+from corpus.packaged import cache_folder, store
 
 log = logging.getLogger(__name__)
 
@@ -290,7 +290,7 @@ def _database(hyperscan: Any, probes: Sequence[Probe], plain: bool) -> Any:
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
         with suppress(OSError):
-            _store(path, hyperscan.dumpb(database))
+            store(path, hyperscan.dumpb(database))
     database.scratch = hyperscan.Scratch(database)
     return database
 
@@ -305,22 +305,6 @@ def _flags(hyperscan: Any, flags: int, plain: bool) -> int:
     if not plain:
         chosen |= hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP
     return int(chosen)
-
-
-def cache_folder() -> Path:
-    """Where compiled databases are kept: UNROTE_CACHE, or `unrote` in the user's cache folder."""
-    chosen = os.environ.get("UNROTE_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unrote"
-
-
-def _store(path: Path, data: bytes) -> None:
-    """Write under another name, then rename: workers start together."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)
 
 
 def _cpu_flags() -> str:

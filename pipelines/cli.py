@@ -2,12 +2,15 @@
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from corpus import display
 from corpus.errors import UsageError
 from corpus.version import VERSION
 from pipelines import exits
@@ -20,7 +23,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             try:
-                return super().invoke(ctx)
+                with _safe_to_show():
+                    return super().invoke(ctx)
             finally:
                 if sys.stdout is not None:  # as after >&-
                     sys.stdout.flush()
@@ -29,6 +33,26 @@ class _Commands(TyperGroup):
         except (BrokenPipeError, SystemExit):  # the latter is what rich makes of the former
             exits.close_stdout()
             raise typer.Exit(exits.FAILED) from None
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _safe_to_show():
+            return super().make_context(*args, **options)
+
+
+@contextmanager
+def _safe_to_show() -> Iterator[None]:
+    """What typer says of arguments that it cannot take, which it quotes as they are."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = display.line(message)  # type: ignore[attr-defined]
+        raise
+
+
+def _say(text: object) -> None:
+    """One line on stdout."""
+    typer.echo(display.line(text))
 
 
 app = typer.Typer(
@@ -260,7 +284,7 @@ def show(
 
     from pipelines.show import show as lay_out  # noqa: PLC0415
 
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(lay_out(out, doc, width=console.width))
 
 
@@ -280,7 +304,7 @@ def report(out: FinishedRun) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
     from pipelines.report.publish import rebuild  # noqa: PLC0415
 
-    typer.echo(rebuild(out))
+    _say(rebuild(out))
 
 
 @app.command()
@@ -302,7 +326,7 @@ def init(
         raise UsageError(f"{path} exists; it is left as it is. Name another file.") from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}. Name another file.") from None
-    typer.echo(f"wrote {path}")
+    _say(f"wrote {path}")
 
 
 @app.command()
@@ -324,7 +348,7 @@ def demo(
     from pipelines.demo import make_corpus  # noqa: PLC0415
 
     corpus = make_corpus(out / "corpus")
-    typer.echo(f"corpus: {corpus}")
+    _say(f"corpus: {corpus}")
     # A first look: with the usual two million tokens the model would take minutes.
     settings = _settings(None, [], {"memorization.max_tokens": DEMO_TOKENS})
     _clean("clean", [str(corpus)], str(out / "cleaned"), settings, fresh, False)

@@ -505,8 +505,7 @@ def load(
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        where = f"{path}: " if path else ""
-        raise ConfigError(where + describe(error, Settings)) from None
+        raise ConfigError(*describe(error, Settings, f"{path}: " if path else "")) from None
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -545,8 +544,10 @@ def _set(tree: dict[str, Any], key: str, value: Any, override: str) -> None:
     tree[last] = value
 
 
-def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """A validation error in plain words: each wrong setting, its value, what is allowed."""
+def describe(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
+    """A validation error in plain words: each wrong setting, its value, what is allowed. The first
+    begins with `where` it is.
+    """
     lines = []
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])
@@ -562,7 +563,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         else:
             message = problem["msg"].removeprefix("Value error, ").rstrip(".")
             lines.append(f"{name} = {problem['input']!r}: {message}." if name else f"{message}.")
-    return "\n".join(lines)
+    return [where + lines[0], *lines[1:]]
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:

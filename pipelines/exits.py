@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
+from corpus import display
 from corpus.errors import RunError, UnroteError
 
 FAILED = 3
@@ -70,7 +71,8 @@ def report(error: BaseException) -> int:
     else:
         message, status = "\n".join(_bug(error)), FAILED
     if sys.stderr is not None:
-        sys.stderr.write(f"unrote: {message}\n")
+        safe = "\n".join(map(display.line, message.split("\n")))
+        sys.stderr.write(f"unrote: {safe}\n")
     return status
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from corpus import display
 from corpus.errors import ConfigError, RunError
 from pii.catalogue import PRESETS, check_entity
 from pii.config import SECRET
@@ -328,7 +329,7 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     try:
         policy = Policy.model_validate(read_toml(path))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error, Policy)}") from None
+        raise ConfigError(*describe(error, Policy, f"{path}: ")) from None
     if not policy.rule:
         raise ConfigError(
             f"{path} has no rule, so everything would pass. Add at least one: "
@@ -399,12 +400,12 @@ def _balances(number: int, rule: Rule, report: Report) -> Iterator[Balance]:
 def _unknown_source(number: int, source: str, report: Report) -> str:
     names = [balance.source or "" for balance in report.by_source]
     near = difflib.get_close_matches(source, names, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(repr(name) for name in names[:20]) or "none"
+    hint = f" Did you mean '{display.name(near[0])}'?" if near else ""
+    listed = ", ".join(f"'{display.name(name)}'" for name in names[:20]) or "none"
     more = f" and {report.input.sources - 20:,} more" if report.input.sources > 20 else ""
     return (
-        f"rule {number} of the policy is about the source {source!r}, which the corpus does not "
-        f"have.{hint} Its sources: {listed}{more}."
+        f"rule {number} of the policy is about the source '{display.name(source)}', which the "
+        f"corpus does not have.{hint} Its sources: {listed}{more}."
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import orjson
 
+from corpus import display
 from pipelines.engines.base import Advance
 
 
@@ -57,7 +58,7 @@ class Lines:
     def _say(**fields: object) -> None:
         # Nobody listens any more: no reason to give up the work.
         with suppress(OSError, AttributeError):
-            sys.stderr.write(orjson.dumps(fields).decode() + "\n")
+            sys.stderr.write(display.json_text(orjson.dumps(fields).decode()) + "\n")
             sys.stderr.flush()
 
 
@@ -85,7 +86,8 @@ class Bar:
             self._bar.remove_task(task)
 
     def note(self, text: str) -> None:
-        self._bar.console.print(f"Note: {text}", markup=False, highlight=False, soft_wrap=True)
+        shown = f"Note: {display.line(text)}"
+        self._bar.console.print(shown, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def progress_for(quiet: bool) -> Progress:

@@ -1,13 +1,13 @@
 """Why a document or a passage went, laid out beside its twin or witness.
 
 Everything is read from the tables of a finished run and from the input, and of the input only the
-rows that are shown. Personal data in them is masked. A text is data: what in it would steer a
-terminal is written as an escape, and what looks like rich's markup is not read as such.
+rows that are shown. Personal data in them is masked. Names and texts are data: what in them would
+steer a terminal is written as an escape (corpus.display), and what looks like rich's markup is not
+read as such.
 """
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -23,6 +23,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from corpus import display
 from corpus.errors import InputChanged, StorageError, UsageError
 from corpus.read import Fields, read_cut
 from corpus.schema import (
@@ -89,7 +90,7 @@ def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
     doc = _find(run, doc_or_id)
     rejects = run.rows(REJECTS, _is_reject(run, doc))
     if rejects:
-        why = _line(f"Rejected: {rejects[0]['reason']}.")
+        why = _line(f"Rejected: {display.line(rejects[0]['reason'])}.")
         return Group(_heading(run, doc), why, *_sequences(run, doc, width))
     removed = run.duplicate(doc)
     parts: list[RenderableType] = [_heading(run, doc), _fate(run, removed)]
@@ -144,7 +145,8 @@ class _Run:
         return self.rows(SPANS, pc.field("doc") == doc, doc)
 
     def name(self, doc: int) -> str:
-        return f"{self.corpus.shards[shard_of(doc)].name}#{row_of(doc)}"
+        """SHARD#ROW, to be shown."""
+        return f"{display.name(self.corpus.shards[shard_of(doc)].name)}#{row_of(doc)}"
 
     def shown(self, docs: Iterable[int]) -> dict[int, Scrubbed]:
         """The texts of some documents as they may be shown."""
@@ -201,13 +203,13 @@ def _find(run: _Run, given: str) -> int:
         return int(found.pop())
     if not found:
         raise UsageError(
-            f"no document '{_plain(given)}' in this run. Name one by its id, by its key (column "
-            "doc of the tables) or as SHARD#ROW, for example "
-            f"{run.corpus.shards[0].name}#0. Rows count from 0."
+            f"no document '{display.name(given)}' in this run. Name one by its id, by its key "
+            "(column doc of the tables) or as SHARD#ROW, for example "
+            f"{display.name(run.corpus.shards[0].name)}#0. Rows count from 0."
         )
     names = ", ".join(run.name(doc) for doc in sorted(found)[:5])
     raise UsageError(
-        f"'{_plain(given)}' names {len(found)} documents: {names}"
+        f"'{display.name(given)}' names {len(found)} documents: {names}"
         f"{' and more' if len(found) > 5 else ''}. Name one of them as SHARD#ROW."
     )
 
@@ -227,37 +229,39 @@ def _is_reject(run: _Run, doc: int) -> pc.Expression:
 
 
 def _line(text: str, style: str = "") -> Text:
-    return Text(_plain(text), style=style)
+    return Text(display.body(text), style=style)
 
 
 def _title(text: str) -> Text:
-    return Text(f"\n{_plain(text)}", style="bold")
+    return Text(f"\n{text}", style="bold")
 
 
 def _heading(run: _Run, doc: int) -> Text:
     document = run.document(doc)
     if document is None:
         return _line(run.name(doc), "bold")
-    about = f"  id {document['id']}, source {document['source']}, {document['bytes']:,} bytes"
-    return Text.assemble((_plain(run.name(doc)), "bold"), _plain(about))
+    named, source = display.name(document["id"]), display.name(document["source"])
+    about = f"  id {named}, source {source}, {document['bytes']:,} bytes"
+    return Text.assemble((run.name(doc), "bold"), about)
 
 
 def _fate(run: _Run, removed: Row | None) -> Text:
     if removed is None:
         return Text("Kept.", style="green")
-    reason = REASONS.get(removed["reason"], str(removed["reason"]))
+    reason = REASONS.get(removed["reason"], display.name(removed["reason"]))
     if removed["twin"] is None:
         return _line(f"Removed: {reason}.", "red")
     return Text.assemble(
         (f"Removed: {reason}", "red"),
-        _plain(f" of {_named(run, removed['twin'])}, similarity {removed['similarity']:.4f}."),
+        f" of {_named(run, removed['twin'])}, similarity {removed['similarity']:.4f}.",
     )
 
 
 def _named(run: _Run, doc: int) -> str:
     document = run.document(doc)
     name = run.name(doc)
-    return name if document is None or document["id"] == name else f"{name} (id {document['id']})"
+    called = name if document is None else display.name(document["id"])
+    return name if called == name else f"{name} (id {called})"
 
 
 def _removed_for(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
@@ -268,7 +272,7 @@ def _removed_for(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
         yield _grid(
             ("document", "reason", "similarity"),
             [
-                (_named(run, row["doc"]), row["reason"], f"{row['similarity']:.4f}")
+                (_named(run, row["doc"]), display.name(row["reason"]), f"{row['similarity']:.4f}")
                 for row in duplicates[:LISTED]
             ],
             width,
@@ -375,7 +379,9 @@ def _equal(words: Sequence[str]) -> Text:
     third = EQUAL // 3
     between = f" … {len(words) - 2 * third:,} equal words … "
     return Text.assemble(
-        _plain("".join(words[:third]).rstrip()), (between, "dim"), _plain("".join(words[-third:]))
+        display.body("".join(words[:third]).rstrip()),
+        (between, "dim"),
+        display.body("".join(words[-third:])),
     )
 
 
@@ -383,7 +389,7 @@ def _marked(words: Sequence[str], opening: str, closing: str, style: str) -> Tex
     text = "".join(words)
     bare = text.rstrip()
     space = text[len(bare) :] or " "
-    return Text.assemble((f"{opening}{_plain(bare)}{closing}", style), space)
+    return Text.assemble((f"{opening}{display.body(bare)}{closing}", style), space)
 
 
 # Passages beside their witnesses.
@@ -434,10 +440,10 @@ def _chain(run: _Run, row: Row) -> list[Place]:
 def _route(run: _Run, chain: Sequence[Place]) -> str:
     steps = [f"{run.name(place.doc)} at {place.start:,}" for place in chain]
     if len(steps) == 1:
-        return _plain(f"stays in {steps[0]}")
+        return f"stays in {steps[0]}"
     if len(steps) > 4:
         steps = [*steps[:2], f"{len(steps) - 3:,} more", steps[-1]]
-    return _plain("copied from " + ", there from ".join(steps[:-1]) + f"; stays in {steps[-1]}")
+    return "copied from " + ", there from ".join(steps[:-1]) + f"; stays in {steps[-1]}"
 
 
 def _in_context(text: Scrubbed, start: int, size: int) -> Text:
@@ -447,12 +453,12 @@ def _in_context(text: Scrubbed, start: int, size: int) -> Text:
         half = PASSAGE // 2
         left_out = f" … {size - 2 * half:,} characters … "
         head, tail = text.between(start, start + half), text.between(end - half, end)
-        shown = Text.assemble(_flat(head), (left_out, "dim"), _flat(tail))
+        shown = Text.assemble(display.flat(head), (left_out, "dim"), display.flat(tail))
     else:
-        shown = Text(_flat(text.between(start, end)))
+        shown = Text(display.flat(text.between(start, end)))
     shown.stylize("bold")
     before, after = text.between(max(0, start - CONTEXT), start), text.between(end, end + CONTEXT)
-    return Text.assemble((_flat(before), "dim"), shown, (_flat(after), "dim"))
+    return Text.assemble((display.flat(before), "dim"), shown, (display.flat(after), "dim"))
 
 
 # Personal data.
@@ -471,15 +477,19 @@ def _findings(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
             (
                 f"{row['start']:,} to {row['end']:,}"
                 + f" of column {row['field']}" * (row["field"] > 0),
-                row["type"] + f" ({row['stands_for']})" * (row["stands_for"] != ""),
-                _flat(masked((values[row["field"]] or "")[row["start"] : row["end"]], row["type"])),
-                row["action"],
+                display.name(row["type"] + f" ({row['stands_for']})" * (row["stands_for"] != "")),
+                display.flat(masked(_value(values, row), row["type"])),
+                display.name(row["action"]),
             )
             for row in rows[:LISTED]
         ],
         width,
     )
     yield from _more(len(rows))
+
+
+def _value(values: Sequence[str | None], row: Row) -> str:
+    return (values[row["field"]] or "")[row["start"] : row["end"]]
 
 
 # Sequences that a model would recite.
@@ -522,25 +532,3 @@ def _why(row: Row) -> str:
     if row["action"] != "keep":
         lines.append(f"done: {row['action']}")
     return "\n".join(lines)
-
-
-# Text as a terminal may see it.
-
-
-def _flat(text: str) -> str:
-    """`text` on one line, its line breaks made visible."""
-    return _plain(text.replace("\n", "⏎").replace("\t", " "))
-
-
-def _plain(text: str) -> str:
-    """`text` with what would steer a terminal or turn its writing around written as an escape."""
-    return "".join(map(_visible, text))
-
-
-@lru_cache(maxsize=4096)
-def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    joins = character in "\u200c\u200d"  # emoji and many scripts need them
-    if character in "\n\t" or joins or kind not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return character
-    return character.encode("unicode_escape").decode()

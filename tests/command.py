@@ -40,11 +40,12 @@ class Done:
     err: str
 
 
-def unrote(*args: object) -> Done:
-    """Run the command here, `plain`; no signals are caught."""
+def unrote(*args: object, whole: bool = False) -> Done:
+    """Run the command here, `plain` unless it is to be `whole`; no signals are caught."""
+    given = args if whole else plain(*args)
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.object(sys, "argv", ["unrote", *map(str, plain(*args))]),
+        mock.patch.object(sys, "argv", ["unrote", *map(str, given)]),
         mock.patch("pipelines.exits.catch_signals"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -59,16 +60,21 @@ def unrote(*args: object) -> Done:
     return done
 
 
-def process(*args: object, before: str = "", **options: object) -> subprocess.Popen[str]:
-    """Start the command on its own, `plain`, after the Python code `before`."""
+def process(
+    *args: object, before: str = "", whole: bool = False, **options: object
+) -> subprocess.Popen[str]:
+    """Start the command on its own, `plain` unless it is to be `whole`, after the Python code
+    `before`.
+    """
+    given = args if whole else plain(*args)
     program = f"import sys\n{before}\nfrom pipelines.cli import command\ncommand()"
-    command = [sys.executable, "-c", program, *map(str, plain(*args))]
+    command = [sys.executable, "-c", program, *map(str, given)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, **(pipes | options))
 
 
-def finish(started: subprocess.Popen[str]) -> Done:
-    out, err = started.communicate(timeout=120)
+def finish(started: subprocess.Popen[str], seconds: float = 120) -> Done:
+    out, err = started.communicate(timeout=seconds)
     assert "Traceback" not in (err or ""), err
     assert "Exception ignored" not in (err or ""), err
     return Done(started.returncode, out, err)

@@ -273,7 +273,7 @@ def predict(arguments: argparse.Namespace) -> None:
         "how_good": "benchmarks/memorization/README.md, on a seed and a model size not fitted on",
     }
     made = risk.fit(columns, labels, groups, recited=emitted_a["recited"][rows], card=card)
-    made.save(risk.DEFAULT)
+    made.save(Path(risk.__file__).parent / risk.SHIPPED)
     scores = predictions(work, made, known, targets, columns, labels, groups)
     every = shown(targets, known[1]["copies"])
     with PREDICTIONS.open("w", newline="") as file:

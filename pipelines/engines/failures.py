@@ -66,10 +66,11 @@ def failure_of(text: str) -> UnroteError | None:
     if not told["type"]:
         return RunError(
             "a worker met a bug in unrote. Please report it with these lines; no text of a "
-            f"document is in them.\n{told['message']}"
+            "document is in them.",
+            *told["message"].split("\n"),
         )
     kind = getattr(corpus.errors, told["type"], StorageError)
-    error: UnroteError = kind(told["message"])
+    error: UnroteError = kind(*told["message"].split("\n"))
     return error
 
 

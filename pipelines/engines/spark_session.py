@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import corpus
 from corpus.errors import RunError, UnroteError, UsageError
+from corpus.packaged import archive
 from pipelines.config import EngineSettings
 from pipelines.engines.failures import failure_of, reason_in, setup_failure
 from pipelines.engines.java import require_java
@@ -227,15 +227,15 @@ def _send_own_archive(context: Any) -> None:
 
     They get what spark-submit --py-files names, but only a .zip is put on their path.
     """
-    archive = getattr(getattr(corpus.__spec__, "loader", None), "archive", None)
-    if archive is None or archive.endswith((".zip", ".egg")):
+    wheel = archive()
+    if wheel is None or wheel.endswith((".zip", ".egg")):
         return
     from pyspark import SparkFiles  # noqa: PLC0415
 
     folder = Path(SparkFiles.getRootDirectory(), "unrote")  # which Spark removes at its end
     folder.mkdir(exist_ok=True)
-    copy = folder / f"{Path(archive).stem}.zip"
-    shutil.copyfile(archive, copy)
+    copy = folder / f"{Path(wheel).stem}.zip"
+    shutil.copyfile(wheel, copy)
     context.addPyFile(str(copy))
 
 

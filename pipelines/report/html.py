@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from corpus import display
 from pipelines.report import figures
 from pipelines.report.model import Amount, Balance, Report, added_up
 from pipelines.report.recital import Memorization, Recited, expected
@@ -241,8 +243,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     names = ("count", "counted", "size", "share", "duration", "rate", "measured")
     environment.filters |= {name: getattr(figures, name) for name in names}
     environment.filters["expected"] = expected
+    environment.filters["name"] = display.name
+    environment.filters["body"] = lambda text: escape(display.body(text))
     return environment
+
+
+def _shown(value: object) -> object:
+    """What a template prints, before it is quoted: whatever is text may be a stranger's."""
+    quoted = isinstance(value, Markup) or not isinstance(value, str)
+    return value if quoted else display.line(value)

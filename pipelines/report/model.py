@@ -5,7 +5,6 @@ shows comes through one function that the job supplies, so that there is one pla
 """
 
 import platform
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -14,6 +13,7 @@ import orjson
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from corpus import display
 from corpus.errors import InputError
 from corpus.schema import row_of, shard_of
 from memorization.identity import Identity
@@ -300,7 +300,8 @@ class Report(_Part):
 
 def to_json(report: Report) -> bytes:
     """`report.json`: indented, keys in the order of the model."""
-    return orjson.dumps(report.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
+    stored = orjson.dumps(report.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+    return display.json_text(stored.decode()).encode() + b"\n"
 
 
 def from_json(content: bytes | str) -> Report:
@@ -432,22 +433,6 @@ def added_up(balances: Iterable[Balance]) -> Balance:
     return Balance(source=source, **numbers, **amounts)
 
 
-def plain(text: str, limit: int = EXCERPT) -> str:
-    """Text that is safe to show: runs of white space as one space, and no characters that control a
-    terminal, hide or reorder what is shown.
-    """
-    # Cc: terminal control. Cf: bidirectional overrides, zero-width marks. Cs, Co, Cn: not text.
-    shown = "".join(
-        c for c in text if c.isspace() or c in _JOINERS or unicodedata.category(c) not in _UNSHOWN
-    )
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
-
-
-_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-_JOINERS = "\u200c\u200d"  # Persian, Hindi and others are misspelt without them.
-
-
 def _setting(settings: Mapping[str, Any], section: str, name: str) -> Any:
     return settings.get("dedup", {}).get(section, {}).get(name)
 
@@ -502,7 +487,7 @@ def _rejects(rows: Mapping[str, list[dict[str, Any]]], total: Balance) -> Reject
         share=rejected / (rejected + read) if rejected else 0.0,
         reasons=tuple(RejectReason(reason=row["reason"], rows=row["rows"]) for row in reasons),
         first=tuple(
-            RejectedRow(shard=row["shard"], row=row["row"], reason=plain(row["reason"] or ""))
+            RejectedRow(shard=row["shard"], row=row["row"], reason=row["reason"] or "")
             for row in rows[FIRST_REJECTS.name]
         ),
     )
@@ -521,7 +506,9 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
     shown: dict[str, list[str]] = {}
     for row in rows[PLACES.name]:
         place = (row["place"], row["field"], row["start"], row["end"])
-        shown.setdefault(row["type"], []).append(plain(example(*place, row["type"])))
+        shown.setdefault(row["type"], []).append(
+            display.excerpt(example(*place, row["type"]), EXCERPT)
+        )
     values = {(row["type"], row["surrogate"]): row for row in rows[REPEATED.name]}
     types = []
     for type_, kind in values:
@@ -573,10 +560,10 @@ def _warnings(
             f"pii.key_file or {VARIABLE} every run has the same."
         )
     if unscanned:
-        names = ", ".join(unscanned)
+        names = ", ".join(map(display.name, unscanned))
         yield f"Other columns of text were not scanned: {names} (pii.columns names those that are)."
     if missing:
-        names = ", ".join(missing)
+        names = ", ".join(map(display.name, missing))
         yield f"pii.columns names {names}: no text was seen there in the first rows of any shard."
     if any(TIMED_OUT in (row["reason"] or "") for row in rows[REJECT_REASONS.name]):
         yield (
@@ -617,10 +604,10 @@ class _Shower:
         """cut: whether there is more, if the excerpt is as long as it may be."""
         name, text = self._excerpt(doc, start, length)
         place = {"doc": doc, "shard": self._shards[shard_of(doc)], "row": row_of(doc)}
-        shown = plain(text)
+        shown = display.excerpt(text, EXCERPT)
         if cut and len(text) >= length and not shown.endswith("…"):
             shown += "…"
-        return place | {"id": plain(name), "excerpt": shown}
+        return place | {"id": name, "excerpt": shown}
 
 
 def _phase(phase: Mapping[str, Any]) -> Phase:

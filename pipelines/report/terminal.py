@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from corpus import display
 from pipelines.report.figures import count, counted, duration, measured, rate, share, size
 from pipelines.report.model import Findings, Report
 from pipelines.report.recital import Memorization, expected
@@ -34,8 +35,8 @@ def print_summary(
     report: Report, out: str | os.PathLike[str], console: Console | None = None
 ) -> None:
     """Print what a run did. `out` is its folder; empty: it was not kept."""
-    console = console or Console(highlight=False)
-    _print(console, Text(report.headline, style="bold"), _balance(report))
+    console = console or Console(highlight=False, markup=False, emoji=False)
+    _print(console, _said(report.headline, "bold"), _balance(report))
     if report.findings is not None and report.findings.total:
         _print(console, _findings(report.findings))
     if report.memorization is not None and report.memorization.sequences:
@@ -43,7 +44,7 @@ def print_summary(
     if len(report.by_source) > 1:
         _print(console, _sources(report))
     for note in report.notes:
-        _print(console, Text(f"Note: {note}", style="dim"))
+        _print(console, _said(f"Note: {note}", "dim"))
     _print_place(console, report, out)
 
 
@@ -51,14 +52,23 @@ def print_verdict(
     report: Report, out: str | os.PathLike[str], console: Console | None = None
 ) -> None:
     """Print what a gate decided, rule by rule. `out` as for `print_summary`."""
-    console = console or Console(highlight=False)
-    _print(console, Text(report.headline, style="bold"))
+    console = console or Console(highlight=False, markup=False, emoji=False)
+    _print(console, _said(report.headline, "bold"))
     if report.verdict is not None:
         failed = sum(not rule.passed for rule in report.verdict.rules)
         rules = counted(len(report.verdict.rules), "rule")
         text = f"Refused: {failed} of {rules} broken." if failed else f"Passed: {rules} held."
         _print(console, _rules(report), Text(text, style="bold red" if failed else "bold green"))
     _print_place(console, report, out)
+
+
+def _said(text: str, style: str = "") -> Text:
+    """One line that may hold anything. Text, because rich reads markup in a str."""
+    return Text(display.line(text), style=style)
+
+
+def _named(name: str) -> Text:
+    return Text(display.name(name))
 
 
 def _print(console: Console, *parts: RenderableType) -> None:
@@ -70,7 +80,7 @@ def _print_place(console: Console, report: Report, out: str | os.PathLike[str]) 
     spent = f"{duration(report.seconds)}, {rate(_speed(report))}"
     _print(console, Text(f"{size(report.total.bytes)} of text in {spent}."))
     if os.fspath(out):  # Last and alone on its line, so that it can be copied or opened.
-        _print(console, Text(f"Report: {Path(out) / 'report.html'}"))
+        _print(console, _said(f"Report: {Path(out) / 'report.html'}"))
 
 
 def _speed(report: Report) -> float | None:
@@ -104,7 +114,7 @@ def _findings(findings: Findings) -> Table:
     for row in findings.types:
         drawn = "" if row.most_surrogate is None else count(row.most_surrogate)
         numbers = (count(row.findings), count(row.documents), count(row.changed), count(row.most))
-        table.add_row(Text(row.type), *numbers, drawn)
+        table.add_row(_named(row.type), *numbers, drawn)
     return table
 
 
@@ -121,7 +131,7 @@ def _sources(report: Report) -> Table:
     table = _table("source", "documents", "removed", "text", "there before")
     for row in report.by_source[:SOURCES_SHOWN]:
         numbers = (count(row.documents), count(row.removed_documents), size(row.bytes))
-        table.add_row(Text(row.source or "(no name)"), *numbers, share(row.duplicate_share))
+        table.add_row(_named(row.source or "(no name)"), *numbers, share(row.duplicate_share))
     more = report.input.sources - min(len(report.by_source), SOURCES_SHOWN)
     if more:
         table.add_row(Text(f"and {counted(more, 'more source')}", style="dim"))
@@ -131,10 +141,10 @@ def _sources(report: Report) -> Table:
 def _rules(report: Report) -> Table:
     table = _table("", "measured", "limit", "result")
     for rule in report.verdict.rules if report.verdict else ():
-        where = "" if rule.source is None else f" in {rule.source or '(no name)'}"
+        where = "" if rule.source is None else f" in {display.name(rule.source or '(no name)')}"
         result = Text("passed", style="green") if rule.passed else Text("refused", style="red")
         numbers = (measured(rule.measured, rule.unit), measured(rule.limit, rule.unit))
-        table.add_row(Text(rule.measure + where), *numbers, result)
+        table.add_row(_said(rule.measure + where), *numbers, result)
     return table
 
 

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from corpus import display
 from pipelines.report.figures import count, duration
 from pipelines.trial import FOLDER, Trial
 
@@ -20,7 +21,7 @@ CAUTION = (
 
 def print_trial(trial: Trial, out: str, console: Console | None = None) -> None:
     """Print the outcome, and where the sequences are that were recited. `out` is the folder."""
-    console = console or Console(highlight=False, markup=False)
+    console = console or Console(highlight=False, markup=False, emoji=False)
     say = console.print
     say(
         f"A model of {trial.parameters / 1e6:.1f} million parameters, trained for "
@@ -39,8 +40,8 @@ def print_trial(trial: Trial, out: str, console: Console | None = None) -> None:
     if trial.recited:
         say(_recited(Path(out)))
     say(CAUTION, style="dim", soft_wrap=True)
-    say(f"Sequences: {Path(out) / FOLDER / 'sequences.parquet'}", soft_wrap=True)
-    calibration = Path(out) / FOLDER / "risk.json"
+    say(f"Sequences: {display.line(Path(out) / FOLDER / 'sequences.parquet')}", soft_wrap=True)
+    calibration = display.line(Path(out) / FOLDER / "risk.json")
     say(f"Use it: --set memorization.calibration={calibration}", soft_wrap=True)
 
 

@@ -95,7 +95,7 @@ def test_words_of_three_pieces_or_more_are_rare():
 def test_the_default_table_is_that_of_the_embedded_tokenizer():
     path = Path(memorization.__file__).parent / "default" / "tokenizer.json"
     texts = ["a rather unusual sentence, with Constantinople in it"]
-    made = wording(texts, WordFrequencies.of_tokenizer(path))
+    made = wording(texts, WordFrequencies.of_tokenizer(path.read_bytes()))
     assert made == wording(texts)
 
 

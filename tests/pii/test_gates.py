@@ -102,7 +102,7 @@ def test_databases_are_cached(monkeypatch):
         raise AssertionError("compiled again")
 
     written = path.read_bytes()
-    monkeypatch.setattr(gates, "_store", fail)
+    monkeypatch.setattr(gates, "store", fail)
     assert gate("abc").block(0, b"xabcx").fired
     path.write_bytes(written[:-50])
     monkeypatch.undo()

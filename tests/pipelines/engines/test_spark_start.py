@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.command import ROOT, finish, process, unrote, written
-from tests.corpora import write_corpus
+from tests.corpora import personal, write_corpus, write_jsonl
 from tests.pipelines.engines.test_beam_start import nothing_left
+from tests.wheel import bare_python
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +129,6 @@ class TestExecutors:
         assert "name a folder on storage that all machines share" in done.err
 
 
-def bare_python(folder):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    (packages / "all.pth").write_text(str(Path(pytest.__file__).parents[1]))
-    return folder / "bin" / "python"
-
-
 def hiding(path, folder):
     """A Python that finds an empty folder there: in a mount namespace where the system lets us, or
     else by functions that pretend.
@@ -154,12 +147,17 @@ def hiding(path, folder):
     )
 
 
-def test_a_run_says_what_we_say(corpus, tmp_path):
-    done = spark(corpus, tmp_path / "out")
+@pytest.mark.parametrize("args", [[], [*master("local[2]"), *conf("spark.driver.memory", "2g")]])
+def test_a_run_says_what_we_say(tmp_path, args):
+    """With all that is on by default, memorization and personal data among it."""
+    corpus = write_corpus(tmp_path / "in", count=20)
+    write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
+    given = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *args]
+    done = finish(process(*given, whole=True), 500)
     assert done.status == 0
     assert all("phase" in json.loads(line) for line in done.err.splitlines())
-    assert done.out.startswith("30 documents in")
-    unrote("clean", corpus, "-o", tmp_path / "local")
+    assert done.out.startswith("26 documents in")
+    unrote("clean", corpus, "-o", tmp_path / "local", whole=True)
     assert written(tmp_path / "out") == written(tmp_path / "local")
 
 

@@ -3,36 +3,28 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyspark
 import pytest
 
-from tests.command import PLAIN, ROOT, unrote, written
-from tests.corpora import write_corpus
-from tests.pipelines.engines.test_spark_start import bare_python
+from tests.command import ROOT, unrote, written
+from tests.corpora import personal, write_corpus, write_jsonl
+from tests.wheel import bare_python, build_wheel
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    source, wheels = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheels")
-    for name in ("corpus", "dedup", "memorization", "pii", "pipelines"):
-        shutil.copytree(ROOT / name, source / name)
-    for name in ("unrote.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", wheels, source]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(wheels.glob("unrote-*.whl"))
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_is_enough(wheel, tmp_path):
     """Driver and two executors, each a process of its own, answer as the local engine does."""
-    corpus, elsewhere = write_corpus(tmp_path / "in", count=30), tmp_path / "elsewhere"
+    corpus, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    write_corpus(corpus, count=24)
+    write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
     elsewhere.mkdir()
     python = bare_python(tmp_path / "bare")
-    asked = subprocess.run([python, "-c", "import pipelines"], cwd=elsewhere, check=False)
-    assert asked.returncode == 1, "the test is void: unrote is there without the wheel"
     program = shutil.copy(ROOT / "unrote.py", elsewhere)
     home = Path(pyspark.__file__).parent
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
@@ -40,10 +32,10 @@ def test_the_wheel_is_enough(wheel, tmp_path):
         "PYSPARK_PYTHON": str(python),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
-    # Passages are left out: executors compile what comes in a wheel, and those are half of it.
-    job = ["--set", PLAIN, "--set", "dedup.passages.enabled=false"]
+    asked = subprocess.run([python, "-c", "import pipelines"], cwd=elsewhere, env=env, check=False)
+    assert asked.returncode == 1, "the test is void: unrote is there without the wheel"
     submit = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]"]
-    submit += ["--py-files", wheel, program, "clean", corpus, "-o", tmp_path / "out", *job]
+    submit += ["--py-files", wheel, program, "clean", corpus, "-o", tmp_path / "out"]
     done = subprocess.run(
         [*submit, "--engine", "spark"],
         cwd=elsewhere,
@@ -54,5 +46,5 @@ def test_the_wheel_is_enough(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "30 documents in" in done.stdout  # where spark-submit sends our stderr, too
-    assert unrote("clean", corpus, "-o", tmp_path / "local", *job).status == 0
+    assert unrote("clean", corpus, "-o", tmp_path / "local", whole=True).status == 0
     assert written(tmp_path / "out") == written(tmp_path / "local")

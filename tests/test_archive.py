@@ -1,0 +1,41 @@
+"""unrote out of a wheel that nobody installed: imported from the file, as Spark's workers do."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.command import unrote, written
+from tests.corpora import personal, write_corpus, write_jsonl
+from tests.wheel import bare_python, build_wheel
+
+
+@pytest.mark.timeout(1200)
+def test_a_run_out_of_an_archive(tmp_path):
+    """With all that is on by default, where no checkout can be imported: the same bytes."""
+    wheel, python = build_wheel(tmp_path / "wheel"), bare_python(tmp_path / "bare")
+    corpus, elsewhere = write_corpus(tmp_path / "in", count=15), tmp_path / "elsewhere"
+    write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
+    elsewhere.mkdir()
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+    def run(path: str, *args: object) -> "subprocess.CompletedProcess[str]":
+        program = (
+            f"import sys; sys.path.insert(0, {path!r})\n"
+            "from pipelines.cli import command; command()"
+        )
+        command = [python, "-c", program, *map(str, args)]
+        return subprocess.run(
+            command, cwd=elsewhere, env=env, capture_output=True, text=True, check=False
+        )
+
+    missing = run("", "--version")
+    assert missing.returncode == 1, "the test is void: unrote is there without the wheel"
+    done = run(str(wheel), "clean", corpus, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert unrote("clean", corpus, "-o", tmp_path / "local", whole=True).status == 0
+    assert written(tmp_path / "out") == written(tmp_path / "local")
+    assert (
+        "measure" in run(str(wheel), "init", "--policy", "policy.toml").stdout
+        or (elsewhere / "policy.toml").exists()
+    )
