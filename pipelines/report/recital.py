@@ -158,6 +158,11 @@ class Memorization(_Part):
         return next((row for row in self.scored if row.scored_by == "model"), None)
 
     @property
+    def tokenless(self) -> bool:
+        """Whether no text has a token."""
+        return not any(row.sequences for row in self.scored if row.scored_by is not None)
+
+    @property
     def unread(self) -> int:
         """Sequences that were scored by their text alone."""
         return sum(row.sequences for row in self.scored if row.scored_by == "text")
@@ -277,6 +282,18 @@ def _sample(rows: list[dict[str, Any]]) -> RiskSample | None:
     return None
 
 
+def unread(found: Memorization) -> str:
+    """What is missing where the reference model read nothing of a text; "" where it read some."""
+    if found.tokenless:
+        return f"the tokenizer of the model {found.model!r} found no token in the text"
+    if found.read is None or not found.read.tokens:
+        return (
+            f"the reference model {found.model!r} read none of {counted(found.sequences, 'sequence')}"
+            "; raise memorization.max_tokens"
+        )
+    return ""
+
+
 def _recited(row: Mapping[str, Any], shown: Showing) -> Recited:
     left = row["copies_deduplicated"]
     return Recited(
@@ -311,7 +328,9 @@ def notes(found: Memorization) -> Iterable[str]:
         "parameters, trained twice on their text. Larger models recite more, and from fewer "
         "copies: compare and order by these numbers, and take a low one as no proof."
     )
-    if found.unread:
+    if nothing := unread(found):
+        yield f"{nothing[0].upper()}{nothing[1:]}: these numbers are not the model's."
+    elif found.unread:
         yield (
             f"{counted(found.unread, 'sequence')} were scored by copies and wording alone; the "
             "reference model read the riskiest by these and a random sample (memorization."

@@ -154,7 +154,9 @@ def test_progress_adds_up(tmp_path):
     assert sum(seen) == corpus.input_bytes
 
 
-content_lines = st.sampled_from([b"", b" ", b"\t\r", b"\t\x00", b"\x0b", b"{}", b'{"a": 1}', b"x" * 40, b"y" * 9])
+content_lines = st.sampled_from(
+    [b"", b" ", b"\t\r", b"\t\x00", b"\x0b", b"{}", b'{"a": 1}', b"x" * 40, b"y" * 9]
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -11,7 +11,7 @@ from rich.console import Console
 from corpus.errors import ConfigError, RunError
 from corpus.schema import doc_key
 from memorization.identity import Identity
-from pipelines.policy import Policy, evaluate
+from pipelines.policy import Policy, evaluate, judge
 from pipelines.report.html import histogram, less, part_bars, render, told
 from pipelines.report.model import Report, build, from_json, to_json, wanted
 from pipelines.report.recital import expected
@@ -297,13 +297,36 @@ def test_rules_about_what_would_be_recited():
     ]
 
 
-def test_a_source_without_sequences_has_no_risk():
+def test_of_a_source_without_sequences_nothing_is_known():
     gone = scored()
     gone[RISK_SOURCES.name] = gone[RISK_SOURCES.name].slice(0, 1)
     found = build(manifest("gate"), tables() | gone, excerpt, no_example, reader=READER)
     rule = {"measure": "recited_per_million_words", "source": "books", "limit": 0}
     (result,) = evaluate(Policy.model_validate({"rule": [rule]}), found)
-    assert result.measured == 0
+    assert (result.measured, result.passed) == (None, False)
+    assert "no sequence" in result.reason
+
+
+@pytest.mark.parametrize("by", ["model", None])
+def test_a_model_that_read_nothing_passes_no_gate(by):
+    """No sequence of the text has a token, or none was read: 0 of 0 is not 0."""
+    nothing = scored()
+    rows = nothing[SCORED_BY.name].to_pylist()
+    if by is None:
+        kept = [rows[0] | {"scored_by": None, "by_key": 2, "sequences": 9, "tokens": 0}]
+    else:
+        kept = [row for row in rows if row["scored_by"] != by]
+    nothing[SCORED_BY.name] = pa.Table.from_pylist(kept, SCORED_BY.schema)
+    found = build(manifest("gate"), tables() | nothing, excerpt, no_example, reader=READER)
+    why = "read none of" if by else "found no token"
+    assert any(why in note for note in found.notes)
+    recital = evaluate(
+        Policy.model_validate({"rule": [{"measure": "sequences_at_risk", "limit": 9}]}), found
+    )
+    assert [(one.measured or 0, one.passed) for one in recital] == [(0, False), (0, False)]
+    assert all(why in one.reason for one in recital)
+    other = Policy.model_validate({"rule": [{"measure": "near_share", "limit": 1}]})
+    assert not judge(other, found).passed
 
 
 def test_a_source_that_is_not_listed_does_not_pass():
