@@ -61,6 +61,8 @@ def print_verdict(
         for rule in report.verdict.rules:
             if rule.reason:
                 _print(console, Text(f"{_named(rule)}: {rule.reason}."))
+        if report.memorization is not None and report.memorization.guessing:
+            _print(console, Text(f"Note: {report.memorization.guessing}"))
         _print(console, Text(text, style="bold red" if failed else "bold green"))
     _print_place(console, report, out)
 

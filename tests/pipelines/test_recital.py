@@ -1,6 +1,8 @@
 """What a report says a model would recite, in the model and in what its renderers make of it."""
 
+import dataclasses
 import io
+import math
 import re
 from itertools import pairwise
 
@@ -27,7 +29,7 @@ from pipelines.report.scored import (
     VIEWS,
 )
 from pipelines.report.summary import TOTALS
-from pipelines.report.terminal import print_summary
+from pipelines.report.terminal import print_summary, print_verdict
 from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 
 READER = Identity("cpu", "digest", 4_600_000)
@@ -349,3 +351,19 @@ def test_only_these_have_views():
     rule = {"measure": "near_share", "limit": 0.1, "view": "input"}
     with pytest.raises(ValueError, match=r"near_share has no views\. Leave view out; expected"):
         Policy.model_validate({"rule": [rule]})
+
+
+def test_a_model_that_guesses_is_said_to():
+    """Its loss on the sample is not below ln of its vocabulary."""
+    guessing = scored()
+    rows = guessing[RISK_SAMPLE.name].to_pylist()
+    loss = rows[0]["loss"] / 1e6 / rows[0]["read"]
+    for vocabulary, said in ((int(math.exp(loss)), True), (int(math.exp(loss)) + 2, False)):
+        reader = dataclasses.replace(READER, vocabulary=vocabulary)
+        found = build(manifest("gate"), tables() | guessing, excerpt, no_example, reader=reader)
+        assert any("no better than chance" in note for note in found.notes) == said
+        assert any("completes" in note for note in found.notes) != said
+        verdict = judge(Policy.model_validate({"minimum_documents": 1}), found)
+        out = io.StringIO()
+        print_verdict(verdict, "", Console(file=out, width=200))
+        assert ("no better than chance" in out.getvalue()) == said
