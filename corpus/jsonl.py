@@ -3,10 +3,10 @@
 The scanner is RFC 8259 in one pass over a block of lines, without an object per line: strings are
 crossed eight bytes at a time, everything else byte by byte. It differs from Python's `json` where
 that is lax: NaN, Infinity and lone surrogates in a text are refused, and so is nesting deeper than
-MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines (nothing but
-JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at the start of
-the file is skipped. Zeros and other control bytes are no white space: a writer that crashed, or a
-file with holes, leaves them where rows were lost.
+MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines (nothing
+but JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at the start
+of of the file is skipped. Zeros and other control bytes are no white space: a writer that crashed, or
+a file with holes, leaves them where rows were lost.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -13,6 +13,7 @@ import xxhash
 
 from corpus.errors import InputChanged, InputError, StorageError
 from corpus.kernel import inlined, kernel, load64
+from corpus.pulse import Stopped
 from corpus.schema import MAX_SHARDS, doc_key
 from corpus.storage import is_remote, open_stored, pieces, storage
 from corpus.text import bytes_view, zero_bytes
@@ -320,15 +321,22 @@ def pin_shards(
     since, from any thread but never from two at once.
     Raises InputError (a file that is not Parquet), StorageError.
     """
-    lock = threading.Lock()
+    lock, ended = threading.Lock(), threading.Event()
 
     def report(count: int) -> None:
+        if ended.is_set():
+            raise Stopped
         if progress is not None:
             with lock:
                 progress(count)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return corpus_of(list(pool.map(lambda shard: pin_shard(shard, report), shards)))
+        try:
+            return corpus_of(list(pool.map(lambda shard: pin_shard(shard, report), shards)))
+        except BaseException:
+            ended.set()  # or the pool would read the others to their end
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def corpus_of(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Corpus:

@@ -61,7 +61,9 @@ def unrote(*args: object) -> Done:
 
 def process(*args: object, before: str = "", **options: object) -> subprocess.Popen[str]:
     """Start the command on its own, `plain`, after the Python code `before`."""
-    program = f"import sys\n{before}\nfrom pipelines.cli import command\ncommand()"
+    # In a background job SIGINT is ignored, and so by its children.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"import sys\n{heard}\n{before}\nfrom pipelines.cli import command\ncommand()"
     command = [sys.executable, "-c", program, *map(str, plain(*args))]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, **(pipes | options))
