@@ -5,7 +5,7 @@ crossed eight bytes at a time, everything else byte by byte. It differs from Pyt
 that is lax: NaN, Infinity and lone surrogates in a text are refused, and so is nesting deeper than
 MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines (nothing
 but JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at the start
-of of the file is skipped. Zeros and other control bytes are no white space: a writer that crashed, or
+of the file is skipped. Zeros and other control bytes are no white space: a writer that crashed, or
 a file with holes, leaves them where rows were lost.
 """
 
