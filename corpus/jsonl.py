@@ -3,8 +3,10 @@
 The scanner is RFC 8259 in one pass over a block of lines, without an object per line: strings are
 crossed eight bytes at a time, everything else byte by byte. It differs from Python's `json` where
 that is lax: NaN, Infinity and lone surrogates in a text are refused, and so is nesting deeper than
-MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines (no byte
-above 0x20) are no rows, and a byte order mark at the start of the file is skipped.
+MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines (nothing
+but JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at the start
+of the file is skipped. Zeros and other control bytes are no white space: a writer that crashed, or
+a file with holes, leaves them where rows were lost.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +31,7 @@ from corpus.rows import (
     row_batches,
 )
 from corpus.schema import Tagged
-from corpus.shards import BOM, Shard, newline
+from corpus.shards import BOM, Shard, newline, skip_space
 from corpus.text import (
     bytes_view,
     first_byte,
@@ -68,13 +70,6 @@ _BRACKET, _BACKSLASH, _BRACKET_END, _BRACE, _BRACE_END = 0x5B, 0x5C, 0x5D, 0x7B,
 
 
 # The scanner. Each function takes a place and returns the place behind what it read, -1 for none.
-
-
-@inlined
-def _skip_space(data: np.ndarray, at: int, end: int) -> int:
-    while at < end and (data[at] == _SPACE or data[at] == 0x09 or data[at] == 0x0D):
-        at += 1
-    return at
 
 
 @kernel
@@ -193,13 +188,13 @@ def _skip_scalar(data: np.ndarray, at: int, end: int) -> int:
 @inlined
 def _skip_name(data: np.ndarray, at: int, end: int) -> int:
     """The place behind the colon of a member whose name starts, after spaces, at `at`."""
-    at = _skip_space(data, at, end)
+    at = skip_space(data, at, end)
     if at >= end or data[at] != _QUOTE:
         return -1
     at = _skip_string(data, at + 1, end)
     if at < 0:
         return -1
-    at = _skip_space(data, at, end)
+    at = skip_space(data, at, end)
     return at + 1 if at < end and data[at] == _COLON else -1
 
 
@@ -208,7 +203,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
     """The place behind a value; opened[:depth] (uint8) are the brackets that are open around it."""
     around = depth
     while True:
-        at = _skip_space(data, at, end)
+        at = skip_space(data, at, end)
         if at >= end:
             return -1
         first = data[at]
@@ -217,7 +212,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
                 return -1
             opened[depth] = first
             depth += 1
-            at = _skip_space(data, at + 1, end)
+            at = skip_space(data, at + 1, end)
             if at >= end:
                 return -1
             if data[at] == first + 2:  # } and ] are two behind { and [
@@ -235,7 +230,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
                 return -1
         # A value has ended: close what ends with it, up to a comma.
         while depth > around:
-            at = _skip_space(data, at, end)
+            at = skip_space(data, at, end)
             if at >= end:
                 return -1
             mark = data[at]
@@ -296,16 +291,16 @@ def _scan_line(
         at = _skip_value(data, at, end, opened, 0)
         return -1 if at < 0 else _line_end(data, at, end)
     opened[0] = _BRACE
-    at = _skip_space(data, at + 1, end)
+    at = skip_space(data, at + 1, end)
     if at < end and data[at] == _BRACE_END:
         return _line_end(data, at + 1, end)
     while True:
-        at = _skip_space(data, at, end)
+        at = skip_space(data, at, end)
         name = at + 1
         at = _skip_name(data, at, end)
         if at < 0:
             return -1
-        value = _skip_space(data, at, end)
+        value = skip_space(data, at, end)
         at = _skip_value(data, value, end, opened, 1)
         if at < 0:
             return -1
@@ -319,7 +314,7 @@ def _scan_line(
                         line[REPEATED] = 1
                     line[VALUES + 2 * k] = value
                     line[VALUES + 2 * k + 1] = at
-        at = _skip_space(data, at, end)
+        at = skip_space(data, at, end)
         if at >= end:
             return -1
         at += 1
@@ -331,7 +326,7 @@ def _scan_line(
 
 @inlined
 def _line_end(data: np.ndarray, at: int, end: int) -> int:
-    at = _skip_space(data, at, end)
+    at = skip_space(data, at, end)
     return at if at == end or data[at] == 0x0A else -1
 
 
@@ -365,8 +360,7 @@ def scan(
         next_wanted += 1
     while at < end:
         line_start = at
-        while at < end and data[at] <= _SPACE and data[at] != 0x0A:
-            at += 1
+        at = skip_space(data, at, end)
         if at == end:
             break
         if data[at] == 0x0A:
@@ -387,12 +381,7 @@ def scan(
         line = table[count]
         line[:] = -1
         line[ROW], line[START], line[STATUS], line[REPEATED] = row, line_start, GOOD, 0
-        # Bytes below 0x20 that are no JSON space make a line that is not JSON.
-        stop = _skip_space(data, line_start, end)
-        if stop == at:
-            stop = _scan_line(data, at, end, names, name_offsets, before, opened, line)
-        else:
-            stop = -1
+        stop = _scan_line(data, at, end, names, name_offsets, before, opened, line)
         if stop < 0:
             line[STATUS] = NOT_JSON
             stop = newline(data, at, end)

@@ -12,7 +12,8 @@ import numpy as np
 import xxhash
 
 from corpus.errors import InputChanged, InputError, StorageError
-from corpus.kernel import kernel, load64
+from corpus.kernel import inlined, kernel, load64
+from corpus.pulse import Stopped
 from corpus.schema import MAX_SHARDS, doc_key
 from corpus.storage import is_remote, open_stored, pieces, storage
 from corpus.text import bytes_view, zero_bytes
@@ -320,15 +321,22 @@ def pin_shards(
     since, from any thread but never from two at once.
     Raises InputError (a file that is not Parquet), StorageError.
     """
-    lock = threading.Lock()
+    lock, ended = threading.Lock(), threading.Event()
 
     def report(count: int) -> None:
+        if ended.is_set():
+            raise Stopped
         if progress is not None:
             with lock:
                 progress(count)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return corpus_of(list(pool.map(lambda shard: pin_shard(shard, report), shards)))
+        try:
+            return corpus_of(list(pool.map(lambda shard: pin_shard(shard, report), shards)))
+        except BaseException:
+            ended.set()  # or the pool would read the others to their end
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def corpus_of(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Corpus:
@@ -455,7 +463,7 @@ _NEWLINES = np.uint64(0x0A0A0A0A0A0A0A0A)
 def count_rows(
     data: np.ndarray, at: int, goal: int, rows: int, in_row: bool
 ) -> tuple[int, int, bool]:
-    """Count rows (lines with a byte above 0x20) up to the first newline at or behind data[goal].
+    """Count rows (lines that are not blank) up to the first newline at or behind data[goal].
 
     `in_row` says whether the line that `at` is in was counted already. Returns the place after that
     newline, -1 where there is none in `data`; the rows; and whether the last line was counted.
@@ -463,8 +471,7 @@ def count_rows(
     size = len(data)
     while at < size:
         if not in_row:
-            while at < size and data[at] <= 0x20 and data[at] != 0x0A:
-                at += 1
+            at = skip_space(data, at, size)
             if at == size:
                 break
             if data[at] != 0x0A:
@@ -478,6 +485,14 @@ def count_rows(
         if at > goal:
             return at, rows, in_row
     return -1, rows, in_row
+
+
+@inlined
+def skip_space(data: np.ndarray, at: int, end: int) -> int:
+    """The place of the first byte in data[at:end] that is no JSON white space within a line."""
+    while at < end and (data[at] == 0x20 or data[at] == 0x09 or data[at] == 0x0D):
+        at += 1
+    return at
 
 
 @kernel

@@ -45,6 +45,7 @@ class Fingerprint(PlainStage):
     max_miss: float = 0.05
     keep: str = "first"
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "documents": DOCUMENTS.schema,

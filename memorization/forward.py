@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from corpus.errors import ConfigError, RunError
+from corpus.pulse import pulse
 from memorization.model import LanguageModel
 from memorization.windows import Ints, Sequences, offsets_of
 
@@ -106,6 +107,7 @@ def in_batches(
     limit = token_budget or BUDGETS[model.device.type]
     waiting = plan(widths, rows, limit)[::-1]
     while waiting:
+        pulse()
         batch = waiting.pop()
         tokens = batch.size * int(widths[batch].max())
         if batch.size > 1 and tokens > limit:

@@ -26,13 +26,15 @@ class Models:
 @dataclass(frozen=True)
 class Identity:
     """device: "cpu", "cuda" or "mps"; digest: of the models' files; parameters: of the first;
-    tokenizer: digest of the one that masks are made with.
+    tokenizer: digest of the one that masks are made with; vocabulary: tokens of the first, 0 where
+    that is not known.
     """
 
     device: str
     digest: str
     parameters: int = 0
     tokenizer: str = ""
+    vocabulary: int = 0
 
 
 def identify(models: Models, masks: str = "") -> Identity:
@@ -51,4 +53,5 @@ def identify(models: Models, masks: str = "") -> Identity:
         " ".join(digest(folder_of(name)) for name in models.names),
         sum(one.numel() for one in scorer.model.network.parameters()),
         tokenizer and blake2b(tokenizer.encode(), digest_size=16).hexdigest(),
+        scorer.model.vocabulary,
     )

@@ -8,6 +8,8 @@ still be useless: heads that were never trained, models that see the future, wei
 
 import hashlib
 import json
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,32 @@ _PRECISIONS = {
 }
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
 """How far logits computed in two ways may be apart, relative to the largest of them."""
+
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "*.model",
+    "vocab.*",
+    "merges.txt",
+    "*.tiktoken",
+    "tekken.json",
+)
+"""A folder without any of these has no tokenizer: transformers makes an empty one up for it."""
+
+PROBES = (
+    "The quick brown fox jumps over the lazy dog",
+    "Съешь же ещё этих мягких французских булок",
+    "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία",
+    "本日は晴天なり 中文文本 東京の天気",
+    "다람쥐 헌 쳇바퀴에 타고파",
+    "نص حكيم له سر قاطع وذو شأن عظيم",
+    "ऋषियों को सताने वाले दुष्ट राक्षसों",
+)
+"""Text of several scripts. Of one of them most letters must come back from the tokens."""
+
+PADDING = 512
+"""So many logits may have no token: vocabularies are padded to round numbers. Of larger gaps those
+are taken for padding that leave half of the logits with one (of known models 2 % have none)."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,7 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
     dtype = precision_for(precision, where)
     folder = folder_of(name)
     _check_files(name, folder)
+    _check_tokenizer(name, folder)
     try:
         with _silent():
             network, tokenizer = _load(folder, dtype)
@@ -118,6 +147,12 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
             f"Model {name!r} has {vocabulary} tokens, its tokenizer one of number {largest}: they "
             "are not of one model. Name a folder with the model's own tokenizer."
         )
+    entries = fast.get_vocab_size(with_added_tokens=True)
+    if entries < vocabulary // 2 and vocabulary - entries > PADDING:
+        raise ConfigError(
+            f"Model {name!r} has {vocabulary} tokens, its tokenizer {entries}: it is of another "
+            f"model, or a part of it is missing. {_remedy(name)}"
+        )
     config = network.config.get_text_config()
     bos = tokenizer.bos_token_id
     return LanguageModel(
@@ -146,6 +181,7 @@ def tokenizer_of(name: str) -> Any:
 def pretrained_tokenizer(name: str) -> Any:
     """The `transformers` tokenizer of the model `name`. Raises ConfigError if there is none."""
     folder = folder_of(name)
+    _check_tokenizer(name, folder)
     try:
         with _silent():
             return _tokenizer(folder)
@@ -165,7 +201,43 @@ def _fast(name: str, tokenizer: Any) -> Any:
             f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
             "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
         )
-    return own_copy(fast)
+    copied = own_copy(fast)
+    if not any(_kept(copied, text) > 0.5 for text in PROBES):
+        raise ConfigError(
+            f"The tokenizer of model {name!r} ({copied.get_vocab_size()} tokens) loses the letters "
+            f"of every script that was tried: its files are missing or broken. {_remedy(name)}"
+        )
+    return copied
+
+
+def _kept(tokenizer: Any, text: str) -> float:
+    """The share of a text's letters that come back from its tokens, in whatever case and form."""
+
+    def letters(of: str) -> Counter[str]:
+        folded = unicodedata.normalize("NFKD", of.casefold())
+        return Counter(letter for letter in folded if letter.isalpha())
+
+    asked = letters(text)
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    return (asked & letters(tokenizer.decode(ids))).total() / asked.total()
+
+
+def _remedy(name: str) -> str:
+    """Where a tokenizer is to be had."""
+    if not name or name == "default":
+        return "Install unrote again."
+    if Path(name).is_dir():
+        return (
+            "Bring its tokenizer.json into the folder (or tokenizer.model, or vocab.json and "
+            "merges.txt), as save_pretrained(...) or `hf download` leave it."
+        )
+    return f"Download it whole: {_download(name)}"
+
+
+def _download(name: str) -> str:
+    """The command that downloads all of a model that is read."""
+    files = ("*.json", "*.safetensors", "tokenizer.model", "*.txt")
+    return f"hf download {name} --include {' '.join(map(repr, files))}"
 
 
 def device_for(name: str) -> torch.device:
@@ -216,7 +288,7 @@ def folder_of(name: str) -> Path:
     except LocalEntryNotFoundError:
         raise ConfigError(
             f"Model {name!r} is no folder and not in the Hugging Face cache; nothing is downloaded "
-            f"by itself. Download it: hf download {name} --include '*.json' '*.safetensors'"
+            f"by itself. Download it: {_download(name)}"
         ) from None
     except HFValidationError:
         raise ConfigError(
@@ -242,7 +314,8 @@ def _default_folder() -> Path:
 def digest(folder: Path) -> str:
     """BLAKE2b (hex) of a model's files: what scores depend on, besides the device."""
     state = hashlib.blake2b(digest_size=16)
-    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+    read = ("*.json", "*.safetensors", *TOKENIZER_FILES)
+    for path in sorted({path for pattern in read for path in folder.glob(pattern)}):
         with path.open("rb") as file:
             state.update(path.name.encode() + hashlib.file_digest(file, "blake2b").digest())
     return state.hexdigest()
@@ -265,6 +338,16 @@ def _tokenization(model: LanguageModel) -> dict[str, Any]:
     parts = json.loads(model.tokenizer.to_str())
     same = {part: parts.get(part) for part in ("normalizer", "pre_tokenizer", "model")}
     return same | {"vocabulary": model.tokenizer.get_vocab(with_added_tokens=True)}
+
+
+def _check_tokenizer(name: str, folder: Path) -> None:
+    """Raises ConfigError for a folder without a tokenizer's files."""
+    found = (path for pattern in TOKENIZER_FILES for path in folder.glob(pattern))
+    if not any(path.is_file() and path.stat().st_size for path in found):
+        raise ConfigError(
+            f"Model {name or 'default'!r}: the folder {str(folder)!r} has no tokenizer: no "
+            f"{', '.join(TOKENIZER_FILES[:-1])} or {TOKENIZER_FILES[-1]}. {_remedy(name)}"
+        )
 
 
 def _check_files(name: str, folder: Path) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from corpus.pulse import pulse
 from corpus.schema import (
     COUNTED,
     MEASURED,
@@ -56,7 +57,9 @@ class Measure(PlainStage):
         from memorization.scorer import measure_arrays, only_scorer  # noqa: PLC0415 (loads torch)
 
         with only_scorer(self.models) as scorer:
-            columns, reason = scorer.measured(_sequences(lot), lot["text"].to_pylist())
+            columns, reason = scorer.measured(
+                _sequences(lot), lot["text"].to_pylist(), lambda done, of: pulse(done / max(of, 1))
+            )
         arrays = [lot["doc"], lot["number"], *measure_arrays(columns, lot.num_rows)]
         return pa.RecordBatch.from_arrays(
             [*arrays, pa.array(reason, pa.string())], schema=MEASURED.schema

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from corpus.intervals import union
+from corpus.pulse import pulse
 from corpus.schema import FINDINGS, RECORDS, REJECTS, REPLACEMENTS, SPANS, Tagged
 from corpus.stages import PlainStage, Workers
 from pii.actions import Applied
@@ -68,7 +69,8 @@ class Scan(PlainStage):
     def _scan(self, batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> Tagged:
         scanner = scanner_of(self.config)
         rows = _Rows()
-        for record in batch.to_pylist():
+        for number, record in enumerate(batch.to_pylist()):
+            pulse(number / batch.num_rows)
             self._document(scanner, record, cuts.pop(record["doc"], []), rows)
         yield from rows.batches()
 

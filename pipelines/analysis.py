@@ -4,7 +4,7 @@ Each function builds the flow of a phase or of a few that belong together. What 
 another is only the tables in corpus/schema.py.
 """
 
-from corpus.errors import TooManyRejects
+from corpus.errors import InputError, TooManyRejects
 from corpus.schema import (
     BANDS,
     COPIES,
@@ -31,14 +31,19 @@ from pipelines.job import Phases
 from pipelines.scoring import check, rejects_of, score
 
 
-def analyse(job: Phases) -> None:
+def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     """Find what is there more than once, what is personal, and what a model would recite; commits
     the published tables.
+
+    allow_empty: whether a corpus without a document is gone through like any other; otherwise it
+    raises InputError, or TooManyRejects.
     """
     if job.settings.memorization.enabled:
         check(job)
     fingerprint(job)
-    refuse_too_many_rejects(job)
+    if not (allow_empty and not job.rows(DOCUMENTS)):
+        refuse_too_many_rejects(job)
+        refuse_empty(job)
     removed: tuple[Table, ...] = ()
     if job.settings.dedup.exact.enabled:
         removed += exact_duplicates(job)
@@ -93,6 +98,18 @@ def refuse_too_many_rejects(job: Phases) -> None:
         f"allows {limit:.2%}). The first:\n{shown}\n"
         "Mend the input, or allow more with --set input.max_rejects=SHARE; then start over with "
         "--fresh."
+    )
+
+
+def refuse_empty(job: Phases) -> None:
+    """Raise InputError where there is no document: what is said of none of them says nothing."""
+    if job.rows(DOCUMENTS):
+        return
+    rejected = job.rows(rejects_of(job.settings, "fingerprint"))
+    why = f"all {rejected:,} rows were rejected" if rejected else "no file of it holds a row"
+    raise InputError(
+        f"the input has no document: {why}. Look at what wrote it, name another input, or mend it "
+        "and start over with --fresh."
     )
 
 

@@ -2,13 +2,27 @@
 
 from collections.abc import Sequence
 
+from corpus.errors import RunError
 from pipelines.analysis import analyse
 from pipelines.config import Settings
 from pipelines.job import open_job
 from pipelines.progress import Progress
 from pipelines.release import release
+from pipelines.report.figures import counted
 from pipelines.report.model import Report
 from pipelines.report.publish import finish, read_report, summarised, write_report
+from pipelines.report.recital import unread
+
+
+def refuse_unread(report: Report) -> None:
+    """Raise RunError where a model was to read the text and its tokenizer found nothing in it."""
+    found = report.memorization
+    if found is not None and found.tokenless and report.total.words_left:
+        raise RunError(
+            f"{unread(found)}, though {counted(report.total.words_left, 'word')} were left, so "
+            "nothing is known of what a model would recite. Name another with memorization.model, "
+            "or do without with --set memorization.enabled=false, and start over with --fresh."
+        )
 
 
 def clean(
@@ -31,6 +45,7 @@ def clean(
         analyse(job)
         release(job, write=settings.output.data)
         report = summarised(job)
+        refuse_unread(report)
         write_report(job.run.out, report)
         finish(job, report)
         return report

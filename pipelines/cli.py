@@ -291,10 +291,12 @@ def show(
 @app.command()
 def verify(out: FinishedRun) -> None:
     """Check every promise from the input and OUT alone. Status 1: a promise is broken."""
+    from pipelines.progress import progress_for  # noqa: PLC0415
     from pipelines.verify import print_verdict  # noqa: PLC0415
     from pipelines.verify import verify as check  # noqa: PLC0415
 
-    verdict = check(out)
+    with progress_for(False).aside("verify"):
+        verdict = check(out)
     print_verdict(verdict)
     raise typer.Exit(0 if verdict.ok else 1)
 
@@ -302,9 +304,12 @@ def verify(out: FinishedRun) -> None:
 @app.command()
 def report(out: FinishedRun) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
+    from pipelines.progress import progress_for  # noqa: PLC0415
     from pipelines.report.publish import rebuild  # noqa: PLC0415
 
-    _say(rebuild(out))
+    with progress_for(False).aside("report"):
+        path = rebuild(out)
+    _say(path)
 
 
 @app.command()

@@ -4,8 +4,10 @@ import contextlib
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -15,11 +17,39 @@ from corpus.errors import RunError, UnroteError
 FAILED = 3
 
 
+PATIENCE = 5.0
+"""Seconds from a signal to the end, in which what runs may end by itself. Ten were promised, and
+Kubernetes kills after thirty."""
+
+
 def catch_signals() -> None:
-    """End a run at SIGINT and SIGTERM as at an error; a second signal ends the process at once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as in a shell's background jobs
-            signal.signal(number, _interrupt)
+    """End a run at SIGINT and SIGTERM as at an error; a second signal ends the process at once.
+
+    What does not end by itself in `PATIENCE` seconds is left: a kernel or a library that computes
+    does not come back to Python, and a main thread in one does not see the signal at all. So the
+    system writes signals into a pipe as well, at which a thread waits.
+    """
+    caught = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) != signal.SIG_IGN  # as in a shell's background jobs
+    ]
+    for number in caught:
+        signal.signal(number, _interrupt)
+    if caught:
+        reads, writes = os.pipe()
+        os.set_blocking(writes, False)
+        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        threading.Thread(target=_watch, args=(reads, caught), daemon=True).start()
+
+
+def _watch(reads: int, caught: Sequence[int]) -> None:
+    """Wait for one of the caught signals, and end the process if it is still there then."""
+    while not set(os.read(reads, 1)) & set(caught):
+        pass
+    time.sleep(PATIENCE)
+    report(interrupted())
+    _gone()
 
 
 def fill_closed() -> None:
@@ -37,7 +67,21 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    os._exit(FAILED)  # nothing is lost: a run can be continued from whatever it left
+    _gone()
+
+
+def _gone() -> NoReturn:
+    """End this process and those it started, now. Nothing is lost: a run can be continued from
+    whatever it left, and its lock ends with the process.
+    """
+    from pipelines.engines.quiet import end_children  # noqa: PLC0415 - not for --help
+
+    end_children()
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h")  # a progress bar hides the cursor
+            sys.stderr.flush()
+    os._exit(FAILED)
 
 
 def interrupted() -> RunError:

@@ -43,7 +43,7 @@ class Explanation:
 def explain(settings: Settings) -> str:
     """The phases of `unrote clean` with these settings, one after another."""
     job = Explanation(settings)
-    analyse(job)
+    analyse(job, allow_empty=True)
     release(job, write=settings.output.data)
     head = "Phases in order; each is committed before the next starts."
     if settings.dedup.near.enabled:

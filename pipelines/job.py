@@ -68,11 +68,14 @@ class Job:
     def reader(self) -> Identity:
         settings = self.settings.memorization
         masks = "" if settings.masks == "none" else settings.mask_tokenizer or settings.model
-        return identify(settings.models, masks)
+        with self.progress.aside("loading the model"):
+            return identify(settings.models, masks)
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""
-        if self.run.committed(name, self.run.phase_fingerprint(name, flow)):
+        with self.progress.aside(f"looking at {name}"):
+            committed = self.run.committed(name, self.run.phase_fingerprint(name, flow))
+        if committed:
             return
         with self.progress.phase(name) as advance:
             try:
@@ -119,11 +122,13 @@ def open_job(
     engine = open_engine(settings.engine)
 
     def pinned() -> Corpus:
-        shards = find(inputs)
-        marked.update(marks(shards))
+        with progress.aside("finding the input"):
+            shards = find(inputs)
+            marked.update(marks(shards))
         with progress.phase("pin") as advance:
             corpus = engine.pin(shards, advance)
-        refuse_columns(corpus, settings)
+        with progress.aside("looking at columns"):
+            refuse_columns(corpus, settings)
         return corpus
 
     try:

@@ -1,7 +1,8 @@
 """The check before training: the rules of a policy, and how a corpus measures up to them.
 
-A policy is a TOML file of rules, each with a measure and the highest value that passes. Measures
-are functions of a report; a package that finds something registers its own with `@measure`.
+A policy is a TOML file of rules, each with a measure and the highest value that passes, and of how
+much text there must be at least. Measures are functions of a report; a package that finds something
+registers its own with `@measure`. A measure of nothing is no number, and no number passes no rule.
 """
 
 import difflib
@@ -26,7 +27,7 @@ from pipelines.report.model import (
     RuleResult,
     Verdict,
 )
-from pipelines.report.recital import RiskStep
+from pipelines.report.recital import RiskStep, unread
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Scope:
     """Only findings of this type."""
     view: str = "released"
     """The view of the text of which it is said what a model would recite."""
+
+
+class Unmeasured(Exception):
+    """There is nothing that a measure could be taken of; the argument says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def measure(
     overall_only: why it cannot be taken of one source; empty: it can.
     takes_type: whether it can be taken of one type of findings.
     takes_view: whether it can be taken of the text before it was cleaned.
+    The function raises Unmeasured where there is nothing to measure: the rule refuses then.
     """
 
     def register(function: Callable[[Scope], float]) -> Callable[[Scope], float]:
@@ -87,8 +93,11 @@ def measure(
     return register
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
+def _share(part: int, whole: int, of: str = "document") -> float:
+    """A part of the documents or bytes. Raises Unmeasured where there are none."""
+    if not whole:
+        raise Unmeasured(f"there is no {of}")
+    return part / whole
 
 
 @measure("exact_share", "documents that are exact copies", needs=("dedup.exact.enabled",))
@@ -121,7 +130,8 @@ def passage_share(scope: Scope) -> float:
             "duplicate passages were found, but not how many bytes they take. The table `released` "
             "is missing; run the gate again in an empty folder."
         )
-    return _share(balance.passages.bytes + balance.remainder.bytes, balance.bytes)
+    copied = balance.passages.bytes + balance.remainder.bytes
+    return _share(copied, balance.bytes, "byte of text")
 
 
 @measure(
@@ -130,7 +140,10 @@ def passage_share(scope: Scope) -> float:
     overall_only="a row that could not be read has no source",
 )
 def rejects_share(scope: Scope) -> float:
-    return scope.report.rejects.share
+    rejects = scope.report.rejects
+    if not rejects.rows and not scope.report.total.documents:
+        raise Unmeasured("there is no row")
+    return rejects.share
 
 
 @measure(
@@ -186,7 +199,9 @@ def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
         for row in rows
         if counts(row) and row.action != CUT and own in {None, row.source}
     )
-    return 1e6 * found / scope.balance.words_left if scope.balance.words_left else 0.0
+    if not scope.balance.words_left:
+        raise Unmeasured("deduplication and rejects leave no word in which to find anything")
+    return 1e6 * found / scope.balance.words_left
 
 
 RECITAL = ("memorization.enabled",)
@@ -238,7 +253,9 @@ def at_risk_per_million_words(scope: Scope) -> float:
 
 def _for_a_million(number: float, scope: Scope) -> float:
     words = sum(words for _, words in _steps(scope))
-    return 1e6 * number / words if words else 0.0
+    if not words:
+        raise Unmeasured("there is no word in the documents that have sequences")
+    return 1e6 * number / words
 
 
 def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
@@ -257,6 +274,10 @@ def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
             f"there are more sources than a report lists, so that what a model would recite of "
             f"{own!r} is not known. Let input.source name a field with fewer values."
         )
+    if not any(step.sequences for row in rows for step in row.steps):
+        raise Unmeasured("there is no sequence of which to say what a model would recite")
+    if nothing := unread(found):
+        raise Unmeasured(nothing)
     return [(step, row.words) for row in rows for step in row.steps if step.view == scope.view]
 
 
@@ -321,7 +342,21 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    minimum_documents: int = Field(
+        default=1, ge=1, description="Fewer documents than this, as they are read, are refused."
+    )
+    minimum_bytes: int = Field(
+        default=0, ge=0, description="Fewer bytes of text (UTF-8) than this are refused."
+    )
     rule: list[Rule] = Field(default=[], description="The rules; all of them must pass.")
+
+    def require_rules(self, name: str) -> None:
+        """Raise ConfigError where the policy asks for nothing."""
+        if not self.rule and not self.model_fields_set & {"minimum_documents", "minimum_bytes"}:
+            raise ConfigError(
+                f"{name} has no rule, so everything would pass. Add at least one: "
+                '[[rule]] measure = "near_share" limit = 0.05.'
+            )
 
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
@@ -330,11 +365,7 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
         policy = Policy.model_validate(read_toml(path))
     except ValidationError as error:
         raise ConfigError(*describe(error, Policy, f"{path}: ")) from None
-    if not policy.rule:
-        raise ConfigError(
-            f"{path} has no rule, so everything would pass. Add at least one: "
-            '[[rule]] measure = "near_share" limit = 0.05.'
-        )
+    policy.require_rules(str(path))
     return policy
 
 
@@ -357,19 +388,66 @@ def _enabled(settings: Mapping[str, Any], path: str) -> bool:
 
 
 def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
-    """How the corpus measures up to each rule: one result for each rule and source it is about.
+    """How the corpus measures up: a result for each rule and source it is about, before them those
+    of the minima that the policy names or the corpus misses.
 
     Raises ConfigError for a rule about a source that the corpus does not have, or about every
     source where there are more than a report lists.
     """
-    if not policy.rule:
-        raise ConfigError("the policy has no rule, so everything would pass. Add at least one.")
+    policy.require_rules("the policy")
     check(policy, report.settings)
-    return tuple(
-        _result(rule, Scope(report, balance, rule.type, rule.view or "released"))
-        for number, rule in enumerate(policy.rule, 1)
-        for balance in _balances(number, rule, report)
+    return (
+        *_minima(policy, report),
+        *_scored(report),
+        *(
+            _result(rule, Scope(report, balance, rule.type, rule.view or "released"))
+            for number, rule in enumerate(policy.rule, 1)
+            for balance in _balances(number, rule, report)
+        ),
     )
+
+
+def _minima(policy: Policy, report: Report) -> Iterator[RuleResult]:
+    """Whether there is as much as there must be. A minimum that nobody named is shown if broken."""
+    found = {
+        "minimum_documents": (report.total.documents, "documents that were read", ""),
+        "minimum_bytes": (report.total.bytes, "bytes of text that were read", "bytes"),
+    }
+    for name, (number, description, unit) in found.items():
+        limit, reason = getattr(policy, name), ""
+        if name == "minimum_documents" and not number:
+            reason = report.nothing_read
+        if name in policy.model_fields_set or number < limit:
+            yield RuleResult(
+                measure=name,
+                description=description,
+                unit=unit,
+                source=None,
+                limit=limit,
+                lowest=True,
+                measured=number,
+                passed=number >= limit,
+                reason=reason,
+            )
+
+
+def _scored(report: Report) -> Iterator[RuleResult]:
+    """A broken rule where a model was to read the text and read nothing, whatever the policy asks:
+    a run that was told to look and did not is no ground to pass.
+    """
+    found = report.memorization
+    if found is not None and report.total.words_left and (nothing := unread(found)):
+        yield RuleResult(
+            measure="minimum_sequences",
+            description="sequences that the reference model read, where there is text",
+            unit="",
+            source=None,
+            limit=1,
+            lowest=True,
+            measured=0,
+            passed=False,
+            reason=nothing,
+        )
 
 
 def judge(policy: Policy, report: Report) -> Report:
@@ -421,8 +499,11 @@ def _name(rule: Rule) -> str:
 
 
 def _result(rule: Rule, scope: Scope) -> RuleResult:
-    found = MEASURES[rule.measure]
-    value = found.function(scope)
+    found, value, reason = MEASURES[rule.measure], None, ""
+    try:
+        value = found.function(scope)
+    except Unmeasured as nothing:
+        reason = str(nothing)
     return RuleResult(
         measure=_name(rule),
         description=found.description,
@@ -430,5 +511,6 @@ def _result(rule: Rule, scope: Scope) -> RuleResult:
         source=scope.balance.source,
         limit=rule.limit,
         measured=value,
-        passed=value <= rule.limit,
+        passed=value is not None and value <= rule.limit,
+        reason=reason,
     )

@@ -1,8 +1,9 @@
 """How a run shows that it is alive: a bar on a terminal, JSON lines on stderr otherwise."""
 
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
@@ -17,6 +18,10 @@ class Progress(Protocol):
         """Announce a phase; call what it gives with the share that is done."""
         ...
 
+    def aside(self, name: str) -> AbstractContextManager[None]:
+        """What is done between phases, as a rule too quick to be announced."""
+        ...
+
     def note(self, text: str) -> None:
         """Say something that the user should know now."""
         ...
@@ -29,27 +34,64 @@ class Silent:
     def phase(self, name: str) -> Iterator[Advance]:  # noqa: ARG002
         yield lambda _: None
 
+    @contextmanager
+    def aside(self, name: str) -> Iterator[None]:  # noqa: ARG002
+        yield
+
     def note(self, text: str) -> None:
         """Not even this: the report has it too."""
 
 
 class Lines:
-    """One JSON line on stderr at a phase's end, and every 30 seconds within it."""
+    """One JSON line on stderr at a phase's end, and every 5 seconds within it, whatever it does.
 
-    EVERY = 30.0
+    A thread of its own speaks, so that a phase of which one task takes long is not silent.
+    """
+
+    EVERY = 5.0
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:
-        started = spoken = time.monotonic()
+        started, done = time.monotonic(), 0.0
 
         def advance(share: float) -> None:
-            nonlocal spoken
-            if time.monotonic() - spoken >= self.EVERY:
-                spoken = time.monotonic()
-                self._say(phase=name, done=round(share, 3), seconds=round(spoken - started, 1))
+            nonlocal done
+            done = share
 
-        yield advance
+        def still() -> None:
+            seconds = round(time.monotonic() - started, 1)
+            self._say(phase=name, done=round(done, 3), seconds=seconds)
+
+        with self._repeated(still):
+            yield advance
         self._say(phase=name, done=1.0, seconds=round(time.monotonic() - started, 3))
+
+    @contextmanager
+    def aside(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+
+        def still() -> None:
+            self._say(doing=name, seconds=round(time.monotonic() - started, 1))
+
+        with self._repeated(still):
+            yield
+
+    @contextmanager
+    def _repeated(self, say: Callable[[], None]) -> Iterator[None]:
+        """Call `say` every so often while this holds, and not after it."""
+        ended = threading.Event()
+
+        def repeat() -> None:
+            while not ended.wait(self.EVERY):
+                say()
+
+        thread = threading.Thread(target=repeat, name="unrote-progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def note(self, text: str) -> None:
         self._say(note=text)
@@ -83,6 +125,13 @@ class Bar:
         with self._bar:
             task = self._bar.add_task(name, total=1.0)
             yield lambda share: self._bar.update(task, completed=share)
+            self._bar.remove_task(task)
+
+    @contextmanager
+    def aside(self, name: str) -> Iterator[None]:
+        with self._bar:
+            task = self._bar.add_task(name, total=None)
+            yield
             self._bar.remove_task(task)
 
     def note(self, text: str) -> None:

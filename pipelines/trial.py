@@ -83,7 +83,8 @@ def trial(
             job.run.finish({"environment": report.environment})
     with reopen_job(out) as job:
         scores = read_whole(job, SCORES)
-        texts = _chosen(job, scores, 60 * minutes)
+        with progress.aside("choosing documents"):
+            texts = _chosen(job, scores, 60 * minutes)
         asked = _asked(scores, texts)
         with progress.phase("trial") as advance:
             outcome = try_out(

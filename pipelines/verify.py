@@ -44,7 +44,7 @@ SAMPLE = 1000
 CACHED = 256 << 20
 CHUNK = 1 << 20
 PACKED = 32 << 10
-BLANK = bytes(range(0x21))
+BLANK = b" \t\r"
 BOM = b"\xef\xbb\xbf"
 
 TABLES: dict[str, dict[str, str]] = {

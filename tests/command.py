@@ -67,7 +67,9 @@ def process(
     `before`.
     """
     given = args if whole else plain(*args)
-    program = f"import sys\n{before}\nfrom pipelines.cli import command\ncommand()"
+    # In a background job SIGINT is ignored, and so by its children.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"import sys\n{heard}\n{before}\nfrom pipelines.cli import command\ncommand()"
     command = [sys.executable, "-c", program, *map(str, given)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, **(pipes | options))

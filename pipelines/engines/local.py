@@ -7,9 +7,11 @@ group runs one task for each stretch of partitions that fits.
 """
 
 import itertools
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,7 @@ from pipelines.engines.plan import Plan, Route, Target, partition_bits, partitio
 from pipelines.engines.processes import Processes
 from pipelines.engines.slices import Reader, Task, tasks_of
 from pipelines.engines.sorting import Ordering, sorted_rows
+from pipelines.engines.watch import Meter, Watch
 from pipelines.run import Commit, DataFile, RunFolder, TableFile
 
 PART_BYTES = 64 << 20
@@ -35,6 +38,9 @@ PART_BYTES = 64 << 20
 PROCESS_BYTES = 16 << 20
 """From so much text on a stage that asks for processes gets them. They take seconds to start, in
 which one thread has done with less."""
+
+LOOK_SECONDS = 0.5
+"""How often it is looked how far the tasks are."""
 
 RUN_BYTES = 128 << 20
 """So much a task sorts in memory, at most; more is sorted in runs and merged."""
@@ -71,9 +77,13 @@ class LocalEngine:
         """Run a phase and write its tables; the caller commits what this returns."""
         started = time.perf_counter()
         spool = Spool(run.scratch(), spool_budget(self.memory), self.run_bytes)
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="unrote") as pool:
-            phase = _Phase(flow, run, spool, pool, self, advance)
-            tables, data = phase.execute()
+        try:
+            with ThreadPoolExecutor(self.workers, thread_name_prefix="unrote") as pool:
+                phase = _Phase(flow, run, spool, pool, self, advance)
+                tables, data = phase.execute()
+        except BaseException:
+            shutil.rmtree(run.scratch(), ignore_errors=True)  # nothing in it is read again
+            raise
         give_back()
         return Commit(
             name,
@@ -151,10 +161,11 @@ class _Phase:
         tasks = tasks_of(self.corpus, source)
         self.input_bytes += sum(task.bytes for task in tasks) if source.view else 0
 
-        def work(task: Task) -> None:
-            self._run_stage(number, node, reader.read(task), task.number, task)
+        def work(task: Task, meter: Meter) -> None:
+            rows = meter.reading(reader.read(task), task.bytes)
+            self._run_stage(number, node, rows, task.number, task)
 
-        def work_elsewhere(task: Task) -> None:
+        def work_elsewhere(task: Task, _: Meter) -> None:
             made = processes.map(node.stage, self.run, source, self.engine.batch_bytes, task)
             self._send(number, made, task.number, task)
 
@@ -175,13 +186,16 @@ class _Phase:
         order = tuple(column for column in stage.order if column != "tag")
         ordering = Ordering(target.tags, target.schemas, stage.key, order)
 
-        def work(bounds: tuple[int, tuple[int, int]]) -> None:
+        sizes = exchange.part_bytes()
+
+        def work(bounds: tuple[int, tuple[int, int]], meter: Meter) -> None:
             task, (start, end) = bounds
             pieces = exchange.between(start, end)
             rows = sorted_rows(pieces, ordering, self.spool, 2 * self.engine.batch_bytes)
+            if stage.workers != "device":  # which reads all at once, and tells itself how far it is
+                rows = meter.reading(rows, int(sizes[start:end].sum()))
             self._run_stage(number, node, rows, task, None)
 
-        sizes = exchange.part_bytes()
         limit = min(PART_BYTES, self.engine.memory // (32 * self.engine.workers))
         if stage.workers == "device":
             limit = 0  # a task for each partition: one that takes minutes should show how far it is
@@ -193,8 +207,8 @@ class _Phase:
         """Bring a table that a group reads directly into its exchange."""
         reader = Reader(self.run, source, self.engine.batch_bytes)
 
-        def work(task: Task) -> None:
-            for part, (_, batch) in enumerate(reader.read(task)):
+        def work(task: Task, meter: Meter) -> None:
+            for part, (_, batch) in enumerate(meter.reading(reader.read(task), task.bytes)):
                 self._add(route, batch, (task.number, part), task)
 
         tasks = tasks_of(self.corpus, source)
@@ -231,16 +245,17 @@ class _Phase:
         assert table is not None
         ordering = Ordering(target.tags, target.schemas, table.sort, ())
 
-        def work(number: int) -> TableFile | None:
+        def work(number: int, meter: Meter) -> TableFile | None:
             pieces = exchange.between(number, number + 1)
+            size = sum(piece.nbytes for piece in pieces)
             if not pieces:
                 return None
-            batches: Iterator[pa.RecordBatch]
+            rows: Tagged
             if table.sort:
                 rows = sorted_rows(pieces, ordering, self.spool, 2 * self.engine.batch_bytes)
-                batches = (batch for _, batch in rows)
             else:
-                batches = in_order(pieces)
+                rows = (("", batch) for batch in in_order(pieces))
+            batches = (batch for _, batch in meter.reading(rows, size))
             path = self.run.table_path(table, number)
             path.parent.mkdir(parents=True, exist_ok=True)
             return TableFile(number, *write_table(str(path), table.schema, batches))
@@ -259,7 +274,7 @@ class _Phase:
         folder = self.run.state / "parts"
         folder.mkdir(parents=True, exist_ok=True)
 
-        def work(part: Part) -> None:
+        def work(part: Part, _: Meter) -> None:
             pieces = edited.between(part.first_task, part.last_task + 1)
             edits = between(in_order(pieces), part.first, part.end)
             rewrite(self.corpus, part.cuts, self.run.fields, edits, folder / part.name)
@@ -270,31 +285,45 @@ class _Phase:
             list(of) for _, of in itertools.groupby(parts, key=lambda part: part.cuts[0].shard)
         ]
         released = self._parallel(
-            lambda of: assemble(self.corpus, of, folder, self.run), shards, [1] * len(shards)
+            lambda of, _: assemble(self.corpus, of, folder, self.run), shards, [1] * len(shards)
         )
         return tuple(file for file in released if file is not None)
 
     def _parallel(self, work: Callable, items: Sequence, weights: Sequence[int]) -> list:  # type: ignore[type-arg]
-        """work(item) for every item on the pool, a bounded number ahead; results in order."""
+        """work(item, meter) for every item on the pool, a bounded number ahead; results in order.
+
+        Where one fails, or the main thread is interrupted, the others end at their next pulse, and
+        processes that work for them at once.
+        """
         results: list = [None] * len(items)  # type: ignore[type-arg]
         total, done = max(1, sum(weights)), 0
         waiting: dict[Future, int] = {}  # type: ignore[type-arg]
         queue = iter(range(len(items)))
+        watch = Watch()
+
+        def watched(index: int) -> Any:
+            with watch.over(index) as meter:
+                return work(items[index], meter)
+
         try:
             while True:
                 for index in itertools.islice(queue, self.engine.workers + 1 - len(waiting)):
-                    waiting[self.pool.submit(work, items[index])] = index
+                    waiting[self.pool.submit(watched, index)] = index
                 if not waiting:
                     return results
-                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                finished, _ = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
                 for future in finished:
                     index = waiting.pop(future)
                     results[index] = future.result()
                     done += weights[index]
-                    self.advance((self.step + done / total) / self.steps)
-        finally:
+                begun = sum(weights[n] * watch.share(n) for n in waiting.values())
+                self.advance((self.step + (done + begun) / total) / self.steps)
+        except BaseException:
+            watch.stop()
             for future in waiting:
                 future.cancel()
+            self.engine.processes.close()
+            raise
 
 
 def spool_budget(memory: int) -> int:

@@ -9,19 +9,25 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from queue import SimpleQueue
 from typing import Any
 
 import pyarrow as pa
 
 from corpus.errors import RunError
+from corpus.pulse import heard_by, pulse
 from corpus.schema import Tagged
 from pipelines.engines.base import Read, Stage
 from pipelines.engines.failures import WorkerFailure, failure_of, guarded
 from pipelines.engines.memory import be_frugal
 from pipelines.engines.slices import Reader, Task
+from pipelines.engines.watch import Meter
 from pipelines.run import RunFolder
+
+LOOK_SECONDS = 0.5
+"""How often a thread that waits for a process looks whether it still shall."""
 
 Packed = tuple[str, bytes]
 """A tagged batch on its way: the tag, and the batch as Arrow IPC."""
@@ -33,16 +39,24 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._shares: Any = None  # of its task that is done, for each thread that waits
+        self._free: SimpleQueue[int] = SimpleQueue()
 
     def map(self, stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> Tagged:
         """What `stage` makes of a task of `source`, in another process; it is all there at once.
 
-        Safe for use by several threads. Raises what the process raised, RunError if it died.
+        Safe for use by as many threads as there are workers. Sends a pulse while it waits. Raises
+        what the process raised, RunError if it died.
         """
         if self._pool is None:
             raise RuntimeError("open() comes first")
+        slot = self._free.get()
         try:
-            packed = self._pool.submit(_work, stage, run, source, batch, task).result()
+            self._shares[slot] = 0.0
+            running = self._pool.submit(_work, stage, run, source, batch, task, slot)
+            while running not in wait([running], LOOK_SECONDS).done:
+                pulse(self._shares[slot])
+            packed = running.result()
         except WorkerFailure as failure:
             error = failure_of(str(failure))
             raise (failure if error is None else error) from None
@@ -51,6 +65,8 @@ class Processes:
                 "a worker process died; the machine may be out of memory. Lower engine.workers, "
                 "for example with --set engine.workers=1, and run the same command again."
             ) from None
+        finally:
+            self._free.put(slot)
         for tag, content in packed:
             with pa.ipc.open_stream(content) as stream:
                 yield from ((tag, one) for one in stream)
@@ -59,7 +75,13 @@ class Processes:
         """Make the pool, if there is none. Not for several threads."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_start)
+            self._shares = context.Array("d", self._workers, lock=False)
+            self._free = SimpleQueue()
+            for slot in range(self._workers):
+                self._free.put(slot)
+            self._pool = ProcessPoolExecutor(
+                self._workers, context, initializer=_start, initargs=(self._shares,)
+            )
 
     def close(self) -> None:
         """End the processes, which are done or whose work is not wanted any more."""
@@ -74,8 +96,14 @@ class Processes:
             process.join()
 
 
-def _start() -> None:
+_shares: Any = None
+"""In a process: where it writes, by slot, how far it is."""
+
+
+def _start(shares: Any) -> None:
     """Prepare a process."""
+    global _shares  # noqa: PLW0603 - the only way into a pool's processes
+    _shares = shares
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent: Any = multiprocessing.parent_process()
@@ -84,14 +112,23 @@ def _start() -> None:
     be_frugal()
 
 
-def _work(stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> list[Packed]:
-    return list(guarded(_packed)(stage, run, source, batch, task))
+def _work(
+    stage: Stage, run: RunFolder, source: Read, batch: int, task: Task, slot: int
+) -> list[Packed]:
+    def told(share: float) -> None:
+        _shares[slot] = share
+
+    meter = Meter(told)
+    with heard_by(meter.listen):
+        return list(guarded(_packed)(stage, run, source, batch, task, meter))
 
 
-def _packed(stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> Iterator[Packed]:
+def _packed(
+    stage: Stage, run: RunFolder, source: Read, batch: int, task: Task, meter: Meter
+) -> Iterator[Packed]:
     reader = Reader(run, source, batch)
     with stage.open() as work:
-        for tag, one in work(reader.read(task)):
+        for tag, one in work(meter.reading(reader.read(task), task.bytes)):
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, one.schema) as writer:
                 writer.write_batch(one)

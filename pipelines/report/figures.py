@@ -48,8 +48,15 @@ def rate(bytes_per_second: float | None) -> str:
     return "–" if bytes_per_second is None else f"{size(round(bytes_per_second))}/s"
 
 
-def measured(value: float, unit: str) -> str:
-    """A gate's measure or limit in its unit. A limit is shown as exactly as it was given."""
+def measured(value: float | None, unit: str, *, lowest: bool = False) -> str:
+    """A gate's measure or limit in its unit. A limit is shown as exactly as it was given.
+
+    None: nothing was measured. lowest: whether it is a limit from below.
+    """
+    if value is None:
+        return "nothing"
     if unit == "share":
         return f"{value * 100:.4g}{SPACE}%"
-    return f"{value:,.6g}{SPACE}{unit}".rstrip(SPACE)
+    whole = value == int(value) and abs(value) < 1e15
+    number = f"{value:,.0f}" if whole else f"{value:,.6g}"
+    return (f"≥{SPACE}" if lowest else "") + f"{number}{SPACE}{unit}".rstrip(SPACE)

@@ -233,8 +233,14 @@ class RuleResult(_Part):
     unit: str = Field(description='"share" is 0 … 1.')
     source: str | None = Field(description="null: the whole corpus.")
     limit: float
-    measured: float
+    lowest: bool = Field(
+        default=False, description="Whether the limit is the lowest value that passes."
+    )
+    measured: float | None = Field(description="null: there was nothing to measure.")
     passed: bool
+    reason: str = Field(
+        default="", description='What was missing where nothing was measured; or "".'
+    )
 
 
 class Verdict(_Part):
@@ -278,6 +284,19 @@ class Report(_Part):
     def passed(self) -> bool:
         """Whether nothing speaks against training on this."""
         return self.verdict is None or self.verdict.passed
+
+    @property
+    def nothing_read(self) -> str:
+        """Why there is no document; "" where there are some."""
+        if self.total.documents:
+            return ""
+        if not self.rejects.rows:
+            return f"{counted(self.input.shards, 'input file')} held no row"
+        first = f"; the first: {self.rejects.first[0].reason}" if self.rejects.first else ""
+        rejected = "it was" if self.rejects.rows == 1 else "all of them were"
+        return (
+            f"of {counted(self.rejects.rows, 'row')} none could be read: {rejected} rejected{first}"
+        )
 
     @property
     def headline(self) -> str:

@@ -50,11 +50,12 @@ def summarised(job: Job) -> Report:
         above=job.settings.memorization.above,
     )
     job.phase("summary", flow)
-    tables = {table.name: read_whole(job, table) for table in SUMMARIES}
-    manifest = job.run.manifest() | {"environment": environment()}
-    shown = Shown(job, wanted(tables), examples(tables))
     reader = reader_of(job)
-    return build(manifest, tables, shown.excerpt, shown.example, *_columns(job), reader=reader)
+    with job.progress.aside("writing the report"):
+        tables = {table.name: read_whole(job, table) for table in SUMMARIES}
+        manifest = job.run.manifest() | {"environment": environment()}
+        shown = Shown(job, wanted(tables), examples(tables))
+        return build(manifest, tables, shown.excerpt, shown.example, *_columns(job), reader=reader)
 
 
 def reader_of(job: Job) -> Identity | None:
@@ -73,7 +74,8 @@ def finish(job: Job, report: Report) -> None:
     """Write the manifest of a job whose report is written."""
     reader = reader_of(job)
     known = {} if reader is None else {"reader": asdict(reader)}
-    job.run.finish({"environment": report.environment} | known)
+    with job.progress.aside("tidying up"):
+        job.run.finish({"environment": report.environment} | known)
 
 
 def _columns(job: Job) -> tuple[list[str], list[str]]:

@@ -1,5 +1,6 @@
 """What a report says of memorization: how much a model would recite, before cleaning and after."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -122,6 +123,10 @@ class Memorization(_Part):
 
     model: str = Field(description="The reference model.")
     parameters: int | None = Field(description="Of that; null: unknown.")
+    chance: float | None = Field(
+        default=None,
+        description="Loss of a guess at random, ln of the number of its tokens; null: unknown.",
+    )
     device: str
     above: float = Field(description="The risk from which on a sequence is at risk.")
     action: str
@@ -158,9 +163,27 @@ class Memorization(_Part):
         return next((row for row in self.scored if row.scored_by == "model"), None)
 
     @property
+    def tokenless(self) -> bool:
+        """Whether no text has a token."""
+        return not any(row.sequences for row in self.scored if row.scored_by is not None)
+
+    @property
     def unread(self) -> int:
         """Sequences that were scored by their text alone."""
         return sum(row.sequences for row in self.scored if row.scored_by == "text")
+
+    @property
+    def guessing(self) -> str:
+        """What a reader must know of a model that knows nothing of this text; "" if it does."""
+        sample = self.sample
+        if sample is None or not sample.read or self.chance is None or sample.loss < self.chance:
+            return ""
+        return (
+            f"The reference model predicts this text no better than chance: its loss on "
+            f"{counted(sample.read, 'sequence')} drawn at random is {sample.loss:.2f} nats per "
+            f"token, and guessing among its tokens costs {self.chance:.2f}. What it says of "
+            "memorization means nothing; is its tokenizer its own?"
+        )
 
     @property
     def finding(self) -> str:
@@ -187,6 +210,7 @@ def memorization(
     return Memorization(
         model=ours["model"],
         parameters=reader.parameters if reader is not None else None,
+        chance=math.log(reader.vocabulary) if reader is not None and reader.vocabulary else None,
         device=reader.device if reader is not None else ours["device"],
         above=ours["above"],
         action=ours["action"],
@@ -277,6 +301,18 @@ def _sample(rows: list[dict[str, Any]]) -> RiskSample | None:
     return None
 
 
+def unread(found: Memorization) -> str:
+    """What is missing where the reference model read nothing of a text; "" where it read some."""
+    if found.tokenless:
+        return f"the tokenizer of the model {found.model!r} found no token in the text"
+    if found.read is None or not found.read.tokens:
+        return (
+            f"the reference model {found.model!r} read none of "
+            f"{counted(found.sequences, 'sequence')}; raise memorization.max_tokens"
+        )
+    return ""
+
+
 def _recited(row: Mapping[str, Any], shown: Showing) -> Recited:
     left = row["copies_deduplicated"]
     return Recited(
@@ -311,14 +347,18 @@ def notes(found: Memorization) -> Iterable[str]:
         "parameters, trained twice on their text. Larger models recite more, and from fewer "
         "copies: compare and order by these numbers, and take a low one as no proof."
     )
-    if found.unread:
+    if nothing := unread(found):
+        yield f"{nothing[0].upper()}{nothing[1:]}: these numbers are not the model's."
+    elif found.unread:
         yield (
             f"{counted(found.unread, 'sequence')} were scored by copies and wording alone; the "
             "reference model read the riskiest by these and a random sample (memorization."
             "max_tokens)."
         )
     sample = found.sample
-    if sample is not None and sample.read:
+    if found.guessing:
+        yield found.guessing
+    elif sample is not None and sample.read:
         yield (
             f"Of {counted(sample.read, 'sequence')} drawn at random the reference model completes "
             f"{share(sample.extractable / sample.read)} by itself, so without having been trained "

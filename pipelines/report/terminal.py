@@ -13,7 +13,7 @@ from rich.text import Text
 
 from corpus import display
 from pipelines.report.figures import count, counted, duration, measured, rate, share, size
-from pipelines.report.model import Findings, Report
+from pipelines.report.model import Findings, Report, RuleResult
 from pipelines.report.recital import Memorization, expected
 
 LABELS = {
@@ -58,7 +58,13 @@ def print_verdict(
         failed = sum(not rule.passed for rule in report.verdict.rules)
         rules = counted(len(report.verdict.rules), "rule")
         text = f"Refused: {failed} of {rules} broken." if failed else f"Passed: {rules} held."
-        _print(console, _rules(report), Text(text, style="bold red" if failed else "bold green"))
+        _print(console, _rules(report))
+        for rule in report.verdict.rules:
+            if rule.reason:
+                _print(console, _said(f"{_rule(rule)}: {rule.reason}."))
+        if report.memorization is not None and report.memorization.guessing:
+            _print(console, _said(f"Note: {report.memorization.guessing}"))
+        _print(console, Text(text, style="bold red" if failed else "bold green"))
     _print_place(console, report, out)
 
 
@@ -141,11 +147,16 @@ def _sources(report: Report) -> Table:
 def _rules(report: Report) -> Table:
     table = _table("", "measured", "limit", "result")
     for rule in report.verdict.rules if report.verdict else ():
-        where = "" if rule.source is None else f" in {display.name(rule.source or '(no name)')}"
         result = Text("passed", style="green") if rule.passed else Text("refused", style="red")
-        numbers = (measured(rule.measured, rule.unit), measured(rule.limit, rule.unit))
-        table.add_row(_said(rule.measure + where), *numbers, result)
+        limit = measured(rule.limit, rule.unit, lowest=rule.lowest)
+        table.add_row(_said(_rule(rule)), measured(rule.measured, rule.unit), limit, result)
     return table
+
+
+def _rule(rule: RuleResult) -> str:
+    """A rule, and the source it is about."""
+    where = "" if rule.source is None else f" in {display.name(rule.source or '(no name)')}"
+    return rule.measure + where
 
 
 def _table(first: str, *numbers: str) -> Table:

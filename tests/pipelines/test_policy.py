@@ -9,7 +9,7 @@ import pytest
 from corpus.errors import ConfigError, RunError
 from pipelines.config import Settings
 from pipelines.policy import MEASURES, Policy, Scope, check, evaluate, judge, load_policy, measure
-from pipelines.report.model import Report, build
+from pipelines.report.model import Findings, Report, build
 from pipelines.report.summary import MEASURES as COLUMNS
 from pipelines.report.summary import TOTALS
 
@@ -38,6 +38,9 @@ def report(others: bool = False, documents: int = 100, **settings: object) -> Re
     }  # fmt: skip
     tables = {TOTALS.name: pa.Table.from_pylist(filled, schema=TOTALS.schema)}
     return build(manifest, tables, lambda *_: ("", ""), lambda *_: "")
+
+
+NO_FINDINGS = Findings(total=0, changed=0, types=(), kinds=(), by_source=())
 
 
 def policy(*rules: dict) -> Policy:
@@ -89,11 +92,16 @@ def test_one_broken_rule_refuses():
     assert report().passed
 
 
-def test_nothing_divided_by_nothing_is_no_share():
-    rules = [
-        {"measure": name, "limit": 0, "source": "web"} for name in ("near_share", "passage_share")
-    ]
-    assert [r.measured for r in evaluate(policy(*rules), report(documents=0))] == [0, 0]
+@pytest.mark.parametrize("name", sorted(MEASURES))
+def test_nothing_divided_by_nothing_passes_nothing(name):
+    """Of every measure: a source without documents has no share of 0."""
+    if MEASURES[name].overall_only or "memorization.enabled" in MEASURES[name].needs:
+        return
+    found = report(documents=0)
+    found = found.model_copy(update={"findings": NO_FINDINGS})
+    (result,) = evaluate(policy({"measure": name, "limit": 1, "source": "web"}), found)
+    assert (result.measured, result.passed) == (None, False)
+    assert result.reason
 
 
 @pytest.mark.parametrize(

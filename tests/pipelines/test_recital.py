@@ -1,6 +1,8 @@
 """What a report says a model would recite, in the model and in what its renderers make of it."""
 
+import dataclasses
 import io
+import math
 import re
 from itertools import pairwise
 
@@ -11,7 +13,7 @@ from rich.console import Console
 from corpus.errors import ConfigError, RunError
 from corpus.schema import doc_key
 from memorization.identity import Identity
-from pipelines.policy import Policy, evaluate
+from pipelines.policy import Policy, evaluate, judge
 from pipelines.report.html import histogram, less, part_bars, render, told
 from pipelines.report.model import Report, build, from_json, to_json, wanted
 from pipelines.report.recital import expected
@@ -27,7 +29,7 @@ from pipelines.report.scored import (
     VIEWS,
 )
 from pipelines.report.summary import TOTALS
-from pipelines.report.terminal import print_summary
+from pipelines.report.terminal import print_summary, print_verdict
 from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 
 READER = Identity("cpu", "digest", 4_600_000)
@@ -297,13 +299,36 @@ def test_rules_about_what_would_be_recited():
     ]
 
 
-def test_a_source_without_sequences_has_no_risk():
+def test_of_a_source_without_sequences_nothing_is_known():
     gone = scored()
     gone[RISK_SOURCES.name] = gone[RISK_SOURCES.name].slice(0, 1)
     found = build(manifest("gate"), tables() | gone, excerpt, no_example, reader=READER)
     rule = {"measure": "recited_per_million_words", "source": "books", "limit": 0}
     (result,) = evaluate(Policy.model_validate({"rule": [rule]}), found)
-    assert result.measured == 0
+    assert (result.measured, result.passed) == (None, False)
+    assert "no sequence" in result.reason
+
+
+@pytest.mark.parametrize("by", ["model", None])
+def test_a_model_that_read_nothing_passes_no_gate(by):
+    """No sequence of the text has a token, or none was read: 0 of 0 is not 0."""
+    nothing = scored()
+    rows = nothing[SCORED_BY.name].to_pylist()
+    if by is None:
+        kept = [rows[0] | {"scored_by": None, "by_key": 2, "sequences": 9, "tokens": 0}]
+    else:
+        kept = [row for row in rows if row["scored_by"] != by]
+    nothing[SCORED_BY.name] = pa.Table.from_pylist(kept, SCORED_BY.schema)
+    found = build(manifest("gate"), tables() | nothing, excerpt, no_example, reader=READER)
+    why = "read none of" if by else "found no token"
+    assert any(why in note for note in found.notes)
+    recital = evaluate(
+        Policy.model_validate({"rule": [{"measure": "sequences_at_risk", "limit": 9}]}), found
+    )
+    assert [(one.measured or 0, one.passed) for one in recital] == [(0, False), (0, False)]
+    assert all(why in one.reason for one in recital)
+    other = Policy.model_validate({"rule": [{"measure": "near_share", "limit": 1}]})
+    assert not judge(other, found).passed
 
 
 def test_a_source_that_is_not_listed_does_not_pass():
@@ -326,3 +351,19 @@ def test_only_these_have_views():
     rule = {"measure": "near_share", "limit": 0.1, "view": "input"}
     with pytest.raises(ValueError, match=r"near_share has no views\. Leave view out; expected"):
         Policy.model_validate({"rule": [rule]})
+
+
+def test_a_model_that_guesses_is_said_to():
+    """Its loss on the sample is not below ln of its vocabulary."""
+    guessing = scored()
+    rows = guessing[RISK_SAMPLE.name].to_pylist()
+    loss = rows[0]["loss"] / 1e6 / rows[0]["read"]
+    for vocabulary, said in ((int(math.exp(loss)), True), (int(math.exp(loss)) + 2, False)):
+        reader = dataclasses.replace(READER, vocabulary=vocabulary)
+        found = build(manifest("gate"), tables() | guessing, excerpt, no_example, reader=reader)
+        assert any("no better than chance" in note for note in found.notes) == said
+        assert any("completes" in note for note in found.notes) != said
+        verdict = judge(Policy.model_validate({"minimum_documents": 1}), found)
+        out = io.StringIO()
+        print_verdict(verdict, "", Console(file=out, width=200))
+        assert ("no better than chance" in out.getvalue()) == said

@@ -155,13 +155,16 @@ def example(job: str = "clean", **settings: object) -> Report:
     return build(manifest(job, **settings), tables(), excerpt, no_example)
 
 
+OFF = {"enabled": False}
+
+
 def refused() -> Report:
     rules = [
         {"measure": "exact_share", "limit": 0.1},
         {"measure": "near_share", "limit": 0.05, "each_source": False, "source": "web"},
         {"measure": "passage_share", "limit": 0.25},
     ]
-    return judge(Policy.model_validate({"rule": rules}), example("gate"))
+    return judge(Policy.model_validate({"rule": rules}), example("gate", memorization=OFF))
 
 
 # The model.
