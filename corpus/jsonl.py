@@ -676,7 +676,8 @@ def read_strings(
 ) -> tuple[np.ndarray, list[_Strings]]:
     """The rows of `table` that can be read, and (see `decode`) their text and named columns.
 
-    Adds to `reasons` why the other rows are rejected: a lone surrogate, too much of it.
+    Adds to `reasons` why the other rows are rejected: a lone surrogate, too much of it, a named
+    column that may hold text which nobody reads.
     """
     while True:
         good = accepted(reasons)
@@ -701,8 +702,17 @@ def _blamed(
         found.append((sizes > MAX_TEXT, COLUMNS_TOO_LONG))
     for k, (_, _, valid) in enumerate(columns, 1):
         places = table[:, VALUES + 2 * k]
-        string = (places >= 0) & (data[np.maximum(places, 0)] == _QUOTE)
-        found.append((string & ~valid, f"lone surrogate in field '{fields.editable[k]}'"))
+        first = np.where(places >= 0, data[np.maximum(places, 0)], 0)
+        name = fields.editable[k]
+        found += [
+            ((first == _QUOTE) & ~valid, f"lone surrogate in field '{name}'"),
+            (first == _BRACE, f"field '{name}' is an object"),
+            (first == _BRACKET, f"field '{name}' is an array"),
+            (
+                (first == _MINUS) | ((first >= 0x30) & (first <= 0x39)),
+                f"field '{name}' is a number",
+            ),
+        ]
     return [(rows, reason) for rows, reason in found if rows.any()]
 
 

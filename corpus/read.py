@@ -29,7 +29,8 @@ def read_cut(
     without being looked into, and reading ends behind the last.
     Where compressed data ends early or is corrupt, the rows before come, then one reject.
     A named column (`fields.columns`) whose string cannot be read makes the row a reject, in both
-    views: what cannot be read cannot be scanned. One that is no string is null and stays as it is.
+    views: what cannot be read cannot be scanned. So does one that is an object, an array or a
+    number. One that is missing, null or a boolean is null and stays as it is.
     Raises StorageError (a failed read), InputError (a Parquet shard without the text column, or
     with a named column of another type).
     """

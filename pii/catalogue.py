@@ -4,6 +4,7 @@ The table is written out so that a configuration can be checked, and a stranger 
 exists, without importing Presidio (a second). A test compares it with the installed Presidio.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -158,6 +159,10 @@ PRESETS: dict[str, tuple[str, ...]] = {
 
 COUNTRIES = tuple(sorted({entry.country for entry in ENTRIES if entry.country}))
 
+REGISTRY_FLAGS = int(re.DOTALL | re.MULTILINE | re.IGNORECASE)
+"""Those that Presidio's registry gives every recogniser it loads, whatever its class has: that of
+IBANs minds the case by itself."""
+
 _CREDIT_CARD_CONTEXT = (
     *("credit", "card", "visa", "mastercard", "cc", "amex", "discover", "jcb", "diners"),
     *("maestro", "instapayment"),
@@ -211,10 +216,18 @@ def build(entry: Entry) -> Any:
             f"The installed presidio-analyzer has no {entry.recognizer} (for {entry.entity}). "
             "Install presidio-analyzer >= 2.2.366, or leave the entity out."
         )
-    if entry.entity == "CREDIT_CARD":
-        return made(supported_language="en", context=list(_CREDIT_CARD_CONTEXT))
-    recognizer = made(supported_language="en")
-    if entry.entity == "EMAIL_ADDRESS":
+    context = {"context": list(_CREDIT_CARD_CONTEXT)} if entry.entity == "CREDIT_CARD" else {}
+    recognizer = made(supported_language="en", **context)
+    if hasattr(recognizer, "global_regex_flags"):
+        recognizer.global_regex_flags = REGISTRY_FLAGS
+    if entry.entity == "IBAN_CODE":
+        recognizer.validate_result = _without_logging(recognizer.validate_result)
+    return without_network(entry.entity, recognizer)
+
+
+def without_network(entity: str, recognizer: Any) -> Any:
+    """The recogniser of `entity`, made to answer from what is installed."""
+    if entity == "EMAIL_ADDRESS":
         recognizer.validate_result = _has_registered_domain()
     return recognizer
 
@@ -228,3 +241,11 @@ def _has_registered_domain() -> Callable[[str], bool]:
 
     extract = TLDExtract(suffix_list_urls=(), cache_dir=None)
     return lambda address: extract(address).fqdn != ""
+
+
+def _without_logging(validate: Callable[[str], bool | None]) -> Callable[[str], bool | None]:
+    """What IbanRecognizer.validate_result says, without its log of texts that are no numbers.
+
+    Without regard to case "[A-Z]" matches the Kelvin sign, which stands for no number.
+    """
+    return lambda text: validate(text) if text.upper().isascii() else False

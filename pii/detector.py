@@ -18,13 +18,13 @@ import regex
 
 from corpus.text import arrow_buffers
 from pii import recognizers
-from pii.config import Config
+from pii.config import SECRET, Config
 from pii.context import boosted, may_boost, words_around
 from pii.findings import TIMED_OUT, DetectionFailed, Failure, Finding
 from pii.gates import Block, Gate, Probe
 from pii.phones import count_digits, few_tries
 from pii.recognizers import Phones, Recognizer, Span, without_duplicates
-from pii.secrets import Secrets, detectors
+from pii.secrets import Secrets, detectors, without_hosts
 
 ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 """Presidio's, for allow lists."""
@@ -149,7 +149,7 @@ class Detector:
                 found += [(span, recognizer.origin) for span in spans]
         for entity, found in by_entity.items():
             findings += self._kept(entity, found, document)
-        return sorted(findings)
+        return sorted(without_hosts(document.text, findings) if SECRET in by_entity else findings)
 
     def _plan(self, document: "_Document") -> dict[int, list[tuple[Block, list[int]]]]:
         """For each recogniser that can match the blocks in which it can, and with what."""

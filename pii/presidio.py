@@ -4,12 +4,17 @@ For tests and benchmarks, and for who wants to see for himself. Secrets and mode
 not Presidio's default and are left out.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NlpEngine, NoOpNlpEngine
+from presidio_analyzer.recognizer_registry.recognizers_loader_utils import (
+    RecognizerConfigurationLoader,
+    RecognizerListLoader,
+)
 
-from pii.catalogue import build
+from pii.catalogue import Entry, without_network
 from pii.config import Config
 from pii.context import LowerCaseNlpEngine
 
@@ -23,11 +28,34 @@ def analyzer_engine(config: Config) -> AnalyzerEngine:
         nlp = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
         nlp.load()
     registry = RecognizerRegistry(supported_languages=["en"])
-    for entry in config.entries:
-        recognizer = build(entry)
-        recognizer.score_thresholds = {entry.entity: config.threshold_of(entry.entity)}
+    for entity, recognizer in load(config.entries).items():
+        recognizer.score_thresholds = {entity: config.threshold_of(entity)}
         registry.add_recognizer(recognizer)
     return AnalyzerEngine(registry=registry, nlp_engine=nlp, supported_languages=["en"])
+
+
+def load(entries: Iterable[Entry]) -> dict[str, Any]:
+    """By entity the recognisers as Presidio's registry loads them for English, and not as we build
+    them. Those that its configuration has switched off, or has for other languages, are switched
+    on; none may reach the network.
+    """
+    names = {entry.recognizer for entry in entries}
+    settings = RecognizerConfigurationLoader.get(
+        registry_configuration={"supported_languages": ["en"]}
+    )
+    settings["recognizers"] = [
+        {**one, "enabled": True, "supported_languages": _english(one.get("supported_languages"))}
+        for one in settings["recognizers"]
+        if one["name"] in names
+    ]
+    loaded = {one.supported_entities[0]: one for one in RecognizerListLoader.get(**settings)}
+    return {entity: without_network(entity, one) for entity, one in loaded.items()}
+
+
+def _english(languages: list[Any] | None) -> list[Any]:
+    """A recogniser's entry for English: a name, or a dictionary with its context words."""
+    named = [one for one in languages or () if not isinstance(one, str)]
+    return [one for one in named if one["language"] == "en"] or ["en"]
 
 
 def analyze(engine: AnalyzerEngine, text: str, config: Config) -> list[Key]:

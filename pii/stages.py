@@ -43,7 +43,7 @@ class Scan(PlainStage):
     columns: tuple[str, ...] = ()
     cut: bool = False
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "findings": FINDINGS.schema,

@@ -128,7 +128,7 @@ def open_job(
         with progress.phase("pin") as advance:
             corpus = engine.pin(shards, advance)
         with progress.aside("looking at columns"):
-            refuse_columns(corpus, settings)
+            _refuse_columns(corpus, settings)
         return corpus
 
     try:
@@ -144,16 +144,12 @@ def open_job(
         engine.close()
 
 
-def refuse_columns(corpus: Corpus, settings: Settings) -> None:
-    """Raise InputError for a Parquet shard without the text column, before anything is started."""
-    from corpus.parquet import check_columns, open_parquet  # noqa: PLC0415 - few runs need it
+def _refuse_columns(corpus: Corpus, settings: Settings) -> None:
+    """Raise InputError for columns that can't be read or scanned, before anything is started."""
+    from corpus.columns import refuse_columns  # noqa: PLC0415 - which loads pyarrow.parquet
 
     columns = tuple(settings.pii.columns) if settings.pii.enabled else ()
-    fields = Fields(text=settings.input.text, columns=columns)
-    for shard in corpus.shards:
-        if shard.format == "parquet":
-            with open_parquet(shard) as file:
-                check_columns(shard, file.schema_arrow, fields)
+    refuse_columns(corpus, Fields(text=settings.input.text, columns=columns))
 
 
 @contextmanager

@@ -396,7 +396,16 @@ def test_records_keep_their_columns_when_a_block_gives_many_batches(monkeypatch)
 
 # Named columns
 
-some = st.integers() | st.text(st.characters(), max_size=5) | st.lists(st.text(max_size=5))
+some = (
+    st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.none()
+    | st.booleans()
+    | st.text(st.characters(), max_size=5)
+    | st.lists(st.text(max_size=5))
+    | st.dictionaries(st.text("ab", max_size=1), st.text(max_size=5), max_size=2)
+)
+UNREAD = {list: "an array", dict: "an object", int: "a number", float: "a number"}
 
 
 @settings(max_examples=300, deadline=None)
@@ -418,23 +427,35 @@ def test_named_columns_are_those_of_the_standard_library(rows, pieces, columns):
         named = [value[n] if isinstance(value.get(n), str) else None for n in columns]
         if not isinstance(value.get("text"), str):
             assert number in refused
-        elif not all(_encodable(text) for text in (value["text"], *named) if text is not None):
-            assert refused[number].startswith("lone surrogate in ")
+        elif not _encodable(value["text"]):
+            assert refused[number] == "lone surrogate in text"
+        elif reasons := [reason for n in columns if (reason := _unread(n, value.get(n)))]:
+            assert refused[number] == reasons[0]
         else:
             assert by_row[number]["columns"] == named
     text, _ = read(b"\n".join(rows), Fields(columns=columns), "text", pieces)
     assert [row["doc"] for row in text] == [row["doc"] for row in got]
 
 
+def _unread(name, value):
+    if isinstance(value, str):
+        return "" if _encodable(value) else f"lone surrogate in field '{name}'"
+    return f"field '{name}' is {UNREAD[type(value)]}" if type(value) in UNREAD else ""
+
+
 def test_a_named_column_that_cannot_be_read_rejects_its_row():
     content = (
         b'{"text": "a", "t": "\\ud800"}\n'
-        b'{"text": "b", "t": ["\\ud800"], "x": "\\ud800"}\n'
+        b'{"text": "b", "t": true, "x": "\\ud800"}\n'
         b'{"text": "c", "t": "\xff"}\n'
         b'{"text": "\\ud800", "t": "\\ud800", "u": "\\ud800"}\n'
         b'{"text": "e", "t": "x\\udc00", "u": "jane"}\n'
         b'{"text": "f", "u": "\\ud83d\\ude00", "t": "\\u00e9"}\n'
-        b'{"text": "g", "t": "\\ud800", "t": 3}\n'
+        b'{"text": "g", "t": "\\ud800", "t": null}\n'
+        b'{"text": "h", "t": {"mail": "jane"}, "u": ["jane"]}\n'
+        b'{"text": "i", "t": [], "u": "jane"}\n'
+        b'{"text": "j", "t": "", "u": -4152034478}\n'
+        b'{"text": "k", "t": "", "t": {}}\n'
     )
     fields = Fields(columns=("u", "t"))
     rows, rejects = read(content, fields)
@@ -448,6 +469,10 @@ def test_a_named_column_that_cannot_be_read_rejects_its_row():
         (2, "invalid UTF-8"),
         (3, "lone surrogate in text"),
         (4, "lone surrogate in field 't'"),
+        (7, "field 'u' is an array"),
+        (8, "field 't' is an array"),
+        (9, "field 'u' is a number"),
+        (10, "field 't' is an object"),
     ]
     assert [row["doc"] - (3 << 36) for row in read(content, fields, "text")[0]] == [1, 5, 6]
 
@@ -457,7 +482,7 @@ def test_named_columns_that_are_too_long(monkeypatch):
     content = (
         b'{"text": "12345", "t": "12", "u": "345"}\n'
         b'{"text": "1", "t": "123", "u": "456"}\n'
-        b'{"text": "1", "t": "123456", "u": 7}\n'
+        b'{"text": "1", "t": "123456", "u": null}\n'
     )
     rows, rejects = read(content, Fields(columns=("t", "u")))
     assert [row["row"] for row in rows] == [0]
@@ -472,5 +497,5 @@ def test_named_columns_beside_ids_sources_and_orders():
 
 
 def test_of_a_named_column_that_is_repeated_the_last_value_counts():
-    content = b'{"t": "a", "text": "x", "\\u0074": "b", "u": "c", "u": 3}'
+    content = b'{"t": "a", "text": "x", "\\u0074": "b", "u": "c", "u": null}'
     assert read(content, Fields(columns=("t", "u")))[0][0]["columns"] == ["b", None]

@@ -107,3 +107,23 @@ def test_long_lines_and_many_blocks():
         "x" * 254 + ".de",
     ):
         same(text, config_of(("URL", "EMAIL_ADDRESS"), 0.0))
+
+
+IBANS = (
+    *("DE63500105175407364262", "GB29NWBK60161331926819", "FR1420041010050500013M02606"),
+    *("NO9386011117947", "MT84MALT011000012345MTLCAST001S", "CH9300762011623852957"),
+)
+
+
+@BRIEF
+@given(
+    st.sampled_from(IBANS),
+    st.lists(st.booleans(), min_size=31, max_size=31),
+    st.sampled_from(["", " ", "-"]),
+    st.sampled_from(["", "my IBAN: ", "(", "é"]),
+    st.sampled_from(["", ".", " 2 days from today", "\n", "x"]),
+)
+def test_ibans_in_any_case(iban, lower, between, before, behind):
+    cased = "".join(c.lower() if low else c for c, low in zip(iban, lower, strict=False))
+    groups = between.join(cased[at : at + 4] for at in range(0, len(cased), 4))
+    same(f"{before}{groups}{behind}", config_of(("default",), 0.4))

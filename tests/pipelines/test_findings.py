@@ -370,6 +370,79 @@ def test_a_column_without_text_is_told_of(corpus, tmp_path):
     assert "meta" in note  # an object, in which text may be
 
 
+@pytest.mark.parametrize("job", ["scrub", "clean"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [({"mail": "jane.roe@unrote.org"}, "an object"), ([], "an array"), (4152034478, "a number")],
+)
+def test_a_named_column_that_holds_no_text_is_refused(job, value, kind, tmp_path):
+    rows = [{"text": "One.", "meta": None}, {"text": "Two.", "meta": value}]
+    write_jsonl(tmp_path / "in" / "a.jsonl", rows)
+    out = tmp_path / "out"
+    done = unrote(job, tmp_path / "in", "-o", out, "--set", 'pii.columns=["meta"]')
+    assert done.status == 2
+    assert f"column 'meta' of {tmp_path}/in/a.jsonl is {kind} in row 1; allowed" in done.err
+    assert "jane" not in done.err
+    assert not (out / "data").exists()
+    assert not (out / "manifest.json").exists()
+
+
+def test_a_row_whose_named_column_holds_no_text_is_rejected(tmp_path):
+    """Where the first rows said that it would."""
+    mail = "jane.roe@unrote.org"
+    rows = [{"id": str(n), "text": f"Row {n}.", "meta": "none"} for n in range(150)]
+    rows[120]["meta"], rows[140]["meta"] = {"mail": mail}, [[mail]]
+    write_jsonl(tmp_path / "in" / "a.jsonl", rows)
+    named = ("--set", 'pii.columns=["meta"]')
+    done = unrote("scrub", tmp_path / "in", "-o", tmp_path / "stopped", *named)
+    assert done.status == 3
+    assert "a.jsonl, row 120: field 'meta' is an object" in done.err
+    assert "jane" not in done.err
+    run("scrub", tmp_path / "in", tmp_path / "out", *named, "--set", "input.max_rejects=0.1")
+    told = report(tmp_path / "out")
+    assert {one["reason"] for one in told["rejects"]["reasons"]} == {
+        "field 'meta' is an object",
+        "field 'meta' is an array",
+    }
+    assert told["total"]["kept"]["documents"] == 148
+    assert "jane" not in "".join(map(str, contents(tmp_path / "out")))
+    assert unrote("verify", tmp_path / "out").status == 0
+
+
+def test_secrets_go_whole_and_nothing_else_goes(tmp_path):
+    token, feed = "ghp_" + "Kd93hfYw72LmQx84" * 2 + "Zt5B", "glpat-" + "Kd93hfYw72LmQx84Zt5B"
+    signed = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.Kd93hfYw72LmQx84Zt5BKd93hfYw72LmQx84Zt5B"
+    before = (
+        f"export TOKEN={token}\n",
+        f"curl -H 'TOKEN: {feed}' for {signed}. Then pass the compass,\n",
+        "http_proxy=http://user:pass@proxy.unrote.org:8080 bypasses the passport, --passwd x\n",
+        "git clone https://bot:x@git.unrote.org/xml-express.git # fixes the max index of text",
+    )
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"id": "1", "text": "".join(before)}])
+    run("scrub", tmp_path / "in", tmp_path / "out")
+    ((row,),) = [
+        [json.loads(line) for line in path.read_text().splitlines()]
+        for path in (tmp_path / "out" / "data").iterdir()
+    ]
+    for part in (token, feed, *signed.split("."), token[4:], feed[6:]):
+        assert part not in row["text"]
+    for kept in (
+        *("export TOKEN=", "\ncurl -H 'TOKEN: ", "' for ", ". Then pass the compass,\n"),
+        *("http_proxy=http://user:", "@proxy.unrote.org:8080 bypasses the passport, --passwd x\n"),
+        *(
+            "git clone https://bot:",
+            "@git.unrote.org/xml-express.git # fixes the max index of text",
+        ),
+    ):
+        assert kept in row["text"]
+    assert "user:pass@" not in row["text"]
+    assert "bot:x@" not in row["text"]
+    assert unrote("verify", tmp_path / "out").status == 0
+    run("scrub", tmp_path / "out" / "data", tmp_path / "again")
+    (again,) = (tmp_path / "again" / "data").iterdir()
+    assert json.loads(again.read_text())["text"] == row["text"]
+
+
 def test_excerpts_can_be_left_out(corpus, tmp_path):
     run("clean", corpus, tmp_path / "out", "--set", "output.excerpts=false")
     assert report(tmp_path / "out")["clusters"]
