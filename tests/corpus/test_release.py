@@ -401,6 +401,9 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
     for row, made in enumerate(rows):
         line = joined(made, gaps)
         parsed = json.loads(line)
+        if any(isinstance(parsed.get(name), dict | list | float) or type(parsed.get(name)) is int
+               for name in COLUMNS_NAMED):  # fmt: skip
+            continue  # a reject: what a named column holds would be released unread
         editable = [k for k, name in enumerate(names) if isinstance(parsed.get(name), str)]
         own = {k: data.draw(words) for k in editable if data.draw(st.booleans())}
         if not data.draw(st.integers(0, 5)):
