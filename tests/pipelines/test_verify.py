@@ -17,21 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import OutputError, RunError
-from pipelines.verify import (
-    TABLES,
-    Verdict,
-    _cell,
-    _Finding,
-    _group_rows,
-    _lines,
-    _lower,
-    _marks,
-    _pieces_of,
-    _value_places,
-    _words,
-    print_verdict,
-    verify,
-)
+from pipelines.verify import TABLES, Verdict, print_verdict, verify
+from pipelines.verify.readers import _group_rows, _lines, _pieces_of, cell_of
+from pipelines.verify.records import Finding
+from pipelines.verify.released import _marks, _value_places
+from pipelines.verify.twins import _lower, _words
 
 PASSAGE = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind. " * 2
 REFRAIN = "Half a league, half a league, half a league onward, all in the valley of Death. "
@@ -833,7 +823,7 @@ def test_parquet_cells() -> None:
             "list": [["a"]],
         }
     )
-    cells = [_cell(row, name) for name in [*row.schema.names, "none"]]
+    cells = [cell_of(row, name) for name in [*row.schema.names, "none"]]
     assert cells == ["a", "7", None, None, None, None]
 
 
@@ -861,8 +851,8 @@ def test_lower_case_is_one_to_one() -> None:
     assert len(_lower(text)) == len(text)
 
 
-def change(start: int, end: int) -> _Finding:
-    return _Finding(A, 0, start, end, "US_SSN", "mask", "0" * 32, None)
+def change(start: int, end: int) -> Finding:
+    return Finding(A, 0, start, end, "US_SSN", "mask", "0" * 32, None)
 
 
 def stretches(flags: list[bool]) -> list[tuple[int, int]]:
