@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import regex
+
+from pipelines.verify.shapes import SECRET
+
 Key = tuple[int, ...]
 
 
@@ -17,6 +21,36 @@ class Shard:
     size: int
     checksum: str
     source: str
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Which values the settings want replaced.
+
+    types: those that are looked for and not kept, of the types that have a shape.
+    """
+
+    types: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+    allow_regex: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, pii: Mapping[str, Any]) -> "Replaced":
+        if not pii["enabled"]:
+            return cls()
+        asked, without = set(pii["recognizers"]), set(pii["without"])
+        types = {SECRET} if pii["secrets"] else set()
+        for type_ in ("EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE"):
+            if asked & {type_, "default", "all"} and not without & {type_, "default", "all"}:
+                types.add(type_)
+        actions = pii["actions"]
+        kept = {type_ for type_ in types if actions.get(type_, actions.get("*")) == "keep"}
+        return cls(frozenset(types - kept), frozenset(pii["allow"]), tuple(pii["allow_regex"]))
+
+    def includes(self, type_: str, value: str) -> bool:
+        if type_ not in self.types or value in self.allow:
+            return False
+        return not any(regex.search(pattern, value) for pattern in self.allow_regex)
 
 
 @dataclass(frozen=True)
@@ -38,6 +72,7 @@ class Rules:
     above: float
     action: str
     columns: tuple[str, ...]
+    replaced: Replaced
     data: bool
     internal: bool
 
@@ -63,6 +98,7 @@ class Rules:
             above=memorization["above"],
             action=memorization["action"],
             columns=tuple(pii["columns"]) if pii["enabled"] else (),
+            replaced=Replaced.of(pii),
             data=output["data"] and manifest["job"] != "gate",
             internal=output["internal_tables"],
         )

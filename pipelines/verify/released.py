@@ -58,7 +58,7 @@ class Left:
     """What must be left of a text: stretches of it in order, and what nobody can foretell between.
 
     cuts: cut out, the sides joined by a line break. changed: the findings that were replaced; where
-    one reaches into a cut the rest of that is cut.
+    one reaches into a cut the rest of that is cut. gone: the places of both, in order and apart.
     """
 
     def __init__(
@@ -68,8 +68,10 @@ class Left:
         self.is_same = not cuts and not changed
         self.changed = changed
         self.stretches = [""]
+        marks = _marks(cuts, changed)
+        self.gone = [(start, end) for start, end, _ in marks]
         place, strip, removed = 0, False, False
-        for start, end, finding in _marks(cuts, changed):
+        for start, end, finding in marks:
             kept = text[place:start]
             self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
             strip, place = False, end

@@ -9,6 +9,7 @@ import fsspec
 from pipelines.verify.files import check_data_files
 from pipelines.verify.findings import changes, check_findings
 from pipelines.verify.layout import ROW_BITS
+from pipelines.verify.leaks import check_leaks
 from pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
 from pipelines.verify.records import Document, ScoredSequence, Shard
 from pipelines.verify.released import Released
@@ -161,3 +162,4 @@ def _check_document(
     left = check_findings(run, document, fields, rejected, risky)
     if run.rules.data and run.reason(doc) is None and beside is not None:
         beside.take(number, raw, left)
+        check_leaks(run, doc, left)

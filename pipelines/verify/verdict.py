@@ -21,7 +21,9 @@ CHECKS = {
     "chains": "witness",
     "remainders": "witness",
     "copies": "exact",
+    "secrets": "no leaks",
     "values": "no leaks",
+    "spellings": "no leaks",
     "files": "no leaks",
 }
 
