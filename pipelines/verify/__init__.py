@@ -10,7 +10,7 @@ What is wrong with a run is a failed check, never an exception, and no failure q
 
 import tempfile
 
-from pipelines.verify.files import check_files, check_input
+from pipelines.verify.files import check_files, check_input, check_manifest
 from pipelines.verify.layout import TABLES
 from pipelines.verify.opening import open_run
 from pipelines.verify.rows import check_rows
@@ -34,6 +34,7 @@ def verify(out: str, *, progress: Progress | None = None) -> Verdict:
     with tempfile.TemporaryFile() as scratch:
         run = open_run(out, Texts(scratch), progress or (lambda *_: None))
         check_files(run)
+        check_manifest(run)
         check_input(run)
         load_tables(run)
         check_rows(run)

@@ -1,5 +1,6 @@
 """OUT holds what its manifest lists, and the input is what it was."""
 
+import json
 import re
 from collections import Counter
 from typing import BinaryIO
@@ -33,6 +34,28 @@ def check_files(run: Run) -> None:
         name = path[len(run.root) :].lstrip("/")
         known = name in listed or (run.rules.internal and _INTERNAL.fullmatch(name) is not None)
         run.tally["files"].expect(known, "%s does not belong into OUT", name)
+
+
+def check_manifest(run: Run) -> None:
+    """The manifest is what the run wrote, and the reports are what it lists."""
+    said = {name: value for name, value in run.manifest.items() if name != "digest"}
+    plain = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    run.tally["manifest"].expect(
+        run.manifest.get("digest") == xxhash.xxh3_128_hexdigest(plain),
+        "manifest.json is not what the run wrote: its digest of itself does not fit",
+    )
+    listed = run.manifest.get("reports")
+    files = listed.get("files") if isinstance(listed, dict) else None
+    for name in ("report.html", "report.json"):
+        entry = files.get(name) if isinstance(files, dict) else None
+        try:
+            with run.open(name) as stream:
+                size, digest = digest_of(stream)
+        except DAMAGE as error:
+            run.tally["reports"].expect(False, "%s cannot be read (%s)", name, type(error).__name__)
+            continue
+        same = entry == {"bytes": size, "digest": digest}
+        run.tally["reports"].expect(same, "%s is not what the manifest lists", name)
 
 
 def check_input(run: Run) -> None:

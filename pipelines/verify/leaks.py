@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipelines.verify.layout import ROW_BITS
 from pipelines.verify.records import Finding
 from pipelines.verify.released import LEAK, MAY_RECUR, Left
-from pipelines.verify.shapes import Value, values_in
+from pipelines.verify.shapes import SECRET, Value, values_in
 from pipelines.verify.spellings import Spelled
 from pipelines.verify.state import Run
 
 TRACES = {"DEID_MARKER", "RESERVED_VALUE"}
 """What earlier scrubbing left: words that stand elsewhere with their own meaning."""
+
+
+TOKEN = 16
+"""Letters and digits of the shortest secret that is looked for in other places: with a digit among
+them. A shorter one may be a password in an example's URL, which can be any word of the text."""
 
 
 def check_leaks(run: Run, doc: int, left: Mapping[str, Left]) -> None:
@@ -70,6 +75,9 @@ def _check_spellings(run: Run, doc: int, left: Mapping[str, Left]) -> None:
 
 def _core(value: str, type_: str) -> str:
     """What is looked for of a replaced value; "" where others may have it too, or it is short."""
-    if type_ in MAY_RECUR or type_ in TRACES or sum(map(str.isalnum, value)) < LEAK:
+    solid = sum(map(str.isalnum, value))
+    if type_ in MAY_RECUR or type_ in TRACES or solid < LEAK:
+        return ""
+    if type_ == SECRET and (solid < TOKEN or value.isalpha() or not any(map(str.isdigit, value))):
         return ""
     return Spelled(value).core

@@ -45,8 +45,11 @@ class Spelled:
 
     @property
     def core(self) -> str:
-        """From the first letter or digit to the last."""
-        return self.plain[self.starts[0] :] if self.starts else ""
+        """From the first letter or digit, or the sign before it, to the last."""
+        if not self.starts:
+            return ""
+        first, last = self.starts[0], max(self.ends)
+        return self.plain[first - self.plain.startswith("+", max(0, first - 1), first) : last]
 
     def holds(self, values: Collection[str]) -> set[str]:
         """Those of `values` (cores) that are in the text, alone: no digit beside one of theirs."""
@@ -54,16 +57,20 @@ class Spelled:
         for value in values:
             by_head.setdefault(value[:HEAD], []).append(value)
         found = set()
-        for start in self.starts:
-            for value in by_head.get(self.plain[start : start + HEAD], ()):
-                end = start + len(value)
-                if end in self.ends and self.plain.startswith(value, start):
-                    before, behind = self.plain[start - 1 : start], self.plain[end : end + 1]
-                    longer = (before + value[0]).isdigit() and before
-                    longer = longer or ((value[-1] + behind).isdigit() and behind)
-                    if not longer:
+        for run in self.starts:
+            signed = run > 0 and self.plain[run - 1] == "+"
+            for start in (run - 1, run) if signed else (run,):
+                for value in by_head.get(self.plain[start : start + HEAD], ()):
+                    end = start + len(value)
+                    is_there = end in self.ends and self.plain.startswith(value, start)
+                    if is_there and not self._is_longer(start, end):
                         found.add(value)
         return found
+
+    def _is_longer(self, start: int, end: int) -> bool:
+        """Whether plain[start:end] begins or ends within a number."""
+        before, behind = self.plain[max(0, start - 1) : start + 1], self.plain[end - 1 : end + 1]
+        return any(len(pair) == 2 and pair.isdigit() for pair in (before, behind))
 
 
 def _decoded(text: str) -> str:

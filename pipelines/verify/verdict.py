@@ -14,6 +14,8 @@ CHECKS = {
     "findings": "accounted for",
     "scores": "accounted for",
     "data files": "accounted for",
+    "manifest": "accounted for",
+    "reports": "accounted for",
     "released rows": "accounted for",
     "exact copies": "twin",
     "near-duplicates": "twin",
