@@ -11,6 +11,7 @@ What is wrong with a run is a failed check, never an exception, and no failure q
 import tempfile
 
 from pipelines.verify.files import check_files, check_input, check_manifest
+from pipelines.verify.kept import check_kept_twins
 from pipelines.verify.layout import TABLES
 from pipelines.verify.opening import open_run
 from pipelines.verify.rows import check_rows
@@ -43,6 +44,7 @@ def verify(out: str, *, progress: Progress | None = None) -> Verdict:
             run.tally["findings"].expect(False, "%s has findings and no row", run.place(doc))
         check_duplicates(run)
         check_twins(run)
+        check_kept_twins(run)
         check_spans(run)
         check_chains(run)
     return Verdict(tuple(tally.check() for tally in run.tally.values()))

@@ -25,9 +25,26 @@ REPAIRED = " \t\n()[]{}<>\"'“”‘’«»"
 class Released:
     """A cleaned shard, walked beside the rows that must be in it."""
 
-    def __init__(self, shard: Shard, rows: Iterator[Any], tally: Tally, leaks: Tally) -> None:
-        self._shard, self._rows, self._tally, self._leaks = shard, rows, tally, leaks
+    def __init__(self, shard: Shard, rows: Iterator[Any], tally: Mapping[str, Tally]) -> None:
+        self._shard, self._rows = shard, rows
+        self._tally, self._leaks = tally["released rows"], tally["values"]
+        self._rejects = tally["rejects"]
+        self._skipped: list[tuple[int, Any, Mapping[str, Left]]] = []
+        """Rejected rows that would stand here if they had been released."""
         self._in_step = True
+
+    def skip(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
+        """The row `raw` was rejected: it must not be there."""
+        self._rejects.expect(True, "")
+        self._skipped.append((number, raw, expected))
+
+    def _refuse(self, found: Any) -> None:
+        """`found` is not what must be there: is it what must not?"""
+        for number, raw, expected in self._skipped:
+            if _same_row(self._shard, raw, found, expected):
+                self._rejects.fail(
+                    "data/%s holds row %d, which was rejected", self._shard.name, number
+                )
 
     def take(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
         """Expect next the row `raw`, the named fields in it as told and all else the same."""
@@ -39,6 +56,9 @@ class Released:
         self._in_step = self._tally.expect(
             same, "data/%s does not hold row %d as it must be", self._shard.name, number
         )
+        if not same and found is not None:
+            self._refuse(found)
+        self._skipped.clear()
         if found is not None and any(left.changed for left in expected.values()):
             now = _released_values(self._shard, found, expected)
             leaks = any(left.leaks(now.get(name) or "") for name, left in expected.items())
@@ -50,7 +70,8 @@ class Released:
             )
 
     def finish(self) -> None:
-        if self._in_step and next(self._rows, None) is not None:
+        if self._in_step and (found := next(self._rows, None)) is not None:
+            self._refuse(found)
             self._tally.fail("data/%s holds more than the kept rows", self._shard.name)
 
 

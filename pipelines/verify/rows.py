@@ -98,7 +98,7 @@ def _check_shard(
             output = stack.enter_context(
                 contextlib.closing(guarded(lines, run.tally["data files"], path))
             )
-        beside = Released(shard, output, run.tally["released rows"], run.tally["values"])
+        beside = Released(shard, output, run.tally)
         for number, raw in enumerate(rows):
             document = documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
@@ -114,7 +114,7 @@ def _check_shard(
             )
             if document is not None:
                 found = scores.take(document.doc)
-                _check_document(run, shard, document, raw, found, None if rejected else beside)
+                _check_document(run, shard, document, raw, found, beside)
         beside.finish()
     for number in sorted(rejects):
         run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
@@ -126,9 +126,9 @@ def _check_document(
     document: Document,
     raw: Any,
     scores: Sequence[ScoredSequence],
-    beside: Released | None,
+    beside: Released,
 ) -> None:
-    """beside: what was released of the shard; None where the document was rejected."""
+    """beside: what was released of the shard."""
     number = document.doc & ((1 << ROW_BITS) - 1)
     doc, fields = document.doc, read_fields(raw, shard, run.rules)
     text = fields.text
@@ -151,15 +151,20 @@ def _check_document(
         run.known.add(doc)
         run.texts.add(doc, text)
     check_left(run, doc, text)
-    if beside is None and any(one.action == "remove-document" for one in scores):
+    is_reject = run.rejected(doc)
+    if is_reject and any(one.action == "remove-document" for one in scores):
         run.refused.add(doc)
-    rejected = beside is None and doc not in run.refused
+    rejected = is_reject and doc not in run.refused
     changed = [f for f in run.findings.get(doc, ()) if f.field == 0 and changes(f)]
     if changed:
         run.altered.add(doc)
     check_scores(run, doc, text, scores, rejected, changed)
     risky = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
     left = check_findings(run, document, fields, rejected, risky)
-    if run.rules.data and run.reason(doc) is None and beside is not None:
+    if not run.rules.data or run.reason(doc) is not None:
+        return
+    if is_reject:
+        beside.skip(number, raw, left)
+    else:
         beside.take(number, raw, left)
         check_leaks(run, doc, left)

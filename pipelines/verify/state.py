@@ -146,6 +146,9 @@ class Run:
         """Whether the input is small enough to be looked through for copies."""
         return sum(shard.size for shard in self.shards.values()) <= RECOUNT_BYTES
 
+    def rejected(self, doc: int) -> bool:
+        return doc & ((1 << ROW_BITS) - 1) in self.rejects.get(doc >> ROW_BITS, ())
+
     def copied(self, doc: int) -> bool:
         return self.reason(doc) in ("exact", "near")
 

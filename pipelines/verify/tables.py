@@ -40,8 +40,7 @@ def load_tables(run: Run) -> None:
 def _check_released(run: Run, name: str, table: Any) -> None:
     """The table speaks of documents that are released alone."""
     for doc in dict.fromkeys(table["doc"].to_pylist()):
-        rejected = doc & ((1 << ROW_BITS) - 1) in run.rejects.get(doc >> ROW_BITS, ())
-        released = run.reason(doc) is None and not rejected
+        released = run.reason(doc) is None and not run.rejected(doc)
         run.tally["tables"].expect(
             released, "%s is in %s and is not released", run.place(doc), name
         )
