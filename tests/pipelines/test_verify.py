@@ -124,6 +124,7 @@ class Run:
             "tables": {name: [] for name in TABLES},
             "data": [],
         }
+        self.report: dict[str, Any] = {"copies_of_rejected": 0}
         self.write("manifest.json", b"")
         self._write_input()
         self._write_data()
@@ -258,6 +259,17 @@ class Run:
         self.table(name, [row | values if row["doc"] == doc else row for row in rows])
 
     def commit(self) -> None:
+        """Write reports, and the manifest with the digests of these and of itself."""
+        self.manifest["reports"] = {
+            "files": {
+                "report.html": self.write("report.html", b"<p>All is well.</p>"),
+                "report.json": self.write("report.json", json.dumps(self.report).encode()),
+            },
+            "verdict": "",
+        }
+        said = {name: value for name, value in self.manifest.items() if name != "digest"}
+        plain = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+        self.manifest["digest"] = xxhash.xxh3_128_hexdigest(plain)
         self.write("manifest.json", json.dumps(self.manifest).encode())
 
     def verify(self) -> Verdict:
@@ -280,7 +292,9 @@ def test_right_run_passes(run: Run) -> None:
     assert verdict.ok
     checked = {check.name: check.checked for check in verdict.checks}
     looked_at = {name for name, count in checked.items() if count}
-    assert looked_at == set(checked) - {"values", "copies"}, checked  # of findings and scores
+    assert looked_at == set(checked) - {"secrets", "values", "spellings", "copies", "rejects"}, (
+        checked
+    )  # of findings and scores, and of documents that are rejects
     assert checked["documents"] == len(TEXTS)
     assert checked["spans"] == len(SPANS)
     assert checked["chains"] == 1000
