@@ -84,7 +84,7 @@ SHAPES = (
     ),
     Shape(
         SECRET, "eyJ",
-        re.compile(_ALONE + r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
+        re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
         valid=_json_header,
     ),
     Shape(

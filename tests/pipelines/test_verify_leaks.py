@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,26 @@ def test_shapes(value: str, type_: str) -> None:
 )
 def test_no_shapes(text: str) -> None:
     assert list(values_in(text)) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "eyJ-",
+        "a.",
+        "a@a.",
+        "4539 ",
+        "DE63 5001 ",
+        "://a:",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "+-%40",
+    ],
+)
+def test_long_texts_of_beginnings_take_no_longer_than_their_length(part: str) -> None:
+    started = time.process_time()
+    list(values_in(part * 100_000))
+    Spelled(part * 100_000).holds(["453945", "a@a@a@"])
+    assert time.process_time() - started < 20  # seconds; each again for each would take hours
 
 
 SPELLINGS = {
