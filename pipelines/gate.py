@@ -13,7 +13,13 @@ from pipelines.policy import check, judge, load_policy
 from pipelines.progress import Progress
 from pipelines.release import release
 from pipelines.report.model import Report
-from pipelines.report.publish import finish, read_report, summarised, write_report
+from pipelines.report.publish import (
+    finish,
+    known_report,
+    replace_report,
+    summarised,
+    write_report,
+)
 
 
 def gate(
@@ -40,8 +46,8 @@ def gate(
     place = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
     with place as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:
-            report = judge(rules, read_report(job.run.out))
-            write_report(job.run.out, report)
+            report = judge(rules, known_report(str(job.run.out)))
+            replace_report(job.run.out, report)
             return report
         analyse(job, allow_empty=True)  # the verdict says so
         release(job, write=False)

@@ -33,6 +33,7 @@ from pipelines.places import (
     refuse_overlap,
     refuse_shards_in,
 )
+from pipelines.seal import sealed
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -193,7 +194,7 @@ class RunFolder:
     def finish(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         """Write the manifest, last of all, and drop what only the run itself needed."""
         manifest = self.manifest() | dict(extra)
-        write_atomically(self.out / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+        write_manifest(self.out, manifest)
         self.drop_state()
         return manifest
 
@@ -550,6 +551,12 @@ def read_manifest(out: str) -> dict[str, Any]:
             f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
         )
     return manifest
+
+
+def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a finished run, with the digest of all that it says."""
+    said = sealed(orjson.loads(orjson.dumps(manifest)))
+    write_atomically(out / MANIFEST, orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
 def holds(path: Path, file: TableFile | DataFile) -> bool:

@@ -26,7 +26,7 @@ from pipelines.analysis import analyse
 from pipelines.config import Settings
 from pipelines.job import Job, open_job, reopen_job
 from pipelines.progress import Progress
-from pipelines.report.publish import read_whole, rows_of, summarised, write_report
+from pipelines.report.publish import finish, read_whole, rows_of, summarised, write_report
 from pipelines.run import write_atomically
 
 Floats = NDArray[np.float64]
@@ -80,7 +80,7 @@ def trial(
             analyse(job)
             report = summarised(job)
             write_report(job.run.out, report)
-            job.run.finish({"environment": report.environment})
+            finish(job, report)
     with reopen_job(out) as job:
         scores = read_whole(job, SCORES)
         with progress.aside("choosing documents"):

@@ -273,6 +273,10 @@ class Report(_Part):
     phases: tuple[Phase, ...] = Field(description="In the order in which they ran.")
     settings: dict[str, Any]
     environment: dict[str, str] = Field(description="Versions that can decide a result.")
+    copies_of_rejected: int = Field(
+        default=0,
+        description="Documents that went as copies of documents that were rejected later.",
+    )
     notes: tuple[str, ...] = Field(description="What a reader should know, in sentences.")
     verdict: Verdict | None = Field(default=None, description="Of a gate; null otherwise.")
 
@@ -390,6 +394,7 @@ def build(
         phases=tuple(_phase(phase) for phase in manifest["phases"]),
         settings=settings,
         environment=manifest.get("environment", {}),
+        copies_of_rejected=_lost(rows),
         notes=(
             *_notes(manifest["job"], settings, total, others),
             *_warnings(manifest, rows, unscanned, missing),
@@ -560,6 +565,10 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
     )
 
 
+def _lost(rows: Mapping[str, list[dict[str, Any]]]) -> int:
+    return sum(row["copies"] for row in rows[LOST.name])
+
+
 def _warnings(
     manifest: Mapping[str, Any],
     rows: Mapping[str, list[dict[str, Any]]],
@@ -567,6 +576,11 @@ def _warnings(
     missing: Sequence[str],
 ) -> Iterable[str]:
     """What a reader should know of what was not looked for, and of personal data."""
+    if lost := _lost(rows):
+        yield (
+            f"{counted(lost, 'document')} went as copies of documents that were then rejected: of "
+            "these texts no copy is left."
+        )
     if not _estimated(manifest["settings"]) and manifest["job"] in {"clean", "gate"}:
         yield "What a model would recite was not estimated (memorization.enabled is false)."
     if not _looked_for(manifest["settings"]):
@@ -588,12 +602,6 @@ def _warnings(
         yield (
             "A recogniser ran out of time (pii.max_seconds), and its document was rejected. A "
             "faster machine might not reject it: this run is not reproducible."
-        )
-    lost = sum(row["copies"] for row in rows[LOST.name])
-    if lost:
-        yield (
-            f"{counted(lost, 'document')} went as copies of documents that were then rejected: of "
-            "these texts no copy is left."
         )
 
 

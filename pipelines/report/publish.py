@@ -23,6 +23,7 @@ from pipelines.release import release
 from pipelines.report import html
 from pipelines.report.model import (
     Report,
+    Verdict,
     build,
     environment,
     examples,
@@ -31,8 +32,9 @@ from pipelines.report.model import (
     wanted,
 )
 from pipelines.report.summary import RELEASED, SUMMARIES, summarise
-from pipelines.run import write_atomically
+from pipelines.run import read_manifest, write_atomically, write_manifest
 from pipelines.scoring import removes_sequences, risky_again
+from pipelines.seal import check_sealed, digest_of, holds_reports, reports_of
 
 
 def summarised(job: Job) -> Report:
@@ -74,8 +76,26 @@ def finish(job: Job, report: Report) -> None:
     """Write the manifest of a job whose report is written."""
     reader = reader_of(job)
     known = {} if reader is None else {"reader": asdict(reader)}
+    reports = reports_of(job.run.out, _plain(report.verdict))
     with job.progress.aside("tidying up"):
-        job.run.finish({"environment": report.environment} | known)
+        job.run.finish({"environment": report.environment, "reports": reports} | known)
+
+
+def replace_report(folder: Path, report: Report) -> None:
+    """Write another report of a finished run, and then its digests into the manifest.
+
+    If that is cut off the manifest lists other reports than there are, and `verify` says so; the
+    same command mends it. Raises InputError for a manifest that is not the run's.
+    """
+    manifest = read_manifest(str(folder))
+    check_sealed(manifest, folder)
+    write_report(folder, report)
+    reports = reports_of(folder, _plain(report.verdict))
+    write_manifest(folder, manifest | {"reports": reports})
+
+
+def _plain(verdict: Verdict | None) -> object:
+    return None if verdict is None else verdict.model_dump(mode="json")
 
 
 def _columns(job: Job) -> tuple[list[str], list[str]]:
@@ -98,7 +118,16 @@ def write_report(folder: Path, report: Report) -> None:
 
 
 def read_report(folder: Path) -> Report:
-    """The report of a finished run. Raises InputError where there is none."""
+    """The report of a finished run. Raises InputError where it is not the one the run wrote."""
+    if not holds_reports(read_manifest(str(folder)), folder):
+        raise InputError(
+            f"{folder / 'report.json'} or report.html is not what the run wrote. `unrote report "
+            f"{folder}` writes both anew from the tables; of a gate, the command that ran it does."
+        )
+    return _report_in(folder)
+
+
+def _report_in(folder: Path) -> Report:
     try:
         return from_json((folder / "report.json").read_bytes())
     except OSError as error:
@@ -108,18 +137,45 @@ def read_report(folder: Path) -> Report:
 def rebuild(out: str) -> Path:
     """Summarise the tables of a finished run anew and write its reports; returns report.html.
 
-    A verdict that report.json holds is kept: it speaks of the same tables.
+    A verdict that report.json holds is kept: it speaks of the same tables. Raises InputError where
+    it is not the verdict that the run gave.
     """
     with reopen_job(out) as job:
-        if removes_sequences(job.settings):
-            risky_again(job)
-        release(job, write=False)
-        report = summarised(job)
-        verdict = (
-            read_report(job.run.out).verdict if (job.run.out / "report.json").exists() else None
-        )
-        write_report(job.run.out, report.model_copy(update={"verdict": verdict}))
+        check_sealed(job.run.manifest(), job.run.out)
+        verdict = _given_verdict(job.run.out, job.run.manifest())
+        report = _from_tables(job)
+        replace_report(job.run.out, report.model_copy(update={"verdict": verdict}))
     return Path(out) / "report.html"
+
+
+def known_report(out: str) -> Report:
+    """The report of a finished run, to be judged; from its tables if the files were changed."""
+    folder = Path(out)
+    if holds_reports(read_manifest(out), folder):
+        return _report_in(folder)
+    with reopen_job(out) as job:
+        return _from_tables(job)
+
+
+def _from_tables(job: Job) -> Report:
+    """The report of a finished run, by phases that leave nothing."""
+    if removes_sequences(job.settings):
+        risky_again(job)
+    release(job, write=False)
+    return summarised(job)
+
+
+def _given_verdict(folder: Path, manifest: Mapping[str, Any]) -> Verdict | None:
+    """The verdict in report.json, if it is the one whose digest the manifest lists."""
+    there = (folder / "report.json").exists()
+    verdict = _report_in(folder).verdict if there else None
+    if digest_of(_plain(verdict)) != manifest.get("reports", {}).get("verdict"):
+        raise InputError(
+            f"the verdict in {folder / 'report.json'} is not the one that the run gave, so it "
+            "cannot be kept. The gate's own command, with -o, gives a verdict again and writes the "
+            "report anew."
+        )
+    return verdict
 
 
 def read_whole(job: Job, table: Table) -> pa.Table:

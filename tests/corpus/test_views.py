@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from corpus.intervals import union
 from corpus.views import applied, changes_outside, view
-from pipelines.verify import _Finding, _Left
+from pipelines.verify.records import Finding
+from pipelines.verify.released import Left
 
 NEW = st.sampled_from(["", "X", "Y Y", "\n", "长"])
 
@@ -113,10 +114,10 @@ def test_verify_agrees(work):
     """It foretells what is left, for `verify` of a released corpus."""
     text, cuts, changes = work
     changed = [
-        _Finding(0, 0, start, end, "PERSON", "surrogate" if new else "remove", "", None)
+        Finding(0, 0, start, end, "PERSON", "surrogate" if new else "remove", "", None)
         for start, end, new in changes
     ]
-    assert _Left(text, list(union(cuts)), changed).fits(applied(text, cuts, changes))
+    assert Left(text, list(union(cuts)), changed).fits(applied(text, cuts, changes))
 
 
 @settings(max_examples=600)

@@ -17,21 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import OutputError, RunError
-from pipelines.verify import (
-    TABLES,
-    Verdict,
-    _cell,
-    _Finding,
-    _group_rows,
-    _lines,
-    _lower,
-    _marks,
-    _pieces_of,
-    _value_places,
-    _words,
-    print_verdict,
-    verify,
-)
+from pipelines.verify import TABLES, Verdict, print_verdict, verify
+from pipelines.verify.readers import _group_rows, _lines, _pieces_of, cell_of
+from pipelines.verify.records import Finding
+from pipelines.verify.released import _marks, _value_places
+from pipelines.verify.twins import _lower, _words
 
 PASSAGE = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind. " * 2
 REFRAIN = "Half a league, half a league, half a league onward, all in the valley of Death. "
@@ -134,6 +124,7 @@ class Run:
             "tables": {name: [] for name in TABLES},
             "data": [],
         }
+        self.report: dict[str, Any] = {"copies_of_rejected": 0}
         self.write("manifest.json", b"")
         self._write_input()
         self._write_data()
@@ -268,6 +259,17 @@ class Run:
         self.table(name, [row | values if row["doc"] == doc else row for row in rows])
 
     def commit(self) -> None:
+        """Write reports, and the manifest with the digests of these and of itself."""
+        self.manifest["reports"] = {
+            "files": {
+                "report.html": self.write("report.html", b"<p>All is well.</p>"),
+                "report.json": self.write("report.json", json.dumps(self.report).encode()),
+            },
+            "verdict": "",
+        }
+        said = {name: value for name, value in self.manifest.items() if name != "digest"}
+        plain = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+        self.manifest["digest"] = xxhash.xxh3_128_hexdigest(plain)
         self.write("manifest.json", json.dumps(self.manifest).encode())
 
     def verify(self) -> Verdict:
@@ -290,7 +292,9 @@ def test_right_run_passes(run: Run) -> None:
     assert verdict.ok
     checked = {check.name: check.checked for check in verdict.checks}
     looked_at = {name for name, count in checked.items() if count}
-    assert looked_at == set(checked) - {"values", "copies"}, checked  # of findings and scores
+    assert looked_at == set(checked) - {"secrets", "values", "spellings", "copies", "rejects"}, (
+        checked
+    )  # of findings and scores, and of documents that are rejects
     assert checked["documents"] == len(TEXTS)
     assert checked["spans"] == len(SPANS)
     assert checked["chains"] == 1000
@@ -833,7 +837,7 @@ def test_parquet_cells() -> None:
             "list": [["a"]],
         }
     )
-    cells = [_cell(row, name) for name in [*row.schema.names, "none"]]
+    cells = [cell_of(row, name) for name in [*row.schema.names, "none"]]
     assert cells == ["a", "7", None, None, None, None]
 
 
@@ -861,8 +865,8 @@ def test_lower_case_is_one_to_one() -> None:
     assert len(_lower(text)) == len(text)
 
 
-def change(start: int, end: int) -> _Finding:
-    return _Finding(A, 0, start, end, "US_SSN", "mask", "0" * 32, None)
+def change(start: int, end: int) -> Finding:
+    return Finding(A, 0, start, end, "US_SSN", "mask", "0" * 32, None)
 
 
 def stretches(flags: list[bool]) -> list[tuple[int, int]]:

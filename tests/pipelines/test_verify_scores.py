@@ -91,6 +91,7 @@ def write(run: Run, action: str) -> None:
             {"doc": D, "shard": "d.txt", "row": 0, "reason": why},
         ]
         run.table("rejects", sorted([*REJECTS, *refused], key=lambda row: row["doc"]))
+        run.report["copies_of_rejected"] = 1  # A is a twin
         run.drop_data(3)
     run.data(0, "a.jsonl", "".join(f"{one}\n" for one in lines).encode())
 
@@ -270,11 +271,25 @@ def refused_and_released(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [refused_and_no_reject, rejected_and_not_refused, refused_and_released]
+    ("change", "promises"),
+    [
+        (refused_and_no_reject, {"accounted for", "twin"}),
+        (rejected_and_not_refused, {"accounted for"}),
+        (refused_and_released, {"accounted for", "fail closed"}),
+    ],
 )
-def test_documents_are_accounted_for(refusing: Run, change: Callable[[Run], None]) -> None:
+def test_documents_are_accounted_for(
+    refusing: Run, change: Callable[[Run], None], promises: set[str]
+) -> None:
     change(refusing)
-    assert broken(refusing.verify()) == {"accounted for"}
+    assert broken(refusing.verify()) == promises
+
+
+def test_copies_of_rejected_documents_are_told(refusing: Run) -> None:
+    refusing.report["copies_of_rejected"] = 0
+    assert broken(refusing.verify()) == {"twin"}
+    del refusing.report["copies_of_rejected"]
+    assert broken(refusing.verify()) == {"twin"}
 
 
 @pytest.mark.parametrize("name", ["copies_input", "copies_deduplicated", "copies"])

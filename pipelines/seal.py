@@ -1,0 +1,58 @@
+"""The seal of a finished run: digests of its reports, and of the manifest that lists them.
+
+An edited verdict, report or setting is noticed by whoever reads it next. It is no signature: who
+wants to forge a run can compute digests too.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from corpus.errors import InputError
+
+REPORTS = ("report.html", "report.json")
+
+
+def reports_of(folder: Path, verdict: object) -> dict[str, Any]:
+    """What a manifest says of the two report files. The verdict has a digest of its own, so that
+    it can be kept when they are written anew.
+    """
+    files = {}
+    for name in REPORTS:
+        content = (folder / name).read_bytes()
+        files[name] = {"bytes": len(content), "digest": xxhash.xxh3_128_hexdigest(content)}
+    return {"files": files, "verdict": digest_of(verdict)}
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with a digest of all else that it says."""
+    bare = {name: value for name, value in manifest.items() if name != "digest"}
+    return bare | {"digest": digest_of(bare)}
+
+
+def digest_of(tree: object) -> str:
+    """xxh3_128 of a tree as JSON: keys sorted, no white space, ASCII alone."""
+    return xxhash.xxh3_128_hexdigest(
+        json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
+    )
+
+
+def check_sealed(manifest: Mapping[str, Any], out: Path) -> None:
+    """Raise InputError where a manifest is not what its run wrote."""
+    if sealed(manifest) != dict(manifest):
+        raise InputError(
+            f"{out / 'manifest.json'} was changed after the run had written it, so nothing that it "
+            "says can be passed on. Run the job again with --fresh."
+        )
+
+
+def holds_reports(manifest: Mapping[str, Any], out: Path) -> bool:
+    """Whether the reports are those that the manifest lists."""
+    listed = manifest.get("reports", {}).get("files")
+    try:
+        return bool(reports_of(out, None)["files"] == listed)
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,50 @@
+"""Every promise of a run, checked from the input and OUT alone.
+
+This package shares no kernel with the product, on purpose: it has its own readers, its own
+tokeniser and its own document key, all in plain Python, so that a mistake there is not repeated
+here. It reads the input once from end to end, beside the tables and the cleaned shards; of the
+documents that a duplicate or a passage speaks of it keeps the text in an unlinked scratch file.
+
+What is wrong with a run is a failed check, never an exception, and no failure quotes a text.
+"""
+
+import tempfile
+
+from pipelines.verify.files import check_files, check_input, check_manifest
+from pipelines.verify.kept import check_kept_twins
+from pipelines.verify.layout import TABLES
+from pipelines.verify.opening import open_run
+from pipelines.verify.rows import check_rows
+from pipelines.verify.scores import check_copies
+from pipelines.verify.state import Texts
+from pipelines.verify.tables import load_tables
+from pipelines.verify.twins import check_duplicates, check_twins
+from pipelines.verify.verdict import CHECKS, Check, Progress, Verdict, print_verdict
+from pipelines.verify.witnesses import check_chains, check_spans
+
+__all__ = ["CHECKS", "TABLES", "Check", "Progress", "Verdict", "print_verdict", "verify"]
+
+
+def verify(out: str, *, progress: Progress | None = None) -> Verdict:
+    """Check every promise of the finished run in the folder (or fsspec URL) `out`.
+
+    Damage, a changed input and broken promises are failed checks. Raises OutputError where `out` is
+    not a run folder, RunError where its run is unfinished, StorageError where there is no room for
+    the scratch file.
+    """
+    with tempfile.TemporaryFile() as scratch:
+        run = open_run(out, Texts(scratch), progress or (lambda *_: None))
+        check_files(run)
+        check_manifest(run)
+        check_input(run)
+        load_tables(run)
+        check_rows(run)
+        check_copies(run)
+        for doc in sorted(run.findings):
+            run.tally["findings"].expect(False, "%s has findings and no row", run.place(doc))
+        check_duplicates(run)
+        check_twins(run)
+        check_kept_twins(run)
+        check_spans(run)
+        check_chains(run)
+    return Verdict(tuple(tally.check() for tally in run.tally.values()))

@@ -1,0 +1,115 @@
+"""OUT holds what its manifest lists, and the input is what it was."""
+
+import json
+import re
+from collections import Counter
+from typing import BinaryIO
+
+import fsspec
+import pyarrow.parquet as pq
+import xxhash
+
+from pipelines.verify.layout import DAMAGE, TABLES, table_path
+from pipelines.verify.readers import CHUNK
+from pipelines.verify.records import Shard
+from pipelines.verify.state import Run
+
+_INTERNAL = re.compile(r"internal/[a-z0-9_-]+/\d{5}\.parquet")
+
+
+def check_files(run: Run) -> None:
+    """OUT holds what the manifest lists, and nothing else."""
+    listed = {"manifest.json", "report.json", "report.html"}
+    listed |= {
+        table_path(name, entry["slice"])
+        for name, entries in run.manifest["tables"].items()
+        if name in TABLES or run.rules.internal
+        for entry in entries
+    }
+    if run.rules.data:
+        listed |= {f"data/{shard.name}" for shard in run.shards.values()} & {
+            entry["path"] for entry in run.manifest["data"]
+        }
+    for path in run.files.find(run.root):
+        name = path[len(run.root) :].lstrip("/")
+        known = name in listed or (run.rules.internal and _INTERNAL.fullmatch(name) is not None)
+        run.tally["files"].expect(known, "%s does not belong into OUT", name)
+
+
+def check_manifest(run: Run) -> None:
+    """The manifest is what the run wrote, and the reports are what it lists."""
+    said = {name: value for name, value in run.manifest.items() if name != "digest"}
+    plain = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    run.tally["manifest"].expect(
+        run.manifest.get("digest") == xxhash.xxh3_128_hexdigest(plain),
+        "manifest.json is not what the run wrote: its digest of itself does not fit",
+    )
+    listed = run.manifest.get("reports")
+    files = listed.get("files") if isinstance(listed, dict) else None
+    for name in ("report.html", "report.json"):
+        entry = files.get(name) if isinstance(files, dict) else None
+        try:
+            with run.open(name) as stream:
+                size, digest = digest_of(stream)
+        except DAMAGE as error:
+            run.tally["reports"].expect(False, "%s cannot be read (%s)", name, type(error).__name__)
+            continue
+        same = entry == {"bytes": size, "digest": digest}
+        run.tally["reports"].expect(same, "%s is not what the manifest lists", name)
+
+
+def check_input(run: Run) -> None:
+    """The input is what it was when the run was pinned."""
+    tally, total, done = run.tally["input"], sum(s.size for s in run.shards.values()), 0
+    for shard in run.shards.values():
+        try:
+            with fsspec.open(shard.url, "rb") as stream:
+                size, checksum = digest_of(stream)
+        except DAMAGE as error:
+            tally.expect(False, "%s cannot be read (%s)", shard.name, type(error).__name__)
+            continue
+        tally.expect(
+            (size, checksum) == (shard.size, shard.checksum),
+            "%s is not what it was when the run was pinned: %d bytes, then %d",
+            shard.name,
+            size,
+            shard.size,
+        )
+        done += size
+        run.progress("input", done, total)
+
+
+def digest_of(stream: BinaryIO) -> tuple[int, str]:
+    digest, size = xxhash.xxh3_128(), 0
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def check_data_files(run: Run) -> set[int]:
+    """The cleaned shards' files are what the manifest lists. Returns the shards that have one."""
+    tally, entries, found = run.tally["data files"], run.manifest["data"], set()
+    for number, times in Counter(entry["shard"] for entry in entries).items():
+        tally.expect(times == 1, "shard %d is listed %d times", number, times)
+    for entry in entries:
+        shard, path = run.shards.get(entry["shard"]), entry["path"]
+        if not run.rules.data or shard is None or path != f"data/{shard.name}":
+            tally.expect(False, "%s must not have been written", path)
+            continue
+        try:
+            with run.open(path) as stream:
+                same = digest_of(stream) == (entry["bytes"], entry["digest"])
+            tally.expect(same, "%s is not what the manifest lists", path)
+            if shard.format == "parquet":
+                tally.expect(_same_schema(run, shard, path), "%s has other columns", path)
+        except DAMAGE as error:
+            tally.expect(False, "%s cannot be read (%s)", path, type(error).__name__)
+            continue
+        found.add(shard.number)
+    return found
+
+
+def _same_schema(run: Run, shard: Shard, path: str) -> bool:
+    with fsspec.open(shard.url, "rb") as before, run.open(path) as after:
+        return bool(pq.read_schema(before).equals(pq.read_schema(after)))

@@ -1,0 +1,73 @@
+"""Findings lie in what is released, and what was done with each is said."""
+
+from collections.abc import Sequence
+
+from pipelines.verify.layout import ACTIONS
+from pipelines.verify.ranges import joined, touches
+from pipelines.verify.readers import Fields
+from pipelines.verify.records import Document, Finding
+from pipelines.verify.released import Left
+from pipelines.verify.state import Run
+
+
+def check_findings(
+    run: Run,
+    document: Document,
+    fields: Fields,
+    rejected: bool,
+    risky: Sequence[tuple[int, int]],
+) -> dict[str, Left]:
+    """What must be left of each field of a document, after its findings were looked at.
+
+    risky: what of the text goes because a model would recite it, with the values in it.
+    """
+    doc, tally = document.doc, run.tally["findings"]
+    found = run.findings.pop(doc, [])
+    gone = rejected or run.reason(doc) in ("exact", "near")
+    tally.expect(not (found and gone), "%s has findings and is not released", run.place(doc))
+    expected = {}
+    names = (run.rules.text, *run.rules.columns)
+    for number, (name, text) in enumerate(zip(names, (fields.text, *fields.columns), strict=False)):
+        own = [finding for finding in found if finding.field == number]
+        if text is not None:
+            cuts = run.cuts(doc) if number == 0 else ()
+            for i, finding in enumerate(own):
+                before = own[i - 1].end if i else 0
+                problem = _finding_problem(run, finding, text, before, cuts)
+                tally.expect(problem is None, "%s, %d: %s", run.place(doc), finding.start, problem)
+            changed = [f for f in own if changes(f) and f.end <= len(text)]
+            if risky and number == 0:
+                changed = [f for f in changed if not touches(risky, f.start, f.end)]
+                cuts = joined([*cuts, *risky])
+            expected[name] = Left(text, cuts, changed)
+        else:
+            tally.expect(not own, "%s has findings in a field that it lacks", run.place(doc))
+    stray = any(finding.field >= len(names) for finding in found)
+    tally.expect(not stray, "%s has findings in a field that was not scanned", run.place(doc))
+    return expected
+
+
+def changes(finding: Finding) -> bool:
+    return finding.action not in ("keep", "cut")
+
+
+def _finding_problem(
+    run: Run, finding: Finding, text: str, before: int, cuts: Sequence[tuple[int, int]]
+) -> str | None:
+    within = any(start <= finding.start and finding.end <= end for start, end in cuts)
+    value = hash((finding.type, text[finding.start : finding.end]))
+    print_ = run.prints.setdefault(finding.fingerprint, value)
+    problems = {
+        "it is not in the text, or overlaps another": not (
+            before <= finding.start < finding.end <= len(text)
+        ),
+        "its action is none": finding.action not in ACTIONS,
+        "it has a surrogate and another action, or the other way round": (
+            (finding.action == "surrogate") != (finding.surrogate is not None)
+        ),
+        "it went with a passage and another action is named, or the other way round": (
+            within != (finding.action == "cut")
+        ),
+        "another value has its fingerprint": print_ != value,
+    }
+    return next((problem for problem, is_so in problems.items() if is_so), None)

@@ -1,0 +1,186 @@
+"""The input and the cleaned shards, row by row, with readers of their own."""
+
+import functools
+import itertools
+import json
+import zlib
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from pipelines.verify.layout import DAMAGE, TORN
+from pipelines.verify.records import Rules, Shard
+from pipelines.verify.verdict import Tally
+
+CHUNK = 1 << 20
+PACKED = 32 << 10
+BLANK = b" \t\r"
+BOM = b"\xef\xbb\xbf"
+T = TypeVar("T")
+
+
+def until_torn(rows: Iterator[Any]) -> Iterator[Any]:
+    """`rows`; where compressed data is damaged, None for the row that cannot be read, the last."""
+    try:
+        yield from rows
+    except TORN:
+        yield None
+
+
+def guarded(rows: Iterator[T], tally: Tally, name: str) -> Generator[T, None, None]:
+    """`rows`; where they cannot be read to the end, that is a failure of `tally`."""
+    try:
+        yield from rows
+    except DAMAGE as error:
+        tally.fail("%s cannot be read to its end (%s)", name, type(error).__name__)
+
+
+class _Number(NamedTuple):
+    """A JSON number, as it was written."""
+
+    literal: str
+
+
+class Fields(NamedTuple):
+    text: str | None
+    id: str | None
+    source: str | None
+    columns: tuple[str | None, ...] = ()
+    """Of the other columns that are scanned the strings; None for what is none."""
+
+
+def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
+    """The rows of a shard: lines, record batches of one row, or the whole of a text file."""
+    with opened as stream:
+        if shard.format == "parquet":
+            file = pq.ParquetFile(stream)
+            for group in range(file.num_row_groups):
+                yield from _group_rows(file, group)
+        elif shard.format == "txt":
+            yield stream.read().removeprefix(BOM)
+        else:
+            yield from _lines(_pieces_of(stream, shard.compression))
+
+
+def _group_rows(file: Any, group: int) -> Iterator[Any]:
+    """The rows of a row group; where it is damaged, None for each row from there on."""
+    left = file.metadata.row_group(group).num_rows
+    try:
+        for batch in file.iter_batches(batch_size=1024, row_groups=[group]):
+            yield from (batch.slice(row, 1) for row in range(batch.num_rows))
+            left -= batch.num_rows
+    except (OSError, pa.ArrowException) as error:
+        # Arrow says OSError for both bad pages and failed reads; only the latter have a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        yield from itertools.repeat(None, left)
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The rows of JSONL: lines that hold more than white space, without the line break."""
+    prefix = BOM
+    waiting: list[bytes] = []
+    for piece in itertools.chain(pieces, (b"\n",)):
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            line = b"".join([*waiting, line]).removeprefix(prefix)
+            waiting = []
+            if line.strip(BLANK):
+                yield line
+            prefix = b""
+        waiting.append(rest)
+
+
+def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:
+    """The content of a file without its compression. Raises EOFError where that ends early."""
+    if not compression:
+        yield from iter(functools.partial(stream.read, CHUNK), b"")
+        return
+    unpack: Any = None
+    while packed := stream.read(PACKED):
+        while packed := packed if unpack else packed.lstrip(b"\0"):
+            unpack = unpack or _unpacker(compression)
+            yield unpack.decompress(packed)
+            if not unpack.eof:
+                break
+            packed, unpack = unpack.unused_data, None
+    if unpack:
+        raise EOFError
+
+
+def _unpacker(compression: str) -> Any:
+    """For one gzip member or one Zstandard frame, of which a file may have several."""
+    if compression == "gz":
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+
+def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
+    """Text, id and source of a row; None for what it does not have."""
+    if raw is None:
+        return Fields(None, None, None)
+    if shard.format == "txt":
+        return Fields(decoded(raw), shard.name, None)
+    names = (rules.text, rules.id, rules.source)
+    if shard.format == "parquet":
+        columns = tuple(cell_of(raw, name) for name in rules.columns)
+        text, identity, source = (cell_of(raw, name) for name in names)
+        return Fields(text, identity, source, columns)
+    values = members(raw)
+    found = [values.get(name) for name in names]
+    columns = tuple(string_of(values.get(name)) for name in rules.columns)
+    return Fields(string_of(found[0]), string_of(_literal(found[1])), string_of(found[2]), columns)
+
+
+def cell_of(raw: Any, name: str) -> str | None:
+    """A column of a row as a string; None for what is null, nested or not text."""
+    place = raw.schema.get_field_index(name)
+    if place < 0:
+        return None
+    column = raw.column(place)
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_nested(column.type) or "binary" in str(column.type):
+            return None
+        value: str | None = column.cast(pa.string())[0].as_py()
+    except (ValueError, pa.ArrowException):
+        return None
+    return value
+
+
+def _literal(value: object) -> object:
+    """A number as it is written, anything else as it is."""
+    return value.literal if isinstance(value, _Number) else value
+
+
+def decoded(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def string_of(value: object) -> str | None:
+    """`value` if it is a string, and one that UTF-8 can write: without half a surrogate pair."""
+    try:
+        return value if isinstance(value, str) and value.encode() is not None else None
+    except UnicodeEncodeError:
+        return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are no JSON
+
+
+def members(line: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(
+            line.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_refuse
+        )
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

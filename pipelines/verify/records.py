@@ -1,0 +1,151 @@
+"""The rows of tables, the shards and the settings that checks read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import regex
+
+from pipelines.verify.shapes import SECRET
+
+Key = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Shard:
+    number: int
+    name: str
+    url: str
+    format: str
+    compression: str
+    size: int
+    checksum: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Which values the settings want replaced.
+
+    types: those that are looked for and not kept, of the types that have a shape.
+    """
+
+    types: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+    allow_regex: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, pii: Mapping[str, Any]) -> "Replaced":
+        if not pii["enabled"]:
+            return cls()
+        asked, without = set(pii["recognizers"]), set(pii["without"])
+        types = {SECRET} if pii["secrets"] else set()
+        for type_ in ("EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE"):
+            if asked & {type_, "default", "all"} and not without & {type_, "default", "all"}:
+                types.add(type_)
+        actions = pii["actions"]
+        kept = {type_ for type_ in types if actions.get(type_, actions.get("*")) == "keep"}
+        return cls(frozenset(types - kept), frozenset(pii["allow"]), tuple(pii["allow_regex"]))
+
+    def includes(self, type_: str, value: str) -> bool:
+        if type_ not in self.types or value in self.allow:
+            return False
+        return not any(regex.search(pattern, value) for pattern in self.allow_regex)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings that say what may be removed."""
+
+    text: str
+    id: str
+    source: str
+    normalise: str
+    threshold: float
+    unit: str
+    ngram: int
+    cut: bool
+    min_bytes: int
+    min_remaining: int
+    pii: bool
+    scores: bool
+    above: float
+    action: str
+    columns: tuple[str, ...]
+    replaced: Replaced
+    data: bool
+    internal: bool
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> "Rules":
+        settings = manifest["settings"]
+        fields, dedup, output = settings["input"], settings["dedup"], settings["output"]
+        near, passages, pii = dedup["near"], dedup["passages"], settings["pii"]
+        memorization = settings["memorization"]
+        return cls(
+            text=fields["text"],
+            id=fields["id"],
+            source=fields["source"],
+            normalise=dedup["exact"]["normalise"],
+            threshold=near["threshold"],
+            unit=near["unit"],
+            ngram=near["ngram"],
+            cut=passages["action"] == "cut",
+            min_bytes=passages["min_bytes"],
+            min_remaining=passages["min_remaining"],
+            pii=pii["enabled"],
+            scores=memorization["enabled"],
+            above=memorization["above"],
+            action=memorization["action"],
+            columns=tuple(pii["columns"]) if pii["enabled"] else (),
+            replaced=Replaced.of(pii),
+            data=output["data"] and manifest["job"] != "gate",
+            internal=output["internal_tables"],
+        )
+
+
+class Duplicate(NamedTuple):
+    reason: str
+    twin: int | None
+    similarity: float | None
+
+
+class Finding(NamedTuple):
+    doc: int
+    field: int
+    start: int
+    end: int
+    type: str
+    action: str
+    fingerprint: str
+    surrogate: str | None
+
+
+class ScoredSequence(NamedTuple):
+    doc: int
+    start: int
+    end: int
+    scored_by: str | None
+    copies_input: int
+    copies_deduplicated: int | None
+    copies: int
+    risk: float | None
+    action: str
+    reason: str | None
+
+
+class Recounted(NamedTuple):
+    """A sequence of which the copies are counted again. The least `draw` are taken."""
+
+    draw: int
+    row: ScoredSequence
+    text: str
+
+
+class Document(NamedTuple):
+    doc: int
+    id: str
+    shard: str
+    row: int
+    source: str
+    bytes: int

@@ -1,0 +1,255 @@
+"""What must be left of a text, and whether that is what was released."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipelines.verify.layout import DAMAGE
+from pipelines.verify.readers import cell_of, decoded, members, string_of
+from pipelines.verify.records import Finding, Shard
+from pipelines.verify.verdict import Tally
+
+MAY_RECUR = {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME", "AGE"} | {
+    "SHIFTED_DATE", "SURROGATE_AGE"
+}  # fmt: skip
+"""Types whose surrogates are drawn from values that others have too, or that may stay."""
+
+LEAK = 6
+"""Letters and digits of the shortest value that is looked for in what was released."""
+
+REPAIRED = " \t\n()[]{}<>\"'“”‘’«»"
+"""What may go with a removed finding: white space, and brackets that would be empty."""
+
+
+class Released:
+    """A cleaned shard, walked beside the rows that must be in it."""
+
+    def __init__(self, shard: Shard, rows: Iterator[Any], tally: Mapping[str, Tally]) -> None:
+        self._shard, self._rows = shard, rows
+        self._tally, self._leaks = tally["released rows"], tally["values"]
+        self._rejects = tally["rejects"]
+        self._skipped: list[tuple[int, Any, Mapping[str, Left]]] = []
+        """Rejected rows that would stand here if they had been released."""
+        self._in_step = True
+
+    def skip(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
+        """The row `raw` was rejected: it must not be there."""
+        self._rejects.expect(True, "")
+        self._skipped.append((number, raw, expected))
+
+    def _refuse(self, found: Any) -> None:
+        """`found` is not what must be there: is it what must not?"""
+        for number, raw, expected in self._skipped:
+            if _same_row(self._shard, raw, found, expected):
+                self._rejects.fail(
+                    "data/%s holds row %d, which was rejected", self._shard.name, number
+                )
+
+    def take(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
+        """Expect next the row `raw`, the named fields in it as told and all else the same."""
+        if not self._in_step:
+            return
+        found = next(self._rows, None)
+        same = found is not None and _same_row(self._shard, raw, found, expected)
+        # After the first difference rows are no longer side by side: more failures say nothing.
+        self._in_step = self._tally.expect(
+            same, "data/%s does not hold row %d as it must be", self._shard.name, number
+        )
+        if not same and found is not None:
+            self._refuse(found)
+        self._skipped.clear()
+        if found is not None and any(left.changed for left in expected.values()):
+            now = _released_values(self._shard, found, expected)
+            leaks = any(left.leaks(now.get(name) or "") for name, left in expected.items())
+            self._leaks.expect(
+                not leaks,
+                "data/%s, row %d holds a value that was replaced",
+                self._shard.name,
+                number,
+            )
+
+    def finish(self) -> None:
+        if self._in_step and (found := next(self._rows, None)) is not None:
+            self._refuse(found)
+            self._tally.fail("data/%s holds more than the kept rows", self._shard.name)
+
+
+class Left:
+    """What must be left of a text: stretches of it in order, and what nobody can foretell between.
+
+    cuts: cut out, the sides joined by a line break. changed: the findings that were replaced; where
+    one reaches into a cut the rest of that is cut. gone: the places of both, in order and apart.
+    """
+
+    def __init__(
+        self, text: str, cuts: Sequence[tuple[int, int]], changed: Sequence[Finding]
+    ) -> None:
+        self.text = text
+        self.is_same = not cuts and not changed
+        self.changed = changed
+        self.stretches = [""]
+        marks = _marks(cuts, changed)
+        self.gone = [(start, end) for start, end, _ in marks]
+        place, strip, removed = 0, False, False
+        for start, end, finding in marks:
+            kept = text[place:start]
+            self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
+            strip, place = False, end
+            if finding is not None:
+                strip = removed = finding.action == "remove"
+                if strip:
+                    self.stretches[-1] = self.stretches[-1].rstrip(REPAIRED)
+                self.stretches.append("")
+            elif start > 0 and end < len(text) and not (removed and not self.stretches[-1]):
+                self.stretches[-1] += "\n"  # not at the text's ends, and a removal may be one
+        kept = text[place:]
+        self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
+
+    def fits(self, found: str) -> bool:
+        """Whether `found` is what is left."""
+        if len(self.stretches) == 1:
+            return found == self.stretches[0]
+        first, *middle, last = self.stretches
+        if not found.startswith(first):
+            return False
+        at = len(first)
+        for stretch in middle:
+            at = found.find(stretch, at)
+            if at < 0:
+                return False
+            at += len(stretch)
+        return at + len(last) <= len(found) and found.endswith(last)
+
+    def leaks(self, found: str) -> bool:
+        """Whether a value that was replaced is in `found` more often than in what stays."""
+        for finding in self.changed:
+            value = self.text[finding.start : finding.end]
+            if finding.type not in MAY_RECUR and sum(map(str.isalnum, value)) >= LEAK:
+                kept = sum(stretch.count(value) for stretch in self.stretches)
+                if found.count(value) > kept:
+                    return True
+        return False
+
+
+def _marks(
+    cuts: Sequence[tuple[int, int]], changed: Sequence[Finding]
+) -> list[tuple[int, int, Finding | None]]:
+    """Where something happens to a text, in order and apart: changes, and cuts without these.
+
+    cuts, changed: by place, each apart.
+    """
+    marks: list[tuple[int, int, Finding | None]] = [(f.start, f.end, f) for f in changed]
+    first = 0  # of the changes that a later cut may touch
+    for start, end in cuts:
+        while first < len(changed) and changed[first].end <= start:
+            first += 1
+        at, number = start, first
+        while number < len(changed) and changed[number].start < end:
+            if at < changed[number].start:
+                marks.append((at, changed[number].start, None))
+            at = max(at, changed[number].end)
+            number += 1
+        if at < end:
+            marks.append((at, end, None))
+    return sorted(marks, key=lambda mark: mark[:2])
+
+
+def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[str, Left]) -> bool:
+    """Whether `found` is the row `raw` with the expected fields and all else the same."""
+    if found is None:
+        return False
+    if shard.format == "txt":
+        (left,) = expected.values()
+        text = decoded(found)
+        return bool(found == raw) if left.is_same else text is not None and left.fits(text)
+    if shard.format == "jsonl":
+        return _same_line(raw, found, expected)
+    return raw.schema.names == found.schema.names and all(
+        _fits(cell_of(found, name), expected[name])
+        if name in expected
+        else _same_cell(ours, theirs)
+        for name, ours, theirs in zip(raw.schema.names, raw.columns, found.columns, strict=True)
+    )
+
+
+def _released_values(
+    shard: Shard, found: Any, expected: Mapping[str, Left]
+) -> dict[str, str | None]:
+    """The expected fields of a released row."""
+    if shard.format == "txt":
+        return dict.fromkeys(expected, decoded(found))
+    if shard.format == "parquet":
+        return {name: cell_of(found, name) for name in expected}
+    values = members(found)
+    return {name: string_of(values.get(name)) for name in expected}
+
+
+def _fits(found: str | None, left: Left) -> bool:
+    return found is not None and left.fits(found)
+
+
+def _same_line(line: bytes, found: bytes, expected: Mapping[str, Left]) -> bool:
+    """The same of a JSON line: byte by byte but for the values that are expected to change."""
+    changed = {name: left for name, left in expected.items() if not left.is_same}
+    places = sorted(
+        (start, end, name, number == len(own) - 1)
+        for name in expected
+        for own in [_value_places(line, name)]
+        for number, (start, end) in enumerate(own)
+        if name in changed or number < len(own) - 1
+    )
+    if {name for _, _, name, last in places if last} != set(changed):
+        return False
+    at = place = 0
+    for start, end, name, last in places:
+        head = line[place:start]
+        if found[at : at + len(head)] != head:
+            return False
+        at += len(head)
+        place = end
+        value = _TOKEN.match(found, at)
+        if value is None or value[0][:1] != b'"':
+            return False
+        at = value.end()
+        try:
+            text = json.loads(value[0].decode())
+        except ValueError:
+            return False
+        # Earlier values of a repeated name may hold what went, or was not read, and are emptied.
+        if not (changed[name].fits(text) if last else text == ""):
+            return False
+    return found[at:] == line[place:]
+
+
+def _same_cell(cell: Any, found: Any) -> bool:
+    if cell.equals(found):
+        return True
+    try:  # NaN is not equal to itself, and dictionaries may be numbered otherwise
+        return cell.type == found.type and repr(cell.to_pylist()) == repr(found.to_pylist())
+    except DAMAGE:
+        return False
+
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
+
+
+def _value_places(line: bytes, key: str) -> list[tuple[int, int]]:
+    """Where the values of `key` begin and end in a JSON object; of several the last one counts."""
+    depth, start = 0, 0
+    name: str | None = None
+    places = []
+    for token in _TOKEN.finditer(line):
+        kind = token[0][:1]
+        if depth == 1 and kind == b'"' and name is None:
+            name = json.loads(token[0].decode())
+        elif depth == 1 and kind == b":":
+            start = token.end()
+        elif depth == 1 and kind in b",}":
+            if name == key:
+                value = line[start : token.start()]
+                inset = len(value) - len(value.lstrip())
+                places.append((start + inset, start + len(value.rstrip())))
+            name = None
+        depth += (kind in b"{[") - (kind in b"}]")
+    return places

@@ -1,0 +1,170 @@
+"""The input, the documents table and the cleaned shards, walked side by side."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fsspec
+
+from pipelines.verify.files import check_data_files
+from pipelines.verify.findings import changes, check_findings
+from pipelines.verify.layout import ROW_BITS
+from pipelines.verify.leaks import check_leaks
+from pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from pipelines.verify.records import Document, ScoredSequence, Shard
+from pipelines.verify.released import Released
+from pipelines.verify.scores import check_scores
+from pipelines.verify.state import Run
+from pipelines.verify.tables import tables_of
+from pipelines.verify.witnesses import check_left
+
+
+class _Documents:
+    """The documents table, walked beside the input."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._rows = self._all()
+        self._head = next(self._rows, None)
+
+    def _all(self) -> Iterator[Document]:
+        for table in tables_of(self._run, "documents"):
+            columns = (table[name].to_pylist() for name in Document._fields)
+            yield from map(Document._make, zip(*columns, strict=True))
+
+    def take(self, doc: int) -> Document | None:
+        """The row of `doc`, if there is one. Rows before it have no document."""
+        while self._head is not None and self._head.doc < doc:
+            self._run.tally["rows"].fail("%s is not in the input", self._run.place(self._head.doc))
+            self._head = next(self._rows, None)
+        if self._head is None or self._head.doc > doc:
+            return None
+        found, self._head = self._head, next(self._rows, None)
+        return found
+
+
+class _Scores:
+    """The scores table, walked beside the input."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._rows = self._all()
+        self._head = next(self._rows, None)
+
+    def _all(self) -> Iterator[ScoredSequence]:
+        for table in tables_of(self._run, "scores"):
+            for batch in table.select(ScoredSequence._fields).to_batches(max_chunksize=4096):
+                columns = (column.to_pylist() for column in batch.columns)
+                yield from map(ScoredSequence._make, zip(*columns, strict=True))
+
+    def take(self, doc: int) -> list[ScoredSequence]:
+        """The rows of `doc`. Rows before them have no document."""
+        found = []
+        while self._head is not None and self._head.doc <= doc:
+            if self._head.doc == doc:
+                found.append(self._head)
+            else:
+                place = self._run.place(self._head.doc)
+                self._run.tally["scores"].fail("%s has scores and is no document", place)
+            self._head = next(self._rows, None)
+        return found
+
+
+def check_rows(run: Run) -> None:
+    """Walk through the input, the documents table and the cleaned shards side by side."""
+    released = check_data_files(run)
+    documents, scores = _Documents(run), _Scores(run)
+    total, done = sum(shard.size for shard in run.shards.values()), 0
+    for shard in sorted(run.shards.values(), key=lambda shard: shard.number):
+        _check_shard(run, shard, documents, scores, shard.number in released)
+        done += shard.size
+        run.progress("rows", done, total)
+    documents.take(1 << 63)
+    scores.take(1 << 63)
+
+
+def _check_shard(
+    run: Run, shard: Shard, documents: _Documents, scores: _Scores, released: bool
+) -> None:
+    """Every row of a shard is a document or a reject, and the cleaned shard holds what was kept."""
+    readable = until_torn(raw_rows(shard, fsspec.open(shard.url, "rb")))
+    rows = guarded(readable, run.tally["input"], shard.name)
+    rejects = set(run.rejects.get(shard.number, ()))
+    with contextlib.ExitStack() as stack:
+        output: Iterator[Any] = iter(())
+        if released:
+            path = f"data/{shard.name}"
+            lines = raw_rows(shard, run.open(path))
+            output = stack.enter_context(
+                contextlib.closing(guarded(lines, run.tally["data files"], path))
+            )
+        beside = Released(shard, output, run.tally)
+        for number, raw in enumerate(rows):
+            document = documents.take(shard.number << ROW_BITS | number)
+            rejected = number in rejects
+            rejects.discard(number)
+            # A document that a detector rejects is both, and one that a model would recite.
+            both = rejected and (run.rules.pii or run.rules.action == "remove-document")
+            run.tally["rows"].expect(
+                rejected == (document is None) or both,
+                "%s#%d is %s",
+                shard.name,
+                number,
+                "both a document and a reject" if rejected else "neither a document nor a reject",
+            )
+            if document is not None:
+                found = scores.take(document.doc)
+                _check_document(run, shard, document, raw, found, beside)
+        beside.finish()
+    for number in sorted(rejects):
+        run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
+
+
+def _check_document(
+    run: Run,
+    shard: Shard,
+    document: Document,
+    raw: Any,
+    scores: Sequence[ScoredSequence],
+    beside: Released,
+) -> None:
+    """beside: what was released of the shard."""
+    number = document.doc & ((1 << ROW_BITS) - 1)
+    doc, fields = document.doc, read_fields(raw, shard, run.rules)
+    text = fields.text
+    if text is None:
+        run.tally["documents"].expect(False, "%s has no readable text", run.place(doc))
+        return
+    expected = Document(
+        doc,
+        f"{shard.name}#{number}" if fields.id is None else fields.id,
+        shard.name,
+        number,
+        shard.source if fields.source is None else fields.source,
+        len(text.encode()),
+    )
+    differing = [n for n in Document._fields if getattr(expected, n) != getattr(document, n)]
+    run.tally["documents"].expect(
+        not differing, "%s has another %s in the input", run.place(doc), ", ".join(differing)
+    )
+    if doc in run.referenced:
+        run.known.add(doc)
+        run.texts.add(doc, text)
+    check_left(run, doc, text)
+    is_reject = run.rejected(doc)
+    if is_reject and any(one.action == "remove-document" for one in scores):
+        run.refused.add(doc)
+    rejected = is_reject and doc not in run.refused
+    changed = [f for f in run.findings.get(doc, ()) if f.field == 0 and changes(f)]
+    if changed:
+        run.altered.add(doc)
+    check_scores(run, doc, text, scores, rejected, changed)
+    risky = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
+    left = check_findings(run, document, fields, rejected, risky)
+    if not run.rules.data or run.reason(doc) is not None:
+        return
+    if is_reject:
+        beside.skip(number, raw, left)
+    else:
+        beside.take(number, raw, left)
+        check_leaks(run, doc, left)

@@ -1,0 +1,122 @@
+"""Sequences lie in what is left and cover it, and a few are counted again."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+import fsspec
+import xxhash
+
+from pipelines.verify.layout import ROW_BITS
+from pipelines.verify.ranges import joined, touches
+from pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from pipelines.verify.records import Finding, Recounted, ScoredSequence
+from pipelines.verify.released import Left
+from pipelines.verify.state import Run
+
+RECOUNTED = 20
+"""Sequences of which the copies are counted again, by looking through the whole input."""
+
+
+def check_scores(
+    run: Run,
+    doc: int,
+    text: str,
+    found: Sequence[ScoredSequence],
+    rejected: bool,
+    changed: Sequence[Finding],
+) -> None:
+    """The sequences of a document lie in it, cover what is left of it, and are done with as told.
+
+    rejected: by a detector. changed: what was replaced in the text.
+    """
+    tally, place = run.tally["scores"], run.place(doc)
+    if rejected or run.reason(doc) is not None or not run.rules.scores:
+        tally.expect(not found, "%s has scores and is not released", place)
+        return
+    tally.expect(bool(found), "%s has no scores", place)
+    lost = any(one.action == "remove-document" for one in found) and doc not in run.refused
+    tally.expect(not lost, "%s is to be removed and is no reject", place)
+    for before, one in zip([None, *found], found, strict=False):
+        problem = _sequence_problem(run, one, text, before)
+        tally.expect(problem is None, "%s [%d, %d): %s", place, one.start, one.end, problem)
+    ranges = [(one.start, one.end) for one in found]
+    if not changed and all(one.scored_by for one in found):
+        covered = joined([*ranges, *run.cuts(doc)])
+        tally.expect(covered == ((0, len(text)),), "%s is not covered by its sequences", place)
+    if run.recounts:
+        apart = [*run.cuts(doc), *((finding.start, finding.end) for finding in changed)]
+        for one in found:
+            whole = one.start < one.end and not touches(apart, one.start, one.end)
+            if one.scored_by == "model" and whole:
+                _recount_later(run, one, text)
+
+
+def _sequence_problem(
+    run: Run, one: ScoredSequence, text: str, before: ScoredSequence | None
+) -> str | None:
+    at_risk = one.risk is not None and one.risk >= run.rules.above and one.end > one.start
+    removed = at_risk and run.rules.action != "report"
+    problems = {
+        "it is not in the text": not 0 <= one.start <= one.end <= len(text),
+        "it ends before the one before it": before is not None and one.end < before.end,
+        "it was scored by nothing known": one.scored_by not in (None, "model", "text"),
+        "it lacks measures, and a reason": one.scored_by != "model" and one.reason is None,
+        "it has no risk though it was scored, or the other way round": (
+            (one.risk is None) != (one.scored_by is None)
+        ),
+        "its risk is no probability": one.risk is not None and not 0 <= one.risk <= 1,
+        "its copies were counted though no model read it, or the other way round": (
+            (one.copies_deduplicated is None) != (one.scored_by != "model")
+        ),
+        "its risk asks for another action": one.action != (run.rules.action if removed else "keep"),
+    }
+    return next((problem for problem, is_so in problems.items() if is_so), None)
+
+
+def _recount_later(run: Run, one: ScoredSequence, text: str) -> None:
+    """Keep the sequence for `check_copies`, if it is among those that a hash chooses."""
+    draw = xxhash.xxh3_64_intdigest(f"{one.doc} {one.start} {one.end}".encode())
+    if len(run.recounted) < RECOUNTED or -draw > run.recounted[0].draw:
+        heapq.heappush(run.recounted, Recounted(-draw, one, text[one.start : one.end]))
+        if len(run.recounted) > RECOUNTED:
+            heapq.heappop(run.recounted)
+
+
+def check_copies(run: Run) -> None:
+    """Count copies of a few sequences again, in every view, by looking through the input.
+
+    They are sequences without a cut or a replaced value in them. What stands in the place of
+    replaced values is in no table, so that in documents with some they can't be counted exactly.
+    """
+    chosen = sorted(run.recounted)
+    counts = [[0, 0, 0] for _ in chosen]
+    for shard in run.shards.values() if chosen else ():
+        rows = raw_rows(shard, fsspec.open(shard.url, "rb"))
+        readable = guarded(until_torn(rows), run.tally["input"], shard.name)
+        for number, raw in enumerate(readable):
+            text, doc = read_fields(raw, shard, run.rules).text, shard.number << ROW_BITS | number
+            if text is not None:
+                rejected = number in run.rejects.get(shard.number, ())
+                for place, view in enumerate(_views(run, doc, text, rejected)):
+                    for count, one in zip(counts, chosen, strict=True):
+                        count[place] += view.count(one.text)
+    for (before, deduplicated, least), (_, row, _) in zip(counts, chosen, strict=True):
+        said = (row.copies_input, row.copies_deduplicated)
+        exact = row.copies >= least if run.altered else row.copies == least
+        run.tally["copies"].expect(
+            said == (before, deduplicated) and exact and row.copies > 0,
+            "%s [%d, %d) has %d, %d and %d copies, the table says %d, %s and %d",
+            *(run.place(row.doc), row.start, row.end, before, deduplicated, least, *said),
+            row.copies,
+        )
+
+
+def _views(run: Run, doc: int, text: str, rejected: bool) -> Iterator[str]:
+    """What is in the input, in what deduplication left, and in what was scored, as far as known."""
+    yield text
+    if run.reason(doc) is not None:
+        return
+    left = "".join(Left(text, run.cuts(doc), ()).stretches)
+    yield left
+    if doc not in run.altered and (not rejected or doc in run.refused):
+        yield left

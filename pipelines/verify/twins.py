@@ -1,0 +1,128 @@
+"""Every removed copy has a twin that is as similar as its row says."""
+
+import functools
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Hashable
+
+from pipelines.verify.records import Duplicate
+from pipelines.verify.state import Run
+
+
+def check_duplicates(run: Run) -> None:
+    tally = run.tally["duplicates"]
+    for doc, duplicate in run.duplicates.items():
+        place = run.place(doc)
+        tally.expect(doc in run.known, "%s was removed but is not a document", place)
+        tally.expect(
+            duplicate.reason in ("exact", "near", "remainder"),
+            "%s was removed for an unknown reason",
+            place,
+        )
+
+
+def check_twins(run: Run) -> None:
+    """Every twin is kept, and as similar as the table says.
+
+    Documents are taken by twin, so that a twin's n-grams are made once.
+    """
+    removed = sorted(run.duplicates.items(), key=lambda item: (item[1].twin or 0, item[0]))
+    twin_grams = functools.lru_cache(maxsize=1)(lambda twin: _shingles(run, twin))
+    for at, (doc, duplicate) in enumerate(removed):
+        if duplicate.reason == "remainder":
+            bare = duplicate.twin is None and duplicate.similarity is None
+            run.tally["remainders"].expect(bare, "%s has a twin", run.place(doc))
+            continue
+        near = duplicate.reason == "near"
+        problem = _twin_problem(run, doc, duplicate)
+        if problem is None:
+            problem = (
+                _near_problem(run, doc, duplicate, twin_grams)
+                if near
+                else _exact_problem(run, doc, duplicate)
+            )
+        tally = run.tally["near-duplicates" if near else "exact copies"]
+        twin = "nothing" if duplicate.twin is None else run.place(duplicate.twin)
+        tally.expect(problem is None, "%s and its twin %s: %s", run.place(doc), twin, problem)
+        run.progress("twins", at + 1, len(removed))
+
+
+def _twin_problem(run: Run, doc: int, duplicate: Duplicate) -> str | None:
+    twin = duplicate.twin
+    if twin is None or duplicate.similarity is None:
+        return "no twin or no similarity is named"
+    if twin == doc:
+        return "a document is no twin of itself"
+    if run.copied(twin):
+        return "the twin was removed as a copy itself"
+    if run.texts.get(doc) is None or run.texts.get(twin) is None:
+        return "one of them is not a document of the input"
+    return None
+
+
+def _exact_problem(run: Run, doc: int, duplicate: Duplicate) -> str | None:
+    twin = duplicate.twin if duplicate.twin is not None else doc
+    same = _normalised(run, doc) == _normalised(run, twin)
+    return (
+        None if same and duplicate.similarity == 1.0 else "the texts differ, or similarity is not 1"
+    )
+
+
+def _normalised(run: Run, doc: int) -> str:
+    text = run.texts.get(doc) or ""
+    if run.rules.normalise == "none":
+        return text
+    text = " ".join(text.split())
+    return _lower(text) if run.rules.normalise == "case" else text
+
+
+def _near_problem(
+    run: Run, doc: int, duplicate: Duplicate, twin_grams: Callable[..., set[Hashable]]
+) -> str | None:
+    ours, theirs = _shingles(run, doc), twin_grams(duplicate.twin)
+    both = len(ours & theirs)
+    similarity = both / (len(ours) + len(theirs) - both) if both else 0.0
+    if abs(similarity - (duplicate.similarity or 0.0)) > 1e-9:
+        return f"the similarity is {similarity:.9f}, the table says {duplicate.similarity:.9f}"
+    if similarity < run.rules.threshold - 1e-12:
+        return f"the similarity {similarity:.9f} is below {run.rules.threshold}"
+    return None
+
+
+def _shingles(run: Run, doc: int) -> set[Hashable]:
+    """The set of n-grams of a document; all of it is one if it is shorter than that."""
+    words, n = _words(run.texts.get(doc) or ""), run.rules.ngram
+    if not words:
+        return set()
+    if run.rules.unit == "character":
+        line = " ".join(words)
+        return {line[at : at + n] for at in range(max(1, len(line) - n + 1))}
+    if len(words) < n:
+        return {tuple(words)}
+    return set(zip(*(words[at:] for at in range(n)), strict=False))
+
+
+def _words(text: str) -> list[str]:
+    return _word_pattern().findall(_lower(text))
+
+
+def _lower(text: str) -> str:
+    """Each code point's lower case where that is one code point.
+
+    str.lower looks at the neighbours of a capital sigma, and makes two of the dotted capital I.
+    """
+    return "İ".join(part.lower() for part in text.replace("Σ", "σ").split("İ"))
+
+
+@functools.cache
+def _word_pattern() -> re.Pattern[str]:
+    """Runs of letters, numbers, marks and underscores, by Unicode category."""
+    runs: list[list[int]] = []
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code))[0] in "LNM" or code == ord("_"):
+            if runs and runs[-1][1] == code - 1:
+                runs[-1][1] = code
+            else:
+                runs.append([code, code])
+    return re.compile("[" + "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in runs) + "]+")

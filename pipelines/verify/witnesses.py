@@ -1,0 +1,128 @@
+"""Every cut passage stands earlier, and its witnesses lead to text that was kept."""
+
+import itertools
+import random
+from bisect import bisect_right
+
+from pipelines.verify.ranges import pieces
+from pipelines.verify.state import Run
+
+SAMPLE = 1000
+
+
+def check_left(run: Run, doc: int, text: str) -> None:
+    """A document goes as a remainder if too little of it is left, and only then."""
+    reason, cuts = run.reason(doc), run.cuts(doc)
+    if reason != "remainder" and (reason is not None or not cuts):
+        return
+    solid = sum(len(word) for piece in pieces(text, cuts) for word in piece.split())
+    little = solid < max(1, run.rules.min_remaining)
+    if reason == "remainder":
+        run.tally["remainders"].expect(
+            little, "%s was removed though enough of it is left", run.place(doc)
+        )
+    elif little:
+        run.bare.add(doc)
+
+
+def check_spans(run: Run) -> None:
+    """Every passage stands, earlier, where its row says.
+
+    Rows are taken by witness, so that a text is read few times.
+    """
+    spans, tally = run.spans, run.tally["spans"]
+    for done, i in enumerate(sorted(range(len(spans)), key=spans.witness.__getitem__)):
+        problem = _span_problem(run, i)
+        if problem is not None:
+            tally.fail(
+                "%s [%d, %d) with witness %s from %d: %s",
+                run.place(spans.doc[i]),
+                spans.start[i],
+                spans.end[i],
+                run.place(spans.witness[i]),
+                spans.witness_start[i],
+                problem,
+            )
+        if done % 10_000 == 0:
+            run.progress("spans", done, len(spans))
+    tally.checked += len(spans)
+    run.progress("spans", len(spans), len(spans))
+    for doc in sorted(run.bare):
+        run.tally["remainders"].fail(
+            "%s was kept though too little of it is left, and that is nobody's witness",
+            run.place(doc),
+        )
+
+
+def _span_problem(run: Run, i: int) -> str | None:
+    """What is wrong with row `i` of the spans table."""
+    spans = run.spans
+    doc, witness = spans.doc[i], spans.witness[i]
+    if run.copied(doc) or run.copied(witness):
+        return "one of them was removed as a copy"
+    if (witness, spans.witness_start[i]) >= (doc, spans.start[i]):
+        return "the witness is not earlier"
+    text, other = run.texts.get(doc), run.texts.get(witness)
+    if text is None or other is None:
+        return "one of them is not a document of the input"
+    return _copy_problem(run, i, text, other)
+
+
+def _copy_problem(run: Run, i: int, text: str, other: str) -> str | None:
+    """What is wrong with row `i`, given the texts of its document and its witness."""
+    spans = run.spans
+    witness, start, end = spans.witness[i], spans.start[i], spans.end[i]
+    first = spans.witness_start[i]
+    last = first + end - start
+    if first < 0 or not 0 <= start < end <= len(text):
+        return "the range is not in the text"
+    if text[start:end] != other[first:last]:
+        return "the texts differ"
+    if witness == spans.doc[i] and not _apart(text, first, start, run.rules.min_bytes):
+        return f"windows of {run.rules.min_bytes} bytes overlap their witness"
+    if spans.occurrences[i] < 2:
+        return "a passage that occurs once was removed"
+    if not spans.covers(witness, first, last):
+        run.bare.discard(witness)
+        if run.reason(witness) == "remainder":
+            return "the witness went as a remainder with text that was nowhere else"
+    return None
+
+
+def _apart(text: str, first: int, second: int, least: int) -> bool:
+    """Whether two places in a text are at least that many bytes apart."""
+    return second - first >= least or len(text[first:second].encode()) >= least
+
+
+def check_chains(run: Run) -> None:
+    """Follow the witnesses of a sample of removed characters down to kept ones.
+
+    `check_spans` implies this for all of them, by induction; this looks.
+    """
+    spans = run.spans
+    sizes = (max(0, end - start) for start, end in zip(spans.start, spans.end, strict=True))
+    ends = list(itertools.accumulate(sizes))
+    sample = random.Random(0)  # noqa: S311
+    for _ in range(SAMPLE if ends and ends[-1] else 0):
+        drawn = sample.randrange(ends[-1])
+        i = bisect_right(ends, drawn)
+        doc, place = spans.doc[i], spans.end[i] - (ends[i] - drawn)
+        problem = _chain_problem(run, doc, place)
+        run.tally["chains"].expect(
+            problem is None, "%s, character %d: %s", run.place(doc), place, problem
+        )
+
+
+def _chain_problem(run: Run, doc: int, place: int) -> str | None:
+    character = (run.texts.get(doc) or "")[place : place + 1]
+    while (i := run.spans.row_at(doc, place)) is not None:
+        witness = run.spans.witness[i]
+        first = run.spans.witness_start[i] + place - run.spans.start[i]
+        if (witness, first) >= (doc, place):
+            return f"the witness {run.place(witness)} from {first} is not earlier"
+        doc, place = witness, first
+    if run.reason(doc) is not None:
+        return f"its witnesses end in {run.place(doc)}, which was removed"
+    if not character or (run.texts.get(doc) or "")[place : place + 1] != character:
+        return f"its witnesses end in another character, {run.place(doc)} at {place}"
+    return None
