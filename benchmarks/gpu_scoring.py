@@ -25,9 +25,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.scoring import LENGTH, compare
-from memorization.forward import statistics
-from memorization.model import LanguageModel, prepare
-from memorization.windows import Sequences, sequences, tokenize
+from unrote.memorization.forward import statistics
+from unrote.memorization.model import LanguageModel, prepare
+from unrote.memorization.windows import Sequences, sequences, tokenize
 
 PYTHIA = {
     "vocab_size": 50304,

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
-from corpus.schema import RECORDS
-from dedup.exact import Fingerprint
-from dedup.minhash import sign_texts
+from unrote.corpus.schema import RECORDS
+from unrote.dedup.exact import Fingerprint
+from unrote.dedup.minhash import sign_texts
 
 REPEATS = 5
 

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.kernels_minhash import load
-from corpus.kernel import kernel
-from corpus.text import arrow_buffers
-from dedup.minhash import sign_texts
-from dedup.occurrences import Passages
+from unrote.corpus.kernel import kernel
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.minhash import sign_texts
+from unrote.dedup.occurrences import Passages
 
 REPEATS = 3
 COUNTS = (1, 2_000, 20_000, 200_000)

@@ -67,21 +67,21 @@ def _digest(columns: dict[str, np.ndarray]) -> str:
 
 
 def _pick(data: np.ndarray, offsets: np.ndarray, min_bytes: int, _workers: int) -> None:
-    from dedup.anchors import pick_each
+    from unrote.dedup.anchors import pick_each
 
     for _ in pick_each(data, offsets, min_bytes):
         pass
 
 
 def _anchors(data: np.ndarray, offsets: np.ndarray, min_bytes: int, workers: int) -> object:
-    from dedup.spans import duplicate_windows
+    from unrote.dedup.spans import duplicate_windows
 
     return duplicate_windows(data, offsets, min_bytes, "anchors", workers)
 
 
 def _anchors_spans(data: np.ndarray, offsets: np.ndarray, min_bytes: int, workers: int) -> None:
-    from corpus.text import strings_from
-    from dedup.spans import duplicate_spans
+    from unrote.corpus.text import strings_from
+    from unrote.dedup.spans import duplicate_spans
 
     duplicate_spans(strings_from(data, offsets), min_bytes=min_bytes, workers=workers)
 
@@ -93,7 +93,7 @@ def _divsufsort(data: np.ndarray, _offsets: np.ndarray, _min_bytes: int, _worker
 
 
 def _suffix_array(data: np.ndarray, offsets: np.ndarray, min_bytes: int, workers: int) -> object:
-    from dedup.spans import duplicate_windows
+    from unrote.dedup.spans import duplicate_windows
 
     return duplicate_windows(data, offsets, min_bytes, "suffix-array", workers)
 

@@ -22,13 +22,13 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from corpus.schema import Tagged
-from corpus.shards import CUT_BYTES, SLICE_BYTES, Corpus, Cut, Shard, Slice
-from dedup.repeats import RUNS, Anchors, Contest
-from dedup.walk import STEPS, Walk
-from pipelines.engines.base import Flow
-from pipelines.engines.plan import plan_of
-from pipelines.engines.work import units_of
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shards import CUT_BYTES, SLICE_BYTES, Corpus, Cut, Shard, Slice
+from unrote.dedup.repeats import RUNS, Anchors, Contest
+from unrote.dedup.walk import STEPS, Walk
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.engines.plan import plan_of
+from unrote.pipelines.engines.work import units_of
 
 BATCH = 10_000
 MIN_BYTES = 100

@@ -21,9 +21,9 @@ import pyarrow as pa
 import zstandard
 from numpy.typing import NDArray
 
-from corpus.text import arrow_buffers
-from dedup import near
-from dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup import near
+from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
 
 Ints = NDArray[np.int64]
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import orjson
 
-from pii.config import Config
-from pii.detector import Failure
-from pii.presidio import analyze, analyzer_engine
-from pii.scanner import Scanner
+from unrote.pii.config import Config
+from unrote.pii.detector import Failure
+from unrote.pii.presidio import analyze, analyzer_engine
+from unrote.pii.scanner import Scanner
 
 COMPARED = {
     "CREDIT_CARD": "CREDIT_CARD",

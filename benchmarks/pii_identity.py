@@ -28,9 +28,9 @@ from faker.config import AVAILABLE_LOCALES
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pii.config import Config
-from pii.detector import Detector, Failure
-from pii.presidio import analyze, analyzer_engine
+from unrote.pii.config import Config
+from unrote.pii.detector import Detector, Failure
+from unrote.pii.presidio import analyze, analyzer_engine
 
 
 def texts(path: Path) -> Iterator[str]:

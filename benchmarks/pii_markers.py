@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
-from pii.findings import Finding
+from unrote.pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
+from unrote.pii.findings import Finding
 
 SET = Path(__file__).parents[1] / "tests" / "pii" / "markers"
 KINDS = {

@@ -26,9 +26,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.pii_identity import texts
-from pii.config import Config
-from pii.detector import Detector
-from pii.presidio import analyze, analyzer_engine
+from unrote.pii.config import Config
+from unrote.pii.detector import Detector
+from unrote.pii.presidio import analyze, analyzer_engine
 
 SLICE = 200_000  # characters
 WARM = (

@@ -13,8 +13,8 @@ import sys
 from collections import Counter
 from time import perf_counter
 
-from pii.keys import Key
-from pii.surrogates import STAND_INS, is_surrogate, surrogate
+from unrote.pii.keys import Key
+from unrote.pii.surrogates import STAND_INS, is_surrogate, surrogate
 
 KEY = Key(b"the key of the benchmark of surrogates")
 

@@ -4,8 +4,8 @@ Near-duplicates then go through all their rounds, as they do in a large corpus u
 are left. The answer is the same.
 """
 
-from pipelines import analysis
-from pipelines.cli import command
+from unrote.pipelines import analysis
+from unrote.pipelines.cli import command
 
 if __name__ == "__main__":
     analysis.FINISH_DOCUMENTS = 0  # type: ignore[misc]

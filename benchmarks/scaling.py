@@ -17,7 +17,7 @@ import pyarrow as pa
 import report
 from engines import OUTSIDE, family
 
-from corpus.schema import (
+from unrote.corpus.schema import (
     BANDS,
     COPIES,
     DOCUMENTS,
@@ -31,15 +31,15 @@ from corpus.schema import (
     UNDECIDED,
     Table,
 )
-from corpus.shards import CUT_BYTES, SLICE_BYTES
-from dedup.finish import FINISH_DOCUMENTS
-from dedup.groups import CROWD_ROWS
-from dedup.near import CONTENDERS
-from dedup.repeats import CONTESTED, CONTESTED_COPIES
-from dedup.walk import STEPS
-from pipelines.engines.driver import TASK_BYTES
-from pipelines.engines.plan import partition_bits
-from pipelines.report.summary import RELEASED
+from unrote.corpus.shards import CUT_BYTES, SLICE_BYTES
+from unrote.dedup.finish import FINISH_DOCUMENTS
+from unrote.dedup.groups import CROWD_ROWS
+from unrote.dedup.near import CONTENDERS
+from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
+from unrote.dedup.walk import STEPS
+from unrote.pipelines.engines.driver import TASK_BYTES
+from unrote.pipelines.engines.plan import partition_bits
+from unrote.pipelines.report.summary import RELEASED
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "scaling.md"

@@ -30,9 +30,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.pii_speed import documentation
-from memorization.config import Config
-from memorization.model import LanguageModel, folder_of, load, prepare
-from memorization.scorer import Scorer
+from unrote.memorization.config import Config
+from unrote.memorization.model import LanguageModel, folder_of, load, prepare
+from unrote.memorization.scorer import Scorer
 
 LENGTH = 100  # tokens in a sequence
 BATCH = 32

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from corpus.errors import InputError
-from corpus.parquet import check_columns, is_text, open_parquet
-from corpus.read import stored_lines
-from corpus.rows import Damaged, Fields
-from corpus.shards import BOM, Corpus, Cut, Shard
+from unrote.corpus.errors import InputError
+from unrote.corpus.parquet import check_columns, is_text, open_parquet
+from unrote.corpus.read import stored_lines
+from unrote.corpus.rows import Damaged, Fields
+from unrote.corpus.shards import BOM, Corpus, Cut, Shard
 
 SHARDS = 100
 ROWS = 100

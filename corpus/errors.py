@@ -14,7 +14,7 @@ Every message says what was wrong, the value, what is allowed, and what to do ne
 No message carries text of a document.
 """
 
-from corpus import display
+from unrote.corpus import display
 
 
 class UnroteError(Exception):

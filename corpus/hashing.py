@@ -7,7 +7,7 @@ the end. The values are part of the format: tables are sorted by them.
 
 import numpy as np
 
-from corpus.kernel import inlined, kernel, load64, multiply_fold
+from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
 
 # Odd, half of the bits set, no byte twice: wyhash's and splitmix64's constants.
 _A = np.uint64(0xA0761D6478BD642F)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from corpus.kernel import byte_buffer, inlined, kernel, load64
-from corpus.rows import (
+from unrote.corpus.kernel import byte_buffer, inlined, kernel, load64
+from unrote.corpus.rows import (
     COLUMNS_TOO_LONG,
     IS_NULL,
     MAX_TEXT,
@@ -30,9 +30,9 @@ from corpus.rows import (
     rejects,
     row_batches,
 )
-from corpus.schema import Tagged
-from corpus.shards import BOM, Shard, newline, skip_space
-from corpus.text import (
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shards import BOM, Shard, newline, skip_space
+from unrote.corpus.text import (
     bytes_view,
     first_byte,
     is_utf8,

@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import intrinsic
 
-from corpus.packaged import archive, kept_for_archive
+from unrote.corpus.packaged import archive, kept_for_archive
 
 F = TypeVar("F", bound=Callable[..., Any])
 

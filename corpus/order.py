@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.kernel import inlined, kernel
+from unrote.corpus.kernel import inlined, kernel
 
 Ints = NDArray[np.int64]
 

@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from zipfile import ZipFile
 
-import corpus
-from corpus.errors import StorageError
+from unrote import corpus
+from unrote.corpus.errors import StorageError
 
 DIGITS = 32
 

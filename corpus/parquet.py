@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import InputError, StorageError
-from corpus.rows import (
+from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.rows import (
     BATCH_BYTES,
     COLUMNS_TOO_LONG,
     IS_NULL,
@@ -25,10 +25,10 @@ from corpus.rows import (
     rejects,
     row_batches,
 )
-from corpus.schema import Tagged
-from corpus.shards import Cut, Shard
-from corpus.storage import open_stored, storage
-from corpus.text import arrow_buffers, utf8_ranges
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shards import Cut, Shard
+from unrote.corpus.storage import open_stored, storage
+from unrote.corpus.text import arrow_buffers, utf8_ranges
 
 CORRUPT = "Parquet data is corrupt"
 

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
-from corpus.errors import InputChanged
-from corpus.jsonl import (
+from unrote.corpus.errors import InputChanged
+from unrote.corpus.jsonl import (
     END,
     REPEATED,
     ROW,
@@ -31,13 +31,19 @@ from corpus.jsonl import (
     read_strings,
     scan_blocks,
 )
-from corpus.parquet import check_columns, compression_of, open_parquet, read_group, readable_rows
-from corpus.read import stored_lines
-from corpus.rows import Damaged, Fields, Wanted, accepted
-from corpus.schema import doc_key
-from corpus.shards import Corpus, Cut, Shard
-from corpus.storage import storage
-from corpus.textfile import read_text
+from unrote.corpus.parquet import (
+    check_columns,
+    compression_of,
+    open_parquet,
+    read_group,
+    readable_rows,
+)
+from unrote.corpus.read import stored_lines
+from unrote.corpus.rows import Damaged, Fields, Wanted, accepted
+from unrote.corpus.schema import doc_key
+from unrote.corpus.shards import Corpus, Cut, Shard
+from unrote.corpus.storage import storage
+from unrote.corpus.textfile import read_text
 
 GROUP_BYTES = 64 << 20
 """Parquet row groups larger than this are rewritten as several."""

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.schema import RECORDS, REJECTS, TEXT, Tagged, doc_key
-from corpus.shards import Shard
-from corpus.text import strings_from
+from unrote.corpus.schema import RECORDS, REJECTS, TEXT, Tagged, doc_key
+from unrote.corpus.shards import Shard
+from unrote.corpus.text import strings_from
 
 BATCH_BYTES = 8 << 20
 """A batch holds at most so many bytes of text and named columns, or one document."""

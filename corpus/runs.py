@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.hashing import mix64
-from corpus.kernel import inlined, kernel
-from corpus.text import arrow_buffers, chars_at
+from unrote.corpus.hashing import mix64
+from unrote.corpus.kernel import inlined, kernel
+from unrote.corpus.text import arrow_buffers, chars_at
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import xxhash
 
-from corpus.errors import InputChanged, InputError, StorageError
-from corpus.kernel import inlined, kernel, load64
-from corpus.pulse import Stopped
-from corpus.schema import MAX_SHARDS, doc_key
-from corpus.storage import is_remote, open_stored, pieces, storage
-from corpus.text import bytes_view, zero_bytes
+from unrote.corpus.errors import InputChanged, InputError, StorageError
+from unrote.corpus.kernel import inlined, kernel, load64
+from unrote.corpus.pulse import Stopped
+from unrote.corpus.schema import MAX_SHARDS, doc_key
+from unrote.corpus.storage import is_remote, open_stored, pieces, storage
+from unrote.corpus.text import bytes_view, zero_bytes
 
 CUT_BYTES = 8 << 20
 """A cut of a plain JSONL or Parquet shard has about so many bytes. A constant of the format."""
@@ -515,7 +515,7 @@ def newline(data: np.ndarray, at: int, end: int) -> int:
 
 def _parquet_cuts(shard: Shard) -> list[Cut]:
     """Row groups of about CUT_BYTES together."""
-    from corpus.parquet import open_parquet  # noqa: PLC0415  that module reads shards
+    from unrote.corpus.parquet import open_parquet  # noqa: PLC0415  that module reads shards
 
     cuts: list[Cut] = []
     with open_parquet(shard) as file:

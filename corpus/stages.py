@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.schema import Tagged
+from unrote.corpus.schema import Tagged
 
 Run = Callable[[Tagged], Tagged]
 """What an opened stage does: tagged batches in, tagged batches out."""

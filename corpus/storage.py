@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import StorageError
+from unrote.corpus.errors import StorageError
 
 PIECE = 4 << 20
 """Bytes of one read: large enough for object stores, small enough for the processor's cache."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import zstandard
 
-from corpus.rows import CORRUPT, ENDS_EARLY, Damaged
-from corpus.shards import Compression
-from corpus.storage import PIECE, pieces
+from unrote.corpus.rows import CORRUPT, ENDS_EARLY, Damaged
+from unrote.corpus.shards import Compression
+from unrote.corpus.storage import PIECE, pieces
 
 _FEED = 32 << 10
 _MAX_WINDOW = 1 << 31  # what `zstd --ultra --long=31` writes

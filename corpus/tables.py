@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from corpus.errors import StorageError
-from corpus.storage import open_output, open_stored, storage
+from unrote.corpus.errors import StorageError
+from unrote.corpus.storage import open_output, open_stored, storage
 
 ROW_GROUP = 1 << 17
 """Rows in a row group, the last one's excepted. A constant of the format."""

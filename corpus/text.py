@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from corpus.kernel import inlined, kernel, load64
+from unrote.corpus.kernel import inlined, kernel, load64
 
 ONES = np.uint64(0x0101010101010101)
 HIGHS = np.uint64(0x8080808080808080)

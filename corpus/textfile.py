@@ -3,11 +3,20 @@
 import numpy as np
 import pyarrow as pa
 
-from corpus.rows import MAX_TEXT, NOT_UTF8, TOO_LONG, Fields, View, Wanted, rejects, row_batches
-from corpus.schema import Tagged
-from corpus.shards import BOM, Shard
-from corpus.storage import open_stored, storage
-from corpus.text import bytes_view, is_utf8
+from unrote.corpus.rows import (
+    MAX_TEXT,
+    NOT_UTF8,
+    TOO_LONG,
+    Fields,
+    View,
+    Wanted,
+    rejects,
+    row_batches,
+)
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shards import BOM, Shard
+from unrote.corpus.storage import open_stored, storage
+from unrote.corpus.text import bytes_view, is_utf8
 
 
 def read_text(shard: Shard, fields: Fields, view: View, wanted: Wanted) -> Tagged:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.intervals import union
-from corpus.schema import REPLACEMENTS, RISKY, SPANS
+from unrote.corpus.intervals import union
+from unrote.corpus.schema import REPLACEMENTS, RISKY, SPANS
 
 Ints = NDArray[np.int64]
 

@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from corpus.kernel import inlined, kernel, load64, multiply_fold
-from dedup.passages import (
+from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
+from unrote.dedup.passages import (
     COLUMNS,
     DOC,
     OCCURRENCES,

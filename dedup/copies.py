@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from corpus.schema import (
+from unrote.corpus.schema import (
     COUNTED,
     DUPLICATES,
     REJECTS,
@@ -17,12 +17,12 @@ from corpus.schema import (
     WANTED,
     Tagged,
 )
-from corpus.stages import PlainStage, whole_keys
-from corpus.text import arrow_buffers
-from corpus.views import Edits, applied
-from dedup.groups import batch_of, column
-from dedup.occurrences import Passages
-from dedup.shingles import Ints
+from unrote.corpus.stages import PlainStage, whole_keys
+from unrote.corpus.text import arrow_buffers
+from unrote.corpus.views import Edits, applied
+from unrote.dedup.groups import batch_of, column
+from unrote.dedup.occurrences import Passages
+from unrote.dedup.shingles import Ints
 
 COUNTS = ("copies_input", "copies_deduplicated", "copies", "near")
 

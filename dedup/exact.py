@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from corpus.kernel import kernel
-from corpus.schema import (
+from unrote.corpus.kernel import kernel
+from unrote.corpus.schema import (
     BANDS,
     DOCUMENTS,
     EXACT,
@@ -20,13 +20,13 @@ from corpus.schema import (
     REJECTS,
     Tagged,
 )
-from corpus.stages import PlainStage
-from corpus.text import arrow_buffers
-from dedup.fingerprint import fingerprint, normalise_level, scratch_for
-from dedup.groups import batch_of, column, duplicate_rows, spread, starts
-from dedup.keep import KeepPolicy
-from dedup.minhash import Signatures, bands_for, bucket_keys, permutation_constants, sign
-from dedup.shingles import BUFFERED, STATE, Bytes, Ints, Table, is_characters, table_for
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.fingerprint import fingerprint, normalise_level, scratch_for
+from unrote.dedup.groups import batch_of, column, duplicate_rows, spread, starts
+from unrote.dedup.keep import KeepPolicy
+from unrote.dedup.minhash import Signatures, bands_for, bucket_keys, permutation_constants, sign
+from unrote.dedup.shingles import BUFFERED, STATE, Bytes, Ints, Table, is_characters, table_for
 
 
 @dataclass(frozen=True)

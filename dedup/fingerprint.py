@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.hashing import hash128
-from corpus.kernel import inlined, kernel, load64
-from corpus.text import arrow_buffers, store64
-from dedup.shingles import (
+from unrote.corpus.hashing import hash128
+from unrote.corpus.kernel import inlined, kernel, load64
+from unrote.corpus.text import arrow_buffers, store64
+from unrote.dedup.shingles import (
     HIGH,
     LOW,
     LOWER,

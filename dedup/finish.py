@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.hashing import mix64
-from corpus.kernel import inlined, kernel
-from corpus.schema import NEAR, TEXT, UNDECIDED, Tagged
-from corpus.stages import PlainStage
-from corpus.text import arrow_buffers
-from dedup.groups import Ints, column, duplicate_rows, grown, parts
-from dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.corpus.hashing import mix64
+from unrote.corpus.kernel import inlined, kernel
+from unrote.corpus.schema import NEAR, TEXT, UNDECIDED, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.groups import Ints, column, duplicate_rows, grown, parts
+from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
 
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.schema import DUPLICATES, Tagged
-from corpus.text import strings_from
+from unrote.corpus.schema import DUPLICATES, Tagged
+from unrote.corpus.text import strings_from
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.kernel import kernel
+from unrote.corpus.kernel import kernel
 
 Ints = NDArray[np.int64]
 

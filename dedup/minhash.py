@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.kernel import inlined, kernel, multiply_fold
-from corpus.text import arrow_buffers
-from dedup.shingles import (
+from unrote.corpus.kernel import inlined, kernel, multiply_fold
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.shingles import (
     BUFFERED,
     STATE,
     WORDS,

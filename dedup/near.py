@@ -35,7 +35,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.schema import (
+from unrote.corpus.schema import (
     BANDS,
     DUPLICATES,
     EXACT,
@@ -46,9 +46,9 @@ from corpus.schema import (
     Table,
     Tagged,
 )
-from corpus.stages import PlainStage
-from corpus.text import arrow_buffers
-from dedup.groups import (
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.groups import (
     Bools,
     Ints,
     batch_of,
@@ -60,10 +60,10 @@ from dedup.groups import (
     spread,
     starts,
 )
-from dedup.jaccard import similarities
-from dedup.minhash import bands_for, sign_texts
-from dedup.shingles import Unit, is_characters, shingle_hashes, table_for
-from dedup.walk import STEPS, Walk
+from unrote.dedup.jaccard import similarities
+from unrote.dedup.minhash import bands_for, sign_texts
+from unrote.dedup.shingles import Unit, is_characters, shingle_hashes, table_for
+from unrote.dedup.walk import STEPS, Walk
 
 
 def _integers(*names: str) -> pa.Schema:

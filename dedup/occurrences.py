@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpus.kernel import inlined, kernel, load64, multiply_fold
-from corpus.text import arrow_buffers
-from dedup.shingles import (
+from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.shingles import (
     BUFFERED,
     STATE,
     Bytes,

@@ -37,9 +37,9 @@ from functools import cache
 
 import numpy as np
 
-from corpus.kernel import inlined, kernel, load64
-from corpus.text import starters
-from dedup.shingles import CODE_POINTS, WORD, decode, unicode_table
+from unrote.corpus.kernel import inlined, kernel, load64
+from unrote.corpus.text import starters
+from unrote.dedup.shingles import CODE_POINTS, WORD, decode, unicode_table
 
 COLUMNS = 7
 DOC, START, WINDOWS, WITNESS, WITNESS_BYTE, WITNESS_CHAR, OCCURRENCES = range(COLUMNS)

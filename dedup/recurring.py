@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.runs import sampled
-from corpus.schema import DUPLICATES, RECURRING, REJECTS, REPLACEMENTS, SPANS, TEXT, Tagged
-from corpus.stages import PlainStage
-from corpus.text import arrow_buffers
-from corpus.views import Edits, view
-from dedup.groups import batch_of, column, spread, starts, with_crowds
-from dedup.shingles import Ints
+from unrote.corpus.runs import sampled
+from unrote.corpus.schema import DUPLICATES, RECURRING, REJECTS, REPLACEMENTS, SPANS, TEXT, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers
+from unrote.corpus.views import Edits, view
+from unrote.dedup.groups import batch_of, column, spread, starts, with_crowds
+from unrote.dedup.shingles import Ints
 
 RUNS = pa.schema(
     [(name, pa.int64()) for name in ("run", "doc", "start_byte", "in_input", "in_released")]

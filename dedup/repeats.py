@@ -15,12 +15,12 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from corpus.kernel import inlined, kernel
-from corpus.schema import COPIES, TEXT, Table, Tagged
-from corpus.stages import PlainStage
-from corpus.text import arrow_buffers, bytes_view
-from dedup import anchors
-from dedup.groups import (
+from unrote.corpus.kernel import inlined, kernel
+from unrote.corpus.schema import COPIES, TEXT, Table, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers, bytes_view
+from unrote.dedup import anchors
+from unrote.dedup.groups import (
     Ints,
     batch_of,
     column,
@@ -31,7 +31,7 @@ from dedup.groups import (
     starts,
     with_crowds,
 )
-from dedup.passages import (
+from unrote.dedup.passages import (
     COLUMNS,
     DOC,
     OCCURRENCES,

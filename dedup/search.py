@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.schema import COPIES
-from corpus.text import arrow_buffers
-from dedup import anchors
-from dedup.passages import COLUMNS, DOC, START, block_chars, locate, settle
+from unrote.corpus.schema import COPIES
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup import anchors
+from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, settle
 
 Method = Literal["anchors", "suffix-array"]
 
@@ -84,7 +84,7 @@ def find(
 
         if method == "anchors":
             return _by_anchors(data, offsets, min_bytes, memory, chunks, each, chunk)
-        from dedup.suffix_array import copied_windows  # noqa: PLC0415 - slow to import, rarely used
+        from unrote.dedup.suffix_array import copied_windows  # noqa: PLC0415 - slow to import, rarely used
 
         rows = copied_windows(data, offsets, min_bytes)
         bounds = np.searchsorted(rows[:, DOC], chunks)

@@ -21,8 +21,8 @@ import pyarrow as pa
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from corpus.kernel import inlined, kernel, load64, multiply_fold
-from corpus.text import arrow_buffers
+from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
+from unrote.corpus.text import arrow_buffers
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

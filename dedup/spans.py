@@ -21,12 +21,12 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.kernel import kernel
-from corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Tagged
-from corpus.stages import PlainStage
-from corpus.text import arrow_buffers
-from dedup.groups import batch_of, column, grown, starts
-from dedup.passages import (
+from unrote.corpus.kernel import kernel
+from unrote.corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.groups import batch_of, column, grown, starts
+from unrote.dedup.passages import (
     BOUNDARIES,
     CUT_COLUMNS,
     DOC,
@@ -39,9 +39,9 @@ from dedup.passages import (
     settle,
     word_classes,
 )
-from dedup.repeats import CONTESTED_COPIES, copies_batch, with_rows
-from dedup.search import Method, char_index, duplicate_windows, find, text_buffers
-from dedup.shingles import SPACE, decode, table_for
+from unrote.dedup.repeats import CONTESTED_COPIES, copies_batch, with_rows
+from unrote.dedup.search import Method, char_index, duplicate_windows, find, text_buffers
+from unrote.dedup.shingles import SPACE, decode, table_for
 
 __all__ = ["duplicate_spans", "duplicate_windows"]
 
@@ -120,7 +120,7 @@ class SuffixArray(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"copies": COPIES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        from dedup.suffix_array import copied_windows  # noqa: PLC0415 - rarely used
+        from unrote.dedup.suffix_array import copied_windows  # noqa: PLC0415 - rarely used
 
         batches = [batch for _, batch in tagged if batch.num_rows]
         if not batches:

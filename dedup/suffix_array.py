@@ -11,8 +11,8 @@ Memory: the text and about 26 bytes for each of its bytes (twice that above 2 Gi
 import numpy as np
 import pydivsufsort
 
-from corpus.kernel import inlined, kernel
-from dedup.passages import (
+from unrote.corpus.kernel import inlined, kernel
+from unrote.dedup.passages import (
     COLUMNS,
     DOC,
     OCCURRENCES,

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.hashing import mix64
-from corpus.kernel import inlined, kernel
-from corpus.schema import KEPT, NEAR, Tagged
-from corpus.stages import PlainStage
-from dedup.groups import Ints, batch_of, duplicate_rows
+from unrote.corpus.hashing import mix64
+from unrote.corpus.kernel import inlined, kernel
+from unrote.corpus.schema import KEPT, NEAR, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.dedup.groups import Ints, batch_of, duplicate_rows
 
 Fates = NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipelines.config import Settings
-from pipelines.template import settings_template
+from unrote.pipelines.config import Settings
+from unrote.pipelines.template import settings_template
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,9 +3,9 @@
 python examples/in_memory.py
 """
 
-from dedup.minhash import estimate, signatures
-from dedup.near import near_duplicates
-from dedup.spans import duplicate_spans
+from unrote.dedup.minhash import estimate, signatures
+from unrote.dedup.near import near_duplicates
+from unrote.dedup.spans import duplicate_spans
 
 NOTICE = (
     "Permission to use, copy, modify and distribute this recipe for any purpose is granted, "

@@ -1,6 +1,6 @@
 """Memorization: which sequences would a model trained on these texts recite?
 
->>> import memorization
+>>> from unrote import memorization
 >>> memorization.score(["..."], model="EleutherAI/pythia-410m").to_pylist()  # doctest: +SKIP
 [{'doc': 0, 'start': 0, 'end': 412, 'loss': 2.71, 'extractable': False, 'pz_log': -93.4, ...}]
 
@@ -10,12 +10,12 @@ torch is loaded by the first call, not by the import.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from memorization.config import Config
+from unrote.memorization.config import Config
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from memorization.model import LanguageModel
+    from unrote.memorization.model import LanguageModel
 
 __all__ = ["Config", "score"]
 
@@ -38,8 +38,8 @@ def score(
     Raises ConfigError for a model or device that is not there or can't be used, RunError where
     memory does not suffice for a single sequence.
     """
-    from memorization.model import load  # noqa: PLC0415 (loads torch)
-    from memorization.scorer import Scorer  # noqa: PLC0415
+    from unrote.memorization.model import load  # noqa: PLC0415 (loads torch)
+    from unrote.memorization.scorer import Scorer  # noqa: PLC0415
 
     first, second = (
         load(one, device, precision) if isinstance(one, str) else one for one in (model, reference)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from corpus.errors import ConfigError
+from unrote.corpus.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from memorization import measures
-from memorization.forward import Floats, statistics, uses_bos
-from memorization.model import LanguageModel
-from memorization.windows import (
+from unrote.memorization import measures
+from unrote.memorization.forward import Floats, statistics, uses_bos
+from unrote.memorization.model import LanguageModel
+from unrote.memorization.windows import (
     Ints,
     Sequences,
     Tokens,

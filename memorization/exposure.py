@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import ConfigError
-from memorization import measures
-from memorization.forward import Floats, statistics
-from memorization.model import LanguageModel
-from memorization.windows import sequences, tokenize
+from unrote.corpus.errors import ConfigError
+from unrote.memorization import measures
+from unrote.memorization.forward import Floats, statistics
+from unrote.memorization.model import LanguageModel
+from unrote.memorization.windows import sequences, tokenize
 
 EXPOSURES = pa.schema(
     [

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from corpus.errors import ConfigError, RunError
-from corpus.pulse import pulse
-from memorization.model import LanguageModel
-from memorization.windows import Ints, Sequences, offsets_of
+from unrote.corpus.errors import ConfigError, RunError
+from unrote.corpus.pulse import pulse
+from unrote.memorization.model import LanguageModel
+from unrote.memorization.windows import Ints, Sequences, offsets_of
 
 Floats = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from memorization.forward import in_batches, padded, uses_bos
-from memorization.model import LanguageModel
-from memorization.windows import Ints, Sequences
+from unrote.memorization.forward import in_batches, padded, uses_bos
+from unrote.memorization.model import LanguageModel
+from unrote.memorization.windows import Ints, Sequences
 
 
 def greedy_suffixes(

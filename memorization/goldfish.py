@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.errors import ConfigError
-from corpus.hashing import hash128
-from corpus.kernel import kernel
-from memorization.windows import Ints, Tokens, own_copy, tokenize, tokens_of
+from unrote.corpus.errors import ConfigError
+from unrote.corpus.hashing import hash128
+from unrote.corpus.kernel import kernel
+from unrote.memorization.windows import Ints, Tokens, own_copy, tokenize, tokens_of
 
 if TYPE_CHECKING:
     import torch

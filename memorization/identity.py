@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from memorization.config import Config
+from unrote.memorization.config import Config
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def identify(models: Models, masks: str = "") -> Identity:
     masks: name of the model with whose tokenizer masks are made, "" if none are.
     Raises ConfigError for a model or device that is not there or can't be used.
     """
-    from memorization.model import digest, folder_of, tokenizer_of  # noqa: PLC0415 (loads torch)
-    from memorization.scorer import scorer_of  # noqa: PLC0415
+    from unrote.memorization.model import digest, folder_of, tokenizer_of  # noqa: PLC0415 (loads torch)
+    from unrote.memorization.scorer import scorer_of  # noqa: PLC0415
 
     scorer = scorer_of(models)
     tokenizer = tokenizer_of(masks).to_str() if masks else ""

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.schema import MASKS, REPLACEMENTS, RISKY, SCORES, SPANS, TEXT, Tagged
-from corpus.stages import PlainStage
-from corpus.views import Edits, view
-from memorization.goldfish import positions_of
-from memorization.windows import tokenize
+from unrote.corpus.schema import MASKS, REPLACEMENTS, RISKY, SCORES, SPANS, TEXT, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.views import Edits, view
+from unrote.memorization.goldfish import positions_of
+from unrote.memorization.windows import tokenize
 
 _BESIDE = {t.name: t.schema for t in (SPANS, REPLACEMENTS, RISKY, SCORES)}
 
@@ -62,7 +62,7 @@ class Mask(PlainStage):
     def _masks(
         self, batch: pa.RecordBatch, edits: Edits, risky: dict[int, list[tuple[int, int]]]
     ) -> pa.RecordBatch:
-        from memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
+        from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
         texts: list[str] = []
         places: list[tuple[int, int, int]] = []

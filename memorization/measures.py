@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.kernel import kernel
+from unrote.corpus.kernel import kernel
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from corpus.errors import ConfigError
-from corpus.packaged import packaged_folder
-from memorization.windows import own_copy
+from unrote.corpus.errors import ConfigError
+from unrote.corpus.packaged import packaged_folder
+from unrote.memorization.windows import own_copy
 
 _PRECISIONS = {
     "float32": torch.float32,

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from corpus.errors import ConfigError
-from memorization import measures
-from memorization.forward import Floats, statistics
-from memorization.model import LanguageModel, prepare
-from memorization.windows import Ints, Sequences
+from unrote.corpus.errors import ConfigError
+from unrote.memorization import measures
+from unrote.memorization.forward import Floats, statistics
+from unrote.memorization.model import LanguageModel, prepare
+from unrote.memorization.windows import Ints, Sequences
 
 WARM_UP_STEPS = 50
 FALL = 0.4

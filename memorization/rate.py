@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpus.pulse import pulse
-from corpus.schema import (
+from unrote.corpus.pulse import pulse
+from unrote.corpus.schema import (
     COUNTED,
     MEASURED,
     MEASURES,
@@ -21,11 +21,11 @@ from corpus.schema import (
     WORDING,
     Tagged,
 )
-from corpus.stages import PlainStage, Workers, each_key
-from memorization.identity import Models
-from memorization.risk import PARTS, Risk
-from memorization.survey import Choice
-from memorization.windows import Ints, Sequences
+from unrote.corpus.stages import PlainStage, Workers, each_key
+from unrote.memorization.identity import Models
+from unrote.memorization.risk import PARTS, Risk
+from unrote.memorization.survey import Choice
+from unrote.memorization.windows import Ints, Sequences
 
 Columns = dict[str, NDArray[Any]]
 
@@ -54,7 +54,7 @@ class Measure(PlainStage):
             yield "measured", self._measured(lot)
 
     def _measured(self, lot: pa.RecordBatch) -> pa.RecordBatch:
-        from memorization.scorer import measure_arrays, only_scorer  # noqa: PLC0415 (loads torch)
+        from unrote.memorization.scorer import measure_arrays, only_scorer  # noqa: PLC0415 (loads torch)
 
         with only_scorer(self.models) as scorer:
             columns, reason = scorer.measured(

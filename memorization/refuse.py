@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from corpus.schema import DOCUMENTS, REJECTS, RISKY, Tagged
-from corpus.stages import PlainStage
+from unrote.corpus.schema import DOCUMENTS, REJECTS, RISKY, Tagged
+from unrote.corpus.stages import PlainStage
 
 RECITED = "a model may recite it"
 """What the reason of such a reject begins with."""

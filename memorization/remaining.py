@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.schema import (
+from unrote.corpus.schema import (
     ENTITIES,
     FINDINGS,
     REMAINING,
@@ -22,11 +22,11 @@ from corpus.schema import (
     TEXT,
     Tagged,
 )
-from corpus.stages import PlainStage, Workers, each_key
-from corpus.views import Edits, view
-from memorization.identity import Models
-from memorization.survey import Choice, draws
-from memorization.windows import Ints, tokenize
+from unrote.corpus.stages import PlainStage, Workers, each_key
+from unrote.corpus.views import Edits, view
+from unrote.memorization.identity import Models
+from unrote.memorization.survey import Choice, draws
+from unrote.memorization.windows import Ints, tokenize
 
 CONTEXT = 50
 """Tokens before an entity that the model is given, at most."""
@@ -121,8 +121,8 @@ class Ask(PlainStage):
     def _rows(
         self, batch: pa.RecordBatch, edits: Edits, chosen: dict[int, list[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
-        from memorization.entities import found_in  # noqa: PLC0415 (loads torch)
-        from memorization.model import tokenizer_of  # noqa: PLC0415
+        from unrote.memorization.entities import found_in  # noqa: PLC0415 (loads torch)
+        from unrote.memorization.model import tokenizer_of  # noqa: PLC0415
 
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             taken, rows = edits.take(doc), chosen.pop(doc, ())
@@ -161,9 +161,9 @@ class Answer(PlainStage):
             yield "entities", self._answered(lot)
 
     def _answered(self, lot: pa.RecordBatch) -> pa.RecordBatch:
-        from memorization.entities import Case, Context, asked, shuffled  # noqa: PLC0415 (torch)
-        from memorization.forward import uses_bos  # noqa: PLC0415
-        from memorization.scorer import only_scorer  # noqa: PLC0415
+        from unrote.memorization.entities import Case, Context, asked, shuffled  # noqa: PLC0415 (torch)
+        from unrote.memorization.forward import uses_bos  # noqa: PLC0415
+        from unrote.memorization.scorer import only_scorer  # noqa: PLC0415
 
         rows = lot.to_pylist()
         contexts = [Context(row["doc"], row["before"], _ids(row["context"])) for row in rows]

@@ -33,8 +33,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from corpus.errors import ConfigError, InputError
-from corpus.packaged import packaged_file
+from unrote.corpus.errors import ConfigError, InputError
+from unrote.corpus.packaged import packaged_file
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]

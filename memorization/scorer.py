@@ -16,14 +16,14 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from corpus.schema import MEASURES
-from memorization import measures
-from memorization.config import Config
-from memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
-from memorization.generate import greedy_suffixes
-from memorization.identity import Models
-from memorization.model import LanguageModel, check_same_tokens, load
-from memorization.windows import Sequences, Tokens, sequences, tokenize
+from unrote.corpus.schema import MEASURES
+from unrote.memorization import measures
+from unrote.memorization.config import Config
+from unrote.memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
+from unrote.memorization.generate import greedy_suffixes
+from unrote.memorization.identity import Models
+from unrote.memorization.model import LanguageModel, check_same_tokens, load
+from unrote.memorization.windows import Sequences, Tokens, sequences, tokenize
 
 GENERATED = ("biderman", "edit_distance", "bleu")
 

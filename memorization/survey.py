@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.runs import rarest
-from corpus.schema import (
+from unrote.corpus.runs import rarest
+from unrote.corpus.schema import (
     RECURRING,
     REPLACEMENTS,
     SEQUENCES,
@@ -24,12 +24,12 @@ from corpus.schema import (
     WORDING,
     Tagged,
 )
-from corpus.stages import PlainStage
-from corpus.views import Edits, View, applied, view
-from memorization.config import Config
-from memorization.risk import Risk
-from memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
-from memorization.wording import wording
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.views import Edits, View, applied, view
+from unrote.memorization.config import Config
+from unrote.memorization.risk import Risk
+from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
+from unrote.memorization.wording import wording
 
 RANKS = 4096
 _LOWEST, _HIGHEST = -20.0, 12.0
@@ -80,7 +80,7 @@ class Survey(PlainStage):
                 yield from self._survey(batch, edits, recurring)
 
     def _survey(self, batch: pa.RecordBatch, edits: Edits, recurring: "_Recurring") -> Tagged:
-        from memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
+        from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
         docs: list[int] = batch["doc"].to_pylist()
         views = [

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import ConfigError
-from memorization.model import pretrained_tokenizer, tokenizer_of
-from memorization.proxy import Emitted, Shape, Trained, emitted, rows_in_step, train
-from memorization.windows import Ints, Sequences, offsets_of, tokenize, tokens_of
+from unrote.corpus.errors import ConfigError
+from unrote.memorization.model import pretrained_tokenizer, tokenizer_of
+from unrote.memorization.proxy import Emitted, Shape, Trained, emitted, rows_in_step, train
+from unrote.memorization.windows import Ints, Sequences, offsets_of, tokenize, tokens_of
 
 EPOCHS = 2.0
 """As in the experiment that the risk is calibrated with."""

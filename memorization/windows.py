@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.text import bytes_view, chars_at
+from unrote.corpus.text import bytes_view, chars_at
 
 Ints = NDArray[np.int64]
 

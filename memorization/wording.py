@@ -14,9 +14,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.errors import ConfigError
-from corpus.kernel import inlined, kernel
-from corpus.packaged import packaged_file
+from unrote.corpus.errors import ConfigError
+from unrote.corpus.kernel import inlined, kernel
+from unrote.corpus.packaged import packaged_file
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]

@@ -1,6 +1,6 @@
 """Personal data and secrets in text: where they are, of what type, and how sure one can be.
 
->>> import pii
+>>> from unrote import pii
 >>> pii.scan(["Mail jane.roe@unrote.org, please."]).to_pylist()  # doctest: +SKIP
 [{'doc': 0, 'start': 5, 'end': 24, 'type': 'EMAIL_ADDRESS', 'score': 1.0, ...}]
 """
@@ -8,7 +8,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pii.config import Config
+from unrote.pii.config import Config
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,8 +28,8 @@ def scan(texts: "Iterable[str] | pa.Array", config: Config | None = None) -> "pa
     """
     import pyarrow as pa  # noqa: PLC0415
 
-    from pii.findings import DetectionFailed  # noqa: PLC0415
-    from pii.opened import open_scanner  # noqa: PLC0415
+    from unrote.pii.findings import DetectionFailed  # noqa: PLC0415
+    from unrote.pii.opened import open_scanner  # noqa: PLC0415
 
     plain = texts.to_pylist() if isinstance(texts, pa.Array) else texts
     table, failures = open_scanner(config or Config()).table(text or "" for text in plain)

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pii.catalogue import PRESETS
-from pii.config import ACTIONS, DEFAULT, SECRET, Action
-from pii.findings import DEID_MARKER, RESERVED_VALUE, Finding, Spans
-from pii.keys import Key
-from pii.surrogates import (
+from unrote.pii.catalogue import PRESETS
+from unrote.pii.config import ACTIONS, DEFAULT, SECRET, Action
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding, Spans
+from unrote.pii.keys import Key
+from unrote.pii.surrogates import (
     ALIASES,
     STAND_INS,
     NoSurrogate,

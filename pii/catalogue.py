@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from corpus.errors import ConfigError
+from unrote.corpus.errors import ConfigError
 
 
 @dataclass(frozen=True)

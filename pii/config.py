@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from corpus.errors import ConfigError
-from pii.catalogue import PRESETS, Entry, check_entity, resolve
-from pii.findings import DEID_MARKER, RESERVED_VALUE
+from unrote.corpus.errors import ConfigError
+from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE
 
 SECRET = "SECRET"  # noqa: S105 (the name of a type)
 

@@ -16,15 +16,15 @@ import numpy as np
 import pyarrow as pa
 import regex
 
-from corpus.text import arrow_buffers
-from pii import recognizers
-from pii.config import SECRET, Config
-from pii.context import boosted, may_boost, words_around
-from pii.findings import TIMED_OUT, DetectionFailed, Failure, Finding
-from pii.gates import Block, Gate, Probe
-from pii.phones import count_digits, few_tries
-from pii.recognizers import Phones, Recognizer, Span, without_duplicates
-from pii.secrets import Secrets, detectors, without_hosts
+from unrote.corpus.text import arrow_buffers
+from unrote.pii import recognizers
+from unrote.pii.config import SECRET, Config
+from unrote.pii.context import boosted, may_boost, words_around
+from unrote.pii.findings import TIMED_OUT, DetectionFailed, Failure, Finding
+from unrote.pii.gates import Block, Gate, Probe
+from unrote.pii.phones import count_digits, few_tries
+from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
+from unrote.pii.secrets import Secrets, detectors, without_hosts
 
 ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 """Presidio's, for allow lists."""
@@ -267,7 +267,7 @@ def _recognizers(config: Config) -> tuple[Recognizer, ...]:
     if config.secrets:
         made += detectors()
     if config.ner:
-        from pii import ner  # noqa: PLC0415 (loads a model)
+        from unrote.pii import ner  # noqa: PLC0415 (loads a model)
 
         made += ner.recognizers(ner.load(config.ner))
     return tuple(made)

@@ -4,7 +4,7 @@ import bisect
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from corpus.errors import RunError
+from unrote.corpus.errors import RunError
 
 DEID_MARKER = "DEID_MARKER"
 """What an earlier scrubbing left in the text."""

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import regex
 
-from corpus.packaged import cache_folder, store
+from unrote.corpus.packaged import cache_folder, store
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import NoReturn
 
-from corpus.errors import ConfigError
+from unrote.corpus.errors import ConfigError
 
 VARIABLE = "UNROTE_KEY"
 """The environment variable that holds the secret; it outranks `pii.key_file`."""

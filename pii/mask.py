@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from pii.actions import action_of, resolve
-from pii.config import ACTIONS_BY_DEFAULT, SECRET, Action
-from pii.findings import DEID_MARKER, RESERVED_VALUE, Failure, Finding
+from unrote.pii.actions import action_of, resolve
+from unrote.pii.config import ACTIONS_BY_DEFAULT, SECRET, Action
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Failure, Finding
 
 if TYPE_CHECKING:
-    from pii.scanner import Scanner
+    from unrote.pii.scanner import Scanner
 
 HIDDEN = "***"
 UNREADABLE = "(not shown: a detector could not finish it)"

@@ -21,8 +21,8 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 from presidio_analyzer.nlp_engine import SpacyNlpEngine
 from presidio_analyzer.predefined_recognizers import GLiNERRecognizer, SpacyRecognizer
 
-from corpus.errors import ConfigError
-from pii.recognizers import Expression, Span
+from unrote.corpus.errors import ConfigError
+from unrote.pii.recognizers import Expression, Span
 
 
 class Ner:

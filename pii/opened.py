@@ -8,11 +8,11 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from corpus.imports import hidden
-from pii.config import Config
+from unrote.corpus.imports import hidden
+from unrote.pii.config import Config
 
 if TYPE_CHECKING:
-    from pii.scanner import Scanner
+    from unrote.pii.scanner import Scanner
 
 _opened = threading.local()
 
@@ -20,7 +20,7 @@ _opened = threading.local()
 def open_scanner(config: Config) -> "Scanner":
     """The detectors of a configuration. Raises ConfigError where a named model is missing."""
     with nullcontext() if config.ner else hidden("torch", "transformers", "stanza", "gliner"):
-        from pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
+        from unrote.pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
 
     return Scanner(config)
 

@@ -14,9 +14,9 @@ from presidio_analyzer.recognizer_registry.recognizers_loader_utils import (
     RecognizerListLoader,
 )
 
-from pii.catalogue import Entry, without_network
-from pii.config import Config
-from pii.context import LowerCaseNlpEngine
+from unrote.pii.catalogue import Entry, without_network
+from unrote.pii.config import Config
+from unrote.pii.context import LowerCaseNlpEngine
 
 Key = tuple[int, int, str, float]
 

@@ -21,12 +21,12 @@ from presidio_analyzer.predefined_recognizers import (
     ZaTelephoneNumberRecognizer,
 )
 
-from pii.catalogue import Entry, build
-from pii.config import Config
-from pii.context import boosted
-from pii.gates import is_within_lines
-from pii.phones import GATES, Phone, PhoneFinder
-from pii.urls import UrlFinder, dot_expression
+from unrote.pii.catalogue import Entry, build
+from unrote.pii.config import Config
+from unrote.pii.context import boosted
+from unrote.pii.gates import is_within_lines
+from unrote.pii.phones import GATES, Phone, PhoneFinder
+from unrote.pii.urls import UrlFinder, dot_expression
 
 ZaPhone = (ZaMobileNumberRecognizer, ZaTelephoneNumberRecognizer)
 

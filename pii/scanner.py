@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from pii.config import Config
-from pii.deid import DeidDetector
-from pii.detector import FINDINGS as DETECTED
-from pii.detector import Detector
-from pii.findings import MARKER_TYPES, RESERVED_VALUE, Failure, Finding, Spans
+from unrote.pii.config import Config
+from unrote.pii.deid import DeidDetector
+from unrote.pii.detector import FINDINGS as DETECTED
+from unrote.pii.detector import Detector
+from unrote.pii.findings import MARKER_TYPES, RESERVED_VALUE, Failure, Finding, Spans
 
 FINDINGS = DETECTED.append(pa.field("stands_for", pa.string(), nullable=False))
 """One row per finding: doc is the index of the text, start and end are code points in it.

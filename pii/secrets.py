@@ -25,9 +25,9 @@ from detect_secrets.plugins.jwt import JwtTokenDetector
 from detect_secrets.plugins.keyword import KeywordDetector
 from detect_secrets.plugins.private_key import PrivateKeyDetector
 
-from pii.config import SECRET
-from pii.findings import Finding
-from pii.recognizers import Expression, Span
+from unrote.pii.config import SECRET
+from unrote.pii.findings import Finding
+from unrote.pii.recognizers import Expression, Span
 
 SCORE = 1.0
 LONGEST_KEY = 65_536

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pii.actions import Applied, Edit, apply, replace_in, resolve, unknown
-from pii.config import Action
-from pii.findings import Failure, Finding, Spans
-from pii.keys import Key
+from unrote.pii.actions import Applied, Edit, apply, replace_in, resolve, unknown
+from unrote.pii.config import Action
+from unrote.pii.findings import Failure, Finding, Spans
+from unrote.pii.keys import Key
 
 if TYPE_CHECKING:
-    from pii.scanner import Scanner
+    from unrote.pii.scanner import Scanner
 
 Ints = NDArray[np.int64]
 
@@ -99,7 +99,7 @@ def _sweep(
     cuts: Sequence[tuple[int, int]],
 ) -> Settled:
     """What one look at a text says is to be done."""
-    from pii.scanner import outranked  # noqa: PLC0415 (loads Presidio)
+    from unrote.pii.scanner import outranked  # noqa: PLC0415 (loads Presidio)
 
     found = scanner.find_all(text)
     if isinstance(found, Failure):

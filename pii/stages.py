@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from corpus.intervals import union
-from corpus.pulse import pulse
-from corpus.schema import FINDINGS, RECORDS, REJECTS, REPLACEMENTS, SPANS, Tagged
-from corpus.stages import PlainStage, Workers
-from pii.actions import Applied
-from pii.config import Action, Config
-from pii.findings import CUT
-from pii.keys import Key
-from pii.opened import scanner_of
-from pii.settle import Settled, settle
+from unrote.corpus.intervals import union
+from unrote.corpus.pulse import pulse
+from unrote.corpus.schema import FINDINGS, RECORDS, REJECTS, REPLACEMENTS, SPANS, Tagged
+from unrote.corpus.stages import PlainStage, Workers
+from unrote.pii.actions import Applied
+from unrote.pii.config import Action, Config
+from unrote.pii.findings import CUT
+from unrote.pii.keys import Key
+from unrote.pii.opened import scanner_of
+from unrote.pii.settle import Settled, settle
 
 if TYPE_CHECKING:
-    from pii.scanner import Scanner
+    from unrote.pii.scanner import Scanner
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Each function builds the flow of a phase or of a few that belong together. What 
 another is only the tables in corpus/schema.py.
 """
 
-from corpus.errors import InputError, TooManyRejects
-from corpus.schema import (
+from unrote.corpus.errors import InputError, TooManyRejects
+from unrote.corpus.schema import (
     BANDS,
     COPIES,
     DOCUMENTS,
@@ -21,14 +21,14 @@ from corpus.schema import (
     UNDECIDED,
     Table,
 )
-from dedup import exact, near, repeats, spans, walk
-from dedup.finish import FINISH_DOCUMENTS, Finish, Gather
-from dedup.near import CONTENDERS
-from dedup.repeats import CONTESTED, CONTESTED_COPIES
-from pii.stages import Scan
-from pipelines.engines.base import Flow, Read
-from pipelines.job import Phases
-from pipelines.scoring import check, rejects_of, score
+from unrote.dedup import exact, near, repeats, spans, walk
+from unrote.dedup.finish import FINISH_DOCUMENTS, Finish, Gather
+from unrote.dedup.near import CONTENDERS
+from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
+from unrote.pii.stages import Scan
+from unrote.pipelines.engines.base import Flow, Read
+from unrote.pipelines.job import Phases
+from unrote.pipelines.scoring import check, rejects_of, score
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:

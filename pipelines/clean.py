@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from corpus.errors import RunError
-from pipelines.analysis import analyse
-from pipelines.config import Settings
-from pipelines.job import open_job
-from pipelines.progress import Progress
-from pipelines.release import release
-from pipelines.report.figures import counted
-from pipelines.report.model import Report
-from pipelines.report.publish import finish, read_report, summarised, write_report
-from pipelines.report.recital import unread
+from unrote.corpus.errors import RunError
+from unrote.pipelines.analysis import analyse
+from unrote.pipelines.config import Settings
+from unrote.pipelines.job import open_job
+from unrote.pipelines.progress import Progress
+from unrote.pipelines.release import release
+from unrote.pipelines.report.figures import counted
+from unrote.pipelines.report.model import Report
+from unrote.pipelines.report.publish import finish, read_report, summarised, write_report
+from unrote.pipelines.report.recital import unread
 
 
 def refuse_unread(report: Report) -> None:

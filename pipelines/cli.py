@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from corpus import display
-from corpus.errors import UsageError
-from corpus.version import VERSION
-from pipelines import exits
-from pipelines.start import without_pandas
+from unrote.corpus import display
+from unrote.corpus.errors import UsageError
+from unrote.corpus.version import VERSION
+from unrote.pipelines import exits
+from unrote.pipelines.start import without_pandas
 
 
 class _Commands(TyperGroup):
@@ -106,7 +106,7 @@ def _settings(
     config: Path | None, overrides: list[str], fixed: dict[str, Any] | None = None, **shortcuts: str
 ) -> Any:
     """The settings; `fixed` are those that the command itself decides, whatever is given."""
-    from pipelines.config import load  # noqa: PLC0415
+    from unrote.pipelines.config import load  # noqa: PLC0415
 
     named = {key.replace("__", "."): value for key, value in shortcuts.items() if value}
     return load(config, overrides, named | (fixed or {}))
@@ -114,9 +114,9 @@ def _settings(
 
 def _clean(kind: str, inputs: list[str], out: str, settings: Any, fresh: bool, quiet: bool) -> None:
     without_pandas()
-    from pipelines.clean import clean as run  # noqa: PLC0415
-    from pipelines.progress import progress_for  # noqa: PLC0415
-    from pipelines.report.terminal import print_summary  # noqa: PLC0415
+    from unrote.pipelines.clean import clean as run  # noqa: PLC0415
+    from unrote.pipelines.progress import progress_for  # noqa: PLC0415
+    from unrote.pipelines.report.terminal import print_summary  # noqa: PLC0415
 
     report = run(inputs, out, settings, progress_for(quiet), kind=kind, fresh=fresh)
     if not quiet:
@@ -224,9 +224,9 @@ def trial(
     sequences, and refits the risk to this corpus.
     """
     without_pandas()
-    from pipelines.progress import progress_for  # noqa: PLC0415
-    from pipelines.report.tried import print_trial  # noqa: PLC0415
-    from pipelines.trial import trial as run  # noqa: PLC0415
+    from unrote.pipelines.progress import progress_for  # noqa: PLC0415
+    from unrote.pipelines.report.tried import print_trial  # noqa: PLC0415
+    from unrote.pipelines.trial import trial as run  # noqa: PLC0415
 
     settings = _settings(config, overrides, _scored_as_it_is(), engine__name=engine)
     progress = progress_for(quiet)
@@ -264,9 +264,9 @@ def gate(
 ) -> None:
     """Hold a corpus against a policy before training. Status 0: passed, 1: refused."""
     without_pandas()
-    from pipelines.gate import gate as run  # noqa: PLC0415
-    from pipelines.progress import progress_for  # noqa: PLC0415
-    from pipelines.report.terminal import print_verdict  # noqa: PLC0415
+    from unrote.pipelines.gate import gate as run  # noqa: PLC0415
+    from unrote.pipelines.progress import progress_for  # noqa: PLC0415
+    from unrote.pipelines.report.terminal import print_verdict  # noqa: PLC0415
 
     settings = _settings(config, overrides, engine__name=engine)
     report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh)
@@ -282,7 +282,7 @@ def show(
     """Why a document or a passage went, beside its twin or witness."""
     from rich.console import Console  # noqa: PLC0415
 
-    from pipelines.show import show as lay_out  # noqa: PLC0415
+    from unrote.pipelines.show import show as lay_out  # noqa: PLC0415
 
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(lay_out(out, doc, width=console.width))
@@ -291,9 +291,9 @@ def show(
 @app.command()
 def verify(out: FinishedRun) -> None:
     """Check every promise from the input and OUT alone. Status 1: a promise is broken."""
-    from pipelines.progress import progress_for  # noqa: PLC0415
-    from pipelines.verify import print_verdict  # noqa: PLC0415
-    from pipelines.verify import verify as check  # noqa: PLC0415
+    from unrote.pipelines.progress import progress_for  # noqa: PLC0415
+    from unrote.pipelines.verify import print_verdict  # noqa: PLC0415
+    from unrote.pipelines.verify import verify as check  # noqa: PLC0415
 
     with progress_for(False).aside("verify"):
         verdict = check(out)
@@ -304,8 +304,8 @@ def verify(out: FinishedRun) -> None:
 @app.command()
 def report(out: FinishedRun) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
-    from pipelines.progress import progress_for  # noqa: PLC0415
-    from pipelines.report.publish import rebuild  # noqa: PLC0415
+    from unrote.pipelines.progress import progress_for  # noqa: PLC0415
+    from unrote.pipelines.report.publish import rebuild  # noqa: PLC0415
 
     with progress_for(False).aside("report"):
         path = rebuild(out)
@@ -322,7 +322,7 @@ def init(
     ] = False,
 ) -> None:
     """Write a commented unrote.toml with every setting at its default."""
-    from pipelines.template import policy_template, settings_template  # noqa: PLC0415
+    from unrote.pipelines.template import policy_template, settings_template  # noqa: PLC0415
 
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -337,7 +337,7 @@ def init(
 @app.command()
 def explain(config: ConfigFile = None, overrides: Overrides = []) -> None:  # noqa: B006
     """The phases that a run with these settings has, and what each reads and writes."""
-    from pipelines.explain import explain as describe  # noqa: PLC0415
+    from unrote.pipelines.explain import explain as describe  # noqa: PLC0415
 
     typer.echo(describe(_settings(config, overrides)))
 
@@ -350,7 +350,7 @@ def demo(
     fresh: Fresh = False,
 ) -> None:
     """Clean a corpus made from text on this machine: the files of the installed Python packages."""
-    from pipelines.demo import make_corpus  # noqa: PLC0415
+    from unrote.pipelines.demo import make_corpus  # noqa: PLC0415
 
     corpus = make_corpus(out / "corpus")
     _say(f"corpus: {corpus}")

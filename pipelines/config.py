@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from corpus.errors import ConfigError
-from dedup.keep import KeepPolicy
-from memorization.config import Config as MemorizationConfig
-from memorization.identity import Models
-from memorization.risk import Risk
-from pii.catalogue import PRESETS, check_entity
-from pii.config import (
+from unrote.corpus.errors import ConfigError
+from unrote.dedup.keep import KeepPolicy
+from unrote.memorization.config import Config as MemorizationConfig
+from unrote.memorization.identity import Models
+from unrote.memorization.risk import Risk
+from unrote.pii.catalogue import PRESETS, check_entity
+from unrote.pii.config import (
     ACTIONS,
     ACTIONS_BY_DEFAULT,
     DEFAULT,
@@ -29,8 +29,8 @@ from pii.config import (
     Action,
     Config,
 )
-from pii.findings import MARKER_TYPES
-from pii.keys import VARIABLE
+from unrote.pii.findings import MARKER_TYPES
+from unrote.pii.keys import VARIABLE
 
 
 class Section(BaseModel):

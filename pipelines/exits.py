@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from corpus import display
-from corpus.errors import RunError, UnroteError
+from unrote.corpus import display
+from unrote.corpus.errors import RunError, UnroteError
 
 FAILED = 3
 
@@ -74,7 +74,7 @@ def _gone() -> NoReturn:
     """End this process and those it started, now. Nothing is lost: a run can be continued from
     whatever it left, and its lock ends with the process.
     """
-    from pipelines.engines.quiet import end_children  # noqa: PLC0415 - not for --help
+    from unrote.pipelines.engines.quiet import end_children  # noqa: PLC0415 - not for --help
 
     end_children()
     with contextlib.suppress(OSError, AttributeError, ValueError):

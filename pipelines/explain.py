@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from corpus.schema import Table
-from memorization.identity import Identity
-from pii.keys import Key, fresh_key
-from pipelines.analysis import analyse
-from pipelines.config import Settings
-from pipelines.engines.base import Flow, Input, Output, Read
-from pipelines.release import release
+from unrote.corpus.schema import Table
+from unrote.memorization.identity import Identity
+from unrote.pii.keys import Key, fresh_key
+from unrote.pipelines.analysis import analyse
+from unrote.pipelines.config import Settings
+from unrote.pipelines.engines.base import Flow, Input, Output, Read
+from unrote.pipelines.release import release
 
 
 @dataclass

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from pipelines.analysis import analyse
-from pipelines.config import Settings
-from pipelines.job import open_job
-from pipelines.policy import check, judge, load_policy
-from pipelines.progress import Progress
-from pipelines.release import release
-from pipelines.report.model import Report
-from pipelines.report.publish import (
+from unrote.pipelines.analysis import analyse
+from unrote.pipelines.config import Settings
+from unrote.pipelines.job import open_job
+from unrote.pipelines.policy import check, judge, load_policy
+from unrote.pipelines.progress import Progress
+from unrote.pipelines.release import release
+from unrote.pipelines.report.model import Report
+from unrote.pipelines.report.publish import (
     finish,
     known_report,
     replace_report,

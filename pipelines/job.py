@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from corpus.errors import StorageError
-from corpus.read import Fields
-from corpus.schema import Table
-from corpus.shards import Corpus, find, marks, unchanged, untouched
-from corpus.tables import read_table
-from memorization.identity import Identity, identify
-from pii.keys import FRESH, Key, fresh_key, load_key
-from pipelines.config import Settings
-from pipelines.engines import open_engine
-from pipelines.engines.base import Engine, Flow
-from pipelines.progress import Progress, Silent
-from pipelines.run import RunFolder, open_run, reopen_run
+from unrote.corpus.errors import StorageError
+from unrote.corpus.read import Fields
+from unrote.corpus.schema import Table
+from unrote.corpus.shards import Corpus, find, marks, unchanged, untouched
+from unrote.corpus.tables import read_table
+from unrote.memorization.identity import Identity, identify
+from unrote.pii.keys import FRESH, Key, fresh_key, load_key
+from unrote.pipelines.config import Settings
+from unrote.pipelines.engines import open_engine
+from unrote.pipelines.engines.base import Engine, Flow
+from unrote.pipelines.progress import Progress, Silent
+from unrote.pipelines.run import RunFolder, open_run, reopen_run
 
 
 class Phases(Protocol):
@@ -146,7 +146,7 @@ def open_job(
 
 def _refuse_columns(corpus: Corpus, settings: Settings) -> None:
     """Raise InputError for columns that can't be read or scanned, before anything is started."""
-    from corpus.columns import refuse_columns  # noqa: PLC0415 - which loads pyarrow.parquet
+    from unrote.corpus.columns import refuse_columns  # noqa: PLC0415 - which loads pyarrow.parquet
 
     columns = tuple(settings.pii.columns) if settings.pii.enabled else ()
     refuse_columns(corpus, Fields(text=settings.input.text, columns=columns))

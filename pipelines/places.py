@@ -10,9 +10,9 @@ from pathlib import Path
 
 import orjson
 
-from corpus.errors import OutputError, StorageError
-from corpus.shards import Corpus
-from corpus.storage import is_remote
+from unrote.corpus.errors import OutputError, StorageError
+from unrote.corpus.shards import Corpus
+from unrote.corpus.storage import is_remote
 
 MARKER = ".unrote"
 """The file that says whose removed text a folder holds."""

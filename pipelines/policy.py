@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from corpus import display
-from corpus.errors import ConfigError, RunError
-from pii.catalogue import PRESETS, check_entity
-from pii.config import SECRET
-from pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
-from pipelines.config import describe, read_toml
-from pipelines.report.model import (
+from unrote.corpus import display
+from unrote.corpus.errors import ConfigError, RunError
+from unrote.pii.catalogue import PRESETS, check_entity
+from unrote.pii.config import SECRET
+from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
+from unrote.pipelines.config import describe, read_toml
+from unrote.pipelines.report.model import (
     UNCHANGED,
     Balance,
     FoundSource,
@@ -27,7 +27,7 @@ from pipelines.report.model import (
     RuleResult,
     Verdict,
 )
-from pipelines.report.recital import RiskStep, unread
+from unrote.pipelines.report.recital import RiskStep, unread
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def markers_per_million_words(scope: Scope) -> float:
     "secrets_per_million_words",
     "API keys, tokens and private keys",
     unit="per M words",
-    needs=("pii.enabled", "pii.secrets"),
+    needs=("pii.enabled", "unrote.pii.secrets"),
 )
 def secrets_per_million_words(scope: Scope) -> float:
     return _per_million(scope, lambda row: row.type == SECRET)

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import orjson
 
-from corpus import display
-from pipelines.engines.base import Advance
+from unrote.corpus import display
+from unrote.pipelines.engines.base import Advance
 
 
 class Progress(Protocol):

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from corpus.intervals import union
-from corpus.release import EDITS
-from corpus.schema import (
+from unrote.corpus.intervals import union
+from unrote.corpus.release import EDITS
+from unrote.corpus.schema import (
     DUPLICATES,
     RECORDS,
     REJECTS,
@@ -24,12 +24,12 @@ from corpus.schema import (
     Table,
     Tagged,
 )
-from corpus.stages import PlainStage
-from corpus.views import Change, applied, changes_outside
-from pipelines.engines.base import Flow, View
-from pipelines.job import Phases
-from pipelines.report.summary import RELEASED
-from pipelines.scoring import rejects_documents, removes_sequences
+from unrote.corpus.stages import PlainStage
+from unrote.corpus.views import Change, applied, changes_outside
+from unrote.pipelines.engines.base import Flow, View
+from unrote.pipelines.job import Phases
+from unrote.pipelines.report.summary import RELEASED
+from unrote.pipelines.scoring import rejects_documents, removes_sequences
 
 REMOVED = Table(
     "removed",

@@ -17,23 +17,23 @@ from typing import IO, Any
 import orjson
 import xxhash
 
-from corpus.errors import InputError, OutputError, StorageError
-from corpus.read import Fields
-from corpus.schema import Table
-from corpus.shards import Corpus
-from corpus.storage import pieces, storage
-from corpus.version import VERSION
-from dedup.keep import KeepPolicy
-from pipelines.config import Settings
-from pipelines.engines.base import Flow, Node, Output, Read
-from pipelines.places import (
+from unrote.corpus.errors import InputError, OutputError, StorageError
+from unrote.corpus.read import Fields
+from unrote.corpus.schema import Table
+from unrote.corpus.shards import Corpus
+from unrote.corpus.storage import pieces, storage
+from unrote.corpus.version import VERSION
+from unrote.dedup.keep import KeepPolicy
+from unrote.pipelines.config import Settings
+from unrote.pipelines.engines.base import Flow, Node, Output, Read
+from unrote.pipelines.places import (
     local_folder,
     prepare_removed,
     reaching,
     refuse_overlap,
     refuse_shards_in,
 )
-from pipelines.seal import sealed
+from unrote.pipelines.seal import sealed
 
 FORMAT = 1
 MANIFEST = "manifest.json"

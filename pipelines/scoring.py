@@ -6,7 +6,7 @@ model, and the exact count of copies, are for the riskiest of them and a random 
 
 from dataclasses import dataclass, replace
 
-from corpus.schema import (
+from unrote.corpus.schema import (
     COUNTED,
     DOCUMENTS,
     DUPLICATES,
@@ -26,17 +26,17 @@ from corpus.schema import (
     WANTED,
     Table,
 )
-from dedup.copies import AddUpCopies, CountCopies
-from dedup.recurring import Common, Recurring, Runs
-from memorization.masking import Mask
-from memorization.rate import Measure, Rate, Remembered
-from memorization.refuse import Earlier, Refuse
-from memorization.remaining import Answer, Ask, Remain, sample
-from memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choice
-from pipelines.config import Settings
-from pipelines.engines.base import Flow
-from pipelines.job import Phases
-from pipelines.report.adding import AddUp
+from unrote.dedup.copies import AddUpCopies, CountCopies
+from unrote.dedup.recurring import Common, Recurring, Runs
+from unrote.memorization.masking import Mask
+from unrote.memorization.rate import Measure, Rate, Remembered
+from unrote.memorization.refuse import Earlier, Refuse
+from unrote.memorization.remaining import Answer, Ask, Remain, sample
+from unrote.memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choice
+from unrote.pipelines.config import Settings
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.job import Phases
+from unrote.pipelines.report.adding import AddUp
 
 SIZES_BY_RANK = Table("sequence_sizes", SIZES, sort=("doc", "rank"))
 """How many sequences of each rank there are, and their tokens."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from corpus.errors import InputError
+from unrote.corpus.errors import InputError
 
 REPORTS = ("report.html", "report.json")
 

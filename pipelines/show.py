@@ -23,10 +23,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from corpus import display
-from corpus.errors import InputChanged, StorageError, UsageError
-from corpus.read import Fields, read_cut
-from corpus.schema import (
+from unrote.corpus import display
+from unrote.corpus.errors import InputChanged, StorageError, UsageError
+from unrote.corpus.read import Fields, read_cut
+from unrote.corpus.schema import (
     DOCUMENTS,
     DUPLICATES,
     FINDINGS,
@@ -38,11 +38,11 @@ from corpus.schema import (
     row_of,
     shard_of,
 )
-from corpus.shards import Corpus, Cut, unchanged
-from pii.mask import Scrubbed, masked
-from pii.opened import scanner_of
-from pipelines.config import Settings
-from pipelines.run import read_manifest
+from unrote.corpus.shards import Corpus, Cut, unchanged
+from unrote.pii.mask import Scrubbed, masked
+from unrote.pii.opened import scanner_of
+from unrote.pipelines.config import Settings
+from unrote.pipelines.run import read_manifest
 
 LISTED = 20
 """Documents, and passages, that are listed."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from corpus.imports import hidden
+from unrote.corpus.imports import hidden
 
 
 def without_pandas() -> None:

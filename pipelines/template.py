@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipelines.config import Settings
+from unrote.pipelines.config import Settings
 
 
 def settings_template() -> str:

@@ -15,19 +15,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from corpus.errors import InputError
-from corpus.schema import DOCUMENTS, SCORES, WORDING
-from corpus.text import arrow_buffers
-from dedup.occurrences import Passages
-from memorization.rate import MODEL_READS
-from memorization.risk import Risk, recalibrated
-from memorization.survey import draws
-from pipelines.analysis import analyse
-from pipelines.config import Settings
-from pipelines.job import Job, open_job, reopen_job
-from pipelines.progress import Progress
-from pipelines.report.publish import finish, read_whole, rows_of, summarised, write_report
-from pipelines.run import write_atomically
+from unrote.corpus.errors import InputError
+from unrote.corpus.schema import DOCUMENTS, SCORES, WORDING
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.occurrences import Passages
+from unrote.memorization.rate import MODEL_READS
+from unrote.memorization.risk import Risk, recalibrated
+from unrote.memorization.survey import draws
+from unrote.pipelines.analysis import analyse
+from unrote.pipelines.config import Settings
+from unrote.pipelines.job import Job, open_job, reopen_job
+from unrote.pipelines.progress import Progress
+from unrote.pipelines.report.publish import finish, read_whole, rows_of, summarised, write_report
+from unrote.pipelines.run import write_atomically
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def trial(
 
     Raises UsageError and RunError as `clean`.
     """
-    from memorization.trial import try_out  # noqa: PLC0415 (loads torch)
+    from unrote.memorization.trial import try_out  # noqa: PLC0415 (loads torch)
 
     with open_job("trial", inputs, out, settings, progress, fresh=fresh) as job:
         if not job.run.finished:
@@ -118,7 +118,7 @@ def trial(
 
 def _chosen(job: Job, scores: pa.Table, seconds: float) -> dict[int, str]:
     """The text of documents, drawn at random, that can be trained on in the time there is."""
-    from memorization.trial import EPOCHS, speed  # noqa: PLC0415 (loads torch)
+    from unrote.memorization.trial import EPOCHS, speed  # noqa: PLC0415 (loads torch)
 
     documents = read_whole(job, DOCUMENTS)
     tokens = pc.sum(pc.add(scores["prefix_tokens"], scores["suffix_tokens"])).as_py() or 0

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from pipelines import cli
-from pipelines.config import Settings, load
+from unrote.pipelines import cli
+from unrote.pipelines.config import Settings, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,7 +46,7 @@ def unrote(*args: object, whole: bool = False) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["unrote", *map(str, given)]),
-        mock.patch("pipelines.exits.catch_signals"),
+        mock.patch("unrote.pipelines.exits.catch_signals"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -69,7 +69,7 @@ def process(
     given = args if whole else plain(*args)
     # In a background job SIGINT is ignored, and so by its children.
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"import sys\n{heard}\n{before}\nfrom pipelines.cli import command\ncommand()"
+    program = f"import sys\n{heard}\n{before}\nfrom unrote.pipelines.cli import command\ncommand()"
     command = [sys.executable, "-c", program, *map(str, given)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, **(pipes | options))

@@ -22,7 +22,7 @@ def test_a_run_out_of_an_archive(tmp_path):
     def run(path: str, *args: object) -> "subprocess.CompletedProcess[str]":
         program = (
             f"import sys; sys.path.insert(0, {path!r})\n"
-            "from pipelines.cli import command; command()"
+            "from unrote.pipelines.cli import command; command()"
         )
         command = [python, "-c", program, *map(str, args)]
         return subprocess.run(

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from pipelines.verify import CHECKS
+from unrote.pipelines.verify import CHECKS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

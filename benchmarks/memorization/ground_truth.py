@@ -32,14 +32,14 @@ import numpy as np
 import orjson
 import torch
 
-import memorization
+from unrote import memorization
 from benchmarks.memorization import evaluation, ground_truth_report, planted
 from benchmarks.memorization.planted import Document, Plan, Target
-from memorization import proxy, risk
-from memorization.heldout import is_held_out
-from memorization.model import LanguageModel, load, pretrained_tokenizer
-from memorization.windows import Ints, Sequences
-from memorization.wording import wording
+from unrote.memorization import proxy, risk
+from unrote.memorization.heldout import is_held_out
+from unrote.memorization.model import LanguageModel, load, pretrained_tokenizer
+from unrote.memorization.windows import Ints, Sequences
+from unrote.memorization.wording import wording
 
 HERE = Path(__file__).parent
 PREDICTIONS, RESULTS, README = (

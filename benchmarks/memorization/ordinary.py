@@ -24,14 +24,14 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-import memorization
+from unrote import memorization
 from benchmarks.memorization import evaluation, ground_truth, ground_truth_report, planted
 from benchmarks.memorization.planted import Document, Target
-from corpus.text import arrow_buffers
-from dedup.occurrences import Passages
-from memorization import risk
-from memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
-from memorization.wording import wording
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.occurrences import Passages
+from unrote.memorization import risk
+from unrote.memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
+from unrote.memorization.wording import wording
 
 RESULTS = ground_truth.HERE / "ordinary.json"
 WINDOWS = 24_000

@@ -47,8 +47,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from benchmarks import debian
-from memorization.heldout import HELD_OUT_SHARE, is_held_out
-from memorization.proxy import FALL, WARM_UP_STEPS, optimizers, rate
+from unrote.memorization.heldout import HELD_OUT_SHARE, is_held_out
+from unrote.memorization.proxy import FALL, WARM_UP_STEPS, optimizers, rate
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "memorization" / "default"
 CARD = Path(__file__).with_name("default_card.md")

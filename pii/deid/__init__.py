@@ -4,8 +4,8 @@ The shapes are those of `docs/pii-markers.md`, a module per family; `pii.deid.mo
 score is made of evidence, `pii.deid.detector` runs them.
 """
 
-from pii.deid.detector import DeidDetector, Verdict
-from pii.findings import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE
+from unrote.pii.deid.detector import DeidDetector, Verdict
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE
 
 __all__ = [
     "DEID_MARKER",

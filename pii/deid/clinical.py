@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import BLOCK_IMAGE, Evidence, Shape, Spot
-from pii.deid.words import after_title, clinical, in_sentence, mentioned, of_sentence, of_tag
+from unrote.pii.deid.model import BLOCK_IMAGE, Evidence, Shape, Spot
+from unrote.pii.deid.words import after_title, clinical, in_sentence, mentioned, of_sentence, of_tag
 
 # Rows 1–5: [**Hospital1 18**], [**Known lastname 742**], [**2151-7-16**], [**Known lastname **]
 

@@ -3,8 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import Evidence, Shape, Spot
-from pii.deid.words import GERMAN_LAW, in_sentence, mentioned, of_sentence, of_tag, quoted_in_code
+from unrote.pii.deid.model import Evidence, Shape, Spot
+from unrote.pii.deid.words import (
+    GERMAN_LAW,
+    in_sentence,
+    mentioned,
+    of_sentence,
+    of_tag,
+    quoted_in_code,
+)
 
 # Row 35: [redact]…[/redact]
 

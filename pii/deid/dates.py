@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import Evidence, Shape, Spot
-from pii.deid.words import after_title, clinical_words, mentioned
-from pii.findings import SHIFTED_DATE, SURROGATE_AGE
+from unrote.pii.deid.model import Evidence, Shape, Spot
+from unrote.pii.deid.words import after_title, clinical_words, mentioned
+from unrote.pii.findings import SHIFTED_DATE, SURROGATE_AGE
 
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from math import log2
 
-from pii.deid import clinical, courts, dates, tags, values
-from pii.deid.model import AREA, BLOCK_IMAGE, Area, Evidence, Shape, Spot, score_of
-from pii.deid.words import PROBES
-from pii.findings import DEID_MARKER, Finding
-from pii.gates import Gate, Probe
+from unrote.pii.deid import clinical, courts, dates, tags, values
+from unrote.pii.deid.model import AREA, BLOCK_IMAGE, Area, Evidence, Shape, Spot, score_of
+from unrote.pii.deid.words import PROBES
+from unrote.pii.findings import DEID_MARKER, Finding
+from unrote.pii.gates import Gate, Probe
 
 SHAPES: tuple[Shape, ...] = (
     *clinical.SHAPES,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pii.findings import DEID_MARKER
+from unrote.pii.findings import DEID_MARKER
 
 Evidence = tuple[str, float]
 """What was seen, and its points."""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from pii.deid.model import Evidence, Shape, Spot
-from pii.deid.words import after_title, in_sentence, mentioned, of_tag, quoted_in_code
+from unrote.pii.deid.model import Evidence, Shape, Spot
+from unrote.pii.deid.words import after_title, in_sentence, mentioned, of_tag, quoted_in_code
 
 
 def _tag(spot: Spot) -> str:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import Evidence, Shape, Spot
-from pii.deid.words import in_sentence, mentioned, quoted_in_code
-from pii.findings import RESERVED_VALUE
+from unrote.pii.deid.model import Evidence, Shape, Spot
+from unrote.pii.deid.words import in_sentence, mentioned, quoted_in_code
+from unrote.pii.findings import RESERVED_VALUE
 
 
 def _either(values: tuple[str, ...]) -> str:

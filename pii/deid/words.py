@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from pii.deid.model import Area, Evidence, Spot
+from unrote.pii.deid.model import Area, Evidence, Spot
 
 CLINICAL_WORDS = (
     r"(?:\[\*\*[A-Z\d]|\bm\.d\.|\b(?:patients?|pt's|y/o|yo|s/p|h/o|c/o|p/w|w/u|r/o|hx|pmh|"

@@ -49,14 +49,26 @@ them: about log(n) / log(m * log(n) / n) where n is at most m.
 import re
 from functools import lru_cache
 
-from pii.keys import Key
-from pii.surrogates import dates
-from pii.surrogates.codes import CARD, DEA, IBAN, ITIN, MAC, NHS, PATTERN, SSN, UUID, ZIP, compact
-from pii.surrogates.crypto import CRYPTO
-from pii.surrogates.family import Family, listed
-from pii.surrogates.names import AGE, ORGANIZATION, PERSON, PLACE
-from pii.surrogates.network import EMAIL, IP, URL
-from pii.surrogates.phones import PHONE
+from unrote.pii.keys import Key
+from unrote.pii.surrogates import dates
+from unrote.pii.surrogates.codes import (
+    CARD,
+    DEA,
+    IBAN,
+    ITIN,
+    MAC,
+    NHS,
+    PATTERN,
+    SSN,
+    UUID,
+    ZIP,
+    compact,
+)
+from unrote.pii.surrogates.crypto import CRYPTO
+from unrote.pii.surrogates.family import Family, listed
+from unrote.pii.surrogates.names import AGE, ORGANIZATION, PERSON, PLACE
+from unrote.pii.surrogates.network import EMAIL, IP, URL
+from unrote.pii.surrogates.phones import PHONE
 
 __all__ = ["NoSurrogate", "is_surrogate", "stand_in", "surrogate"]
 

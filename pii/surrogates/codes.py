@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from pii.keys import Key
-from pii.surrogates.family import Family, listed
-from pii.surrogates.subset import Subset, check_bits
+from unrote.pii.keys import Key
+from unrote.pii.surrogates.family import Family, listed
+from unrote.pii.surrogates.subset import Subset, check_bits
 
 DIGITS = string.digits
 UPPER = string.ascii_uppercase

@@ -6,9 +6,9 @@ called a wallet is a pattern.
 
 import hashlib
 
-from pii.keys import Key
-from pii.surrogates.family import Family
-from pii.surrogates.subset import Subset, check_bits
+from unrote.pii.keys import Key
+from unrote.pii.surrogates.family import Family
+from unrote.pii.surrogates.subset import Subset, check_bits
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"

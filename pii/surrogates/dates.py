@@ -23,8 +23,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pii.keys import Key
-from pii.surrogates.family import listed
+from unrote.pii.keys import Key
+from unrote.pii.surrogates.family import listed
 
 Grain = Literal["day", "month-day", "month", "year", "month-name"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pii.keys import Key
+from unrote.pii.keys import Key
 
 Draw = Callable[[Key, str, str, int], str | None]
 """(key, the value whose shape is wanted, seed, attempt) -> a surrogate, or None.

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from pii.keys import Key
-from pii.surrogates.codes import DIGITS, UPPER, ZIP, written
-from pii.surrogates.family import Family, listed
-from pii.surrogates.subset import Subset, check_bits
+from unrote.pii.keys import Key
+from unrote.pii.surrogates.codes import DIGITS, UPPER, ZIP, written
+from unrote.pii.surrogates.family import Family, listed
+from unrote.pii.surrogates.subset import Subset, check_bits
 
 LOCALES = listed(
     "da_DK de_DE en_GB en_US es_ES fi_FI fr_FR hr_HR it_IT nl_NL no_NO pl_PL pt_BR ro_RO sv_SE"

@@ -3,10 +3,10 @@
 import ipaddress
 import re
 
-from pii.keys import Key
-from pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
-from pii.surrogates.family import Family, folded
-from pii.surrogates.subset import Subset, check_bits
+from unrote.pii.keys import Key
+from unrote.pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
+from unrote.pii.surrogates.family import Family, folded
+from unrote.pii.surrogates.subset import Subset, check_bits
 
 # Hosts: a pronounceable label below example.com, example.net or example.org (RFC 2606).
 

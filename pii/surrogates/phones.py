@@ -11,10 +11,10 @@ from typing import Any
 
 import phonenumbers
 
-from pii.keys import Key
-from pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
-from pii.surrogates.family import Family, folded, listed
-from pii.surrogates.subset import Subset, check_bits
+from unrote.pii.keys import Key
+from unrote.pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
+from unrote.pii.surrogates.family import Family, folded, listed
+from unrote.pii.surrogates.subset import Subset, check_bits
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
 """Where a number without a country code may be from, in this order (Presidio's list)."""

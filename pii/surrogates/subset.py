@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 
-from pii.keys import Key
+from unrote.pii.keys import Key
 
 ROUNDS = 8
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
 
-from corpus.schema import RECORDS, TEXT, Table, Tagged
-from corpus.shards import Corpus, Shard
-from corpus.stages import Workers
+from unrote.corpus.schema import RECORDS, TEXT, Table, Tagged
+from unrote.corpus.shards import Corpus, Shard
+from unrote.corpus.stages import Workers
 
 if TYPE_CHECKING:
-    from pipelines.run import Commit, RunFolder
+    from unrote.pipelines.run import Commit, RunFolder
 
 Advance = Callable[[float], None]
 """How an engine tells how far a phase has come: the share that is done, in 0 … 1."""

@@ -22,17 +22,17 @@ from typing import Any
 
 import orjson
 
-from corpus.errors import RunError, UsageError
-from corpus.shards import Corpus, Shard, corpus_of, pin_shard
-from pipelines.config import EngineSettings
-from pipelines.engines.base import Advance, Flow
-from pipelines.engines.driver import LostPackets, committed, loads, task_count, worker_for
-from pipelines.engines.failures import failure_of, guarded, reason_in, setup_failure
-from pipelines.engines.network import why_silent
-from pipelines.engines.packets import Packet, arranged
-from pipelines.engines.quiet import end_children, quiet_children
-from pipelines.engines.work import Worker, place_of
-from pipelines.run import Commit, RunFolder
+from unrote.corpus.errors import RunError, UsageError
+from unrote.corpus.shards import Corpus, Shard, corpus_of, pin_shard
+from unrote.pipelines.config import EngineSettings
+from unrote.pipelines.engines.base import Advance, Flow
+from unrote.pipelines.engines.driver import LostPackets, committed, loads, task_count, worker_for
+from unrote.pipelines.engines.failures import failure_of, guarded, reason_in, setup_failure
+from unrote.pipelines.engines.network import why_silent
+from unrote.pipelines.engines.packets import Packet, arranged
+from unrote.pipelines.engines.quiet import end_children, quiet_children
+from unrote.pipelines.engines.work import Worker, place_of
+from unrote.pipelines.run import Commit, RunFolder
 
 
 @contextmanager

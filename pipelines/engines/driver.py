@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import RunError
-from pipelines.engines.base import Flow, Read
-from pipelines.engines.plan import plan_of
-from pipelines.engines.work import Unit, Worker, units_of
-from pipelines.run import Commit, DataFile, RunFolder, TableFile, tables_read
+from unrote.corpus.errors import RunError
+from unrote.pipelines.engines.base import Flow, Read
+from unrote.pipelines.engines.plan import plan_of
+from unrote.pipelines.engines.work import Unit, Worker, units_of
+from unrote.pipelines.run import Commit, DataFile, RunFolder, TableFile, tables_read
 
 TASK_BYTES = 64 << 20
 """About how much text, or rows of tables, one task of a phase works on."""

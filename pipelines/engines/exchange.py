@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.errors import StorageError
+from unrote.corpus.errors import StorageError
 
 Ints = NDArray[np.int64]
 

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import corpus.errors
-from corpus.errors import RunError, StorageError, UnroteError, UsageError
+import unrote.corpus.errors
+from unrote.corpus.errors import RunError, StorageError, UnroteError, UsageError
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def failure_of(text: str) -> UnroteError | None:
             "document is in them.",
             *told["message"].split("\n"),
         )
-    kind = getattr(corpus.errors, told["type"], StorageError)
+    kind = getattr(unrote.corpus.errors, told["type"], StorageError)
     error: UnroteError = kind(*told["message"].split("\n"))
     return error
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from corpus.errors import UsageError
+from unrote.corpus.errors import UsageError
 
 LEAST = 17
 """The oldest Java that Spark 4 runs on."""

@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.release import rewrite
-from corpus.schema import Tagged
-from corpus.shards import Corpus, Shard, pin_shards
-from corpus.tables import write_table
-from pipelines.config import EngineSettings
-from pipelines.engines.base import Advance, Flow, Node, Read
-from pipelines.engines.exchange import Exchange, Spool, in_order
-from pipelines.engines.memory import be_frugal, give_back
-from pipelines.engines.parts import Part, assemble, between, parts_of
-from pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
-from pipelines.engines.processes import Processes
-from pipelines.engines.slices import Reader, Task, tasks_of
-from pipelines.engines.sorting import Ordering, sorted_rows
-from pipelines.engines.watch import Meter, Watch
-from pipelines.run import Commit, DataFile, RunFolder, TableFile
+from unrote.corpus.release import rewrite
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shards import Corpus, Shard, pin_shards
+from unrote.corpus.tables import write_table
+from unrote.pipelines.config import EngineSettings
+from unrote.pipelines.engines.base import Advance, Flow, Node, Read
+from unrote.pipelines.engines.exchange import Exchange, Spool, in_order
+from unrote.pipelines.engines.memory import be_frugal, give_back
+from unrote.pipelines.engines.parts import Part, assemble, between, parts_of
+from unrote.pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
+from unrote.pipelines.engines.processes import Processes
+from unrote.pipelines.engines.slices import Reader, Task, tasks_of
+from unrote.pipelines.engines.sorting import Ordering, sorted_rows
+from unrote.pipelines.engines.watch import Meter, Watch
+from unrote.pipelines.run import Commit, DataFile, RunFolder, TableFile
 
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""

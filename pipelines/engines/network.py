@@ -2,7 +2,7 @@
 
 import socket
 
-from corpus.errors import UsageError
+from unrote.corpus.errors import UsageError
 
 _SECONDS = 10.0
 

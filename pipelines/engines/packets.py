@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.shards import Corpus
-from pipelines.engines.plan import Plan, Route, partitioned
+from unrote.corpus.shards import Corpus
+from unrote.pipelines.engines.plan import Plan, Route, partitioned
 
 RECEIPT = -1
 """The target of what tasks tell the driver."""

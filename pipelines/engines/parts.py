@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.schema import doc_key
-from corpus.shards import Corpus, Cut
-from corpus.storage import storage
-from pipelines.engines.slices import Task
-from pipelines.run import DataFile, RunFolder
+from unrote.corpus.schema import doc_key
+from unrote.corpus.shards import Corpus, Cut
+from unrote.corpus.storage import storage
+from unrote.pipelines.engines.slices import Task
+from unrote.pipelines.run import DataFile, RunFolder
 
 COPY_BYTES = 4 << 20
 

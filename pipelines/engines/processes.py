@@ -16,15 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from corpus.errors import RunError
-from corpus.pulse import heard_by, pulse
-from corpus.schema import Tagged
-from pipelines.engines.base import Read, Stage
-from pipelines.engines.failures import WorkerFailure, failure_of, guarded
-from pipelines.engines.memory import be_frugal
-from pipelines.engines.slices import Reader, Task
-from pipelines.engines.watch import Meter
-from pipelines.run import RunFolder
+from unrote.corpus.errors import RunError
+from unrote.corpus.pulse import heard_by, pulse
+from unrote.corpus.schema import Tagged
+from unrote.pipelines.engines.base import Read, Stage
+from unrote.pipelines.engines.failures import WorkerFailure, failure_of, guarded
+from unrote.pipelines.engines.memory import be_frugal
+from unrote.pipelines.engines.slices import Reader, Task
+from unrote.pipelines.engines.watch import Meter
+from unrote.pipelines.run import RunFolder
 
 LOOK_SECONDS = 0.5
 """How often a thread that waits for a process looks whether it still shall."""

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from corpus.read import read_cut
-from corpus.schema import REJECTS, Table, Tagged, doc_key
-from corpus.shards import CUT_BYTES, Corpus, Cut
-from pipelines.engines.base import Read
-from pipelines.run import RunFolder
+from unrote.corpus.read import read_cut
+from unrote.corpus.schema import REJECTS, Table, Tagged, doc_key
+from unrote.corpus.shards import CUT_BYTES, Corpus, Cut
+from unrote.pipelines.engines.base import Read
+from unrote.pipelines.run import RunFolder
 
 Ints = NDArray[np.int64]
 _LAST = np.iinfo(np.int64).max

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.order import is_sorted, sort_order, stack
-from corpus.schema import Tagged
-from pipelines.engines.exchange import Piece, Spool
+from unrote.corpus.order import is_sorted, sort_order, stack
+from unrote.corpus.schema import Tagged
+from unrote.pipelines.engines.exchange import Piece, Spool
 
 Ints = NDArray[np.int64]
 

@@ -20,24 +20,24 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from corpus.errors import UsageError
-from corpus.shards import Corpus, Shard, corpus_of, pin_shard
-from corpus.storage import is_remote
-from corpus.version import VERSION
-from pipelines.config import EngineSettings
-from pipelines.engines.base import Advance, Flow
-from pipelines.engines.driver import committed, loads, task_count, worker_for
-from pipelines.engines.failures import guarded
-from pipelines.engines.packets import Packet
-from pipelines.engines.spark_session import (
+from unrote.corpus.errors import UsageError
+from unrote.corpus.shards import Corpus, Shard, corpus_of, pin_shard
+from unrote.corpus.storage import is_remote
+from unrote.corpus.version import VERSION
+from unrote.pipelines.config import EngineSettings
+from unrote.pipelines.engines.base import Advance, Flow
+from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
+from unrote.pipelines.engines.failures import guarded
+from unrote.pipelines.engines.packets import Packet
+from unrote.pipelines.engines.spark_session import (
     BATCH_PACKETS,
     close_session,
     explained,
     explaining,
     open_session,
 )
-from pipelines.engines.work import Worker, place_of
-from pipelines.run import Commit, RunFolder
+from unrote.pipelines.engines.work import Worker, place_of
+from unrote.pipelines.run import Commit, RunFolder
 
 _FIELDS = [("goes", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
     (name, pa.int64()) for name in ("unit", "place", "tag", "rows", "size")

@@ -14,13 +14,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from corpus.errors import RunError, UnroteError, UsageError
-from corpus.packaged import archive
-from pipelines.config import EngineSettings
-from pipelines.engines.failures import failure_of, reason_in, setup_failure
-from pipelines.engines.java import require_java
-from pipelines.engines.network import why_silent
-from pipelines.engines.quiet import end_children, quiet_children
+from unrote.corpus.errors import RunError, UnroteError, UsageError
+from unrote.corpus.packaged import archive
+from unrote.pipelines.config import EngineSettings
+from unrote.pipelines.engines.failures import failure_of, reason_in, setup_failure
+from unrote.pipelines.engines.java import require_java
+from unrote.pipelines.engines.network import why_silent
+from unrote.pipelines.engines.quiet import end_children, quiet_children
 
 BATCH_PACKETS = 16
 """Packets in one Arrow batch."""

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from corpus.pulse import Stopped, heard_by, pulse
-from corpus.schema import Tagged
+from unrote.corpus.pulse import Stopped, heard_by, pulse
+from unrote.corpus.schema import Tagged
 
 
 class Meter:

@@ -20,18 +20,18 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from corpus.release import rewrite
-from corpus.schema import Tagged
-from corpus.tables import write_table
-from pipelines.engines.base import Read
-from pipelines.engines.exchange import Exchange, Piece, Spool, in_order
-from pipelines.engines.memory import be_frugal
-from pipelines.engines.packets import RECEIPT, Packet, Sealer, opened
-from pipelines.engines.parts import Part, between, joined, parts_of, staged
-from pipelines.engines.plan import Plan, Target, partition_bits
-from pipelines.engines.slices import Reader, Task, tasks_of
-from pipelines.engines.sorting import Ordering, sorted_rows
-from pipelines.run import DataFile, RunFolder, TableFile
+from unrote.corpus.release import rewrite
+from unrote.corpus.schema import Tagged
+from unrote.corpus.tables import write_table
+from unrote.pipelines.engines.base import Read
+from unrote.pipelines.engines.exchange import Exchange, Piece, Spool, in_order
+from unrote.pipelines.engines.memory import be_frugal
+from unrote.pipelines.engines.packets import RECEIPT, Packet, Sealer, opened
+from unrote.pipelines.engines.parts import Part, between, joined, parts_of, staged
+from unrote.pipelines.engines.plan import Plan, Target, partition_bits
+from unrote.pipelines.engines.slices import Reader, Task, tasks_of
+from unrote.pipelines.engines.sorting import Ordering, sorted_rows
+from unrote.pipelines.run import DataFile, RunFolder, TableFile
 
 PART_BYTES = 64 << 20
 """About how much a group's stage gets in one run."""

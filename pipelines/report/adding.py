@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
-from corpus.schema import Table, Tagged
-from corpus.stages import PlainStage
+from unrote.corpus.schema import Table, Tagged
+from unrote.corpus.stages import PlainStage
 
 Ints = NDArray[np.int64]
 

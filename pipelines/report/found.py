@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.schema import DOCUMENTS, FINDINGS, Tagged
-from corpus.stages import PlainStage
-from pipelines.engines.base import Flow
-from pipelines.report.adding import (
+from unrote.corpus.schema import DOCUMENTS, FINDINGS, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.report.adding import (
     AddUp,
     First,
     Ints,

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from corpus import display
-from pipelines.report import figures
-from pipelines.report.model import Amount, Balance, Report, added_up
-from pipelines.report.recital import Memorization, Recited, expected
+from unrote.corpus import display
+from unrote.pipelines.report import figures
+from unrote.pipelines.report.model import Amount, Balance, Report, added_up
+from unrote.pipelines.report.recital import Memorization, Recited, expected
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -237,7 +237,7 @@ def _moment(time: str) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("pipelines.report"),
+        loader=PackageLoader("unrote.pipelines.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -13,17 +13,17 @@ import orjson
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpus import display
-from corpus.errors import InputError
-from corpus.schema import row_of, shard_of
-from memorization.identity import Identity
-from pii.findings import CUT, TIMED_OUT
-from pii.keys import VARIABLE
-from pipelines.report.figures import count, counted, share
-from pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
-from pipelines.report.recital import Memorization, memorization, places
-from pipelines.report.recital import notes as recital_notes
-from pipelines.report.summary import (
+from unrote.corpus import display
+from unrote.corpus.errors import InputError
+from unrote.corpus.schema import row_of, shard_of
+from unrote.memorization.identity import Identity
+from unrote.pii.findings import CUT, TIMED_OUT
+from unrote.pii.keys import VARIABLE
+from unrote.pipelines.report.figures import count, counted, share
+from unrote.pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
+from unrote.pipelines.report.recital import Memorization, memorization, places
+from unrote.pipelines.report.recital import notes as recital_notes
+from unrote.pipelines.report.summary import (
     CLUSTERS,
     FIRST_REJECTS,
     LOST,

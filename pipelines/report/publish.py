@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.columns import text_columns
-from corpus.errors import InputError
-from corpus.read import Fields, read_cut
-from corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
-from corpus.shards import Corpus
-from corpus.tables import read_table
-from memorization.identity import Identity
-from pii.mask import Scrubbed, masked
-from pii.opened import scanner_of
-from pipelines.engines.base import Flow
-from pipelines.job import Job, reopen_job
-from pipelines.release import release
-from pipelines.report import html
-from pipelines.report.model import (
+from unrote.corpus.columns import text_columns
+from unrote.corpus.errors import InputError
+from unrote.corpus.read import Fields, read_cut
+from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
+from unrote.corpus.shards import Corpus
+from unrote.corpus.tables import read_table
+from unrote.memorization.identity import Identity
+from unrote.pii.mask import Scrubbed, masked
+from unrote.pii.opened import scanner_of
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.job import Job, reopen_job
+from unrote.pipelines.release import release
+from unrote.pipelines.report import html
+from unrote.pipelines.report.model import (
     Report,
     Verdict,
     build,
@@ -31,10 +31,10 @@ from pipelines.report.model import (
     to_json,
     wanted,
 )
-from pipelines.report.summary import RELEASED, SUMMARIES, summarise
-from pipelines.run import read_manifest, write_atomically, write_manifest
-from pipelines.scoring import removes_sequences, risky_again
-from pipelines.seal import check_sealed, digest_of, holds_reports, reports_of
+from unrote.pipelines.report.summary import RELEASED, SUMMARIES, summarise
+from unrote.pipelines.run import read_manifest, write_atomically, write_manifest
+from unrote.pipelines.scoring import removes_sequences, risky_again
+from unrote.pipelines.seal import check_sealed, digest_of, holds_reports, reports_of
 
 
 def summarised(job: Job) -> Report:

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from memorization.identity import Identity
-from pipelines.report.figures import counted, share
-from pipelines.report.scored import (
+from unrote.memorization.identity import Identity
+from unrote.pipelines.report.figures import counted, share
+from unrote.pipelines.report.scored import (
     EDGES,
     MILLION,
     RISK_BINS,

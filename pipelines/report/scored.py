@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, Tagged
-from corpus.stages import PlainStage
-from memorization.risk import PARTS
-from pipelines.engines.base import Flow
-from pipelines.report.adding import (
+from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.memorization.risk import PARTS
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.report.adding import (
     AddUp,
     First,
     Ints,

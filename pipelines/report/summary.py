@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import StorageError
-from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, doc_key
-from corpus.stages import PlainStage
-from memorization.refuse import RECITED
-from pipelines.engines.base import Flow
-from pipelines.report.adding import (
+from unrote.corpus.errors import StorageError
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged, doc_key
+from unrote.corpus.stages import PlainStage
+from unrote.memorization.refuse import RECITED
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.report.adding import (
     AddUp,
     First,
     Ints,
@@ -32,8 +32,8 @@ from pipelines.report.adding import (
     summary_table,
     text_key,
 )
-from pipelines.report.found import FOUND, summarise_findings
-from pipelines.report.scored import SCORED, summarise_scores
+from unrote.pipelines.report.found import FOUND, summarise_findings
+from unrote.pipelines.report.scored import SCORED, summarise_scores
 
 TOP = 20
 """Clusters and passages that a summary holds."""

@@ -11,10 +11,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from corpus import display
-from pipelines.report.figures import count, counted, duration, measured, rate, share, size
-from pipelines.report.model import Findings, Report, RuleResult
-from pipelines.report.recital import Memorization, expected
+from unrote.corpus import display
+from unrote.pipelines.report.figures import count, counted, duration, measured, rate, share, size
+from unrote.pipelines.report.model import Findings, Report, RuleResult
+from unrote.pipelines.report.recital import Memorization, expected
 
 LABELS = {
     "exact": "exact copies",

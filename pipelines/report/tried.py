@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from corpus import display
-from pipelines.report.figures import count, duration
-from pipelines.trial import FOLDER, Trial
+from unrote.corpus import display
+from unrote.pipelines.report.figures import count, duration
+from unrote.pipelines.trial import FOLDER, Trial
 
 SHOWN = 10
 

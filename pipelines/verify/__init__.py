@@ -10,17 +10,17 @@ What is wrong with a run is a failed check, never an exception, and no failure q
 
 import tempfile
 
-from pipelines.verify.files import check_files, check_input, check_manifest
-from pipelines.verify.kept import check_kept_twins
-from pipelines.verify.layout import TABLES
-from pipelines.verify.opening import open_run
-from pipelines.verify.rows import check_rows
-from pipelines.verify.scores import check_copies
-from pipelines.verify.state import Texts
-from pipelines.verify.tables import load_tables
-from pipelines.verify.twins import check_duplicates, check_twins
-from pipelines.verify.verdict import CHECKS, Check, Progress, Verdict, print_verdict
-from pipelines.verify.witnesses import check_chains, check_spans
+from unrote.pipelines.verify.files import check_files, check_input, check_manifest
+from unrote.pipelines.verify.kept import check_kept_twins
+from unrote.pipelines.verify.layout import TABLES
+from unrote.pipelines.verify.opening import open_run
+from unrote.pipelines.verify.rows import check_rows
+from unrote.pipelines.verify.scores import check_copies
+from unrote.pipelines.verify.state import Texts
+from unrote.pipelines.verify.tables import load_tables
+from unrote.pipelines.verify.twins import check_duplicates, check_twins
+from unrote.pipelines.verify.verdict import CHECKS, Check, Progress, Verdict, print_verdict
+from unrote.pipelines.verify.witnesses import check_chains, check_spans
 
 __all__ = ["CHECKS", "TABLES", "Check", "Progress", "Verdict", "print_verdict", "verify"]
 

@@ -9,10 +9,10 @@ import fsspec
 import pyarrow.parquet as pq
 import xxhash
 
-from pipelines.verify.layout import DAMAGE, TABLES, table_path
-from pipelines.verify.readers import CHUNK
-from pipelines.verify.records import Shard
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.layout import DAMAGE, TABLES, table_path
+from unrote.pipelines.verify.readers import CHUNK
+from unrote.pipelines.verify.records import Shard
+from unrote.pipelines.verify.state import Run
 
 _INTERNAL = re.compile(r"internal/[a-z0-9_-]+/\d{5}\.parquet")
 

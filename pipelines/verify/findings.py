@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from pipelines.verify.layout import ACTIONS
-from pipelines.verify.ranges import joined, touches
-from pipelines.verify.readers import Fields
-from pipelines.verify.records import Document, Finding
-from pipelines.verify.released import Left
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.layout import ACTIONS
+from unrote.pipelines.verify.ranges import joined, touches
+from unrote.pipelines.verify.readers import Fields
+from unrote.pipelines.verify.records import Document, Finding
+from unrote.pipelines.verify.released import Left
+from unrote.pipelines.verify.state import Run
 
 
 def check_findings(

@@ -4,8 +4,8 @@ import heapq
 import json
 from bisect import bisect_right
 
-from pipelines.verify.layout import DAMAGE
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.layout import DAMAGE
+from unrote.pipelines.verify.state import Run
 
 
 def check_kept_twins(run: Run) -> None:

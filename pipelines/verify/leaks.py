@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipelines.verify.layout import ROW_BITS
-from pipelines.verify.records import Finding
-from pipelines.verify.released import LEAK, MAY_RECUR, Left
-from pipelines.verify.shapes import SECRET, Value, values_in
-from pipelines.verify.spellings import Spelled
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.layout import ROW_BITS
+from unrote.pipelines.verify.records import Finding
+from unrote.pipelines.verify.released import LEAK, MAY_RECUR, Left
+from unrote.pipelines.verify.shapes import SECRET, Value, values_in
+from unrote.pipelines.verify.spellings import Spelled
+from unrote.pipelines.verify.state import Run
 
 TRACES = {"DEID_MARKER", "RESERVED_VALUE"}
 """What earlier scrubbing left: words that stand elsewhere with their own meaning."""

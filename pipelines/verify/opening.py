@@ -6,10 +6,10 @@ from typing import Any
 
 import fsspec
 
-from corpus.errors import OutputError, RunError
-from pipelines.verify.records import Rules, Shard
-from pipelines.verify.state import Run, Texts
-from pipelines.verify.verdict import CHECKS, Progress, Tally
+from unrote.corpus.errors import OutputError, RunError
+from unrote.pipelines.verify.records import Rules, Shard
+from unrote.pipelines.verify.state import Run, Texts
+from unrote.pipelines.verify.verdict import CHECKS, Progress, Tally
 
 
 def open_run(out: str, texts: Texts, progress: Progress) -> Run:

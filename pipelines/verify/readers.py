@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from pipelines.verify.layout import DAMAGE, TORN
-from pipelines.verify.records import Rules, Shard
-from pipelines.verify.verdict import Tally
+from unrote.pipelines.verify.layout import DAMAGE, TORN
+from unrote.pipelines.verify.records import Rules, Shard
+from unrote.pipelines.verify.verdict import Tally
 
 CHUNK = 1 << 20
 PACKED = 32 << 10

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import regex
 
-from pipelines.verify.shapes import SECRET
+from unrote.pipelines.verify.shapes import SECRET
 
 Key = tuple[int, ...]
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipelines.verify.layout import DAMAGE
-from pipelines.verify.readers import cell_of, decoded, members, string_of
-from pipelines.verify.records import Finding, Shard
-from pipelines.verify.verdict import Tally
+from unrote.pipelines.verify.layout import DAMAGE
+from unrote.pipelines.verify.readers import cell_of, decoded, members, string_of
+from unrote.pipelines.verify.records import Finding, Shard
+from unrote.pipelines.verify.verdict import Tally
 
 MAY_RECUR = {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME", "AGE"} | {
     "SHIFTED_DATE", "SURROGATE_AGE"

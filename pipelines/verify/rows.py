@@ -6,17 +6,17 @@ from typing import Any
 
 import fsspec
 
-from pipelines.verify.files import check_data_files
-from pipelines.verify.findings import changes, check_findings
-from pipelines.verify.layout import ROW_BITS
-from pipelines.verify.leaks import check_leaks
-from pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
-from pipelines.verify.records import Document, ScoredSequence, Shard
-from pipelines.verify.released import Released
-from pipelines.verify.scores import check_scores
-from pipelines.verify.state import Run
-from pipelines.verify.tables import tables_of
-from pipelines.verify.witnesses import check_left
+from unrote.pipelines.verify.files import check_data_files
+from unrote.pipelines.verify.findings import changes, check_findings
+from unrote.pipelines.verify.layout import ROW_BITS
+from unrote.pipelines.verify.leaks import check_leaks
+from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from unrote.pipelines.verify.records import Document, ScoredSequence, Shard
+from unrote.pipelines.verify.released import Released
+from unrote.pipelines.verify.scores import check_scores
+from unrote.pipelines.verify.state import Run
+from unrote.pipelines.verify.tables import tables_of
+from unrote.pipelines.verify.witnesses import check_left
 
 
 class _Documents:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 import fsspec
 import xxhash
 
-from pipelines.verify.layout import ROW_BITS
-from pipelines.verify.ranges import joined, touches
-from pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
-from pipelines.verify.records import Finding, Recounted, ScoredSequence
-from pipelines.verify.released import Left
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.layout import ROW_BITS
+from unrote.pipelines.verify.ranges import joined, touches
+from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from unrote.pipelines.verify.records import Finding, Recounted, ScoredSequence
+from unrote.pipelines.verify.released import Left
+from unrote.pipelines.verify.state import Run
 
 RECOUNTED = 20
 """Sequences of which the copies are counted again, by looking through the whole input."""

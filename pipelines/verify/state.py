@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from corpus.errors import StorageError
-from pipelines.verify.layout import ROW_BITS, TABLES
-from pipelines.verify.records import Duplicate, Finding, Recounted, Rules, Shard
-from pipelines.verify.verdict import Progress, Tally
+from unrote.corpus.errors import StorageError
+from unrote.pipelines.verify.layout import ROW_BITS, TABLES
+from unrote.pipelines.verify.records import Duplicate, Finding, Recounted, Rules, Shard
+from unrote.pipelines.verify.verdict import Progress, Tally
 
 CACHED = 256 << 20
 

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from pipelines.verify.layout import DAMAGE, NULLABLE, ROW_BITS, TABLES, table_path
-from pipelines.verify.records import Duplicate, Finding, Key
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.layout import DAMAGE, NULLABLE, ROW_BITS, TABLES, table_path
+from unrote.pipelines.verify.records import Duplicate, Finding, Key
+from unrote.pipelines.verify.state import Run
 
 
 def load_tables(run: Run) -> None:

@@ -6,8 +6,8 @@ import sys
 import unicodedata
 from collections.abc import Callable, Hashable
 
-from pipelines.verify.records import Duplicate
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.records import Duplicate
+from unrote.pipelines.verify.state import Run
 
 
 def check_duplicates(run: Run) -> None:

@@ -4,8 +4,8 @@ import itertools
 import random
 from bisect import bisect_right
 
-from pipelines.verify.ranges import pieces
-from pipelines.verify.state import Run
+from unrote.pipelines.verify.ranges import pieces
+from unrote.pipelines.verify.state import Run
 
 SAMPLE = 1000
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.engines.beam import BeamEngine
+from unrote.pipelines.engines.beam import BeamEngine
 
 CROWDED = ("exact", "anchors")
 """Phases whose first group has rows in most partitions of the test corpus."""
@@ -101,7 +101,10 @@ def beam_phases() -> Iterator[dict[str, Phase]]:
     collected: list[int] = []
     tasks: dict[str, int] = {}
     returned: dict[str, int] = {}
-    with receipts_of("pipelines.engines.beam") as phases, pytest.MonkeyPatch.context() as patch:
+    with (
+        receipts_of("unrote.pipelines.engines.beam") as phases,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         told, execute = BeamEngine._told, BeamEngine.execute
 
         def counted(self, build):
@@ -158,7 +161,7 @@ class EventLog:
     def phases(self) -> Iterator[dict[str, Phase]]:
         """Phases that Spark runs meanwhile: its tasks, where they ran, and what they returned."""
         list(self.events())
-        with receipts_of("pipelines.engines.spark") as phases:
+        with receipts_of("unrote.pipelines.engines.spark") as phases:
             yield phases
         events: list[dict[str, Any]] = []
         deadline = time.monotonic() + 30

@@ -4,9 +4,9 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.schema import Tagged
-from dedup.exact import Exact
-from dedup.groups import one_batch
+from unrote.corpus.schema import Tagged
+from unrote.dedup.exact import Exact
+from unrote.dedup.groups import one_batch
 
 
 @dataclass(frozen=True)

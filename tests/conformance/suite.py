@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import pytest
 
-from pipelines.clean import clean
-from pipelines.progress import Silent
+from unrote.pipelines.clean import clean
+from unrote.pipelines.progress import Silent
 from tests.command import settings as plain_settings
 from tests.command import written
 from tests.conformance.observed import Phase
@@ -161,7 +161,7 @@ class SpreadSuite(EngineSuite):
         A task is of whole shards at least, since workers cut them at the usual size.
         """
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("corpus.shards.SLICE_BYTES", SLICE_BYTES)
+            patch.setattr("unrote.corpus.shards.SLICE_BYTES", SLICE_BYTES)
             patch.setattr("pipelines.engines.slices.CUT_BYTES", CUT_BYTES)
             yield
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.engines.local import LocalEngine
+from unrote.pipelines.engines.local import LocalEngine
 from tests.conformance.observed import beam_phases
 from tests.conformance.suite import Case, Gap, SpreadSuite, covering, run
 
@@ -39,7 +39,7 @@ class TestThreads(BeamSuite):
         [
             # Runs the phase here, beside the engine.
             (
-                "pipelines.engines.beam.BeamEngine.execute",
+                "unrote.pipelines.engines.beam.BeamEngine.execute",
                 lambda self, *args: LocalEngine(self.settings).execute(*args),
             ),
             ("pipelines.engines.beam.loads", lambda units, count: [list(range(len(units)))]),

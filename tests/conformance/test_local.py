@@ -2,10 +2,10 @@
 
 import pytest
 
-import corpus.shards
-import pipelines.engines.local
-import pipelines.engines.slices
-import pipelines.engines.sorting
+import unrote.corpus.shards
+import unrote.pipelines.engines.local
+import unrote.pipelines.engines.slices
+import unrote.pipelines.engines.sorting
 from tests.conformance.suite import CONFIGURATIONS, EngineSuite, run
 
 VARIATIONS = {
@@ -30,15 +30,15 @@ class TestLocal(EngineSuite):
         if "cut" in sizes:
             # The cuts of a pinned input are a constant of the format; where they lie must not
             # matter to what is found, only to how tables are split into slices, which is one here.
-            monkeypatch.setattr(corpus.shards, "CUT_BYTES", sizes["cut"])
-            monkeypatch.setattr(pipelines.engines.slices, "CUT_BYTES", sizes["cut"])
+            monkeypatch.setattr(unrote.corpus.shards, "CUT_BYTES", sizes["cut"])
+            monkeypatch.setattr(unrote.pipelines.engines.slices, "CUT_BYTES", sizes["cut"])
         if "part" in sizes:
-            monkeypatch.setattr(pipelines.engines.local, "PART_BYTES", sizes["part"])
+            monkeypatch.setattr(unrote.pipelines.engines.local, "PART_BYTES", sizes["part"])
         if "budget" in sizes:
-            monkeypatch.setattr(pipelines.engines.local, "spool_budget", lambda memory: 0)
+            monkeypatch.setattr(unrote.pipelines.engines.local, "spool_budget", lambda memory: 0)
         if "run" in sizes:
-            monkeypatch.setattr(pipelines.engines.local, "RUN_BYTES", sizes["run"])
-            monkeypatch.setattr(pipelines.engines.sorting, "BLOCK_BYTES", sizes["run"] // 10)
+            monkeypatch.setattr(unrote.pipelines.engines.local, "RUN_BYTES", sizes["run"])
+            monkeypatch.setattr(unrote.pipelines.engines.sorting, "BLOCK_BYTES", sizes["run"] // 10)
         batch = sizes.get("batch", "8MiB")
         return (f"engine.workers={workers}", f'engine.batch="{batch}"')
 

@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.errors import RunError
-from corpus.schema import EXACT, FINGERPRINTS
-from corpus.tables import write_table
-from dedup.exact import Exact
-from pipelines.config import load
-from pipelines.engines.base import Flow
-from pipelines.job import Job, open_job
-from pipelines.progress import Silent
-from pipelines.run import Commit, TableFile
+from unrote.corpus.errors import RunError
+from unrote.corpus.schema import EXACT, FINGERPRINTS
+from unrote.corpus.tables import write_table
+from unrote.dedup.exact import Exact
+from unrote.pipelines.config import load
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.job import Job, open_job
+from unrote.pipelines.progress import Silent
+from unrote.pipelines.run import Commit, TableFile
 from tests.conformance.stages import Held, Limited, Limits
 from tests.conformance.test_spark import QUICK_JAVA, spark_settings
 from tests.corpora import documents, rows, write_jsonl

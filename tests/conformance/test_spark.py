@@ -5,7 +5,7 @@ import json
 import pytest
 from pyspark.sql import SparkSession
 
-from pipelines.engines.spark import SparkEngine
+from unrote.pipelines.engines.spark import SparkEngine
 from tests.conformance.observed import EventLog
 from tests.conformance.suite import Case, SpreadSuite, covering
 

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from corpus.read import Fields, read_cut
-from corpus.release import EDITS, rewrite
-from corpus.schema import RECORDS, REJECTS, TEXT
-from corpus.shards import Corpus, pin
+from unrote.corpus.read import Fields, read_cut
+from unrote.corpus.release import EDITS, rewrite
+from unrote.corpus.schema import RECORDS, REJECTS, TEXT
+from unrote.corpus.shards import Corpus, pin
 
 DEFAULT = Fields()
 END = {"": ".jsonl", "gz": ".jsonl.gz", "zst": ".jsonl.zst"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import display
-from corpus.errors import ConfigError, UnroteError
+from unrote.corpus import display
+from unrote.corpus.errors import ConfigError, UnroteError
 
 ANY = st.text(st.characters(), max_size=300)  # lone surrogates, controls and all
 STEERING = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from corpus import jsonl
-from corpus.jsonl import GOOD, MAX_DEPTH, NOT_JSON, NOT_OBJECT, STATUS, read_jsonl
-from corpus.rows import Fields, Wanted
-from corpus.shards import Shard
+from unrote.corpus import jsonl
+from unrote.corpus.jsonl import GOOD, MAX_DEPTH, NOT_JSON, NOT_OBJECT, STATUS, read_jsonl
+from unrote.corpus.rows import Fields, Wanted
+from unrote.corpus.shards import Shard
 
 SHARD = Shard(3, "web/a.jsonl", "/x/web/a.jsonl", "jsonl", "", 0, "", "web")
 DEFAULT = Fields()
@@ -338,7 +338,7 @@ def test_a_line_of_control_bytes_is_a_reject(byte):
 
 
 def test_batches_are_bounded(monkeypatch):
-    monkeypatch.setattr("corpus.rows.BATCH_BYTES", 100)
+    monkeypatch.setattr("unrote.corpus.rows.BATCH_BYTES", 100)
     content = b"".join(
         b'{"text": "%s"}\n' % (b"x" * n) for n in [30, 30, 30, 30, 500, 1, 99, 1, 0, 0]
     )
@@ -384,7 +384,7 @@ def test_lone_surrogates(raw):
 
 
 def test_records_keep_their_columns_when_a_block_gives_many_batches(monkeypatch):
-    monkeypatch.setattr("corpus.rows.BATCH_BYTES", 20)
+    monkeypatch.setattr("unrote.corpus.rows.BATCH_BYTES", 20)
     content = b"".join(
         b'{"text": "text %d", "id": %d, "s": "s%d", "o": "o%d"}\n' % (i, i, i, i) for i in range(50)
     )

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.order import gather_order, is_sorted, partition_order, sort_order, stack
+from unrote.corpus.order import gather_order, is_sorted, partition_order, sort_order, stack
 
 columns = (
     st.integers(1, 3)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from corpus import packaged
-from corpus.errors import StorageError
+from unrote.corpus import packaged
+from unrote.corpus.errors import StorageError
 
 FILES = {"config.json": b"{}", "weights.bin": bytes(range(256)) * 1000}
 

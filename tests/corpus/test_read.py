@@ -8,12 +8,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import rows as corpus_rows
-from corpus import shards, storage, streams
-from corpus.errors import InputError, StorageError
-from corpus.read import Fields, read_cut
-from corpus.schema import doc_key
-from corpus.shards import pin
+from unrote.corpus import rows as corpus_rows
+from unrote.corpus import shards, storage, streams
+from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.read import Fields, read_cut
+from unrote.corpus.schema import doc_key
+from unrote.corpus.shards import pin
 from tests.corpus.helpers import lines, pack, read_all, stored
 
 ROWS = [{"text": f"row {i} " + "é" * (i % 90), "id": f"n{i}"} for i in range(400)]
@@ -195,7 +195,7 @@ def test_named_columns(tmp_path_factory, data, kind, size):
 
 
 def test_batches_are_bounded_by_what_named_columns_hold_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("corpus.rows.BATCH_BYTES", 100)
+    monkeypatch.setattr("unrote.corpus.rows.BATCH_BYTES", 100)
     rows = [{"text": "x" * a, "title": "y" * b} for a, b in [(10, 40), (20, 30), (1, 0), (1, 999)]]
     for kind in ("", "parquet"):
         corpus = corpus_of(tmp_path / f"in{kind}", kind, rows)
@@ -343,7 +343,7 @@ def test_parquet_named_column_that_is_not_utf8(tmp_path, kind):
 
 
 def test_parquet_named_columns_that_are_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("corpus.parquet.MAX_TEXT", 5)
+    monkeypatch.setattr("unrote.corpus.parquet.MAX_TEXT", 5)
     table = pa.table({"text": list("abc"), "x": ["123", "12", None], "y": ["456", "345", "12345"]})
     pq.write_table(table, tmp_path / "a.parquet")
     rows, rejects = read_all(pin([tmp_path]), Fields(columns=("x", "y")))

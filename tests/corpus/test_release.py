@@ -10,11 +10,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import shards, storage
-from corpus.errors import InputChanged, StorageError
-from corpus.read import Fields
-from corpus.release import rewrite, rewrite_jsonl
-from corpus.shards import pin
+from unrote.corpus import shards, storage
+from unrote.corpus.errors import InputChanged, StorageError
+from unrote.corpus.read import Fields
+from unrote.corpus.release import rewrite, rewrite_jsonl
+from unrote.corpus.shards import pin
 from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
 
 LINE_ENDS = [b"\n", b"\r\n"]
@@ -483,7 +483,7 @@ def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, grou
 def test_a_dictionary_that_edits_make_too_large_for_its_index_type(
     tmp_path, monkeypatch, group, batch_bytes
 ):
-    monkeypatch.setattr("corpus.parquet.BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr("unrote.corpus.parquet.BATCH_BYTES", batch_bytes)
     names = table_of(pa.dictionary(pa.int8(), pa.string()), [f"n{i % 100}" for i in range(600)])
     table = pa.table({"text": [f"t{i}" for i in range(600)], "author": names})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=group)

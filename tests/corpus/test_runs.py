@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.runs import RUN, SHORT, rarest, sampled
-from corpus.text import arrow_buffers
+from unrote.corpus.runs import RUN, SHORT, rarest, sampled
+from unrote.corpus.text import arrow_buffers
 from tests.corpora import Writer
 
 

@@ -8,10 +8,10 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import tables
-from corpus.errors import StorageError
-from corpus.schema import DOCUMENTS, DUPLICATES, REJECTS
-from corpus.tables import read_table, write_table
+from unrote.corpus import tables
+from unrote.corpus.errors import StorageError
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS
+from unrote.corpus.tables import read_table, write_table
 
 
 def rows(count):

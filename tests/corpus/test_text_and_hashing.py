@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.hashing import hash128, hash_texts
-from corpus.text import (
+from unrote.corpus.hashing import hash128, hash_texts
+from unrote.corpus.text import (
     arrow_buffers,
     bytes_at,
     bytes_view,

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.intervals import union
-from corpus.views import applied, changes_outside, view
-from pipelines.verify.records import Finding
-from pipelines.verify.released import Left
+from unrote.corpus.intervals import union
+from unrote.corpus.views import applied, changes_outside, view
+from unrote.pipelines.verify.records import Finding
+from unrote.pipelines.verify.released import Left
 
 NEW = st.sampled_from(["", "X", "Y Y", "\n", "长"])
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import (
+from unrote.corpus.schema import (
     COUNTED,
     DUPLICATES,
     REJECTS,
@@ -15,8 +15,8 @@ from corpus.schema import (
     TEXT,
     WANTED,
 )
-from dedup.copies import AddUpCopies, CountCopies
-from dedup.occurrences import LEAST
+from unrote.dedup.copies import AddUpCopies, CountCopies
+from unrote.dedup.occurrences import LEAST
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import FINGERPRINTS, RECORDS, REJECTS
-from dedup.exact import Exact, Fingerprint
-from dedup.fingerprint import fingerprints
-from dedup.minhash import sign_texts
+from unrote.corpus.schema import FINGERPRINTS, RECORDS, REJECTS
+from unrote.dedup.exact import Exact, Fingerprint
+from unrote.dedup.fingerprint import fingerprints
+from unrote.dedup.minhash import sign_texts
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup.fingerprint import fingerprints
-from dedup.shingles import shingles
+from unrote.dedup.fingerprint import fingerprints
+from unrote.dedup.shingles import shingles
 from tests.dedup import reference
 from tests.dedup.test_shingles import CHARACTERS
 

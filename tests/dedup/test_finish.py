@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import TEXT
-from dedup.finish import Finish, Gather
+from unrote.corpus.schema import TEXT
+from unrote.dedup.finish import Finish, Gather
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_near import band_rows, family, walk

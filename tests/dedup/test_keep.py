@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.keep import LAST, KeepPolicy
+from unrote.dedup.keep import LAST, KeepPolicy
 
 
 def kept_order(policy: str, values: list[str | None]) -> list[int]:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
-from dedup import near
-from dedup.minhash import sign_texts
-from dedup.near import (
+from unrote.corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
+from unrote.dedup import near
+from unrote.dedup.minhash import sign_texts
+from unrote.dedup.near import (
     CONTENDERS,
     SETS,
     Chain,
@@ -26,8 +26,8 @@ from dedup.near import (
     similar_pairs,
     width_of,
 )
-from dedup.shingles import shingles
-from dedup.walk import STEPS, Walk
+from unrote.dedup.shingles import shingles
+from unrote.dedup.walk import STEPS, Walk
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 

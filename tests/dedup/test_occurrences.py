@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.text import arrow_buffers
-from dedup import occurrences
-from dedup.occurrences import Passages
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup import occurrences
+from unrote.dedup.occurrences import Passages
 from tests.dedup import reference
 
 SIZES = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50, 100)

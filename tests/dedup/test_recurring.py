@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
-from dedup import groups
-from dedup.recurring import RUNS, Common, Recurring, Runs
+from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
+from unrote.dedup import groups
+from unrote.dedup.recurring import RUNS, Common, Recurring, Runs
 from tests.corpus.test_runs import runs_of
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.text import arrow_buffers
-from dedup.shingles import SPACE, WORD, shingle_hashes, shingles, table_for, unicode_table
+from unrote.corpus.text import arrow_buffers
+from unrote.dedup.shingles import SPACE, WORD, shingle_hashes, shingles, table_for, unicode_table
 from tests.dedup import reference
 
 CHARACTERS = st.one_of(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import COPIES, SPANS
-from dedup import anchors, search
-from dedup.anchors import hash_ranges
-from dedup.search import text_buffers
-from dedup.spans import duplicate_spans, duplicate_windows
+from unrote.corpus.schema import COPIES, SPANS
+from unrote.dedup import anchors, search
+from unrote.dedup.anchors import hash_ranges
+from unrote.dedup.search import text_buffers
+from unrote.dedup.spans import duplicate_spans, duplicate_windows
 from tests.dedup import passages_reference
 
 LETTERS = ["ab", "a", "abc", "aé", "ab日", "a \n", "กิa ", "a\u0301日 ", "\r\na😀"]

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import COPIES, TEXT
-from dedup import groups, repeats
-from dedup.repeats import ANCHORS, CONTESTED_COPIES, Anchors, Contest, Crowds, Repeats, Windows
-from dedup.spans import CLAIMS, Everything, Remainder, Spans, SuffixArray, duplicate_spans
+from unrote.corpus.schema import COPIES, TEXT
+from unrote.dedup import groups, repeats
+from unrote.dedup.repeats import (
+    ANCHORS,
+    CONTESTED_COPIES,
+    Anchors,
+    Contest,
+    Crowds,
+    Repeats,
+    Windows,
+)
+from unrote.dedup.spans import CLAIMS, Everything, Remainder, Spans, SuffixArray, duplicate_spans
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_spans import chunks, corpora, licences, sizes, small_chunks  # noqa: F401
 

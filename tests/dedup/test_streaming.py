@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.schema import BANDS, FINGERPRINTS, PAIRS, Tagged
-from dedup import groups, near, repeats
-from dedup.exact import Exact
-from dedup.groups import Ints, batch_of
-from dedup.near import CHAIN, MEMBERS, SETS, Decide, Distinct, Meet, Resolve, Verify
-from dedup.recurring import RUNS as SAMPLED
-from dedup.recurring import Common, Recurring
-from dedup.repeats import ANCHORS, CROWD, RUNS, Contest, Crowds, Repeats
-from dedup.spans import CLAIMS, Remainder
-from dedup.walk import STEPS, Walk
+from unrote.corpus.schema import BANDS, FINGERPRINTS, PAIRS, Tagged
+from unrote.dedup import groups, near, repeats
+from unrote.dedup.exact import Exact
+from unrote.dedup.groups import Ints, batch_of
+from unrote.dedup.near import CHAIN, MEMBERS, SETS, Decide, Distinct, Meet, Resolve, Verify
+from unrote.dedup.recurring import RUNS as SAMPLED
+from unrote.dedup.recurring import Common, Recurring
+from unrote.dedup.repeats import ANCHORS, CROWD, RUNS, Contest, Crowds, Repeats
+from unrote.dedup.spans import CLAIMS, Remainder
+from unrote.dedup.walk import STEPS, Walk
 
 MANY = 1_000_000
 BATCH = 1 << 12

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS
+from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS
 from tests.dedup.mini_engine import table
 
 Cut = tuple[int, int]

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from memorization.entities import ENTITIES, entity_risk
-from memorization.identity import Models
-from memorization.remaining import ASKED, LOT, Answer, sample
-from memorization.survey import draws
-from memorization.windows import tokenize, tokens_of
+from unrote.memorization.entities import ENTITIES, entity_risk
+from unrote.memorization.identity import Models
+from unrote.memorization.remaining import ASKED, LOT, Answer, sample
+from unrote.memorization.survey import draws
+from unrote.memorization.windows import tokenize, tokens_of
 from tests.memorization import reference, tiny
 
 TEXTS = [

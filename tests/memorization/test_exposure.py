@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from corpus.errors import ConfigError
-from memorization.exposure import EXPOSURES, exposure
+from unrote.corpus.errors import ConfigError
+from unrote.memorization.exposure import EXPOSURES, exposure
 from tests.memorization import reference, tiny
 
 CANARIES = ["the code is 1234", "the code is 9", "never mind how long"]

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling
 
-from corpus.errors import ConfigError
-from corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
-from memorization.goldfish import IGNORED, LabelMasker, dropped, masks
-from memorization.masking import Mask
-from memorization.model import tokenizer_of
-from memorization.windows import own_copy, tokenize, tokens_of
+from unrote.corpus.errors import ConfigError
+from unrote.corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
+from unrote.memorization.goldfish import IGNORED, LabelMasker, dropped, masks
+from unrote.memorization.masking import Mask
+from unrote.memorization.model import tokenizer_of
+from unrote.memorization.windows import own_copy, tokenize, tokens_of
 from tests.memorization import tiny
 
 WORDS = np.random.default_rng(0).integers(0, 320, 20000)

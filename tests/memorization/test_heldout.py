@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorization.heldout import HELD_OUT_SHARE, is_held_out
+from unrote.memorization.heldout import HELD_OUT_SHARE, is_held_out
 
 
 def test_the_share_is_what_it_says():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memorization import measures
+from unrote.memorization import measures
 from tests.memorization import reference
 
 LOGS = st.lists(st.floats(-20, 0), max_size=8)

@@ -13,12 +13,19 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-import memorization
-from corpus.errors import ConfigError
-from memorization import model as models
-from memorization.forward import statistics
-from memorization.model import check_same_tokens, device_for, digest, load, precision_for, prepare
-from memorization.windows import sequences, tokenize
+from unrote import memorization
+from unrote.corpus.errors import ConfigError
+from unrote.memorization import model as models
+from unrote.memorization.forward import statistics
+from unrote.memorization.model import (
+    check_same_tokens,
+    device_for,
+    digest,
+    load,
+    precision_for,
+    prepare,
+)
+from unrote.memorization.windows import sequences, tokenize
 from tests.memorization import reference, tiny
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import COUNTED, MEASURED, MEASURES, SCORES, SEQUENCES, WANTED, WORDING
-from memorization.config import Config
-from memorization.identity import Models
-from memorization.rate import Measure, Rate, rows_of, stretches
-from memorization.scorer import scorer_of
-from memorization.survey import Choice
+from unrote.corpus.schema import COUNTED, MEASURED, MEASURES, SCORES, SEQUENCES, WANTED, WORDING
+from unrote.memorization.config import Config
+from unrote.memorization.identity import Models
+from unrote.memorization.rate import Measure, Rate, rows_of, stretches
+from unrote.memorization.scorer import scorer_of
+from unrote.memorization.survey import Choice
 from tests.memorization import tiny
 
 CONFIG = Config(prefix=4, suffix=4)

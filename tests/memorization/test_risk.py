@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import ConfigError, InputError
-from memorization.risk import PARTS, Risk, fit, is_scored, recalibrated
+from unrote.corpus.errors import ConfigError, InputError
+from unrote.memorization.risk import PARTS, Risk, fit, is_scored, recalibrated
 
 MODEL = ("loss_prefix", "loss_suffix", "pz_log", "min_k")
 

@@ -5,13 +5,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-import memorization
-from corpus.errors import ConfigError
-from memorization.config import Config
-from memorization.measures import bleu
-from memorization.model import prepare
-from memorization.scorer import GENERATED, SCORES, Scorer
-from memorization.windows import sequences, tokenize
+from unrote import memorization
+from unrote.corpus.errors import ConfigError
+from unrote.memorization.config import Config
+from unrote.memorization.measures import bleu
+from unrote.memorization.model import prepare
+from unrote.memorization.scorer import GENERATED, SCORES, Scorer
+from unrote.memorization.windows import sequences, tokenize
 from tests.memorization import reference, tiny
 
 TEXTS = [tiny.SENTENCES[1], "", "a", tiny.SENTENCES[4], "ab", tiny.SENTENCES[2]]

@@ -8,12 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.schema import RECURRING, REPLACEMENTS, SEQUENCES, SPANS, TEXT
-from corpus.views import applied
-from memorization.config import Config
-from memorization.model import tokenizer_of
-from memorization.survey import LOT, RANKS, SAMPLE, SIZES, Choice, Draw, Survey, choice, draws
-from memorization.windows import sequences, tokenize
+from unrote.corpus.schema import RECURRING, REPLACEMENTS, SEQUENCES, SPANS, TEXT
+from unrote.corpus.views import applied
+from unrote.memorization.config import Config
+from unrote.memorization.model import tokenizer_of
+from unrote.memorization.survey import (
+    LOT,
+    RANKS,
+    SAMPLE,
+    SIZES,
+    Choice,
+    Draw,
+    Survey,
+    choice,
+    draws,
+)
+from unrote.memorization.windows import sequences, tokenize
 from tests.corpus.test_runs import runs_of
 from tests.dedup.mini_engine import MiniEngine, table
 from tests.dedup.views import VIEWS, views

@@ -13,9 +13,9 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-import memorization
-from corpus.errors import ConfigError
-from memorization.model import load, prepare, tokenizer_of
+from unrote import memorization
+from unrote.corpus.errors import ConfigError
+from unrote.memorization.model import load, prepare, tokenizer_of
 from tests.command import unrote
 from tests.memorization import tiny
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import memorization
-from corpus.errors import ConfigError
-from memorization.wording import GRAM, PERIODS, RARE, WordFrequencies, wording
+from unrote import memorization
+from unrote.corpus.errors import ConfigError
+from unrote.memorization.wording import GRAM, PERIODS, RARE, WordFrequencies, wording
 
 KEYS = {"template", "repetition", "rare_words", "word_duplication"}
 UNITS = re.compile(rb"[A-Za-z\x80-\xff]+|[0-9]+|[^A-Za-z\x80-\xff0-9\x00-\x20]")

@@ -13,7 +13,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from memorization.model import LanguageModel, prepare
+from unrote.memorization.model import LanguageModel, prepare
 
 SENTENCES = (
     "The quick brown fox jumps over the lazy dog.",

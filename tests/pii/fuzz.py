@@ -10,7 +10,7 @@ from functools import cache
 
 from hypothesis import strategies as st
 
-from pii.catalogue import build
+from unrote.pii.catalogue import build
 
 PHONES = [
     *("+1 415 555 2671", "(212) 555-5555", "030 1234567", "+44 20 7946 0958 ext 12"),

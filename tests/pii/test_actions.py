@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
-from pii.actions import Edit, apply, replace_in, resolve, unknown
-from pii.config import ACTIONS
-from pii.findings import Finding
-from pii.keys import Key
-from pii.surrogates import STAND_INS, dates, is_surrogate, surrogate
+from unrote.pii.actions import Edit, apply, replace_in, resolve, unknown
+from unrote.pii.config import ACTIONS
+from unrote.pii.findings import Finding
+from unrote.pii.keys import Key
+from unrote.pii.surrogates import STAND_INS, dates, is_surrogate, surrogate
 
 KEY = Key(b"the key of the tests, of 32 or so")
 OTHER = Key(b"another key of the tests, as long")

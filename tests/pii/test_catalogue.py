@@ -9,9 +9,9 @@ from presidio_analyzer import PatternRecognizer, RecognizerRegistry, predefined_
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-from corpus.errors import ConfigError
-from pii.catalogue import COUNTRIES, ENTRIES, PRESETS, Entry, build, resolve
-from pii.presidio import load
+from unrote.corpus.errors import ConfigError
+from unrote.pii.catalogue import COUNTRIES, ENTRIES, PRESETS, Entry, build, resolve
+from unrote.pii.presidio import load
 
 
 def installed():

@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("presidio_analyzer")
 
-from corpus.errors import ConfigError
-from pii import Config
+from unrote.corpus.errors import ConfigError
+from unrote.pii import Config
 
 
 def test_small_and_picklable():

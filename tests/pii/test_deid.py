@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
-from pii.deid.detector import SHAPES, _ascii, _image
+from unrote.pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
+from unrote.pii.deid.detector import SHAPES, _ascii, _image
 
 DETECTOR = DeidDetector()
 NOTE = "The patient was intubated for pneumonia and sent to the ICU. "

@@ -10,9 +10,9 @@ pytest.importorskip("presidio_analyzer")
 
 from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
-from pii import Config, scan
-from pii.detector import DetectionFailed, Detector, Failure
-from pii.scanner import FINDINGS
+from unrote.pii import Config, scan
+from unrote.pii.detector import DetectionFailed, Detector, Failure
+from unrote.pii.scanner import FINDINGS
 
 TEXT = (
     "Mail jane.roe@unrote.org or call (415) 555-2671.\n"

@@ -11,10 +11,10 @@ import pydantic
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pii import Config
-from pii.catalogue import resolve
-from pii.detector import Detector
-from pii.presidio import analyze, analyzer_engine
+from unrote.pii import Config
+from unrote.pii.catalogue import resolve
+from unrote.pii.detector import Detector
+from unrote.pii.presidio import analyze, analyzer_engine
 from tests.pii.fuzz import texts
 
 DEFAULT = resolve(("default",))

@@ -3,8 +3,8 @@ import pickle
 
 import pytest
 
-from corpus.errors import ConfigError
-from pii.keys import VARIABLE, Key, fresh_key, load_key
+from unrote.corpus.errors import ConfigError
+from unrote.pii.keys import VARIABLE, Key, fresh_key, load_key
 
 SECRET = "0123456789abcdef" * 4
 

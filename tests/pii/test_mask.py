@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
-from pii import Config
-from pii.config import ACTIONS_BY_DEFAULT
-from pii.findings import DEID_MARKER, RESERVED_VALUE
-from pii.mask import HIDDEN, UNREADABLE, Scrubbed, masked
-from pii.scanner import Scanner
+from unrote.pii import Config
+from unrote.pii.config import ACTIONS_BY_DEFAULT
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE
+from unrote.pii.mask import HIDDEN, UNREADABLE, Scrubbed, masked
+from unrote.pii.scanner import Scanner
 
 
 @pytest.fixture(scope="module")

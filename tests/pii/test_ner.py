@@ -10,9 +10,9 @@ import random
 
 from spacy.training import Example
 
-from corpus.errors import ConfigError
-from pii import Config
-from pii.detector import Detector, Failure
+from unrote.corpus.errors import ConfigError
+from unrote.pii import Config
+from unrote.pii.detector import Detector, Failure
 
 NAMES = ["Jane Roe", "Ada Byron", "Max Mustermann", "Grace Murray", "Alan Tury", "Ida Rhodes"]
 PLACES = ["Berlin", "Paris", "London", "Oslo", "Madrid", "Vienna"]

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneMetadata
 
-from pii import phones
-from pii.gates import Gate, Probe
-from pii.phones import GATES, MIN_SIGNS, PhoneFinder, few_tries
+from unrote.pii import phones
+from unrote.pii.gates import Gate, Probe
+from unrote.pii.phones import GATES, MIN_SIGNS, PhoneFinder, few_tries
 from tests.pii.fuzz import ASCII, BEYOND, PHONES
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")

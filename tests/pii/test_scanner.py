@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
-import pii
-from pii import Config
-from pii.detector import DetectionFailed, Failure
-from pii.findings import DEID_MARKER, MARKER_TYPES, RESERVED_VALUE, Finding
-from pii.scanner import FINDINGS, Scanner, outranked
+from unrote import pii
+from unrote.pii import Config
+from unrote.pii.detector import DetectionFailed, Failure
+from unrote.pii.findings import DEID_MARKER, MARKER_TYPES, RESERVED_VALUE, Finding
+from unrote.pii.scanner import FINDINGS, Scanner, outranked
 from tests.pii import fuzz
 
 LABELLED = Path(__file__).parent / "markers" / "positives.jsonl"

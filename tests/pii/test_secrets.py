@@ -10,12 +10,12 @@ pytest.importorskip("detect_secrets")
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.plugins.base import RegexBasedDetector
 
-from pii import Config, scan
-from pii.config import ACTIONS_BY_DEFAULT
-from pii.keys import Key
-from pii.opened import scanner_of
-from pii.secrets import FORMS, detectors
-from pii.settle import settle
+from unrote.pii import Config, scan
+from unrote.pii.config import ACTIONS_BY_DEFAULT
+from unrote.pii.keys import Key
+from unrote.pii.opened import scanner_of
+from unrote.pii.secrets import FORMS, detectors
+from unrote.pii.settle import settle
 
 # Values are put together here, so that no scanner of repositories takes them for real ones.
 LETTERS = "Q7mZr2XkT9bVw4LhN8cYd3PfS6gJt5KaB"

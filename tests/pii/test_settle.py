@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("presidio_analyzer")
 
-from pii.actions import Edit, replace_in
-from pii.config import ACTIONS_BY_DEFAULT, Config
-from pii.findings import Failure
-from pii.keys import Key
-from pii.opened import scanner_of
-from pii.settle import _moved, _origins, settle
+from unrote.pii.actions import Edit, replace_in
+from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
+from unrote.pii.findings import Failure
+from unrote.pii.keys import Key
+from unrote.pii.opened import scanner_of
+from unrote.pii.settle import _moved, _origins, settle
 from tests.corpora import documents
 
 KEY = Key(b"the key of the tests, of 32 or so")
@@ -126,7 +126,7 @@ def test_a_later_sweep_can_reject():
 
 
 def test_what_does_not_settle_is_rejected(monkeypatch):
-    monkeypatch.setattr("pii.settle.SWEEPS", 0)
+    monkeypatch.setattr("unrote.pii.settle.SWEEPS", 0)
     settled = settle("jane.roe@acme.com", scanner_of(Config()), {"*": "hash"}, KEY, "x")
     assert settled.rejected == "does not settle in 0 sweeps"
     assert not settle("Nothing.", scanner_of(Config()), {"*": "hash"}, KEY, "x").rejected

@@ -11,14 +11,14 @@ import pytest
 
 pytest.importorskip("presidio_analyzer")
 
-from corpus.schema import RECORDS, REJECTS, SPANS
-from pii import Config
-from pii.config import ACTIONS, ACTIONS_BY_DEFAULT
-from pii.findings import CUT, DEID_MARKER, RESERVED_VALUE
-from pii.keys import Key
-from pii.opened import scanner_of
-from pii.stages import Scan
-from pii.surrogates import is_surrogate
+from unrote.corpus.schema import RECORDS, REJECTS, SPANS
+from unrote.pii import Config
+from unrote.pii.config import ACTIONS, ACTIONS_BY_DEFAULT
+from unrote.pii.findings import CUT, DEID_MARKER, RESERVED_VALUE
+from unrote.pii.keys import Key
+from unrote.pii.opened import scanner_of
+from unrote.pii.stages import Scan
+from unrote.pii.surrogates import is_surrogate
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 
 KEY = Key(b"the key of the tests, of 32 or so")
@@ -412,8 +412,10 @@ def test_a_column_that_cannot_be_read_rejects_the_row():
 
 def test_scanners_are_opened_once(monkeypatch):
     opened = []
-    monkeypatch.setattr("pii.opened._opened", threading.local())
-    monkeypatch.setattr("pii.scanner.Scanner", lambda config: opened.append(config) or object())
+    monkeypatch.setattr("unrote.pii.opened._opened", threading.local())
+    monkeypatch.setattr(
+        "unrote.pii.scanner.Scanner", lambda config: opened.append(config) or object()
+    )
     one, two = Config(threshold=0.3), Config(threshold=0.2)
     assert scanner_of(one) is scanner_of(Config(threshold=0.3))
     assert scanner_of(two) is not scanner_of(one)

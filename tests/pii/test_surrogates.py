@@ -23,9 +23,18 @@ from presidio_analyzer.predefined_recognizers import (
     UsSsnRecognizer,
 )
 
-from pii.keys import Key
-from pii.surrogates import STAND_INS, codes, crypto, dates, is_surrogate, names, stand_in, surrogate
-from pii.surrogates.subset import Subset, check_bits
+from unrote.pii.keys import Key
+from unrote.pii.surrogates import (
+    STAND_INS,
+    codes,
+    crypto,
+    dates,
+    is_surrogate,
+    names,
+    stand_in,
+    surrogate,
+)
+from unrote.pii.surrogates.subset import Subset, check_bits
 
 KEY = Key(b"the key of the tests, of 32 or so")
 OTHER = Key(b"another key of the tests, as long")

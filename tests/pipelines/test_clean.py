@@ -14,10 +14,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import InputError
-from pipelines.clean import clean
-from pipelines.progress import Silent
-from pipelines.verify import verify
+from unrote.corpus.errors import InputError
+from unrote.pipelines.clean import clean
+from unrote.pipelines.progress import Silent
+from unrote.pipelines.verify import verify
 from tests.command import ROOT, files_below, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import Writer, documents, rows, write_corpus, write_jsonl, write_parquet
@@ -274,17 +274,17 @@ SETTINGS = st.fixed_dictionaries(
     {},
     optional={
         "dedup.exact.enabled": st.sampled_from(["true", "false"]),
-        "dedup.exact.normalise": st.sampled_from(["none", "whitespace", "case"]),
+        "unrote.dedup.exact.normalise": st.sampled_from(["none", "whitespace", "case"]),
         "dedup.near.enabled": st.sampled_from(["true", "false"]),
-        "dedup.near.threshold": st.sampled_from(["0.3", "0.5", "0.8", "1.0"]),
-        "dedup.near.unit": st.sampled_from(["word", "character"]),
-        "dedup.near.ngram": st.integers(1, 9).map(str),
-        "dedup.near.keep": st.sampled_from(["first", "longest", "newest:date", "highest:n"]),
+        "unrote.dedup.near.threshold": st.sampled_from(["0.3", "0.5", "0.8", "1.0"]),
+        "unrote.dedup.near.unit": st.sampled_from(["word", "character"]),
+        "unrote.dedup.near.ngram": st.integers(1, 9).map(str),
+        "unrote.dedup.near.keep": st.sampled_from(["first", "longest", "newest:date", "highest:n"]),
         "dedup.passages.enabled": st.sampled_from(["true", "false"]),
         "dedup.passages.action": st.sampled_from(["cut", "report"]),
-        "dedup.passages.min_bytes": st.sampled_from(["16", "17", "40", "100", "300"]),
-        "dedup.passages.min_words": st.sampled_from(["0", "5", "20"]),
-        "dedup.passages.boundary": st.sampled_from(["word", "character", "line"]),
+        "unrote.dedup.passages.min_bytes": st.sampled_from(["16", "17", "40", "100", "300"]),
+        "unrote.dedup.passages.min_words": st.sampled_from(["0", "5", "20"]),
+        "unrote.dedup.passages.boundary": st.sampled_from(["word", "character", "line"]),
         "dedup.passages.min_remaining": st.sampled_from(["0", "1", "30", "200"]),
     },
 )

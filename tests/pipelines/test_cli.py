@@ -12,10 +12,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from corpus.version import VERSION
-from pipelines.config import Settings, load
-from pipelines.policy import load_policy
-from pipelines.template import settings_template
+from unrote.corpus.version import VERSION
+from unrote.pipelines.config import Settings, load
+from unrote.pipelines.policy import load_policy
+from unrote.pipelines.template import settings_template
 from tests.command import PLAIN, ROOT, files_below, finish, plain, process, unrote
 from tests.corpora import documents, rows, write_corpus, write_jsonl
 
@@ -45,7 +45,7 @@ class TestHelp:
     def test_is_quick_and_loads_nothing_heavy(self):
         code = (
             "import sys; sys.argv = ['unrote', '--help']\n"
-            "from pipelines.cli import main\n"
+            "from unrote.pipelines.cli import main\n"
             "try: main()\nexcept SystemExit: pass\n"
             "heavy = {'numba', 'pyarrow', 'numpy', 'pydantic', 'rich'} & set(sys.modules)\n"
             "sys.exit(' '.join(heavy) or 0)"
@@ -335,8 +335,8 @@ class TestOthers:
             raise AssertionError("the network was used")
 
         monkeypatch.setattr(socket, "socket", refuse)
-        monkeypatch.setattr("pipelines.demo.MAX_FILES", 40)
-        monkeypatch.setattr("pipelines.cli.DEMO_TOKENS", 3000)
+        monkeypatch.setattr("unrote.pipelines.demo.MAX_FILES", 40)
+        monkeypatch.setattr("unrote.pipelines.cli.DEMO_TOKENS", 3000)
         done = unrote("demo", tmp_path / "demo")
         assert done.status == 0, done.err
         assert unrote("verify", tmp_path / "demo" / "cleaned").status == 0

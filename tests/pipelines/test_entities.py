@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from memorization import remaining
-from memorization.goldfish import LabelMasker, masks
-from memorization.survey import draws
-from memorization.windows import tokenize, tokens_of
+from unrote.memorization import remaining
+from unrote.memorization.goldfish import LabelMasker, masks
+from unrote.memorization.survey import draws
+from unrote.memorization.windows import tokenize, tokens_of
 from tests.command import unrote
 from tests.corpora import Writer, personal, write_jsonl
 from tests.memorization import tiny
@@ -45,8 +45,8 @@ def run(tmp_path_factory):
 
     def clean(name: str, **settings: object) -> Path:
         known = {
-            "memorization.model": str(place / "model"),
-            "pii.actions": {"EMAIL_ADDRESS": "keep"},
+            "unrote.memorization.model": str(place / "model"),
+            "unrote.pii.actions": {"EMAIL_ADDRESS": "keep"},
             "dedup.near.enabled": False,
         }
         options = []

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from corpus.tables import read_table
-from pii.keys import Key
+from unrote.corpus.tables import read_table
+from unrote.pii.keys import Key
 from tests.command import files_below, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl, write_parquet
 
@@ -298,7 +298,7 @@ def test_gate_needs_what_it_measures(corpus, tmp_path):
     policy.write_text('[[rule]]\nmeasure = "secrets_per_million_words"\nlimit = 0\n')
     done = unrote("gate", corpus, "--policy", policy, "--set", "pii.secrets=false")
     assert done.status == 2
-    assert "pii.secrets" in done.err
+    assert "unrote.pii.secrets" in done.err
 
 
 def test_show_masks(cleaned):
@@ -314,7 +314,7 @@ def test_nothing_of_a_text_is_in_a_bug_s_report(corpus, tmp_path, monkeypatch):
     def fail(self, text, doc=0):
         raise ValueError(text)
 
-    monkeypatch.setattr("pii.scanner.Scanner.find_all", fail)
+    monkeypatch.setattr("unrote.pii.scanner.Scanner.find_all", fail)
     done = unrote("scrub", corpus, "-o", tmp_path / "out", "--set", "engine.workers=1")
     assert done.status == 3
     assert not any(secret in done.err for secret in SECRETS)

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 import pyarrow as pa
 import pytest
 
-from corpus.schema import DOCUMENTS, FINDINGS, doc_key
-from pipelines.engines.base import Flow
-from pipelines.report import found
-from pipelines.report.adding import text_key
-from pipelines.report.found import (
+from unrote.corpus.schema import DOCUMENTS, FINDINGS, doc_key
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.report import found
+from unrote.pipelines.report.adding import text_key
+from unrote.pipelines.report.found import (
     BY_KIND,
     BY_SOURCE,
     EXAMPLES,

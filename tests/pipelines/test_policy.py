@@ -6,12 +6,21 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from corpus.errors import ConfigError, RunError
-from pipelines.config import Settings
-from pipelines.policy import MEASURES, Policy, Scope, check, evaluate, judge, load_policy, measure
-from pipelines.report.model import Findings, Report, build
-from pipelines.report.summary import MEASURES as COLUMNS
-from pipelines.report.summary import TOTALS
+from unrote.corpus.errors import ConfigError, RunError
+from unrote.pipelines.config import Settings
+from unrote.pipelines.policy import (
+    MEASURES,
+    Policy,
+    Scope,
+    check,
+    evaluate,
+    judge,
+    load_policy,
+    measure,
+)
+from unrote.pipelines.report.model import Findings, Report, build
+from unrote.pipelines.report.summary import MEASURES as COLUMNS
+from unrote.pipelines.report.summary import TOTALS
 
 EXAMPLE = Path(__file__).parents[2] / "pipelines" / "templates" / "policy.toml"
 
@@ -180,7 +189,7 @@ def test_the_example_loads_and_measures_everything():
 
 
 def test_other_packages_register_measures_of_their_own(monkeypatch):
-    monkeypatch.setattr("pipelines.policy.MEASURES", dict(MEASURES))
+    monkeypatch.setattr("unrote.pipelines.policy.MEASURES", dict(MEASURES))
 
     @measure("documents_of_a_source", "documents", unit="documents")
     def documents(scope: Scope) -> float:

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from corpus.errors import ConfigError, RunError
-from corpus.schema import doc_key
-from memorization.identity import Identity
-from pipelines.policy import Policy, evaluate, judge
-from pipelines.report.html import histogram, less, part_bars, render, told
-from pipelines.report.model import Report, build, from_json, to_json, wanted
-from pipelines.report.recital import expected
-from pipelines.report.scored import (
+from unrote.corpus.errors import ConfigError, RunError
+from unrote.corpus.schema import doc_key
+from unrote.memorization.identity import Identity
+from unrote.pipelines.policy import Policy, evaluate, judge
+from unrote.pipelines.report.html import histogram, less, part_bars, render, told
+from unrote.pipelines.report.model import Report, build, from_json, to_json, wanted
+from unrote.pipelines.report.recital import expected
+from unrote.pipelines.report.scored import (
     EDGES,
     RISK_BINS,
     RISK_ENTITIES,
@@ -28,8 +28,8 @@ from pipelines.report.scored import (
     SCORED_BY,
     VIEWS,
 )
-from pipelines.report.summary import TOTALS
-from pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.report.summary import TOTALS
+from unrote.pipelines.report.terminal import print_summary, print_verdict
 from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 
 READER = Identity("cpu", "digest", 4_600_000)

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from corpus.schema import DUPLICATES, REPLACEMENTS, RISKY, SPANS, TEXT
-from corpus.views import Edits, applied
-from pipelines.release import Edit
+from unrote.corpus.schema import DUPLICATES, REPLACEMENTS, RISKY, SPANS, TEXT
+from unrote.corpus.views import Edits, applied
+from unrote.pipelines.release import Edit
 
 
 def test_rows_wait_for_the_text_of_their_document():

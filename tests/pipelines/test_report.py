@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from corpus.errors import InputError
-from corpus.schema import doc_key
-from pipelines.config import Settings
-from pipelines.policy import Policy, judge
-from pipelines.report import figures
-from pipelines.report.html import WIDTH, render, segments
-from pipelines.report.model import (
+from unrote.corpus.errors import InputError
+from unrote.corpus.schema import doc_key
+from unrote.pipelines.config import Settings
+from unrote.pipelines.policy import Policy, judge
+from unrote.pipelines.report import figures
+from unrote.pipelines.report.html import WIDTH, render, segments
+from unrote.pipelines.report.model import (
     EXCERPT,
     Report,
     added_up,
@@ -26,8 +26,14 @@ from pipelines.report.model import (
     to_json,
     wanted,
 )
-from pipelines.report.summary import CLUSTERS, FIRST_REJECTS, PASSAGES, REJECT_REASONS, TOTALS
-from pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.report.summary import (
+    CLUSTERS,
+    FIRST_REJECTS,
+    PASSAGES,
+    REJECT_REASONS,
+    TOTALS,
+)
+from unrote.pipelines.report.terminal import print_summary, print_verdict
 
 SHARDS = ["web/a.jsonl", "books/b.jsonl.zst"]
 

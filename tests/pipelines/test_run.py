@@ -12,13 +12,13 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-import pipelines.run
-from corpus.errors import InputChanged, OutputError, RunError, StorageError, TooManyRejects
-from pipelines.clean import clean
-from pipelines.engines.local import LocalEngine
-from pipelines.job import open_job
-from pipelines.progress import Silent
-from pipelines.verify import verify
+import unrote.pipelines.run
+from unrote.corpus.errors import InputChanged, OutputError, RunError, StorageError, TooManyRejects
+from unrote.pipelines.clean import clean
+from unrote.pipelines.engines.local import LocalEngine
+from unrote.pipelines.job import open_job
+from unrote.pipelines.progress import Silent
+from unrote.pipelines.verify import verify
 from tests.command import files_below, finish, process, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import documents, rows, write_corpus, write_jsonl
@@ -65,8 +65,8 @@ class TestKilled:
         kill = "os.kill(os.getpid(), signal.SIGKILL)"
         # "before" kills the first phase that was not killed yet; what it wrote is written again.
         before = f"""
-import os, signal, pathlib, pipelines.run
-commit = pipelines.run.RunFolder.commit
+import os, signal, pathlib, unrote.pipelines.run
+commit = unrote.pipelines.run.RunFolder.commit
 seen = pathlib.Path({str(tmp_path / "seen")!r})
 def killed(self, done):
     known = seen.read_text().split() if seen.exists() else []
@@ -74,7 +74,7 @@ def killed(self, done):
     if {when!r} == "before" and done.name not in known: {kill}
     commit(self, done)
     if {when!r} == "after": {kill}
-pipelines.run.RunFolder.commit = killed
+unrote.pipelines.run.RunFolder.commit = killed
 """
         expected = phases(finished)
         for _ in range(len(expected) + 1):
@@ -150,7 +150,7 @@ class TestFullDisk:
     def test_for_any_file(self, corpus, tmp_path, limit):
         """No file may grow beyond `limit` bytes; everything is spilled."""
         settings = ("-q", "--set", f"engine.scratch={tmp_path / 'scratch'}")
-        spill = "import pipelines.engines.local as l; l.spool_budget = lambda memory: 0\n"
+        spill = "import unrote.pipelines.engines.local as l; l.spool_budget = lambda memory: 0\n"
         narrow = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit},) * 2)\n"
         out = tmp_path / "out"
         done = finish(process("clean", corpus, "-o", out, *settings, before=spill + narrow))
@@ -166,7 +166,7 @@ class TestFullDisk:
     def test_at_every_marker_report_and_manifest(self, corpus, finished, tmp_path, monkeypatch):
         """Each small file fails once; the next attempt comes as far as the next one."""
         failed = []
-        whole = pipelines.run.os.fsync
+        whole = unrote.pipelines.run.os.fsync
 
         def full(handle):
             name = os.readlink(f"/proc/self/fd/{handle}") if os.path.isdir("/proc") else handle
@@ -175,7 +175,7 @@ class TestFullDisk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             whole(handle)
 
-        monkeypatch.setattr(pipelines.run.os, "fsync", full)
+        monkeypatch.setattr(unrote.pipelines.run.os, "fsync", full)
         for _ in range(40):
             done = unrote("clean", corpus, "-o", tmp_path / "out", "-q")
             if done.status == 0:
@@ -193,12 +193,12 @@ class TestFullDisk:
 
         with monkeypatch.context() as patch:
             if place == "spill":
-                patch.setattr("pipelines.engines.local.spool_budget", lambda memory: 0)
+                patch.setattr("unrote.pipelines.engines.local.spool_budget", lambda memory: 0)
             target = {
                 "tables": "corpus.tables.open_output",
                 "parts": "pathlib.Path.write_bytes",
-                "data": "pipelines.engines.parts.shutil.move",
-                "spill": "pipelines.engines.exchange.pa.OSFile",
+                "data": "unrote.pipelines.engines.parts.shutil.move",
+                "spill": "unrote.pipelines.engines.exchange.pa.OSFile",
             }[place]
             patch.setattr(target, full)
             done = unrote("clean", corpus, "-o", tmp_path / "out", "-q")
@@ -342,7 +342,7 @@ class TestInput:
 
     def test_changed_between_attempts(self, small, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr("pipelines.clean.release", None)
+            patch.setattr("unrote.pipelines.clean.release", None)
             assert unrote("clean", small, "-o", tmp_path / "out", "-q").status == 3
         with (small / "a.jsonl").open("a") as file:
             file.write('{"text": "more"}\n')
@@ -351,7 +351,7 @@ class TestInput:
 
     def test_settings_may_change_while_nothing_is_committed(self, small, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr("pipelines.clean.analyse", None)
+            patch.setattr("unrote.pipelines.clean.analyse", None)
             assert unrote("clean", small, "-o", tmp_path / "out", "-q").status == 3
         run(small, tmp_path / "out", "dedup.near.threshold=0.7")
 
@@ -447,13 +447,13 @@ class TestThreads:
         def fail(*args):
             raise RunError(threading.current_thread().name)
 
-        monkeypatch.setattr("dedup.spans.Spans._cuts", fail)
+        monkeypatch.setattr("unrote.dedup.spans.Spans._cuts", fail)
         with pytest.raises(RunError, match="unrote"):
             run(corpus, tmp_path / "out", f"engine.workers={workers}")
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("unrote")]
 
     def test_many_errors_at_once(self, corpus, tmp_path, monkeypatch):
-        monkeypatch.setattr("corpus.shards.CUT_BYTES", 500)
+        monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 500)
         monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 500)
 
         def fail(*args, **options):

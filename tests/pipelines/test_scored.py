@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 import pyarrow as pa
 import pytest
 
-from corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, doc_key
-from pipelines.engines.base import Flow
-from pipelines.report import scored
-from pipelines.report.scored import (
+from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, doc_key
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.report import scored
+from unrote.pipelines.report.scored import (
     EDGES,
     RISK_BINS,
     RISK_ENTITIES,

@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import ConfigError
-from corpus.schema import PUBLISHED, REPLACEMENTS, SPANS
-from corpus.views import applied
-from pipelines.clean import clean
-from pipelines.config import load
-from pipelines.engines.local import LocalEngine
-from pipelines.progress import Silent
-from pipelines.verify import verify
+from unrote.corpus.errors import ConfigError
+from unrote.corpus.schema import PUBLISHED, REPLACEMENTS, SPANS
+from unrote.corpus.views import applied
+from unrote.pipelines.clean import clean
+from unrote.pipelines.config import load
+from unrote.pipelines.engines.local import LocalEngine
+from unrote.pipelines.progress import Silent
+from unrote.pipelines.verify import verify
 from tests.command import files_below, unrote, written
 from tests.corpora import Writer, personal, write_jsonl, write_parquet
 from tests.memorization import tiny

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.report import publish
-from pipelines.verify import verify
+from unrote.pipelines.report import publish
+from unrote.pipelines.verify import verify
 from tests.pipelines.test_cli import unrote
 
 QUICK = ("--set", "memorization.enabled=false")

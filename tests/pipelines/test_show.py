@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from corpus.errors import InputChanged, InputError, StorageError, UsageError
-from corpus.schema import PUBLISHED, SCORES
-from corpus.shards import pin
-from pipelines.show import show
+from unrote.corpus.errors import InputChanged, InputError, StorageError, UsageError
+from unrote.corpus.schema import PUBLISHED, SCORES
+from unrote.corpus.shards import pin
+from unrote.pipelines.show import show
 
 COPIED = "This is the passage that is found again and again. "
 LONG = " ".join(f"word{i}" for i in range(100))

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.errors import StorageError
-from corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
-from memorization.refuse import RECITED
-from pipelines.engines.base import Flow, Output, Read
-from pipelines.report import summary
-from pipelines.report.scored import SCORED
-from pipelines.report.summary import (
+from unrote.corpus.errors import StorageError
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
+from unrote.memorization.refuse import RECITED
+from unrote.pipelines.engines.base import Flow, Output, Read
+from unrote.pipelines.report import summary
+from unrote.pipelines.report.scored import SCORED
+from unrote.pipelines.report.summary import (
     CLUSTERS,
     FIRST_REJECTS,
     PASSAGES,

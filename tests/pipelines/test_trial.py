@@ -5,7 +5,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from memorization.risk import Risk
+from unrote.memorization.risk import Risk
 from tests.command import unrote
 from tests.corpora import write_jsonl
 

@@ -16,12 +16,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import OutputError, RunError
-from pipelines.verify import TABLES, Verdict, print_verdict, verify
-from pipelines.verify.readers import _group_rows, _lines, _pieces_of, cell_of
-from pipelines.verify.records import Finding
-from pipelines.verify.released import _marks, _value_places
-from pipelines.verify.twins import _lower, _words
+from unrote.corpus.errors import OutputError, RunError
+from unrote.pipelines.verify import TABLES, Verdict, print_verdict, verify
+from unrote.pipelines.verify.readers import _group_rows, _lines, _pieces_of, cell_of
+from unrote.pipelines.verify.records import Finding
+from unrote.pipelines.verify.released import _marks, _value_places
+from unrote.pipelines.verify.twins import _lower, _words
 
 PASSAGE = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind. " * 2
 REFRAIN = "Half a league, half a league, half a league onward, all in the valley of Death. "

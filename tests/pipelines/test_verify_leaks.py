@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.verify import Verdict, verify
-from pipelines.verify.shapes import values_in
-from pipelines.verify.spellings import Spelled
+from unrote.pipelines.verify import Verdict, verify
+from unrote.pipelines.verify.shapes import values_in
+from unrote.pipelines.verify.spellings import Spelled
 from tests.pipelines.test_verify import PASSAGE, TEXTS, A, B, D, E, Run
 
 GITHUB = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.verify import TABLES
+from unrote.pipelines.verify import TABLES
 from tests.pipelines.test_verify import (
     DUPLICATES,
     PASSAGE,

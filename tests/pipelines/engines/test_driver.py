@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from corpus.errors import RunError
-from pipelines.engines.base import Flow
-from pipelines.engines.driver import committed
+from unrote.corpus.errors import RunError
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.engines.driver import committed
 
 WORKER = SimpleNamespace(run=None, plan=SimpleNamespace(steps=1), units=())
 

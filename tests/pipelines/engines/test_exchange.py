@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import StorageError
-from corpus.order import partition_order, stack
-from pipelines.engines.exchange import Spool, in_order
-from pipelines.engines.sorting import Ordering, sorted_rows
+from unrote.corpus.errors import StorageError
+from unrote.corpus.order import partition_order, stack
+from unrote.pipelines.engines.exchange import Spool, in_order
+from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 
 LEFT = pa.schema({"key": pa.int64(), "place": pa.int64(), "payload": pa.list_(pa.int64())})
 RIGHT = pa.schema({"key": pa.int64(), "name": pa.string()})
@@ -59,7 +59,7 @@ def test_groups_come_sorted_with_the_first_input_ahead(
     spool, exchange = filled(folder, budget, added, run_bytes)
     got = {0: [], 1: []}
     last_right: dict[int, bool] = {}
-    with mock.patch("pipelines.engines.sorting.BLOCK_BYTES", block):
+    with mock.patch("unrote.pipelines.engines.sorting.BLOCK_BYTES", block):
         found = list(sorted_rows(exchange.between(0, 1 << BITS), ORDERING, spool, chunk))
     for tag, batch in found:
         rows = batch.to_pylist()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.engines.memory import give_back
+from unrote.pipelines.engines.memory import give_back
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory in /proc")
 

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import pytest
 
-from corpus.errors import ConfigError, RunError, UnroteError
-from corpus.schema import REJECTS, TEXT, Tagged
-from corpus.stages import PlainStage
-from pipelines.clean import clean
-from pipelines.engines.processes import Processes
-from pipelines.progress import Silent
+from unrote.corpus.errors import ConfigError, RunError, UnroteError
+from unrote.corpus.schema import REJECTS, TEXT, Tagged
+from unrote.corpus.stages import PlainStage
+from unrote.pipelines.clean import clean
+from unrote.pipelines.engines.processes import Processes
+from unrote.pipelines.progress import Silent
 from tests.command import process, written
 from tests.command import settings as plain_settings
 from tests.conformance.observed import below
@@ -46,9 +46,9 @@ def corpus(tmp_path_factory):
 @pytest.fixture
 def small_cuts(monkeypatch):
     """The parent makes the tasks, so its constants decide."""
-    monkeypatch.setattr("corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
+    monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
 
 
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
@@ -99,9 +99,9 @@ def ran(corpus, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("ran") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpus.shards.CUT_BYTES", 6000)
+        patch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
         patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
-        patch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
+        patch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", map_)
         return Ran(out, run(corpus, out, "engine.workers=2"), workers, calls)
 
@@ -110,9 +110,9 @@ def ran(corpus, tmp_path_factory):
 def expected(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("expected") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpus.shards.CUT_BYTES", 6000)
+        patch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
         patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
-        patch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
+        patch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", None)  # one worker needs none
         return run(corpus, out, "engine.workers=1")
 
@@ -136,7 +136,7 @@ def test_no_value_is_in_any_file(ran):
 
 def test_one_task_needs_no_process(tmp_path, monkeypatch):
     write_jsonl(tmp_path / "in" / "a.jsonl", rows([PERSONAL], "a"))
-    monkeypatch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
+    monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
     monkeypatch.setattr(Processes, "map", None)
     assert run(tmp_path / "in", tmp_path / "out", "engine.workers=2")
 
@@ -168,7 +168,7 @@ def test_no_process_outlives_its_phase(corpus, tmp_path, small_cuts, monkeypatch
 
 
 def test_little_text_needs_no_process(corpus, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr("corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr(Processes, "map", None)
     assert run(corpus, tmp_path / "out", "engine.workers=2") == expected
@@ -248,7 +248,7 @@ def disturbed(corpus: Path, out: Path, sent: signal.Signals):
     settings = ("engine.workers=2", "dedup.passages.enabled=false")
     options = [word for setting in settings for word in ("--set", setting)]
     before = (
-        "import corpus.shards, pipelines.engines.slices, pipelines.engines.local\n"
+        "import unrote.corpus.shards, pipelines.engines.slices, pipelines.engines.local\n"
         "corpus.shards.CUT_BYTES = pipelines.engines.slices.CUT_BYTES = 6000\n"
         "pipelines.engines.local.PROCESS_BYTES = 0"
     )

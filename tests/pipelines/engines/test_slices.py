@@ -4,13 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.schema import DUPLICATES, FINGERPRINTS, KEPT, doc_key
-from corpus.tables import write_table
-from pipelines.engines.base import Flow
-from pipelines.engines.slices import Reader, tasks_of
-from pipelines.job import open_job
-from pipelines.progress import Silent
-from pipelines.run import Commit, TableFile
+from unrote.corpus.schema import DUPLICATES, FINGERPRINTS, KEPT, doc_key
+from unrote.corpus.tables import write_table
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.engines.slices import Reader, tasks_of
+from unrote.pipelines.job import open_job
+from unrote.pipelines.progress import Silent
+from unrote.pipelines.run import Commit, TableFile
 from tests.command import settings
 from tests.corpora import documents, rows, write_jsonl
 
@@ -21,8 +21,8 @@ ROWS = 30
 @pytest.fixture
 def job(tmp_path, monkeypatch):
     """A run of several slices, each of a shard, of which each is several tasks."""
-    monkeypatch.setattr("corpus.shards.SLICE_BYTES", 1)
-    monkeypatch.setattr("corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.shards.SLICE_BYTES", 1)
+    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
     for number in range(SHARDS):
         found = rows(documents(number, ROWS), "a")

@@ -14,17 +14,17 @@ from typing import ClassVar
 import pyarrow as pa
 import pytest
 
-from corpus.errors import InputError
-from corpus.pulse import Stopped, heard_by, pulse
-from corpus.schema import REJECTS, TEXT, Tagged
-from corpus.shards import Shard, find, pin_shards
-from corpus.stages import PlainStage, Workers
-from pipelines.config import Settings
-from pipelines.engines.base import Flow
-from pipelines.engines.local import LocalEngine
-from pipelines.engines.watch import Meter, Watch
-from pipelines.progress import Lines, Silent
-from pipelines.run import open_run
+from unrote.corpus.errors import InputError
+from unrote.corpus.pulse import Stopped, heard_by, pulse
+from unrote.corpus.schema import REJECTS, TEXT, Tagged
+from unrote.corpus.shards import Shard, find, pin_shards
+from unrote.corpus.stages import PlainStage, Workers
+from unrote.pipelines.config import Settings
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.engines.local import LocalEngine
+from unrote.pipelines.engines.watch import Meter, Watch
+from unrote.pipelines.progress import Lines, Silent
+from unrote.pipelines.run import open_run
 from tests.command import ROOT, finish, process, unrote
 from tests.corpora import documents, rows, write_jsonl
 
@@ -106,9 +106,9 @@ class Slow(PlainStage):
 
 @pytest.fixture
 def many_cuts(tmp_path, monkeypatch):
-    monkeypatch.setattr("corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.local.PROCESS_BYTES", 0)
+    monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
     write_jsonl(tmp_path / "in" / "a.jsonl", rows(documents(1, 60), "a"))
     return tmp_path / "in"
 
