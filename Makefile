@@ -11,19 +11,19 @@ GPU := $(shell nvidia-smi >/dev/null 2>&1 && echo yes)
 TORCH := $(if $(GPU),torch,$(shell grep '^torch==' constraints.txt))
 PINS := .venv/constraints.txt
 
-.PHONY: demo test lint docs bench clean-venv lock help
+.PHONY: demo test lint signatures docs bench clean-venv lock help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-demo: .venv/installed  ## set up, then clean a corpus made from text on this machine
+demo: .venv/compiled  ## set up, then clean a corpus made from text on this machine
 	$(BIN)/unrote demo demo --fresh
 
-test: .venv/test-installed chromium java  ## set up what tests need, and pass them all
+test: .venv/test-installed .venv/compiled chromium java  ## set up what tests need, and pass them all
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope  # much of it waits for Java
 
 .PHONY: conformance
-conformance: .venv/test-installed java  ## every engine on all that the conformance suite has; an hour
+conformance: .venv/test-installed .venv/compiled java  ## every engine on all that the conformance suite has; an hour
 	$(BIN)/python -m pytest tests/conformance --full-matrix
 
 lint: .venv/lint-installed  ## ruff, mypy, import-linter
@@ -32,10 +32,13 @@ lint: .venv/lint-installed  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+signatures: .venv/test-installed  ## which kernels are compiled beforehand, for which types
+	$(BIN)/python -m tests.kernels
+
 docs: .venv/installed  ## what is documented from the code: settings and the example
 	$(BIN)/python docs/generate.py
 
-bench: .venv/bench-installed  ## us beside the peers, in one run; writes benchmarks/README.md
+bench: .venv/bench-installed .venv/compiled  ## us beside the peers, in one run; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
 lock:  ## pin what make installs: the newest versions that pyproject.toml allows
@@ -43,7 +46,7 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	build/lock/bin/pip install --quiet '$(TORCH)'
-	build/lock/bin/pip install --quiet --editable '.[spark,beam]' --group test --group lint
+	build/lock/bin/pip install --quiet --editable '.[all]' --group test --group lint
 	build/lock/bin/pip freeze --exclude-editable | sed '/^torch==/s/+.*//' > constraints.txt
 	rm -rf build/lock
 
@@ -55,11 +58,16 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
 	$(if $(GPU),grep -v '^torch==',cat) constraints.txt > $(PINS)
 	$(BIN)/pip install --quiet --constraint $(PINS) '$(TORCH)'
-	$(BIN)/pip install --quiet --constraint $(PINS) --editable .
+	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[pii,score]'
+	@touch $@
+
+# Kernels are compiled here, once, and not by the first command.
+.venv/compiled: .venv/installed corpus/signatures.json $(wildcard corpus/*.py dedup/*.py memorization/wording.py)
+	$(BIN)/python -m unrote.corpus.compiling >/dev/null
 	@touch $@
 
 .venv/test-installed: .venv/installed
-	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[spark,beam]' --group test
+	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[all]' --group test
 	@touch $@
 
 .venv/lint-installed: .venv/test-installed

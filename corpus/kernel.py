@@ -2,12 +2,11 @@
 
 A kernel is a plain function on arrays: a byte buffer and offsets in, arrays out. It does no I/O,
 holds no Python object, and releases the interpreter lock, so that threads run kernels in parallel.
-Compiled code is cached on disk; the first run of an installation compiles.
+What was compiled before (corpus.compiled) is loaded; what was not is compiled, and kept on disk.
 """
 
+import pickle
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -15,12 +14,19 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
-from unrote.corpus.packaged import archive, kept_for_archive
+from unrote.corpus import compiled
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_DISPATCHERS: list[Any] = []
+
+misses: list[str] = []
+"""What was compiled in this process, because it was nowhere: names of functions, in order."""
 
 
 def kernel(function: F) -> F:
@@ -35,46 +41,50 @@ def inlined(function: F) -> F:
 
 def _compiled(function: F, **options: bool) -> F:
     options |= {"nogil": True, "error_model": "numpy"}  # type: ignore[dict-item]
-    if archive() is None:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     made = numba.njit(**options)(function)
-    with suppress(RuntimeError):  # there is no folder for it: then each process compiles
-        made._cache = _ArchiveCache(function)  # what cache=True does, with numba's own
+    if not numba.config.DISABLE_JIT:
+        made._cache = _Cache(function)
+        _DISPATCHERS.append(made)
     return made  # type: ignore[no-any-return]
 
 
-class _ArchiveLocator(_CacheLocator):  # type: ignore[misc]
-    """Where code compiled out of an archive is kept: by the archive's content.
-
-    numba's own locators go by its path, which Spark makes anew for each application, know no
-    wheels, and do not look whether they may write.
+def compile_anew() -> None:
+    """From here on this process loads no compiled kernel and keeps none: only what was compiled
+    here can be written down (corpus.compiling).
     """
-
-    def __init__(self, function: Callable[..., Any], folder: Path) -> None:
-        self._line = function.__code__.co_firstlineno
-        self._folder = folder / function.__module__
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        return self._folder.parent.name
-
-    def get_disambiguator(self) -> str:
-        return str(self._line)
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], _file: str) -> "_ArchiveLocator | None":
-        folder = kept_for_archive("kernels")
-        return cls(py_func, folder) if folder else None
+    for dispatcher in _DISPATCHERS:
+        dispatcher._cache = NullCache()
 
 
-class _ArchiveImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_ArchiveLocator,)
+class _Cache:
+    """Where numba looks for a compiled kernel, and leaves one (corpus.compiled)."""
 
+    cache_path = None
 
-class _ArchiveCache(FunctionCache):  # type: ignore[misc]
-    _impl_class = _ArchiveImpl
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        content = compiled.load(compiled.name_of(self._function, signature))
+        if content is None:
+            misses.append(self._function.__qualname__)
+            return None
+        context.refresh()
+        return CompileResult._rebuild(context, *pickle.loads(content))  # noqa: S301 (only we write)
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        if not result.library.has_dynamic_globals:
+            name = compiled.name_of(self._function, signature)
+            compiled.keep(name, dumps(result._reduce()))
+
+    def enable(self) -> None:
+        """As numba's caches have it."""
+
+    def disable(self) -> None:
+        """As numba's caches have it."""
+
+    def flush(self) -> None:
+        """As numba's caches have it."""
 
 
 @intrinsic

@@ -9,10 +9,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from zipfile import ZipFile
 
 from unrote import corpus
 from unrote.corpus.errors import StorageError
@@ -50,20 +48,11 @@ def packaged_folder(package: str, name: str) -> Path:
     )
 
 
-@cache
-def kept_for_archive(kind: str) -> Path | None:
-    """A folder on this machine for what is made of the code in the archive that we run from.
-
-    Its name has a digest of the code. None: there is nowhere that only this user can write to.
+def own_folder(name: str) -> Path | None:
+    """A folder on this machine for what is made once, that only this user can write to; None: there
+    is nowhere.
     """
-    path = archive()
-    if path is None:
-        return None
-    with ZipFile(path) as opened:
-        code = [one for one in opened.infolist() if one.filename.endswith(".py")]
-    listed = repr(sorted((one.filename, one.file_size, one.CRC) for one in code))
-    digest = hashlib.sha256(listed.encode()).hexdigest()[:DIGITS]
-    return next(_own_folders(f"{kind}-{digest}", []), None)
+    return next(_own_folders(name, []), None)
 
 
 def archive() -> str | None:

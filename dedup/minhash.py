@@ -8,7 +8,6 @@ numbers, and one multiplication that the compiler does for 16 functions at a tim
 A text is in as many buckets as there are bands; two texts are a candidate pair if they share one.
 """
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.kernel import inlined, kernel, multiply_fold
 from unrote.corpus.text import arrow_buffers
+from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.shingles import (
     BUFFERED,
     STATE,
@@ -167,14 +167,14 @@ def _signatures(
 
 
 def signatures(
-    texts: Sequence[str], *, permutations: int = 128, ngram: int = 5, unit: Unit = "word"
+    texts: Texts, *, permutations: int = 128, ngram: int = 5, unit: Unit = "word"
 ) -> Signatures:
     """The MinHash signatures of texts: uint32[n, permutations].
 
     A text without words has `EMPTY` in every place. Raises ValueError if `unit` or `ngram` is not
-    allowed.
+    allowed, TypeError for texts that are no strings.
     """
-    return sign_texts(pa.array(texts, pa.string()), permutations, ngram, unit, 0, 0)[0]
+    return sign_texts(text_array(texts), permutations, ngram, unit, 0, 0)[0]
 
 
 def sign_texts(

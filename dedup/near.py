@@ -27,7 +27,7 @@ A document that went as an exact copy of one that then went as near-duplicate ge
 (Chain → Resolve), so that a twin is always a document that stayed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -48,6 +48,7 @@ from unrote.corpus.schema import (
 )
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
+from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.groups import (
     Bools,
     Ints,
@@ -447,7 +448,7 @@ class Resolve(PlainStage):
 
 
 def near_duplicates(
-    texts: Sequence[str],
+    texts: Texts,
     *,
     threshold: float = 0.8,
     unit: Unit = "word",
@@ -458,9 +459,9 @@ def near_duplicates(
     """The near-duplicates among texts, the first of several stays: (doc, twin, similarity), by doc.
 
     Runs the stages of a job in memory, with places in `texts` as documents. Raises ValueError if a
-    setting is not allowed or no bands reach `max_miss`.
+    setting is not allowed or no bands reach `max_miss`, TypeError for texts that are no strings.
     """
-    array = pa.array(texts, pa.string())
+    array = text_array(texts).cast(pa.string())
     bands, rows = bands_for(permutations, threshold, max_miss)
     _, buckets, words = sign_texts(array, permutations, ngram, unit, bands, rows)
     doc = np.repeat(np.flatnonzero(words), bands)
@@ -511,7 +512,7 @@ def in_memory(stage: PlainStage, **inputs: pa.RecordBatch) -> dict[str, pa.Recor
 
 
 def similar_pairs(
-    texts: Sequence[str],
+    texts: Texts,
     *,
     threshold: float = 0.8,
     unit: Unit = "word",

@@ -1,16 +1,14 @@
 """Copied windows of texts in memory: both methods, over threads."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
 from unrote.corpus.schema import COPIES
-from unrote.corpus.text import arrow_buffers
 from unrote.dedup import anchors
 from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, settle
 
@@ -38,21 +36,6 @@ def duplicate_windows(
     rows = np.concatenate([np.empty((0, COLUMNS), dtype=np.int64), *found])
     rows[:, START] -= offsets[rows[:, DOC]]
     return {name: rows[:, i] for i, name in enumerate(COPIES.schema.names)}
-
-
-def text_buffers(
-    texts: Sequence[str] | pa.Array | pa.ChunkedArray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """One byte buffer and int64 offsets for strings, without a copy where they lie together."""
-    if isinstance(texts, pa.ChunkedArray):
-        if texts.num_chunks > 1:
-            texts = texts.cast(pa.large_string())
-        texts = texts.combine_chunks()
-    elif not isinstance(texts, pa.Array):
-        texts = pa.array(texts, pa.large_string())
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.chunk(0)
-    return arrow_buffers(texts)
 
 
 def find(

@@ -14,7 +14,7 @@ For the engines the same is a chain of stages:
 With method "suffix-array" the first line is: text → Everything → SuffixArray → copies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -25,6 +25,7 @@ from unrote.corpus.kernel import kernel
 from unrote.corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
+from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.groups import batch_of, column, grown, starts
 from unrote.dedup.passages import (
     BOUNDARIES,
@@ -40,7 +41,7 @@ from unrote.dedup.passages import (
     word_classes,
 )
 from unrote.dedup.repeats import CONTESTED_COPIES, copies_batch, with_rows
-from unrote.dedup.search import Method, char_index, duplicate_windows, find, text_buffers
+from unrote.dedup.search import Method, char_index, duplicate_windows, find
 from unrote.dedup.shingles import SPACE, decode, table_for
 
 __all__ = ["duplicate_spans", "duplicate_windows"]
@@ -49,7 +50,7 @@ Boundary = Literal["word", "character", "line"]
 
 
 def duplicate_spans(
-    texts: Sequence[str] | pa.Array | pa.ChunkedArray,
+    texts: Texts,
     *,
     min_bytes: int = 100,
     method: Method = "anchors",
@@ -69,11 +70,11 @@ def duplicate_spans(
     bytes for each byte of text with min_bytes=100.
 
     Returns `corpus.schema.SPANS`: `doc` and `witness` are places in `texts`, offsets code points.
-    Raises ValueError for a setting that is not allowed.
+    Raises ValueError for a setting that is not allowed, TypeError for texts that are no strings.
     """
     if boundary not in BOUNDARIES:
         raise ValueError(f"boundary is {boundary!r}; it must be one of {', '.join(BOUNDARIES)}")
-    data, offsets = text_buffers(texts)
+    data, offsets = arrow_buffers(text_array(texts))
     classes = word_classes(not len(data) or int(data.max()) < 128)
 
     def finish(rows: np.ndarray) -> np.ndarray:
@@ -128,7 +129,7 @@ class SuffixArray(PlainStage):
         docs = np.concatenate([column(batch, "doc") for batch in batches])
         text = pa.chunked_array([batch.column("text") for batch in batches])
         del batches
-        data, offsets = text_buffers(text)
+        data, offsets = arrow_buffers(text_array(text))
         del text
         rows = copied_windows(data, offsets, self.min_bytes)
         index = char_index(data, map)

@@ -7,7 +7,6 @@
 torch is loaded by the first call, not by the import.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from unrote.memorization.config import Config
@@ -15,13 +14,14 @@ from unrote.memorization.config import Config
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from unrote.corpus.texts import Texts
     from unrote.memorization.model import LanguageModel
 
 __all__ = ["Config", "score"]
 
 
 def score(
-    texts: "Iterable[str]",
+    texts: "Texts",
     model: "str | LanguageModel" = "default",
     *,
     reference: "str | LanguageModel | None" = None,
@@ -36,8 +36,13 @@ def score(
     memorization.model.LanguageModel (what saves time over many calls). device, precision: as in
     memorization.model.load. progress: a bar on stderr.
     Raises ConfigError for a model or device that is not there or can't be used, RunError where
-    memory does not suffice for a single sequence.
+    memory does not suffice for a single sequence, TypeError for texts that are no strings.
     """
+    from unrote.corpus.extras import require  # noqa: PLC0415
+    from unrote.corpus.texts import text_list  # noqa: PLC0415 (loads Arrow)
+
+    listed = text_list(texts)
+    require("score", "Scoring what a model would memorize")
     from unrote.memorization.model import load  # noqa: PLC0415 (loads torch)
     from unrote.memorization.scorer import Scorer  # noqa: PLC0415
 
@@ -47,12 +52,12 @@ def score(
     assert first is not None
     scorer = Scorer(first, config or Config(), second)
     if not progress:
-        return scorer.table(list(texts))
+        return scorer.table(listed)
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("score", total=None)
         return scorer.table(
-            list(texts), lambda done, total: bar.update(task, completed=done, total=total)
+            listed, lambda done, total: bar.update(task, completed=done, total=total)
         )

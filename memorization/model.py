@@ -299,7 +299,7 @@ def folder_of(name: str) -> Path:
 
 def _default_folder() -> Path:
     try:
-        folder = packaged_folder("memorization", "default")
+        folder = packaged_folder("unrote.memorization", "default")
         missing = "" if (folder / "config.json").is_file() else f"{folder} has no config.json"
     except FileNotFoundError as error:
         missing = str(error)

@@ -153,7 +153,7 @@ class Risk:
         Raises InputError if it can't be read as such.
         """
         try:
-            data = path.read_bytes() if path else packaged_file("memorization", SHIPPED)
+            data = path.read_bytes() if path else packaged_file("unrote.memorization", SHIPPED)
             stored = orjson.loads(data)
             fits = [_fit_of(stored[name]) for name in ("scored", "text")]
             return cls(fits[0], fits[1], stored["card"])

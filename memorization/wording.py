@@ -89,7 +89,9 @@ class WordFrequencies:
 @cache
 def default_frequencies() -> WordFrequencies:
     """Those of the embedded model's tokenizer."""
-    return WordFrequencies.of_tokenizer(packaged_file("memorization", "default/tokenizer.json"))
+    return WordFrequencies.of_tokenizer(
+        packaged_file("unrote.memorization", "default/tokenizer.json")
+    )
 
 
 def wording(texts: Sequence[str], frequencies: WordFrequencies | None = None) -> dict[str, Floats]:

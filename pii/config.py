@@ -14,7 +14,7 @@ the machine; `max_seconds` stands behind them, for the input nobody thought of.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -44,6 +44,23 @@ of a person, and a corpus with other ones is wrong; a reserved value belongs to 
 
 KEPT_UNLESS_HIPAA = ("DATE_TIME", "URL")
 """Of these, what is replaced all the same where HIPAA's list is asked for: it names both."""
+
+
+def actions_for(
+    recognizers: Sequence[str] = ("default",), actions: Mapping[str, Action] | None = None
+) -> dict[str, Action]:
+    """What is done by type, DEFAULT among them: `actions`, and for types that it does not name what
+    is done by default where `recognizers` are looked for.
+    """
+    named = dict(actions or {})
+    if DEFAULT in named:
+        return named
+    kept = KEPT_UNLESS_HIPAA if "hipaa" in recognizers else ()
+    return {type_: a for type_, a in ACTIONS_BY_DEFAULT.items() if type_ not in kept} | named
+
+
+ALLOW_BY_DEFAULT = ("::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255")  # noqa: S104 (no bind)
+"""Texts that are no findings where nobody says otherwise: addresses of no machine."""
 
 NER_ENGINES = ("spacy", "transformers", "gliner")
 
@@ -140,3 +157,8 @@ class Config:
                         f"allow_regex {expression!r} is not a regular expression: {error}. "
                         "Correct it, or put literal texts in `allow`."
                     ) from None
+
+
+def default_config() -> Config:
+    """What the commands look for where nobody says otherwise."""
+    return Config(allow=ALLOW_BY_DEFAULT)

@@ -65,6 +65,14 @@ class Key:
     def __hash__(self) -> int:
         return hash(self._secret)
 
+    @classmethod
+    def of(cls, secret: str | bytes) -> "Key":
+        """The key of a secret. Raises ConfigError for one that is short or has few distinct
+        characters.
+        """
+        content = secret.encode() if isinstance(secret, str) else secret
+        return cls(_checked(content.strip(), "the secret that was given"))
+
     def mac(self, purpose: str, *parts: str | int) -> bytes:
         """32 bytes that nobody without the key can tell from random ones."""
         message = bytearray()

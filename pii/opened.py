@@ -8,6 +8,7 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from unrote.corpus.extras import require
 from unrote.corpus.imports import hidden
 from unrote.pii.config import Config
 
@@ -18,7 +19,10 @@ _opened = threading.local()
 
 
 def open_scanner(config: Config) -> "Scanner":
-    """The detectors of a configuration. Raises ConfigError where a named model is missing."""
+    """The detectors of a configuration. Raises ConfigError where a named model, or the extra pii,
+    is missing.
+    """
+    require("pii", "Looking for personal data")
     with nullcontext() if config.ner else hidden("torch", "transformers", "stanza", "gliner"):
         from unrote.pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
 

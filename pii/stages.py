@@ -68,7 +68,7 @@ class Scan(PlainStage):
 
     def _scan(self, batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> Tagged:
         scanner = scanner_of(self.config)
-        rows = _Rows()
+        rows = FoundRows()
         for number, record in enumerate(batch.to_pylist()):
             pulse(number / batch.num_rows)
             self._document(scanner, record, cuts.pop(record["doc"], []), rows)
@@ -79,7 +79,7 @@ class Scan(PlainStage):
         scanner: "Scanner",
         record: Mapping[str, Any],
         cuts: list[tuple[int, int]],
-        rows: "_Rows",
+        rows: "FoundRows",
     ) -> None:
         doc, actions, found = record["doc"], dict(self.actions), []
         for field, text in enumerate((record["text"], *record["columns"])):
@@ -96,7 +96,7 @@ class Scan(PlainStage):
             rows.add(doc, field, text, scanned, self.secret)
 
 
-class _Rows:
+class FoundRows:
     """Rows of the three outputs, as they are found."""
 
     def __init__(self) -> None:

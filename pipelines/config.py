@@ -23,11 +23,12 @@ from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import (
     ACTIONS,
     ACTIONS_BY_DEFAULT,
+    ALLOW_BY_DEFAULT,
     DEFAULT,
-    KEPT_UNLESS_HIPAA,
     SECRET,
     Action,
     Config,
+    actions_for,
 )
 from unrote.pii.findings import MARKER_TYPES
 from unrote.pii.keys import VARIABLE
@@ -135,7 +136,7 @@ class PiiSettings(Section):
         {}, description="The same by entity, for example {US_SSN = 0.5}."
     )
     allow: list[str] = Field(
-        ["::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255"],  # noqa: S104 (nothing is bound)
+        list(ALLOW_BY_DEFAULT),
         description="Texts that are no findings; case matters. Addresses of no machine, at first.",
     )
     allow_regex: list[str] = Field(
@@ -203,12 +204,7 @@ class PiiSettings(Section):
     @property
     def all_actions(self) -> dict[str, Action]:
         """What is done by type, DEFAULT (pii.actions) among them."""
-        if DEFAULT in self.actions:
-            return dict(self.actions)
-        actions = dict(ACTIONS_BY_DEFAULT)
-        if "hipaa" in self.recognizers:
-            actions = {type_: a for type_, a in actions.items() if type_ not in KEPT_UNLESS_HIPAA}
-        return actions | self.actions
+        return actions_for(self.recognizers, self.actions)
 
     @property
     def harmless(self) -> tuple[str, ...]:

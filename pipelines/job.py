@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from unrote.corpus import compiled
 from unrote.corpus.errors import StorageError
+from unrote.corpus.extras import require
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
 from unrote.corpus.shards import Corpus, find, marks, unchanged, untouched
@@ -117,6 +119,8 @@ def open_job(
     fresh: bool = False,
 ) -> Iterator[Job]:
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
+    require_extras(settings)
+    compile_kernels(progress)
     marked: dict[str, tuple[int, int]] = {}
     given = load_key(settings.pii.key_file) if settings.pii.enabled else None
     engine = open_engine(settings.engine)
@@ -142,6 +146,29 @@ def open_job(
             run.close()
     finally:
         engine.close()
+
+
+def compile_kernels(progress: Progress) -> None:
+    """Compile kernels beforehand where the installation has none that this machine can run."""
+    if compiled.are_there():
+        return
+    with progress.phase("compile") as advance:
+        problem = compiled.compile_now(advance)
+    if problem:
+        progress.note(
+            f"kernels could not be compiled beforehand ({problem}): each is compiled when it is "
+            f"first used, in every process. {compiled.VARIABLE} names a folder to keep them in."
+        )
+
+
+def require_extras(settings: Settings) -> None:
+    """Raise ConfigError where a part of the job needs what is not installed, before it starts."""
+    if settings.pii.enabled:
+        off = "leave personal data in with --set pii.enabled=false"
+        require("pii", "Finding personal data (pii.enabled)", off)
+    if settings.memorization.enabled:
+        off = "leave it out with --set memorization.enabled=false"
+        require("score", "Scoring what a model would memorize (memorization.enabled)", off)
 
 
 def _refuse_columns(corpus: Corpus, settings: Settings) -> None:

@@ -17,7 +17,7 @@ def settings_template() -> str:
 
 def policy_template() -> str:
     """policy.toml for a gate."""
-    return resources.files("pipelines").joinpath("templates/policy.toml").read_text("utf-8")
+    return resources.files("unrote.pipelines").joinpath("templates/policy.toml").read_text("utf-8")
 
 
 def _section(model: type[BaseModel], path: str) -> list[str]:

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from tests.wheel import build_wheel
+
 KEY = "the key of the tests, of which no run depends"
 
 
@@ -25,3 +27,9 @@ def key():
         del os.environ["UNROTE_KEY"]
     else:
         os.environ["UNROTE_KEY"] = before
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """unrote as a wheel."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))

@@ -7,13 +7,13 @@ import pytest
 
 from tests.command import unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
-from tests.wheel import bare_python, build_wheel
+from tests.wheel import bare_python
 
 
 @pytest.mark.timeout(1200)
-def test_a_run_out_of_an_archive(tmp_path):
+def test_a_run_out_of_an_archive(wheel, tmp_path):
     """With all that is on by default, where no checkout can be imported: the same bytes."""
-    wheel, python = build_wheel(tmp_path / "wheel"), bare_python(tmp_path / "bare")
+    python = bare_python(tmp_path / "bare")
     corpus, elsewhere = write_corpus(tmp_path / "in", count=15), tmp_path / "elsewhere"
     write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
     elsewhere.mkdir()

@@ -24,7 +24,7 @@ WAYS = {
     "unrote clean corpus/ -o out --engine spark": SPARK,
     "unrote clean corpus/ -o out --engine spark --set engine.spark.conf.": SPARK,
     "unrote clean /shared/corpus -o /shared/out --engine spark --set engine.spark.master": SPARK,
-    "spark-submit --master yarn --py-files unrote-0.1.0-py3-none-any.whl": SUBMIT,
+    "spark-submit --master yarn --py-files unrote-0.1.0-cp311-cp311-linux_x86_64.whl": SUBMIT,
     "PYSPARK_DRIVER_PYTHON=env/bin/python PYSPARK_PYTHON=./env/bin/python spark-submit": CLUSTER,
     "unrote clean corpus/ -o out --engine beam": BEAM,
     "unrote clean corpus/ -o out --engine beam --set 'engine.beam.options=[\"--direct": BEAM,

@@ -32,9 +32,9 @@ import numpy as np
 import orjson
 import torch
 
-from unrote import memorization
 from benchmarks.memorization import evaluation, ground_truth_report, planted
 from benchmarks.memorization.planted import Document, Plan, Target
+from unrote import memorization
 from unrote.memorization import proxy, risk
 from unrote.memorization.heldout import is_held_out
 from unrote.memorization.model import LanguageModel, load, pretrained_tokenizer

@@ -24,9 +24,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from unrote import memorization
 from benchmarks.memorization import evaluation, ground_truth, ground_truth_report, planted
 from benchmarks.memorization.planted import Document, Target
+from unrote import memorization
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
 from unrote.memorization import risk

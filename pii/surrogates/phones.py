@@ -6,10 +6,8 @@ they are not used. Elsewhere no reserved range is large enough (Ofcom's hold 1,0
 the first digit of the national number stays and the others are drawn until the number is valid.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
-
-import phonenumbers
 
 from unrote.pii.keys import Key
 from unrote.pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
@@ -51,6 +49,14 @@ _SAME_REGION, _VALID = 200, 350
 any number of the same length."""
 
 
+@cache
+def _phonenumbers() -> Any:
+    """The library, loaded with the first number: jobs that replace none do without it."""
+    import phonenumbers  # noqa: PLC0415
+
+    return phonenumbers
+
+
 @lru_cache(maxsize=4096)
 def _readings(value: str) -> tuple[Any, ...]:
     """The valid numbers that this may be, of different countries.
@@ -63,22 +69,22 @@ def _readings(value: str) -> tuple[Any, ...]:
     regions: tuple[str | None, ...] = (None,) if value.lstrip(" (").startswith("+") else REGIONS
     for region in regions:
         try:
-            number = phonenumbers.parse(value, region)
-        except phonenumbers.NumberParseException:
+            number = _phonenumbers().parse(value, region)
+        except _phonenumbers().NumberParseException:
             continue
-        if phonenumbers.is_valid_number(number) or (
-            region is None and phonenumbers.is_possible_number(number)
+        if _phonenumbers().is_valid_number(number) or (
+            region is None and _phonenumbers().is_possible_number(number)
         ):
             found.setdefault(number.country_code or 0, number)
     return tuple(found.values())
 
 
 def _region(number: Any) -> str:
-    return phonenumbers.region_code_for_number(number) or ""
+    return _phonenumbers().region_code_for_number(number) or ""
 
 
 def _national(number: Any) -> str:
-    return str(phonenumbers.national_significant_number(number))
+    return str(_phonenumbers().national_significant_number(number))
 
 
 def _areas(number: Any) -> tuple[str, ...] | None:
@@ -109,15 +115,15 @@ def _other_national(key: Key, number: Any, seed: str, attempt: int) -> str | Non
     else:
         area, line = divmod(place, _LINES)
         national = f"{areas[area]}555{_FIRST_LINE + line}"
-    other = phonenumbers.PhoneNumber(
+    other = _phonenumbers().PhoneNumber(
         country_code=number.country_code,
         national_number=int(national),
         italian_leading_zero=True if national.startswith("0") else None,
     )
     if national.startswith("00"):
         return None
-    wanted = phonenumbers.is_valid_number(number) and attempt < _VALID
-    if wanted and not phonenumbers.is_valid_number(other):
+    wanted = _phonenumbers().is_valid_number(number) and attempt < _VALID
+    if wanted and not _phonenumbers().is_valid_number(other):
         return None
     if wanted and attempt < _SAME_REGION and _region(other) != _region(number):
         return None
@@ -140,7 +146,7 @@ def _canonical(value: str) -> str:
     readings = _readings(value)
     if not readings:
         return folded(value)
-    return str(phonenumbers.format_number(readings[0], phonenumbers.PhoneNumberFormat.E164))
+    return str(_phonenumbers().format_number(readings[0], _phonenumbers().PhoneNumberFormat.E164))
 
 
 def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
@@ -157,10 +163,10 @@ def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     standing = "".join(str(int(value[at])) for at in digits[start:main]) if start >= 0 else ""
     out = list(value)
     if standing != _national(number):
-        kind = phonenumbers.PhoneNumberFormat
+        kind = _phonenumbers().PhoneNumberFormat
         shape = kind.INTERNATIONAL if value.lstrip(" (").startswith("+") else kind.NATIONAL
         plain = f"+{number.country_code}{national}"
-        return str(phonenumbers.format_number(phonenumbers.parse(plain, None), shape))
+        return str(_phonenumbers().format_number(_phonenumbers().parse(plain, None), shape))
     for at, sign in zip(digits[start:main], national, strict=True):
         out[at] = sign
     for at in digits[main:]:

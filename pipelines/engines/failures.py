@@ -78,12 +78,11 @@ def setup_failure(text: str) -> UsageError | None:
     """What a worker's own Python says in `text` where it is not set up as it must be."""
     if found := re.search(r"No module named '?([\w.]+)", text):
         module = found.group(1).partition(".")[0]
-        name = "unrote" if module in ("corpus", "dedup", "pii", "pipelines", "unrote") else module
         return UsageError(
-            f"the workers have no {name} (no Python module {module}). Install unrote there as it "
+            f"the workers have no {module} (no Python module {module}). Install unrote there as it "
             "is here, or send the wheel and an environment along (docs/engines.md)."
         )
-    if re.search(r"Can't get attribute '\w+' on <module '(corpus|dedup|pii|pipelines)\b", text):
+    if re.search(r"Can't get attribute '\w+' on <module 'unrote\b", text):
         return UsageError(
             "the workers have another version of unrote than this machine. Give them the same "
             "wheel (docs/engines.md)."

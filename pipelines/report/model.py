@@ -396,7 +396,7 @@ def build(
         environment=manifest.get("environment", {}),
         copies_of_rejected=_lost(rows),
         notes=(
-            *_notes(manifest["job"], settings, total, others),
+            *_notes(manifest, total, others),
             *_warnings(manifest, rows, unscanned, missing),
             *(recital_notes(recital) if recital is not None else ()),
         ),
@@ -651,9 +651,8 @@ def _phase(phase: Mapping[str, Any]) -> Phase:
     )
 
 
-def _notes(
-    job: str, settings: Mapping[str, Any], total: Balance, others: Balance | None
-) -> Iterable[str]:
+def _notes(manifest: Mapping[str, Any], total: Balance, others: Balance | None) -> Iterable[str]:
+    job, settings = manifest["job"], manifest["settings"]
     looked_for = {
         "exact": "Exact duplicates",
         "near": "Near-duplicates",
@@ -670,3 +669,9 @@ def _notes(
         yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
     if others is not None:
         yield f"{counted(others.sources, 'small source')} are shown as one row."
+    without = manifest.get("environment", {}).get("presidio-analyzer") == "missing"
+    if without and settings["output"]["excerpts"]:
+        yield (
+            "No text is shown: excerpts are scrubbed first, and what that takes is not installed "
+            "(pip install 'unrote[pii]')."
+        )

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import InputError
+from unrote.corpus.extras import installed
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
 from unrote.corpus.shards import Corpus
@@ -195,7 +196,7 @@ MARGIN = 300
 class Shown:
     """The text that a report shows, read from the input in one pass, and scrubbed.
 
-    Where `output.excerpts` is false there is none.
+    Where `output.excerpts` is false, or the detectors that scrub are not installed, there is none.
     """
 
     def __init__(
@@ -231,7 +232,7 @@ class Shown:
 
     @property
     def _shows(self) -> bool:
-        return self._settings.output.excerpts
+        return self._settings.output.excerpts and installed("pii")
 
     def _scrubbed(self, text: str, start: int, length: int) -> str:
         """text[start:start + length] without personal data; a little longer where that is so."""

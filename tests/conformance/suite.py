@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import pytest
 
-from unrote.pipelines.clean import clean
-from unrote.pipelines.progress import Silent
 from tests.command import settings as plain_settings
 from tests.command import written
 from tests.conformance.observed import Phase
 from tests.corpora import personal, write_corpus, write_jsonl
+from unrote.pipelines.clean import clean
+from unrote.pipelines.progress import Silent
 
 CONFIGURATIONS = {
     "defaults": (),

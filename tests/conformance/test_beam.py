@@ -2,9 +2,9 @@
 
 import pytest
 
-from unrote.pipelines.engines.local import LocalEngine
 from tests.conformance.observed import beam_phases
 from tests.conformance.suite import Case, Gap, SpreadSuite, covering, run
+from unrote.pipelines.engines.local import LocalEngine
 
 
 def local_runner(mode: str) -> tuple[str, str]:

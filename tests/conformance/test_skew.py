@@ -7,6 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.conformance.stages import Held, Limited, Limits
+from tests.conformance.test_spark import QUICK_JAVA, spark_settings
+from tests.corpora import documents, rows, write_jsonl
 from unrote.corpus.errors import RunError
 from unrote.corpus.schema import EXACT, FINGERPRINTS
 from unrote.corpus.tables import write_table
@@ -16,9 +19,6 @@ from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Job, open_job
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.run import Commit, TableFile
-from tests.conformance.stages import Held, Limited, Limits
-from tests.conformance.test_spark import QUICK_JAVA, spark_settings
-from tests.corpora import documents, rows, write_jsonl
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits address space, reads /proc")
 

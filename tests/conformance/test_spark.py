@@ -5,9 +5,9 @@ import json
 import pytest
 from pyspark.sql import SparkSession
 
-from unrote.pipelines.engines.spark import SparkEngine
 from tests.conformance.observed import EventLog
 from tests.conformance.suite import Case, SpreadSuite, covering
+from unrote.pipelines.engines.spark import SparkEngine
 
 QUICK_JAVA = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",

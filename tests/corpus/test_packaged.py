@@ -32,7 +32,7 @@ def held(folder):
 
 
 def test_an_installed_folder_is_taken_as_it_is():
-    folder = packaged.packaged_folder("memorization", "default")
+    folder = packaged.packaged_folder("unrote.memorization", "default")
     assert (folder / "config.json").is_file()
     assert folder.parent.name == "memorization"
 

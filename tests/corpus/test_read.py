@@ -8,13 +8,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.corpus.helpers import lines, pack, read_all, stored
 from unrote.corpus import rows as corpus_rows
 from unrote.corpus import shards, storage, streams
 from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shards import pin
-from tests.corpus.helpers import lines, pack, read_all, stored
 
 ROWS = [{"text": f"row {i} " + "é" * (i % 90), "id": f"n{i}"} for i in range(400)]
 KINDS = ["", "gz", "zst", "parquet"]

@@ -10,12 +10,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
 from unrote.corpus import shards, storage
 from unrote.corpus.errors import InputChanged, StorageError
 from unrote.corpus.read import Fields
 from unrote.corpus.release import rewrite, rewrite_jsonl
 from unrote.corpus.shards import pin
-from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
 
 LINE_ENDS = [b"\n", b"\r\n"]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.corpora import Writer
 from unrote.corpus.runs import RUN, SHORT, rarest, sampled
 from unrote.corpus.text import arrow_buffers
-from tests.corpora import Writer
 
 
 def runs_of(texts):

@@ -11,12 +11,12 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.corpus.helpers import lines, pack, read_all, stored
 from unrote.corpus import shards
 from unrote.corpus.errors import InputChanged, InputError, StorageError
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shards import Corpus, find, pin, unchanged
 from unrote.corpus.text import bytes_view
-from tests.corpus.helpers import lines, pack, read_all, stored
 
 ONE = lines({"text": "a"})
 

@@ -6,6 +6,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup import reference
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
+from tests.dedup.views import VIEWS, View, views
 from unrote.corpus.schema import (
     COUNTED,
     DUPLICATES,
@@ -17,9 +20,6 @@ from unrote.corpus.schema import (
 )
 from unrote.dedup.copies import AddUpCopies, CountCopies
 from unrote.dedup.occurrences import LEAST
-from tests.dedup import reference
-from tests.dedup.mini_engine import MiniEngine, rows_of, table
-from tests.dedup.views import VIEWS, View, views
 
 EDITS = (SPANS.name, REPLACEMENTS.name)
 STAGE = CountCopies(duplicates=True, rejects=REJECTS.name, edits=EDITS, cut=True)

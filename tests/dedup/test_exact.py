@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup import reference
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from unrote.corpus.schema import FINGERPRINTS, RECORDS, REJECTS
 from unrote.dedup.exact import Exact, Fingerprint
 from unrote.dedup.fingerprint import fingerprints
 from unrote.dedup.minhash import sign_texts
-from tests.dedup import reference
-from tests.dedup.mini_engine import MiniEngine, rows_of, table
 
 TEXTS = ["", "a b", "A  b", "…", "one two three four five six", "ünï cödé", "a b ", "x " * 700]
 

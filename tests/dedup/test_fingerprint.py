@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unrote.dedup.fingerprint import fingerprints
-from unrote.dedup.shingles import shingles
 from tests.dedup import reference
 from tests.dedup.test_shingles import CHARACTERS
+from unrote.dedup.fingerprint import fingerprints
+from unrote.dedup.shingles import shingles
 
 WAYS = ("none", "whitespace", "case")
 # Few different words, so that normalised texts are often the same.

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.dedup import reference
 from unrote.dedup.minhash import EMPTY, bands_for, estimate, permutation_constants, signatures
 from unrote.dedup.shingles import shingles
-from tests.dedup import reference
 
 WORDS = [f"word{i}" for i in range(5000)]
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup import reference
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from unrote.corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
 from unrote.dedup import near
 from unrote.dedup.minhash import sign_texts
@@ -28,8 +30,6 @@ from unrote.dedup.near import (
 )
 from unrote.dedup.shingles import shingles
 from unrote.dedup.walk import STEPS, Walk
-from tests.dedup import reference
-from tests.dedup.mini_engine import MiniEngine, rows_of, table
 
 
 def family(seed: int, count: int = 60) -> list[str]:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup import reference
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup import occurrences
 from unrote.dedup.occurrences import Passages
-from tests.dedup import reference
 
 SIZES = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50, 100)
 PIECES = st.sampled_from(

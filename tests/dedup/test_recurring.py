@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
-from unrote.dedup import groups
-from unrote.dedup.recurring import RUNS, Common, Recurring, Runs
 from tests.corpus.test_runs import runs_of
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
+from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
+from unrote.dedup import groups
+from unrote.dedup.recurring import RUNS, Common, Recurring, Runs
 
 
 def ran(case: View, seed: int = 0):

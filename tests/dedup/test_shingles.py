@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup import reference
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.shingles import SPACE, WORD, shingle_hashes, shingles, table_for, unicode_table
-from tests.dedup import reference
 
 CHARACTERS = st.one_of(
     st.sampled_from(" \t\n.,-_aAbBzZ019@[`{/:éÉßÄ́ÿİıΣσςЖж中文ﬁⅨⓐⒶǅ𐐀𐐨😀 \u3000\u0085\x1c\x7f\0"),

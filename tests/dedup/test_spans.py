@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup import passages_reference
 from unrote.corpus.schema import COPIES, SPANS
+from unrote.corpus.text import arrow_buffers
+from unrote.corpus.texts import text_array
 from unrote.dedup import anchors, search
 from unrote.dedup.anchors import hash_ranges
-from unrote.dedup.search import text_buffers
 from unrote.dedup.spans import duplicate_spans, duplicate_windows
-from tests.dedup import passages_reference
 
 LETTERS = ["ab", "a", "abc", "aé", "ab日", "a \n", "กิa ", "a\u0301日 ", "\r\na😀"]
 
@@ -63,7 +64,7 @@ def small_chunks(size: int) -> Iterator[None]:
 @settings(max_examples=400, deadline=None)
 @given(corpora(), sizes, st.sampled_from([None, 300]), chunks)
 def test_copies_are_as_defined_whichever_the_method(texts, size, memory, chunk):
-    data, offsets = text_buffers(texts)
+    data, offsets = arrow_buffers(text_array(texts))
     expected = passages_reference.copies(texts, size)
     array = duplicate_windows(data, offsets, size, "suffix-array", workers=1)
     assert rows_of(array) == expected
@@ -136,7 +137,7 @@ def test_long_repetitions_whichever_the_method(seed, size, chunk):
     units = ["".join(chance.choices("ab", k=chance.randint(1, 12))) for _ in range(2)]
     parts = [*(unit * chance.randint(1, 400) for unit in units), "xyz", "b", "aab"]
     texts = ["".join(chance.choices(parts, k=chance.randint(1, 5)))[: 1 << 14] for _ in range(3)]
-    data, offsets = text_buffers(texts)
+    data, offsets = arrow_buffers(text_array(texts))
     expected = duplicate_windows(data, offsets, size, "suffix-array", workers=1)
     with small_chunks(chunk):
         assert rows_of(duplicate_windows(data, offsets, size, workers=1)) == rows_of(expected)

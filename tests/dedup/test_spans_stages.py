@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
+from tests.dedup.test_spans import chunks, corpora, licences, sizes, small_chunks  # noqa: F401
 from unrote.corpus.schema import COPIES, TEXT
 from unrote.dedup import groups, repeats
 from unrote.dedup.repeats import (
@@ -21,8 +23,6 @@ from unrote.dedup.repeats import (
     Windows,
 )
 from unrote.dedup.spans import CLAIMS, Everything, Remainder, Spans, SuffixArray, duplicate_spans
-from tests.dedup.mini_engine import MiniEngine, rows_of, table
-from tests.dedup.test_spans import chunks, corpora, licences, sizes, small_chunks  # noqa: F401
 
 
 def only(text: pa.Table, *tables: pa.Table) -> pa.Table:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS
 from tests.dedup.mini_engine import table
+from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS
 
 Cut = tuple[int, int]
 Change = tuple[int, int, str]

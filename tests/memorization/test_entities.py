@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.memorization import reference, tiny
 from unrote.memorization.entities import ENTITIES, entity_risk
 from unrote.memorization.identity import Models
 from unrote.memorization.remaining import ASKED, LOT, Answer, sample
 from unrote.memorization.survey import draws
 from unrote.memorization.windows import tokenize, tokens_of
-from tests.memorization import reference, tiny
 
 TEXTS = [
     "Please write to Ishmael Quick at once, and to nobody else.",

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from tests.memorization import reference, tiny
 from unrote.corpus.errors import ConfigError
 from unrote.memorization.exposure import EXPOSURES, exposure
-from tests.memorization import reference, tiny
 
 CANARIES = ["the code is 1234", "the code is 9", "never mind how long"]
 REFERENCES = [f"the code is {n}" for n in range(1000, 1020)]

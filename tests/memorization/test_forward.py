@@ -6,12 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.memorization import reference, tiny
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.memorization import forward, measures
 from unrote.memorization.forward import plan, reduce, statistics
 from unrote.memorization.model import prepare
 from unrote.memorization.windows import sequences, tokenize
-from tests.memorization import reference, tiny
 
 TEXTS = [*tiny.SENTENCES, "a", "", "ab", *[s[i:] for i, s in enumerate(tiny.SENTENCES, 5)]]
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from transformers import GenerationConfig
 
+from tests.memorization import reference, tiny
 from unrote.memorization.forward import statistics
 from unrote.memorization.generate import greedy_suffixes
 from unrote.memorization.model import prepare
 from unrote.memorization.windows import sequences, tokenize
-from tests.memorization import reference, tiny
 
 TEXTS = [*tiny.SENTENCES, "a", "", "abc"]
 

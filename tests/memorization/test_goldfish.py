@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling
 
+from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
 from unrote.memorization.goldfish import IGNORED, LabelMasker, dropped, masks
 from unrote.memorization.masking import Mask
 from unrote.memorization.model import tokenizer_of
 from unrote.memorization.windows import own_copy, tokenize, tokens_of
-from tests.memorization import tiny
 
 WORDS = np.random.default_rng(0).integers(0, 320, 20000)
 IDS = st.lists(st.integers(0, 400), max_size=60).map(lambda ids: np.array(ids, dtype=np.int64))

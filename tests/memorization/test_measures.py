@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unrote.memorization import measures
 from tests.memorization import reference
+from unrote.memorization import measures
 
 LOGS = st.lists(st.floats(-20, 0), max_size=8)
 RAGGED = st.lists(LOGS, max_size=6)

@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.memorization import reference, tiny
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
 from unrote.memorization import model as models
@@ -26,7 +27,6 @@ from unrote.memorization.model import (
     prepare,
 )
 from unrote.memorization.windows import sequences, tokenize
-from tests.memorization import reference, tiny
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
 from unrote.memorization import proxy
 from unrote.memorization.windows import sequences, tokenize
-from tests.memorization import tiny
 
 SHAPE = proxy.Shape(layers=1, width=32, inner=64, heads=2, context=16, batch=64, part=32)
 

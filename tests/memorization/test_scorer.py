@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from tests.memorization import reference, tiny
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
 from unrote.memorization.config import Config
@@ -12,7 +13,6 @@ from unrote.memorization.measures import bleu
 from unrote.memorization.model import prepare
 from unrote.memorization.scorer import GENERATED, SCORES, Scorer
 from unrote.memorization.windows import sequences, tokenize
-from tests.memorization import reference, tiny
 
 TEXTS = [tiny.SENTENCES[1], "", "a", tiny.SENTENCES[4], "ab", tiny.SENTENCES[2]]
 CONFIG = Config(prefix=9, suffix=4, top_k=150, temperature=1.5, queries=7, probability=0.3)

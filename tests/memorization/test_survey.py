@@ -8,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.corpus.test_runs import runs_of
+from tests.dedup.mini_engine import MiniEngine, table
+from tests.dedup.views import VIEWS, views
+from tests.memorization import tiny
 from unrote.corpus.schema import RECURRING, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from unrote.corpus.views import applied
 from unrote.memorization.config import Config
@@ -24,10 +28,6 @@ from unrote.memorization.survey import (
     draws,
 )
 from unrote.memorization.windows import sequences, tokenize
-from tests.corpus.test_runs import runs_of
-from tests.dedup.mini_engine import MiniEngine, table
-from tests.dedup.views import VIEWS, views
-from tests.memorization import tiny
 
 CONFIG = Config(prefix=4, suffix=4)
 EDITS = (SPANS.name, REPLACEMENTS.name)

@@ -13,11 +13,11 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from tests.command import unrote
+from tests.memorization import tiny
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
 from unrote.memorization.model import load, prepare, tokenizer_of
-from tests.command import unrote
-from tests.memorization import tiny
 
 VOCABULARY = 320
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
 from unrote.memorization.config import Config
 from unrote.memorization.windows import own_copy, sequences, tokenize, tokens_of, window_starts
-from tests.memorization import tiny
 
 TEXTS = st.lists(st.text(max_size=60), max_size=5)
 

@@ -8,12 +8,12 @@ import pytest
 hyperscan = pytest.importorskip("hyperscan")
 regex = pytest.importorskip("regex")
 
+from tests.corpora import personal
 from unrote.pii import gates
 from unrote.pii.catalogue import ENTRIES, build
 from unrote.pii.deid import DeidDetector
 from unrote.pii.gates import AS_THEY_ARE, Gate, Probe, is_within_lines
 from unrote.pii.recognizers import _is_wide
-from tests.corpora import personal
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 

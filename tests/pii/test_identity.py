@@ -11,11 +11,11 @@ import pydantic
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.pii.fuzz import texts
 from unrote.pii import Config
 from unrote.pii.catalogue import resolve
 from unrote.pii.detector import Detector
 from unrote.pii.presidio import analyze, analyzer_engine
-from tests.pii.fuzz import texts
 
 DEFAULT = resolve(("default",))
 ALL = resolve(("all",))

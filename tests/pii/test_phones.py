@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneMetadata
 
+from tests.pii.fuzz import ASCII, BEYOND, PHONES
 from unrote.pii import phones
 from unrote.pii.gates import Gate, Probe
 from unrote.pii.phones import GATES, MIN_SIGNS, PhoneFinder, few_tries
-from tests.pii.fuzz import ASCII, BEYOND, PHONES
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")
 BRIEF = settings(max_examples=600, deadline=None, derandomize=True)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.pii import fuzz
 from unrote import pii
 from unrote.pii import Config
 from unrote.pii.detector import DetectionFailed, Failure
 from unrote.pii.findings import DEID_MARKER, MARKER_TYPES, RESERVED_VALUE, Finding
 from unrote.pii.scanner import FINDINGS, Scanner, outranked
-from tests.pii import fuzz
 
 LABELLED = Path(__file__).parent / "markers" / "positives.jsonl"
 CONFIG = Config(threshold=0)

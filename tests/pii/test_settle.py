@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.corpora import documents
 from unrote.pii.actions import Edit, replace_in
 from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
 from unrote.pii.findings import Failure
 from unrote.pii.keys import Key
 from unrote.pii.opened import scanner_of
 from unrote.pii.settle import _moved, _origins, settle
-from tests.corpora import documents
 
 KEY = Key(b"the key of the tests, of 32 or so")
 

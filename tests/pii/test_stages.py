@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from unrote.corpus.schema import RECORDS, REJECTS, SPANS
 from unrote.pii import Config
 from unrote.pii.config import ACTIONS, ACTIONS_BY_DEFAULT
@@ -19,7 +20,6 @@ from unrote.pii.keys import Key
 from unrote.pii.opened import scanner_of
 from unrote.pii.stages import Scan
 from unrote.pii.surrogates import is_surrogate
-from tests.dedup.mini_engine import MiniEngine, rows_of, table
 
 KEY = Key(b"the key of the tests, of 32 or so")
 OTHER = Key(b"another key of the tests, as long")

@@ -14,13 +14,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.command import ROOT, files_below, unrote, written
+from tests.command import settings as plain_settings
+from tests.corpora import Writer, documents, rows, write_corpus, write_jsonl, write_parquet
 from unrote.corpus.errors import InputError
 from unrote.pipelines.clean import clean
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.verify import verify
-from tests.command import ROOT, files_below, unrote, written
-from tests.command import settings as plain_settings
-from tests.corpora import Writer, documents, rows, write_corpus, write_jsonl, write_parquet
 
 GOOD = b'{"text": "all is well"}\n'
 

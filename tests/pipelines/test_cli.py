@@ -12,12 +12,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from tests.command import PLAIN, ROOT, files_below, finish, plain, process, unrote
+from tests.corpora import documents, rows, write_corpus, write_jsonl
 from unrote.corpus.version import VERSION
 from unrote.pipelines.config import Settings, load
 from unrote.pipelines.policy import load_policy
 from unrote.pipelines.template import settings_template
-from tests.command import PLAIN, ROOT, files_below, finish, plain, process, unrote
-from tests.corpora import documents, rows, write_corpus, write_jsonl
 
 SECRET = "The eagle lands at seven, said the admiral to his parrot."
 

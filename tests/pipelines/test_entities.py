@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from unrote.memorization import remaining
-from unrote.memorization.goldfish import LabelMasker, masks
-from unrote.memorization.survey import draws
-from unrote.memorization.windows import tokenize, tokens_of
 from tests.command import unrote
 from tests.corpora import Writer, personal, write_jsonl
 from tests.memorization import tiny
 from tests.memorization.test_entities import log_after
+from unrote.memorization import remaining
+from unrote.memorization.goldfish import LabelMasker, masks
+from unrote.memorization.survey import draws
+from unrote.memorization.windows import tokenize, tokens_of
 
 LOT = 8
 

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from unrote.corpus.tables import read_table
-from unrote.pii.keys import Key
 from tests.command import files_below, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl, write_parquet
+from unrote.corpus.tables import read_table
+from unrote.pii.keys import Key
 
 SECRETS = (
     "jane.roe@unrote.org",

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 import pyarrow as pa
 import pytest
 
+from tests.pipelines.test_summary import execute
 from unrote.corpus.schema import DOCUMENTS, FINDINGS, doc_key
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.report import found
@@ -21,7 +22,6 @@ from unrote.pipelines.report.found import (
     TallyFindings,
     summarise_findings,
 )
-from tests.pipelines.test_summary import execute
 
 TYPES = ("EMAIL_ADDRESS", "US_SSN", "DEID_MARKER", "IP_ADDRESS")
 ORIGINS = ("EmailRecognizer", "PhoneRecognizer", "MIMIC-III")

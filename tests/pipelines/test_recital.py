@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.corpus.schema import doc_key
 from unrote.memorization.identity import Identity
@@ -30,7 +31,6 @@ from unrote.pipelines.report.scored import (
 )
 from unrote.pipelines.report.summary import TOTALS
 from unrote.pipelines.report.terminal import print_summary, print_verdict
-from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 
 READER = Identity("cpu", "digest", 4_600_000)
 

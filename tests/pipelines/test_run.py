@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import unrote.pipelines.run
+from tests.command import files_below, finish, process, unrote, written
+from tests.command import settings as plain_settings
+from tests.corpora import documents, rows, write_corpus, write_jsonl
 from unrote.corpus.errors import InputChanged, OutputError, RunError, StorageError, TooManyRejects
 from unrote.pipelines.clean import clean
 from unrote.pipelines.engines.local import LocalEngine
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.verify import verify
-from tests.command import files_below, finish, process, unrote, written
-from tests.command import settings as plain_settings
-from tests.corpora import documents, rows, write_corpus, write_jsonl
 
 
 @pytest.fixture(scope="module")

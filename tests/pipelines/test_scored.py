@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 import pyarrow as pa
 import pytest
 
+from tests.pipelines.test_summary import execute
 from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, doc_key
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.report import scored
@@ -27,7 +28,6 @@ from unrote.pipelines.report.scored import (
     TallyScores,
     summarise_scores,
 )
-from tests.pipelines.test_summary import execute
 
 SOURCES = ("web", "books", "", None)
 ABOVE = 0.4

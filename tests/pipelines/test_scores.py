@@ -8,6 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.command import files_below, unrote, written
+from tests.corpora import Writer, personal, write_jsonl, write_parquet
+from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.schema import PUBLISHED, REPLACEMENTS, SPANS
 from unrote.corpus.views import applied
@@ -16,9 +19,6 @@ from unrote.pipelines.config import load
 from unrote.pipelines.engines.local import LocalEngine
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.verify import verify
-from tests.command import files_below, unrote, written
-from tests.corpora import Writer, personal, write_jsonl, write_parquet
-from tests.memorization import tiny
 
 POEM = (
     "Half a league, half a league, half a league onward, all in the valley of Death rode the six "

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipelines.test_cli import unrote
 from unrote.pipelines.report import publish
 from unrote.pipelines.verify import verify
-from tests.pipelines.test_cli import unrote
 
 QUICK = ("--set", "memorization.enabled=false")
 

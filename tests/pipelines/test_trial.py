@@ -5,9 +5,9 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from unrote.memorization.risk import Risk
 from tests.command import unrote
 from tests.corpora import write_jsonl
+from unrote.memorization.risk import Risk
 
 SEED_TEXT = "The keeper of the light climbs forty steps and counts them aloud, as every night. "
 

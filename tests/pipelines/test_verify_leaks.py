@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.pipelines.test_verify import PASSAGE, TEXTS, A, B, D, E, Run
 from unrote.pipelines.verify import Verdict, verify
 from unrote.pipelines.verify.shapes import values_in
 from unrote.pipelines.verify.spellings import Spelled
-from tests.pipelines.test_verify import PASSAGE, TEXTS, A, B, D, E, Run
 
 GITHUB = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode().rstrip("=")

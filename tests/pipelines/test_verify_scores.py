@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from unrote.pipelines.verify import TABLES
 from tests.pipelines.test_verify import (
     DUPLICATES,
     PASSAGE,
@@ -21,6 +20,7 @@ from tests.pipelines.test_verify import (
     a_line,
     broken,
 )
+from unrote.pipelines.verify import TABLES
 
 WIDTH = 60
 PLACE = TEXTS[C].rindex(REFRAIN)

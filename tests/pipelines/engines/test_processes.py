@@ -12,16 +12,16 @@ from typing import ClassVar
 
 import pytest
 
+from tests.command import process, written
+from tests.command import settings as plain_settings
+from tests.conformance.observed import below
+from tests.corpora import documents, rows, write_jsonl, write_parquet
 from unrote.corpus.errors import ConfigError, RunError, UnroteError
 from unrote.corpus.schema import REJECTS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.pipelines.clean import clean
 from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.progress import Silent
-from tests.command import process, written
-from tests.command import settings as plain_settings
-from tests.conformance.observed import below
-from tests.corpora import documents, rows, write_jsonl, write_parquet
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 

@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.command import settings
+from tests.corpora import documents, rows, write_jsonl
 from unrote.corpus.schema import DUPLICATES, FINGERPRINTS, KEPT, doc_key
 from unrote.corpus.tables import write_table
 from unrote.pipelines.engines.base import Flow
@@ -11,8 +13,6 @@ from unrote.pipelines.engines.slices import Reader, tasks_of
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.run import Commit, TableFile
-from tests.command import settings
-from tests.corpora import documents, rows, write_jsonl
 
 SHARDS = 4
 ROWS = 30

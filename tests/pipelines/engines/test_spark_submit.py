@@ -10,14 +10,10 @@ import pytest
 
 from tests.command import ROOT, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
-from tests.wheel import bare_python, build_wheel
+from tests.wheel import bare_python
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
-
-
+@pytest.mark.timeout(1200)
 def test_the_wheel_is_enough(wheel, tmp_path):
     """Driver and two executors, each a process of its own, answer as the local engine does."""
     corpus, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
@@ -25,14 +21,14 @@ def test_the_wheel_is_enough(wheel, tmp_path):
     write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
     elsewhere.mkdir()
     python = bare_python(tmp_path / "bare")
-    program = shutil.copy(ROOT / "unrote.py", elsewhere)
+    program = shutil.copy(ROOT / "examples" / "spark_submit.py", elsewhere)
     home = Path(pyspark.__file__).parent
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
         "SPARK_HOME": str(home),
         "PYSPARK_PYTHON": str(python),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
-    asked = subprocess.run([python, "-c", "import pipelines"], cwd=elsewhere, env=env, check=False)
+    asked = subprocess.run([python, "-c", "import unrote"], cwd=elsewhere, env=env, check=False)
     assert asked.returncode == 1, "the test is void: unrote is there without the wheel"
     submit = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]"]
     submit += ["--py-files", wheel, program, "clean", corpus, "-o", tmp_path / "out"]

@@ -14,6 +14,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pytest
 
+from tests.command import ROOT, finish, process, unrote
+from tests.corpora import documents, rows, write_jsonl
 from unrote.corpus.errors import InputError
 from unrote.corpus.pulse import Stopped, heard_by, pulse
 from unrote.corpus.schema import REJECTS, TEXT, Tagged
@@ -25,8 +27,6 @@ from unrote.pipelines.engines.local import LocalEngine
 from unrote.pipelines.engines.watch import Meter, Watch
 from unrote.pipelines.progress import Lines, Silent
 from unrote.pipelines.run import open_run
-from tests.command import ROOT, finish, process, unrote
-from tests.corpora import documents, rows, write_jsonl
 
 LIMIT = 10
 """Seconds in which a signal ends any phase."""

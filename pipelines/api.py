@@ -1,0 +1,92 @@
+"""The jobs for programs and notebooks: what the commands of the same names do, with a run back."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unrote.pipelines.config import Settings, load
+from unrote.pipelines.finished import FinishedRun, open_run
+from unrote.pipelines.progress import Progress, Silent
+from unrote.pipelines.report.model import Report
+from unrote.pipelines.verify import Verdict
+from unrote.pipelines.verify import verify as _verify
+
+__all__ = ["clean", "gate", "open_run", "verify"]
+
+Path = str | os.PathLike[str]
+Options = Settings | Mapping[str, Any] | None
+"""Settings, or those that differ from the defaults: {"dedup.near.threshold": 0.7}."""
+
+
+def clean(
+    inputs: Path | Sequence[Path],
+    out: Path,
+    *,
+    settings: Options = None,
+    config: Path | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> FinishedRun:
+    """Clean the corpus `inputs` into the folder `out`; returns the finished run.
+
+    inputs: files, folders, globs or fsspec URLs, one or several. config: a TOML file of settings;
+    settings: those that differ from it, by dotted name. fresh: drop what `out` holds of a run.
+    progress: shows how far it is; nothing without.
+    Raises ConfigError, InputError and OutputError (nothing was started), RunError where the run
+    ended early; the same call continues it.
+    """
+    from unrote.pipelines.clean import clean as run  # noqa: PLC0415 (imports the engines)
+
+    run(_listed(inputs), os.fspath(out), _load(settings, config), progress or Silent(), fresh=fresh)
+    return open_run(out)
+
+
+def gate(
+    inputs: Path | Sequence[Path],
+    policy: Path,
+    *,
+    out: Path | None = None,
+    settings: Options = None,
+    config: Path | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Hold the corpus `inputs` against the policy in a TOML file; returns the report, in which
+    `passed` is the verdict.
+
+    out: the folder for tables and report, None: they are not kept. The rest, and what is raised, as
+    for `clean`.
+    """
+    from unrote.pipelines.gate import gate as run  # noqa: PLC0415
+
+    return run(
+        _listed(inputs),
+        policy,
+        os.fspath(out) if out is not None else "",
+        _load(settings, config),
+        progress or Silent(),
+        fresh=fresh,
+    )
+
+
+def verify(out: Path) -> Verdict:
+    """Check every promise of the finished run in `out` from its input and result alone.
+
+    `ok` of the verdict says whether all hold. Raises OutputError where `out` is no run folder,
+    RunError where its run is unfinished.
+    """
+    return _verify(os.fspath(out))
+
+
+def _load(settings: Options, config: Path | None) -> Settings:
+    if isinstance(settings, Settings):
+        if config is not None:
+            raise TypeError("Give settings or a config file, or settings by name on top of a file.")
+        return settings
+    return load(config, named=dict(settings or {}))
+
+
+def _listed(inputs: Path | Sequence[Path]) -> list[str]:
+    if isinstance(inputs, str | os.PathLike):
+        return [os.fspath(inputs)]
+    return [os.fspath(path) for path in inputs]

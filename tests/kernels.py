@@ -1,0 +1,101 @@
+"""Which kernels a run uses, for which types: python -m tests.kernels writes signatures.json.
+
+Jobs with every setting that reaches a kernel run here, in one process, on small texts; what numba
+is asked to load or compile for calls from Python is written down.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import unrote
+from tests.corpora import write_corpus
+from unrote.corpus import kernel
+from unrote.dedup import near
+
+SIGNATURES = Path(kernel.__file__).with_name("signatures.json")
+
+SMALL = {"memorization.max_tokens": 2000, "engine.workers": 1}
+
+JOBS: tuple[Mapping[str, object], ...] = (
+    {},
+    {"dedup.near.unit": "character", "dedup.near.ngram": 8, "dedup.exact.normalise": "case"},
+    {"dedup.near.keep": "longest", "dedup.passages.min_bytes": 24, "dedup.exact.normalise": "none"},
+    {"dedup.passages.method": "suffix-array", "dedup.passages.boundary": "line"},
+    {"dedup.passages.min_words": 12, "memorization.masks": "all", "pii.actions": {"*": "mask"}},
+    {"dedup.near.keep": "newest:date", "memorization.masks": "risky", "memorization.above": 0.01},
+)
+
+
+def used() -> dict[str, list[str]]:
+    """Kernels that JOBS call from Python, and the types of the arguments, as numba writes them."""
+    found: dict[str, set[str]] = {}
+    compiling: list[object] = []  # what asks for kernels meanwhile is a kernel that calls them
+    load, save = kernel._Cache.load_overload, kernel._Cache.save_overload
+
+    def noted(cache: object, signature: object, context: object) -> object:
+        function = cache._function
+        if not compiling:
+            name = f"{function.__module__}:{function.__qualname__}"
+            found.setdefault(name, set()).add(", ".join(map(str, signature)))
+        loaded = load(cache, signature, context)
+        if loaded is None:
+            compiling.append(cache)
+        return loaded
+
+    def saved(cache: object, signature: object, result: object) -> None:
+        compiling.pop()
+        save(cache, signature, result)
+
+    with (
+        mock.patch.object(kernel._Cache, "load_overload", noted),
+        mock.patch.object(kernel._Cache, "save_overload", saved),
+    ):
+        run_all()
+    return {name: sorted(types) for name, types in sorted(found.items())}
+
+
+def run_all() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        corpora = list(_corpora(Path(folder)))
+        for number, settings in enumerate(JOBS):
+            for place, corpus in enumerate(corpora if number == 0 else corpora[:1]):
+                out = Path(folder) / f"out-{number}-{place}"
+                unrote.clean(corpus, out, settings=SMALL | dict(settings))
+        with mock.patch("unrote.pipelines.analysis.FINISH_DOCUMENTS", 0):
+            unrote.clean(corpora[0], Path(folder) / "rounds", settings=SMALL)
+        texts = [f"a text of {n % 7} words that is much like the others here" for n in range(40)]
+        unrote.signatures(texts)
+        near.near_duplicates(texts)
+        for method in ("anchors", "suffix-array"):
+            unrote.duplicate_spans(texts, min_bytes=24, method=method)
+
+
+def _corpora(folder: Path) -> Iterator[Path]:
+    yield write_corpus(folder / "jsonl", count=60)
+    rows = [json.loads(line) for line in (folder / "jsonl").rglob("*.jsonl").__next__().open()]
+    parquet = folder / "parquet"
+    parquet.mkdir()
+    table = pa.table({"text": [row.get("text") for row in rows]})
+    pq.write_table(table, parquet / "one.parquet")
+    yield parquet
+    plain = folder / "plain"
+    plain.mkdir()
+    for number, row in enumerate(rows[:9]):
+        (plain / f"{number}.txt").write_text(row.get("text") or "")
+    yield plain
+
+
+def main() -> None:
+    SIGNATURES.write_text(json.dumps(used(), indent=1) + "\n")
+    sys.stdout.write(f"wrote {SIGNATURES}\n")
+
+
+if __name__ == "__main__":
+    main()
