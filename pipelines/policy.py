@@ -177,7 +177,7 @@ def markers_per_million_words(scope: Scope) -> float:
     "secrets_per_million_words",
     "API keys, tokens and private keys",
     unit="per M words",
-    needs=("pii.enabled", "unrote.pii.secrets"),
+    needs=("pii.enabled", "pii.secrets"),
 )
 def secrets_per_million_words(scope: Scope) -> float:
     return _per_million(scope, lambda row: row.type == SECRET)

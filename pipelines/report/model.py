@@ -346,6 +346,7 @@ def build(
     unscanned: Sequence[str] = (),
     missing: Sequence[str] = (),
     reader: Identity | None = None,
+    scrubs: bool = True,
 ) -> Report:
     """The report of a run.
 
@@ -354,7 +355,8 @@ def build(
     excerpt: gives ids and text; called once for each of `wanted(tables)`.
     example: gives findings masked; called once for each of `examples(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
-    and of which no text was seen. reader: the reference model.
+    and of which no text was seen. reader: the reference model. scrubs: whether the detectors that
+    scrub excerpts are installed.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -396,7 +398,7 @@ def build(
         environment=manifest.get("environment", {}),
         copies_of_rejected=_lost(rows),
         notes=(
-            *_notes(manifest, total, others),
+            *_notes(manifest, total, others, scrubs),
             *_warnings(manifest, rows, unscanned, missing),
             *(recital_notes(recital) if recital is not None else ()),
         ),
@@ -651,7 +653,9 @@ def _phase(phase: Mapping[str, Any]) -> Phase:
     )
 
 
-def _notes(manifest: Mapping[str, Any], total: Balance, others: Balance | None) -> Iterable[str]:
+def _notes(
+    manifest: Mapping[str, Any], total: Balance, others: Balance | None, scrubs: bool
+) -> Iterable[str]:
     job, settings = manifest["job"], manifest["settings"]
     looked_for = {
         "exact": "Exact duplicates",
@@ -669,8 +673,7 @@ def _notes(manifest: Mapping[str, Any], total: Balance, others: Balance | None) 
         yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
     if others is not None:
         yield f"{counted(others.sources, 'small source')} are shown as one row."
-    without = manifest.get("environment", {}).get("presidio-analyzer") == "missing"
-    if without and settings["output"]["excerpts"]:
+    if not scrubs and settings["output"]["excerpts"]:
         yield (
             "No text is shown: excerpts are scrubbed first, and what that takes is not installed "
             "(pip install 'unrote[pii]')."

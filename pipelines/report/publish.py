@@ -58,7 +58,15 @@ def summarised(job: Job) -> Report:
         tables = {table.name: read_whole(job, table) for table in SUMMARIES}
         manifest = job.run.manifest() | {"environment": environment()}
         shown = Shown(job, wanted(tables), examples(tables))
-        return build(manifest, tables, shown.excerpt, shown.example, *_columns(job), reader=reader)
+        return build(
+            manifest,
+            tables,
+            shown.excerpt,
+            shown.example,
+            *_columns(job),
+            reader=reader,
+            scrubs=installed("pii"),
+        )
 
 
 def reader_of(job: Job) -> Identity | None:

@@ -98,11 +98,13 @@ SHAPES = (
     Shape(
         "EMAIL_ADDRESS", "@",
         re.compile(
-            r"(?<![\w.+%/\\@-])[a-z0-9_+-]{1,64}(?:\.[a-z0-9_+-]{1,64}){0,8}@(?:[a-z0-9-]{1,63}\.){1,6}"
-            r"(?:com|org|net|edu|gov|info|de|fr|nl|ch|eu|uk|ca|au|jp|se|dk|fi|pl|cz)"
+            # what stands before the host of a URL is a name or a password there
+            r"://[^\s/@]{0,256}@|(?<![\w.+%/\\@-])([a-z0-9_+-]{1,64}(?:\.[a-z0-9_+-]{1,64}){0,8}@(?:[a-z0-9-]{1,63}\.){1,6}"
+            r"(?:com|org|net|edu|gov|info|de|fr|nl|ch|eu|uk|ca|au|jp|se|dk|fi|pl|cz))"
             r"(?![\w@:/-]|\.\w)",
             re.IGNORECASE | re.ASCII,
         ),
+        group=1,
         valid=_somebodys,
     ),
     Shape(
@@ -139,5 +141,5 @@ def values_in(text: str) -> Iterator[Value]:
     for shape in SHAPES:
         if shape.hint in text:
             for match in shape.pattern.finditer(text):
-                if shape.valid(match[shape.group]):
+                if match[shape.group] is not None and shape.valid(match[shape.group]):
                     yield Value(shape.type, *match.span(shape.group))

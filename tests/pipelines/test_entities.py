@@ -45,8 +45,8 @@ def run(tmp_path_factory):
 
     def clean(name: str, **settings: object) -> Path:
         known = {
-            "unrote.memorization.model": str(place / "model"),
-            "unrote.pii.actions": {"EMAIL_ADDRESS": "keep"},
+            "memorization.model": str(place / "model"),
+            "pii.actions": {"EMAIL_ADDRESS": "keep"},
             "dedup.near.enabled": False,
         }
         options = []

@@ -61,6 +61,7 @@ def test_shapes(value: str, type_: str) -> None:
         "DE63500105175407364263 and XX63500105175407364262",
         "AKIAIOSFODNN7EXAMPLE, ghp_short, sk_live_, https://user:$PASSWORD@host/",
         "https://host:8080/@name and eyJhbGciOi.eyJ.x",
+        "ftp://anonymous:e@ftp.kestrel.org and https://token@git.kestrel.org/x",
         "",
     ],
 )
