@@ -12,8 +12,9 @@ FROM python:3.12-slim-bookworm AS unrote
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-cache-dir --no-index --find-links /wheels 'unrote[pii,score]' && rm -rf /wheels \
   && useradd --create-home --uid 1000 unrote
-ENV NUMBA_CACHE_DIR=/home/unrote/.cache/numba PYTHONUNBUFFERED=1
+ENV PYTHONUNBUFFERED=1
 USER unrote
+RUN python -m unrote.pii.opened
 WORKDIR /data
 ENTRYPOINT ["unrote"]
 CMD ["--help"]

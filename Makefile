@@ -61,9 +61,10 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[pii,score]'
 	@touch $@
 
-# Kernels are compiled here, once, and not by the first command.
+# Kernels and detectors are compiled here, once, and not by the first command.
 .venv/compiled: .venv/installed corpus/signatures.json $(wildcard corpus/*.py dedup/*.py memorization/wording.py)
 	$(BIN)/python -m unrote.corpus.compiling >/dev/null
+	$(BIN)/python -m unrote.pii.opened
 	@touch $@
 
 .venv/test-installed: .venv/installed

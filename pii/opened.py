@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from unrote.corpus.extras import require
 from unrote.corpus.imports import hidden
-from unrote.pii.config import Config
+from unrote.pii.config import Config, default_config
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -37,3 +37,14 @@ def scanner_of(config: Config) -> "Scanner":
     if config not in known:
         known[config] = open_scanner(config)
     return known[config]
+
+
+def main() -> None:
+    """Compile what the default detectors look for, into the user's cache: `make` and the image do
+    that once, so that the first run does not.
+    """
+    open_scanner(default_config())
+
+
+if __name__ == "__main__":
+    main()
