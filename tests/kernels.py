@@ -19,17 +19,19 @@ from tests.corpora import write_corpus
 from unrote.corpus import kernel
 from unrote.dedup import near
 
+ROOT = Path(__file__).parents[1]
 SIGNATURES = Path(kernel.__file__).with_name("signatures.json")
 
 SMALL = {"memorization.max_tokens": 2000, "engine.workers": 1}
 
+PLAIN = {"pii.enabled": False, "memorization.enabled": False}
+
 JOBS: tuple[Mapping[str, object], ...] = (
-    {},
-    {"dedup.near.unit": "character", "dedup.near.ngram": 8, "dedup.exact.normalise": "case"},
-    {"dedup.near.keep": "longest", "dedup.passages.min_bytes": 24, "dedup.exact.normalise": "none"},
-    {"dedup.passages.method": "suffix-array", "dedup.passages.boundary": "line"},
-    {"dedup.passages.min_words": 12, "memorization.masks": "all", "pii.actions": {"*": "mask"}},
-    {"dedup.near.keep": "newest:date", "memorization.masks": "risky", "memorization.above": 0.01},
+    {"memorization.masks": "all"},
+    PLAIN | {"dedup.near.unit": "character", "dedup.near.ngram": 8, "dedup.near.keep": "longest"},
+    PLAIN | {"dedup.passages.min_bytes": 24, "dedup.exact.normalise": "none"},
+    PLAIN | {"dedup.passages.method": "suffix-array", "dedup.passages.boundary": "line"},
+    PLAIN | {"dedup.passages.min_words": 12, "dedup.near.keep": "newest:date"},
 )
 
 
@@ -65,11 +67,11 @@ def run_all() -> None:
     with tempfile.TemporaryDirectory() as folder:
         corpora = list(_corpora(Path(folder)))
         for number, settings in enumerate(JOBS):
-            for place, corpus in enumerate(corpora if number == 0 else corpora[:1]):
+            for place, corpus in enumerate(corpora if number == 1 else corpora[:1]):
                 out = Path(folder) / f"out-{number}-{place}"
                 unrote.clean(corpus, out, settings=SMALL | dict(settings))
         with mock.patch("unrote.pipelines.analysis.FINISH_DOCUMENTS", 0):
-            unrote.clean(corpora[0], Path(folder) / "rounds", settings=SMALL)
+            unrote.clean(corpora[0], Path(folder) / "rounds", settings=PLAIN)
         texts = [f"a text of {n % 7} words that is much like the others here" for n in range(40)]
         unrote.signatures(texts)
         near.near_duplicates(texts)
@@ -79,7 +81,8 @@ def run_all() -> None:
 
 def _corpora(folder: Path) -> Iterator[Path]:
     yield write_corpus(folder / "jsonl", count=60)
-    rows = [json.loads(line) for line in (folder / "jsonl").rglob("*.jsonl").__next__().open()]
+    lines = (folder / "jsonl" / "web" / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
     parquet = folder / "parquet"
     parquet.mkdir()
     table = pa.table({"text": [row.get("text") for row in rows]})
