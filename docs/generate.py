@@ -93,13 +93,21 @@ API_HEAD = """\
 
 <!-- Written by docs/generate.py from the docstrings of what `unrote.__all__` lists. Edit those. -->
 
-What `import unrote` offers; the names are loaded when they are first used. What is not on this page may
-change in any version ([what 0.x promises](../README.md#what-0x-promises)).
+What `import unrote` offers; the names are loaded when they are first used. What is not on this page
+may change in any version ([what 0.x promises](../README.md#what-0x-promises)).
 
-In the signatures `Texts` is an iterable of strings, or an Arrow array of strings; a single string, and
-bytes or None among the texts, are a TypeError. `Path` is a `str` or `os.PathLike`. `Options` are
+In the signatures `Texts` is an iterable of strings, or an Arrow array of strings; a single string,
+and bytes or None among the texts, are a TypeError. `Path` is a `str` or `os.PathLike`. `Options` are
 `unrote.pipelines.config.Settings`, or a mapping of dotted names to values such as
-`{"dedup.near.threshold": 0.7}` ([all settings](configuration.md)). `unrote.__version__` is the version.
+`{"dedup.near.threshold": 0.7}` ([all settings](configuration.md)).
+`unrote.__version__` is the version.
+"""
+
+API_ERRORS = """
+## Errors
+
+| error | is a | exit status of a command | meaning |
+|---|---|---|---|
 """
 
 ON_TEXTS = ("signatures", "near_duplicates", "duplicate_spans", "scan", "scrub", "score")
@@ -121,7 +129,7 @@ def api() -> str:
             *(_function(exported[name]) for name in ON_CORPORA),
             "\n## What comes back\n",
             *(_class(made) for made in RETURNED),
-            "\n## Errors\n\n| error | is a | exit status of a command | meaning |\n|---|---|---|---|\n",
+            API_ERRORS,
             *(_error(made) for made in errors),
         )
     )
