@@ -97,7 +97,7 @@ What `import unrote` offers; the names are loaded when they are first used. What
 may change in any version ([what 0.x promises](../README.md#what-0x-promises)).
 
 In the signatures `Texts` is an iterable of strings, or an Arrow array of strings; a single string,
-and bytes or None among the texts, are a TypeError. `Path` is a `str` or `os.PathLike`. `Options` are
+and bytes or None among the texts, are a TypeError. `Path` is a `str` or `os.PathLike`; `Options`:
 `unrote.pipelines.config.Settings`, or a mapping of dotted names to values such as
 `{"dedup.near.threshold": 0.7}` ([all settings](configuration.md)).
 `unrote.__version__` is the version.
