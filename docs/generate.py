@@ -1,17 +1,25 @@
-"""Writes what is documented from the code: docs/configuration.md and examples/unrote.toml.
+"""Writes what is documented from the code: settings, the example, the API.
 
 python docs/generate.py (or `make docs`); tests/test_docs.py fails where they are out of step.
 """
 
-from collections.abc import Iterator
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import unrote
+from unrote.pii.scrubbing import ScrubbedTexts
 from unrote.pipelines.config import Settings
+from unrote.pipelines.finished import FinishedRun
 from unrote.pipelines.template import settings_template
+from unrote.pipelines.verify import Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -80,7 +88,143 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-FILES = {"docs/configuration.md": configuration, "examples/unrote.toml": settings_template}
+API_HEAD = """\
+# From Python
+
+<!-- Written by docs/generate.py from the docstrings of what `unrote.__all__` lists. Edit those. -->
+
+What `import unrote` offers; the names are loaded when they are first used. What is not on this page
+may change in any version ([what 0.x promises](../README.md#what-0x-promises)).
+
+In the signatures `Texts` is an iterable of strings, or an Arrow array of strings; a single string,
+and bytes or None among the texts, are a TypeError. `Path` is a `str` or `os.PathLike`; `Options`:
+`unrote.pipelines.config.Settings`, or a mapping of dotted names to values such as
+`{"dedup.near.threshold": 0.7}` ([all settings](configuration.md)).
+`unrote.__version__` is the version.
+"""
+
+API_ERRORS = """
+## Errors
+
+| error | is a | exit status of a command | meaning |
+|---|---|---|---|
+"""
+
+ON_TEXTS = ("signatures", "near_duplicates", "duplicate_spans", "scan", "scrub", "score")
+ON_CORPORA = ("clean", "gate", "verify", "open_run")
+RETURNED = (FinishedRun, ScrubbedTexts, Verdict)
+WIDTH = 88
+
+
+def api() -> str:
+    """docs/api.md, as text."""
+    exported = {name: getattr(unrote, name) for name in unrote.__all__}
+    errors = [value for value in exported.values() if isinstance(value, type)]
+    return "".join(
+        (
+            API_HEAD,
+            "\n## On texts in memory\n",
+            *(_function(exported[name]) for name in ON_TEXTS),
+            "\n## On a corpus on disk\n",
+            *(_function(exported[name]) for name in ON_CORPORA),
+            "\n## What comes back\n",
+            *(_class(made) for made in RETURNED),
+            API_ERRORS,
+            *(_error(made) for made in errors),
+        )
+    )
+
+
+def _function(function: Callable[..., Any]) -> str:
+    name, text = function.__name__, _prose(_docstring(function))
+    return f"\n### `{name}`\n\n```python\n{_signature(function)}\n```\n\n{text}\n"
+
+
+def _class(made: type) -> str:
+    """A class with its public methods and properties."""
+    members = {
+        name: getattr(member, "fget", None) or getattr(member, "func", member)
+        for name, member in vars(made).items()
+        if not name.startswith("_") and (callable(member) or hasattr(member, "__get__"))
+    }
+    rows = "".join(
+        f"| `{_called(name, member)}` | {_one_line(_docstring(member))} |\n"
+        for name, member in members.items()
+    )
+    table = f"\n| | |\n|---|---|\n{rows}" if rows else ""
+    return f"\n### `{made.__name__}`\n\n{_prose(_docstring(made))}\n{table}"
+
+
+def _called(name: str, member: Any) -> str:
+    parameters = list(inspect.signature(member).parameters)[1:]
+    return f"{name}({', '.join(parameters)})" if parameters else name
+
+
+def _error(made: type) -> str:
+    status = getattr(made, "exit_status", "")
+    base = made.__bases__[0].__name__
+    return f"| `{made.__name__}` | `{base}` | {status} | {_one_line(_docstring(made))} |\n"
+
+
+def _docstring(documented: Any) -> str:
+    text = inspect.getdoc(documented)
+    if not text:
+        raise ValueError(f"{documented.__qualname__} has no docstring")
+    return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    """A docstring as Markdown: a line that begins with "name:" begins an item of a list, and one
+    that begins with what is returned or raised a paragraph.
+    """
+    items = re.sub(r"(?m)^(?=[a-z_]+(?:, [a-z_]+)*: )", "- ", text)
+    return re.sub(r"(?<!\n)\n(?=(?:Raises|Returns) )", "\n\n", items)
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    """The signature with the types by the names that they have in the source."""
+    definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    plain = [_parameter(one) for one in inspect.signature(function).parameters.values()]
+    spelled = {
+        one.arg: _type(one.annotation)
+        for one in (*definition.args.args, *definition.args.kwonlyargs)
+    }
+    parts = []
+    for name, default, keyword in plain:
+        if keyword and "*" not in parts:
+            parts.append("*")
+        parts.append(f"{name}: {spelled[name]}{default}")
+    end = f") -> {_type(definition.returns)}"
+    line = f"unrote.{function.__name__}({', '.join(parts)}{end}"
+    if len(line) <= WIDTH:
+        return line
+    return f"unrote.{function.__name__}(\n" + "".join(f"    {p},\n" for p in parts) + end
+
+
+def _parameter(one: inspect.Parameter) -> tuple[str, str, bool]:
+    default = "" if one.default is one.empty else f" = {one.default!r}"
+    return one.name, default, one.kind is one.KEYWORD_ONLY
+
+
+def _type(written: ast.expr | None) -> str:
+    """A type as it is written, without the quotes that put off its import."""
+    if written is None:
+        return "None"
+    if isinstance(written, ast.Constant) and isinstance(written.value, str):
+        return written.value
+    return ast.unparse(written)
+
+
+FILES = {
+    "docs/api.md": api,
+    "docs/configuration.md": configuration,
+    "examples/unrote.toml": settings_template,
+}
 
 if __name__ == "__main__":
     for name, text in FILES.items():
