@@ -45,7 +45,7 @@ class FinishedRun:
         return sorted(self.manifest["tables"])
 
     def table(self, name: str) -> pa.Table:
-        """A published table, all of it (docs/architecture.md lists the columns).
+        """A published table, all of it (unrote.corpus.schema lists the columns).
 
         Raises InputError for a table that the run has not, StorageError where its files are
         damaged or missing.

@@ -157,7 +157,7 @@ def compile_kernels(progress: Progress) -> None:
     if problem:
         progress.note(
             f"kernels could not be compiled beforehand ({problem}): each is compiled when it is "
-            f"first used, in every process. {compiled.VARIABLE} names a folder to keep them in."
+            "first used, and kept. UNROTE_CACHE names another folder to keep them in."
         )
 
 
