@@ -8,10 +8,11 @@ import orjson
 import pyarrow as pa
 
 from unrote.corpus.errors import InputError
-from unrote.corpus.parquet import check_columns, is_text, open_parquet
+from unrote.corpus.formats.parquet import check_columns, is_text, open_parquet
 from unrote.corpus.read import stored_lines
 from unrote.corpus.rows import Damaged, Fields
-from unrote.corpus.shards import BOM, Corpus, Cut, Shard
+from unrote.corpus.shard import Corpus, Cut, Shard
+from unrote.corpus.text import BOM
 
 SHARDS = 100
 ROWS = 100

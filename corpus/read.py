@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from unrote.corpus.jsonl import read_jsonl
-from unrote.corpus.parquet import read_parquet
+from unrote.corpus.formats.jsonl import read_jsonl
+from unrote.corpus.formats.parquet import read_parquet
+from unrote.corpus.formats.text import read_text
 from unrote.corpus.rows import BATCH_BYTES, Fields, View, Wanted
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import Corpus, Cut, Shard
+from unrote.corpus.shard import Corpus, Cut, Shard
 from unrote.corpus.storage import open_stored, pieces, storage
 from unrote.corpus.streams import decompressed
-from unrote.corpus.textfile import read_text
 
 __all__ = ["BATCH_BYTES", "Fields", "read_cut"]
 

@@ -21,29 +21,21 @@ import pyarrow.parquet as pq
 import zstandard
 
 from unrote.corpus.errors import InputChanged
-from unrote.corpus.jsonl import (
-    END,
-    REPEATED,
-    ROW,
-    START,
-    VALUES,
-    earlier_values,
-    read_strings,
-    scan_blocks,
-)
-from unrote.corpus.parquet import (
+from unrote.corpus.formats.jsonl import earlier_values, read_strings, scan_blocks
+from unrote.corpus.formats.parquet import (
     check_columns,
     compression_of,
     open_parquet,
     read_group,
     readable_rows,
 )
+from unrote.corpus.formats.text import read_text
+from unrote.corpus.json_scanner import END, REPEATED, ROW, START, VALUES
 from unrote.corpus.read import stored_lines
 from unrote.corpus.rows import Damaged, Fields, Wanted, accepted
 from unrote.corpus.schema import doc_key
-from unrote.corpus.shards import Corpus, Cut, Shard
+from unrote.corpus.shard import Corpus, Cut, Shard
 from unrote.corpus.storage import storage
-from unrote.corpus.textfile import read_text
 
 GROUP_BYTES = 64 << 20
 """Parquet row groups larger than this are rewritten as several."""

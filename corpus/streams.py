@@ -11,7 +11,7 @@ from typing import Any
 import zstandard
 
 from unrote.corpus.rows import CORRUPT, ENDS_EARLY, Damaged
-from unrote.corpus.shards import Compression
+from unrote.corpus.shard import Compression
 from unrote.corpus.storage import PIECE, pieces
 
 _FEED = 32 << 10

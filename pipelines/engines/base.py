@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import pyarrow as pa
 
 from unrote.corpus.schema import RECORDS, TEXT, Table, Tagged
-from unrote.corpus.shards import Corpus, Shard
+from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.stages import Workers
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from unrote.corpus.schema import doc_key
-from unrote.corpus.shards import Corpus, Cut
+from unrote.corpus.shard import Corpus, Cut
 from unrote.corpus.storage import storage
 from unrote.pipelines.engines.slices import Task
 from unrote.pipelines.run import DataFile, RunFolder

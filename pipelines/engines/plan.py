@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unrote.corpus.order import gather_order, partition_order, stack
 from unrote.corpus.release import EDITS
 from unrote.corpus.schema import Table
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.pipelines.engines.base import Flow, Input, Node, Output, Read
 
 Ints = NDArray[np.int64]

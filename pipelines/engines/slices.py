@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
 from unrote.corpus.schema import REJECTS, Table, Tagged, doc_key
-from unrote.corpus.shards import CUT_BYTES, Corpus, Cut
+from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read
 from unrote.pipelines.run import RunFolder
 

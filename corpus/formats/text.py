@@ -14,9 +14,9 @@ from unrote.corpus.rows import (
     row_batches,
 )
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import BOM, Shard
+from unrote.corpus.shard import Shard
 from unrote.corpus.storage import open_stored, storage
-from unrote.corpus.text import bytes_view, is_utf8
+from unrote.corpus.text import BOM, bytes_view, is_utf8
 
 
 def read_text(shard: Shard, fields: Fields, view: View, wanted: Wanted) -> Tagged:

@@ -26,7 +26,7 @@ from unrote.corpus.rows import (
     row_batches,
 )
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import Cut, Shard
+from unrote.corpus.shard import Cut, Shard
 from unrote.corpus.storage import open_stored, storage
 from unrote.corpus.text import arrow_buffers, utf8_ranges
 
