@@ -7,17 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.formats import kind_of, suffixes
 from unrote.corpus.schema import MAX_SHARDS
-from unrote.corpus.shard import Compression, Format, Shard
+from unrote.corpus.shard import Shard
 from unrote.corpus.storage import is_remote
-
-KINDS: dict[str, tuple[Format, Compression]] = {
-    ".jsonl": ("jsonl", ""),
-    ".jsonl.gz": ("jsonl", "gz"),
-    ".jsonl.zst": ("jsonl", "zst"),
-    ".parquet": ("parquet", ""),
-    ".txt": ("txt", ""),
-}
 
 
 @dataclass(frozen=True)
@@ -64,11 +57,6 @@ def _shard(number: int, file: _File) -> Shard:
     folder, slash, _ = file.name.partition("/")
     source = folder if slash else file.url.rpartition("/")[0].rpartition("/")[2]
     return Shard(number, file.name, file.url, *kind, size=file.size, checksum="", source=source)
-
-
-def kind_of(name: str) -> tuple[Format, Compression] | None:
-    """Format and compression that a file's name tells, None if it tells none we read."""
-    return next((kind for end, kind in KINDS.items() if name.lower().endswith(end)), None)
 
 
 def _files(given: str) -> list[_File]:
@@ -167,7 +155,7 @@ def _hidden(place: str, root: str) -> bool:
 
 
 def _allowed() -> str:
-    return ", ".join(KINDS)
+    return ", ".join(suffixes())
 
 
 def _refuse_repeats(files: list[_File]) -> None:

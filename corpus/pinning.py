@@ -6,23 +6,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import numpy as np
 import xxhash
 
 from unrote.corpus.errors import InputChanged, StorageError
 from unrote.corpus.finding import find
-from unrote.corpus.formats.parquet import open_parquet
-from unrote.corpus.json_scanner import count_rows
+from unrote.corpus.formats import format_of
 from unrote.corpus.pulse import Stopped
 from unrote.corpus.shard import Corpus, Cut, Shard, Slice
 from unrote.corpus.storage import is_remote, open_stored, pieces, storage
-from unrote.corpus.text import BOM, bytes_view
 
 CUT_BYTES = 8 << 20
-"""A cut of a plain JSONL or Parquet shard has about so many bytes. A constant of the format."""
+"""A cut has about so many bytes, where a shard can be cut. A constant of the manifest."""
 
 SLICE_BYTES = 256 << 20
-"""A slice has at most so many stored bytes, or is one shard. A constant of the format."""
+"""A slice has at most so many stored bytes, or is one shard. A constant of the manifest."""
 
 
 def pin(
@@ -126,74 +123,15 @@ def pin_shard(
 
     Raises InputError (a file that is not Parquet), StorageError.
     """
-    checksum = xxhash.xxh3_128()
-    plain = shard.format == "jsonl" and not shard.compression
-    line_cuts = _LineCuts(shard.number)
-    size = 0
+    checksum, size = xxhash.xxh3_128(), 0
+    cutter = format_of(shard).cutter(shard, CUT_BYTES)
     with storage(shard.url, "read"), open_stored(shard.url) as file:
         for piece in pieces(file, 1 << 62):
             checksum.update(piece)
-            if plain:
-                line_cuts.add(bytes_view(piece), size)
+            cutter.add(piece, size)
             size += len(piece)
             progress(len(piece))
-    if plain:
-        cuts = line_cuts.all(size)
-    elif shard.format == "parquet":
-        cuts = _parquet_cuts(shard)
-    else:
-        cuts = [Cut(shard.number, 0, size, 0)]
-    return replace(shard, size=size, checksum=checksum.hexdigest()), cuts
-
-
-class _LineCuts:
-    """Where to cut a JSONL file that comes in pieces: after the first newline from CUT_BYTES on."""
-
-    def __init__(self, shard: int) -> None:
-        self._shard = shard
-        self._places: list[tuple[int, int]] = [(0, 0)]
-        self._rows = 0
-        self._in_row = False
-
-    def add(self, data: np.ndarray, offset: int) -> None:
-        """`data` is the piece of the file that starts at byte `offset`."""
-        skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
-        at = skip
-        while True:
-            goal = self._places[-1][0] + CUT_BYTES - 1 - offset
-            at, self._rows, self._in_row = count_rows(data, at, goal, self._rows, self._in_row)
-            if at < 0:
-                return
-            self._places.append((offset + at, self._rows))
-
-    def all(self, size: int) -> list[Cut]:
-        """The cuts of the whole file of `size` bytes; at least one."""
-        places = self._places
-        if len(places) > 1 and places[-1][0] == size:
-            places.pop()
-        ends = [start for start, _ in places[1:]] + [size]
-        return [
-            Cut(self._shard, start, end, row)
-            for (start, row), end in zip(places, ends, strict=True)
-        ]
-
-
-def _parquet_cuts(shard: Shard) -> list[Cut]:
-    """Row groups of about CUT_BYTES together."""
-    cuts: list[Cut] = []
-    with open_parquet(shard) as file:
-        metadata = file.metadata
-        start = row = first_row = size = 0
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            size += group.total_byte_size
-            row += group.num_rows
-            if size >= CUT_BYTES:
-                cuts.append(Cut(shard.number, start, number + 1, first_row))
-                start, first_row, size = number + 1, row, 0
-        if start < metadata.num_row_groups or not cuts:
-            cuts.append(Cut(shard.number, start, metadata.num_row_groups, first_row))
-    return cuts
+    return replace(shard, size=size, checksum=checksum.hexdigest()), cutter.cuts(size)
 
 
 def _slices(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Iterator[Slice]:
@@ -201,8 +139,10 @@ def _slices(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Iterator[Slice]:
     number = size = 0
     cuts: list[Cut] = []
     for shard, own in pinned:
-        plain = shard.format == "jsonl" and not shard.compression
-        parts = [([cut], cut.end - cut.start) for cut in own] if plain else [(own, shard.size)]
+        if (known := format_of(shard)).splits(shard):
+            parts = [([cut], known.stored_bytes(shard, cut)) for cut in own]
+        else:
+            parts = [(own, shard.size)]
         for part, weight in parts:
             if cuts and size + weight > SLICE_BYTES:
                 yield Slice(number, tuple(cuts))

@@ -8,18 +8,20 @@ import numpy as np
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import doc_key
 
-Format = Literal["jsonl", "parquet", "txt"]
 Compression = Literal["", "gz", "zst"]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of the input. `size` and `checksum` (xxh3_128, hex) are of the stored bytes."""
+    """A file of the input. `size` and `checksum` (xxh3_128, hex) are of the stored bytes.
+
+    `format` is the name of one of corpus.formats.
+    """
 
     number: int
     name: str
     url: str
-    format: Format
+    format: str
     compression: Compression
     size: int
     checksum: str
@@ -30,8 +32,8 @@ class Shard:
 class Cut:
     """Rows of one shard, from row `row` on: the unit of work.
 
-    `start` and `end` are bytes of a plain JSONL shard, row groups of a Parquet shard, and 0 and the
-    size of any other.
+    What `start` and `end` count is the format's: bytes of a plain JSONL shard, row groups of a
+    Parquet shard; 0 and the size where a shard is not cut.
     """
 
     shard: int

@@ -1,11 +1,22 @@
-"""JSON lines: read a block of lines at a time, through the scanner of `json_scanner`."""
+"""JSON lines: read by blocks, and written back byte for byte but for the strings that are edited.
 
-from collections.abc import Iterable, Iterator, Sequence
+What stands in a line is found by the kernels of `json_scanner`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
+from unrote.corpus.edits import Edits
+from unrote.corpus.errors import InputError
+from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.json_scanner import (
     BRACE,
     BRACKET,
@@ -15,6 +26,7 @@ from unrote.corpus.json_scanner import (
     NOT_JSON,
     NOT_OBJECT,
     QUOTE,
+    REPEATED,
     ROW,
     START,
     STATUS,
@@ -22,6 +34,7 @@ from unrote.corpus.json_scanner import (
     VALUES,
     WITH_BOOLEANS,
     WITH_NUMBERS,
+    count_rows,
     decode,
     scan,
 )
@@ -41,8 +54,108 @@ from unrote.corpus.rows import (
     row_batches,
 )
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shard import Shard
+from unrote.corpus.shard import Compression, Cut, Shard
+from unrote.corpus.storage import open_stored, pieces, storage
+from unrote.corpus.streams import compressor, decompressed
 from unrote.corpus.text import BOM, bytes_view, is_utf8, strings_from, utf8_ranges
+
+FIRST_ROWS = 100
+"""So many rows of a shard are looked at to see which fields it has."""
+
+
+class JsonLines(Format):
+    """One JSON object a line, plain or compressed."""
+
+    name = "jsonl"
+    suffixes: Mapping[str, Compression] = {".jsonl": "", ".jsonl.gz": "gz", ".jsonl.zst": "zst"}
+
+    def splits(self, shard: Shard) -> bool:
+        return not shard.compression
+
+    def cutter(self, shard: Shard, goal: int) -> Cutter:
+        return Cutter(shard) if shard.compression else LineCuts(shard, goal)
+
+    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+        content = stored_lines(shard, cut)
+        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, wanted)
+
+    def rewrite(
+        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: Edits, path: Path
+    ) -> int:
+        rows = 0
+        with storage(path, "write"), path.open("wb") as file:
+            sink = compressor(shard.compression)
+            for cut in cuts:
+                stored = stored_lines(shard, cut)
+                for count, piece in rewritten_lines(stored, shard, cut, fields, edits):
+                    rows += count
+                    file.write(sink.compress(piece))
+            file.write(sink.flush())
+        return rows
+
+    def text_columns(self, shard: Shard, first: Cut) -> set[str]:
+        rows = _first_rows(shard, first)
+        return {k for _, row in rows for k, v in row.items() if isinstance(v, str | dict | list)}
+
+    def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
+        if first is None or not fields.columns:
+            return
+        for number, row in _first_rows(shard, first):
+            for name in fields.columns:
+                _check_value(shard, number, name, row.get(name))
+
+
+# Where a file can be cut
+
+
+class LineCuts(Cutter):
+    """Where to cut a file that comes in pieces: after the first newline from `goal` bytes on."""
+
+    def __init__(self, shard: Shard, goal: int) -> None:
+        super().__init__(shard)
+        self._goal = goal
+        self._places: list[tuple[int, int]] = [(0, 0)]
+        self._rows = 0
+        self._in_row = False
+
+    def add(self, piece: bytes, offset: int) -> None:
+        data = bytes_view(piece)
+        skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
+        at = skip
+        while True:
+            goal = self._places[-1][0] + self._goal - 1 - offset
+            at, self._rows, self._in_row = count_rows(data, at, goal, self._rows, self._in_row)
+            if at < 0:
+                return
+            self._places.append((offset + at, self._rows))
+
+    def cuts(self, size: int) -> list[Cut]:
+        places = self._places
+        if len(places) > 1 and places[-1][0] == size:
+            places.pop()
+        ends = [start for start, _ in places[1:]] + [size]
+        return [
+            Cut(self._shard.number, start, end, row)
+            for (start, row), end in zip(places, ends, strict=True)
+        ]
+
+
+# Reading
+
+
+def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
+    """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged."""
+    with storage(shard.url, "read"), open_stored(shard.url) as file:
+        if shard.compression:
+            yield from decompressed(file, shard.compression)
+        else:
+            _seek(file, cut.start)
+            yield from pieces(file, cut.end - cut.start)
+
+
+def _seek(file: Any, place: int) -> None:
+    if place:
+        file.seek(place)
 
 
 @dataclass(frozen=True)
@@ -257,6 +370,114 @@ def _column(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> pa.S
     return strings_from(out, offsets, valid)
 
 
+# Writing
+
+
+_DEFAULT = Fields()
+
+
+def rewrite_jsonl(
+    chunk: bytes, first_row: int, edits: Iterable[pa.RecordBatch], fields: Fields = _DEFAULT
+) -> bytes:
+    """The lines in `chunk`, the first of which is row `first_row` of shard 0, with `edits` applied.
+
+    For tests and notebooks; `rewrite` does the same with a shard's cuts.
+    """
+    shard = Shard(0, "chunk", "chunk", "jsonl", "", len(chunk), "", "")
+    cut = Cut(0, 0, len(chunk), first_row)
+    changes = Edits(shard, fields, edits)
+    done = b"".join(
+        piece for _, piece in rewritten_lines(iter([chunk]), shard, cut, fields, changes)
+    )
+    changes.finish()
+    return done
+
+
+def rewritten_lines(
+    stored: Iterable[bytes], shard: Shard, cut: Cut, fields: Fields, edits: Edits
+) -> Iterator[tuple[int, bytes]]:
+    """Pairs of rows and the bytes they come out as."""
+    everything = Wanted(shard, None, cut.row)
+    try:
+        for data, table, reasons, _ in scan_blocks(
+            stored, cut.start == 0, cut.row, fields, "text", everything
+        ):
+            read_strings(data, table, reasons, fields)
+            yield _rewritten_block(data, table, accepted(reasons), edits, fields)
+    except Damaged:
+        return  # the row at the damage was rejected when it was read
+
+
+def _rewritten_block(
+    data: np.ndarray,
+    table: np.ndarray,
+    readable: np.ndarray,
+    edits: Edits,
+    fields: Fields,
+) -> tuple[int, bytes]:
+    if len(table) == 0:
+        return 0, b""
+    view = memoryview(data)  # type: ignore[arg-type]
+
+    def has_string(at: int, field: int) -> bool:
+        place = table[at, VALUES + 2 * field]
+        return bool(place >= 0 and data[place] == ord('"'))
+
+    kept, changes = edits.of_rows(int(table[0, ROW]), readable, has_string)
+    for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
+        changes.setdefault(at, {})  # its earlier values were not read
+    starts = table[:, START]
+    ends = np.minimum(table[:, END] + 1, len(data))
+    # Rows that follow one another are copied at once; only where something happens is a new piece.
+    breaks = np.ones(len(table), dtype=np.bool_)
+    breaks[1:] = (starts[1:] != ends[:-1]) | ~kept[1:] | ~kept[:-1]
+    edited = list(changes)
+    breaks[edited] = True
+    breaks[[at + 1 for at in edited if at + 1 < len(table)]] = True
+    runs = np.flatnonzero(breaks)
+    pieces: list[Any] = []
+    for run, run_end in zip(runs, [*runs[1:], len(table)], strict=True):
+        if not kept[run]:
+            continue
+        if int(run) in changes:
+            line = view[starts[run] : ends[run]]
+            pieces.extend(_edited_line(line, table[run], changes[int(run)], fields))
+        else:
+            pieces.append(view[starts[run] : ends[run_end - 1]])
+    return int(kept.sum()), b"".join(pieces)
+
+
+def _edited_line(
+    line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
+) -> Iterator[bytes | memoryview]:
+    """The pieces of `line`, of which the scanner says `found`, with `changes` made."""
+    values: list[tuple[int, int, bytes]] = []
+    for field, name in enumerate(fields.editable):
+        place = VALUES + 2 * field
+        if found[place] < 0:
+            continue
+        start, end = (found[place : place + 2] - found[START]).tolist()
+        if field in changes:
+            values.append((start, end, _written(changes[field], bytes(line[start:end]))))
+        if found[REPEATED]:
+            # Earlier values of the field may hold what was removed from the last, or was not read.
+            earlier = earlier_values(bytes(line), start, name)
+            values.extend((*value, b'""') for value in earlier)
+    at = 0
+    for start, end, new in sorted(values):
+        yield line[at:start]
+        yield new
+        at = end
+    yield line[at:]
+
+
+def _written(text: str, old: bytes) -> bytes:
+    """`text` as a JSON string in place of `old`."""
+    # Who wrote everything as ASCII may read nothing else.
+    ascii_only = b"\\u" in old and old.isascii()
+    return json.dumps(text).encode() if ascii_only else orjson.dumps(text)
+
+
 def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, int]]:
     """The places of the values of field `name` in `line` that start before `before`, last first."""
     names = _Names.encoded([name])
@@ -267,3 +488,41 @@ def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, i
         if before < 0:
             return
         yield before, end
+
+
+# Looking at the first rows
+
+
+def _check_value(shard: Shard, row: int, name: str, value: Any) -> None:
+    kind = {dict: "an object", list: "an array", int: "a number", float: "a number"}.get(
+        type(value)
+    )
+    if kind is not None:
+        raise InputError(
+            f"column {name!r} of {shard.url} is {kind} in row {row}; allowed in a column that "
+            "pii.columns names are strings and null. Do not name it, or store it as text."
+        )
+
+
+def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows that are objects, with their numbers."""
+    try:
+        for number, line in enumerate(islice(_lines(stored_lines(shard, cut)), FIRST_ROWS)):
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # a reject, and reported as such
+            if isinstance(row, dict):
+                yield number, row
+    except Damaged:
+        return  # the same
+
+
+def _lines(content: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of which all is there."""
+    held = b""
+    for piece in content:
+        *whole, held = (held + piece).split(b"\n")
+        yield from (line.removeprefix(BOM) for line in whole if line.strip())
+    if held.strip():
+        yield held.removeprefix(BOM)

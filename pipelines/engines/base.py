@@ -146,7 +146,7 @@ class Flow:
         self.writes.append((table, outputs))
 
     def release(self, edits: Output) -> None:
-        """End in cleaned shards: the input rewritten by `edits` (corpus.release.EDITS) of a map."""
+        """End in cleaned shards: the input rewritten by `edits` (corpus.edits.EDITS) of a map."""
         self.edits = edits
 
     def _add(self, stage: Stage, inputs: Mapping[str, tuple[Input, ...]]) -> Mapping[str, Output]:

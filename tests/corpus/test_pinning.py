@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.corpus.helpers import lines, read_all, stored
 from unrote.corpus import pinning
 from unrote.corpus.errors import InputChanged, InputError
+from unrote.corpus.formats.jsonl import LineCuts
 from unrote.corpus.pinning import pin, unchanged
 from unrote.corpus.schema import doc_key
-from unrote.corpus.shard import Corpus
-from unrote.corpus.text import bytes_view
+from unrote.corpus.shard import Corpus, Shard
 
 ONE = lines({"text": "a"})
 
@@ -88,15 +88,10 @@ content_lines = st.sampled_from(
 def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, piece):
     content = b"\n".join(parts) + (b"\n" if ended and parts else b"")
     content = (b"\xef\xbb\xbf" if mark and piece >= 3 else b"") + content
-    before = pinning.CUT_BYTES
-    pinning.CUT_BYTES = size
-    try:
-        cuts = pinning._LineCuts(0)
-        for at in range(0, len(content), piece):
-            cuts.add(bytes_view(content[at : at + piece]), at)
-        found = cuts.all(len(content))
-    finally:
-        pinning.CUT_BYTES = before
+    cutter = LineCuts(Shard(0, "a.jsonl", "/a.jsonl", "jsonl", "", 0, "", "a"), size)
+    for at in range(0, len(content), piece):
+        cutter.add(content[at : at + piece], at)
+    found = cutter.cuts(len(content))
     assert found[0].start == 0
     assert found[-1].end == len(content)
     plain = content.removeprefix(b"\xef\xbb\xbf")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
 from unrote.corpus import pinning, storage
 from unrote.corpus.errors import InputChanged, StorageError
+from unrote.corpus.formats.jsonl import rewrite_jsonl
 from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields
-from unrote.corpus.release import rewrite, rewrite_jsonl
+from unrote.corpus.release import rewrite
 
 LINE_ENDS = [b"\n", b"\r\n"]
 
