@@ -68,7 +68,7 @@ def write(folder: Path, *texts: bytes) -> Path:
 
 TEXTS = [
     b"A stitch in time saves nine, but who counts stitches in the dark of the evening?",
-    b"Write to Martha at martha.jones@example.com if the well runs dry again this summer.",
+    b"Write to Martha at martha.jones@gmail.com if the well runs dry again this summer.",
     b"A stitch in time saves nine, but who counts stitches in the dark of the evening?",
     b"\xff is no letter",
     b"Never measure the height of a mountain until you have reached the top of it.",
@@ -84,7 +84,7 @@ def test_a_new_format_is_cleaned(tmp_path):
     assert [kept[0], kept[2]] == [TEXTS[0], TEXTS[4]]
     assert kept[1].startswith(b"Write to ")
     assert kept[1].endswith(b" if the well runs dry again this summer.")
-    assert b"martha.jones@example.com" not in kept[1]
+    assert b"martha.jones@gmail.com" not in kept[1]
     assert len(kept) == 3
     refused = pq.read_table(tmp_path / "out/tables/rejects").to_pylist()
     assert [(row["row"], row["reason"]) for row in refused] == [(3, "invalid UTF-8")]
