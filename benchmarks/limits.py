@@ -22,8 +22,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from unrote.corpus.pinning import CUT_BYTES, SLICE_BYTES
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import CUT_BYTES, SLICE_BYTES, Corpus, Cut, Shard, Slice
+from unrote.corpus.shard import Corpus, Cut, Shard, Slice
 from unrote.dedup.repeats import RUNS, Anchors, Contest
 from unrote.dedup.walk import STEPS, Walk
 from unrote.pipelines.engines.base import Flow

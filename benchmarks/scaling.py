@@ -17,6 +17,7 @@ import pyarrow as pa
 import report
 from engines import OUTSIDE, family
 
+from unrote.corpus.pinning import CUT_BYTES, SLICE_BYTES
 from unrote.corpus.schema import (
     BANDS,
     COPIES,
@@ -31,7 +32,6 @@ from unrote.corpus.schema import (
     UNDECIDED,
     Table,
 )
-from unrote.corpus.shards import CUT_BYTES, SLICE_BYTES
 from unrote.dedup.finish import FINISH_DOCUMENTS
 from unrote.dedup.groups import CROWD_ROWS
 from unrote.dedup.near import CONTENDERS

@@ -2,11 +2,11 @@
 
 numba keeps what it compiled beside the source, for one processor and one file time. That is no use
 to a wheel, an image or an archive. Here a compiled kernel is a file of its own, named by a digest
-of all that it was made of: the code of the function and of the kernels that it calls, the constants
-that they see, the types of the arguments, the versions of Python, numba and LLVM, and the *target*,
-an instruction set that many processors share. So files are never out of date, only unused, and a
-file may come from anywhere that is trusted as code is: the package (a folder, a wheel, a zip) or
-the user's cache.
+of all that it was made of: names and code of the function and of the kernels that it calls, the
+constants that they see, the types of the arguments, the versions of Python, numba and LLVM, and the
+*target*, an instruction set that many processors share. So files are never out of date, only
+unused, and a file may come from anywhere that is trusted as code is: the package (a folder, a
+wheel, a zip) or the user's cache.
 """
 
 import hashlib
@@ -170,6 +170,8 @@ def _add_function(digest: Any, function: FunctionType, seen: set[int]) -> None:
     if id(function) in seen:
         return
     seen.add(id(function))
+    # What is compiled knows its module by name, and cannot be loaded where there is none.
+    digest.update(f"{function.__module__}:{function.__qualname__}".encode())
     names = _add_code(digest, function.__code__)
     for cell in function.__closure__ or ():
         _add_value(digest, cell.cell_contents, names, seen)

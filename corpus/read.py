@@ -1,18 +1,11 @@
 """Reading a cut of the corpus, whatever it is stored as."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
-from unrote.corpus.jsonl import read_jsonl
-from unrote.corpus.parquet import read_parquet
+from unrote.corpus.formats import format_of
 from unrote.corpus.rows import BATCH_BYTES, Fields, View, Wanted
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import Corpus, Cut, Shard
-from unrote.corpus.storage import open_stored, pieces, storage
-from unrote.corpus.streams import decompressed
-from unrote.corpus.textfile import read_text
+from unrote.corpus.shard import Corpus, Cut
 
 __all__ = ["BATCH_BYTES", "Fields", "read_cut"]
 
@@ -38,25 +31,4 @@ def read_cut(
     rows = Wanted(shard, wanted, cut.row)
     if rows.none_from(cut.row):
         return
-    if shard.format == "parquet":
-        yield from read_parquet(shard, cut, fields, view, rows)
-    elif shard.format == "txt":
-        yield from read_text(shard, fields, view, rows)
-    else:
-        content = stored_lines(shard, cut)
-        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, rows)
-
-
-def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
-    """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged."""
-    with storage(shard.url, "read"), open_stored(shard.url) as file:
-        if shard.compression:
-            yield from decompressed(file, shard.compression)
-        else:
-            _seek(file, cut.start)
-            yield from pieces(file, cut.end - cut.start)
-
-
-def _seek(file: Any, place: int) -> None:
-    if place:
-        file.seek(place)
+    yield from format_of(shard).read(shard, cut, fields, view, rows)

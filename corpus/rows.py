@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unrote.corpus.schema import RECORDS, REJECTS, TEXT, Tagged, doc_key
-from unrote.corpus.shards import Shard
+from unrote.corpus.shard import Shard
 from unrote.corpus.text import strings_from
 
 BATCH_BYTES = 8 << 20

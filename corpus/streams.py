@@ -1,4 +1,4 @@
-"""Compressed JSON lines as a stream of pieces, in bounded memory, and what is wrong with them.
+"""Compressed files as a stream of pieces, in bounded memory, and what is wrong with them; and back.
 
 Stored bytes are fed in small portions, so that a highly compressible file cannot make one portion
 into gigabytes; members and frames may follow one another.
@@ -6,12 +6,12 @@ into gigabytes; members and frames may follow one another.
 
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import zstandard
 
 from unrote.corpus.rows import CORRUPT, ENDS_EARLY, Damaged
-from unrote.corpus.shards import Compression
+from unrote.corpus.shard import Compression
 from unrote.corpus.storage import PIECE, pieces
 
 _FEED = 32 << 10
@@ -97,3 +97,31 @@ def _zstd(file: Any) -> Iterator[bytes]:
             stored, frame = frame.unused_data, None
     if frame is not None:
         raise Damaged(ENDS_EARLY)
+
+
+# Writing
+
+
+class Sink(Protocol):
+    """What bytes are written through; what it gives goes to the file."""
+
+    def compress(self, piece: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+class _Plain:
+    def compress(self, piece: bytes, /) -> bytes:
+        return piece
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def compressor(compression: Compression) -> Sink:
+    """What compresses: one member or frame, because many readers stop behind the first."""
+    if compression == "gz":
+        return zlib.compressobj(6, zlib.DEFLATED, 31)
+    if compression == "zst":
+        sink: Sink = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
+        return sink
+    return _Plain()

@@ -17,6 +17,9 @@ from numba.extending import intrinsic
 
 from unrote.corpus.kernel import inlined, kernel, load64
 
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark that some writers put before UTF-8."""
+
 ONES = np.uint64(0x0101010101010101)
 HIGHS = np.uint64(0x8080808080808080)
 _SIX = np.uint64(6)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unrote.corpus.errors import InputError, StorageError
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.pipelines.config import Settings
 from unrote.pipelines.report.model import Report
 from unrote.pipelines.report.publish import read_report

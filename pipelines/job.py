@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from unrote.corpus import compiled
 from unrote.corpus.errors import StorageError
 from unrote.corpus.extras import require
+from unrote.corpus.finding import find
+from unrote.corpus.pinning import marks, unchanged, untouched
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
-from unrote.corpus.shards import Corpus, find, marks, unchanged, untouched
+from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
 from unrote.memorization.identity import Identity, identify
 from unrote.pii.keys import FRESH, Key, fresh_key, load_key
@@ -60,7 +62,7 @@ class Job:
     progress: Progress
     key: Key
     marked: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """How the input's files were when they were pinned (corpus.shards.marks)."""
+    """How the input's files were when they were pinned (corpus.pinning.marks)."""
 
     @property
     def settings(self) -> Settings:

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from unrote.corpus.errors import OutputError, StorageError
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import is_remote
 
 MARKER = ".unrote"

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from unrote.corpus.edits import EDITS
 from unrote.corpus.intervals import union
-from unrote.corpus.release import EDITS
 from unrote.corpus.schema import (
     DUPLICATES,
     RECORDS,

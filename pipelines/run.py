@@ -20,7 +20,7 @@ import xxhash
 from unrote.corpus.errors import InputError, OutputError, StorageError
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import pieces, storage
 from unrote.corpus.version import VERSION
 from unrote.dedup.keep import KeepPolicy

@@ -25,6 +25,7 @@ from rich.text import Text
 
 from unrote.corpus import display
 from unrote.corpus.errors import InputChanged, StorageError, UsageError
+from unrote.corpus.pinning import unchanged
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import (
     DOCUMENTS,
@@ -38,7 +39,7 @@ from unrote.corpus.schema import (
     row_of,
     shard_of,
 )
-from unrote.corpus.shards import Corpus, Cut, unchanged
+from unrote.corpus.shard import Corpus, Cut
 from unrote.pii.mask import Scrubbed, masked
 from unrote.pii.opened import scanner_of
 from unrote.pipelines.config import Settings

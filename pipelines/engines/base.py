@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import pyarrow as pa
 
 from unrote.corpus.schema import RECORDS, TEXT, Table, Tagged
-from unrote.corpus.shards import Corpus, Shard
+from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.stages import Workers
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Flow:
         self.writes.append((table, outputs))
 
     def release(self, edits: Output) -> None:
-        """End in cleaned shards: the input rewritten by `edits` (corpus.release.EDITS) of a map."""
+        """End in cleaned shards: the input rewritten by `edits` (corpus.edits.EDITS) of a map."""
         self.edits = edits
 
     def _add(self, stage: Stage, inputs: Mapping[str, tuple[Input, ...]]) -> Mapping[str, Output]:

@@ -23,7 +23,8 @@ from typing import Any
 import orjson
 
 from unrote.corpus.errors import RunError, UsageError
-from unrote.corpus.shards import Corpus, Shard, corpus_of, pin_shard
+from unrote.corpus.pinning import corpus_of, pin_shard
+from unrote.corpus.shard import Corpus, Shard
 from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow
 from unrote.pipelines.engines.driver import LostPackets, committed, loads, task_count, worker_for

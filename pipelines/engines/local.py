@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from unrote.corpus.pinning import pin_shards
 from unrote.corpus.release import rewrite
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import Corpus, Shard, pin_shards
+from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.tables import write_table
 from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow, Node, Read
@@ -59,7 +60,7 @@ class LocalEngine:
         be_frugal()
 
     def pin(self, shards: Sequence[Shard], advance: Advance) -> Corpus:
-        """Read each shard once; see corpus.shards.pin_shards."""
+        """Read each shard once; see corpus.pinning.pin_shards."""
         total, read = max(1, sum(shard.size for shard in shards)), 0
 
         def count(more: int) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.pipelines.engines.plan import Plan, Route, partitioned
 
 RECEIPT = -1

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from unrote.corpus.formats import format_of
 from unrote.corpus.schema import doc_key
-from unrote.corpus.shards import Corpus, Cut
+from unrote.corpus.shard import Corpus, Cut
 from unrote.corpus.storage import storage
 from unrote.pipelines.engines.slices import Task
 from unrote.pipelines.run import DataFile, RunFolder
@@ -23,7 +24,7 @@ COPY_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Part:
-    """Cuts of one shard that are rewritten together: one of a plain JSONL shard, else all.
+    """Cuts of one shard that are rewritten together: one of a shard that splits, else all.
 
     Their documents are first <= doc < end, their edits come from tasks first_task … last_task.
     """
@@ -43,8 +44,7 @@ def parts_of(corpus: Corpus, tasks: Sequence[Task]) -> Iterator[Part]:
     groups: list[list[tuple[Cut, int]]] = []
     for cut, task in cuts:
         shard = corpus.shards[cut.shard]
-        plain = shard.format == "jsonl" and not shard.compression
-        if groups and groups[-1][0][0].shard == cut.shard and not plain:
+        if groups and groups[-1][0][0].shard == cut.shard and not format_of(shard).splits(shard):
             groups[-1].append((cut, task))
         else:
             groups.append([(cut, task)])

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unrote.corpus.edits import EDITS
 from unrote.corpus.order import gather_order, partition_order, stack
-from unrote.corpus.release import EDITS
 from unrote.corpus.schema import Table
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.pipelines.engines.base import Flow, Input, Node, Output, Read
 
 Ints = NDArray[np.int64]

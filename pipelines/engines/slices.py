@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from unrote.corpus.formats import format_of
+from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
 from unrote.corpus.schema import REJECTS, Table, Tagged, doc_key
-from unrote.corpus.shards import CUT_BYTES, Corpus, Cut
+from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read
 from unrote.pipelines.run import RunFolder
 
@@ -61,7 +63,7 @@ def tasks_of(corpus: Corpus, source: Read) -> list[Task]:
 
 def _bytes(corpus: Corpus, cut: Cut) -> int:
     shard = corpus.shards[cut.shard]
-    return shard.size if shard.format == "parquet" else cut.end - cut.start
+    return format_of(shard).stored_bytes(shard, cut)
 
 
 class Reader:

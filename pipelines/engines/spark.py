@@ -21,7 +21,8 @@ import orjson
 import pyarrow as pa
 
 from unrote.corpus.errors import UsageError
-from unrote.corpus.shards import Corpus, Shard, corpus_of, pin_shard
+from unrote.corpus.pinning import corpus_of, pin_shard
+from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.storage import is_remote
 from unrote.corpus.version import VERSION
 from unrote.pipelines.config import EngineSettings

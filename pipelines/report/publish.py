@@ -13,7 +13,7 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.extras import installed
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
-from unrote.corpus.shards import Corpus
+from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
 from unrote.memorization.identity import Identity
 from unrote.pii.mask import Scrubbed, masked

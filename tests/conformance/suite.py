@@ -161,7 +161,7 @@ class SpreadSuite(EngineSuite):
         A task is of whole shards at least, since workers cut them at the usual size.
         """
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("unrote.corpus.shards.SLICE_BYTES", SLICE_BYTES)
+            patch.setattr("unrote.corpus.pinning.SLICE_BYTES", SLICE_BYTES)
             patch.setattr("pipelines.engines.slices.CUT_BYTES", CUT_BYTES)
             yield
 

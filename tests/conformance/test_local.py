@@ -2,7 +2,7 @@
 
 import pytest
 
-import unrote.corpus.shards
+import unrote.corpus.pinning
 import unrote.pipelines.engines.local
 import unrote.pipelines.engines.slices
 import unrote.pipelines.engines.sorting
@@ -30,7 +30,7 @@ class TestLocal(EngineSuite):
         if "cut" in sizes:
             # The cuts of a pinned input are a constant of the format; where they lie must not
             # matter to what is found, only to how tables are split into slices, which is one here.
-            monkeypatch.setattr(unrote.corpus.shards, "CUT_BYTES", sizes["cut"])
+            monkeypatch.setattr(unrote.corpus.pinning, "CUT_BYTES", sizes["cut"])
             monkeypatch.setattr(unrote.pipelines.engines.slices, "CUT_BYTES", sizes["cut"])
         if "part" in sizes:
             monkeypatch.setattr(unrote.pipelines.engines.local, "PART_BYTES", sizes["part"])

@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
+from unrote.corpus.edits import EDITS
+from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields, read_cut
-from unrote.corpus.release import EDITS, rewrite
+from unrote.corpus.release import rewrite
 from unrote.corpus.schema import RECORDS, REJECTS, TEXT
-from unrote.corpus.shards import Corpus, pin
+from unrote.corpus.shard import Corpus
 
 DEFAULT = Fields()
 END = {"": ".jsonl", "gz": ".jsonl.gz", "zst": ".jsonl.zst"}

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numba import types
 
 from tests import kernels
-from unrote.corpus import compiled, compiling, kernel
+from unrote.corpus import compiled, compiling, json_scanner, kernel
 from unrote.corpus.kernel import inlined
 
 INTS = (types.int64,)
@@ -109,3 +110,19 @@ def test_host_leaves_it_to_numba(monkeypatch):
 
 def test_the_package_is_for_this_numba():
     assert f"numba{numba.__version__}" in compiled.tag()
+
+
+def moved(function: FunctionType, module: str) -> FunctionType:
+    """The same function as it would be in another module."""
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__)
+    copy.__module__, copy.__qualname__ = module, function.__qualname__
+    return copy
+
+
+def test_a_kernel_that_was_moved_is_another_file():
+    # numba writes the module's name into what it compiles: a file that an earlier version left in
+    # the user's folder cannot be loaded when that module is gone.
+    kernel = json_scanner.count_rows.py_func
+    here = compiled.name_of(kernel, ())
+    assert compiled.name_of(moved(kernel, kernel.__module__), ()) == here
+    assert compiled.name_of(moved(kernel, "unrote.corpus.elsewhere"), ()) != here

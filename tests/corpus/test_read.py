@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corpus.helpers import lines, pack, read_all, stored
+from unrote.corpus import pinning, storage, streams
 from unrote.corpus import rows as corpus_rows
-from unrote.corpus import shards, storage, streams
 from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import doc_key
-from unrote.corpus.shards import pin
 
 ROWS = [{"text": f"row {i} " + "é" * (i % 90), "id": f"n{i}"} for i in range(400)]
 KINDS = ["", "gz", "zst", "parquet"]
@@ -31,7 +31,7 @@ def corpus_of(folder, kind, rows=ROWS):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_gives_the_same_rows(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(shards, "CUT_BYTES", 5000)
+    monkeypatch.setattr(pinning, "CUT_BYTES", 5000)
     monkeypatch.setattr(storage, "PIECE", 300)
     monkeypatch.setattr(streams, "PIECE", 300)
     corpus = corpus_of(tmp_path / "in", kind)
@@ -47,7 +47,7 @@ def test_every_format_gives_the_same_rows(tmp_path, monkeypatch, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_wanted_rows_only(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(shards, "CUT_BYTES", 5000)
+    monkeypatch.setattr(pinning, "CUT_BYTES", 5000)
     monkeypatch.setattr(storage, "PIECE", 300)
     corpus = corpus_of(tmp_path / "in", kind)
     for wanted in ([], [0], [399], [5, 6, 7, 200], list(range(0, 400, 3)), list(range(400))):
@@ -176,8 +176,8 @@ def test_named_columns(tmp_path_factory, data, kind, size):
     else:
         stored(folder, lines(*rows), kind)
     names = data.draw(st.lists(st.sampled_from(["title", "author", "none", "a.b"]), unique=True))
-    before = shards.CUT_BYTES, corpus_rows.BATCH_BYTES
-    shards.CUT_BYTES = corpus_rows.BATCH_BYTES = size
+    before = pinning.CUT_BYTES, corpus_rows.BATCH_BYTES
+    pinning.CUT_BYTES = corpus_rows.BATCH_BYTES = size
     try:
         fields = Fields(columns=tuple(names))
         corpus = pin([folder])
@@ -185,7 +185,7 @@ def test_named_columns(tmp_path_factory, data, kind, size):
         some = [row for row in range(len(rows)) if row % 3 == 1]
         wanted, _ = read_all(corpus, fields, wanted=some)
     finally:
-        shards.CUT_BYTES, corpus_rows.BATCH_BYTES = before
+        pinning.CUT_BYTES, corpus_rows.BATCH_BYTES = before
     assert rejects == []
     assert [row["columns"] for row in found] == [
         [row[n] if isinstance(row.get(n), str) else None for n in names] for row in rows
@@ -343,7 +343,7 @@ def test_parquet_named_column_that_is_not_utf8(tmp_path, kind):
 
 
 def test_parquet_named_columns_that_are_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrote.corpus.parquet.MAX_TEXT", 5)
+    monkeypatch.setattr("unrote.corpus.formats.parquet.MAX_TEXT", 5)
     table = pa.table({"text": list("abc"), "x": ["123", "12", None], "y": ["456", "345", "12345"]})
     pq.write_table(table, tmp_path / "a.parquet")
     rows, rejects = read_all(pin([tmp_path]), Fields(columns=("x", "y")))
@@ -412,9 +412,9 @@ def test_any_texts_come_back(tmp_path_factory, texts, cut, kind):
     folder = tmp_path_factory.mktemp("any")
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]
     stored(folder, lines(*({"text": text} for text in texts)), kind)
-    before = shards.CUT_BYTES
-    shards.CUT_BYTES = cut
+    before = pinning.CUT_BYTES
+    pinning.CUT_BYTES = cut
     try:
         assert [row["text"] for row in read_all(pin([folder]), view="text")[0]] == texts
     finally:
-        shards.CUT_BYTES = before
+        pinning.CUT_BYTES = before

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
-from unrote.corpus import shards, storage
+from unrote.corpus import pinning, storage
 from unrote.corpus.errors import InputChanged, StorageError
+from unrote.corpus.formats.jsonl import rewrite_jsonl
+from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields
-from unrote.corpus.release import rewrite, rewrite_jsonl
-from unrote.corpus.shards import pin
+from unrote.corpus.release import rewrite
 
 LINE_ENDS = [b"\n", b"\r\n"]
 
@@ -76,11 +77,11 @@ def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, piece, 
     }
     path = stored(folder, content, kind)
     before, storage.PIECE = storage.PIECE, piece
-    cut, shards.CUT_BYTES = shards.CUT_BYTES, piece * 2
+    cut, pinning.CUT_BYTES = pinning.CUT_BYTES, piece * 2
     try:
         done = unpack(rewritten(path, sorted(changes.items()), folder / "out"), kind)
     finally:
-        storage.PIECE, shards.CUT_BYTES = before, cut
+        storage.PIECE, pinning.CUT_BYTES = before, cut
     wanted = b""
     for i, line in enumerate(made):
         if i in changes and changes[i] is None:
@@ -127,7 +128,7 @@ def test_an_edit_of_a_row_that_is_not_there(tmp_path, row):
 
 
 def test_parts_of_a_large_file_join_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "CUT_BYTES", 40)
+    monkeypatch.setattr(pinning, "CUT_BYTES", 40)
     content = b"\n \n".join(lines({"text": f"t{i}"})[:-1] for i in range(20))
     corpus = pin([stored(tmp_path, content)])
     cuts = corpus.slices[0].cuts
@@ -416,11 +417,11 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
     folder = tmp_path_factory.mktemp("fields")
     path = stored(folder, b"".join(joined(made, gaps) + b"\r\n" for made in rows), kind)
     before, storage.PIECE = storage.PIECE, piece
-    cut, shards.CUT_BYTES = shards.CUT_BYTES, piece * 2
+    cut, pinning.CUT_BYTES = pinning.CUT_BYTES, piece * 2
     try:
         done = rewritten(path, changes, folder / "out", columns=COLUMNS_NAMED)
     finally:
-        storage.PIECE, shards.CUT_BYTES = before, cut
+        storage.PIECE, pinning.CUT_BYTES = before, cut
     assert unpack(done, kind) == b"".join(line + b"\r\n" for line in wanted)
 
 
@@ -483,7 +484,7 @@ def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, grou
 def test_a_dictionary_that_edits_make_too_large_for_its_index_type(
     tmp_path, monkeypatch, group, batch_bytes
 ):
-    monkeypatch.setattr("unrote.corpus.parquet.BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr("unrote.corpus.formats.parquet.BATCH_BYTES", batch_bytes)
     names = table_of(pa.dictionary(pa.int8(), pa.string()), [f"n{i % 100}" for i in range(600)])
     table = pa.table({"text": [f"t{i}" for i in range(600)], "author": names})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=group)

@@ -453,7 +453,7 @@ class TestThreads:
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("unrote")]
 
     def test_many_errors_at_once(self, corpus, tmp_path, monkeypatch):
-        monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 500)
+        monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 500)
         monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 500)
 
         def fail(*args, **options):

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from unrote.corpus.errors import InputChanged, InputError, StorageError, UsageError
+from unrote.corpus.pinning import pin
 from unrote.corpus.schema import PUBLISHED, SCORES
-from unrote.corpus.shards import pin
 from unrote.pipelines.show import show
 
 COPIED = "This is the passage that is found again and again. "

@@ -46,7 +46,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture
 def small_cuts(monkeypatch):
     """The parent makes the tasks, so its constants decide."""
-    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
 
@@ -99,7 +99,7 @@ def ran(corpus, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("ran") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
+        patch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
         patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
         patch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", map_)
@@ -110,7 +110,7 @@ def ran(corpus, tmp_path_factory):
 def expected(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("expected") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
+        patch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
         patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
         patch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", None)  # one worker needs none
@@ -168,7 +168,7 @@ def test_no_process_outlives_its_phase(corpus, tmp_path, small_cuts, monkeypatch
 
 
 def test_little_text_needs_no_process(corpus, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr(Processes, "map", None)
     assert run(corpus, tmp_path / "out", "engine.workers=2") == expected
@@ -248,9 +248,10 @@ def disturbed(corpus: Path, out: Path, sent: signal.Signals):
     settings = ("engine.workers=2", "dedup.passages.enabled=false")
     options = [word for setting in settings for word in ("--set", setting)]
     before = (
-        "import unrote.corpus.shards, pipelines.engines.slices, pipelines.engines.local\n"
-        "corpus.shards.CUT_BYTES = pipelines.engines.slices.CUT_BYTES = 6000\n"
-        "pipelines.engines.local.PROCESS_BYTES = 0"
+        "from unrote.corpus import pinning\n"
+        "from unrote.pipelines.engines import local, slices\n"
+        "pinning.CUT_BYTES = slices.CUT_BYTES = 6000\n"
+        "local.PROCESS_BYTES = 0"
     )
     started = process("clean", corpus, "-o", out, "-q", *options, before=before)
 

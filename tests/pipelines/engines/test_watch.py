@@ -17,9 +17,11 @@ import pytest
 from tests.command import ROOT, finish, process, unrote
 from tests.corpora import documents, rows, write_jsonl
 from unrote.corpus.errors import InputError
+from unrote.corpus.finding import find
+from unrote.corpus.pinning import pin_shards
 from unrote.corpus.pulse import Stopped, heard_by, pulse
 from unrote.corpus.schema import REJECTS, TEXT, Tagged
-from unrote.corpus.shards import Shard, find, pin_shards
+from unrote.corpus.shard import Shard
 from unrote.corpus.stages import PlainStage, Workers
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
@@ -106,7 +108,7 @@ class Slow(PlainStage):
 
 @pytest.fixture
 def many_cuts(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
     monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
     write_jsonl(tmp_path / "in" / "a.jsonl", rows(documents(1, 60), "a"))

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from unrote.corpus import jsonl
-from unrote.corpus.jsonl import GOOD, MAX_DEPTH, NOT_JSON, NOT_OBJECT, STATUS, read_jsonl
+from unrote.corpus import json_scanner
+from unrote.corpus.formats import jsonl
+from unrote.corpus.formats.jsonl import read_jsonl
+from unrote.corpus.json_scanner import GOOD, MAX_DEPTH, NOT_JSON, NOT_OBJECT, STATUS
 from unrote.corpus.rows import Fields, Wanted
-from unrote.corpus.shards import Shard
+from unrote.corpus.shard import Shard
 
 SHARD = Shard(3, "web/a.jsonl", "/x/web/a.jsonl", "jsonl", "", 0, "", "web")
 DEFAULT = Fields()
@@ -21,7 +23,7 @@ OFFSETS = np.array([0, 4], dtype=np.int64)
 def status(line: bytes) -> int | None:
     data = np.frombuffer(line, dtype=np.uint8).copy()
     none = np.empty(0, dtype=np.int64)
-    table, _ = jsonl.scan(data, 0, NAMES, OFFSETS, 0, True, none, 1 << 62)
+    table, _ = json_scanner.scan(data, 0, NAMES, OFFSETS, 0, True, none, 1 << 62)
     return None if len(table) == 0 else int(table[0, STATUS])
 
 

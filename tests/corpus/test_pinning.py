@@ -2,7 +2,6 @@ import itertools
 import json
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,96 +10,15 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.corpus.helpers import lines, pack, read_all, stored
-from unrote.corpus import shards
-from unrote.corpus.errors import InputChanged, InputError, StorageError
+from tests.corpus.helpers import lines, read_all, stored
+from unrote.corpus import pinning
+from unrote.corpus.errors import InputChanged, InputError
+from unrote.corpus.formats.jsonl import LineCuts
+from unrote.corpus.pinning import pin, unchanged
 from unrote.corpus.schema import doc_key
-from unrote.corpus.shards import Corpus, find, pin, unchanged
-from unrote.corpus.text import bytes_view
+from unrote.corpus.shard import Corpus, Shard
 
 ONE = lines({"text": "a"})
-
-
-def names(*inputs):
-    return [shard.name for shard in find([str(given) for given in inputs])]
-
-
-def test_folders_are_searched_and_sorted(tmp_path):
-    for place in ["b.jsonl", "a/z.jsonl.gz", "a/b/c.parquet", "x.txt", "a/y.JSONL.ZST"]:
-        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / place).write_bytes(b"x")
-    for place in ["_SUCCESS", ".hidden", ".git/config", "a/_tmp/a.jsonl", "a/.b.jsonl"]:
-        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / place).write_bytes(b"x")
-    found = find([tmp_path])
-    assert [(s.number, s.name, s.format, s.compression, s.source) for s in found] == [
-        (0, "a/b/c.parquet", "parquet", "", "a"),
-        (1, "a/y.JSONL.ZST", "jsonl", "zst", "a"),
-        (2, "a/z.jsonl.gz", "jsonl", "gz", "a"),
-        (3, "b.jsonl", "jsonl", "", tmp_path.name),
-        (4, "x.txt", "txt", "", tmp_path.name),
-    ]
-    assert found[3].url == str(tmp_path / "b.jsonl")
-    assert names(tmp_path / "a" / "**" / "*.parquet") == ["b/c.parquet"]
-    assert names(tmp_path / "*.jsonl") == ["b.jsonl"]
-    assert names(tmp_path / "?") == ["a/b/c.parquet", "a/y.JSONL.ZST", "a/z.jsonl.gz"]
-    assert names(tmp_path / "x.txt", tmp_path / "b.jsonl") == ["b.jsonl", "x.txt"]
-    assert names(tmp_path / "a" / "_tmp" / "a.jsonl") == ["a.jsonl"]
-
-
-def test_equal_names_are_told_apart_by_the_common_folder(tmp_path):
-    stored(tmp_path / "in" / "web", ONE), stored(tmp_path / "in" / "books" / "x", ONE)
-    found = find([tmp_path / "in" / "web", tmp_path / "in" / "books" / "x"])
-    assert [(s.name, s.source) for s in found] == [
-        ("books/x/a.jsonl", "books"),
-        ("web/a.jsonl", "web"),
-    ]
-
-
-def test_what_cannot_be_found(tmp_path):
-    (tmp_path / "empty").mkdir()
-    file = stored(tmp_path / "in", ONE)
-    for i in range(7):
-        (tmp_path / "in" / f"notes{i}.doc").write_bytes(b"")
-    cases = {
-        "no input was given": [],
-        "no files in": [tmp_path / "empty"],
-        "does not exist": [tmp_path / "missing"],
-        "no files in ": [tmp_path / "*.jsonl"],
-        "notes4.doc and 2 more. Allowed are .jsonl, ": [tmp_path / "in"],
-        "unknown kind of file: ": [tmp_path / "in" / "notes0.doc"],
-        "given more than once": [file, tmp_path / "in" / "*.jsonl"],
-    }
-    for message, inputs in cases.items():
-        with pytest.raises(InputError, match=message.replace("*", r"\*")):
-            find(inputs)
-    link = tmp_path / "link.jsonl"
-    link.symlink_to(file)
-    with pytest.raises(InputError, match="more than once"):
-        find([file, link])
-
-
-def test_remote_input(tmp_path):
-    memory = fsspec.filesystem("memory")
-    content = lines(*({"text": str(i)} for i in range(9)))
-    for name, compression in [
-        ("r/web/a.jsonl", ""),
-        ("r/b.jsonl.gz", "gz"),
-        ("r/c.jsonl.zst", "zst"),
-    ]:
-        memory.makedirs(name.rpartition("/")[0], exist_ok=True)
-        memory.pipe(name, pack(content, compression))
-    corpus = pin(["memory://r"])
-    assert [shard.name for shard in corpus.shards] == ["b.jsonl.gz", "c.jsonl.zst", "web/a.jsonl"]
-    assert [shard.source for shard in corpus.shards] == ["r", "r", "web"]
-    assert [row["text"] for row in read_all(corpus)[0]] == [str(i) for i in range(9)] * 3
-    unchanged(corpus)
-    memory.pipe("r/web/a.jsonl", b"")
-    with pytest.raises(InputChanged):
-        unchanged(corpus)
-    memory.rm("r", recursive=True)
-    with pytest.raises(StorageError):
-        read_all(corpus)
 
 
 def test_the_manifest_holds_it_all(tmp_path):
@@ -170,15 +88,10 @@ content_lines = st.sampled_from(
 def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, piece):
     content = b"\n".join(parts) + (b"\n" if ended and parts else b"")
     content = (b"\xef\xbb\xbf" if mark and piece >= 3 else b"") + content
-    before = shards.CUT_BYTES
-    shards.CUT_BYTES = size
-    try:
-        cuts = shards._LineCuts(0)
-        for at in range(0, len(content), piece):
-            cuts.add(bytes_view(content[at : at + piece]), at)
-        found = cuts.all(len(content))
-    finally:
-        shards.CUT_BYTES = before
+    cutter = LineCuts(Shard(0, "a.jsonl", "/a.jsonl", "jsonl", "", 0, "", "a"), size)
+    for at in range(0, len(content), piece):
+        cutter.add(content[at : at + piece], at)
+    found = cutter.cuts(len(content))
     assert found[0].start == 0
     assert found[-1].end == len(content)
     plain = content.removeprefix(b"\xef\xbb\xbf")
@@ -199,8 +112,8 @@ def test_reading_does_not_depend_on_cuts(tmp_path, monkeypatch, size):
     )
     content = b"\xef\xbb\xbf" + content.replace(b"\n\n", b"\n  \r\n", 9)
     stored(tmp_path, content)
-    monkeypatch.setattr(shards, "CUT_BYTES", size)
-    monkeypatch.setattr(shards, "SLICE_BYTES", 3 * size)
+    monkeypatch.setattr(pinning, "CUT_BYTES", size)
+    monkeypatch.setattr(pinning, "SLICE_BYTES", 3 * size)
     corpus = pin([tmp_path])
     rows, rejects = read_all(corpus)
     plain = content.removeprefix(b"\xef\xbb\xbf")
@@ -216,8 +129,8 @@ def test_reading_does_not_depend_on_cuts(tmp_path, monkeypatch, size):
 
 
 def test_slices(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "CUT_BYTES", 28)
-    monkeypatch.setattr(shards, "SLICE_BYTES", 70)
+    monkeypatch.setattr(pinning, "CUT_BYTES", 28)
+    monkeypatch.setattr(pinning, "SLICE_BYTES", 70)
     stored(tmp_path, ONE * 7, name="a")  # four cuts: 28, 28, 28, 14
     stored(tmp_path, ONE, name="b")
     (tmp_path / "c.txt").write_bytes(b"x" * 500)

@@ -1,7 +1,8 @@
 """Parquet shards, through pyarrow: read by row groups, rewritten with everything else as it was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from unrote.corpus.edits import Edits
 from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.rows import (
     BATCH_BYTES,
     COLUMNS_TOO_LONG,
@@ -26,11 +29,52 @@ from unrote.corpus.rows import (
     row_batches,
 )
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import Cut, Shard
+from unrote.corpus.shard import Compression, Cut, Shard
 from unrote.corpus.storage import open_stored, storage
 from unrote.corpus.text import arrow_buffers, utf8_ranges
 
 CORRUPT = "Parquet data is corrupt"
+
+GROUP_BYTES = 64 << 20
+"""Row groups larger than this are rewritten as several."""
+
+
+class Parquet(Format):
+    """Parquet files. A cut is row groups: its start and end are their numbers."""
+
+    name = "parquet"
+    suffixes: Mapping[str, Compression] = {".parquet": ""}
+
+    def cutter(self, shard: Shard, goal: int) -> Cutter:
+        return GroupCuts(shard, goal)
+
+    def stored_bytes(self, shard: Shard, cut: Cut) -> int:  # noqa: ARG002 - it counts row groups
+        return shard.size
+
+    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+        return read_parquet(shard, cut, fields, view, wanted)
+
+    def rewrite(
+        self,
+        shard: Shard,
+        cuts: Sequence[Cut],  # noqa: ARG002 - all of the shard's
+        fields: Fields,
+        edits: Edits,
+        path: Path,
+    ) -> int:
+        return rewrite_parquet(shard, fields, edits, path)
+
+    def text_columns(self, shard: Shard, first: Cut) -> set[str]:  # noqa: ARG002
+        with open_parquet(shard) as file:
+            return {f.name for f in file.schema_arrow if _may_hold_text(f.type)}
+
+    def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
+        with open_parquet(shard) as file:
+            check_columns(shard, file.schema_arrow, fields)
+
+
+def _may_hold_text(kind: pa.DataType) -> bool:
+    return is_text(kind) or bool(pa.types.is_nested(kind))
 
 
 @contextmanager
@@ -46,6 +90,9 @@ def open_parquet(shard: Shard) -> Iterator[pq.ParquetFile]:
             ) from None
         with file:
             yield file
+
+
+# Columns
 
 
 def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
@@ -86,6 +133,36 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
+
+
+# Where a file can be cut
+
+
+class GroupCuts(Cutter):
+    """Row groups of about `goal` bytes together, as the footer tells."""
+
+    def __init__(self, shard: Shard, goal: int) -> None:
+        super().__init__(shard)
+        self._goal = goal
+
+    def cuts(self, size: int) -> list[Cut]:  # noqa: ARG002
+        cuts: list[Cut] = []
+        with open_parquet(self._shard) as file:
+            metadata = file.metadata
+            start = row = first_row = held = 0
+            for number in range(metadata.num_row_groups):
+                group = metadata.row_group(number)
+                held += group.total_byte_size
+                row += group.num_rows
+                if held >= self._goal:
+                    cuts.append(Cut(self._shard.number, start, number + 1, first_row))
+                    start, first_row, held = number + 1, row, 0
+            if start < metadata.num_row_groups or not cuts:
+                cuts.append(Cut(self._shard.number, start, metadata.num_row_groups, first_row))
+        return cuts
+
+
+# Reading
 
 
 def read_parquet(shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
@@ -232,6 +309,143 @@ def _is_bytes(kind: pa.DataType) -> bool:
         or pa.types.is_fixed_size_binary(kind)
         or pa.types.is_binary_view(kind)
     )
+
+
+# Writing
+
+
+def rewrite_parquet(shard: Shard, fields: Fields, edits: Edits, path: Path) -> int:
+    rows = row = 0
+    with open_parquet(shard) as file, storage(path, "write"):
+        schema = file.schema_arrow
+        check_columns(shard, schema, fields)
+        with pq.ParquetWriter(path, schema, compression=compression_of(file)) as writer:
+            for group in range(file.metadata.num_row_groups):
+                first, waiting = row, _Group(writer, schema)
+                for batch in read_group(shard, file, group, fields):
+                    waiting.add(_rewritten_batch(batch, first, fields, edits))
+                    first += len(batch)
+                waiting.write()
+                rows += waiting.rows
+                row += file.metadata.row_group(group).num_rows
+    return rows
+
+
+class _Group:
+    """Rows of one row group of the input, written as one row group, or several if it is large."""
+
+    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._writer = writer
+        self._schema = schema
+        self._batches: list[pa.RecordBatch] = []
+        self._size = 0
+        self.rows = 0
+
+    def add(self, batches: Iterable[pa.RecordBatch]) -> None:
+        for batch in batches:
+            if len(batch):
+                self._batches.append(_compacted(batch))
+                self._size += batch.nbytes
+                self.rows += len(batch)
+            if self._size >= GROUP_BYTES:
+                self.write()
+
+    def write(self) -> None:
+        if self._batches:
+            self._write(self._batches)
+        self._batches, self._size = [], 0
+
+    def _write(self, batches: list[pa.RecordBatch]) -> None:
+        table = pa.Table.from_batches(batches, self._schema)
+        try:
+            # A reader numbers the values of a whole row group by the dictionary's index type.
+            table = table.unify_dictionaries()
+        except pa.ArrowInvalid:
+            if len(batches) == 1:
+                raise
+            half = len(batches) // 2
+            self._write(batches[:half])
+            self._write(batches[half:])
+        else:
+            self._writer.write_table(table, row_group_size=max(1, len(table)))
+
+
+def _compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch without the dictionary values that no row has: they may be what was removed."""
+    for place, column in enumerate(batch.columns):
+        if pa.types.is_dictionary(column.type):
+            used = pa.array(np.unique(column.indices.drop_null().to_numpy()))
+            indices = pc.index_in(column.indices, value_set=used).cast(column.type.index_type)
+            values = column.dictionary.take(used)
+            column = pa.DictionaryArray.from_arrays(indices, values, ordered=column.type.ordered)
+            batch = batch.set_column(place, batch.schema.field(place), column)
+    return batch
+
+
+def _rewritten_batch(
+    batch: pa.RecordBatch, row: int, fields: Fields, edits: Edits
+) -> Iterator[pa.RecordBatch]:
+    """`batch`, whose first row is `row`, with the edits made, in one piece or more."""
+    places = [batch.schema.get_field_index(name) for name in fields.editable]
+
+    def has_string(at: int, field: int) -> bool:
+        return places[field] >= 0 and batch.column(places[field])[at].as_py() is not None
+
+    kept, changes = edits.of_rows(row, readable_rows(batch, fields), has_string)
+    new: dict[int, pa.LargeStringArray] = {}
+    for field in {field for strings in changes.values() for field in strings}:
+        own = {at: strings[field] for at, strings in changes.items() if field in strings}
+        new[places[field]] = _replaced(batch.column(places[field]), own)
+    return _with_strings(batch, new, kept)
+
+
+def _with_strings(
+    batch: pa.RecordBatch, new: dict[int, pa.LargeStringArray], kept: np.ndarray
+) -> Iterator[pa.RecordBatch]:
+    """The `kept` rows of `batch` with the columns at some places replaced.
+
+    In several pieces where a dictionary's index type cannot number all values of a column.
+    """
+    done = batch
+    try:
+        for place, strings in new.items():
+            column = batch.schema.field(place)
+            done = done.set_column(place, column, _as(strings, column.type))
+    except pa.ArrowInvalid:
+        if len(batch) == 1:
+            raise
+        half = len(batch) // 2
+        for part in (slice(0, half), slice(half, None)):
+            own = {place: strings[part] for place, strings in new.items()}
+            yield from _with_strings(batch[part], own, kept[part])
+    else:
+        yield done if kept.all() else _filtered(done, kept)
+
+
+def _filtered(batch: pa.RecordBatch, kept: np.ndarray) -> pa.RecordBatch:
+    try:
+        return batch.filter(pa.array(kept))
+    except pa.ArrowNotImplementedError:
+        # Views (string_view) cannot be filtered, but sliced and joined.
+        runs = np.flatnonzero(np.diff(np.concatenate(([False], kept, [False]))))
+        parts = [batch.slice(a, b - a) for a, b in runs.reshape(-1, 2).tolist()]
+        return pa.concat_batches(parts) if parts else batch.slice(0, 0)
+
+
+def _replaced(texts: pa.Array, new: dict[int, str]) -> pa.LargeStringArray:
+    places = sorted(new)
+    plain = texts.cast(pa.large_string())
+    # Take from the old texts with the new ones behind them.
+    both = pa.concat_arrays([plain, pa.array([new[at] for at in places], pa.large_string())])
+    order = np.arange(len(plain), dtype=np.int64)
+    order[places] = len(plain) + np.arange(len(places))
+    return both.take(pa.array(order))
+
+
+def _as(texts: pa.LargeStringArray, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return texts.cast(kind.value_type).dictionary_encode().cast(kind)
+    return texts.cast(kind)
 
 
 def read_group(

@@ -1,46 +1,18 @@
-"""JSON lines: a strict scanner that finds the values of a few fields, and an unescaper.
+"""A JSON line, byte for byte: a scanner that finds the values of a few fields, and an unescaper.
 
-The scanner is RFC 8259 in one pass over a block of lines, without an object per line: strings are
-crossed eight bytes at a time, everything else byte by byte. It differs from Python's `json` where
-that is lax: NaN, Infinity and lone surrogates in a text are refused, and so is nesting deeper than
-MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines (nothing
-but JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at the start
-of the file is skipped. Zeros and other control bytes are no white space: a writer that crashed, or
-a file with holes, leaves them where rows were lost.
+The scanner is strict: RFC 8259 in one pass over a block of lines, without an object per line:
+strings are crossed eight bytes at a time, everything else byte by byte. It differs from Python's
+`json` where that is lax: NaN, Infinity and lone surrogates in a text are refused, and so is nesting
+deeper than MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines
+(nothing but JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at
+the start of the file is skipped. Zeros and other control bytes are no white space: a writer that
+crashed, or a file with holes, leaves them where rows were lost.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-
 import numpy as np
-import pyarrow as pa
 
-from unrote.corpus.kernel import byte_buffer, inlined, kernel, load64
-from unrote.corpus.rows import (
-    COLUMNS_TOO_LONG,
-    IS_NULL,
-    MAX_TEXT,
-    NOT_UTF8,
-    TOO_LONG,
-    Damaged,
-    Fields,
-    View,
-    Wanted,
-    accepted,
-    rejects,
-    row_batches,
-)
-from unrote.corpus.schema import Tagged
-from unrote.corpus.shards import BOM, Shard, newline, skip_space
-from unrote.corpus.text import (
-    bytes_view,
-    first_byte,
-    is_utf8,
-    store64,
-    strings_from,
-    utf8_ranges,
-    zero_bytes,
-)
+from unrote.corpus.kernel import inlined, kernel, load64
+from unrote.corpus.text import first_byte, store64, zero_bytes
 
 # ruff: noqa: C901, PLR0911, PLR0912, PLR1714, SIM109
 # A scanner is a state machine: its states are easier to check in one place than in ten, and numba
@@ -65,8 +37,66 @@ _BACKSLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
 _SPACES = np.uint64(0x2020202020202020)
 _HIGHS = np.uint64(0x8080808080808080)
 
-_SPACE, _QUOTE, _COMMA, _MINUS, _POINT, _COLON = 0x20, 0x22, 0x2C, 0x2D, 0x2E, 0x3A
-_BRACKET, _BACKSLASH, _BRACKET_END, _BRACE, _BRACE_END = 0x5B, 0x5C, 0x5D, 0x7B, 0x7D
+_SPACE, QUOTE, _COMMA, MINUS, _POINT, _COLON = 0x20, 0x22, 0x2C, 0x2D, 0x2E, 0x3A
+BRACKET, _BACKSLASH, _BRACKET_END, BRACE, _BRACE_END = 0x5B, 0x5C, 0x5D, 0x7B, 0x7D
+_NEWLINES = np.uint64(0x0A0A0A0A0A0A0A0A)
+
+
+# Lines.
+
+
+@kernel
+def count_rows(
+    data: np.ndarray, at: int, goal: int, rows: int, in_row: bool
+) -> tuple[int, int, bool]:
+    """Count rows (lines that are not blank) up to the first newline at or behind data[goal].
+
+    `in_row` says whether the line that `at` is in was counted already. Returns the place after that
+    newline, -1 where there is none in `data`; the rows; and whether the last line was counted.
+    """
+    size = len(data)
+    while at < size:
+        if not in_row:
+            at = skip_space(data, at, size)
+            if at == size:
+                break
+            if data[at] != 0x0A:
+                in_row = True
+                rows += 1
+        at = newline(data, at, size)
+        if at == size:
+            break
+        in_row = False
+        at += 1
+        if at > goal:
+            return at, rows, in_row
+    return -1, rows, in_row
+
+
+@inlined
+def skip_space(data: np.ndarray, at: int, end: int) -> int:
+    """The place of the first byte in data[at:end] that is no JSON white space within a line."""
+    while at < end and (data[at] == 0x20 or data[at] == 0x09 or data[at] == 0x0D):
+        at += 1
+    return at
+
+
+@kernel
+def newline(data: np.ndarray, at: int, end: int) -> int:
+    """The place of the first newline in data[at:end], `end` if there is none."""
+    while at + 32 <= end:
+        found = (
+            zero_bytes(load64(data, at) ^ _NEWLINES)
+            | zero_bytes(load64(data, at + 8) ^ _NEWLINES)
+            | zero_bytes(load64(data, at + 16) ^ _NEWLINES)
+            | zero_bytes(load64(data, at + 24) ^ _NEWLINES)
+        )
+        if found != 0:
+            break
+        at += 32
+    while at < end and data[at] != 0x0A:
+        at += 1
+    return at
 
 
 # The scanner. Each function takes a place and returns the place behind what it read, -1 for none.
@@ -87,11 +117,11 @@ def _skip_string(data: np.ndarray, at: int, end: int) -> int:
                 at += first_byte(stop)
                 break
             at += 8
-        while at < end and data[at] >= _SPACE and data[at] != _QUOTE and data[at] != _BACKSLASH:
+        while at < end and data[at] >= _SPACE and data[at] != QUOTE and data[at] != _BACKSLASH:
             at += 1
         if at >= end or data[at] < _SPACE:
             return -1
-        if data[at] == _QUOTE:
+        if data[at] == QUOTE:
             return at + 1
         at = _skip_escape(data, at + 1, end)
         if at < 0:
@@ -111,7 +141,7 @@ def _skip_escape(data: np.ndarray, at: int, end: int) -> int:
                 return -1
         return at + 5
     if (
-        mark == _QUOTE
+        mark == QUOTE
         or mark == _BACKSLASH
         or mark == 0x2F  # /
         or mark == 0x62  # b
@@ -143,7 +173,7 @@ def _is_digit(data: np.ndarray, at: int, end: int) -> bool:
 
 @kernel
 def _skip_number(data: np.ndarray, at: int, end: int) -> int:
-    if at < end and data[at] == _MINUS:
+    if at < end and data[at] == MINUS:
         at += 1
     if not _is_digit(data, at, end):
         return -1
@@ -159,7 +189,7 @@ def _skip_number(data: np.ndarray, at: int, end: int) -> int:
             at += 1
     if at < end and data[at] | 0x20 == 0x65:  # e
         at += 1
-        if at < end and (data[at] == 0x2B or data[at] == _MINUS):
+        if at < end and (data[at] == 0x2B or data[at] == MINUS):
             at += 1
         if not _is_digit(data, at, end):
             return -1
@@ -171,7 +201,7 @@ def _skip_number(data: np.ndarray, at: int, end: int) -> int:
 @kernel
 def _skip_scalar(data: np.ndarray, at: int, end: int) -> int:
     first = data[at]
-    if first == _QUOTE:
+    if first == QUOTE:
         return _skip_string(data, at + 1, end)
     word = np.uint64(0)
     for i in range(at, min(at + 5, end)):
@@ -189,7 +219,7 @@ def _skip_scalar(data: np.ndarray, at: int, end: int) -> int:
 def _skip_name(data: np.ndarray, at: int, end: int) -> int:
     """The place behind the colon of a member whose name starts, after spaces, at `at`."""
     at = skip_space(data, at, end)
-    if at >= end or data[at] != _QUOTE:
+    if at >= end or data[at] != QUOTE:
         return -1
     at = _skip_string(data, at + 1, end)
     if at < 0:
@@ -207,7 +237,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
         if at >= end:
             return -1
         first = data[at]
-        if first == _BRACE or first == _BRACKET:
+        if first == BRACE or first == BRACKET:
             if depth == MAX_DEPTH:
                 return -1
             opened[depth] = first
@@ -219,7 +249,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
                 at += 1
                 depth -= 1
             else:
-                if first == _BRACE:
+                if first == BRACE:
                     at = _skip_name(data, at, end)
                     if at < 0:
                         return -1
@@ -236,7 +266,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
             mark = data[at]
             at += 1
             if mark == _COMMA:
-                if opened[depth - 1] == _BRACE:
+                if opened[depth - 1] == BRACE:
                     at = _skip_name(data, at, end)
                     if at < 0:
                         return -1
@@ -286,11 +316,11 @@ def _scan_line(
     line: np.ndarray,
 ) -> int:
     """Read the row that starts at `at` into `line`. The place of the newline behind it, or -1."""
-    if data[at] != _BRACE:
+    if data[at] != BRACE:
         line[STATUS] = NOT_OBJECT
         at = _skip_value(data, at, end, opened, 0)
         return -1 if at < 0 else _line_end(data, at, end)
-    opened[0] = _BRACE
+    opened[0] = BRACE
     at = skip_space(data, at + 1, end)
     if at < end and data[at] == _BRACE_END:
         return _line_end(data, at + 1, end)
@@ -306,7 +336,7 @@ def _scan_line(
             return -1
         if value < before:
             name_end = name
-            while data[name_end] != _QUOTE:
+            while data[name_end] != QUOTE:
                 name_end += 2 if data[name_end] == _BACKSLASH else 1
             for k in range(len(name_offsets) - 1):
                 if _same_name(data, name, name_end, names, name_offsets[k], name_offsets[k + 1]):
@@ -502,8 +532,8 @@ def decode(
         if at >= 0:
             after = -1
             first = data[at]
-            number = first == _MINUS or (first >= 0x30 and first <= 0x39)
-            if first == _QUOTE:
+            number = first == MINUS or (first >= 0x30 and first <= 0x39)
+            if first == QUOTE:
                 after = unescape(data, at + 1, end - 1, out, to)
             elif (takes >= WITH_NUMBERS and number) or (
                 takes == WITH_BOOLEANS and (first == 0x74 or first == 0x66)
@@ -516,230 +546,3 @@ def decode(
                 valid[i] = True
         offsets[i + 1] = to
     return offsets, valid
-
-
-# Around the kernels.
-
-
-@dataclass(frozen=True)
-class _Names:
-    """Field names as `scan` takes them."""
-
-    data: np.ndarray
-    offsets: np.ndarray
-
-    @classmethod
-    def of(cls, fields: Fields, view: View) -> "_Names":
-        names = [*fields.editable]
-        if view == "records":
-            names += [fields.id, fields.source, fields.order]
-        return cls.encoded(names)
-
-    @classmethod
-    def encoded(cls, names: Sequence[str]) -> "_Names":
-        encoded = [name.encode() for name in names]
-        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-        return cls(bytes_view(b"".join(encoded)), offsets)
-
-
-_ALWAYS = 1 << 62
-
-
-def blocks(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-    """The same bytes cut behind newlines (uint8); a block is about a piece, or one longer line.
-
-    The last block may end without a newline, unless the pieces end in Damaged: then what follows
-    the last newline is left out and Damaged is raised again.
-    """
-    waiting: list[bytes] = []
-    for piece in pieces:
-        cut = piece.rfind(b"\n") + 1
-        if cut == 0:
-            waiting.append(piece)
-            continue
-        whole = b"".join([*waiting, memoryview(piece)[:cut]]) if waiting else piece
-        waiting = [piece[cut:]] if cut < len(piece) else []
-        yield bytes_view(whole)[: len(whole) if whole is not piece else cut]
-    if waiting:
-        yield bytes_view(b"".join(waiting))
-
-
-def scan_blocks(
-    pieces: Iterable[bytes], at_start: bool, row: int, fields: Fields, view: View, wanted: Wanted
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
-    """Blocks with what the scanner found: data, table, reasons, number of the next block's row.
-
-    `reasons` (object, None for none) says why a row is rejected, apart from what `read_strings`
-    finds. Field k in the table is fields.editable[k]. `at_start` says that the pieces start where
-    the file does.
-    """
-    names = _Names.of(fields, view)
-    for data in blocks(pieces):
-        if wanted.none_from(row):
-            return
-        start = len(BOM) if at_start and data[: len(BOM)].tobytes() == BOM else 0
-        at_start = False
-        table, row = scan(
-            data, start, names.data, names.offsets, row, wanted.all, wanted.rows, _ALWAYS
-        )
-        if len(table):
-            yield data, table, _reasons(data, start, table, fields.text), row
-        else:
-            yield data, table, np.empty(0, dtype=object), row
-
-
-def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.ndarray:
-    """Why each row of `table` is rejected (object array), None where it is not."""
-    reasons = np.full(len(table), None, dtype=object)
-    places = table[:, VALUES]
-    if len(table) and not ((table[:, STATUS] == GOOD).all() and _all_strings(data, places)):
-        first = data[np.maximum(places, 0)]
-        for mark, kind in _KINDS:
-            reasons[first == ord(mark)] = kind
-        reasons[(first == _MINUS) | ((first >= 0x30) & (first <= 0x39))] = "text is a number"
-        reasons[first == _QUOTE] = None
-        reasons[places < 0] = f"no field '{name}'"
-        reasons[table[:, STATUS] == NOT_OBJECT] = "not a JSON object"
-        reasons[table[:, STATUS] == NOT_JSON] = "not JSON"
-    # One look at the whole block is faster than one at each line; blame lines only if it fails.
-    if not is_utf8(data, start):
-        good = utf8_ranges(
-            data, np.ascontiguousarray(table[:, START]), np.ascontiguousarray(table[:, END])
-        )
-        reasons[~good] = NOT_UTF8
-    return reasons
-
-
-_KINDS = (
-    ("n", IS_NULL),
-    ("t", "text is a boolean"),
-    ("f", "text is a boolean"),
-    ("[", "text is an array"),
-    ("{", "text is an object"),
-)
-
-
-def _all_strings(data: np.ndarray, places: np.ndarray) -> bool:
-    return bool((places >= 0).all() and (data[places] == _QUOTE).all())
-
-
-def read_jsonl(
-    pieces: Iterable[bytes],
-    shard: Shard,
-    at_start: bool,
-    row: int,
-    fields: Fields,
-    view: View,
-    wanted: Wanted,
-) -> Tagged:
-    """Rows and (for view "records") rejects of JSON lines that come in pieces of any size.
-
-    An id that is a string gives its value, a number its literal; anything else, and a string with a
-    lone surrogate, gives the derived id f"{shard.name}#{row}". A source that is not a string gives
-    the shard's. `order` is the decoded string, or the literal of a number or boolean, else null.
-    After damage: one reject at the next row, and the end.
-    """
-    try:
-        for data, table, reasons, after in scan_blocks(pieces, at_start, row, fields, view, wanted):
-            row = after
-            yield from _block_rows(data, table, reasons, shard, fields, view)
-    except Damaged as damage:
-        if view == "records" and wanted.has(row):
-            yield from rejects(shard, [row], [str(damage)])
-
-
-def _block_rows(
-    data: np.ndarray,
-    table: np.ndarray,
-    reasons: np.ndarray,
-    shard: Shard,
-    fields: Fields,
-    view: View,
-) -> Tagged:
-    readable, [(text, offsets, _), *strings] = read_strings(data, table, reasons, fields)
-    if view == "text":
-        yield from row_batches(shard, readable[:, ROW], text, offsets)
-        return
-    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), len(fields.editable))
-    extra = [_column(data, readable, field, takes) for field, takes in others]
-    columns = [strings_from(*column) for column in strings]
-    yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
-    bad = np.flatnonzero(~accepted(reasons))
-    yield from rejects(shard, table[bad, ROW], list(reasons[bad]))
-
-
-_Strings = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def read_strings(
-    data: np.ndarray, table: np.ndarray, reasons: np.ndarray, fields: Fields
-) -> tuple[np.ndarray, list[_Strings]]:
-    """The rows of `table` that can be read, and (see `decode`) their text and named columns.
-
-    Adds to `reasons` why the other rows are rejected: a lone surrogate, too much of it, a named
-    column that may hold text which nobody reads.
-    """
-    while True:
-        good = accepted(reasons)
-        readable = table if good.all() else np.ascontiguousarray(table[good])
-        strings = [decoded(data, readable, k, STRINGS) for k in range(len(fields.editable))]
-        blamed = _blamed(data, readable, strings, fields)
-        if not blamed:
-            return readable, strings
-        places = np.flatnonzero(good)
-        for rows, reason in reversed(blamed):  # of several reasons the first stays
-            reasons[places[rows]] = reason
-
-
-def _blamed(
-    data: np.ndarray, table: np.ndarray, strings: list[_Strings], fields: Fields
-) -> list[tuple[np.ndarray, str]]:
-    """Rows (bool) of `table` whose strings will not do, with the reason; none without a row."""
-    (_, offsets, valid), *columns = strings
-    found = [(~valid, "lone surrogate in text"), (np.diff(offsets) > MAX_TEXT, TOO_LONG)]
-    if columns:
-        sizes = np.sum([np.diff(offsets) for _, offsets, _ in columns], axis=0)
-        found.append((sizes > MAX_TEXT, COLUMNS_TOO_LONG))
-    for k, (_, _, valid) in enumerate(columns, 1):
-        places = table[:, VALUES + 2 * k]
-        first = np.where(places >= 0, data[np.maximum(places, 0)], 0)
-        name = fields.editable[k]
-        found += [
-            ((first == _QUOTE) & ~valid, f"lone surrogate in field '{name}'"),
-            (first == _BRACE, f"field '{name}' is an object"),
-            (first == _BRACKET, f"field '{name}' is an array"),
-            (
-                (first == _MINUS) | ((first >= 0x30) & (first <= 0x39)),
-                f"field '{name}' is a number",
-            ),
-        ]
-    return [(rows, reason) for rows, reason in found if rows.any()]
-
-
-def decoded(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> _Strings:
-    """`decode` into a new buffer: (buffer, offsets, valid)."""
-    column = VALUES + 2 * field
-    room = int((table[:, column + 1] - table[:, column]).sum()) + 8
-    out = byte_buffer(room)
-    offsets, valid = decode(data, table, field, takes, out)
-    return out, offsets, valid
-
-
-def _column(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> pa.StringArray | None:
-    """A field's values; None where no row has one."""
-    if len(table) == 0 or not (table[:, VALUES + 2 * field] >= 0).any():
-        return None
-    out, offsets, valid = decoded(data, table, field, takes)
-    return strings_from(out, offsets, valid)
-
-
-def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, int]]:
-    """The places of the values of field `name` in `line` that start before `before`, last first."""
-    names = _Names.encoded([name])
-    none = np.empty(0, dtype=np.int64)
-    while True:
-        table, _ = scan(bytes_view(line), 0, names.data, names.offsets, 0, True, none, before)
-        before, end = table[0, VALUES : VALUES + 2].tolist()
-        if before < 0:
-            return
-        yield before, end

@@ -1,0 +1,186 @@
+"""The input, found: the shards of files, folders, globs and fsspec URLs."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.formats import kind_of, suffixes
+from unrote.corpus.schema import MAX_SHARDS
+from unrote.corpus.shard import Shard
+from unrote.corpus.storage import is_remote
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that was found: where, and below which folder of the input."""
+
+    url: str
+    root: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.url[len(self.root) :].lstrip("/")
+
+
+def find(inputs: Sequence[str | os.PathLike[str]]) -> list[Shard]:
+    """The shards of files, folders, globs and fsspec URLs, sorted by name, not yet pinned.
+
+    Folders are searched to the bottom; what starts with a dot or an underscore is skipped. A shard
+    is named by its path below the folder that was given, or below the fixed part of a glob, or by
+    its base name; where two would share a name, all are named below the inputs' common folder.
+    `source` is the first folder of the name, else the name of the folder the shard lies in.
+    Checksums are empty; `pin` fills them in.
+    Raises InputError: nothing found, an unknown kind of file, a file given twice, equal names.
+    """
+    if not inputs:
+        raise InputError("no input was given. Name at least one file, folder, glob or URL.")
+    files = [file for given in inputs for file in _files(os.fspath(given))]
+    _refuse_repeats(files)
+    if len({file.name for file in files}) < len(files):
+        files = _below_common_folder(files)
+    if len(files) >= MAX_SHARDS:
+        raise InputError(f"{len(files)} shards: at most {MAX_SHARDS - 1}. Merge small files.")
+    return [_shard(number, file) for number, file in enumerate(sorted(files, key=_name))]
+
+
+def _name(file: _File) -> str:
+    return file.name
+
+
+def _shard(number: int, file: _File) -> Shard:
+    kind = kind_of(file.url)
+    assert kind is not None
+    folder, slash, _ = file.name.partition("/")
+    source = folder if slash else file.url.rpartition("/")[0].rpartition("/")[2]
+    return Shard(number, file.name, file.url, *kind, size=file.size, checksum="", source=source)
+
+
+def _files(given: str) -> list[_File]:
+    """The files of one input."""
+    filesystem, path = _filesystem(given)
+    try:
+        if filesystem.isfile(path):
+            root, found = path.rpartition("/")[0], {path: filesystem.info(path)}
+        elif filesystem.isdir(path):
+            root, found = path, _below(filesystem, path)
+        else:
+            root, found = _matches(filesystem, path)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise StorageError(
+            f"cannot list {given}: {error.strerror or error}{where}. Check address and permissions."
+        ) from error
+    direct = list(found) == [path]
+    kept = {place: info for place, info in found.items() if direct or not _hidden(place, root)}
+    if not kept:
+        raise InputError(
+            f"no files in {given}. Give files, folders or globs of {_allowed()}; names that start "
+            "with '.' or '_' are skipped."
+        )
+    unknown = sorted(place for place, info in kept.items() if not _is_shard(place, info))
+    if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise InputError(
+            f"unknown kind of file: {', '.join(unknown[:5])}{more}. Allowed are "
+            f"{_allowed()}, regular files with names in UTF-8. "
+            "Move other files away, or name the input with a glob such as 'folder/**/*.jsonl'."
+        )
+    local = not is_remote(given)
+    prefix = "" if local else filesystem.unstrip_protocol(path)[: -len(path)]
+    return [
+        _File(prefix + place, prefix + root, int(info["size"] or 0)) for place, info in kept.items()
+    ]
+
+
+def _filesystem(given: str) -> tuple[Any, str]:
+    """The filesystem that an input lies on, and its path there."""
+    import fsspec  # noqa: PLC0415
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(given)
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"cannot open {given}: {error}. Give a path or the URL of a filesystem that fsspec "
+            "knows, and install the package that it names."
+        ) from None
+    return filesystem, path.rstrip("/") or "/"
+
+
+def _below(filesystem: Any, folder: str) -> dict[str, Any]:
+    """All files below a folder. Raises OSError where a folder cannot be listed."""
+    if "file" in filesystem.protocol:  # ("file", "local")
+        # fsspec leaves out what it may not list; rows must not be lost without a word.
+        for _, folders, _ in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if name[0] not in "._"]
+    found: dict[str, Any] = filesystem.find(folder, detail=True)
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_shard(place: str, info: dict[str, Any]) -> bool:
+    """Whether we read what lies there: no pipe or device, and a name that a table can hold."""
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        return False
+    regular = info.get("type", "file") == "file" or bool(info.get("islink"))
+    return regular and kind_of(place) is not None
+
+
+def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
+    """The fixed part of a glob, and the files that match it or lie in folders that match."""
+    parts = pattern.split("/")
+    magic = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
+    if magic is None:
+        what = "is no regular file" if filesystem.exists(pattern) else "does not exist"
+        raise InputError(f"{pattern} {what}. Give a file, a folder, a glob or a URL.")
+    found: dict[str, Any] = {}
+    for place, info in filesystem.glob(pattern, detail=True).items():
+        if info["type"] == "directory":
+            found.update(_below(filesystem, place))
+        else:
+            found[place] = info
+    return "/".join(parts[:magic]), found
+
+
+def _hidden(place: str, root: str) -> bool:
+    return any(part[:1] in (".", "_") for part in place[len(root) :].lstrip("/").split("/"))
+
+
+def _allowed() -> str:
+    return ", ".join(suffixes())
+
+
+def _refuse_repeats(files: list[_File]) -> None:
+    counts = Counter(
+        file.url if is_remote(file.url) else os.path.realpath(file.url) for file in files
+    )
+    twice = sorted(url for url, count in counts.items() if count > 1)
+    if twice:
+        raise InputError(f"given more than once: {', '.join(twice[:5])}. Name every file once.")
+
+
+def _below_common_folder(files: list[_File]) -> list[_File]:
+    """All files named below the deepest folder that holds every input."""
+    roots = [file.root.split("/") for file in files]
+    shared = 0
+    while all(len(root) > shared and root[shared] == roots[0][shared] for root in roots):
+        shared += 1
+    common = "/".join(roots[0][:shared])
+    files = [replace(file, root=common) for file in files]
+    counts = Counter(file.name for file in files)
+    twice = [name for name, count in counts.items() if count > 1]
+    if shared == 0 or twice:
+        names = ", ".join(sorted(twice or counts)[:5])
+        raise InputError(
+            f"inputs have the same names and no common folder: {names}. Rename files or folders, "
+            "or give the folder above them."
+        )
+    return files

@@ -1,0 +1,528 @@
+"""JSON lines: read by blocks, and written back byte for byte but for the strings that are edited.
+
+What stands in a line is found by the kernels of `json_scanner`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from unrote.corpus.edits import Edits
+from unrote.corpus.errors import InputError
+from unrote.corpus.formats.base import Cutter, Format
+from unrote.corpus.json_scanner import (
+    BRACE,
+    BRACKET,
+    END,
+    GOOD,
+    MINUS,
+    NOT_JSON,
+    NOT_OBJECT,
+    QUOTE,
+    REPEATED,
+    ROW,
+    START,
+    STATUS,
+    STRINGS,
+    VALUES,
+    WITH_BOOLEANS,
+    WITH_NUMBERS,
+    count_rows,
+    decode,
+    scan,
+)
+from unrote.corpus.kernel import byte_buffer
+from unrote.corpus.rows import (
+    COLUMNS_TOO_LONG,
+    IS_NULL,
+    MAX_TEXT,
+    NOT_UTF8,
+    TOO_LONG,
+    Damaged,
+    Fields,
+    View,
+    Wanted,
+    accepted,
+    rejects,
+    row_batches,
+)
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shard import Compression, Cut, Shard
+from unrote.corpus.storage import open_stored, pieces, storage
+from unrote.corpus.streams import compressor, decompressed
+from unrote.corpus.text import BOM, bytes_view, is_utf8, strings_from, utf8_ranges
+
+FIRST_ROWS = 100
+"""So many rows of a shard are looked at to see which fields it has."""
+
+
+class JsonLines(Format):
+    """One JSON object a line, plain or compressed."""
+
+    name = "jsonl"
+    suffixes: Mapping[str, Compression] = {".jsonl": "", ".jsonl.gz": "gz", ".jsonl.zst": "zst"}
+
+    def splits(self, shard: Shard) -> bool:
+        return not shard.compression
+
+    def cutter(self, shard: Shard, goal: int) -> Cutter:
+        return Cutter(shard) if shard.compression else LineCuts(shard, goal)
+
+    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+        content = stored_lines(shard, cut)
+        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, wanted)
+
+    def rewrite(
+        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: Edits, path: Path
+    ) -> int:
+        rows = 0
+        with storage(path, "write"), path.open("wb") as file:
+            sink = compressor(shard.compression)
+            for cut in cuts:
+                stored = stored_lines(shard, cut)
+                for count, piece in rewritten_lines(stored, shard, cut, fields, edits):
+                    rows += count
+                    file.write(sink.compress(piece))
+            file.write(sink.flush())
+        return rows
+
+    def text_columns(self, shard: Shard, first: Cut) -> set[str]:
+        rows = _first_rows(shard, first)
+        return {k for _, row in rows for k, v in row.items() if isinstance(v, str | dict | list)}
+
+    def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
+        if first is None or not fields.columns:
+            return
+        for number, row in _first_rows(shard, first):
+            for name in fields.columns:
+                _check_value(shard, number, name, row.get(name))
+
+
+# Where a file can be cut
+
+
+class LineCuts(Cutter):
+    """Where to cut a file that comes in pieces: after the first newline from `goal` bytes on."""
+
+    def __init__(self, shard: Shard, goal: int) -> None:
+        super().__init__(shard)
+        self._goal = goal
+        self._places: list[tuple[int, int]] = [(0, 0)]
+        self._rows = 0
+        self._in_row = False
+
+    def add(self, piece: bytes, offset: int) -> None:
+        data = bytes_view(piece)
+        skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
+        at = skip
+        while True:
+            goal = self._places[-1][0] + self._goal - 1 - offset
+            at, self._rows, self._in_row = count_rows(data, at, goal, self._rows, self._in_row)
+            if at < 0:
+                return
+            self._places.append((offset + at, self._rows))
+
+    def cuts(self, size: int) -> list[Cut]:
+        places = self._places
+        if len(places) > 1 and places[-1][0] == size:
+            places.pop()
+        ends = [start for start, _ in places[1:]] + [size]
+        return [
+            Cut(self._shard.number, start, end, row)
+            for (start, row), end in zip(places, ends, strict=True)
+        ]
+
+
+# Reading
+
+
+def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
+    """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged."""
+    with storage(shard.url, "read"), open_stored(shard.url) as file:
+        if shard.compression:
+            yield from decompressed(file, shard.compression)
+        else:
+            _seek(file, cut.start)
+            yield from pieces(file, cut.end - cut.start)
+
+
+def _seek(file: Any, place: int) -> None:
+    if place:
+        file.seek(place)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Field names as `scan` takes them."""
+
+    data: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, fields: Fields, view: View) -> "_Names":
+        names = [*fields.editable]
+        if view == "records":
+            names += [fields.id, fields.source, fields.order]
+        return cls.encoded(names)
+
+    @classmethod
+    def encoded(cls, names: Sequence[str]) -> "_Names":
+        encoded = [name.encode() for name in names]
+        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(bytes_view(b"".join(encoded)), offsets)
+
+
+_ALWAYS = 1 << 62
+
+
+def blocks(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
+    """The same bytes cut behind newlines (uint8); a block is about a piece, or one longer line.
+
+    The last block may end without a newline, unless the pieces end in Damaged: then what follows
+    the last newline is left out and Damaged is raised again.
+    """
+    waiting: list[bytes] = []
+    for piece in pieces:
+        cut = piece.rfind(b"\n") + 1
+        if cut == 0:
+            waiting.append(piece)
+            continue
+        whole = b"".join([*waiting, memoryview(piece)[:cut]]) if waiting else piece
+        waiting = [piece[cut:]] if cut < len(piece) else []
+        yield bytes_view(whole)[: len(whole) if whole is not piece else cut]
+    if waiting:
+        yield bytes_view(b"".join(waiting))
+
+
+def scan_blocks(
+    pieces: Iterable[bytes], at_start: bool, row: int, fields: Fields, view: View, wanted: Wanted
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+    """Blocks with what the scanner found: data, table, reasons, number of the next block's row.
+
+    `reasons` (object, None for none) says why a row is rejected, apart from what `read_strings`
+    finds. Field k in the table is fields.editable[k]. `at_start` says that the pieces start where
+    the file does.
+    """
+    names = _Names.of(fields, view)
+    for data in blocks(pieces):
+        if wanted.none_from(row):
+            return
+        start = len(BOM) if at_start and data[: len(BOM)].tobytes() == BOM else 0
+        at_start = False
+        table, row = scan(
+            data, start, names.data, names.offsets, row, wanted.all, wanted.rows, _ALWAYS
+        )
+        if len(table):
+            yield data, table, _reasons(data, start, table, fields.text), row
+        else:
+            yield data, table, np.empty(0, dtype=object), row
+
+
+def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.ndarray:
+    """Why each row of `table` is rejected (object array), None where it is not."""
+    reasons = np.full(len(table), None, dtype=object)
+    places = table[:, VALUES]
+    if len(table) and not ((table[:, STATUS] == GOOD).all() and _all_strings(data, places)):
+        first = data[np.maximum(places, 0)]
+        for mark, kind in _KINDS:
+            reasons[first == ord(mark)] = kind
+        reasons[(first == MINUS) | ((first >= 0x30) & (first <= 0x39))] = "text is a number"
+        reasons[first == QUOTE] = None
+        reasons[places < 0] = f"no field '{name}'"
+        reasons[table[:, STATUS] == NOT_OBJECT] = "not a JSON object"
+        reasons[table[:, STATUS] == NOT_JSON] = "not JSON"
+    # One look at the whole block is faster than one at each line; blame lines only if it fails.
+    if not is_utf8(data, start):
+        good = utf8_ranges(
+            data, np.ascontiguousarray(table[:, START]), np.ascontiguousarray(table[:, END])
+        )
+        reasons[~good] = NOT_UTF8
+    return reasons
+
+
+_KINDS = (
+    ("n", IS_NULL),
+    ("t", "text is a boolean"),
+    ("f", "text is a boolean"),
+    ("[", "text is an array"),
+    ("{", "text is an object"),
+)
+
+
+def _all_strings(data: np.ndarray, places: np.ndarray) -> bool:
+    return bool((places >= 0).all() and (data[places] == QUOTE).all())
+
+
+def read_jsonl(
+    pieces: Iterable[bytes],
+    shard: Shard,
+    at_start: bool,
+    row: int,
+    fields: Fields,
+    view: View,
+    wanted: Wanted,
+) -> Tagged:
+    """Rows and (for view "records") rejects of JSON lines that come in pieces of any size.
+
+    An id that is a string gives its value, a number its literal; anything else, and a string with a
+    lone surrogate, gives the derived id f"{shard.name}#{row}". A source that is not a string gives
+    the shard's. `order` is the decoded string, or the literal of a number or boolean, else null.
+    After damage: one reject at the next row, and the end.
+    """
+    try:
+        for data, table, reasons, after in scan_blocks(pieces, at_start, row, fields, view, wanted):
+            row = after
+            yield from _block_rows(data, table, reasons, shard, fields, view)
+    except Damaged as damage:
+        if view == "records" and wanted.has(row):
+            yield from rejects(shard, [row], [str(damage)])
+
+
+def _block_rows(
+    data: np.ndarray,
+    table: np.ndarray,
+    reasons: np.ndarray,
+    shard: Shard,
+    fields: Fields,
+    view: View,
+) -> Tagged:
+    readable, [(text, offsets, _), *strings] = read_strings(data, table, reasons, fields)
+    if view == "text":
+        yield from row_batches(shard, readable[:, ROW], text, offsets)
+        return
+    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), len(fields.editable))
+    extra = [_column(data, readable, field, takes) for field, takes in others]
+    columns = [strings_from(*column) for column in strings]
+    yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
+    bad = np.flatnonzero(~accepted(reasons))
+    yield from rejects(shard, table[bad, ROW], list(reasons[bad]))
+
+
+_Strings = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def read_strings(
+    data: np.ndarray, table: np.ndarray, reasons: np.ndarray, fields: Fields
+) -> tuple[np.ndarray, list[_Strings]]:
+    """The rows of `table` that can be read, and (see `decode`) their text and named columns.
+
+    Adds to `reasons` why the other rows are rejected: a lone surrogate, too much of it, a named
+    column that may hold text which nobody reads.
+    """
+    while True:
+        good = accepted(reasons)
+        readable = table if good.all() else np.ascontiguousarray(table[good])
+        strings = [decoded(data, readable, k, STRINGS) for k in range(len(fields.editable))]
+        blamed = _blamed(data, readable, strings, fields)
+        if not blamed:
+            return readable, strings
+        places = np.flatnonzero(good)
+        for rows, reason in reversed(blamed):  # of several reasons the first stays
+            reasons[places[rows]] = reason
+
+
+def _blamed(
+    data: np.ndarray, table: np.ndarray, strings: list[_Strings], fields: Fields
+) -> list[tuple[np.ndarray, str]]:
+    """Rows (bool) of `table` whose strings will not do, with the reason; none without a row."""
+    (_, offsets, valid), *columns = strings
+    found = [(~valid, "lone surrogate in text"), (np.diff(offsets) > MAX_TEXT, TOO_LONG)]
+    if columns:
+        sizes = np.sum([np.diff(offsets) for _, offsets, _ in columns], axis=0)
+        found.append((sizes > MAX_TEXT, COLUMNS_TOO_LONG))
+    for k, (_, _, valid) in enumerate(columns, 1):
+        places = table[:, VALUES + 2 * k]
+        first = np.where(places >= 0, data[np.maximum(places, 0)], 0)
+        name = fields.editable[k]
+        found += [
+            ((first == QUOTE) & ~valid, f"lone surrogate in field '{name}'"),
+            (first == BRACE, f"field '{name}' is an object"),
+            (first == BRACKET, f"field '{name}' is an array"),
+            (
+                (first == MINUS) | ((first >= 0x30) & (first <= 0x39)),
+                f"field '{name}' is a number",
+            ),
+        ]
+    return [(rows, reason) for rows, reason in found if rows.any()]
+
+
+def decoded(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> _Strings:
+    """`decode` into a new buffer: (buffer, offsets, valid)."""
+    column = VALUES + 2 * field
+    room = int((table[:, column + 1] - table[:, column]).sum()) + 8
+    out = byte_buffer(room)
+    offsets, valid = decode(data, table, field, takes, out)
+    return out, offsets, valid
+
+
+def _column(data: np.ndarray, table: np.ndarray, field: int, takes: int) -> pa.StringArray | None:
+    """A field's values; None where no row has one."""
+    if len(table) == 0 or not (table[:, VALUES + 2 * field] >= 0).any():
+        return None
+    out, offsets, valid = decoded(data, table, field, takes)
+    return strings_from(out, offsets, valid)
+
+
+# Writing
+
+
+_DEFAULT = Fields()
+
+
+def rewrite_jsonl(
+    chunk: bytes, first_row: int, edits: Iterable[pa.RecordBatch], fields: Fields = _DEFAULT
+) -> bytes:
+    """The lines in `chunk`, the first of which is row `first_row` of shard 0, with `edits` applied.
+
+    For tests and notebooks; `rewrite` does the same with a shard's cuts.
+    """
+    shard = Shard(0, "chunk", "chunk", "jsonl", "", len(chunk), "", "")
+    cut = Cut(0, 0, len(chunk), first_row)
+    changes = Edits(shard, fields, edits)
+    done = b"".join(
+        piece for _, piece in rewritten_lines(iter([chunk]), shard, cut, fields, changes)
+    )
+    changes.finish()
+    return done
+
+
+def rewritten_lines(
+    stored: Iterable[bytes], shard: Shard, cut: Cut, fields: Fields, edits: Edits
+) -> Iterator[tuple[int, bytes]]:
+    """Pairs of rows and the bytes they come out as."""
+    everything = Wanted(shard, None, cut.row)
+    try:
+        for data, table, reasons, _ in scan_blocks(
+            stored, cut.start == 0, cut.row, fields, "text", everything
+        ):
+            read_strings(data, table, reasons, fields)
+            yield _rewritten_block(data, table, accepted(reasons), edits, fields)
+    except Damaged:
+        return  # the row at the damage was rejected when it was read
+
+
+def _rewritten_block(
+    data: np.ndarray,
+    table: np.ndarray,
+    readable: np.ndarray,
+    edits: Edits,
+    fields: Fields,
+) -> tuple[int, bytes]:
+    if len(table) == 0:
+        return 0, b""
+    view = memoryview(data)  # type: ignore[arg-type]
+
+    def has_string(at: int, field: int) -> bool:
+        place = table[at, VALUES + 2 * field]
+        return bool(place >= 0 and data[place] == ord('"'))
+
+    kept, changes = edits.of_rows(int(table[0, ROW]), readable, has_string)
+    for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
+        changes.setdefault(at, {})  # its earlier values were not read
+    starts = table[:, START]
+    ends = np.minimum(table[:, END] + 1, len(data))
+    # Rows that follow one another are copied at once; only where something happens is a new piece.
+    breaks = np.ones(len(table), dtype=np.bool_)
+    breaks[1:] = (starts[1:] != ends[:-1]) | ~kept[1:] | ~kept[:-1]
+    edited = list(changes)
+    breaks[edited] = True
+    breaks[[at + 1 for at in edited if at + 1 < len(table)]] = True
+    runs = np.flatnonzero(breaks)
+    pieces: list[Any] = []
+    for run, run_end in zip(runs, [*runs[1:], len(table)], strict=True):
+        if not kept[run]:
+            continue
+        if int(run) in changes:
+            line = view[starts[run] : ends[run]]
+            pieces.extend(_edited_line(line, table[run], changes[int(run)], fields))
+        else:
+            pieces.append(view[starts[run] : ends[run_end - 1]])
+    return int(kept.sum()), b"".join(pieces)
+
+
+def _edited_line(
+    line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
+) -> Iterator[bytes | memoryview]:
+    """The pieces of `line`, of which the scanner says `found`, with `changes` made."""
+    values: list[tuple[int, int, bytes]] = []
+    for field, name in enumerate(fields.editable):
+        place = VALUES + 2 * field
+        if found[place] < 0:
+            continue
+        start, end = (found[place : place + 2] - found[START]).tolist()
+        if field in changes:
+            values.append((start, end, _written(changes[field], bytes(line[start:end]))))
+        if found[REPEATED]:
+            # Earlier values of the field may hold what was removed from the last, or was not read.
+            earlier = earlier_values(bytes(line), start, name)
+            values.extend((*value, b'""') for value in earlier)
+    at = 0
+    for start, end, new in sorted(values):
+        yield line[at:start]
+        yield new
+        at = end
+    yield line[at:]
+
+
+def _written(text: str, old: bytes) -> bytes:
+    """`text` as a JSON string in place of `old`."""
+    # Who wrote everything as ASCII may read nothing else.
+    ascii_only = b"\\u" in old and old.isascii()
+    return json.dumps(text).encode() if ascii_only else orjson.dumps(text)
+
+
+def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, int]]:
+    """The places of the values of field `name` in `line` that start before `before`, last first."""
+    names = _Names.encoded([name])
+    none = np.empty(0, dtype=np.int64)
+    while True:
+        table, _ = scan(bytes_view(line), 0, names.data, names.offsets, 0, True, none, before)
+        before, end = table[0, VALUES : VALUES + 2].tolist()
+        if before < 0:
+            return
+        yield before, end
+
+
+# Looking at the first rows
+
+
+def _check_value(shard: Shard, row: int, name: str, value: Any) -> None:
+    kind = {dict: "an object", list: "an array", int: "a number", float: "a number"}.get(
+        type(value)
+    )
+    if kind is not None:
+        raise InputError(
+            f"column {name!r} of {shard.url} is {kind} in row {row}; allowed in a column that "
+            "pii.columns names are strings and null. Do not name it, or store it as text."
+        )
+
+
+def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows that are objects, with their numbers."""
+    try:
+        for number, line in enumerate(islice(_lines(stored_lines(shard, cut)), FIRST_ROWS)):
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # a reject, and reported as such
+            if isinstance(row, dict):
+                yield number, row
+    except Damaged:
+        return  # the same
+
+
+def _lines(content: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of which all is there."""
+    held = b""
+    for piece in content:
+        *whole, held = (held + piece).split(b"\n")
+        yield from (line.removeprefix(BOM) for line in whole if line.strip())
+    if held.strip():
+        yield held.removeprefix(BOM)
