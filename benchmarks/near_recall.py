@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup import near
-from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.dedup.groups import Bools
+from unrote.dedup.jaccard import similarities
+from unrote.dedup.minhash import bands_for, sign_texts
+from unrote.dedup.shingles import Unit, is_characters, shingle_hashes, table_for
 
 Ints = NDArray[np.int64]
 
@@ -76,6 +79,52 @@ def brute_force(texts: list[str], threshold: float, unit: str, ngram: int) -> di
     return {(left, right): similarity for left, right, similarity in found}
 
 
+def similar_pairs(
+    texts: list[str],
+    *,
+    threshold: float = 0.8,
+    unit: Unit = "word",
+    ngram: int = 5,
+    permutations: int = 128,
+    max_miss: float = 0.05,
+) -> tuple[list[tuple[int, int, float]], int]:
+    """All candidate pairs of texts, verified: for measuring recall, not for large corpora.
+
+    Returns the pairs (left, right, similarity) at or above the threshold, left < right, ascending;
+    and how many candidates were verified. Raises ValueError as `near_duplicates` does.
+    """
+    array = pa.array(texts, pa.string())
+    bands, rows = bands_for(permutations, threshold, max_miss)
+    _, buckets, words = sign_texts(array, permutations, ngram, unit, bands, rows)
+    doc = np.repeat(np.flatnonzero(words), bands)
+    left, right = _candidates(buckets[words > 0].ravel(), doc)
+    data, offsets = arrow_buffers(array)
+    characters = is_characters(unit, ngram)
+    hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, True)
+    found = similarities(hashes, bounds, left, right)
+    enough = found >= threshold
+    pairs = zip(left[enough].tolist(), right[enough].tolist(), found[enough].tolist(), strict=True)
+    return list(pairs), len(left)
+
+
+def _candidates(bucket: Ints, doc: Ints) -> tuple[Ints, Ints]:
+    """The distinct pairs of documents that share a bucket, ascending: (left, right)."""
+    order = np.lexsort((doc, bucket))
+    bucket, doc = bucket[order], doc[order]
+    none = np.empty(0, dtype=np.int64)
+    found: list[Ints] = [none]
+    alive: Bools = np.ones(len(doc), dtype=np.bool_)
+    base: int = int(doc.max(initial=0)) + 1
+    for step in range(1, len(doc)):
+        alive = alive[:-1] & (bucket[step:] == bucket[:-step])
+        if not alive.any():
+            break
+        place: NDArray[np.int64] = np.flatnonzero(alive)
+        found.append(doc[place] * base + doc[place + step])
+    code = np.unique(np.concatenate(found))
+    return code // base, code % base
+
+
 def rounds(texts: list[str], **settings: object) -> tuple[list[tuple[int, int, float]], list[int]]:
     """The near-duplicates, and how many pairs each round verified."""
     verified: list[int] = []
@@ -109,7 +158,7 @@ def main() -> None:
     began = time.perf_counter()
     truth = brute_force(texts, arguments.threshold, **shape)
     forced = time.perf_counter() - began
-    pairs, candidates = near.similar_pairs(texts, **settings)
+    pairs, candidates = similar_pairs(texts, **settings)
     began = time.perf_counter()
     removed, verified = rounds(texts, **settings)
     seconds = time.perf_counter() - began

@@ -29,7 +29,8 @@ from faker.config import AVAILABLE_LOCALES
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from unrote.pii.config import Config
-from unrote.pii.detector import Detector, Failure
+from unrote.pii.detector import Detector
+from unrote.pii.findings import Failure
 from unrote.pii.presidio import analyze, analyzer_engine
 
 

@@ -63,21 +63,3 @@ def hash128(data: np.ndarray, start: int, end: int, seed: np.uint64) -> tuple[np
     high = multiply_fold(a ^ _C ^ length, b ^ _D)
     low = multiply_fold(a ^ _E, b ^ _F ^ length)
     return mix64(high ^ b), mix64(low ^ a)
-
-
-@kernel
-def hash_texts(
-    data: np.ndarray, offsets: np.ndarray, seed: np.uint64
-) -> tuple[np.ndarray, np.ndarray]:
-    """`hash128` of each text data[offsets[i]:offsets[i + 1]]: (high, low), int64 arrays.
-
-    Pass `seed` as np.uint64.
-    """
-    count = len(offsets) - 1
-    high = np.empty(count, dtype=np.int64)
-    low = np.empty(count, dtype=np.int64)
-    for i in range(count):
-        one, two = hash128(data, offsets[i], offsets[i + 1], seed)
-        high[i] = np.int64(one)
-        low[i] = np.int64(two)
-    return high, low

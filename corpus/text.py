@@ -197,29 +197,3 @@ def chars_at(data: np.ndarray, start: int, byte_offsets: np.ndarray) -> np.ndarr
             at += 1
         out[i] = chars
     return out
-
-
-@kernel
-def bytes_at(data: np.ndarray, start: int, end: int, char_offsets: np.ndarray) -> np.ndarray:
-    """Byte offsets (int64) of code point offsets in the text data[start:end].
-
-    `char_offsets` (int64) are ascending; results are relative to `start`. An offset at or behind
-    the text's end gives the text's length. One pass over the text.
-    """
-    out = np.empty(len(char_offsets), dtype=np.int64)
-    at, chars = start, 0
-    for i in range(len(char_offsets)):
-        # `chars` code points start before `at`; stop at the start of number char_offsets[i].
-        wanted = char_offsets[i]
-        while at + 8 <= end:
-            more = starters(load64(data, at))
-            if chars + more > wanted:
-                break
-            chars += more
-            at += 8
-        while at < end and (chars < wanted or data[at] & 0xC0 == 0x80):
-            if data[at] & 0xC0 != 0x80:
-                chars += 1
-            at += 1
-        out[i] = at - start
-    return out

@@ -33,7 +33,6 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from unrote.corpus.schema import (
     BANDS,
@@ -509,49 +508,3 @@ def in_memory(stage: PlainStage, **inputs: pa.RecordBatch) -> dict[str, pa.Recor
         else pa.RecordBatch.from_pylist([], schema)
         for tag, schema in stage.outputs.items()
     }
-
-
-def similar_pairs(
-    texts: Texts,
-    *,
-    threshold: float = 0.8,
-    unit: Unit = "word",
-    ngram: int = 5,
-    permutations: int = 128,
-    max_miss: float = 0.05,
-) -> tuple[list[tuple[int, int, float]], int]:
-    """All candidate pairs of texts, verified: for measuring recall, not for large corpora.
-
-    Returns the pairs (left, right, similarity) at or above the threshold, left < right, ascending;
-    and how many candidates were verified. Raises ValueError as `near_duplicates` does.
-    """
-    array = pa.array(texts, pa.string())
-    bands, rows = bands_for(permutations, threshold, max_miss)
-    _, buckets, words = sign_texts(array, permutations, ngram, unit, bands, rows)
-    doc = np.repeat(np.flatnonzero(words), bands)
-    left, right = _candidates(buckets[words > 0].ravel(), doc)
-    data, offsets = arrow_buffers(array)
-    characters = is_characters(unit, ngram)
-    hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, True)
-    found = similarities(hashes, bounds, left, right)
-    enough = found >= threshold
-    pairs = zip(left[enough].tolist(), right[enough].tolist(), found[enough].tolist(), strict=True)
-    return list(pairs), len(left)
-
-
-def _candidates(bucket: Ints, doc: Ints) -> tuple[Ints, Ints]:
-    """The distinct pairs of documents that share a bucket, ascending: (left, right)."""
-    order = np.lexsort((doc, bucket))
-    bucket, doc = bucket[order], doc[order]
-    none = np.empty(0, dtype=np.int64)
-    found: list[Ints] = [none]
-    alive: Bools = np.ones(len(doc), dtype=np.bool_)
-    base: int = int(doc.max(initial=0)) + 1
-    for step in range(1, len(doc)):
-        alive = alive[:-1] & (bucket[step:] == bucket[:-step])
-        if not alive.any():
-            break
-        place: NDArray[np.int64] = np.flatnonzero(alive)
-        found.append(doc[place] * base + doc[place + step])
-    code = np.unique(np.concatenate(found))
-    return code // base, code % base

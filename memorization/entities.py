@@ -13,20 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.memorization import measures
-from unrote.memorization.forward import Floats, statistics, uses_bos
+from unrote.memorization.forward import Floats, statistics
 from unrote.memorization.model import LanguageModel
 from unrote.memorization.windows import (
     Ints,
     Sequences,
     Tokens,
     offsets_of,
-    tokenize,
     tokens_of,
-    window_starts,
 )
-
-AT_ONCE = 1024
-"""Entities whose sequences are in memory together."""
 
 ENTITIES = pa.schema(
     [
@@ -47,44 +42,6 @@ used; ln of its probability after its own left context, ln of its mean probabili
 unrelated ones, their difference; why they are null: "no context" before it, "no unrelated context",
 "no tokens", "longer than the model reads", "not finite".
 """
-
-
-def entity_risk(
-    model: LanguageModel,
-    texts: Sequence[str],
-    entities: pa.Table,
-    *,
-    context: int = 50,
-    unrelated: int = 32,
-    background: Sequence[str] | None = None,
-    seed: int = 0,
-    bos: bool | None = None,
-    token_budget: int = 0,
-) -> pa.Table:
-    """The prior-aware probability of each entity, schema ENTITIES.
-
-    entities: columns doc (index in texts), start, end. context: tokens before it, at most.
-    unrelated: how many other contexts, of as many tokens, are drawn (by seed) from other texts, or
-    from `background`; none that holds the entity's own characters, or is its own context again.
-    Raises RunError if memory does not suffice for one sequence.
-    """
-    tokens = tokenize(model.tokenizer, texts)
-    other = tokens if background is None else tokenize(model.tokenizer, background)
-    source = texts if background is None else background
-    pool = shuffled(_pool(other, source, context, background is None), seed)
-    lead = int(uses_bos(model, bos))
-    rows: list[dict[str, Any]] = []
-    for at in range(0, len(entities), AT_ONCE):
-        places = entities.slice(at, AT_ONCE).select(["doc", "start", "end"]).to_pylist()
-        cases = []
-        for row in places:
-            place = (row["start"], row["end"])
-            ids, before = found_in(tokens, texts, row["doc"], place, context)
-            cases.append(Case(texts[row["doc"]][slice(*place)], ids, before, begins=bool(lead)))
-            cases[-1].choose(pool, unrelated, model.context - lead)
-        said = asked(model, cases, bos, token_budget)
-        rows += [row | answer for row, answer in zip(places, said, strict=True)]
-    return pa.Table.from_pylist(rows, ENTITIES)
 
 
 class Context(NamedTuple):
@@ -129,19 +86,6 @@ class Case:
             self.reason = "no unrelated context"
         elif not self.reason and longest + self.ids.size - 1 > room:
             self.reason = "longer than the model reads"
-
-
-def _pool(tokens: Tokens, texts: Sequence[str], context: int, own_texts: bool) -> list[Context]:
-    """All contexts of `context` tokens (shorter texts: all of theirs)."""
-    found = []
-    for doc in range(len(texts)):
-        begin, stop = int(tokens.offsets[doc]), int(tokens.offsets[doc + 1])
-        for first in window_starts(stop - begin, context, context).tolist():
-            last = min(begin + first + context, stop)
-            ids = tokens.ids[begin + first : last]
-            chars = texts[doc][_start(tokens, doc, begin + first) : int(tokens.ends[last - 1])]
-            found.append(Context(doc if own_texts else -1, chars, ids))
-    return found
 
 
 def shuffled(pool: Sequence[Context], seed: int) -> list[Context]:

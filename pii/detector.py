@@ -12,15 +12,12 @@ makes a Failure of the document. A document with a Failure has no findings: it i
 from collections.abc import Iterable, Iterator
 from time import perf_counter, thread_time
 
-import numpy as np
-import pyarrow as pa
 import regex
 
-from unrote.corpus.text import arrow_buffers
 from unrote.pii import recognizers
 from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
-from unrote.pii.findings import TIMED_OUT, DetectionFailed, Failure, Finding
+from unrote.pii.findings import TIMED_OUT, Failure, Finding
 from unrote.pii.gates import Block, Gate, Probe
 from unrote.pii.phones import count_digits, few_tries
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
@@ -28,18 +25,6 @@ from unrote.pii.secrets import Secrets, detectors, without_hosts
 
 ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 """Presidio's, for allow lists."""
-
-FINDINGS = pa.schema(
-    [
-        pa.field("doc", pa.int64(), nullable=False),
-        pa.field("start", pa.int64(), nullable=False),
-        pa.field("end", pa.int64(), nullable=False),
-        pa.field("type", pa.string(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-        pa.field("origin", pa.string(), nullable=False),
-    ]
-)
-"""One row per finding: doc is the index of the text, start and end are code points in it."""
 
 
 class Detector:
@@ -72,51 +57,6 @@ class Detector:
         self._allow_expression = regex.compile(allowed, ALLOW_FLAGS) if allowed else None
         self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
         """Processor time spent in each recogniser since the detector was opened, by origin."""
-
-    def find(self, text: str) -> list[Finding]:
-        """The findings in one text, by place. Raises DetectionFailed."""
-        try:
-            data = text.encode()
-        except UnicodeEncodeError:
-            raise DetectionFailed(
-                "The text holds lone surrogates, which are no characters: it was decoded with "
-                "errors='surrogateescape' or 'surrogatepass'. Decode it strictly."
-            ) from None
-        found = self.find_bytes(data)
-        if isinstance(found, Failure):
-            raise DetectionFailed(f"{found.origin} {found.reason}.")
-        return found
-
-    def batch(self, texts: pa.Array) -> tuple[pa.RecordBatch, list[Failure]]:
-        """The findings (schema FINDINGS) in a string array, and the documents without an answer.
-
-        Nulls have no findings.
-        """
-        data, offsets = arrow_buffers(texts)
-        return self.find_all(data, offsets)
-
-    def find_all(
-        self, data: np.ndarray, offsets: np.ndarray
-    ) -> tuple[pa.RecordBatch, list[Failure]]:
-        """As `batch`, of texts data[offsets[i]:offsets[i + 1]] (uint8, UTF-8; int64)."""
-        failures: list[Failure] = []
-        docs: list[int] = []
-        rows: list[Finding] = []
-        view = data.data
-        bounds = offsets.tolist()
-        for doc in range(len(bounds) - 1):
-            found = self.find_bytes(bytes(view[bounds[doc] : bounds[doc + 1]]), doc)
-            if isinstance(found, Failure):
-                failures.append(found)
-            else:
-                docs += [doc] * len(found)
-                rows += found
-        columns = list(zip(*rows, strict=True)) or [()] * len(Finding._fields)
-        arrays = [docs, *columns[: len(FINDINGS) - 1]]
-        typed = [
-            pa.array(values, field.type) for values, field in zip(arrays, FINDINGS, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(typed, schema=FINDINGS), failures
 
     def find_bytes(self, data: bytes, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one UTF-8 document, by place."""

@@ -11,11 +11,20 @@ import pyarrow as pa
 
 from unrote.pii.config import Config
 from unrote.pii.deid import DeidDetector
-from unrote.pii.detector import FINDINGS as DETECTED
 from unrote.pii.detector import Detector
 from unrote.pii.findings import MARKER_TYPES, RESERVED_VALUE, Failure, Finding, Spans
 
-FINDINGS = DETECTED.append(pa.field("stands_for", pa.string(), nullable=False))
+FINDINGS = pa.schema(
+    [
+        pa.field("doc", pa.int64(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("type", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("stands_for", pa.string(), nullable=False),
+    ]
+)
 """One row per finding: doc is the index of the text, start and end are code points in it.
 `stands_for` is what a marker stands for, empty for other findings and where that is unknown."""
 

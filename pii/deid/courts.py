@@ -147,7 +147,6 @@ _FRENCH_ROLE = re.compile(
     r"[Ss]ociété|[Mm]ineurs? :|[Vv]euve|[Nn]ée|[Pp]ère :|[Mm]ère :|conduit par|procureur c/|c/|"
     r"[Aa]ssociation|[Cc]abinet|[Bb]anque|[Ff]amille|[Tt]émoin|représenté par|et) ?:?)[ ]$"
 )
-_LETTERS_BEFORE = re.compile(r"\[[A-Z]\][ -]$")
 _LETTER_CHAIN = re.compile(r"(?:\[[A-Z]\][ -])+$")
 
 

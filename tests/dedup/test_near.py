@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import near_recall
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from unrote.corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
@@ -25,7 +26,6 @@ from unrote.dedup.near import (
     Shingles,
     Verify,
     near_duplicates,
-    similar_pairs,
     width_of,
 )
 from unrote.dedup.shingles import shingles
@@ -349,7 +349,7 @@ def test_no_rows(stage):
 
 def test_similar_pairs_are_all_candidates_that_verify():
     texts = family(5)
-    found, candidates = similar_pairs(texts)
+    found, candidates = near_recall.similar_pairs(texts)
     truth = {
         (a, b): reference.jaccard(texts[a], texts[b])
         for b in range(len(texts))
@@ -366,7 +366,7 @@ def test_nothing_to_compare():
     assert near_duplicates([]) == []
     assert near_duplicates(["", "", "..."]) == []
     assert near_duplicates(["a", "b"]) == []
-    assert similar_pairs(["", ""]) == ([], 0)
+    assert near_recall.similar_pairs(["", ""]) == ([], 0)
     assert near_duplicates(["a b", "a  B!", "b a"]) == [(1, 0, 1.0)]
     assert near_duplicates(["今天天气很好", "今天天气很好。"], unit="character") == [(1, 0, 1.0)]
 
@@ -388,5 +388,5 @@ def test_candidates_are_all_pairs_of_a_bucket():
             if k == j and a < b
         }
     )
-    left, right = near._candidates(bucket, doc)
+    left, right = near_recall._candidates(bucket, doc)
     assert list(zip(left, right, strict=True)) == expected

@@ -5,11 +5,12 @@ import pyarrow as pa
 import pytest
 
 from tests.memorization import reference, tiny
-from unrote.memorization.entities import ENTITIES, entity_risk
+from unrote.memorization.entities import ENTITIES, Case, Context, asked, found_in, shuffled
+from unrote.memorization.forward import uses_bos
 from unrote.memorization.identity import Models
 from unrote.memorization.remaining import ASKED, LOT, Answer, sample
 from unrote.memorization.survey import draws
-from unrote.memorization.windows import tokenize, tokens_of
+from unrote.memorization.windows import tokenize, tokens_of, window_starts
 
 TEXTS = [
     "Please write to Ishmael Quick at once, and to nobody else.",
@@ -28,6 +29,41 @@ def span_of(doc, part):
     return doc, start, start + len(part)
 
 
+def entity_risk(
+    model, texts, entities, *, context=50, unrelated=32, background=None, seed=0, bos=None
+):
+    """Rows of ENTITIES for the entities (doc, start, end) of some texts, each in at most `context`
+    tokens before it and after `unrelated` contexts from other texts, or from `background`.
+    """
+    tokens = tokenize(model.tokenizer, texts)
+    source = texts if background is None else background
+    pool = shuffled(contexts_of(model, source, context, background is None), seed)
+    lead = int(uses_bos(model, bos))
+    rows = entities.to_pylist()
+    cases = []
+    for row in rows:
+        place = (row["start"], row["end"])
+        ids, before = found_in(tokens, texts, row["doc"], place, context)
+        cases.append(Case(texts[row["doc"]][slice(*place)], ids, before, begins=bool(lead)))
+        cases[-1].choose(pool, unrelated, model.context - lead)
+    said = asked(model, cases, bos, 0)
+    return pa.Table.from_pylist([r | a for r, a in zip(rows, said, strict=True)], ENTITIES)
+
+
+def contexts_of(model, texts, context, own_texts):
+    """All contexts of `context` tokens (shorter texts: all of theirs)."""
+    tokens = tokenize(model.tokenizer, texts)
+    found = []
+    for doc in range(len(texts)):
+        begin, stop = int(tokens.offsets[doc]), int(tokens.offsets[doc + 1])
+        for first in (window_starts(stop - begin, context, context) + begin).tolist():
+            last = min(first + context, stop)
+            start = tokens.ends[first - 1] if first > begin else 0
+            chars = texts[doc][start : tokens.ends[last - 1]]
+            found.append(Context(doc if own_texts else -1, chars, tokens.ids[first:last]))
+    return found
+
+
 def log_after(model, before, entity):
     """ln of the entity's probability after `before`, from single logits in float64."""
     bos = model.begins
@@ -38,11 +74,11 @@ def log_after(model, before, entity):
 @pytest.mark.parametrize("bos", [False, True])
 def test_probability_over_the_mean_of_unrelated_contexts(bos):
     model = tiny.model(bos)
-    asked = [span_of(0, "Ishmael Quick"), span_of(2, "Ishmael"), span_of(4, "any person")]
-    table = entity_risk(model, TEXTS, spans(*asked), context=6, unrelated=1000, seed=3)
+    found = [span_of(0, "Ishmael Quick"), span_of(2, "Ishmael"), span_of(4, "any person")]
+    table = entity_risk(model, TEXTS, spans(*found), context=6, unrelated=1000, seed=3)
     assert table.schema == ENTITIES
     cut = tokenize(model.tokenizer, TEXTS)
-    for row, (doc, start, end) in zip(table.to_pylist(), asked, strict=True):
+    for row, (doc, start, end) in zip(table.to_pylist(), found, strict=True):
         first, last = tokens_of(cut, doc, start, end)
         begin = max(first - 6, int(cut.offsets[doc]))
         entity = cut.ids[first:last].tolist()
@@ -67,9 +103,9 @@ def test_probability_over_the_mean_of_unrelated_contexts(bos):
 
 def test_an_entity_s_answer_does_not_depend_on_the_others():
     model = tiny.model()
-    asked = [span_of(0, "Quick"), span_of(2, "Ishmael"), span_of(4, "person"), span_of(3, "worst")]
-    together = entity_risk(model, TEXTS, spans(*asked), unrelated=4).to_pylist()
-    for row, one in zip(together, asked, strict=True):
+    found = [span_of(0, "Quick"), span_of(2, "Ishmael"), span_of(4, "person"), span_of(3, "worst")]
+    together = entity_risk(model, TEXTS, spans(*found), unrelated=4).to_pylist()
+    for row, one in zip(together, found, strict=True):
         (alone,) = entity_risk(model, TEXTS, spans(one), unrelated=4).to_pylist()
         assert alone.pop("reason") is row.pop("reason") is None
         assert alone == pytest.approx(row, rel=1e-5)
@@ -77,20 +113,20 @@ def test_an_entity_s_answer_does_not_depend_on_the_others():
 
 def test_the_seed_chooses_contexts_and_background_can_be_given():
     model = tiny.model()
-    asked = spans(span_of(0, "Quick"))
+    found = spans(span_of(0, "Quick"))
     answers = {
-        entity_risk(model, TEXTS, asked, unrelated=3, seed=seed)["log_prior"][0].as_py()
+        entity_risk(model, TEXTS, found, unrelated=3, seed=seed)["log_prior"][0].as_py()
         for seed in (0, 0, 1, 2)
     }
     assert len(answers) == 3
-    row = entity_risk(model, TEXTS, asked, background=["some other text", "Quick"]).to_pylist()[0]
+    row = entity_risk(model, TEXTS, found, background=["some other text", "Quick"]).to_pylist()[0]
     assert row["contexts"] == 1
 
 
 def test_reasons():
     model = tiny.model(context=24)
-    asked = [span_of(6, "Ishmael"), (1, 3, 3), span_of(1, TEXTS[1][4:])]
-    table = entity_risk(model, TEXTS, spans(*asked), context=8)
+    found = [span_of(6, "Ishmael"), (1, 3, 3), span_of(1, TEXTS[1][4:])]
+    table = entity_risk(model, TEXTS, spans(*found), context=8)
     assert table["reason"].to_pylist() == ["no context", "no tokens", "longer than the model reads"]
     for name in ("log_probability", "log_prior", "log_ratio"):
         assert table[name].null_count == 3

@@ -10,9 +10,11 @@ import random
 
 from spacy.training import Example
 
+from tests.pii.detecting import findings_of
 from unrote.corpus.errors import ConfigError
 from unrote.pii import Config
-from unrote.pii.detector import Detector, Failure
+from unrote.pii.detector import Detector
+from unrote.pii.findings import Failure
 
 NAMES = ["Jane Roe", "Ada Byron", "Max Mustermann", "Grace Murray", "Alan Tury", "Ida Rhodes"]
 PLACES = ["Berlin", "Paris", "London", "Oslo", "Madrid", "Vienna"]
@@ -43,7 +45,7 @@ def model(tmp_path_factory):
 def test_names_and_places(model):
     detector = Detector(Config(ner=f"spacy:{model}", secrets=False))
     text = "My name is Jane Roe and I live in Paris.\n\njane@unrote.org."
-    found = {(text[f.start : f.end], f.type, f.origin) for f in detector.find(text)}
+    found = {(text[f.start : f.end], f.type, f.origin) for f in findings_of(detector, text)}
     assert ("Jane Roe", "PERSON", f"spacy:{model.name}") in found
     assert ("Paris", "LOCATION", f"spacy:{model.name}") in found
     assert ("jane@unrote.org", "EMAIL_ADDRESS", "EmailRecognizer") in found
@@ -52,7 +54,7 @@ def test_names_and_places(model):
 def test_thresholds_and_limits_hold_for_models(model):
     text = "My name is Jane Roe and I live in Paris."
     strict = Config(ner=f"spacy:{model}", thresholds=(("PERSON", 0.9),), secrets=False)
-    assert {f.type for f in Detector(strict).find(text)} == {"LOCATION"}
+    assert {f.type for f in findings_of(Detector(strict), text)} == {"LOCATION"}
 
 
 def test_a_document_that_the_model_refuses_is_a_failure(model):
