@@ -23,7 +23,7 @@ def job(tmp_path, monkeypatch):
     """A run of several slices, each of a shard, of which each is several tasks."""
     monkeypatch.setattr("unrote.corpus.shards.SLICE_BYTES", 1)
     monkeypatch.setattr("unrote.corpus.shards.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
     for number in range(SHARDS):
         found = rows(documents(number, ROWS), "a")
         write_jsonl(tmp_path / "in" / f"{number}.jsonl", found)
