@@ -248,9 +248,10 @@ def disturbed(corpus: Path, out: Path, sent: signal.Signals):
     settings = ("engine.workers=2", "dedup.passages.enabled=false")
     options = [word for setting in settings for word in ("--set", setting)]
     before = (
-        "import unrote.corpus.shards, pipelines.engines.slices, pipelines.engines.local\n"
-        "corpus.shards.CUT_BYTES = pipelines.engines.slices.CUT_BYTES = 6000\n"
-        "unrote.pipelines.engines.local.PROCESS_BYTES = 0"
+        "import unrote.corpus.shards as shards, unrote.pipelines.engines.slices as slices\n"
+        "import unrote.pipelines.engines.local as local\n"
+        "shards.CUT_BYTES = slices.CUT_BYTES = 6000\n"
+        "local.PROCESS_BYTES = 0"
     )
     started = process("clean", corpus, "-o", out, "-q", *options, before=before)
 
