@@ -24,8 +24,9 @@ from unrote.corpus.errors import UsageError
 from unrote.corpus.shards import Corpus, Shard, corpus_of, pin_shard
 from unrote.corpus.storage import is_remote
 from unrote.corpus.version import VERSION
+from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
-from unrote.pipelines.engines.base import Advance, Flow
+from unrote.pipelines.engines.base import Advance, Flow, Workspace
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
 from unrote.pipelines.engines.packets import Packet
@@ -37,7 +38,6 @@ from unrote.pipelines.engines.spark_session import (
     open_session,
 )
 from unrote.pipelines.engines.work import Worker, place_of
-from unrote.pipelines.run import Commit, RunFolder
 
 _FIELDS = [("goes", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
     (name, pa.int64()) for name in ("unit", "place", "tag", "rows", "size")
@@ -92,7 +92,7 @@ class SparkEngine:
         return corpus_of([found[shard.number] for shard in shards])
 
     @explaining()
-    def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
+    def execute(self, name: str, flow: Flow, run: Workspace, advance: Advance) -> Commit:
         """Run a phase as one job; the caller commits what this returns."""
         started = time.perf_counter()
         settings = self.settings

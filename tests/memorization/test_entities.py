@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from tests.memorization import reference, tiny
+from unrote.memorization.config import Models
 from unrote.memorization.entities import ENTITIES, entity_risk
-from unrote.memorization.identity import Models
 from unrote.memorization.remaining import ASKED, LOT, Answer, sample
 from unrote.memorization.survey import draws
 from unrote.memorization.windows import tokenize, tokens_of
