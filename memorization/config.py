@@ -1,6 +1,6 @@
-"""What is measured of a sequence. Small and picklable: it travels to workers."""
+"""What is measured of a sequence, and by which models. Small: it travels to workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unrote.corpus.errors import ConfigError
 
@@ -67,3 +67,20 @@ class Config:
     def length(self) -> int:
         """Tokens in a full sequence."""
         return self.prefix + self.suffix
+
+
+@dataclass(frozen=True)
+class Models:
+    """Which models to ask for what, and where. model, reference, device and precision as for
+    memorization.model.load; reference "" is none.
+    """
+
+    model: str = "default"
+    reference: str = ""
+    device: str = "auto"
+    precision: str = "auto"
+    config: Config = field(default_factory=Config)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.model, self.reference) if self.reference else (self.model,)

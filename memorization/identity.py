@@ -1,26 +1,9 @@
-"""Which language models a run asks, and where: what its scores depend on."""
+"""The identity of the language models that a run asked: what its scores depend on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 
-from unrote.memorization.config import Config
-
-
-@dataclass(frozen=True)
-class Models:
-    """Which models to ask for what, and where. model, reference, device and precision as for
-    memorization.model.load; reference "" is none.
-    """
-
-    model: str = "default"
-    reference: str = ""
-    device: str = "auto"
-    precision: str = "auto"
-    config: Config = field(default_factory=Config)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.model, self.reference) if self.reference else (self.model,)
+from unrote.memorization.config import Models
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
-from unrote.memorization.identity import Models
+from unrote.memorization.config import Models
 from unrote.memorization.risk import PARTS, Risk
 from unrote.memorization.survey import Choice
 from unrote.memorization.windows import Ints, Sequences

@@ -24,7 +24,7 @@ from unrote.corpus.schema import (
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.corpus.views import Edits, view
-from unrote.memorization.identity import Models
+from unrote.memorization.config import Models
 from unrote.memorization.survey import Choice, draws
 from unrote.memorization.windows import Ints, tokenize
 

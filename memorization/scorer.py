@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from unrote.corpus.schema import MEASURES
 from unrote.memorization import measures
-from unrote.memorization.config import Config
+from unrote.memorization.config import Config, Models
 from unrote.memorization.forward import Floats, Statistics, check_context, statistics, uses_bos
 from unrote.memorization.generate import greedy_suffixes
-from unrote.memorization.identity import Models
 from unrote.memorization.model import LanguageModel, check_same_tokens, load
 from unrote.memorization.windows import Sequences, Tokens, sequences, tokenize
 

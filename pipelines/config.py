@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from unrote.corpus.errors import ConfigError
 from unrote.dedup.keep import KeepPolicy
 from unrote.memorization.config import Config as MemorizationConfig
-from unrote.memorization.identity import Models
+from unrote.memorization.config import Models
 from unrote.memorization.risk import Risk
 from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import (

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.shard import Corpus
 from unrote.pipelines.config import Settings
+from unrote.pipelines.manifest import read_manifest
 from unrote.pipelines.report.model import Report
 from unrote.pipelines.report.publish import read_report
-from unrote.pipelines.run import read_manifest
 
 
 class FinishedRun:

@@ -78,7 +78,7 @@ class Job:
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""
         with self.progress.aside(f"looking at {name}"):
-            committed = self.run.committed(name, self.run.phase_fingerprint(name, flow))
+            committed = self.run.committed(name, flow.digest(name, self.run))
         if committed:
             return
         with self.progress.phase(name) as advance:

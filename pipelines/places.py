@@ -14,6 +14,13 @@ from unrote.corpus.errors import OutputError, StorageError
 from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import is_remote
 
+MANIFEST = "manifest.json"
+STATE = ".run"
+"""The folder in OUT of what only a run itself needs."""
+
+REMOVED = "removed"
+"""The one table that lies outside OUT."""
+
 MARKER = ".unrote"
 """The file that says whose removed text a folder holds."""
 

@@ -1,12 +1,9 @@
-"""The run folder: what a run has committed, so that it can be continued, checked and read.
+"""The run folder: opened, continued where an earlier run stopped, finished, and opened again.
 
 A phase is committed by a marker that lists the digests of the tables it wrote and the fingerprint
 of all that went into them. The same command again skips every phase whose marker still holds.
 """
 
-import dataclasses
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,73 +12,29 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
-import xxhash
 
-from unrote.corpus.errors import InputError, OutputError, StorageError
+from unrote.corpus.errors import OutputError
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
-from unrote.corpus.storage import pieces, storage
 from unrote.corpus.version import VERSION
 from unrote.dedup.keep import KeepPolicy
+from unrote.pipelines.atomic import write_atomically
+from unrote.pipelines.commits import FORMAT, Commit, TableFile, holds, read_marker, write_marker
 from unrote.pipelines.config import Settings
-from unrote.pipelines.engines.base import Flow, Node, Output, Read
+from unrote.pipelines.fingerprint import difference, input_digest, run_fingerprint
+from unrote.pipelines.lock import lock, refuse_in_use
+from unrote.pipelines.manifest import read_manifest, write_manifest
 from unrote.pipelines.places import (
+    MANIFEST,
+    REMOVED,
+    STATE,
     local_folder,
     prepare_removed,
     reaching,
     refuse_overlap,
     refuse_shards_in,
 )
-from unrote.pipelines.seal import sealed
-
-FORMAT = 1
-MANIFEST = "manifest.json"
-STATE = ".run"
-REMOVED = "removed"
-"""The one table that lies outside OUT."""
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """A committed table file of one slice, or one cleaned shard."""
-
-    slice: int
-    rows: int
-    bytes: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A committed cleaned shard."""
-
-    shard: int
-    path: str
-    bytes: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What a phase left behind."""
-
-    name: str
-    fingerprint: str
-    seconds: float
-    input_bytes: int
-    spilled_bytes: int
-    tables: Mapping[str, tuple[TableFile, ...]]
-    data: tuple[DataFile, ...] = ()
-    shuffled_bytes: int = 0
-    """Of the rows that went from task to task."""
-    workers: int = 1
-    """Threads or processes that tasks ran in."""
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> "Commit":
-        tables = {k: tuple(TableFile(**f) for f in v) for k, v in tree["tables"].items()}
-        return cls(**{**tree, "tables": tables, "data": tuple(DataFile(**d) for d in tree["data"])})
 
 
 @dataclass
@@ -149,14 +102,8 @@ class RunFolder:
 
     def committed(self, name: str, fingerprint: str) -> bool:
         """Whether phase `name` was committed for the same input, settings and stages."""
-        path = self._marker(name)
-        if not path.exists():
-            return False
-        try:
-            commit = Commit.from_json(orjson.loads(path.read_bytes()))
-        except (orjson.JSONDecodeError, TypeError, KeyError):
-            return False
-        if commit.fingerprint != fingerprint or not self._has_files(commit):
+        commit = read_marker(self._marker(name))
+        if commit is None or commit.fingerprint != fingerprint or not self._has_files(commit):
             return False
         self.commits[name] = commit
         return True
@@ -175,21 +122,11 @@ class RunFolder:
 
     def commit(self, commit: Commit) -> None:
         """Record a phase as done."""
-        write_atomically(self._marker(commit.name), orjson.dumps(asdict(commit)))
+        write_marker(self._marker(commit.name), commit)
         self.commits[commit.name] = commit
 
     def _marker(self, name: str) -> Path:
         return self.state / "phases" / f"{name}.json"
-
-    def phase_fingerprint(self, name: str, flow: Flow) -> str:
-        """A digest of all that decides what `flow` writes: input, tables read, stages, settings."""
-        digest = xxhash.xxh3_128(f"{FORMAT} {VERSION} {name} {self.fingerprint}".encode())
-        for node in flow.nodes:
-            digest.update(describe_node(node).encode())
-            for table in tables_read(node):
-                files = [f.digest for f in self.files(table)]
-                digest.update(orjson.dumps([table.folder, files]))
-        return str(digest.hexdigest())
 
     def finish(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         """Write the manifest, last of all, and drop what only the run itself needed."""
@@ -248,43 +185,19 @@ class RunFolder:
         """For workers: all but the lock, which is this process's."""
         return self.__dict__ | {"_lock": None}
 
+    def difference(self, then: Mapping[str, Any]) -> str:
+        """In parentheses, in what this run differs from the one of a manifest or state file."""
+        return difference(then, self.job, self.settings, self.corpus, self.key)
+
     def take(self, out: str) -> None:
         """Keep other processes out of OUT. Raises OutputError where one is in it."""
-        self._lock = _lock(self.out, out)
+        self._lock = lock(self.out, out)
 
     def close(self) -> None:
         """Let another process have OUT."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def describe_node(node: Node) -> str:
-    """A node's stage with version and settings, and where its inputs come from, as stable text."""
-    stage = node.stage
-    settings = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage)}  # type: ignore[arg-type]
-    sources = {
-        tag: [describe_input(i) for i in inputs] for tag, inputs in sorted(node.inputs.items())
-    }
-    return f"{type(stage).__name__} {stage.version} {settings!r} {sources!r}"
-
-
-def describe_input(source: Read | Output) -> str:
-    if isinstance(source, Output):
-        return f"{source.node.label}:{source.tag}"
-    tables = (source.tables, source.only, source.drop, source.whole)
-    names = [[t.folder for t in group] for group in tables]
-    return f"{source.view} {names!r}"
-
-
-def tables_read(node: Node) -> list[Table]:
-    """Every table that a node reads, in a fixed order."""
-    found: list[Table] = []
-    for _, inputs in sorted(node.inputs.items()):
-        for source in inputs:
-            if isinstance(source, Read):
-                found.extend((*source.tables, *source.only, *source.drop, *source.whole))
-    return found
 
 
 def open_run(
@@ -304,7 +217,7 @@ def open_run(
     Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
     folder, kept = _places(out, settings, inputs)
-    _refuse_in_use(folder, out)
+    refuse_in_use(folder, out)
     corpus = pin()
     for place, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
         if place is not None:
@@ -355,42 +268,11 @@ def _is_finished(run: RunFolder, out: str) -> bool:
     finished = read_manifest(out)
     if finished["fingerprint"] != run.fingerprint:
         raise OutputError(
-            f"{out} holds a finished run of other input or settings{_difference(finished, run)}. "
+            f"{out} holds a finished run of other input or settings{run.difference(finished)}. "
             "Name another folder, or start over with --fresh."
         )
     run.started, run.finished = finished["started"], True
     return True
-
-
-def _difference(then: Mapping[str, Any], run: RunFolder) -> str:
-    """In parentheses, in what a run differs from the one of a manifest or state file."""
-    found: list[str] = []
-    if then.get("job") != run.job:
-        found.append(f"it is a {then.get('job')}")
-    if then.get("unrote") != VERSION:
-        found.append(f"of unrote {then.get('unrote')}")
-    if then.get("input_digest", _digest(then.get("input"))) != _digest(run.corpus.to_json()):
-        found.append("the input is not the same")
-    if then.get("key", "") != run.key:
-        found.append("it was made with another key, or with none")
-    old, new = _flat(then.get("settings", {})), _flat(_deciding(run.settings))
-    found.extend(f"{k} was {old.get(k)!r} and is {new[k]!r}" for k in new if old.get(k) != new[k])
-    return f" ({'; '.join(found)})" if found else ""
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A tree of settings as dotted keys and values."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def _digest(tree: object) -> str:
-    return str(xxhash.xxh3_128_hexdigest(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)))
 
 
 def _refuse_foreign(folder: Path, out: str) -> None:
@@ -437,18 +319,6 @@ def _reopened(tree: Mapping[str, Any]) -> Settings:
     )
 
 
-def run_fingerprint(job: str, settings: Settings, corpus: Corpus, key: str) -> str:
-    """A digest of the input, the key and all settings that decide the result (not how fast it
-    comes, nor where the key lies).
-    """
-    return _digest([FORMAT, VERSION, job, _deciding(settings), corpus.to_json(), key])
-
-
-def _deciding(settings: Settings) -> dict[str, Any]:
-    """The settings that decide the result."""
-    return settings.model_dump(exclude={"engine": True, "pii": {"key_file"}})
-
-
 def _continue(run: RunFolder, out: str) -> str:
     """When the run was started: now, or as the state file of the same run says.
 
@@ -467,7 +337,7 @@ def _continue(run: RunFolder, out: str) -> str:
         if same:
             return started
         raise OutputError(
-            f"{out} holds an unfinished run of other input or settings{_difference(state, run)}. "
+            f"{out} holds an unfinished run of other input or settings{run.difference(state)}. "
             "Repeat that command to continue it, start over with --fresh, or name another folder."
         )
     state = {
@@ -477,40 +347,10 @@ def _continue(run: RunFolder, out: str) -> str:
         "started": run.started,
         "settings": run.settings.model_dump(),
         "key": run.key,
-        "input_digest": _digest(run.corpus.to_json()),
+        "input_digest": input_digest(run.corpus),
     }
     write_atomically(path, orjson.dumps(state))
     return run.started
-
-
-def _refuse_in_use(folder: Path, out: str) -> None:
-    """Raise OutputError where another process writes to `folder`, before the input is read."""
-    if (folder / STATE / "lock").exists():
-        _lock(folder, out).close()
-
-
-def _lock(folder: Path, out: str) -> IO[str]:
-    """Keep other processes out of `folder` for as long as the file that this gives is open."""
-    path = folder / STATE / "lock"
-    while True:
-        with reaching(out):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = path.open("a")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.close()
-            if not isinstance(error, BlockingIOError):
-                raise OutputError(
-                    f"cannot lock {path}: {error.strerror}. Name a folder on another disk."
-                ) from None
-            raise OutputError(
-                f"another run is writing to {out}. Wait for it, or name another folder."
-            ) from None
-        # The run that had it may have dropped the file between our two calls.
-        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
-            return handle
-        handle.close()
 
 
 def clear(folder: Path) -> None:
@@ -530,60 +370,6 @@ def _remove_tree(folder: Path) -> None:
     with reaching(str(folder)):
         if folder.exists():
             shutil.rmtree(folder)
-
-
-def read_manifest(out: str) -> dict[str, Any]:
-    """The manifest of a finished run. Raises InputError where there is none."""
-    path = Path(out) / MANIFEST
-    try:
-        manifest: dict[str, Any] = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        hint = "its run is not finished" if (Path(out) / STATE).exists() else "no run wrote it"
-        raise InputError(f"{out} has no {MANIFEST}: {hint}. Name OUT of a finished run.") from None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise InputError(
-            f"cannot read {path}: {error}. Run the job again in an empty folder, or with --fresh."
-        ) from None
-    if not isinstance(manifest, dict):
-        raise InputError(f"{path} is not a manifest. Run the job again in an empty folder.")
-    if manifest.get("format") != FORMAT:
-        raise InputError(
-            f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
-        )
-    return manifest
-
-
-def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest of a finished run, with the digest of all that it says."""
-    said = sealed(orjson.loads(orjson.dumps(manifest)))
-    write_atomically(out / MANIFEST, orjson.dumps(said, option=orjson.OPT_INDENT_2))
-
-
-def holds(path: Path, file: TableFile | DataFile) -> bool:
-    """Whether `path` is the committed file: a power cut can leave another one of the same size."""
-    if not path.is_file() or path.stat().st_size != file.bytes:
-        return False
-    digest = xxhash.xxh3_128()
-    with storage(path, "read"), path.open("rb") as stored:
-        for piece in pieces(stored, file.bytes):
-            digest.update(piece)
-    return bool(digest.hexdigest() == file.digest)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}. Free space and run the same command again."
-        ) from None
 
 
 def now() -> str:

@@ -43,7 +43,7 @@ from unrote.corpus.shard import Corpus, Cut
 from unrote.pii.mask import Scrubbed, masked
 from unrote.pii.opened import scanner_of
 from unrote.pipelines.config import Settings
-from unrote.pipelines.run import read_manifest
+from unrote.pipelines.manifest import read_manifest
 
 LISTED = 20
 """Documents, and passages, that are listed."""

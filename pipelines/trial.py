@@ -23,11 +23,11 @@ from unrote.memorization.rate import MODEL_READS
 from unrote.memorization.risk import Risk, recalibrated
 from unrote.memorization.survey import draws
 from unrote.pipelines.analysis import analyse
+from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.config import Settings
 from unrote.pipelines.job import Job, open_job, reopen_job
 from unrote.pipelines.progress import Progress
 from unrote.pipelines.report.publish import finish, read_whole, rows_of, summarised, write_report
-from unrote.pipelines.run import write_atomically
 
 Floats = NDArray[np.float64]
 

@@ -8,17 +8,20 @@ which is why engines can agree.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, Protocol
 
+import orjson
 import pyarrow as pa
+import xxhash
 
+from unrote.corpus.read import Fields
 from unrote.corpus.schema import RECORDS, TEXT, Table, Tagged
 from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.stages import Workers
-
-if TYPE_CHECKING:
-    from unrote.pipelines.run import Commit, RunFolder
+from unrote.corpus.version import VERSION
+from unrote.pipelines.commits import FORMAT, Commit, TableFile
 
 Advance = Callable[[float], None]
 """How an engine tells how far a phase has come: the share that is done, in 0 … 1."""
@@ -93,6 +96,12 @@ class Read:
     drop: tuple[Table, ...] = ()
     whole: tuple[Table, ...] = ()
 
+    def describe(self) -> str:
+        """What is read, as stable text."""
+        tables = (self.tables, self.only, self.drop, self.whole)
+        names = [[t.folder for t in group] for group in tables]
+        return f"{self.view} {names!r}"
+
 
 @dataclass(frozen=True)
 class Output:
@@ -100,6 +109,10 @@ class Output:
 
     node: "Node"
     tag: str
+
+    def describe(self) -> str:
+        """Where it comes from, as stable text."""
+        return f"{self.node.label}:{self.tag}"
 
 
 Input = Read | Output
@@ -112,6 +125,61 @@ class Node:
     stage: Stage
     inputs: Mapping[str, tuple[Input, ...]]
     label: str
+
+    def describe(self) -> str:
+        """The stage with version and settings, and where its inputs come from, as stable text."""
+        stage = self.stage
+        settings = {f.name: getattr(stage, f.name) for f in fields(stage)}  # type: ignore[arg-type]
+        sources = {t: [i.describe() for i in inputs] for t, inputs in sorted(self.inputs.items())}
+        return f"{type(stage).__name__} {stage.version} {settings!r} {sources!r}"
+
+    def tables_read(self) -> list[Table]:
+        """Every table that the stage reads, in a fixed order."""
+        found: list[Table] = []
+        for _, inputs in sorted(self.inputs.items()):
+            for source in inputs:
+                if isinstance(source, Read):
+                    found.extend((*source.tables, *source.only, *source.drop, *source.whole))
+        return found
+
+
+class Workspace(Protocol):
+    """What an engine needs of a run: the input, and where the run's files lie."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the input and of all settings that decide the result."""
+        ...
+
+    @property
+    def corpus(self) -> Corpus: ...
+
+    @property
+    def fields(self) -> Fields:
+        """The fields of a row that are read."""
+        ...
+
+    @property
+    def state(self) -> Path:
+        """The folder for what only the run itself needs."""
+        ...
+
+    @property
+    def data(self) -> Path:
+        """The folder for cleaned shards."""
+        ...
+
+    def scratch(self) -> Path:
+        """The folder for spilled data."""
+        ...
+
+    def table_path(self, table: Table, slice_number: int) -> Path:
+        """Where a table's file for a slice lies."""
+        ...
+
+    def files(self, table: Table) -> tuple[TableFile, ...]:
+        """The committed files of a table; () where no phase wrote it."""
+        ...
 
 
 @dataclass
@@ -149,6 +217,19 @@ class Flow:
         """End in cleaned shards: the input rewritten by `edits` (corpus.edits.EDITS) of a map."""
         self.edits = edits
 
+    def digest(self, name: str, run: Workspace) -> str:
+        """Of all that decides what the phase `name` writes: input, tables read, stages, settings.
+
+        A phase that was committed with the same digest need not be run again.
+        """
+        digest = xxhash.xxh3_128(f"{FORMAT} {VERSION} {name} {run.fingerprint}".encode())
+        for node in self.nodes:
+            digest.update(node.describe().encode())
+            for table in node.tables_read():
+                files = [f.digest for f in run.files(table)]
+                digest.update(orjson.dumps([table.folder, files]))
+        return str(digest.hexdigest())
+
     def _add(self, stage: Stage, inputs: Mapping[str, tuple[Input, ...]]) -> Mapping[str, Output]:
         node = Node(stage, inputs, f"{len(self.nodes):02d}-{type(stage).__name__}")
         self.nodes.append(node)
@@ -162,7 +243,7 @@ class Engine(Protocol):
         """Read each shard that was found once, and lay down checksums, cuts and slices."""
         ...
 
-    def execute(self, name: str, flow: Flow, run: "RunFolder", advance: Advance) -> "Commit":
+    def execute(self, name: str, flow: Flow, run: Workspace, advance: Advance) -> Commit:
         """Run the phase `name` and write its tables; the caller commits what this returns."""
         ...
 

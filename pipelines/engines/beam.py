@@ -25,15 +25,15 @@ import orjson
 from unrote.corpus.errors import RunError, UsageError
 from unrote.corpus.pinning import corpus_of, pin_shard
 from unrote.corpus.shard import Corpus, Shard
+from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
-from unrote.pipelines.engines.base import Advance, Flow
+from unrote.pipelines.engines.base import Advance, Flow, Workspace
 from unrote.pipelines.engines.driver import LostPackets, committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import failure_of, guarded, reason_in, setup_failure
 from unrote.pipelines.engines.network import why_silent
 from unrote.pipelines.engines.packets import Packet, arranged
 from unrote.pipelines.engines.quiet import end_children, quiet_children
 from unrote.pipelines.engines.work import Worker, place_of
-from unrote.pipelines.run import Commit, RunFolder
 
 
 @contextmanager
@@ -107,7 +107,7 @@ class BeamEngine:
         advance(1.0)
         return corpus_of([found[shard.number] for shard in shards])
 
-    def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
+    def execute(self, name: str, flow: Flow, run: Workspace, advance: Advance) -> Commit:
         """Run a phase as one pipeline; the caller commits what this returns."""
         started = time.perf_counter()
         settings = self.settings

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from unrote.corpus.errors import RunError
-from unrote.pipelines.engines.base import Flow, Read
+from unrote.pipelines.commits import Commit, DataFile, TableFile
+from unrote.pipelines.engines.base import Flow, Read, Workspace
 from unrote.pipelines.engines.plan import plan_of
 from unrote.pipelines.engines.work import Unit, Worker, units_of
-from unrote.pipelines.run import Commit, DataFile, RunFolder, TableFile, tables_read
 
 TASK_BYTES = 64 << 20
 """About how much text, or rows of tables, one task of a phase works on."""
@@ -21,7 +21,7 @@ class LostPackets(RunError):
     """What was sent to a step of a phase is not what came."""
 
 
-def worker_for(flow: Flow, run: RunFolder, memory: int, batch_bytes: int, scratch: str) -> Worker:
+def worker_for(flow: Flow, run: Workspace, memory: int, batch_bytes: int, scratch: str) -> Worker:
     """What a phase's workers need to know; makes the folders that they write to."""
     plan = plan_of(flow)
     units = tuple(units_of(plan, run))
@@ -64,7 +64,7 @@ def task_count(worker: Worker, workers: int) -> int:
 
 def _table_bytes(worker: Worker) -> int:
     """Of the tables that a phase reads; in memory they are several times larger."""
-    tables = {table for node in worker.plan.flow.nodes for table in tables_read(node)}
+    tables = {table for node in worker.plan.flow.nodes for table in node.tables_read()}
     return 4 * sum(file.bytes for table in tables for file in worker.run.files(table))
 
 
@@ -102,7 +102,7 @@ def committed(
     shutil.rmtree(run.state / "parts", ignore_errors=True)
     return Commit(
         name,
-        run.phase_fingerprint(name, flow),
+        flow.digest(name, run),
         time.perf_counter() - started,
         _input_bytes(worker),
         spilled,

@@ -21,8 +21,9 @@ from unrote.corpus.release import rewrite
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.tables import write_table
+from unrote.pipelines.commits import Commit, DataFile, TableFile
 from unrote.pipelines.config import EngineSettings
-from unrote.pipelines.engines.base import Advance, Flow, Node, Read
+from unrote.pipelines.engines.base import Advance, Flow, Node, Read, Workspace
 from unrote.pipelines.engines.exchange import Exchange, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal, give_back
 from unrote.pipelines.engines.parts import Part, assemble, between, parts_of
@@ -31,7 +32,6 @@ from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 from unrote.pipelines.engines.watch import Meter, Watch
-from unrote.pipelines.run import Commit, DataFile, RunFolder, TableFile
 
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""
@@ -74,7 +74,7 @@ class LocalEngine:
         """End worker processes, if there are any."""
         self.processes.close()
 
-    def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
+    def execute(self, name: str, flow: Flow, run: Workspace, advance: Advance) -> Commit:
         """Run a phase and write its tables; the caller commits what this returns."""
         started = time.perf_counter()
         spool = Spool(run.scratch(), spool_budget(self.memory), self.run_bytes)
@@ -88,7 +88,7 @@ class LocalEngine:
         give_back()
         return Commit(
             name,
-            run.phase_fingerprint(name, flow),
+            flow.digest(name, run),
             time.perf_counter() - started,
             phase.input_bytes,
             spool.spilled_bytes,
@@ -105,7 +105,7 @@ class _Phase:
     def __init__(
         self,
         flow: Flow,
-        run: RunFolder,
+        run: Workspace,
         spool: Spool,
         pool: ThreadPoolExecutor,
         engine: LocalEngine,

@@ -16,8 +16,9 @@ from unrote.corpus.formats import format_of
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shard import Corpus, Cut
 from unrote.corpus.storage import storage
+from unrote.pipelines.commits import DataFile
+from unrote.pipelines.engines.base import Workspace
 from unrote.pipelines.engines.slices import Task
-from unrote.pipelines.run import DataFile, RunFolder
 
 COPY_BYTES = 4 << 20
 
@@ -74,7 +75,7 @@ def between(batches: Iterable[pa.RecordBatch], first: int, end: int) -> Iterator
 
 
 def assemble(
-    corpus: Corpus, parts: Sequence[Part], folder: Path, run: RunFolder
+    corpus: Corpus, parts: Sequence[Part], folder: Path, run: Workspace
 ) -> DataFile | None:
     """Put the parts of one shard together in OUT/data; None where nothing is released of it."""
     shard = corpus.shards[parts[0].cuts[0].shard]
@@ -118,7 +119,7 @@ def staged(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def joined(run: RunFolder, number: int, names: Sequence[str]) -> DataFile | None:
+def joined(run: Workspace, number: int, names: Sequence[str]) -> DataFile | None:
     """Write shard `number` to OUT/data from its parts, which stay; None where there are none."""
     shard = run.corpus.shards[number]
     parts = [path for name in names if (path := run.state / "parts" / name).exists()]

@@ -19,12 +19,11 @@ import pyarrow as pa
 from unrote.corpus.errors import RunError
 from unrote.corpus.pulse import heard_by, pulse
 from unrote.corpus.schema import Tagged
-from unrote.pipelines.engines.base import Read, Stage
+from unrote.pipelines.engines.base import Read, Stage, Workspace
 from unrote.pipelines.engines.failures import WorkerFailure, failure_of, guarded
 from unrote.pipelines.engines.memory import be_frugal
 from unrote.pipelines.engines.slices import Reader, Task
 from unrote.pipelines.engines.watch import Meter
-from unrote.pipelines.run import RunFolder
 
 LOOK_SECONDS = 0.5
 """How often a thread that waits for a process looks whether it still shall."""
@@ -42,7 +41,7 @@ class Processes:
         self._shares: Any = None  # of its task that is done, for each thread that waits
         self._free: SimpleQueue[int] = SimpleQueue()
 
-    def map(self, stage: Stage, run: RunFolder, source: Read, batch: int, task: Task) -> Tagged:
+    def map(self, stage: Stage, run: Workspace, source: Read, batch: int, task: Task) -> Tagged:
         """What `stage` makes of a task of `source`, in another process; it is all there at once.
 
         Safe for use by as many threads as there are workers. Sends a pulse while it waits. Raises
@@ -113,7 +112,7 @@ def _start(shares: Any) -> None:
 
 
 def _work(
-    stage: Stage, run: RunFolder, source: Read, batch: int, task: Task, slot: int
+    stage: Stage, run: Workspace, source: Read, batch: int, task: Task, slot: int
 ) -> list[Packed]:
     def told(share: float) -> None:
         _shares[slot] = share
@@ -124,7 +123,7 @@ def _work(
 
 
 def _packed(
-    stage: Stage, run: RunFolder, source: Read, batch: int, task: Task, meter: Meter
+    stage: Stage, run: Workspace, source: Read, batch: int, task: Task, meter: Meter
 ) -> Iterator[Packed]:
     reader = Reader(run, source, batch)
     with stage.open() as work:

@@ -15,8 +15,7 @@ from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
 from unrote.corpus.schema import REJECTS, Table, Tagged, doc_key
 from unrote.corpus.shard import Corpus, Cut
-from unrote.pipelines.engines.base import Read
-from unrote.pipelines.run import RunFolder
+from unrote.pipelines.engines.base import Read, Workspace
 
 Ints = NDArray[np.int64]
 _LAST = np.iinfo(np.int64).max
@@ -69,7 +68,7 @@ def _bytes(corpus: Corpus, cut: Cut) -> int:
 class Reader:
     """Reads one source of a flow, task by task. Safe for use by several threads."""
 
-    def __init__(self, run: RunFolder, source: Read, batch_bytes: int) -> None:
+    def __init__(self, run: Workspace, source: Read, batch_bytes: int) -> None:
         self._run = run
         self._source = source
         self._batch_bytes = batch_bytes

@@ -25,8 +25,9 @@ from unrote.corpus.pinning import corpus_of, pin_shard
 from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.storage import is_remote
 from unrote.corpus.version import VERSION
+from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
-from unrote.pipelines.engines.base import Advance, Flow
+from unrote.pipelines.engines.base import Advance, Flow, Workspace
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
 from unrote.pipelines.engines.packets import Packet
@@ -38,7 +39,6 @@ from unrote.pipelines.engines.spark_session import (
     open_session,
 )
 from unrote.pipelines.engines.work import Worker, place_of
-from unrote.pipelines.run import Commit, RunFolder
 
 _FIELDS = [("goes", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
     (name, pa.int64()) for name in ("unit", "place", "tag", "rows", "size")
@@ -93,7 +93,7 @@ class SparkEngine:
         return corpus_of([found[shard.number] for shard in shards])
 
     @explaining()
-    def execute(self, name: str, flow: Flow, run: RunFolder, advance: Advance) -> Commit:
+    def execute(self, name: str, flow: Flow, run: Workspace, advance: Advance) -> Commit:
         """Run a phase as one job; the caller commits what this returns."""
         started = time.perf_counter()
         settings = self.settings

@@ -23,7 +23,8 @@ import pyarrow as pa
 from unrote.corpus.release import rewrite
 from unrote.corpus.schema import Tagged
 from unrote.corpus.tables import write_table
-from unrote.pipelines.engines.base import Read
+from unrote.pipelines.commits import DataFile, TableFile
+from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.engines.exchange import Exchange, Piece, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal
 from unrote.pipelines.engines.packets import RECEIPT, Packet, Sealer, opened
@@ -31,7 +32,6 @@ from unrote.pipelines.engines.parts import Part, between, joined, parts_of, stag
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
-from unrote.pipelines.run import DataFile, RunFolder, TableFile
 
 PART_BYTES = 64 << 20
 """About how much a group's stage gets in one run."""
@@ -55,7 +55,7 @@ class Unit:
         return sum(task.bytes for task in self.tasks)
 
 
-def units_of(plan: Plan, run: RunFolder) -> list[Unit]:
+def units_of(plan: Plan, run: Workspace) -> list[Unit]:
     """All that step 0 of a phase has to do, in `doc` order for each map."""
     found: list[Unit] = []
     for node in plan.maps():
@@ -95,7 +95,7 @@ class Worker:
     """
 
     plan: Plan
-    run: RunFolder
+    run: Workspace
     units: tuple[Unit, ...]
     memory: int
     batch_bytes: int

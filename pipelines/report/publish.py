@@ -18,8 +18,17 @@ from unrote.corpus.tables import read_table
 from unrote.memorization.identity import Identity
 from unrote.pii.mask import Scrubbed, masked
 from unrote.pii.opened import scanner_of
+from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Job, reopen_job
+from unrote.pipelines.manifest import (
+    check_sealed,
+    digest_of,
+    holds_reports,
+    read_manifest,
+    reports_of,
+    write_manifest,
+)
 from unrote.pipelines.release import release
 from unrote.pipelines.report import html
 from unrote.pipelines.report.model import (
@@ -33,9 +42,7 @@ from unrote.pipelines.report.model import (
     wanted,
 )
 from unrote.pipelines.report.summary import RELEASED, SUMMARIES, summarise
-from unrote.pipelines.run import read_manifest, write_atomically, write_manifest
 from unrote.pipelines.scoring import removes_sequences, risky_again
-from unrote.pipelines.seal import check_sealed, digest_of, holds_reports, reports_of
 
 
 def summarised(job: Job) -> Report:

@@ -162,7 +162,7 @@ class SpreadSuite(EngineSuite):
         """
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("unrote.corpus.pinning.SLICE_BYTES", SLICE_BYTES)
-            patch.setattr("pipelines.engines.slices.CUT_BYTES", CUT_BYTES)
+            patch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", CUT_BYTES)
             yield
 
     @pytest.fixture(scope="class")

@@ -42,8 +42,8 @@ class TestThreads(BeamSuite):
                 "unrote.pipelines.engines.beam.BeamEngine.execute",
                 lambda self, *args: LocalEngine(self.settings).execute(*args),
             ),
-            ("pipelines.engines.beam.loads", lambda units, count: [list(range(len(units)))]),
-            ("pipelines.engines.beam.place_of", lambda worker, packet, count: 0),
+            ("unrote.pipelines.engines.beam.loads", lambda units, count: [list(range(len(units)))]),
+            ("unrote.pipelines.engines.beam.place_of", lambda worker, packet, count: 0),
         ],
         ids=["local-engine", "one-reader", "one-partition"],
     )

@@ -14,11 +14,11 @@ from unrote.corpus.errors import RunError
 from unrote.corpus.schema import EXACT, FINGERPRINTS
 from unrote.corpus.tables import write_table
 from unrote.dedup.exact import Exact
+from unrote.pipelines.commits import Commit, TableFile
 from unrote.pipelines.config import load
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Job, open_job
 from unrote.pipelines.progress import Silent
-from unrote.pipelines.run import Commit, TableFile
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits address space, reads /proc")
 

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from tests.memorization import reference, tiny
+from unrote.memorization.config import Models
 from unrote.memorization.entities import ENTITIES, Case, Context, asked, found_in, shuffled
 from unrote.memorization.forward import uses_bos
-from unrote.memorization.identity import Models
 from unrote.memorization.remaining import ASKED, LOT, Answer, sample
 from unrote.memorization.survey import draws
 from unrote.memorization.windows import tokenize, tokens_of, window_starts

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from tests.memorization import tiny
 from unrote.corpus.schema import COUNTED, MEASURED, MEASURES, SCORES, SEQUENCES, WANTED, WORDING
-from unrote.memorization.config import Config
-from unrote.memorization.identity import Models
+from unrote.memorization.config import Config, Models
 from unrote.memorization.rate import Measure, Rate, rows_of, stretches
 from unrote.memorization.scorer import scorer_of
 from unrote.memorization.survey import Choice

@@ -12,7 +12,6 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-import unrote.pipelines.run
 from tests.command import files_below, finish, process, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import documents, rows, write_corpus, write_jsonl
@@ -93,7 +92,7 @@ class TestDamage:
     @pytest.mark.parametrize("name", [".run/tables/copies/00000.parquet", "data/web/a.jsonl"])
     def test_of_a_committed_file_is_seen(self, corpus, finished, tmp_path, monkeypatch, name):
         with monkeypatch.context() as patch:
-            patch.setattr("pipelines.clean.summarised", None)
+            patch.setattr("unrote.pipelines.clean.summarised", None)
             with pytest.raises(TypeError):
                 run(corpus, tmp_path / "out")
         path = tmp_path / "out" / name
@@ -130,13 +129,13 @@ class TestSignals:
     def start(self, corpus, tmp_path, seconds=0.5):
         """A process whose threads are at work on the last phase that finds something."""
         before = f"""
-import time, dedup.spans
-cuts = dedup.spans.Spans._cuts
+import time, unrote.dedup.spans
+cuts = unrote.dedup.spans.Spans._cuts
 def slow(*args):
     print("here", flush=True)
     time.sleep({seconds})
     return cuts(*args)
-dedup.spans.Spans._cuts = slow
+unrote.dedup.spans.Spans._cuts = slow
 """
         started = process("clean", corpus, "-o", tmp_path / "out", "-q", before=before)
         assert started.stdout.readline() == "here\n"
@@ -166,7 +165,7 @@ class TestFullDisk:
     def test_at_every_marker_report_and_manifest(self, corpus, finished, tmp_path, monkeypatch):
         """Each small file fails once; the next attempt comes as far as the next one."""
         failed = []
-        whole = unrote.pipelines.run.os.fsync
+        whole = os.fsync
 
         def full(handle):
             name = os.readlink(f"/proc/self/fd/{handle}") if os.path.isdir("/proc") else handle
@@ -175,7 +174,7 @@ class TestFullDisk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             whole(handle)
 
-        monkeypatch.setattr(unrote.pipelines.run.os, "fsync", full)
+        monkeypatch.setattr(os, "fsync", full)
         for _ in range(40):
             done = unrote("clean", corpus, "-o", tmp_path / "out", "-q")
             if done.status == 0:
@@ -195,7 +194,7 @@ class TestFullDisk:
             if place == "spill":
                 patch.setattr("unrote.pipelines.engines.local.spool_budget", lambda memory: 0)
             target = {
-                "tables": "corpus.tables.open_output",
+                "tables": "unrote.corpus.tables.open_output",
                 "parts": "pathlib.Path.write_bytes",
                 "data": "unrote.pipelines.engines.parts.shutil.move",
                 "spill": "unrote.pipelines.engines.exchange.pa.OSFile",
@@ -388,7 +387,7 @@ class TestRemoved:
     def test_a_finished_phase_is_not_repeated(self, corpus, tmp_path, monkeypatch):
         setting = f"output.keep_removed={tmp_path / 'kept'}"
         with monkeypatch.context() as patch:
-            patch.setattr("pipelines.clean.summarised", None)
+            patch.setattr("unrote.pipelines.clean.summarised", None)
             with pytest.raises(TypeError):
                 run(corpus, tmp_path / "out", setting)
         marker = tmp_path / "out" / ".run" / "phases" / "release.json"
@@ -454,11 +453,11 @@ class TestThreads:
 
     def test_many_errors_at_once(self, corpus, tmp_path, monkeypatch):
         monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 500)
-        monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 500)
+        monkeypatch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 500)
 
         def fail(*args, **options):
             raise StorageError("no")
 
-        monkeypatch.setattr("pipelines.engines.slices.read_cut", fail)
+        monkeypatch.setattr("unrote.pipelines.engines.slices.read_cut", fail)
         with pytest.raises(StorageError):
             run(corpus, tmp_path / "out", "engine.workers=3")

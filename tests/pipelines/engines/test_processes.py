@@ -47,7 +47,7 @@ def corpus(tmp_path_factory):
 def small_cuts(monkeypatch):
     """The parent makes the tasks, so its constants decide."""
     monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
 
 
@@ -100,7 +100,7 @@ def ran(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("ran") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
-        patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+        patch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
         patch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", map_)
         return Ran(out, run(corpus, out, "engine.workers=2"), workers, calls)
@@ -111,7 +111,7 @@ def expected(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("expected") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
-        patch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+        patch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
         patch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
         patch.setattr(Processes, "map", None)  # one worker needs none
         return run(corpus, out, "engine.workers=1")
@@ -169,7 +169,7 @@ def test_no_process_outlives_its_phase(corpus, tmp_path, small_cuts, monkeypatch
 
 def test_little_text_needs_no_process(corpus, expected, tmp_path, monkeypatch):
     monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr(Processes, "map", None)
     assert run(corpus, tmp_path / "out", "engine.workers=2") == expected
 

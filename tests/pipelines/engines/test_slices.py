@@ -8,11 +8,11 @@ from tests.command import settings
 from tests.corpora import documents, rows, write_jsonl
 from unrote.corpus.schema import DUPLICATES, FINGERPRINTS, KEPT, doc_key
 from unrote.corpus.tables import write_table
+from unrote.pipelines.commits import Commit, TableFile
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.engines.slices import Reader, tasks_of
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Silent
-from unrote.pipelines.run import Commit, TableFile
 
 SHARDS = 4
 ROWS = 30
@@ -23,7 +23,7 @@ def job(tmp_path, monkeypatch):
     """A run of several slices, each of a shard, of which each is several tasks."""
     monkeypatch.setattr("unrote.corpus.pinning.SLICE_BYTES", 1)
     monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
     for number in range(SHARDS):
         found = rows(documents(number, ROWS), "a")
         write_jsonl(tmp_path / "in" / f"{number}.jsonl", found)

@@ -109,7 +109,7 @@ class Slow(PlainStage):
 @pytest.fixture
 def many_cuts(tmp_path, monkeypatch):
     monkeypatch.setattr("unrote.corpus.pinning.CUT_BYTES", 6000)
-    monkeypatch.setattr("pipelines.engines.slices.CUT_BYTES", 6000)
+    monkeypatch.setattr("unrote.pipelines.engines.slices.CUT_BYTES", 6000)
     monkeypatch.setattr("unrote.pipelines.engines.local.PROCESS_BYTES", 0)
     write_jsonl(tmp_path / "in" / "a.jsonl", rows(documents(1, 60), "a"))
     return tmp_path / "in"
@@ -187,8 +187,8 @@ def test_lines_are_written_whatever_a_phase_does(monkeypatch, capsys):
 
 
 DEAF = """
-import time, pipelines.exits, dedup.exact
-pipelines.exits.PATIENCE = 2.0
+import time, unrote.pipelines.exits, unrote.dedup.exact
+unrote.pipelines.exits.PATIENCE = 2.0
 def deaf(self, tagged):
     for tag, batch in tagged:
         open(sys.argv[-1] + ".begun", "w").close()
@@ -198,7 +198,7 @@ def deaf(self, tagged):
             except BaseException:
                 pass
         yield tag, batch
-dedup.exact.Fingerprint._run = deaf
+unrote.dedup.exact.Fingerprint._run = deaf
 """
 
 

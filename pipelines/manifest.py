@@ -1,7 +1,8 @@
-"""The seal of a finished run: digests of its reports, and of the manifest that lists them.
+"""The manifest of a finished run: read, written, and sealed.
 
-An edited verdict, report or setting is noticed by whoever reads it next. It is no signature: who
-wants to forge a run can compute digests too.
+It holds digests of the two reports, and one of all that it says itself: an edited verdict, report
+or setting is noticed by whoever reads it next. It is no signature: who wants to forge a run can
+compute digests too.
 """
 
 import json
@@ -9,11 +10,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import xxhash
 
 from unrote.corpus.errors import InputError
+from unrote.pipelines.atomic import write_atomically
+from unrote.pipelines.commits import FORMAT
+from unrote.pipelines.places import MANIFEST, STATE
 
 REPORTS = ("report.html", "report.json")
+
+
+def read_manifest(out: str) -> dict[str, Any]:
+    """The manifest of a finished run. Raises InputError where there is none."""
+    path = Path(out) / MANIFEST
+    try:
+        manifest: dict[str, Any] = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        hint = "its run is not finished" if (Path(out) / STATE).exists() else "no run wrote it"
+        raise InputError(f"{out} has no {MANIFEST}: {hint}. Name OUT of a finished run.") from None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise InputError(
+            f"cannot read {path}: {error}. Run the job again in an empty folder, or with --fresh."
+        ) from None
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path} is not a manifest. Run the job again in an empty folder.")
+    if manifest.get("format") != FORMAT:
+        raise InputError(
+            f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
+        )
+    return manifest
+
+
+def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a finished run, with the digest of all that it says."""
+    said = sealed(orjson.loads(orjson.dumps(manifest)))
+    write_atomically(out / MANIFEST, orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
 def reports_of(folder: Path, verdict: object) -> dict[str, Any]:

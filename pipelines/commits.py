@@ -1,0 +1,86 @@
+"""What a phase has committed: its markers, with the digests of all files that it wrote.
+
+The same command again skips every phase whose marker still holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import xxhash
+
+from unrote.corpus.storage import pieces, storage
+from unrote.pipelines.atomic import write_atomically
+
+FORMAT = 1
+"""Of markers, of a run's state and of its manifest."""
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A committed table file of one slice, or one cleaned shard."""
+
+    slice: int
+    rows: int
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A committed cleaned shard."""
+
+    shard: int
+    path: str
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a phase left behind."""
+
+    name: str
+    fingerprint: str
+    seconds: float
+    input_bytes: int
+    spilled_bytes: int
+    tables: Mapping[str, tuple[TableFile, ...]]
+    data: tuple[DataFile, ...] = ()
+    shuffled_bytes: int = 0
+    """Of the rows that went from task to task."""
+    workers: int = 1
+    """Threads or processes that tasks ran in."""
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> "Commit":
+        tables = {k: tuple(TableFile(**f) for f in v) for k, v in tree["tables"].items()}
+        return cls(**{**tree, "tables": tables, "data": tuple(DataFile(**d) for d in tree["data"])})
+
+
+def read_marker(path: Path) -> Commit | None:
+    """The commit of a phase; None where it has none, or a damaged one."""
+    if not path.exists():
+        return None
+    try:
+        return Commit.from_json(orjson.loads(path.read_bytes()))
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return None
+
+
+def write_marker(path: Path, commit: Commit) -> None:
+    """Record a phase as done."""
+    write_atomically(path, orjson.dumps(asdict(commit)))
+
+
+def holds(path: Path, file: TableFile | DataFile) -> bool:
+    """Whether `path` is the committed file: a power cut can leave another one of the same size."""
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return False
+    digest = xxhash.xxh3_128()
+    with storage(path, "read"), path.open("rb") as stored:
+        for piece in pieces(stored, file.bytes):
+            digest.update(piece)
+    return bool(digest.hexdigest() == file.digest)
