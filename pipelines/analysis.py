@@ -90,14 +90,15 @@ def refuse_too_many_rejects(job: Phases) -> None:
     limit = job.settings.input.max_rejects
     if rejected <= limit * total:
         return
-    shown = "\n".join(
+    shown = (
         f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(unreadable, 5)
     )
     raise TooManyRejects(
         f"{rejected:,} of {total:,} rows were rejected ({rejected / total:.2%}; input.max_rejects "
-        f"allows {limit:.2%}). The first:\n{shown}\n"
+        f"allows {limit:.2%}). The first:",
+        *shown,
         "Mend the input, or allow more with --set input.max_rejects=SHARE; then start over with "
-        "--fresh."
+        "--fresh.",
     )
 
 
