@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 import xxhash
-from unrote.corpus.shard import Corpus
 
+from unrote.corpus.shard import Corpus
 from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import FORMAT
 from unrote.pipelines.config import Settings

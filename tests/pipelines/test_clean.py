@@ -91,6 +91,7 @@ class TestRejects:
         (tmp_path / "in").mkdir()
         for ending in ("gz", "zst"):
             (tmp_path / "in" / f"a.jsonl.{ending}").write_bytes(GOOD)
+        (tmp_path / "in" / "b.jsonl").write_bytes(GOOD)
         run(tmp_path / "in", tmp_path / "out", "input.max_rejects=1")
         assert set(rejects(tmp_path / "out").values()) == {"compressed data is corrupt"}
 
