@@ -41,6 +41,12 @@ def test_it_says_what_it_found_and_what_that_is_worth(tried):
     assert trial["tokens_trained"] > 0
 
 
+def test_verify_knows_what_a_trial_leaves(tried):
+    folder, _ = tried
+    done = unrote("verify", folder / "out")
+    assert (done.status, "Every promise holds." in done.out) == (0, True), done.out
+
+
 def test_asked_sequences_are_those_of_the_scores(tried):
     folder, _ = tried
     rows = pq.read_table(folder / "out" / "trial" / "sequences.parquet").to_pylist()
