@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Package and folder have one name, which setuptools warns of and which is meant.
+EDITABLE := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/pip install --quiet
 
 # torch has a step of its own: with its version given pip takes the small build for processors where
 # an index has one, while torch as a dependency is the newest, with gigabytes of CUDA. Where there is
@@ -58,7 +60,7 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
 	$(if $(GPU),grep -v '^torch==',cat) constraints.txt > $(PINS)
 	$(BIN)/pip install --quiet --constraint $(PINS) '$(TORCH)'
-	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[pii,score]'
+	$(EDITABLE) --constraint $(PINS) --editable '.[pii,score]'
 	@touch $@
 
 # Kernels and detectors are compiled here, once, and not by the first command.
@@ -68,7 +70,7 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	@touch $@
 
 .venv/test-installed: .venv/installed
-	$(BIN)/pip install --quiet --constraint $(PINS) --editable '.[all]' --group test
+	$(EDITABLE) --constraint $(PINS) --editable '.[all]' --group test
 	@touch $@
 
 .venv/lint-installed: .venv/test-installed
