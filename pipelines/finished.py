@@ -9,12 +9,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unrote.corpus import schema
 from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.shard import Corpus
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import read_manifest
 from unrote.pipelines.report.model import Report
 from unrote.pipelines.report.publish import read_report
+
+PUBLISHED = {
+    table.name: table
+    for table in vars(schema).values()
+    if isinstance(table, schema.Table) and not table.internal
+}
+"""The tables that a run may publish, by name."""
 
 
 class FinishedRun:
@@ -39,10 +47,11 @@ class FinishedRun:
         """What report.json says. Raises InputError where it is missing."""
         return read_report(self.out)
 
-    @property
-    def tables(self) -> list[str]:
-        """Names of the tables that the run published."""
-        return sorted(self.manifest["tables"])
+    @cached_property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the run published, those without a row too."""
+        written = {name for phase in self.manifest["phases"] for name in phase["rows"]}
+        return tuple(sorted(written & set(PUBLISHED)))
 
     def table(self, name: str) -> pa.Table:
         """A published table, all of it (unrote.corpus.schema lists the columns).
@@ -50,14 +59,13 @@ class FinishedRun:
         Raises InputError for a table that the run has not, StorageError where its files are
         damaged or missing.
         """
-        if name not in self.manifest["tables"]:
+        if name not in self.tables:
             raise InputError(f"{self.out} has no table {name!r}. It has {', '.join(self.tables)}.")
-        files = self.manifest["tables"][name]
+        files = self.manifest["tables"].get(name, [])
         paths = [self.out / "tables" / name / f"{file['slice']:05d}.parquet" for file in files]
-        if not paths:
-            raise InputError(f"the table {name!r} of {self.out} has no files: nothing was read.")
+        empty = PUBLISHED[name].schema.empty_table()
         try:
-            return pa.concat_tables(pq.read_table(path) for path in paths)
+            return pa.concat_tables([empty, *(pq.read_table(path) for path in paths)])
         except (OSError, pa.ArrowException) as error:
             raise StorageError(
                 f"the table {name!r} of {self.out} cannot be read ({type(error).__name__}). "

@@ -128,8 +128,10 @@ def test_the_jobs_from_a_program(tmp_path):
     assert run.report.total.documents == run.table("documents").num_rows == 20
     assert run.settings.memorization.enabled is False
     assert "duplicates" in run.tables
-    with pytest.raises(unrote.InputError, match="has no table 'nothing'"):
-        run.table("nothing")
+    assert run.table("rejects").num_rows == 0  # there are none, and that is known
+    for name in ("nothing", "scores", "bands"):
+        with pytest.raises(unrote.InputError, match=f"has no table '{name}'"):
+            run.table(name)
     assert unrote.verify(tmp_path / "out").ok
     policy = tmp_path / "policy.toml"
     policy.write_text('[[rule]]\nmeasure = "rejects_share"\nlimit = 1\n')
