@@ -302,7 +302,7 @@ def _default_folder() -> Path:
         folder = packaged_folder("unrote.memorization", "default")
         missing = "" if (folder / "config.json").is_file() else f"{folder} has no config.json"
     except FileNotFoundError as error:
-        missing = str(error)
+        missing = str(error) or "its folder is not there"
     if missing:
         raise ConfigError(
             f"This installation lacks the default model ({missing}). Install unrote again, or name "

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.corpora import personal, write_corpus, write_jsonl
+
 
 def pytest_generate_tests(metafunc):
     """Each case once for all of an engine's tests: they look at the same run."""
@@ -16,3 +18,17 @@ def pytest_collection_modifyitems(items):
             if gap.test == item.originalname:
                 reason = f"{gap.what}: {gap.why}"
                 item.add_marker(pytest.mark.xfail(raises=AssertionError, reason=reason))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """What every engine cleans."""
+    folder = write_corpus(tmp_path_factory.mktemp("corpus"))
+    write_jsonl(folder / "mail" / "f.jsonl", personal(0, 60))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def known():
+    """Digests that the classes of a session share (suite.EngineSuite.expected)."""
+    return {}

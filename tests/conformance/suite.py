@@ -15,7 +15,8 @@ import pytest
 from tests.command import settings as plain_settings
 from tests.command import written
 from tests.conformance.observed import Phase
-from tests.corpora import personal, write_corpus, write_jsonl
+from tests.corpora import write_corpus
+from unrote.corpus import pinning
 from unrote.pipelines.clean import clean
 from unrote.pipelines.progress import Silent
 
@@ -121,21 +122,15 @@ class EngineSuite:
     gaps: ClassVar[tuple[Gap, ...]] = ()
 
     @pytest.fixture(scope="class")
-    def corpus(self, tmp_path_factory):
-        folder = write_corpus(tmp_path_factory.mktemp("corpus"))
-        write_jsonl(folder / "mail" / "f.jsonl", personal(0, 60))
-        return folder
-
-    @pytest.fixture(scope="class")
-    def expected(self, corpus, tmp_path_factory):
+    def expected(self, corpus, known, tmp_path_factory):
         """Digests by configuration, of the local engine with one worker and its usual sizes."""
-        known: dict[str, dict[str, str]] = {}
 
         def of(name: str) -> dict[str, str]:
-            if name not in known:
+            kind = (name, pinning.SLICE_BYTES)
+            if kind not in known:
                 out = tmp_path_factory.mktemp("expected") / "out"
-                known[name] = run(corpus, out, "engine.workers=1", *CONFIGURATIONS[name])
-            return known[name]
+                known[kind] = run(corpus, out, "engine.workers=1", *CONFIGURATIONS[name])
+            return known[kind]
 
         return of
 

@@ -217,5 +217,5 @@ def test_masks_of_a_corpus_s_risky_text(tmp_path):
 
 
 def test_a_folder_without_a_tokenizer(tmp_path):
-    with pytest.raises(ConfigError, match=r"tokenizer of .* cannot be loaded"):
+    with pytest.raises(ConfigError, match="has no tokenizer"):
         tokenizer_of(str(tmp_path))

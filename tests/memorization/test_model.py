@@ -81,7 +81,13 @@ def test_a_tokenizer_that_begins_texts_is_heeded(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "default"])
 def test_the_default_model_is_the_one_in_the_package(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(models, "DEFAULT", tmp_path / "default")
+    def packaged(package, folder):
+        assert (package, folder) == ("unrote.memorization", "default")
+        if not (tmp_path / "default").is_dir():
+            raise FileNotFoundError
+        return tmp_path / "default"
+
+    monkeypatch.setattr(models, "packaged_folder", packaged)
     with pytest.raises(ConfigError, match="lacks the default model"):
         load(name)
     tiny.save(tmp_path / "default")
