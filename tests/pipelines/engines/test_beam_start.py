@@ -69,7 +69,7 @@ def test_a_run_says_what_we_say(tmp_path, setting):
     args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "beam", "--set", setting]
     done = finish(process(*args, whole=True), 500)
     assert done.status == 0
-    assert all("phase" in json.loads(line) for line in done.err.splitlines())
+    assert all({"phase", "doing"} & {*json.loads(line)} for line in done.err.splitlines())
     assert done.out.startswith("15 documents in")
     unrote("clean", corpus, "-o", tmp_path / "local", whole=True)
     assert written(tmp_path / "out") == written(tmp_path / "local")
