@@ -26,7 +26,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerF
 
 from benchmarks.scoring import LENGTH, compare
 from unrote.memorization.forward import statistics
-from unrote.memorization.model import LanguageModel, prepare
+from unrote.memorization.model import PROBES, LanguageModel, prepare
 from unrote.memorization.windows import Sequences, sequences, tokenize
 
 PYTHIA = {
@@ -47,8 +47,10 @@ REFERENCE = 8  # sequences that the CPU scores too
 
 
 def numbered_words(vocabulary: int) -> PreTrainedTokenizerFast:
-    """A tokenizer whose token i is the word "i"."""
-    made = Tokenizer(models.WordLevel({str(i): i for i in range(vocabulary)}, unk_token="0"))
+    """A tokenizer whose token i is the word "i"; the last ones are words that prepare() tries."""
+    known = dict.fromkeys(PROBES[0].split())
+    words = [*map(str, range(vocabulary - len(known))), *known]
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="0"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=made)
 
