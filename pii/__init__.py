@@ -36,7 +36,7 @@ def scan(texts: "Texts", config: Config | None = None) -> "pa.Table":
 
     listed = text_list(texts)
     from unrote.pii.findings import DetectionFailed  # noqa: PLC0415
-    from unrote.pii.opened import open_scanner  # noqa: PLC0415
+    from unrote.pii.scanner_cache import open_scanner  # noqa: PLC0415
 
     table, failures = open_scanner(config or default_config()).table(listed)
     if failures:

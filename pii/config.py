@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from unrote.corpus.errors import ConfigError
 from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
-from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding
 
 SECRET = "SECRET"  # noqa: S105 (the name of a type)
 
@@ -57,6 +57,14 @@ def actions_for(
         return named
     kept = KEPT_UNLESS_HIPAA if "hipaa" in recognizers else ()
     return {type_: a for type_, a in ACTIONS_BY_DEFAULT.items() if type_ not in kept} | named
+
+
+def action_of(finding: Finding, actions: Mapping[str, Action]) -> Action:
+    """The action for a finding's type; for a marker's, that of the type which it stands for."""
+    default = actions.get(DEFAULT, "surrogate")
+    if finding.type == DEID_MARKER:
+        return actions.get(DEID_MARKER, actions.get(finding.stands_for, default))
+    return actions.get(finding.type, default)
 
 
 ALLOW_BY_DEFAULT = ("::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255")  # noqa: S104 (no bind)

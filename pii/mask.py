@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from unrote.pii.actions import action_of, resolve
-from unrote.pii.config import ACTIONS_BY_DEFAULT, SECRET, Action
+from unrote.pii.config import ACTIONS_BY_DEFAULT, SECRET, Action, action_of
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Failure, Finding
+from unrote.pii.overlaps import resolve_overlaps
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -56,7 +56,7 @@ class Scrubbed:
                 self._readable = False
                 continue
             hidden += [f for f in found if not _stays(f, actions)]
-        self._hidden = resolve(text, hidden)
+        self._hidden = resolve_overlaps(text, hidden)
 
     def between(self, start: int, end: int) -> str:
         """text[start:end], in which a finding that reaches across an end is there as a whole."""

@@ -12,7 +12,8 @@ import pyarrow as pa
 from unrote.pii.config import Config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.detector import Detector
-from unrote.pii.findings import MARKER_TYPES, RESERVED_VALUE, Failure, Finding, Spans
+from unrote.pii.findings import Failure, Finding
+from unrote.pii.overlaps import prefer_markers
 
 FINDINGS = pa.schema(
     [
@@ -47,7 +48,7 @@ class Scanner:
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one text, by place; those of recognisers may overlap."""
         found = self.find_all(text, doc)
-        return found if isinstance(found, Failure) else outranked(text, found)
+        return found if isinstance(found, Failure) else prefer_markers(text, found)
 
     def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The same before markers outranked anything, for who knows some of them better."""
@@ -77,36 +78,3 @@ class Scanner:
         columns = list(zip(*rows, strict=True)) or [()] * len(FINDINGS)
         arrays = [pa.array(c, field.type) for c, field in zip(columns, FINDINGS, strict=True)]
         return pa.Table.from_arrays(arrays, schema=FINDINGS), failures
-
-
-def outranked(text: str, findings: Iterable[Finding]) -> list[Finding]:
-    """Findings by place, those of the marker detector above the others.
-
-    Of a finding that overlaps a marker only the pieces beyond it stay; one that is within a
-    reserved value goes, and a reserved value within a longer finding does.
-    """
-    own: list[Finding] = []
-    traces: list[Finding] = []
-    for finding in findings:
-        (traces if finding.type in MARKER_TYPES else own).append(finding)
-    if not traces:
-        return sorted(own)
-    claimed = Spans()
-    kept: list[Finding] = []
-    for trace in traces:
-        if trace.type == RESERVED_VALUE and any(_is_more(text, other, trace) for other in own):
-            continue
-        claimed.add(trace.start, trace.end)
-        kept.append(trace)
-    for finding in own:
-        pieces = claimed.beyond(text, finding.start, finding.end)
-        kept += [finding._replace(start=start, end=end) for start, end in pieces]
-    return sorted(kept)
-
-
-def _is_more(text: str, finding: Finding, trace: Finding) -> bool:
-    """Whether a finding holds a trace, and letters or digits beside it: a bracket is nothing."""
-    if not finding.start <= trace.start <= trace.end <= finding.end:
-        return False
-    beside = text[finding.start : trace.start] + text[trace.end : finding.end]
-    return any(map(str.isalnum, beside))

@@ -41,7 +41,7 @@ from unrote.corpus.schema import (
 )
 from unrote.corpus.shard import Corpus, Cut
 from unrote.pii.mask import Scrubbed, masked
-from unrote.pii.opened import scanner_of
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import read_manifest
 

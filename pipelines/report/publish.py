@@ -17,7 +17,7 @@ from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
 from unrote.memorization.identity import Identity
 from unrote.pii.mask import Scrubbed, masked
-from unrote.pii.opened import scanner_of
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Job, reopen_job

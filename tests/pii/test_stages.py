@@ -17,7 +17,7 @@ from unrote.pii import Config
 from unrote.pii.config import ACTIONS, ACTIONS_BY_DEFAULT
 from unrote.pii.findings import CUT, DEID_MARKER, RESERVED_VALUE
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.stages import Scan
 from unrote.pii.surrogates import is_surrogate
 
@@ -412,7 +412,7 @@ def test_a_column_that_cannot_be_read_rejects_the_row():
 
 def test_scanners_are_opened_once(monkeypatch):
     opened = []
-    monkeypatch.setattr("unrote.pii.opened._opened", threading.local())
+    monkeypatch.setattr("unrote.pii.scanner_cache._thread", threading.local())
     monkeypatch.setattr(
         "unrote.pii.scanner.Scanner", lambda config: opened.append(config) or object()
     )
