@@ -90,7 +90,7 @@ class Config:
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
                   entity. IN_PAN's expression is quadratic, so its default is lower
     max_seconds   wall clock that one recogniser may use on one document
-    gate          whether Hyperscan chooses what runs where. Findings are the same without
+    prefilter     whether Hyperscan chooses what runs where. Findings are the same without
 
     Raises ConfigError for a name, threshold, expression or limit that cannot be.
     """
@@ -109,7 +109,7 @@ class Config:
     max_chars: int = 50_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
     max_seconds: float = 60.0
-    gate: bool = True
+    prefilter: bool = True
 
     def __post_init__(self) -> None:
         known = (*PRESETS["all"], SECRET)

@@ -1,9 +1,9 @@
-"""Personal data and secrets in texts: what Presidio finds, found where it can be.
+"""Personal data and secrets in texts: Presidio's recognisers, run only where they can match.
 
 `Detector` is opened once per worker (it compiles and loads); workers are sent the Config. For each
-document the gate (pii.gates) says which recogniser can match in which lines; only these run. The
-findings are those of Presidio's AnalyzerEngine with the same recognisers, LowerCaseNlpEngine
-(pii.context) and the same thresholds: offsets, types and scores.
+document the prefilter (pii.prefilter) says which recogniser can match in which lines; only these
+run. The findings are those of Presidio's AnalyzerEngine with the same recognisers,
+LowerCaseNlpEngine (pii.context) and the same thresholds: offsets, types and scores.
 
 Fail closed: a recogniser that raises, runs out of time or is given a document beyond its limit
 makes a Failure of the document. A document with a Failure has no findings: it is to be rejected.
@@ -18,8 +18,8 @@ from unrote.pii import recognizers
 from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
-from unrote.pii.gates import Block, Gate, Probe
 from unrote.pii.phones import count_digits, few_tries
+from unrote.pii.prefilter import Block, Prefilter, Probe
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
 from unrote.pii.secrets import Secrets, detectors, without_hosts
 
@@ -48,8 +48,8 @@ class Detector:
                 )
                 (lines if recognizer.within_lines else whole).append(probe)
                 self._owner.append((index, place))
-        self._lines = Gate(lines, self.config.gate)
-        self._whole = Gate(whole, self.config.gate)
+        self._lines = Prefilter(lines, self.config.prefilter)
+        self._whole = Prefilter(whole, self.config.prefilter)
         self._always = [
             index for index, recognizer in enumerate(self.recognizers) if not recognizer.expressions
         ]

@@ -40,7 +40,7 @@ class Scanner:
         self.config = config or Config()
         self._detector = Detector(self.config)
         self._markers = (
-            DeidDetector(self.config.marker_threshold, self.config.gate)
+            DeidDetector(self.config.marker_threshold, self.config.prefilter)
             if self.config.markers
             else None
         )

@@ -12,8 +12,8 @@ from unrote.pii.surrogates import (
     ALIASES,
     NoSurrogate,
     dates,
-    stand_in,
-    stand_in_date,
+    marker_date,
+    marker_surrogate,
     surrogate,
 )
 
@@ -119,7 +119,7 @@ def _date_shift(
             continue
         value = text[finding.start : finding.end]
         is_marker = finding.type == DEID_MARKER
-        values.append(stand_in_date(key, value, document) if is_marker else value)
+        values.append(marker_date(key, value, document) if is_marker else value)
     return dates.shift(values, key, document) if values else 0
 
 
@@ -143,7 +143,7 @@ def _surrogate(
     """The surrogate of a value or marker; None if none can be drawn."""
     try:
         if finding.type == DEID_MARKER:
-            return stand_in(finding.stands_for, key, value, document, days)
+            return marker_surrogate(finding.stands_for, key, value, document, days)
         return surrogate(value, surrogate_type(finding), key, document, days)
     except NoSurrogate:
         return None

@@ -13,10 +13,10 @@ from unrote.pii.findings import DEID_MARKER, Finding
 from unrote.pii.keys import Key
 from unrote.pii.overlaps import Spans, resolve_overlaps
 from unrote.pii.scrubbing.actions import HASH_DIGITS, surrogate_type
-from unrote.pii.surrogates import STAND_INS, dates, is_surrogate
+from unrote.pii.surrogates import SAMPLE_VALUES, dates, is_surrogate
 
 _PLACEHOLDER = re.compile(rf"\[([A-Z][A-Z0-9_]*)(:[0-9a-f]{{{HASH_DIGITS}}})?\]")
-_NAMED_TYPES = frozenset({*PRESETS["all"], *STAND_INS, SECRET, DEID_MARKER})
+_NAMED_TYPES = frozenset({*PRESETS["all"], *SAMPLE_VALUES, SECRET, DEID_MARKER})
 """What a placeholder or a hash may name; models have more, for which an action is given."""
 
 

@@ -16,7 +16,7 @@ from unrote.pii.overlaps import resolve_overlaps
 from unrote.pii.scrubbing import Edit, apply_edits
 from unrote.pii.scrubbing.actions import apply_actions
 from unrote.pii.scrubbing.own_surrogates import drop_own_surrogates
-from unrote.pii.surrogates import STAND_INS, dates, is_surrogate, surrogate
+from unrote.pii.surrogates import SAMPLE_VALUES, dates, is_surrogate, surrogate
 
 KEY = Key(b"the key of the tests, of 32 or so")
 OTHER = Key(b"another key of the tests, as long")
@@ -278,7 +278,7 @@ def test_actions_for_markers():
 
 PIECES = st.one_of(
     st.sampled_from(
-        [STAND_INS[t] for t in ("EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "IP_ADDRESS")]
+        [SAMPLE_VALUES[t] for t in ("EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "IP_ADDRESS")]
     ),
     st.sampled_from(["jane.roe@acme.com", "bob@x.co.uk", "https://acme.com/users/bob?id=12345"]),
     st.sampled_from(["+44 20 7123 4567", "(415) 736-5000", "536-90-4399", "81.2.69.160"]),
@@ -307,7 +307,7 @@ def test_nothing_that_was_found_is_left(text):
     once = scrub(text)
     for one_ in once.applied:
         value = text[one_.finding.start : one_.finding.end]
-        if len(value) > 3 and value not in STAND_INS.values():
+        if len(value) > 3 and value not in SAMPLE_VALUES.values():
             assert value not in once.text
 
 
