@@ -92,7 +92,7 @@ def wrap(presidio: Any, config: Config) -> Recognizer | None:
 
 
 def without_duplicates(spans: Iterable[Span]) -> list[Span]:
-    """Presidio's EntityRecognizer.remove_duplicates, for spans of one type; by place.
+    """Presidio's EntityRecognizer.remove_duplicates, for spans of one type; by offset.
 
     A span goes if another contains it that has at least its score.
     """

@@ -1,8 +1,7 @@
 """All that is looked for in a text: personal data, secrets, and the traces of their removal.
 
-A trace is never reported as personal data, though recognisers take many for such: what the marker
-detector claims, no other finding may have. A reserved value ("user@example.com") belongs to nobody:
-a finding that is no more than one is that. What of another finding lies beyond stays a finding.
+A marker is never reported as personal data, though recognisers take many for it: where the two
+overlap markers win (pii.overlaps).
 """
 
 from collections.abc import Iterable
@@ -46,12 +45,16 @@ class Scanner:
         )
 
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
-        """The findings in one text, by place; those of recognisers may overlap."""
+        """The findings in one text, by offset; those of recognisers may overlap. A Failure if a
+        detector could not finish it.
+        """
         found = self.find_all(text, doc)
         return found if isinstance(found, Failure) else prefer_markers(text, found)
 
     def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
-        """The same before markers outranked anything, for who knows some of them better."""
+        """The same, before markers win over what they overlap: for pii.scrubbing, which has to drop
+        its own surrogates first.
+        """
         try:
             data = text.encode()
         except UnicodeEncodeError:  # which holds the text
@@ -60,13 +63,15 @@ class Scanner:
         if isinstance(found, Failure) or self._markers is None:
             return found
         try:
-            traces = self._markers.find(text)
+            markers = self._markers.find(text)
         except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
             return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
-        return sorted([*found, *traces])
+        return sorted([*found, *markers])
 
     def table(self, texts: Iterable[str]) -> tuple[pa.Table, list[Failure]]:
-        """The findings (schema FINDINGS) in some texts, and those without an answer."""
+        """The findings in texts (schema FINDINGS), and the failures: the texts that have no rows
+        because a detector could not finish them.
+        """
         rows: list[tuple[int, *tuple[object, ...]]] = []
         failures: list[Failure] = []
         for doc, text in enumerate(texts):

@@ -18,10 +18,10 @@ from unrote.pii.scrubbing.rows import ScrubRows
 class ScrubbedTexts:
     """What `unrote.scrub` returns.
 
-    texts: the scrubbed texts, in their order; None for one that is not to be released. findings: a
-    table as `unrote.corpus.schema.FINDINGS`, where `doc` is the index of the text and `start`,
-    `end` are code points of the text as it was given. rejected: index of a text that is None ->
-    the reason.
+    texts: the scrubbed texts, in their order; None for one that is not to be released.
+    findings: a table of schema `unrote.corpus.schema.FINDINGS`, where `doc` is the index of the
+    text, and `start` and `end` are code points of the text as it was given.
+    rejected: the index of each text that is None -> the reason.
     """
 
     texts: list[str | None]

@@ -154,7 +154,7 @@ def _counted(
 def _values(batch: pa.RecordBatch, types: list[str]) -> pa.RecordBatch:
     """A row for each value of the batch, and one for each surrogate."""
     counts: dict[tuple[str, int, str], int] = {}
-    prints, drawn = batch["fingerprint"].to_pylist(), batch["surrogate"].to_pylist()
+    prints, drawn = batch["fingerprint"].to_pylist(), batch["surrogate_fingerprint"].to_pylist()
     for type_, own, other in zip(types, prints, drawn, strict=True):
         for kind, print_ in enumerate((own, other)):
             if print_ is not None:
