@@ -1,7 +1,7 @@
-"""Personal data as a stage: texts to findings, and to what is put in their place.
+"""Personal data as a stage: texts to findings and replacements.
 
-The replacement is made here, where text and key are at hand, so that no later phase needs a key:
-who applies the replacements gets the released text.
+Surrogates are drawn here, where text and key are available, so that no later phase needs a key:
+the text with its replacements applied is the released text.
 """
 
 from collections.abc import Mapping
