@@ -36,7 +36,7 @@ from unrote.memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choic
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Phases
-from unrote.pipelines.report.adding import AddUp
+from unrote.pipelines.summary.sums import SumByKey
 
 SIZES_BY_RANK = Table("sequence_sizes", SIZES, sort=("doc", "rank"))
 """How many sequences of each rank there are, and their tokens."""
@@ -169,7 +169,7 @@ def survey(job: Phases, view: Released) -> None:
     )
     found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = AddUp(SIZES_BY_RANK, "rank", ("sequences", "tokens", "own"))
+    adding = SumByKey(SIZES_BY_RANK, "rank", ("sequences", "tokens", "own"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 
