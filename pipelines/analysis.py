@@ -28,7 +28,7 @@ from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Read
 from unrote.pipelines.job import Phases
-from unrote.pipelines.scoring import check, rejects_of, score
+from unrote.pipelines.scoring import check_model, rejects_of, score
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:
@@ -39,7 +39,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     raises InputError, or TooManyRejects.
     """
     if job.settings.memorization.enabled:
-        check(job)
+        check_model(job)
     fingerprint(job)
     if not (allow_empty and not job.rows(DOCUMENTS)):
         refuse_too_many_rejects(job)

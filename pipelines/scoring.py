@@ -65,7 +65,7 @@ class Released:
         return tuple(table.name for table in self.edits)
 
 
-def check(job: Phases) -> None:
+def check_model(job: Phases) -> None:
     """Raise ConfigError or InputError for a model or calibration that cannot be used, before
     anything is run.
     """

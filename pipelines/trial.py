@@ -25,9 +25,10 @@ from unrote.memorization.survey import draws
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.config import Settings
-from unrote.pipelines.job import Job, open_job, reopen_job
+from unrote.pipelines.finished import FinishedRun, open_run
+from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
-from unrote.pipelines.publish import finish, read_whole, rows_of, summarised, write_report
+from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.report.trial import FOLDER, Trial
 
 Floats = NDArray[np.float64]
@@ -59,56 +60,56 @@ def trial(
             report = summarised(job)
             write_report(job.run.out, report)
             finish(job, report)
-    with reopen_job(out) as job:
-        scores = read_whole(job, SCORES)
-        with progress.aside("choosing documents"):
-            texts = _chosen(job, scores, 60 * minutes)
-        asked = _asked(scores, texts)
-        with progress.phase("trial") as advance:
-            outcome = try_out(
-                texts,
-                asked,
-                settings.memorization.model,
-                seconds=60 * minutes,
-                seed=seed,
-                progress=lambda share, _: advance(share),
-            )
-        columns = _columns(asked) | _copies(asked, texts)
-        refitted, known = _refitted(settings.memorization.risk, columns, outcome.emitted.exact)
-        after = refitted.predict(columns)
-        before = settings.memorization.risk.predict(columns)
-        result = Trial(
-            seed,
-            outcome.parameters,
-            job.rows(DOCUMENTS),
-            len(texts),
-            outcome.trained.tokens,
-            round(outcome.training_seconds, 1),
-            round(outcome.trained.loss, 4),
-            int(known.sum()),
-            int(np.nansum(outcome.emitted.exact)),
-            *_expected(before[known], after[known]),
-            *_expected(*(_all(scores, risk) for risk in (settings.memorization.risk, refitted))),
+    run = open_run(out)
+    scores = run.table(SCORES.name)
+    with progress.aside("choosing documents"):
+        texts = _chosen(run, scores, 60 * minutes)
+    asked = _asked(scores, texts)
+    with progress.phase("trial") as advance:
+        outcome = try_out(
+            texts,
+            asked,
+            settings.memorization.model,
+            seconds=60 * minutes,
+            seed=seed,
+            progress=lambda share, _: advance(share),
         )
-        _write(Path(job.run.out) / FOLDER, result, refitted, asked, outcome.emitted, before, after)
-        return result
+    columns = _columns(asked) | _copies(asked, texts)
+    refitted, known = _refitted(settings.memorization.risk, columns, outcome.emitted.exact)
+    after = refitted.predict(columns)
+    before = settings.memorization.risk.predict(columns)
+    result = Trial(
+        seed,
+        outcome.parameters,
+        run.table(DOCUMENTS.name).num_rows,
+        len(texts),
+        outcome.trained.tokens,
+        round(outcome.training_seconds, 1),
+        round(outcome.trained.loss, 4),
+        int(known.sum()),
+        int(np.nansum(outcome.emitted.exact)),
+        *_expected(before[known], after[known]),
+        *_expected(*(_all(scores, risk) for risk in (settings.memorization.risk, refitted))),
+    )
+    _write(run.out / FOLDER, result, refitted, asked, outcome.emitted, before, after)
+    return result
 
 
-def _chosen(job: Job, scores: pa.Table, seconds: float) -> dict[int, str]:
+def _chosen(run: FinishedRun, scores: pa.Table, seconds: float) -> dict[int, str]:
     """The text of documents, drawn at random, that can be trained on in the time there is."""
     from unrote.memorization.trial import EPOCHS, speed  # noqa: PLC0415 (loads torch)
 
-    documents = read_whole(job, DOCUMENTS)
+    documents = run.table(DOCUMENTS.name)
     tokens = pc.sum(pc.add(scores["prefix_tokens"], scores["suffix_tokens"])).as_py() or 0
     if tokens < 2:
         raise InputError("the corpus has no text to train a trial model on. Name another.")
-    share = seconds * speed(job.settings.memorization.model) / EPOCHS / tokens
+    share = seconds * speed(run.settings.memorization.model) / EPOCHS / tokens
     docs, sizes = (documents[name].to_numpy() for name in ("doc", "bytes"))
     order = np.argsort(draws(docs, np.zeros_like(docs)), kind="stable")
     fitting = int(np.searchsorted(np.cumsum(sizes[order]), share * sizes.sum(), side="right"))
     taken = np.sort(docs[order[: max(1, fitting)]])
-    rows = rows_of(job.run.corpus, job.run.fields, taken.tolist())
-    return {row["doc"]: row["text"] for row in rows}
+    rows = run.records(taken.tolist())
+    return {doc: row["text"] for doc, row in rows.items()}
 
 
 def _asked(scores: pa.Table, texts: Mapping[int, str]) -> pa.Table:

@@ -352,8 +352,8 @@ def build(
 
     manifest: as docs/architecture.md describes it.
     tables: the tables `SUMMARIES` by name; those that were not written are left out.
-    excerpt: gives ids and text; called once for each of `wanted(tables)`.
-    example: gives findings masked; called once for each of `examples(tables)`.
+    excerpt: gives ids and text; called once for each of `excerpt_positions(tables)`.
+    example: gives findings masked; called once for each of `example_positions(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
     and of which no text was seen. reader: the reference model. scrubs: whether the detectors that
     scrub excerpts are installed.
@@ -405,7 +405,7 @@ def build(
     )
 
 
-def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
+def excerpt_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     """What `build` will ask `excerpt` for: (doc, start, length), in `doc` order, so that a job can
     read all of it in one pass.
     """
@@ -420,7 +420,7 @@ def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     )
 
 
-def examples(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
+def example_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
     """What `build` will ask `example` for: (doc, field, start, end, type), in `doc` order."""
     rows = tables[FINDING_EXAMPLES.name].to_pylist() if FINDING_EXAMPLES.name in tables else []
     return sorted((r["document"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
