@@ -2,7 +2,7 @@
 
 A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES or
 REJECTS has it, its text loses the union of its SPANS, the two sides of a cut joined by a line
-break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut. What RISKY
+break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut. What AT_RISK
 names goes whole, replacements in it too.
 """
 
@@ -15,11 +15,11 @@ import pyarrow as pa
 from unrote.corpus.edits import EDITS
 from unrote.corpus.intervals import union
 from unrote.corpus.schema import (
+    AT_RISK,
     DUPLICATES,
     RECORDS,
     REJECTS,
     REPLACEMENTS,
-    RISKY,
     SPANS,
     Table,
     Tagged,
@@ -62,7 +62,7 @@ def release(job: Phases, *, write: bool) -> None:
     if settings.dedup.passages.enabled:
         tables += (SPANS,)
     if removes_sequences(settings):
-        tables += (RISKY,)
+        tables += (AT_RISK,)
     if write:
         tables = (DUPLICATES, *tables)
         if settings.pii.enabled:
@@ -103,7 +103,7 @@ class _Known:
             REJECTS.name: ("doc",),
             SPANS.name: ("doc", "start", "end", "witness"),
             REPLACEMENTS.name: ("doc", "field", "start", "end", "text"),
-            RISKY.name: ("doc", "start", "end"),
+            AT_RISK.name: ("doc", "start", "end"),
         }[table]
         for row in zip(*(batch[name].to_pylist() for name in names), strict=True):
             doc = row[0]
@@ -113,13 +113,13 @@ class _Known:
                 self.rejects.add(doc)
             elif table == SPANS.name:
                 self.spans.setdefault(doc, []).append(row[1:])
-            elif table == RISKY.name:
+            elif table == AT_RISK.name:
                 self.risky.setdefault(doc, []).append(row[1:])
             else:
                 self.replacements.setdefault((doc, row[1]), []).append(row[2:])
 
     def take_risky(self, doc: int) -> list[tuple[int, int]]:
-        """What goes of a document as RISKY says; the replacements in it are dropped."""
+        """What goes of a document as AT_RISK says; the replacements in it are dropped."""
         gone = list(union(self.risky.pop(doc, ())))
         if gone and (doc, 0) in self.replacements:
             self.replacements[doc, 0] = changes_outside(self.replacements[doc, 0], gone)
@@ -147,7 +147,7 @@ class Edit(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, RISKY)}
+        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, AT_RISK)}
         return {**{name: known[name] for name in self.tables}, "text": RECORDS}
 
     def _run(self, rows: Tagged) -> Tagged:

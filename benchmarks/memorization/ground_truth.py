@@ -39,7 +39,7 @@ from unrote.memorization import proxy, risk
 from unrote.memorization.heldout import is_held_out
 from unrote.memorization.model import LanguageModel, load, pretrained_tokenizer
 from unrote.memorization.windows import Ints, Sequences
-from unrote.memorization.wording import wording
+from unrote.memorization.text_features import text_features
 
 HERE = Path(__file__).parent
 PREDICTIONS, RESULTS, README = (
@@ -150,7 +150,7 @@ def keep(
     print(name, facts, f"emitted {said.exact.mean():.3f}", flush=True)
 
 
-def emitted(model: LanguageModel, targets: list[Target]) -> proxy.Emitted:
+def emitted(model: LanguageModel, targets: list[Target]) -> proxy.Extraction:
     """Of every target: 32 tokens given, 32 asked for."""
     n = len(targets)
     ids = np.array([target.ids for target in targets], dtype=np.int64)
@@ -164,7 +164,7 @@ def emitted(model: LanguageModel, targets: list[Target]) -> proxy.Emitted:
         none,
         none,
     )
-    return proxy.emitted(model, asked)
+    return proxy.extraction(model, asked)
 
 
 # Features and predictions
@@ -187,7 +187,7 @@ def features(work: Path, seed: int) -> dict[str, np.ndarray]:
     assert table.num_rows == len(targets)
     names = ("loss", "loss_prefix", "loss_suffix", "min_k", "pz_log", "suffix_tokens")
     found = {name: table[name].to_numpy().astype(np.float64) for name in names}
-    found |= wording(texts)
+    found |= text_features(texts)
     found["copies"], found["copies_near"] = planted.copies(texts, documents)
     found |= baselines(targets, background)
     np.savez(path, **found)

@@ -31,7 +31,7 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
 from unrote.memorization import risk
 from unrote.memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
-from unrote.memorization.wording import wording
+from unrote.memorization.text_features import text_features
 
 RESULTS = ground_truth.HERE / "ordinary.json"
 WINDOWS = 24_000
@@ -70,7 +70,7 @@ def content(targets: list[Target]) -> dict[str, np.ndarray]:
     _, first = np.unique(table["doc"].to_numpy(), return_index=True)
     table = table.take(first)
     names = ("loss", "loss_prefix", "loss_suffix", "min_k", "pz_log", "suffix_tokens")
-    found = {name: table[name].to_numpy().astype(np.float64) for name in names} | wording(texts)
+    found = {name: table[name].to_numpy().astype(np.float64) for name in names} | text_features(texts)
     data = [text.encode() for text in texts]
     found["characters"] = np.array([float(len(text)) for text in texts])
     found["zlib"] = np.array([len(zlib.compress(one)) / max(len(one), 1) for one in data])

@@ -8,8 +8,8 @@ from tests.memorization import reference, tiny
 from unrote.memorization.config import Models
 from unrote.memorization.entities import ENTITIES, Case, Context, asked, found_in, shuffled
 from unrote.memorization.forward import uses_bos
-from unrote.memorization.remaining import ASKED, LOT, Answer, sample
-from unrote.memorization.survey import draws
+from unrote.memorization.completion import PROMPTS, GROUP_SIZE, Complete, sample
+from unrote.memorization.sequences import draws
 from unrote.memorization.windows import tokenize, tokens_of, window_starts
 
 TEXTS = [
@@ -155,14 +155,14 @@ def test_lots_draw_their_contexts_from_themselves(tmp_path):
     ]
     words = tiny.tokenizer().backend_tokenizer
     rows = [
-        {"doc": doc, "start": 10 * i, "end": 10 * i + len(text), "type": "PERSON", "lot": lot}
+        {"doc": doc, "start": 10 * i, "end": 10 * i + len(text), "type": "PERSON", "batch_group": lot}
         | {"text": text, "ids": words.encode(text).ids}
         | {"before": before, "context": words.encode(before).ids}
         for i, (doc, lot, text, before) in enumerate(said)
     ]
-    batches = [pa.RecordBatch.from_pylist(part, ASKED) for part in (rows[:2], rows[2:])]
-    with Answer(Models(str(tmp_path), device="cpu")).open() as run:
-        answers = [r for _, b in run(("asked", b) for b in batches) for r in b.to_pylist()]
+    batches = [pa.RecordBatch.from_pylist(part, PROMPTS) for part in (rows[:2], rows[2:])]
+    with Complete(Models(str(tmp_path), device="cpu")).open() as run:
+        answers = [r for _, b in run(("prompts", b) for b in batches) for r in b.to_pylist()]
     assert [(r["doc"], r["contexts"], r["reason"]) for r in answers] == [
         (1, 1, None),
         (1, 2, None),
@@ -187,8 +187,8 @@ def test_a_sample_of_about_as_many():
         choice = sample(100_000, most)
         chosen, _ = choice.of(np.zeros_like(draw), draw)
         count = min(most, 100_000)
-        assert choice.lots == lots
+        assert choice.groups == lots
         assert chosen.sum() == pytest.approx(count, abs=5 * (count - count**2 / 1e5) ** 0.5)
-        sizes = np.bincount(choice.lot(draw[chosen]), minlength=lots)
-        assert sizes.max() < 1.2 * LOT
-    assert sample(0, 10).lots == 1
+        sizes = np.bincount(choice.group_of(draw[chosen]), minlength=lots)
+        assert sizes.max() < 1.2 * GROUP_SIZE
+    assert sample(0, 10).groups == 1

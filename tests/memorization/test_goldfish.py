@@ -12,7 +12,7 @@ from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
 from unrote.memorization.goldfish import IGNORED, LabelMasker, dropped, masks
-from unrote.memorization.masking import Mask
+from unrote.memorization.goldfish_stage import Mask
 from unrote.memorization.model import tokenizer_of
 from unrote.memorization.windows import own_copy, tokenize, tokens_of
 

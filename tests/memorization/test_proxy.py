@@ -31,7 +31,7 @@ def test_what_it_reads_again_and_again_it_recites(words):
     made = proxy.train(
         [ids] * 40, words, SHAPE, epochs=12, seed=1, progress=lambda *state: told.append(state)
     )
-    recited, other = (proxy.emitted(made.model, asked(words, [text])) for text in (often, never))
+    recited, other = (proxy.extraction(made.model, asked(words, [text])) for text in (often, never))
     assert recited.exact.mean() > 0.9
     assert (recited.recited == 6).mean() == recited.exact.mean()
     assert recited.graded.mean() > 0.9 > 0.5 > other.graded.mean()

@@ -16,10 +16,10 @@ from tests.memorization import tiny
 from tests.memorization.test_entities import log_after
 from unrote.memorization import remaining
 from unrote.memorization.goldfish import LabelMasker, masks
-from unrote.memorization.survey import draws
+from unrote.memorization.sequences import draws
 from unrote.memorization.windows import tokenize, tokens_of
 
-LOT = 8
+GROUP_SIZE = 8
 
 
 def written() -> list[dict]:
@@ -59,7 +59,7 @@ def run(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNROTE_KEY", "0123456789abcdef" * 2)
-        patch.setattr(remaining, "LOT", LOT)
+        patch.setattr(remaining, "GROUP_SIZE", GROUP_SIZE)
         clean.place = place
         yield clean
 
@@ -107,13 +107,13 @@ def test_entities_are_the_secrets_that_are_left(whole):
     found = table(whole, "entities")
     places = [(row["doc"], row["start"], row["end"], row["type"]) for row in found]
     assert places == sorted(place for place in kept if place[3] == "EMAIL_ADDRESS")
-    assert len(found) > 2 * LOT
+    assert len(found) > 2 * GROUP_SIZE
 
 
 def test_what_a_model_says_of_them(whole):
     model = tiny.model()
     rows = table(whole, "entities")
-    lots = -(-len(rows) // LOT)
+    lots = -(-len(rows) // GROUP_SIZE)
     places = (np.array([row[name] for row in rows]) for name in ("doc", "start"))
     lot = draws(*places) % lots
     released = texts(whole)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from unrote.corpus.schema import DUPLICATES, REPLACEMENTS, RISKY, SPANS, TEXT
+from unrote.corpus.schema import DUPLICATES, REPLACEMENTS, AT_RISK, SPANS, TEXT
 from unrote.corpus.views import Edits, applied
 from unrote.pipelines.release import Edit
 
@@ -38,11 +38,11 @@ def test_what_is_risky_goes_whole_and_others_see_the_same_text():
     risky = [{"doc": 1, "start": start, "end": end} for start, end in ((7, 9), (8, 12))]
     beside = [
         (table.name, pa.RecordBatch.from_pylist(rows, table.schema))
-        for table, rows in ((SPANS, spans), (REPLACEMENTS, replacements), (RISKY, risky))
+        for table, rows in ((SPANS, spans), (REPLACEMENTS, replacements), (AT_RISK, risky))
     ]
     text = "abcdefghijklmnop"
     batch = pa.RecordBatch.from_pylist([{"doc": 1, "text": text}], TEXT)
-    names = (SPANS.name, REPLACEMENTS.name, RISKY.name)
+    names = (SPANS.name, REPLACEMENTS.name, AT_RISK.name)
     with Edit(tables=names).open() as run:
         out = list(run(iter([*beside, ("text", batch)])))
     (edit,) = [row for tag, b in out if tag == "edits" for row in b.to_pylist()]
@@ -63,10 +63,10 @@ def test_what_goes_for_its_risk_is_counted_apart(cut):
     texts = [{"doc": doc, "text": "abcdefghäklm"} for doc in (1, 2, 3)]
     rows = [
         ("spans", pa.RecordBatch.from_pylist(spans, SPANS.schema)),
-        ("risky", pa.RecordBatch.from_pylist(risky, RISKY.schema)),
+        ("risky", pa.RecordBatch.from_pylist(risky, AT_RISK.schema)),
         ("text", pa.RecordBatch.from_pylist(texts, TEXT)),
     ]
-    stage = Edit(tables=(SPANS.name, RISKY.name), cut=cut)
+    stage = Edit(tables=(SPANS.name, AT_RISK.name), cut=cut)
     made = {"released": [], "edits": []}
     with stage.open() as run:
         for tag, batch in run(iter(rows)):

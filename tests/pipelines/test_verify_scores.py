@@ -32,7 +32,7 @@ LEFT = {
     C + 1: TEXTS[C + 1],
     D: "Tennyson: ",
 }
-RISKY = (A, D)
+AT_RISK = (A, D)
 """Documents of which the first sequence is at risk."""
 
 NAME = {
@@ -44,7 +44,7 @@ NAME = {
 
 def score(doc: int, start: int, end: int, action: str) -> dict[str, Any]:
     text, by_model = TEXTS[doc][start:end], doc in (A, B)
-    risky = doc in RISKY and start == 0
+    risky = doc in AT_RISK and start == 0
     row: dict[str, Any] = dict.fromkeys(TABLES["scores"])
     return row | {
         "doc": doc,

@@ -16,14 +16,14 @@ from unrote.corpus.schema import RECURRING, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from unrote.corpus.views import applied
 from unrote.memorization.config import Config
 from unrote.memorization.model import tokenizer_of
-from unrote.memorization.survey import (
-    LOT,
+from unrote.memorization.sequences import (
+    GROUP_SIZE,
     RANKS,
     SAMPLE,
     SIZES,
-    Choice,
-    Draw,
-    Survey,
+    Selection,
+    Select,
+    CutSequences,
     choice,
     draws,
 )
@@ -42,7 +42,7 @@ def surveyed(folder, case, seed=0, recurring=(), config=CONFIG):
     """(rows of SEQUENCES, of SIZES added up by rank) of what is released of a corpus."""
     released = {doc: text for doc, text in case.texts.items() if doc in case.released}
     found = MiniEngine(seed).map(
-        Survey(model=folder, config=config, edits=EDITS, cut=True),
+        CutSequences(model=folder, config=config, edits=EDITS, cut=True),
         text=table(TEXT, list(released.items())),
         recurring=table(RECURRING.schema, list(recurring)),
         spans=of(case.spans, released),
@@ -66,12 +66,12 @@ def drawn(folder, case, rows, chosen, seed=0):
     return (
         MiniEngine(seed)
         .map(
-            Draw(choice=chosen, edits=EDITS, cut=True),
+            Select(choice=chosen, edits=EDITS, cut=True),
             text=table(TEXT, list(released.items())),
             sequences=pa.Table.from_pylist(rows, SEQUENCES.schema),
             spans=of(case.spans, released),
             replacements=of(case.replacements, released),
-        )["wanted"]
+        )["selected"]
         .to_pylist()
     )
 
@@ -154,7 +154,7 @@ class TestDraw:
         )
         rows, _ = surveyed(folder, case)
         middle = int(np.median([row["rank"] for row in rows]))
-        chosen = Choice(middle, 0.5, 0.2, 3)
+        chosen = Selection(middle, 0.5, 0.2, 3)
         ranks, draw = (np.array([row[name] for row in rows]) for name in ("rank", "draw"))
         wanted, _ = chosen.of(ranks, draw)
         found = drawn(folder, case, rows, chosen)
@@ -165,7 +165,7 @@ class TestDraw:
             released = case.released[row["doc"]]
             assert (one["doc"], one["number"]) == (row["doc"], row["number"])
             assert one["text"] == released[row["first"] : row["last"]]
-            assert one["lot"] == row["draw"] % 3
+            assert one["batch_group"] == row["draw"] % 3
             assert one["ids"] == row["ids"]
 
     def test_gives_the_source_of_what_was_changed(self, folder):
@@ -173,7 +173,7 @@ class TestDraw:
         at = text.index("Ishmael")
         case = views({0: text}, changes={0: [(at, at + 7, "Jonathan")]})
         rows, _ = surveyed(folder, case)
-        found = drawn(folder, case, rows, Choice())
+        found = drawn(folder, case, rows, Selection())
         sources = [(one["text"], one["source"]) for one in found if one["source"] is not None]
         assert sources
         assert all("Ishmael" in source for _, source in sources)
@@ -184,7 +184,7 @@ class TestDraw:
         text = " ".join(tiny.SENTENCES)
         case = views({0: text}, cuts={0: [(30, 90)]}, changes={0: [(0, 3, "A")]})
         rows, _ = surveyed(folder, case)
-        for one, row in zip(drawn(folder, case, rows, Choice()), rows, strict=True):
+        for one, row in zip(drawn(folder, case, rows, Selection()), rows, strict=True):
             assert (one["source"] is None) == (row["start"] >= 3)
 
 
@@ -217,17 +217,17 @@ def test_the_budget_is_spent(rows, most):
     assert read[ranks > chosen.rank].all()
     below = ranks < chosen.rank
     assert (read[below] == random[below]).all()
-    assert 0 <= chosen.lot(draw).min() <= chosen.lot(draw).max() < chosen.lots
+    assert 0 <= chosen.group_of(draw).min() <= chosen.group_of(draw).max() < chosen.groups
 
 
 def test_everything_is_read_if_it_fits_or_nothing_is_said():
     rows = [{"rank": 5, "sequences": 9000, "tokens": 900_000}]
-    assert choice(rows, 0) == choice(rows, 900_000) == Choice(lots=-(-9000 // LOT))
-    assert choice([], 0) == choice([], 10) == Choice(lots=1)
+    assert choice(rows, 0) == choice(rows, 900_000) == Selection(groups=-(-9000 // GROUP_SIZE))
+    assert choice([], 0) == choice([], 10) == Selection(groups=1)
 
 
 def test_what_has_no_tokens_is_never_chosen():
-    chosen, random = Choice().of(np.array([-1, 0]), np.array([0, 0]))
+    chosen, random = Selection().of(np.array([-1, 0]), np.array([0, 0]))
     assert chosen.tolist() == random.tolist() == [False, True]
 
 

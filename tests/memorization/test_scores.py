@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.memorization import tiny
-from unrote.corpus.schema import COUNTED, MEASURED, MEASURES, SCORES, SEQUENCES, WANTED, WORDING
+from unrote.corpus.schema import SEQUENCE_COPIES, MEASURED, MEASURES, SCORES, SEQUENCES, SELECTED, TEXT_FEATURES
 from unrote.memorization.config import Config, Models
-from unrote.memorization.rate import Measure, Rate, rows_of, stretches
+from unrote.memorization.scores import Measure, Score, rows_of, stretches
 from unrote.memorization.scorer import scorer_of
-from unrote.memorization.survey import Choice
+from unrote.memorization.sequences import Selection
 
 CONFIG = Config(prefix=4, suffix=4)
 
@@ -41,7 +41,7 @@ def cut(rows, random):
 def side_by_side(rows, wanted, seed):
     """As a reader gives it: lead rows in pieces, then the others' up to the last document."""
     random = Random(seed)
-    beside = {name: list(wanted) for name in ("counted", "measured")}
+    beside = {name: list(wanted) for name in ("sequence_copies", "measured")}
     for group in cut(rows, random):
         if not group:
             continue
@@ -61,7 +61,7 @@ def test_stretches(given_, seed):
     """All rows come once and in order, each beside its rows of the other tables."""
     rows, wanted = given_
     seen, met = [], []
-    for own, beside in stretches(side_by_side(rows, wanted, seed), "sequences"):
+    for own, beside in document_ranges(side_by_side(rows, wanted, seed), "sequences"):
         here = pairs(own)
         columns = {name: own[name].to_numpy() for name in ("doc", "number")}
         seen += here
@@ -96,20 +96,20 @@ def sequence(doc, number, **changes):
         "second": 1, "last": 10, "prefix_tokens": 2, "ids": [1, 2, 3, 4], "copies_input": 4,
         "copies": 2, "rank": 9, "draw": 0,
     }  # fmt: skip
-    return row | dict.fromkeys(WORDING, 0.25) | changes
+    return row | dict.fromkeys(TEXT_FEATURES, 0.25) | changes
 
 
 def rated(rows, counted=(), measured=(), **options):
     tagged = [
         (SEQUENCES.name, pa.RecordBatch.from_pylist(rows, SEQUENCES.schema)),
-        (COUNTED.name, pa.RecordBatch.from_pylist(list(counted), COUNTED.schema)),
+        (SEQUENCE_COPIES.name, pa.RecordBatch.from_pylist(list(counted), SEQUENCE_COPIES.schema)),
         (MEASURED.name, pa.RecordBatch.from_pylist(list(measured), MEASURED.schema)),
     ]
-    found = {"scores": [], "risky": []}
-    with Rate(**options).open() as run:
+    found = {"scores": [], "at_risk": []}
+    with Score(**options).open() as run:
         for tag, one in run(iter(tagged)):
             found[tag] += one.to_pylist()
-    return found["scores"], found["risky"]
+    return found["scores"], found["at_risk"]
 
 
 MEASUREMENT = dict.fromkeys(MEASURES, 0.5) | {"extractable": True, "reason": None}
@@ -130,17 +130,17 @@ def test_what_a_model_has_read():
 
 
 def test_what_it_has_not():
-    (row,), _ = rated([sequence(1, 0)], choice=Choice(rank=9, part=0.0, sample=0.0))
+    (row,), _ = rated([sequence(1, 0)], choice=Selection(rank=9, part=0.0, sample=0.0))
     assert (row["scored_by"], row["reason"], row["loss"]) == ("text", "not chosen", None)
     assert (row["copies_input"], row["copies_deduplicated"], row["copies"]) == (4, None, 2)
     assert 0 < row["risk"] < row["risk_input"] < 1
 
 
 def test_what_has_no_tokens():
-    nothing = sequence(1, 0, rank=-1, ids=[], prefix_tokens=0, **dict.fromkeys(WORDING))
+    nothing = sequence(1, 0, rank=-1, ids=[], prefix_tokens=0, **dict.fromkeys(TEXT_FEATURES))
     (row,), risky = rated([nothing], above=1e-9, action="remove-sequence")
     assert (row["scored_by"], row["reason"], row["risk"]) == (None, "no tokens", None)
-    assert row["part_copies"] is None
+    assert row["log_odds_copies"] is None
     assert (row["action"], risky) == ("keep", [])
 
 
@@ -179,19 +179,19 @@ def test_lots_are_measured_whole(folder, seed):
     ids = [scorer.model.tokenizer.encode(text).ids[:8] for text in texts]
     rows = [
         {
-            "doc": n, "number": 0, "lot": n % 2, "prefix_tokens": len(ids[n]) // 2, "second": 1,
+            "doc": n, "number": 0, "batch_group": n % 2, "prefix_tokens": len(ids[n]) // 2, "second": 1,
             "ids": ids[n], "text": text, "source": None,
         }
         for n, text in enumerate(texts)
     ]  # fmt: skip
-    rows.sort(key=lambda row: row["lot"])
-    whole = pa.RecordBatch.from_pylist(rows, WANTED.schema)
+    rows.sort(key=lambda row: row["batch_group"])
+    whole = pa.RecordBatch.from_pylist(rows, SELECTED.schema)
     bounds = sorted([0, len(rows), *(Random(seed + n).randint(0, len(rows)) for n in range(3))])
-    pieces = [("wanted", whole.slice(a, b - a)) for a, b in pairwise(bounds)]
+    pieces = [("selected", whole.slice(a, b - a)) for a, b in pairwise(bounds)]
     stage = Measure(Models(folder, device="cpu", precision="float32", config=CONFIG))
     with stage.open() as run:
         found = [row for _, one in run(iter(pieces)) for row in one.to_pylist()]
     with stage.open() as run:
-        assert found == [r for _, one in run(iter([("wanted", whole)])) for r in one.to_pylist()]
+        assert found == [r for _, one in run(iter([("selected", whole)])) for r in one.to_pylist()]
     assert [row["doc"] for row in found] == [row["doc"] for row in rows]
     assert all(row["loss"] > 0 and row["reason"] is None for row in found)
