@@ -39,7 +39,7 @@ from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
 from unrote.dedup.walk import STEPS
 from unrote.pipelines.engines.driver import TASK_BYTES
 from unrote.pipelines.engines.plan import partition_bits
-from unrote.pipelines.report.summary import RELEASED
+from unrote.pipelines.summary.totals import RELEASED
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "scaling.md"

@@ -7,11 +7,11 @@ from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
+from unrote.pipelines.publish import finish, read_report, summarised, write_report
 from unrote.pipelines.release import release
-from unrote.pipelines.report.figures import counted
+from unrote.pipelines.report.formatting import counted
+from unrote.pipelines.report.memorization import unread
 from unrote.pipelines.report.model import Report
-from unrote.pipelines.report.publish import finish, read_report, summarised, write_report
-from unrote.pipelines.report.recital import unread
 
 
 def refuse_unread(report: Report) -> None:

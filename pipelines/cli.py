@@ -225,7 +225,7 @@ def trial(
     """
     without_pandas()
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
-    from unrote.pipelines.report.tried import print_trial  # noqa: PLC0415
+    from unrote.pipelines.report.trial import print_trial  # noqa: PLC0415
     from unrote.pipelines.trial import trial as run  # noqa: PLC0415
 
     settings = _settings(config, overrides, _scored_as_it_is(), engine__name=engine)
@@ -305,7 +305,7 @@ def verify(out: FinishedRun) -> None:
 def report(out: FinishedRun) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
-    from unrote.pipelines.report.publish import rebuild  # noqa: PLC0415
+    from unrote.pipelines.publish import rebuild  # noqa: PLC0415
 
     with progress_for(False).aside("report"):
         path = rebuild(out)

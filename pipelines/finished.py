@@ -14,8 +14,8 @@ from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.shard import Corpus
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import read_manifest
+from unrote.pipelines.publish import read_report
 from unrote.pipelines.report.model import Report
-from unrote.pipelines.report.publish import read_report
 
 PUBLISHED = {
     table.name: table

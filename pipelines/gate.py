@@ -11,15 +11,15 @@ from unrote.pipelines.config import Settings
 from unrote.pipelines.job import open_job
 from unrote.pipelines.policy import check, judge, load_policy
 from unrote.pipelines.progress import Progress
-from unrote.pipelines.release import release
-from unrote.pipelines.report.model import Report
-from unrote.pipelines.report.publish import (
+from unrote.pipelines.publish import (
     finish,
     known_report,
     replace_report,
     summarised,
     write_report,
 )
+from unrote.pipelines.release import release
+from unrote.pipelines.report.model import Report
 
 
 def gate(

@@ -19,6 +19,7 @@ from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from unrote.pipelines.config import describe, read_toml
+from unrote.pipelines.report.memorization import RiskStep, unread
 from unrote.pipelines.report.model import (
     UNCHANGED,
     Balance,
@@ -27,7 +28,6 @@ from unrote.pipelines.report.model import (
     RuleResult,
     Verdict,
 )
-from unrote.pipelines.report.recital import RiskStep, unread
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import Change, applied, changes_outside
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
-from unrote.pipelines.report.summary import RELEASED
 from unrote.pipelines.scoring import rejects_documents, removes_sequences
+from unrote.pipelines.summary.totals import RELEASED
 
 REMOVED = Table(
     "removed",

@@ -37,7 +37,7 @@ from unrote.memorization.sequences import RANKS, SIZES, CutSequences
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Phases
-from unrote.pipelines.report.adding import AddUp
+from unrote.pipelines.summary.sums import SumByKey
 
 SIZES_BY_RANK = Table("sequence_sizes", SIZES, sort=("doc", "rank"))
 """How many sequences of each rank there are, and their tokens."""
@@ -170,7 +170,7 @@ def sequences(job: Phases, view: Released) -> None:
     )
     found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = AddUp(SIZES_BY_RANK, "rank", ("sequences", "tokens", "new_tokens"))
+    adding = SumByKey(SIZES_BY_RANK, "rank", ("sequences", "tokens", "new_tokens"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 

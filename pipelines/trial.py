@@ -5,7 +5,7 @@ on, and the sequences in it are asked for, the riskiest and some at random where
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,35 +27,13 @@ from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.config import Settings
 from unrote.pipelines.job import Job, open_job, reopen_job
 from unrote.pipelines.progress import Progress
-from unrote.pipelines.report.publish import finish, read_whole, rows_of, summarised, write_report
+from unrote.pipelines.publish import finish, read_whole, rows_of, summarised, write_report
+from unrote.pipelines.report.trial import FOLDER, Trial
 
 Floats = NDArray[np.float64]
 
 ASKED = 10_000
 """Sequences that are asked for, at most: half the riskiest, half drawn at random."""
-
-FOLDER = "trial"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What came of a trial run. `expected_*` are sums of the risk over the asked sequences, and
-    over all of the corpus, as it was and as it is refitted.
-    """
-
-    seed: int
-    parameters: int
-    documents: int
-    documents_trained: int
-    tokens_trained: int
-    training_seconds: float
-    loss: float
-    asked: int
-    recited: int
-    expected_asked: float
-    expected_asked_refitted: float
-    expected_corpus: float
-    expected_corpus_refitted: float
 
 
 def trial(

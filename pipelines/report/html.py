@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from unrote.corpus import display
-from unrote.pipelines.report import figures
-from unrote.pipelines.report.model import Amount, Balance, Report, added_up
-from unrote.pipelines.report.recital import Memorization, Recited, expected
+from unrote.pipelines.report import formatting
+from unrote.pipelines.report.memorization import Memorization, Recited, expected
+from unrote.pipelines.report.model import Amount, Balance, Report, summed
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -115,18 +115,18 @@ def histogram(found: Memorization) -> Histogram:
 
 
 def _percent(value: float) -> str:
-    return f"{value * 100:g}{figures.SPACE}%"
+    return f"{value * 100:g}{formatting.SPACE}%"
 
 
 def told(row: Recited) -> str:
     """How often a sequence is there, step by step."""
     if row.copies_input:
-        parts = [f"{figures.counted(row.copies_input, 'copy', 'copies')} in the input"]
+        parts = [f"{formatting.counted(row.copies_input, 'copy', 'copies')} in the input"]
     else:  # What a cut or a replacement puts together was nowhere before.
         parts = ["not in the input as it is now"]
     if row.copies_deduplicated is not None and row.copies_deduplicated != row.copies:
-        parts.append(f"{figures.count(row.copies_deduplicated)} without duplicates")
-    parts.append(f"{figures.count(row.copies)} after cleaning")
+        parts.append(f"{formatting.count(row.copies_deduplicated)} without duplicates")
+    parts.append(f"{formatting.count(row.copies)} after cleaning")
     if row.copies_near >= 0.05:
         parts.append(f"near copies worth {expected(row.copies_near)}")
     return ", ".join(parts)
@@ -137,7 +137,7 @@ def less(now: float, before: float) -> str:
     if before <= 0 or now == before:
         return ""
     change = now / before - 1
-    return f"{figures.share(abs(change))} {'less' if change < 0 else 'more'}"
+    return f"{formatting.share(abs(change))} {'less' if change < 0 else 'more'}"
 
 
 def part_bars(row: Recited, most: float) -> list[tuple[str, float, float, float]]:
@@ -213,7 +213,7 @@ def _sources(report: Report) -> Iterator[Balance]:
     yield from report.by_source[:SOURCES_SHOWN]
     others = [*report.by_source[SOURCES_SHOWN:], *filter(None, [report.other_sources])]
     if others:
-        yield added_up(others).model_copy(update={"source": None})
+        yield summed(others).model_copy(update={"source": None})
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
@@ -246,7 +246,7 @@ def _environment() -> Environment:
         finalize=_shown,
     )
     names = ("count", "counted", "size", "share", "duration", "rate", "measured")
-    environment.filters |= {name: getattr(figures, name) for name in names}
+    environment.filters |= {name: getattr(formatting, name) for name in names}
     environment.filters["expected"] = expected
     environment.filters["name"] = display.name
     environment.filters["body"] = lambda text: escape(display.body(text))

@@ -19,20 +19,20 @@ from unrote.corpus.schema import row_of, shard_of
 from unrote.memorization.identity import Identity
 from unrote.pii.findings import CUT, TIMED_OUT
 from unrote.pii.keys import VARIABLE
-from unrote.pipelines.report.figures import count, counted, share
-from unrote.pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
-from unrote.pipelines.report.recital import Memorization, memorization, places
-from unrote.pipelines.report.recital import notes as recital_notes
-from unrote.pipelines.report.summary import (
-    CLUSTERS,
-    FIRST_REJECTS,
-    LOST,
-    MEASURES,
-    PASSAGES,
-    REJECT_REASONS,
-    SUMMARIES,
-    TOTALS,
+from unrote.pipelines.report.formatting import count, counted, share
+from unrote.pipelines.report.memorization import Memorization, memorization, places
+from unrote.pipelines.report.memorization import notes as recital_notes
+from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED
+from unrote.pipelines.summary.findings import (
+    FINDING_EXAMPLES,
+    FINDING_VALUES,
+    FINDINGS_BY_KIND,
+    FINDINGS_BY_SOURCE,
 )
+from unrote.pipelines.summary.passages import PASSAGES
+from unrote.pipelines.summary.phase import SUMMARIES
+from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
+from unrote.pipelines.summary.totals import MEASURES, TOTALS
 
 FORMAT = 1
 UNCHANGED = frozenset({"keep", CUT, None})
@@ -152,9 +152,9 @@ class FoundType(_Part):
     documents: int = Field(description="With such a finding.")
     changed: int = Field(description="Findings that were not kept, nor cut with a passage.")
     values: int = Field(description="Different values.")
-    most: int = Field(description="How often the commonest value was found.")
-    most_surrogate: int | None = Field(
-        description="How often the commonest surrogate was put in; null: there are none."
+    most_repeated_value: int = Field(description="How often the most repeated value was found.")
+    most_repeated_surrogate: int | None = Field(
+        description="How often the most repeated surrogate was put in; null: there are none."
     )
     examples: tuple[str, ...] = Field(description="A few values, masked.")
 
@@ -275,7 +275,7 @@ class Report(_Part):
     environment: dict[str, str] = Field(description="Versions that can decide a result.")
     copies_of_rejected: int = Field(
         default=0,
-        description="Documents that went as copies of documents that were rejected later.",
+        description="Documents removed as copies of documents that were rejected later.",
     )
     notes: tuple[str, ...] = Field(description="What a reader should know, in sentences.")
     verdict: Verdict | None = Field(default=None, description="Of a gate; null otherwise.")
@@ -368,7 +368,7 @@ def build(
     )
     total, named, others = _balances(rows[TOTALS.name], cut)
     shards = [shard["name"] for shard in manifest["input"]["shards"]]
-    show = _Shower(shards, excerpt)
+    show = _Excerpts(shards, excerpt)
     recital = None
     if _estimated(settings):
         recital = memorization(settings, rows, reader, show.sequence)
@@ -396,7 +396,7 @@ def build(
         phases=tuple(_phase(phase) for phase in manifest["phases"]),
         settings=settings,
         environment=manifest.get("environment", {}),
-        copies_of_rejected=_lost(rows),
+        copies_of_rejected=_copies_of_rejected(rows),
         notes=(
             *_notes(manifest, total, others, scrubs),
             *_warnings(manifest, rows, unscanned, missing),
@@ -422,8 +422,8 @@ def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
 
 def examples(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
     """What `build` will ask `example` for: (doc, field, start, end, type), in `doc` order."""
-    rows = tables[PLACES.name].to_pylist() if PLACES.name in tables else []
-    return sorted((r["place"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
+    rows = tables[FINDING_EXAMPLES.name].to_pylist() if FINDING_EXAMPLES.name in tables else []
+    return sorted((r["document"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
 
 
 def environment() -> dict[str, str]:
@@ -437,7 +437,7 @@ def environment() -> dict[str, str]:
     return found | {"platform": platform.platform()}
 
 
-def added_up(balances: Iterable[Balance]) -> Balance:
+def summed(balances: Iterable[Balance]) -> Balance:
     """Several balances as one."""
     rows = list(balances)
     size = sum(row.bytes for row in rows)
@@ -496,7 +496,7 @@ def _balances(
     named = tuple(balance for balance in balances if balance.source is not None)
     others = next((balance for balance in balances if balance.source is None), None)
     nothing = dict.fromkeys(("sources", *MEASURES), 0) | {"source": None}
-    total = added_up(balances) if balances else _balance(nothing, cut)
+    total = summed(balances) if balances else _balance(nothing, cut)
     return total.model_copy(update={"source": None}), named, others
 
 
@@ -528,14 +528,14 @@ def _estimated(settings: Mapping[str, Any]) -> bool:
 
 
 def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Findings:
-    sources = rows[BY_SOURCE.name]
+    sources = rows[FINDINGS_BY_SOURCE.name]
     shown: dict[str, list[str]] = {}
-    for row in rows[PLACES.name]:
-        place = (row["place"], row["field"], row["start"], row["end"])
+    for row in rows[FINDING_EXAMPLES.name]:
+        place = (row["document"], row["field"], row["start"], row["end"])
         shown.setdefault(row["type"], []).append(
             display.excerpt(example(*place, row["type"]), EXCERPT)
         )
-    values = {(row["type"], row["surrogate"]): row for row in rows[REPEATED.name]}
+    values = {(row["type"], row["surrogate"]): row for row in rows[FINDING_VALUES.name]}
     types = []
     for type_, kind in values:
         if kind == 0:
@@ -548,15 +548,15 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
                     documents=sum(row["documents"] for row in own),
                     changed=sum(row["findings"] for row in own if row["action"] not in UNCHANGED),
                     values=values[type_, 0]["values"],
-                    most=values[type_, 0]["most"],
-                    most_surrogate=drawn and drawn["most"],
+                    most_repeated_value=values[type_, 0]["most_repeated"],
+                    most_repeated_surrogate=drawn and drawn["most_repeated"],
                     examples=tuple(dict.fromkeys(shown.get(type_, ()))),
                 )
             )
     types.sort(key=lambda found: (-found.findings, found.type))
     kinds, by_source = (
         [{name: row[name] for name in model.model_fields} for row in rows[table.name]]
-        for model, table in ((FoundKind, BY_KIND), (FoundSource, BY_SOURCE))
+        for model, table in ((FoundKind, FINDINGS_BY_KIND), (FoundSource, FINDINGS_BY_SOURCE))
     )
     return Findings(
         total=sum(found.findings for found in types),
@@ -567,8 +567,8 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
     )
 
 
-def _lost(rows: Mapping[str, list[dict[str, Any]]]) -> int:
-    return sum(row["copies"] for row in rows[LOST.name])
+def _copies_of_rejected(rows: Mapping[str, list[dict[str, Any]]]) -> int:
+    return sum(row["copies"] for row in rows[COPIES_OF_REJECTED.name])
 
 
 def _warnings(
@@ -578,10 +578,10 @@ def _warnings(
     missing: Sequence[str],
 ) -> Iterable[str]:
     """What a reader should know of what was not looked for, and of personal data."""
-    if lost := _lost(rows):
+    if copies := _copies_of_rejected(rows):
         yield (
-            f"{counted(lost, 'document')} went as copies of documents that were then rejected: of "
-            "these texts no copy is left."
+            f"{counted(copies, 'document')} were removed as copies of documents that were "
+            "rejected later: no copy of these texts is left."
         )
     if not _estimated(manifest["settings"]) and manifest["job"] in {"clean", "gate"}:
         yield "What a model would recite was not estimated (memorization.enabled is false)."
@@ -607,7 +607,7 @@ def _warnings(
         )
 
 
-class _Shower:
+class _Excerpts:
     """Names documents, and shows text of them."""
 
     def __init__(self, shards: list[str], excerpt: Excerpt) -> None:

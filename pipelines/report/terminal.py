@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from unrote.corpus import display
-from unrote.pipelines.report.figures import count, counted, duration, measured, rate, share, size
+from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
+from unrote.pipelines.report.memorization import Memorization, expected
 from unrote.pipelines.report.model import Findings, Report, RuleResult
-from unrote.pipelines.report.recital import Memorization, expected
 
 LABELS = {
     "exact": "exact copies",
@@ -116,10 +116,22 @@ def _balance(report: Report) -> Table:
 
 def _findings(findings: Findings) -> Table:
     """What was found, by type, and how much of it was changed."""
-    table = _table("found", "findings", "documents", "changed", "most of one", "most put in")
+    table = _table(
+        "found",
+        "findings",
+        "documents",
+        "changed",
+        "most repeated value",
+        "most repeated surrogate",
+    )
     for row in findings.types:
-        drawn = "" if row.most_surrogate is None else count(row.most_surrogate)
-        numbers = (count(row.findings), count(row.documents), count(row.changed), count(row.most))
+        drawn = "" if row.most_repeated_surrogate is None else count(row.most_repeated_surrogate)
+        numbers = (
+            count(row.findings),
+            count(row.documents),
+            count(row.changed),
+            count(row.most_repeated_value),
+        )
         table.add_row(_named(row.type), *numbers, drawn)
     return table
 

@@ -15,7 +15,7 @@ import pytest
 from tests.command import ROOT, finish, process, unrote
 from tests.corpora import Writer, personal, write_jsonl, write_parquet
 from tests.pipelines.test_report import browser_reads
-from unrote.pipelines.report.tried import print_trial
+from unrote.pipelines.report.trial import print_trial
 from unrote.pipelines.trial import Trial
 
 STEERING = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")

@@ -11,7 +11,7 @@ from tests.command import settings, unrote
 from unrote.pipelines.gate import gate
 from unrote.pipelines.policy import MEASURES
 from unrote.pipelines.progress import Silent
-from unrote.pipelines.report.publish import read_report
+from unrote.pipelines.publish import read_report
 from unrote.pipelines.template import policy_template
 
 ROW = json.dumps({"text": "A line of an old song that nobody sings."}).encode() + b"\n"

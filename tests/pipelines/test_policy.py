@@ -19,8 +19,8 @@ from unrote.pipelines.policy import (
     measure,
 )
 from unrote.pipelines.report.model import Findings, Report, build
-from unrote.pipelines.report.summary import MEASURES as COLUMNS
-from unrote.pipelines.report.summary import TOTALS
+from unrote.pipelines.summary.totals import MEASURES as COLUMNS
+from unrote.pipelines.summary.totals import TOTALS
 
 EXAMPLE = Path(__file__).parents[2] / "pipelines" / "templates" / "policy.toml"
 

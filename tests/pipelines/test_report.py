@@ -14,26 +14,23 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.schema import doc_key
 from unrote.pipelines.config import Settings
 from unrote.pipelines.policy import Policy, judge
-from unrote.pipelines.report import figures
+from unrote.pipelines.report import formatting
 from unrote.pipelines.report.html import WIDTH, render, segments
 from unrote.pipelines.report.model import (
     EXCERPT,
     Report,
-    added_up,
     build,
     environment,
     from_json,
+    summed,
     to_json,
     wanted,
 )
-from unrote.pipelines.report.summary import (
-    CLUSTERS,
-    FIRST_REJECTS,
-    PASSAGES,
-    REJECT_REASONS,
-    TOTALS,
-)
 from unrote.pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.summary.clusters import CLUSTERS
+from unrote.pipelines.summary.passages import PASSAGES
+from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
+from unrote.pipelines.summary.totals import TOTALS
 
 SHARDS = ["web/a.jsonl", "books/b.jsonl.zst"]
 
@@ -130,7 +127,7 @@ def tables() -> dict[str, pa.Table]:
             reason(None, 2),
         ],
         FIRST_REJECTS: [
-            {"doc": 0, "place": 4, "shard": SHARDS[0], "row": 4, "reason": "no JSON"},
+            {"doc": 0, "document": 4, "shard": SHARDS[0], "row": 4, "reason": "no JSON"},
         ],
     }  # fmt: skip
     return {t.name: pa.Table.from_pylist(found, schema=t.schema) for t, found in rows.items()}
@@ -271,10 +268,10 @@ def test_environment_names_what_decides_results():
     assert set(environment()) == {"python", "platform", *packages}
 
 
-def test_added_up_is_the_total():
+def test_summed_is_the_total():
     report = example()
     rows = [*report.by_source, report.other_sources]
-    assert added_up(rows) == report.total
+    assert summed(rows) == report.total
 
 
 # Figures.
@@ -285,7 +282,7 @@ def test_added_up_is_the_total():
     [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (21_734_521, "21.7 MB"), (999_600, "1.00 MB")],
 )
 def test_sizes(number, shown):
-    assert figures.size(number).replace("\xa0", " ") == shown
+    assert formatting.size(number).replace("\xa0", " ") == shown
 
 
 @pytest.mark.parametrize(
@@ -293,7 +290,7 @@ def test_sizes(number, shown):
     [(0, "0 %"), (1e-6, "< 0.1 %"), (0.4132, "41.3 %"), (0.99999, "> 99.9 %"), (1, "100 %")],
 )
 def test_shares(value, shown):
-    assert figures.share(value).replace("\xa0", " ") == shown
+    assert formatting.share(value).replace("\xa0", " ") == shown
 
 
 @pytest.mark.parametrize(
@@ -301,7 +298,7 @@ def test_shares(value, shown):
     [(0.417, "0.42 s"), (12.34, "12.3 s"), (59.97, "1 min 0 s"), (5025, "1 h 24 min")],
 )
 def test_durations(seconds, shown):
-    assert figures.duration(seconds).replace("\xa0", " ") == shown
+    assert formatting.duration(seconds).replace("\xa0", " ") == shown
 
 
 # Pictures.

@@ -14,20 +14,14 @@ from unrote.corpus.errors import StorageError
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
 from unrote.memorization.refuse import RECITED
 from unrote.pipelines.engines.base import Flow, Output, Read
-from unrote.pipelines.report import summary
-from unrote.pipelines.report.scored import SCORED
-from unrote.pipelines.report.summary import (
-    CLUSTERS,
-    FIRST_REJECTS,
-    PASSAGES,
-    REJECT_REASONS,
-    RELEASED,
-    SOURCES,
-    TOP,
-    TOTALS,
-    Tally,
-    summarise,
-)
+from unrote.pipelines.summary import passages
+from unrote.pipelines.summary.clusters import CLUSTERS, TOP
+from unrote.pipelines.summary.passages import PASSAGES
+from unrote.pipelines.summary.phase import SUMMARIES, summarise
+from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
+from unrote.pipelines.summary.scores import SCORE_SUMMARIES
+from unrote.pipelines.summary.sums import text_key
+from unrote.pipelines.summary.totals import MEASURES, RELEASED, SOURCES, TOTALS, Tally
 
 SHARDS = ("web/a.jsonl", "web/b.jsonl", "books/c.jsonl")
 
@@ -251,10 +245,9 @@ def test_summaries_are_what_python_adds_up(seed):
 
     rejected = {row["doc"] for row in tables["rejects"]}
     lost = sum(row["twin"] in rejected & _docs(tables) for row in tables["duplicates"])
-    assert sum(row["copies"] for row in found["lost"]) == lost
+    assert sum(row["copies"] for row in found["copies_of_rejected"]) == lost
     totals = {
-        row["source"]: Counter({m: row[m] for m in summary.MEASURES if row[m]})
-        for row in found["totals"]
+        row["source"]: Counter({m: row[m] for m in MEASURES if row[m]}) for row in found["totals"]
     }
     wanted = {source: +counts for source, counts in expected_totals(tables).items()}
     assert totals == wanted
@@ -318,7 +311,7 @@ def test_more_sources_than_fit_are_one_row():
 def test_an_empty_run_has_empty_summaries():
     tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
     found = summaries(tables, random.Random(0))
-    assert set(found) == {t.name for t in summary.SUMMARIES} - {t.name for t in SCORED}
+    assert set(found) == {t.name for t in SUMMARIES} - {t.name for t in SCORE_SUMMARIES}
     assert not any(found.values())
 
 
@@ -327,7 +320,9 @@ def test_tables_that_were_not_written_are_not_read():
     summarise(flow, SHARDS, spans=False, released=False, rejects=False, findings=False)
     assert {table for table, _ in flow.writes} == {TOTALS, CLUSTERS}
     assert list(flow.nodes[0].stage.inputs) == ["documents", "duplicates"]
-    assert {*SCORED, PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(t for t, _ in flow.writes)
+    assert {*SCORE_SUMMARIES, PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(
+        t for t, _ in flow.writes
+    )
 
 
 def test_a_row_of_no_document_is_damage():
@@ -339,7 +334,7 @@ def test_a_row_of_no_document_is_damage():
 
 
 def test_text_keys_are_int64():
-    keys = [summary.text_key(str(n)) for n in range(100)]
+    keys = [text_key(str(n)) for n in range(100)]
     assert len(set(keys)) == 100
     assert min(keys) < 0 < max(keys)
     assert np.array(keys).dtype == np.int64
@@ -349,11 +344,11 @@ def test_the_largest_passages_are_chosen_without_a_copy_of_all_for_each():
     """None overlaps another, so that each of the rounds goes over all that are left."""
     count = 20_000
     found = np.ones((5, count), np.int64)
-    found[summary.SIZE] = found[summary.LENGTH] = 5
-    found[summary.START] = 10 * np.arange(count)
+    found[passages.SIZE] = found[passages.LENGTH] = 5
+    found[passages.START] = 10 * np.arange(count)
     tracemalloc.start()
-    chosen = summary._largest_apart(found)
+    chosen = passages._largest_apart(found)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert chosen[summary.START].tolist() == [10 * n for n in range(summary.TOP)]
+    assert chosen[passages.START].tolist() == [10 * n for n in range(TOP)]
     assert peak < 6 * found.nbytes

@@ -9,19 +9,20 @@ import pytest
 from tests.pipelines.test_summary import execute
 from unrote.corpus.schema import DOCUMENTS, FINDINGS, doc_key
 from unrote.pipelines.engines.base import Flow
-from unrote.pipelines.report import found
-from unrote.pipelines.report.adding import text_key
-from unrote.pipelines.report.found import (
-    BY_KIND,
-    BY_SOURCE,
+from unrote.pipelines.summary import findings as summary_findings
+from unrote.pipelines.summary.findings import (
     EXAMPLES,
+    FINDING_EXAMPLES,
+    FINDING_SUMMARIES,
+    FINDING_VALUES,
+    FINDINGS_BY_KIND,
+    FINDINGS_BY_SOURCE,
     KINDS,
-    PLACES,
-    REPEATED,
-    FirstPlaces,
+    FirstExamples,
     TallyFindings,
     summarise_findings,
 )
+from unrote.pipelines.summary.sums import text_key
 
 TYPES = ("EMAIL_ADDRESS", "US_SSN", "DEID_MARKER", "IP_ADDRESS")
 ORIGINS = ("EmailRecognizer", "PhoneRecognizer", "MIMIC-III")
@@ -100,33 +101,35 @@ def test_summaries_are_what_python_counts(seed):
     tables = corpus(random.Random(seed))
     made = summaries(tables, seed)
 
-    kinds = {(r["type"], r["origin"], r["action"]): r["findings"] for r in made[BY_KIND.name]}
+    kinds = {
+        (r["type"], r["origin"], r["action"]): r["findings"] for r in made[FINDINGS_BY_KIND.name]
+    }
     assert kinds == expected_kinds(tables)
-    assert len(kinds) == len(made[BY_KIND.name])
+    assert len(kinds) == len(made[FINDINGS_BY_KIND.name])
 
     sources = {
         (r["type"], r["source"], r["action"]): (r["findings"], r["documents"])
-        for r in made[BY_SOURCE.name]
+        for r in made[FINDINGS_BY_SOURCE.name]
     }
     assert sources == expected_sources(tables)
-    assert len(sources) == len(made[BY_SOURCE.name])
+    assert len(sources) == len(made[FINDINGS_BY_SOURCE.name])
 
-    for name in (BY_KIND.name, BY_SOURCE.name):
+    for name in (FINDINGS_BY_KIND.name, FINDINGS_BY_SOURCE.name):
         counts = [row["findings"] for row in made[name]]
         assert counts == sorted(counts, reverse=True)
         assert [-row["negative_findings"] for row in made[name]] == counts
 
     repeated = {
-        (r["type"], r["surrogate"]): (r["values"], r["most"], r["findings"])
-        for r in made[REPEATED.name]
+        (r["type"], r["surrogate"]): (r["values"], r["most_repeated"], r["findings"])
+        for r in made[FINDING_VALUES.name]
     }
     assert repeated == expected_repeated(tables)
-    assert len(repeated) == len(made[REPEATED.name])
+    assert len(repeated) == len(made[FINDING_VALUES.name])
 
     places = defaultdict(list)
-    for row in made[PLACES.name]:
+    for row in made[FINDING_EXAMPLES.name]:
         assert row["type_key"] == text_key(row["type"])
-        places[row["type"]].append(tuple(row[n] for n in ("place", "field", "start", "end")))
+        places[row["type"]].append(tuple(row[n] for n in ("document", "field", "start", "end")))
     assert places == expected_places(tables)
 
 
@@ -155,7 +158,7 @@ def test_workers_that_saw_parts_agree_on_the_first_places(seed):
                 row for tag, batch in run(iter(batches)) if tag == "examples"
                 for row in batch.to_pylist()
             ]  # fmt: skip
-    stage = FirstPlaces()
+    stage = FirstExamples()
     candidates.sort(key=lambda row: [row[c] for c in (*stage.key, *stage.order)])
     merged = pa.RecordBatch.from_pylist(candidates, schema=stage.inputs["examples"])
     places = defaultdict(list)
@@ -163,18 +166,18 @@ def test_workers_that_saw_parts_agree_on_the_first_places(seed):
         for _, batch in run(iter([("examples", merged)])):
             for row in batch.to_pylist():
                 places[row["type"]].append(
-                    tuple(row[n] for n in ("place", "field", "start", "end"))
+                    tuple(row[n] for n in ("document", "field", "start", "end"))
                 )
     assert places == expected_places(tables)
 
 
 def test_more_kinds_than_fit_are_one_row(monkeypatch):
-    monkeypatch.setattr(found, "KINDS", 5)
+    monkeypatch.setattr(summary_findings, "KINDS", 5)
     tables = corpus(random.Random(3))
     made = summaries(tables, 1)
     for name, key, expected in (
-        (BY_KIND.name, "origin", expected_kinds(tables)),
-        (BY_SOURCE.name, "source", {k: v[0] for k, v in expected_sources(tables).items()}),
+        (FINDINGS_BY_KIND.name, "origin", expected_kinds(tables)),
+        (FINDINGS_BY_SOURCE.name, "source", {k: v[0] for k, v in expected_sources(tables).items()}),
     ):
         *first, rest = made[name]
         assert len(first) == 5
@@ -182,7 +185,7 @@ def test_more_kinds_than_fit_are_one_row(monkeypatch):
         most = sorted(expected.values(), reverse=True)
         assert [row["findings"] for row in first] == most[:5]
         assert rest["findings"] == sum(most[5:])
-    documents = sum(row["documents"] for row in made[BY_SOURCE.name])
+    documents = sum(row["documents"] for row in made[FINDINGS_BY_SOURCE.name])
     assert documents == len({(r["doc"], r["type"]) for r in tables["findings"]})
 
 
@@ -193,7 +196,7 @@ def test_all_kinds_fit_by_default():
 def test_no_findings():
     tables = corpus(random.Random(0)) | {FINDINGS.name: []}
     made = summaries(tables, 0)
-    assert set(made) == {table.name for table in found.FOUND}
+    assert set(made) == {table.name for table in FINDING_SUMMARIES}
     assert not any(made.values())
 
 

@@ -16,9 +16,10 @@ from unrote.corpus.schema import doc_key
 from unrote.memorization.identity import Identity
 from unrote.pipelines.policy import Policy, evaluate, judge
 from unrote.pipelines.report.html import histogram, less, part_bars, render, told
+from unrote.pipelines.report.memorization import expected
 from unrote.pipelines.report.model import Report, build, from_json, to_json, wanted
-from unrote.pipelines.report.recital import expected
-from unrote.pipelines.report.scored import (
+from unrote.pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.summary.scores import (
     EDGES,
     RISK_BINS,
     RISK_ENTITIES,
@@ -29,8 +30,7 @@ from unrote.pipelines.report.scored import (
     SCORED_BY,
     VIEWS,
 )
-from unrote.pipelines.report.summary import TOTALS
-from unrote.pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.summary.totals import TOTALS
 
 READER = Identity("cpu", "digest", 4_600_000)
 
@@ -52,7 +52,7 @@ def by(key: int, name: str | None, *numbers: int) -> dict:
 
 def riskiest(risk: int, doc: int, start: int, end: int, *copies: int) -> dict:
     names = ("copies_input", "copies_deduplicated", "copies", "near")
-    row = {"doc": 0, "negative_risk": -risk, "place": doc, "start": start, "end": end, "look": 1}
+    row = {"doc": 0, "negative_risk": -risk, "document": doc, "start": start, "end": end, "look": 1}
     row |= dict(zip(names, copies, strict=True)) | {"scored_by": "model"}
     return row | {
         "part_copies": 5_500_000, "part_predictability": -750_000, "part_rarity": 2_000_000

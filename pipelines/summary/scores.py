@@ -20,10 +20,10 @@ from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.memorization.risk import PARTS
 from unrote.pipelines.engines.base import Flow
-from unrote.pipelines.report.adding import (
-    AddUp,
-    First,
+from unrote.pipelines.summary.sums import (
     Ints,
+    SumByKey,
+    TopN,
     batch_of,
     flags_of,
     numbers_of,
@@ -88,14 +88,14 @@ RISK_REMOVED = summary_table("risk_removed", ("key",), (), ("sequences", "docume
 
 RISKIEST_ROWS = summary_table(
     "riskiest",
-    ("negative_risk", "place", "start"),
+    ("negative_risk", "document", "start"),
     ("scored_by",),
     (
         "end", "look", "copies_input", "copies_deduplicated", "copies", "near",
         "part_copies", "part_predictability", "part_rarity",
     ),
 )  # fmt: skip
-"""The sequences with the highest risk as released, each text once: `place` is the document, near
+"""The sequences with the highest risk as released, each text once: `document` is its key, near
 copies and the parts of the log-odds are in millionths, and copies that were not counted are -1.
 Equal texts have equal numbers, of which `look` is made."""
 
@@ -105,7 +105,7 @@ RISK_ENTITIES = summary_table(
 """Findings left in the text by type, and how many of those measured a model completes: with a
 probability above 0.01, and a higher one than after unrelated text."""
 
-SCORED = (
+SCORE_SUMMARIES = (
     RISK_BINS, RISK_SOURCES, SCORED_BY, RISK_SAMPLE, RISK_REMOVED, RISKIEST_ROWS, RISK_ENTITIES,
 )  # fmt: skip
 
@@ -114,7 +114,7 @@ BY = ("model", "text", None)
 
 
 def summarise_scores(flow: Flow, above: float, *, rejects: bool, entities: bool) -> None:
-    """Add to `flow` what writes `SCORED` from the tables `documents`, `rejects` and `scores`.
+    """Write `SCORE_SUMMARIES` from the tables `documents`, `rejects` and `scores`.
 
     above: the risk from which on a sequence is at risk. rejects, entities: whether there are such
     tables.
@@ -130,15 +130,15 @@ def summarise_scores(flow: Flow, above: float, *, rejects: bool, entities: bool)
         (RISK_REMOVED, "removed", "key"),
     ):
         sums = tuple(name for name in table.schema.names if name not in {"scored_by", *table.sort})
-        flow.write(table, flow.group(AddUp(table, by, sums), parts=tally[tag])["rows"])
+        flow.write(table, flow.group(SumByKey(table, by, sums), parts=tally[tag])["rows"])
     sums = ("documents", "words", *SUMS)
-    sources = flow.group(AddUp(RISK_SOURCES, "source_key", sums), parts=tally["sources"])
-    first = First(RISK_SOURCES, SOURCES, sums)
+    sources = flow.group(SumByKey(RISK_SOURCES, "source_key", sums), parts=tally["sources"])
+    first = TopN(RISK_SOURCES, SOURCES, sums)
     flow.write(RISK_SOURCES, flow.group(first, rows=sources["rows"])["rows"])
     flow.write(RISKIEST_ROWS, flow.group(FirstRiskiest(), rows=tally["riskiest"])["rows"])
     if entities:
         found = flow.map(TallyEntities(), flow.read(None, ENTITIES))
-        adding = AddUp(RISK_ENTITIES, "type_key", ("entities", "measured", "completed"))
+        adding = SumByKey(RISK_ENTITIES, "type_key", ("entities", "measured", "completed"))
         flow.write(RISK_ENTITIES, flow.group(adding, parts=found["parts"])["rows"])
 
 
@@ -357,7 +357,7 @@ class FirstRiskiest(PlainStage):
     """Of the riskiest of each worker the riskiest of all, each look once."""
 
     key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_risk", "place", "start")
+    order: ClassVar[tuple[str, ...]] = ("negative_risk", "document", "start")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": RISKIEST_ROWS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": RISKIEST_ROWS.schema}
 

@@ -38,7 +38,7 @@ def text_key(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class AddUp(PlainStage):
+class SumByKey(PlainStage):
     """Rows with parts of sums to one row for each value of a column.
 
     table: what the rows are like. by: the column, int64. sums: the columns that are added up; its
@@ -63,13 +63,13 @@ class AddUp(PlainStage):
 
     def _run(self, batches: Tagged) -> Tagged:
         negated = [name for name in self.table.schema.names if name.startswith(NEGATIVE)]
-        for batch in added_up(batches, self.by, self.sums):
+        for batch in sums_by_key(batches, self.by, self.sums):
             values = {n: -numbers_of(batch, n.removeprefix(NEGATIVE)) for n in negated}
             yield "rows", with_columns(batch, **values)
 
 
 @dataclass(frozen=True)
-class First(PlainStage):
+class TopN(PlainStage):
     """The first rows of a summary, in its order; if `sums` are named, the others as one more row.
 
     table: the summary. limit: how many rows. sums: the columns that are added up in the last.
@@ -97,7 +97,7 @@ class First(PlainStage):
         return first_rows(batches, self.limit, self.sums)
 
 
-def added_up(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+def sums_by_key(batches: Tagged, key: str, sums: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     """Rows sorted by `key` to one row for each: the columns `sums` added up, the first of others.
 
     A key may straddle batches, so the last row of each is held back and put before the next.

@@ -1,5 +1,6 @@
-"""What a trial run found, in a terminal."""
+"""What a trial run found, and how a terminal shows it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from unrote.corpus import display
-from unrote.pipelines.report.figures import count, duration
-from unrote.pipelines.trial import FOLDER, Trial
+from unrote.pipelines.report.formatting import count, duration
+
+FOLDER = "trial"
+"""Where in OUT a trial run's files are."""
 
 SHOWN = 10
 
@@ -17,6 +20,27 @@ CAUTION = (
     "What a small model recites a larger one recites too, nearly always (precision .96, Biderman "
     "2304.11158). What it does not recite says little (recall .20): no clean bill."
 )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a trial run. `expected_*` are sums of the risk over the asked sequences, and
+    over all of the corpus, as it was and as it is refitted.
+    """
+
+    seed: int
+    parameters: int
+    documents: int
+    documents_trained: int
+    tokens_trained: int
+    training_seconds: float
+    loss: float
+    asked: int
+    recited: int
+    expected_asked: float
+    expected_asked_refitted: float
+    expected_corpus: float
+    expected_corpus_refitted: float
 
 
 def print_trial(trial: Trial, out: str, console: Console | None = None) -> None:

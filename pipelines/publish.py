@@ -41,8 +41,9 @@ from unrote.pipelines.report.model import (
     to_json,
     wanted,
 )
-from unrote.pipelines.report.summary import RELEASED, SUMMARIES, summarise
 from unrote.pipelines.scoring import removes_sequences, risky_again
+from unrote.pipelines.summary.phase import SUMMARIES, summarise
+from unrote.pipelines.summary.totals import RELEASED
 
 
 def summarised(job: Job) -> Report:

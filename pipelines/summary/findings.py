@@ -1,6 +1,6 @@
-"""Findings, added up: by type, by source, how often the commonest value occurs, and a few places.
+"""Sums of findings: by type, by source, how often the most repeated value occurs, and examples.
 
-No value is read here: equal values are told by their keyed fingerprints.
+No value is read here: equal values are recognised by their keyed fingerprints.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from unrote.corpus.schema import DOCUMENTS, FINDINGS, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.pipelines.engines.base import Flow
-from unrote.pipelines.report.adding import (
-    AddUp,
-    First,
+from unrote.pipelines.summary.sums import (
     Ints,
-    added_up,
+    SumByKey,
+    TopN,
     batch_of,
     numbers_of,
     summary_table,
+    sums_by_key,
     text_key,
 )
 
@@ -29,15 +29,15 @@ KINDS = 1000
 """Kinds of findings (type, origin, action) in a summary, and the same with source for origin."""
 
 EXAMPLES = 3
-"""Places of each type that a summary names."""
+"""Findings of each type that a summary names."""
 
-BY_KIND = summary_table(
-    "found_by_kind", ("negative_findings", "key"), ("type", "origin", "action"), ("findings",)
+FINDINGS_BY_KIND = summary_table(
+    "findings_by_kind", ("negative_findings", "key"), ("type", "origin", "action"), ("findings",)
 )
 """One row per type, origin and action, the most frequent first; the others have null names."""
 
-BY_SOURCE = summary_table(
-    "found_by_source",
+FINDINGS_BY_SOURCE = summary_table(
+    "findings_by_source",
     ("negative_findings", "key"),
     ("type", "source", "action"),
     ("findings", "documents"),
@@ -45,39 +45,41 @@ BY_SOURCE = summary_table(
 """One row per type, source and action, the most frequent first; the others have null names. A
 document counts once for each type, at the action of its first finding."""
 
-REPEATED = summary_table(
-    "found_repeated", ("type_key", "surrogate"), ("type",), ("values", "most", "findings")
+FINDING_VALUES = summary_table(
+    "finding_values", ("type_key", "surrogate"), ("type",), ("values", "most_repeated", "findings")
 )
 """For each type (and for surrogates, where `surrogate` is 1) how many different values there are,
-how often the commonest of them occurs, and how many findings have one."""
+how often the most repeated of them occurs, and how many findings have one."""
 
-PLACES = summary_table("found_places", ("type_key", "place", "field", "start"), ("type",), ("end",))
-"""The first findings of each type that have different values: `place` is the document."""
+FINDING_EXAMPLES = summary_table(
+    "finding_examples", ("type_key", "document", "field", "start"), ("type",), ("end",)
+)
+"""The first findings of each type that have different values: `document` is its key."""
 
-FOUND = (BY_KIND, BY_SOURCE, REPEATED, PLACES)
+FINDING_SUMMARIES = (FINDINGS_BY_KIND, FINDINGS_BY_SOURCE, FINDING_VALUES, FINDING_EXAMPLES)
 
 _VALUES = pa.schema(
     [(name, pa.int64()) for name in ("value_key", "type_key", "surrogate", "count")]
     + [("type", pa.string())]
 )
 _EXAMPLES = pa.schema(
-    [(n, pa.int64()) for n in ("type_key", "place", "field", "start", "end", "value_key")]
+    [(n, pa.int64()) for n in ("type_key", "document", "field", "start", "end", "value_key")]
     + [("type", pa.string())]
 )
 
 
 def summarise_findings(flow: Flow) -> None:
-    """Add to `flow` what writes `FOUND` from the tables `documents` and `findings`."""
+    """Write `FINDING_SUMMARIES` from the tables `documents` and `findings`."""
     tally = flow.map(TallyFindings(), flow.read(None, DOCUMENTS, FINDINGS, only=(FINDINGS,)))
     for table, parts, sums in (
-        (BY_KIND, tally["kinds"], ("findings",)),
-        (BY_SOURCE, tally["sources"], ("findings", "documents")),
+        (FINDINGS_BY_KIND, tally["kinds"], ("findings",)),
+        (FINDINGS_BY_SOURCE, tally["sources"], ("findings", "documents")),
     ):
-        added = flow.group(AddUp(table, "key", sums), parts=parts)
-        flow.write(table, flow.group(First(table, KINDS, sums), rows=added["rows"])["rows"])
+        added = flow.group(SumByKey(table, "key", sums), parts=parts)
+        flow.write(table, flow.group(TopN(table, KINDS, sums), rows=added["rows"])["rows"])
     values = flow.group(CountValues(), values=tally["values"])
-    flow.write(REPEATED, flow.group(Commonest(), rows=values["rows"])["rows"])
-    flow.write(PLACES, flow.group(FirstPlaces(), examples=tally["examples"])["rows"])
+    flow.write(FINDING_VALUES, flow.group(CombineValues(), rows=values["rows"])["rows"])
+    flow.write(FINDING_EXAMPLES, flow.group(FirstExamples(), examples=tally["examples"])["rows"])
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class TallyFindings(PlainStage):
         FINDINGS.name: FINDINGS.schema,
     }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
-        "kinds": BY_KIND.schema,
-        "sources": BY_SOURCE.schema,
+        "kinds": FINDINGS_BY_KIND.schema,
+        "sources": FINDINGS_BY_SOURCE.schema,
         "values": _VALUES,
         "examples": _EXAMPLES,
     }
@@ -99,7 +101,7 @@ class TallyFindings(PlainStage):
         docs: Ints = np.empty(0, np.int64)
         sources = pa.array([], pa.string())
         seen: set[tuple[int, int]] = set()  # (document, type): what was counted as a document
-        told: dict[int, set[int]] = {}  # for each type, the values that are examples
+        examples: dict[int, set[int]] = {}  # for each type, the values that are examples
         fresh = False
         for tag, batch in batches:
             if tag == DOCUMENTS.name:
@@ -115,7 +117,7 @@ class TallyFindings(PlainStage):
             yield "kinds", _kinds(batch)
             yield "sources", _sources(batch, types, sources.take(pa.array(at)).to_pylist(), seen)
             yield "values", _values(batch, types)
-            yield "examples", _examples(batch, types, told)
+            yield "examples", _examples(batch, types, examples)
 
 
 def _kinds(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -123,7 +125,7 @@ def _kinds(batch: pa.RecordBatch) -> pa.RecordBatch:
     counts: dict[tuple[str, ...], int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
-    return _counted(BY_KIND.schema, counts, list(counts.values()))
+    return _counted(FINDINGS_BY_KIND.schema, counts, list(counts.values()))
 
 
 def _sources(
@@ -137,7 +139,9 @@ def _sources(
         findings[name] = findings.get(name, 0) + 1
         documents[name] = documents.get(name, 0) + (pair not in seen)
         seen.add(pair)
-    return _counted(BY_SOURCE.schema, findings, list(findings.values()), list(documents.values()))
+    return _counted(
+        FINDINGS_BY_SOURCE.schema, findings, list(findings.values()), list(documents.values())
+    )
 
 
 def _counted(
@@ -154,29 +158,31 @@ def _counted(
 def _values(batch: pa.RecordBatch, types: list[str]) -> pa.RecordBatch:
     """A row for each value of the batch, and one for each surrogate."""
     counts: dict[tuple[str, int, str], int] = {}
-    prints, drawn = batch["fingerprint"].to_pylist(), batch["surrogate"].to_pylist()
-    for type_, own, other in zip(types, prints, drawn, strict=True):
-        for kind, print_ in enumerate((own, other)):
-            if print_ is not None:
-                value = (type_, kind, print_)
-                counts[value] = counts.get(value, 0) + 1
-    keys = [text_key(f"{type_} {kind} {print_}") for type_, kind, print_ in counts]
+    fingerprints, surrogates = batch["fingerprint"].to_pylist(), batch["surrogate"].to_pylist()
+    for type_, own, drawn in zip(types, fingerprints, surrogates, strict=True):
+        for kind, value in enumerate((own, drawn)):
+            if value is not None:
+                key = (type_, kind, value)
+                counts[key] = counts.get(key, 0) + 1
+    keys = [text_key(f"{type_} {kind} {value}") for type_, kind, value in counts]
     type_keys = [text_key(type_) for type_, _, _ in counts]
     kinds, names = [kind for _, kind, _ in counts], [type_ for type_, _, _ in counts]
     return batch_of(_VALUES, keys, type_keys, kinds, list(counts.values()), names)
 
 
-def _examples(batch: pa.RecordBatch, types: list[str], told: dict[int, set[int]]) -> pa.RecordBatch:
-    """The first findings of each type with a value not told yet, a few."""
+def _examples(
+    batch: pa.RecordBatch, types: list[str], examples: dict[int, set[int]]
+) -> pa.RecordBatch:
+    """The first findings of each type with a value that is no example yet, a few."""
     rows = []
-    places = zip(*(batch[n].to_pylist() for n in ("doc", "field", "start", "end")), strict=True)
-    prints = batch["fingerprint"].to_pylist()
-    for type_, place, print_ in zip(types, places, prints, strict=True):
-        type_key, value = text_key(type_), text_key(print_)
-        known = told.setdefault(type_key, set())
+    positions = zip(*(batch[n].to_pylist() for n in ("doc", "field", "start", "end")), strict=True)
+    fingerprints = batch["fingerprint"].to_pylist()
+    for type_, position, fingerprint in zip(types, positions, fingerprints, strict=True):
+        type_key, value = text_key(type_), text_key(fingerprint)
+        known = examples.setdefault(type_key, set())
         if len(known) < EXAMPLES and value not in known:
             known.add(value)
-            rows.append((type_key, *place, value, type_))
+            rows.append((type_key, *position, value, type_))
     return batch_of(_EXAMPLES, *(zip(*rows, strict=True) if rows else [[]] * len(_EXAMPLES)))
 
 
@@ -187,12 +193,12 @@ class CountValues(PlainStage):
     key: ClassVar[tuple[str, ...]] = ("value_key",)
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"values": _VALUES}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REPEATED.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FINDING_VALUES.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
         found: dict[tuple[int, int], list[int]] = {}
         names: dict[int, str] = {}
-        for batch in added_up(batches, "value_key", ("count",)):
+        for batch in sums_by_key(batches, "value_key", ("count",)):
             columns = (numbers_of(batch, n).tolist() for n in ("type_key", "surrogate", "count"))
             for type_key, kind, count, name in zip(
                 *columns, batch["type"].to_pylist(), strict=True
@@ -209,18 +215,18 @@ def _repeated(
     found: Mapping[tuple[int, int], list[int]], names: Mapping[int, str]
 ) -> pa.RecordBatch:
     rows = [(0, key, kind, names[key], *held) for (key, kind), held in sorted(found.items())]
-    columns = zip(*rows, strict=True) if rows else [[]] * len(REPEATED.schema)
-    return batch_of(REPEATED.schema, *columns)
+    columns = zip(*rows, strict=True) if rows else [[]] * len(FINDING_VALUES.schema)
+    return batch_of(FINDING_VALUES.schema, *columns)
 
 
 @dataclass(frozen=True)
-class Commonest(PlainStage):
-    """Rows of REPEATED from several workers to one for each type."""
+class CombineValues(PlainStage):
+    """Rows of FINDING_VALUES from several workers to one for each type."""
 
     key: ClassVar[tuple[str, ...]] = ("type_key", "surrogate")
     order: ClassVar[tuple[str, ...]] = ()  # Sums and a maximum have none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REPEATED.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": REPEATED.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FINDING_VALUES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FINDING_VALUES.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
         found: dict[tuple[int, int], list[int]] = {}
@@ -230,33 +236,34 @@ class Commonest(PlainStage):
                 names[row["type_key"]] = row["type"]
                 held = found.setdefault((row["type_key"], row["surrogate"]), [0, 0, 0])
                 held[0] += row["values"]
-                held[1] = max(held[1], row["most"])
+                held[1] = max(held[1], row["most_repeated"])
                 held[2] += row["findings"]
         yield "rows", _repeated(found, names)
 
 
 @dataclass(frozen=True)
-class FirstPlaces(PlainStage):
+class FirstExamples(PlainStage):
     """Of each type the first findings that have different values."""
 
     key: ClassVar[tuple[str, ...]] = ("type_key",)
-    order: ClassVar[tuple[str, ...]] = ("place", "field", "start")
+    order: ClassVar[tuple[str, ...]] = ("document", "field", "start")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"examples": _EXAMPLES}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": PLACES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": FINDING_EXAMPLES.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        told: dict[int, set[int]] = {}
+        examples: dict[int, set[int]] = {}
         rows = []
         for _, batch in batches:
             for row in batch.to_pylist():
-                known = told.setdefault(row["type_key"], set())
+                known = examples.setdefault(row["type_key"], set())
                 if len(known) < EXAMPLES and row["value_key"] not in known:
                     known.add(row["value_key"])
-                    place = (row["type_key"], row["place"], row["field"], row["start"])
-                    rows.append((0, *place, row["type"], row["end"]))
+                    position = (row["type_key"], row["document"], row["field"], row["start"])
+                    rows.append((0, *position, row["type"], row["end"]))
         yield (
             "rows",
             batch_of(
-                PLACES.schema, *(zip(*rows, strict=True) if rows else [[]] * len(PLACES.schema))
+                FINDING_EXAMPLES.schema,
+                *(zip(*rows, strict=True) if rows else [[]] * len(FINDING_EXAMPLES.schema)),
             ),
         )

@@ -10,8 +10,8 @@ import pytest
 from tests.pipelines.test_summary import execute
 from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, doc_key
 from unrote.pipelines.engines.base import Flow
-from unrote.pipelines.report import scored
-from unrote.pipelines.report.scored import (
+from unrote.pipelines.summary import scores as summary_scores
+from unrote.pipelines.summary.scores import (
     EDGES,
     RISK_BINS,
     RISK_ENTITIES,
@@ -20,7 +20,7 @@ from unrote.pipelines.report.scored import (
     RISK_SOURCES,
     RISKIEST,
     RISKIEST_ROWS,
-    SCORED,
+    SCORE_SUMMARIES,
     SCORED_BY,
     SUMS,
     VIEWS,
@@ -216,7 +216,7 @@ def test_the_riskiest_are_told_once(seed):
     rng = random.Random(seed)
     tables = with_copies(corpus(rng), rng)
     made = summaries(tables, seed)[RISKIEST_ROWS.name]
-    told = [(r["place"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in made]
+    told = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in made]
     assert told == expected_riskiest(tables[SCORES.name])
     assert all(r["near"] == (250_000 if r["scored_by"] == "model" else 0) for r in made)
     assert all((r["copies_deduplicated"] == -1) == (r["scored_by"] == "text") for r in made)
@@ -246,7 +246,7 @@ def test_workers_that_saw_parts_agree_on_the_riskiest(seed):
     merged = pa.RecordBatch.from_pylist(candidates, schema=RISKIEST_ROWS.schema)
     with stage.open() as run:
         rows = [row for _, batch in run(iter([("rows", merged)])) for row in batch.to_pylist()]
-    told = [(r["place"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in rows]
+    told = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in rows]
     assert told == expected_riskiest(tables[SCORES.name])
 
 
@@ -254,7 +254,7 @@ def test_workers_that_saw_parts_agree_on_the_riskiest(seed):
 
 
 def test_more_sources_than_fit_are_one_row(monkeypatch):
-    monkeypatch.setattr(scored, "SOURCES", 2)
+    monkeypatch.setattr(summary_scores, "SOURCES", 2)
     tables = corpus(random.Random(3))
     *named, others = summaries(tables, 1)[RISK_SOURCES.name]
     assert len(named) == 2
@@ -277,7 +277,7 @@ def test_entities_that_a_model_completes():
 def test_no_scores():
     tables = corpus(random.Random(0)) | {SCORES.name: [], ENTITIES.name: []}
     made = summaries(tables, 0)
-    assert set(made) == {table.name for table in SCORED}
+    assert set(made) == {table.name for table in SCORE_SUMMARIES}
     assert not any(made.values())
 
 
@@ -288,5 +288,5 @@ def test_without_the_phases_of_others():
     summarise_scores(flow, ABOVE, rejects=False, entities=False)
     assert list(flow.nodes[0].stage.inputs) == [DOCUMENTS.name, SCORES.name]
     made = execute(flow, tables, random.Random(0))
-    assert set(made) == {table.name for table in SCORED} - {RISK_ENTITIES.name}
+    assert set(made) == {table.name for table in SCORE_SUMMARIES} - {RISK_ENTITIES.name}
     assert made[RISK_BINS.name] == summaries(tables, 0)[RISK_BINS.name]

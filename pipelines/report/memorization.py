@@ -8,8 +8,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from unrote.memorization.identity import Identity
-from unrote.pipelines.report.figures import counted, share
-from unrote.pipelines.report.scored import (
+from unrote.pipelines.report.formatting import counted, share
+from unrote.pipelines.summary.scores import (
     EDGES,
     MILLION,
     RISK_BINS,
@@ -202,7 +202,7 @@ def expected(number: float) -> str:
 def memorization(
     settings: Mapping[str, Any], rows: Rows, reader: Identity | None, shown: Showing
 ) -> Memorization:
-    """From the tables `SCORED`. settings: of the whole run."""
+    """From the tables `SCORE_SUMMARIES`. settings: of the whole run."""
     ours = settings["memorization"]
     sources = rows[RISK_SOURCES.name]
     scored = tuple(_scored(row) for row in rows[SCORED_BY.name] if row["sequences"])
@@ -240,7 +240,7 @@ def memorization(
 def places(tables: Mapping[str, pa.Table], limit: int) -> set[tuple[int, int, int]]:
     """The (doc, start, length) that `memorization` will show, at most `limit` code points each."""
     rows = tables[RISKIEST_ROWS.name].to_pylist() if RISKIEST_ROWS.name in tables else []
-    return {(r["place"], r["start"], min(r["end"] - r["start"], limit)) for r in rows}
+    return {(r["document"], r["start"], min(r["end"] - r["start"], limit)) for r in rows}
 
 
 def _views(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -316,7 +316,7 @@ def unread(found: Memorization) -> str:
 def _recited(row: Mapping[str, Any], shown: Showing) -> Recited:
     left = row["copies_deduplicated"]
     return Recited(
-        **shown(row["place"], row["start"], row["end"] - row["start"]),
+        **shown(row["document"], row["start"], row["end"] - row["start"]),
         start=row["start"],
         length=row["end"] - row["start"],
         risk=-row["negative_risk"] / MILLION,
