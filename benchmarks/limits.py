@@ -26,7 +26,7 @@ from unrote.corpus.pinning import CUT_BYTES, SLICE_BYTES
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Corpus, Cut, Shard, Slice
 from unrote.dedup.repeats import RUNS, Anchors, Contest
-from unrote.dedup.walk import STEPS, Walk
+from unrote.dedup.selection import STEPS, Walk
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.engines.plan import plan_of
 from unrote.pipelines.engines.work import units_of

@@ -32,11 +32,10 @@ from unrote.corpus.schema import (
     UNDECIDED,
     Table,
 )
-from unrote.dedup.finish import FINISH_DOCUMENTS
+from unrote.dedup.candidates import CONTENDERS
 from unrote.dedup.groups import CROWD_ROWS
-from unrote.dedup.near import CONTENDERS
 from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
-from unrote.dedup.walk import STEPS
+from unrote.dedup.selection import FINISH_DOCUMENTS, STEPS
 from unrote.pipelines.engines.driver import TASK_BYTES
 from unrote.pipelines.engines.plan import partition_bits
 from unrote.pipelines.report.summary import RELEASED

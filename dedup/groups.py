@@ -71,6 +71,11 @@ def places(begins: Bools, open_place: int) -> Ints:
     return np.where(first >= 0, rows - first, rows + open_place)
 
 
+def counted(times: Ints) -> Ints:
+    """0, 1, … times[0] - 1, 0, 1, … times[1] - 1, …"""
+    return np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+
+
 def parts(sizes: Ints, limit: int) -> list[slice]:
     """Consecutive rows, cut so that the sizes in a part add up to about `limit` at most."""
     number = (np.cumsum(sizes) - sizes) // limit

@@ -21,10 +21,12 @@ from unrote.corpus.schema import (
     UNDECIDED,
     Table,
 )
-from unrote.dedup import exact, near, repeats, spans, walk
-from unrote.dedup.finish import FINISH_DOCUMENTS, Finish, Gather
-from unrote.dedup.near import CONTENDERS
+from unrote.dedup import exact, near, repeats, spans
+from unrote.dedup.candidates import CONTENDERS, Decide, Distinct, Meet
 from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
+from unrote.dedup.selection import FINISH_DOCUMENTS, Finish, Gather, Walk
+from unrote.dedup.similarity import Shingles, Verify
+from unrote.dedup.twins import Chain, Resolve
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Read
 from unrote.pipelines.job import Phases
@@ -153,9 +155,9 @@ def pairs(job: Phases, source: Read, round_: int) -> None:
     """Pair the members of each bucket with the first ones in it."""
     width = near.width_of(round_ - 1)
     flow = Flow()
-    met = flow.group(near.Meet(width), bands=source)
-    decided = flow.group(near.Decide(), members=met["members"])
-    distinct = flow.group(near.Distinct(), pairs=met["pairs"])
+    met = flow.group(Meet(width), bands=source)
+    decided = flow.group(Decide(), members=met["members"])
+    distinct = flow.group(Distinct(), pairs=met["pairs"])
     flow.write(CONTENDERS.at(round_), decided["contenders"])
     flow.write(UNDECIDED.at(round_), decided["undecided"])
     flow.write(PAIRS.at(round_), distinct["pairs"])
@@ -168,11 +170,11 @@ def verify(job: Phases, round_: int) -> None:
     contenders, pairs = CONTENDERS.at(round_), PAIRS.at(round_)
     flow = Flow()
     shingles = flow.map(
-        near.Shingles(unit=settings.unit, ngram=settings.ngram),
+        Shingles(unit=settings.unit, ngram=settings.ngram),
         flow.read("text", contenders, pairs, only=(contenders,)),
     )
-    verified = flow.group(near.Verify(threshold=settings.threshold), sets=shingles["sets"])
-    settled = flow.group(walk.Walk(), steps=(shingles["steps"], verified["steps"]))
+    verified = flow.group(Verify(threshold=settings.threshold), sets=shingles["sets"])
+    settled = flow.group(Walk(), steps=(shingles["steps"], verified["steps"]))
     flow.write(NEAR.at(round_), settled["near"])
     flow.write(KEPT.at(round_), settled["kept"])
     job.phase(f"near-{round_}-verify", flow)
@@ -237,8 +239,8 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     flow = Flow()
     gone = []
     if removed:
-        chain = flow.map(near.Chain(), flow.read(None, *removed))
-        gone.append(flow.group(near.Resolve(), chain=chain["chain"])["duplicates"])
+        chain = flow.map(Chain(), flow.read(None, *removed))
+        gone.append(flow.group(Resolve(), chain=chain["chain"])["duplicates"])
     if copied:
         stage = spans.Spans(
             min_bytes=settings.min_bytes,

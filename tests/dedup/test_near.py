@@ -13,23 +13,14 @@ from benchmarks import near_recall
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from unrote.corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
-from unrote.dedup import near
+from unrote.dedup import candidates, near
+from unrote.dedup.candidates import CONTENDERS, Decide, Distinct, Meet
 from unrote.dedup.minhash import sign_texts
-from unrote.dedup.near import (
-    CONTENDERS,
-    SETS,
-    Chain,
-    Decide,
-    Distinct,
-    Meet,
-    Resolve,
-    Shingles,
-    Verify,
-    near_duplicates,
-    width_of,
-)
+from unrote.dedup.near import near_duplicates, width_of
+from unrote.dedup.selection import STEPS, Walk
 from unrote.dedup.shingles import shingles
-from unrote.dedup.walk import STEPS, Walk
+from unrote.dedup.similarity import SETS, Shingles, Verify
+from unrote.dedup.twins import Chain, Resolve
 
 
 def family(seed: int, count: int = 60) -> list[str]:
@@ -271,7 +262,7 @@ def test_copies_of_one_text_make_few_pairs():
 
 
 def test_many_pairs_come_in_several_batches(monkeypatch):
-    monkeypatch.setattr(near, "_BATCH_PAIRS", 10)
+    monkeypatch.setattr(candidates, "_BATCH_PAIRS", 10)
     bands = table(BANDS.schema, [(d, 5, 0) for d in range(40)])
     found = MiniEngine(most=50).group(Meet(1000), bands=bands)["pairs"]
     assert rows_of(found) == [(d, k, 0) for d in range(40) for k in range(d)]
@@ -290,7 +281,7 @@ def test_a_walk_remembers_more_than_fits_its_first_table():
 
 
 def test_shingles_in_stretches_and_small_batches(monkeypatch):
-    monkeypatch.setattr(near, "_BATCH_VALUES", 20)
+    monkeypatch.setattr("unrote.dedup.similarity._BATCH_VALUES", 20)
     texts = family(3, 30)
     pairs = [(d, k, 100 + k) for d in range(2, 30, 3) for k in (1, 4)]
     contenders = [(d, 100 + d, d % 2, int(d in (1, 4))) for d in {1, 4, *range(2, 30, 3)}]

@@ -10,15 +10,17 @@ import pyarrow as pa
 import pytest
 
 from unrote.corpus.schema import BANDS, FINGERPRINTS, PAIRS, Tagged
-from unrote.dedup import groups, near, repeats
+from unrote.dedup import candidates, groups, near, repeats
+from unrote.dedup.candidates import MEMBERS, Decide, Distinct, Meet
 from unrote.dedup.exact import Exact
 from unrote.dedup.groups import Ints, batch_of
-from unrote.dedup.near import CHAIN, MEMBERS, SETS, Decide, Distinct, Meet, Resolve, Verify
 from unrote.dedup.recurring import RUNS as SAMPLED
 from unrote.dedup.recurring import Common, Recurring
 from unrote.dedup.repeats import ANCHORS, CROWD, RUNS, Contest, Crowds, Repeats
+from unrote.dedup.selection import STEPS, Walk
+from unrote.dedup.similarity import SETS, Verify
 from unrote.dedup.spans import CLAIMS, Remainder
-from unrote.dedup.walk import STEPS, Walk
+from unrote.dedup.twins import CHAIN, Resolve
 
 MANY = 1_000_000
 BATCH = 1 << 12
@@ -36,7 +38,7 @@ def _small_parts(monkeypatch):
     monkeypatch.setattr(groups, "CROWD_ROWS", BATCH)
     monkeypatch.setattr(repeats, "_STRETCH_BYTES", 1 << 18)
     monkeypatch.setattr(repeats, "_BATCH_ROWS", BATCH)
-    monkeypatch.setattr(near, "_BATCH_PAIRS", BATCH)
+    monkeypatch.setattr(candidates, "_BATCH_PAIRS", BATCH)
 
 
 def streamed(stage, rows: Callable[[], Rows]) -> tuple[Counter, int]:

@@ -9,7 +9,7 @@ from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_near import band_rows, family, walk
 from unrote.corpus.schema import TEXT
-from unrote.dedup.finish import Finish, Gather
+from unrote.dedup.selection import Finish, Gather
 
 
 def finished(texts: list[str], bands: pa.Table, threshold: float, seed: int) -> list[tuple]:
