@@ -86,7 +86,7 @@ def shape_windows(shape: int) -> int:
 
 
 @inlined
-def text_print(data: np.ndarray, at: int, length: int, seed: np.uint64) -> np.uint64:
+def text_fingerprint(data: np.ndarray, at: int, length: int, seed: np.uint64) -> np.uint64:
     """64-bit hash of `length` >= 16 bytes from `at`."""
     end = at + length
     h, g = multiply_fold(seed ^ _A, _B), seed ^ _C
@@ -111,7 +111,7 @@ def pick(
     low: int,
     high: int,
     hashes: np.ndarray,
-    prints: np.ndarray,
+    fingerprints: np.ndarray,
     shapes: np.ndarray,
     heavy: np.ndarray,
 ) -> tuple[int, int]:
@@ -119,7 +119,7 @@ def pick(
 
     data: uint8, documents data[offsets[i]:offsets[i + 1]]; values: of `rolling_values`.
     Only anchors whose hash has top bits (PART_BITS) in [low, high) are written.
-    hashes, prints: uint64, shapes: int64 (at << 26 | lead << 13 | windows - 1), room for
+    hashes, fingerprints: uint64, shapes: int64 (at << 26 | lead << 13 | windows - 1), room for
     last - first; heavy: int64[:, 2], rows (index, weight) of anchors that stand for several.
     Returns how many anchors and how many heavy ones there are.
     """
@@ -137,7 +137,7 @@ def pick(
             state[_HASH], state[_PLACE], state[_GAP], state[_KEPT] = 0, 0, 0, 0
             _pick_run(
                 data, offsets[doc], offsets[doc + 1], start, stop, min_bytes, values, low, high,
-                ring, state, hashes, prints, shapes, heavy,
+                ring, state, hashes, fingerprints, shapes, heavy,
             )  # fmt: skip
         doc += 1
     return state[_COUNT], state[_HEAVIES]
@@ -165,7 +165,7 @@ def _pick_run(
     ring: np.ndarray,
     state: np.ndarray,
     hashes: np.ndarray,
-    prints: np.ndarray,
+    fingerprints: np.ndarray,
     shapes: np.ndarray,
     heavy: np.ndarray,
 ) -> None:
@@ -191,7 +191,7 @@ def _pick_run(
         window = j - width + 1
         _emit(
             data, begin, end, at, stop, window - at, place, least, min_bytes, low, high, ring,
-            state, hashes, prints, shapes, heavy,
+            state, hashes, fingerprints, shapes, heavy,
         )  # fmt: skip
         window += state[_SKIP]
         j += state[_SKIP]
@@ -255,7 +255,7 @@ def _emit(
     ring: np.ndarray,
     state: np.ndarray,
     hashes: np.ndarray,
-    prints: np.ndarray,
+    fingerprints: np.ndarray,
     shapes: np.ndarray,
     heavy: np.ndarray,
 ) -> None:
@@ -277,7 +277,7 @@ def _emit(
         count = state[_COUNT]
         shape = (place - at) << _SHAPE | (windows - 1)
         hashes[count] = mixed
-        prints[count] = text_print(data, at, windows - 1 + min_bytes, np.uint64(shape))
+        fingerprints[count] = text_fingerprint(data, at, windows - 1 + min_bytes, np.uint64(shape))
         shapes[count] = at << SHAPE_BITS | shape
         state[_COUNT] = count + 1
 
@@ -332,11 +332,11 @@ def _repeats(
 
 @kernel
 def classify(
-    hashes: np.ndarray, prints: np.ndarray, weights: np.ndarray
+    hashes: np.ndarray, fingerprints: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Classes and groups of anchors.
 
-    hashes, prints: uint64[n]; weights: int64[n].
+    hashes, fingerprints: uint64[n]; weights: int64[n].
     Returns of_anchor int32[n] (the class), first int32[c] (a class's first anchor; classes are in
     the order of these), size int64[c] (weights summed), group int32[c], classes int32[g] (how many
     a group has).
@@ -352,9 +352,11 @@ def classify(
     size = np.empty(n, dtype=np.int64)
     count = 0
     for i in range(n):
-        slot = np.int64(hashes[i] ^ prints[i]) & mask
+        slot = np.int64(hashes[i] ^ fingerprints[i]) & mask
         c = table[slot]
-        while c >= 0 and (hashes[first[c]] != hashes[i] or prints[first[c]] != prints[i]):
+        while c >= 0 and (
+            hashes[first[c]] != hashes[i] or fingerprints[first[c]] != fingerprints[i]
+        ):
             slot = (slot + 1) & mask
             c = table[slot]
         if c < 0:
@@ -398,7 +400,7 @@ def _group(
 
 
 @kernel
-def contested_classes(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def ambiguous_classes(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The classes of groups that have several, group after group, in their order: int64."""
     starts = np.empty(len(classes), dtype=np.int64)
     total = 0
@@ -439,7 +441,7 @@ def hash_windows(
             sides[to + lead - x, 0] = left
         left = multiply_fold(left ^ np.uint64(data[anchor - 1 - x]), _B)
     sides[to, 0] = left
-    right = text_print(data, anchor, size, seed) if size >= 16 else seed
+    right = text_fingerprint(data, anchor, size, seed) if size >= 16 else seed
     if size < 16:
         for i in range(size):
             right = multiply_fold(right ^ np.uint64(data[anchor + i]), _C)
@@ -489,9 +491,7 @@ def resolve(
 
 
 @inlined
-def same_stretch(
-    equal: np.ndarray, counts: np.ndarray, places: np.ndarray, y: int, end: int
-) -> int:
+def segment_end(equal: np.ndarray, counts: np.ndarray, places: np.ndarray, y: int, end: int) -> int:
     """Where the windows from y on cease to occur first side by side and equally often."""
     z = y + 1
     while z < end and counts[z] == counts[y] and places[equal[z]] == places[equal[y]] + (z - y):
@@ -502,7 +502,7 @@ def same_stretch(
 def pick_all(
     data: np.ndarray, offsets: np.ndarray, min_bytes: int, low: int, high: int, each: Each
 ) -> list[list[np.ndarray]]:
-    """Hashes, prints, shapes and heavy anchors of each chunk of the buffer."""
+    """Hashes, fingerprints, shapes and heavy anchors of each chunk of the buffer."""
     values = rolling_values(min_bytes)
     scratch = threading.local()
 
@@ -528,7 +528,7 @@ def _scratch(size: int) -> list[np.ndarray]:
 def pick_each(
     data: np.ndarray, offsets: np.ndarray, min_bytes: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Hashes, prints, shapes and heavy anchors (as of `pick`), some 4 MiB of text at a time."""
+    """Hashes, fingerprints, shapes and heavy anchors (as of `pick`), some 4 MiB of text at a time."""
     first, end = int(offsets[0]), int(offsets[-1])
     values = rolling_values(min_bytes)
     scratch = _scratch(min(_CHUNK, end - first))
@@ -538,5 +538,5 @@ def pick_each(
             data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, *scratch
         )
         # Copies: what is yielded may be kept while the scratch is written to again.
-        hashes, prints, shapes = (array[:count].copy() for array in scratch[:3])
-        yield hashes, prints, shapes, scratch[3][:heavies].copy()
+        hashes, fingerprints, shapes = (array[:count].copy() for array in scratch[:3])
+        yield hashes, fingerprints, shapes, scratch[3][:heavies].copy()

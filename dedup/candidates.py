@@ -9,26 +9,26 @@ import pyarrow as pa
 
 from unrote.corpus.schema import BANDS, PAIRS, UNDECIDED, Table, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.dedup.groups import Bools, Ints, batch_of, column, counted, grown, places, starts
+from unrote.dedup.groups import Bools, Ints, batch_of, column, counted, grown, positions, starts
 
 
 def _integers(*names: str) -> pa.Schema:
     return pa.schema([(name, pa.int64()) for name in names])
 
 
-MEMBERS = _integers("doc", "bucket", "rank", "complete", "leads")
+MEMBERS = _integers("doc", "bucket", "rank", "complete", "paired")
 """The members of buckets with more than one: 1 in `complete` if it meets everybody else in it, 1 in
-`leads` if later members meet it."""
+`paired` if later members meet it."""
 
-CONTENDERS = Table("contenders", _integers("doc", "rank", "complete", "leads"))
-"""The documents of a round: 1 in `complete` if it meets everybody in its buckets, 1 in `leads` if a
+CANDIDATES = Table("candidates", _integers("doc", "rank", "complete", "paired"))
+"""The documents of a round: 1 in `complete` if it meets everybody in its buckets, 1 in `paired` if a
 later document meets it."""
 
 _BATCH_PAIRS = 1 << 19  # pairs in a batch: 12 MiB
 
 
 @dataclass(frozen=True)
-class Meet(PlainStage):
+class CandidatePairs(PlainStage):
     """In each bucket with more than one member the first `width` meet all that come later.
 
     A member is complete if it is one of the first, or the one after them and the last: all before
@@ -48,31 +48,33 @@ class Meet(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         none = np.empty(0, dtype=np.int64)
         held = [none] * 4  # the last row: does another one of its bucket follow?
-        leaders = _Leaders()
+        leaders = _FirstMembers()
         before: tuple[int, ...] | None = None
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
             doc, bucket, rank = (column(batch, name) for name in ("doc", "bucket", "rank"))
-            place = places(starts((bucket,), before), int(held[3][-1]) + 1 if before else 0)
+            position = positions(starts((bucket,), before), int(held[3][-1]) + 1 if before else 0)
             before = (int(bucket[-1]),)
-            yield from self._pairs(doc, rank, place, leaders)
-            rows = [np.append(h, v) for h, v in zip(held, (doc, bucket, rank, place), strict=True)]
+            yield from self._pairs(doc, rank, position, leaders)
+            rows = [
+                np.append(h, v) for h, v in zip(held, (doc, bucket, rank, position), strict=True)
+            ]
             yield from self._members(rows, rows[3][1:] > 0)
             held = [values[-1:] for values in rows]
         yield from self._members(held, np.zeros(len(held[3]), dtype=np.bool_))
 
     def _members(self, rows: list[Ints], followed: Bools) -> Tagged:
         """The first rows, as many as it is known of whether another one of the bucket follows."""
-        doc, bucket, rank, place = (values[: len(followed)] for values in rows)
-        some = followed | (place > 0)
+        doc, bucket, rank, position = (values[: len(followed)] for values in rows)
+        some = followed | (position > 0)
         if some.any():
-            first = place < self.width
-            complete = (first | (~followed & (place == self.width))).astype(np.int64)
+            first = position < self.width
+            complete = (first | (~followed & (position == self.width))).astype(np.int64)
             columns = (doc, bucket, rank, complete, (followed & first).astype(np.int64))
             yield "members", batch_of(MEMBERS, (values[some] for values in columns))
 
-    def _pairs(self, doc: Ints, rank: Ints, place: Ints, leaders: "_Leaders") -> Tagged:
+    def _pairs(self, doc: Ints, rank: Ints, position: Ints, leaders: "_FirstMembers") -> Tagged:
         """Each row with the leaders before it.
 
         In `leaders` the batch comes after those of the bucket that was open before, so that a
@@ -81,8 +83,8 @@ class Meet(PlainStage):
         row, before = np.arange(len(doc)), leaders.count
         leaders.append(doc, rank)
         leader, leader_rank = leaders.rows[:, 0], leaders.rows[:, 1]
-        first = np.where(place > row, 0, row - place + before)
-        count = np.minimum(place, self.width)
+        first = np.where(position > row, 0, row - position + before)
+        count = np.minimum(position, self.width)
         ends = np.cumsum(count)
         for low in range(0, int(ends[-1]), _BATCH_PAIRS):
             # Pairs low … high - 1 of all; of the first and the last row perhaps only some.
@@ -95,10 +97,10 @@ class Meet(PlainStage):
             met = np.repeat(first[part] + skipped, times) + counted(times)
             columns = (np.repeat(doc[part], times), leader[met], leader_rank[met])
             yield "pairs", batch_of(PAIRS.schema, columns)
-        leaders.keep(max(0, leaders.count - 1 - int(place[-1])), self.width)
+        leaders.keep(max(0, leaders.count - 1 - int(position[-1])), self.width)
 
 
-class _Leaders:
+class _FirstMembers:
     """The first members (doc, rank) of the open bucket, in an array that grows by doubling."""
 
     def __init__(self) -> None:
@@ -120,7 +122,7 @@ class _Leaders:
 
 
 @dataclass(frozen=True)
-class Decide(PlainStage):
+class CandidateDocuments(PlainStage):
     """Which documents are complete: in all their buckets. All rows go on to the next round, which
     leaves out those of the documents that this one settles.
 
@@ -133,7 +135,7 @@ class Decide(PlainStage):
     order: ClassVar[tuple[str, ...]] = ("bucket",)
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"members": MEMBERS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
-        "contenders": CONTENDERS.schema,
+        "candidates": CANDIDATES.schema,
         "undecided": UNDECIDED.schema,
     }
 
@@ -150,7 +152,7 @@ class Decide(PlainStage):
         yield from self._decided(held)
 
     def _decided(self, rows: list[Ints]) -> Tagged:
-        doc, bucket, rank, complete, leads = rows
+        doc, bucket, rank, complete, paired = rows
         if not len(doc):
             return
         groups = np.flatnonzero(starts((doc,), None))
@@ -158,14 +160,14 @@ class Decide(PlainStage):
             doc[groups],
             rank[groups],
             np.minimum.reduceat(complete, groups),
-            np.maximum.reduceat(leads, groups),
+            np.maximum.reduceat(paired, groups),
         )
-        yield "contenders", batch_of(CONTENDERS.schema, columns)
+        yield "candidates", batch_of(CANDIDATES.schema, columns)
         yield "undecided", batch_of(UNDECIDED.schema, (doc, bucket, rank))
 
 
 @dataclass(frozen=True)
-class Distinct(PlainStage):
+class DistinctPairs(PlainStage):
     """Pairs that met in several buckets, once. Holds the last pair."""
 
     key: ClassVar[tuple[str, ...]] = ("doc",)

@@ -12,12 +12,12 @@ from unrote.dedup.anchors import (
     PART_BITS,
     SHAPE_BITS,
     Each,
+    ambiguous_classes,
     classify,
-    contested_classes,
     hash_windows,
     pick_all,
     resolve,
-    same_stretch,
+    segment_end,
     shape_at,
     shape_lead,
     shape_windows,
@@ -25,7 +25,7 @@ from unrote.dedup.anchors import (
 from unrote.dedup.passages import COLUMNS, DOC, OCCURRENCES, START, WINDOWS, WITNESS_BYTE, more_room
 
 _HEAVY = np.uint32(1 << 31)
-_PIECE_BITS = 40
+_SEGMENT_BITS = 40
 _PART = 6000  # anchors in a part: with its tables it stays in the second-level cache
 _TASK = 16  # parts in a task
 _ANCHOR_BYTES = 64
@@ -33,20 +33,20 @@ _ANCHOR_BYTES = 64
 
 # In memory: what is known of an anchor is one word, its *link*. 0: nothing. Positive: the whole of
 # its windows first occurs at those of anchor (low 32 bits), so many times (above). Negative: the
-# complement is the index of the first of its *pieces*, tagged with the task that made them. A piece
+# complement is the index of the first of its *segments*, tagged with the task that made them. A segment
 # is (place of the first occurrence, occurrences << 14 | windows).
 
 
 @kernel
 def scatter(
     hashes: np.ndarray,
-    prints: np.ndarray,
+    fingerprints: np.ndarray,
     heavy: np.ndarray,
     base: int,
     shift: np.uint64,
     places: np.ndarray,
     out_hashes: np.ndarray,
-    out_prints: np.ndarray,
+    out_fingerprints: np.ndarray,
     out_numbers: np.ndarray,
 ) -> None:
     """Put anchors into the parts that their hash's top bits name, in their order.
@@ -64,7 +64,7 @@ def scatter(
             number |= _HEAVY
             h += 1
         out_hashes[to] = hashes[i]
-        out_prints[to] = prints[i]
+        out_fingerprints[to] = fingerprints[i]
         out_numbers[to] = number
 
 
@@ -83,7 +83,7 @@ def link_parts(
     min_bytes: int,
     bounds: np.ndarray,
     hashes: np.ndarray,
-    prints: np.ndarray,
+    fingerprints: np.ndarray,
     numbers: np.ndarray,
     shapes: np.ndarray,
     heavy: np.ndarray,
@@ -94,38 +94,38 @@ def link_parts(
     """Link the anchors of the parts between `bounds` (int64, places of `scatter`'s output).
 
     heavy, weights: int64, numbers of heavy anchors (ascending) and their weights.
-    Writes `links`; returns the pieces, int64[:, 2].
+    Writes `links`; returns the segments, int64[:, 2].
     """
-    pieces = np.empty((1024, 2), dtype=np.int64)
+    segments = np.empty((1024, 2), dtype=np.int64)
     used = 0
     for p in range(len(bounds) - 1):
         a, b = bounds[p], bounds[p + 1]
         weight = _weights(numbers[a:b], heavy, weights)
-        of, first, size, group, classes = classify(hashes[a:b], prints[a:b], weight)
-        chosen = contested_classes(group, classes)
+        of, first, size, group, classes = classify(hashes[a:b], fingerprints[a:b], weight)
+        chosen = ambiguous_classes(group, classes)
         index = np.zeros(len(first), dtype=np.int64)
         if len(chosen):
-            pieces, used = _piece_together(
+            segments, used = _add_segments(
                 data, min_bytes, hashes[a:b], numbers[a:b], shapes, first, size, chosen,
-                pieces, used, index,
+                segments, used, index,
             )  # fmt: skip
         for i in range(b - a):
             c = of[i]
             if classes[group[c]] > 1:
-                links[numbers[a + i]] = ~(np.int64(task) << _PIECE_BITS | index[c])
+                links[numbers[a + i]] = ~(np.int64(task) << _SEGMENT_BITS | index[c])
             elif first[c] != i and size[c] < MAX_ANCHORS:
                 links[numbers[a + i]] = size[c] << 32 | np.int64(numbers[a + first[c]])
             elif first[c] != i:  # more than a link can count
                 if index[c] == 0:
-                    if used == len(pieces):
-                        pieces = more_room(pieces)
+                    if used == len(segments):
+                        segments = more_room(segments)
                     shape = shapes[numbers[a + first[c]]]
-                    pieces[used, 0] = shape_at(shape)
-                    pieces[used, 1] = size[c] << 14 | shape_windows(shape)
+                    segments[used, 0] = shape_at(shape)
+                    segments[used, 1] = size[c] << 14 | shape_windows(shape)
                     used += 1
                     index[c] = used
-                links[numbers[a + i]] = ~(np.int64(task) << _PIECE_BITS | (index[c] - 1))
-    return pieces[:used].copy()
+                links[numbers[a + i]] = ~(np.int64(task) << _SEGMENT_BITS | (index[c] - 1))
+    return segments[:used].copy()
 
 
 @kernel
@@ -140,7 +140,7 @@ def _weights(numbers: np.ndarray, heavy: np.ndarray, weights: np.ndarray) -> np.
 
 
 @kernel
-def _piece_together(
+def _add_segments(
     data: np.ndarray,
     min_bytes: int,
     hashes: np.ndarray,
@@ -149,11 +149,11 @@ def _piece_together(
     first: np.ndarray,
     size: np.ndarray,
     chosen: np.ndarray,
-    pieces: np.ndarray,
+    segments: np.ndarray,
     used: int,
     index: np.ndarray,
 ) -> tuple[np.ndarray, int]:
-    """Pieces of the classes `chosen`, appended to `pieces`; index[c] is where those of c begin."""
+    """Pieces of the classes `chosen`, appended to `segments`; index[c] is where those of c begin."""
     n = len(chosen)
     bounds = np.zeros(n + 1, dtype=np.int64)
     seeds = np.empty(n, dtype=np.uint64)
@@ -177,14 +177,14 @@ def _piece_together(
         index[chosen[x]] = used
         y = bounds[x]
         while y < bounds[x + 1]:
-            z = same_stretch(equal, counts, places, y, bounds[x + 1])
-            if used == len(pieces):
-                pieces = more_room(pieces)
-            pieces[used, 0] = places[equal[y]]
-            pieces[used, 1] = counts[y] << 14 | (z - y)
+            z = segment_end(equal, counts, places, y, bounds[x + 1])
+            if used == len(segments):
+                segments = more_room(segments)
+            segments[used, 0] = places[equal[y]]
+            segments[used, 1] = counts[y] << 14 | (z - y)
             used += 1
             y = z
-    return pieces, used
+    return segments, used
 
 
 @kernel
@@ -197,11 +197,11 @@ def expand(
     shapes: np.ndarray,
     links: np.ndarray,
     tables: np.ndarray,
-    pieces: np.ndarray,
+    segments: np.ndarray,
 ) -> np.ndarray:
     """The copied windows that anchors start:end own, as rows of `dedup.passages`.
 
-    doc: the document of the first; tables: int64, where the pieces of each task begin in `pieces`.
+    doc: the document of the first; tables: int64, where the segments of each task begin in `segments`.
     """
     rows = np.empty((max(16, end - start), COLUMNS), dtype=np.int64)
     used = 0
@@ -220,14 +220,14 @@ def expand(
                 used = _add(rows, used, doc, at, shape_windows(shapes[i]), place, link >> 32)
             continue
         index = ~link
-        x = tables[index >> _PIECE_BITS] + (index & ((1 << _PIECE_BITS) - 1))
+        x = tables[index >> _SEGMENT_BITS] + (index & ((1 << _SEGMENT_BITS) - 1))
         stop = at + shape_windows(shapes[i])
         while at < stop:
-            windows = pieces[x, 1] & 0x3FFF
-            if at - pieces[x, 0] >= min_bytes:
+            windows = segments[x, 1] & 0x3FFF
+            if at - segments[x, 0] >= min_bytes:
                 if used == len(rows):
                     rows = more_room(rows)
-                used = _add(rows, used, doc, at, windows, pieces[x, 0], pieces[x, 1] >> 14)
+                used = _add(rows, used, doc, at, windows, segments[x, 0], segments[x, 1] >> 14)
             at += windows
             x += 1
     return rows[:used]
@@ -252,7 +252,7 @@ class Links:
     shapes: np.ndarray
     links: np.ndarray
     tables: np.ndarray
-    pieces: np.ndarray
+    segments: np.ndarray
 
     def copies(self, first: int, last: int) -> np.ndarray:
         """Copies in the documents first:last, as rows of `dedup.passages` with buffer offsets."""
@@ -260,7 +260,7 @@ class Links:
         start, end = np.searchsorted(self.shapes, bounds)
         return expand(
             self.offsets, first, self.min_bytes, start, end, self.shapes, self.links, self.tables,
-            self.pieces,
+            self.segments,
         )  # fmt: skip
 
 
@@ -288,7 +288,7 @@ def link(
     shapes = np.concatenate([p[2] for p in picked])
     heavies = np.concatenate([p[3] + [[base, 0]] for p, base in zip(picked, bases, strict=False)])
     bits = min(PART_BITS, max(4, (total // _PART * (1 << PART_BITS) // (high - low)).bit_length()))
-    hashes, prints, numbers, bounds = _partition(picked, bases, bits, each)
+    hashes, fingerprints, numbers, bounds = _partition(picked, bases, bits, each)
     del picked
     links = np.zeros(total, dtype=np.int64)
     heavy, weights = (np.ascontiguousarray(column) for column in heavies.T)
@@ -296,31 +296,43 @@ def link(
     def task(number: int) -> np.ndarray:
         part = bounds[number * _TASK : (number + 1) * _TASK + 1]
         return link_parts(
-            data, min_bytes, part, hashes, prints, numbers, shapes, heavy, weights, number, links
+            data,
+            min_bytes,
+            part,
+            hashes,
+            fingerprints,
+            numbers,
+            shapes,
+            heavy,
+            weights,
+            number,
+            links,
         )
 
-    pieces = list(each(task, range((1 << bits) // _TASK)))
-    tables = np.concatenate(([0], np.cumsum([len(p) for p in pieces], dtype=np.int64)))
-    return Links(offsets, min_bytes, shapes, links, tables, np.concatenate(pieces))
+    segments = list(each(task, range((1 << bits) // _TASK)))
+    tables = np.concatenate(([0], np.cumsum([len(p) for p in segments], dtype=np.int64)))
+    return Links(offsets, min_bytes, shapes, links, tables, np.concatenate(segments))
 
 
 def _partition(
     picked: list[list[np.ndarray]], bases: np.ndarray, bits: int, each: Each
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Anchors by the top bits of their hash: hashes, prints, numbers, where each part begins."""
+    """Anchors by the top bits of their hash: hashes, fingerprints, numbers, where each part begins."""
     shift, parts = np.uint64(64 - bits), 1 << bits
     counts = np.stack(list(each(lambda p: histogram(p[0], shift, parts), picked)))
     bounds = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
     places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
     total = int(bounds[-1])
-    hashes, prints = np.empty(total, dtype=np.uint64), np.empty(total, dtype=np.uint64)
+    hashes, fingerprints = np.empty(total, dtype=np.uint64), np.empty(total, dtype=np.uint64)
     numbers = np.empty(total, dtype=np.uint32)
 
     def scatter_chunk(i: int) -> None:
-        own, own_prints, _, heavy = picked[i]
+        own, own_fingerprints, _, heavy = picked[i]
         index = np.ascontiguousarray(heavy[:, 0])
-        scatter(own, own_prints, index, bases[i], shift, places[i], hashes, prints, numbers)
+        scatter(
+            own, own_fingerprints, index, bases[i], shift, places[i], hashes, fingerprints, numbers
+        )
         picked[i] = []
 
     list(each(scatter_chunk, range(len(picked))))
-    return hashes, prints, numbers, bounds
+    return hashes, fingerprints, numbers, bounds

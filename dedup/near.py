@@ -4,11 +4,11 @@ The documents that stay are the lexicographically first maximal independent set,
 the graph of verified similar pairs: what a walk in keep order keeps that removes each document
 similar to one it has kept. A round is
 
-    A   bands → Meet → Distinct → pairs       in each bucket the first `width` members meet all
-                Meet → Decide → contenders    that come later; who has met everybody before it, and
+    A   bands → CandidatePairs → DistinctPairs → pairs       in each bucket the first `width` members meet all
+                CandidatePairs → CandidateDocuments → candidates    that come later; who has met everybody before it, and
                               → undecided     will be met by everybody after it, is complete
-    B   text → Shingles → Verify → Walk       the pairs are verified; the walk in keep order
-                        → near, kept          settles each document whose fate they decide
+    B   text → Shingles → Verify → GreedySelection       the pairs are verified; the walk in keep order
+                        → near, kept          settles each document whose status they decide
 
 and the next round's A reads the undecided rows of the documents that B neither removed nor kept,
 with a larger width (`width_of`). The rounds end when A finds no pair.
@@ -33,10 +33,10 @@ import pyarrow as pa
 from unrote.corpus.schema import BANDS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.texts import Texts, text_array
-from unrote.dedup.candidates import Decide, Distinct, Meet
+from unrote.dedup.candidates import CandidateDocuments, CandidatePairs, DistinctPairs
 from unrote.dedup.groups import batch_of, column
 from unrote.dedup.minhash import bands_for, sign_texts
-from unrote.dedup.selection import Walk
+from unrote.dedup.selection import GreedySelection
 from unrote.dedup.shingles import Unit
 from unrote.dedup.similarity import Shingles, Verify
 
@@ -72,16 +72,16 @@ def near_duplicates(
     left = batch_of(BANDS.schema, (doc, buckets[words > 0].ravel(), np.zeros_like(doc)))
     removed: list[tuple[int, int, float]] = []
     for number in range(ROUNDS + 1):
-        met = in_memory(Meet(width_of(number)), bands=left)
-        pairs = in_memory(Distinct(), pairs=met["pairs"])["pairs"]
+        met = in_memory(CandidatePairs(width_of(number)), bands=left)
+        pairs = in_memory(DistinctPairs(), pairs=met["pairs"])["pairs"]
         if not pairs.num_rows:
             break
-        decided = in_memory(Decide(), members=met["members"])
-        beside = {"contenders": decided["contenders"], "pairs": pairs}
+        decided = in_memory(CandidateDocuments(), members=met["members"])
+        beside = {"candidates": decided["candidates"], "pairs": pairs}
         found = in_memory(Shingles(unit, ngram), **beside, text=batch_of_texts(array))
         verified = in_memory(Verify(threshold), sets=found["sets"])
         steps = pa.concat_batches([found["steps"], verified["steps"]])
-        settled = in_memory(Walk(), steps=steps)
+        settled = in_memory(GreedySelection(), steps=steps)
         columns = (settled["near"].column(n).to_pylist() for n in ("doc", "twin", "similarity"))
         removed += zip(*columns, strict=True)
         done = np.append(column(settled["near"], "doc"), column(settled["kept"], "doc"))

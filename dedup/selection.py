@@ -1,9 +1,9 @@
 """Greedy selection in keep order: who is kept, who is removed as similar to one that is.
 
-`Walk` goes over the similar pairs of a round, and settles what they decide. Documents that are
+`GreedySelection` goes over the similar pairs of a round, and settles what they decide. Documents that are
 similar but below the threshold fill buckets together, and no round decides many of them. Once few
-are left, it is cheaper to bring each one's shingles to one worker once (`Gather`), and to compare
-it in keep order with those kept so far that share a bucket with it and with nobody else (`Finish`).
+are left, it is cheaper to bring each one's shingles to one worker once (`UndecidedSets`), and to compare
+it in keep order with those kept so far that share a bucket with it and with nobody else (`FinalSelection`).
 """
 
 from collections.abc import Mapping
@@ -22,25 +22,25 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup.groups import Ints, batch_of, column, duplicate_rows, grown, parts
 from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
 
-Fates = NDArray[np.uint8]
+Statuses = NDArray[np.uint8]
 
 STEPS = pa.schema(
     [(n, pa.int64()) for n in ("walk", "rank", "doc", "role", "kept_rank", "kept", "complete")]
     + [("similarity", pa.float64())]
 )
-"""What the walk goes over: each contender (role 0), then the similar ones before it in keep order
+"""What the walk goes over: each candidate (role 0), then the similar ones before it in keep order
 (role 1, `kept`). `walk` is 0: there is one walk."""
 
 _KEPT, _REMOVED, _UNDECIDED = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Walk(PlainStage):
-    """Settles contenders in keep order.
+class GreedySelection(PlainStage):
+    """Settles candidates in keep order.
 
-    A contender is removed if it is similar to one that is kept; the first of those is its twin. It
+    A candidate is removed if it is similar to one that is kept; the first of those is its twin. It
     is kept if it is complete and all that it is similar to are removed. Otherwise it stays
-    undecided. There is one walk and so one worker, which streams. It holds the contender that is
+    undecided. There is one walk and so one worker, which streams. It holds the candidate that is
     open, without what that is similar to, and 18 to 36 bytes for each document of the round that is
     not kept.
     """
@@ -53,25 +53,25 @@ class Walk(PlainStage):
 
     def _run(self, tagged: Tagged) -> Tagged:
         table = _Table()
-        settled = np.zeros((1, 4), dtype=np.int64)  # the last is the contender that is open
+        settled = np.zeros((1, 4), dtype=np.int64)  # the last is the candidate that is open
         similarity = np.zeros(1)
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
             _, rank, doc, role, _, kept, complete, similar = (c.to_numpy() for c in batch.columns)
             table.make_room(len(doc) + 1)
-            settled, similarity = _walk(
+            settled, similarity = _select_pairs(
                 rank, doc, role, kept, complete, similar, settled[-1], similarity[-1], table.keys,
                 table.values,
             )  # fmt: skip
-            yield from self._told(settled[:-1], similarity[:-1])
-        yield from self._told(settled[-1:], similarity[-1:])
+            yield from self._outcomes(settled[:-1], similarity[:-1])
+        yield from self._outcomes(settled[-1:], similarity[-1:])
 
     @staticmethod
-    def _told(settled: Ints, similarity: NDArray[np.float64]) -> Tagged:
-        """The outputs for contenders that are settled."""
-        doc, rank, fate, twin = settled.T
-        gone, stay = fate == _REMOVED, fate == _KEPT
+    def _outcomes(settled: Ints, similarity: NDArray[np.float64]) -> Tagged:
+        """The outputs for candidates that are settled."""
+        doc, rank, status, twin = settled.T
+        gone, stay = status == _REMOVED, status == _KEPT
         if gone.any():
             yield "near", duplicate_rows(doc[gone], "near", twin[gone], similarity[gone])
         if stay.any():
@@ -79,7 +79,7 @@ class Walk(PlainStage):
 
 
 class _Table:
-    """A hash table, open addressing, from the documents that are not kept to their fates."""
+    """A hash table, open addressing, from the documents that are not kept to their statuses."""
 
     def __init__(self) -> None:
         self.keys = np.zeros(1 << 10, dtype=np.int64)
@@ -99,7 +99,7 @@ class _Table:
 
 
 @kernel
-def _walk(
+def _select_pairs(
     rank: Ints,
     doc: Ints,
     role: Ints,
@@ -109,9 +109,9 @@ def _walk(
     held: Ints,
     held_similarity: float,
     keys: Ints,
-    values: Fates,
+    values: Statuses,
 ) -> tuple[Ints, NDArray[np.float64]]:
-    """Contenders with their fates so far: (doc, rank, fate, twin) and similarity with the twin.
+    """Contenders with their statuses so far: (doc, rank, status, twin) and similarity with the twin.
 
     The first is `held`, of the rows before; the last is open, and the others are in the table.
     """
@@ -126,7 +126,7 @@ def _walk(
             settled[last, 0], settled[last, 1], settled[last, 3] = doc[i], rank[i], 0
             settled[last, 2] = _KEPT if complete[i] else _UNDECIDED
             continue
-        other = values[_fate_slot(keys, values, kept[i])]
+        other = values[_slot_of(keys, values, kept[i])]
         if other == 0 and settled[last, 2] != _REMOVED:
             settled[last, 2], settled[last, 3], similarity[last] = _REMOVED, kept[i], similar[i]
         elif other == _UNDECIDED and settled[last, 2] == _KEPT:
@@ -135,22 +135,22 @@ def _walk(
 
 
 @inlined
-def _remember(doc: int, fate: int, keys: Ints, values: Fates) -> None:
-    if fate in (_REMOVED, _UNDECIDED):
-        at = _fate_slot(keys, values, doc)
-        keys[at], values[at] = doc, fate
+def _remember(doc: int, status: int, keys: Ints, values: Statuses) -> None:
+    if status in (_REMOVED, _UNDECIDED):
+        at = _slot_of(keys, values, doc)
+        keys[at], values[at] = doc, status
 
 
 @kernel
-def _copy(keys: Ints, values: Fates, to_keys: Ints, to_values: Fates) -> None:
+def _copy(keys: Ints, values: Statuses, to_keys: Ints, to_values: Statuses) -> None:
     for i in range(keys.size):
         if values[i]:
-            at = _fate_slot(to_keys, to_values, keys[i])
+            at = _slot_of(to_keys, to_values, keys[i])
             to_keys[at], to_values[at] = keys[i], values[i]
 
 
 @inlined
-def _fate_slot(keys: Ints, values: Fates, key: int) -> Any:
+def _slot_of(keys: Ints, values: Statuses, key: int) -> Any:
     """Where `key` is in the table, or would be."""
     mask = np.int64(keys.size - 1)
     at = np.int64(mix64(np.uint64(key))) & mask
@@ -161,13 +161,13 @@ def _fate_slot(keys: Ints, values: Fates, key: int) -> Any:
 
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
 
-GATHERED = pa.schema(
+UNDECIDED_SETS = pa.schema(
     [(name, pa.int64()) for name in ("walk", "rank", "doc")]
     + [("buckets", _LIST), ("shingles", _LIST)]
 )
 """An undecided document with its buckets and its shingles (ascending, distinct). `walk` is 0."""
 
-FINISH_DOCUMENTS = 1 << 14
+FINAL_DOCUMENTS = 1 << 14
 """So few undecided documents are finished in one place."""
 
 _BATCH_VALUES = 1 << 22  # shingles in a batch: 32 MiB
@@ -175,14 +175,14 @@ _MERGE_STEPS = 16  # of a merge, without looking whether it can be left
 
 
 @dataclass(frozen=True)
-class Gather(PlainStage):
+class UndecidedSets(PlainStage):
     """The undecided documents' buckets and shingles, one row for each document."""
 
     unit: str = "word"
     ngram: int = 5
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"gathered": GATHERED}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         rows: list[pa.RecordBatch] = []
@@ -210,7 +210,7 @@ class Gather(PlainStage):
             columns = (np.zeros_like(chosen), rank[bounds[:-1][part]], chosen)
             lists = (_lists(bucket, bounds, part), _lists(hashes, ends, part))
             arrays = [*(pa.array(values) for values in columns), *lists]
-            yield "gathered", pa.RecordBatch.from_arrays(arrays, schema=GATHERED)
+            yield "sets", pa.RecordBatch.from_arrays(arrays, schema=UNDECIDED_SETS)
 
 
 def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
@@ -221,17 +221,17 @@ def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
 
 
 @dataclass(frozen=True)
-class Finish(PlainStage):
+class FinalSelection(PlainStage):
     """Walks in keep order: a document is removed if it is similar to one that was kept before it
     and shares a bucket with it; the first of those is its twin. Holds the kept documents' shingles,
-    and there are at most FINISH_DOCUMENTS of them.
+    and there are at most FINAL_DOCUMENTS of them.
     """
 
     threshold: float = 0.8
 
     key: ClassVar[tuple[str, ...]] = ("walk",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"gathered": GATHERED}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -241,7 +241,7 @@ class Finish(PlainStage):
             buckets, bucket_bounds = _flat(batch.column("buckets"))
             shingles, bounds = _flat(batch.column("shingles"))
             kept.make_room(len(doc), len(buckets), len(shingles))
-            twins, similarity = _finish(
+            twins, similarity = _select_sets(
                 doc, buckets, bucket_bounds, shingles, bounds, self.threshold, *kept.arrays
             )
             gone = np.flatnonzero(similarity)
@@ -295,7 +295,7 @@ class _Kept:
 
 
 @kernel
-def _finish(
+def _select_sets(
     doc: Ints,
     buckets: Ints,
     bucket_bounds: Ints,

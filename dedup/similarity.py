@@ -12,7 +12,7 @@ from unrote.corpus.kernel import kernel
 from unrote.corpus.schema import PAIRS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
-from unrote.dedup.candidates import CONTENDERS
+from unrote.dedup.candidates import CANDIDATES
 from unrote.dedup.groups import Ints, batch_of, column, counted, parts, spread
 from unrote.dedup.selection import STEPS
 from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
@@ -29,7 +29,7 @@ _BATCH_VALUES = 1 << 22  # shingles in a batch of sets: 32 MiB
 
 @dataclass(frozen=True)
 class Shingles(PlainStage):
-    """The shingle sets of the contenders, each beside what it is compared with; and the contenders
+    """The shingle sets of the candidates, each beside what it is compared with; and the candidates
     as steps of the walk.
     """
 
@@ -37,25 +37,25 @@ class Shingles(PlainStage):
     ngram: int = 5
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
-        "contenders": CONTENDERS.schema,
+        "candidates": CANDIDATES.schema,
         "pairs": PAIRS.schema,
         "text": TEXT,
     }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS, "steps": STEPS}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        beside: dict[str, list[list[Ints]]] = {"contenders": [], "pairs": []}
+        beside: dict[str, list[list[Ints]]] = {"candidates": [], "pairs": []}
         roles: list[Ints] | None = None
         for tag, batch in tagged:
             if tag == "text":
                 if roles is None:
                     roles = _roles(**beside)
-                    beside = {"contenders": [], "pairs": []}
+                    beside = {"candidates": [], "pairs": []}
                 yield from self._sets(roles, batch)
                 continue
             roles = None  # tables again: another stretch
             beside[tag].append([column(batch, name) for name in batch.schema.names])
-            if tag == "contenders" and batch.num_rows:
+            if tag == "candidates" and batch.num_rows:
                 doc, rank, complete, _ = beside[tag][-1]
                 zero = np.zeros_like(doc)
                 columns = (zero, rank, doc, zero, zero, zero, complete, zero)
@@ -85,16 +85,16 @@ class Shingles(PlainStage):
             yield "sets", pa.RecordBatch.from_arrays([*columns, lists], schema=SETS)
 
 
-def _roles(contenders: list[list[Ints]], pairs: list[list[Ints]]) -> list[Ints]:
+def _roles(candidates: list[list[Ints]], pairs: list[list[Ints]]) -> list[Ints]:
     """(kept, role, doc, kept_rank, rank) for each set that a stretch's documents give, by `doc`."""
-    contender, rank, _, leads = _joined(contenders, 4)
+    candidate, rank, _, paired = _joined(candidates, 4)
     doc, kept, kept_rank = _joined(pairs, 3)
-    own = leads == 1
-    doc_rank = rank[np.searchsorted(contender, doc)]
+    own = paired == 1
+    doc_rank = rank[np.searchsorted(candidate, doc)]
     rows = [
-        np.append(kept, contender[own]),
+        np.append(kept, candidate[own]),
         np.repeat(np.array([1, 0]), (len(doc), int(own.sum()))),
-        np.append(doc, contender[own]),
+        np.append(doc, candidate[own]),
         np.append(kept_rank, rank[own]),
         np.append(doc_rank, rank[own]),
     ]

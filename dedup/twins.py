@@ -11,7 +11,7 @@ from unrote.corpus.schema import DUPLICATES, EXACT, NEAR, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.dedup.groups import column, duplicate_rows, spread, starts
 
-CHAIN = pa.schema(
+TWIN_LINKS = pa.schema(
     [(name, pa.int64()) for name in ("key", "role", "doc", "twin")] + [("similarity", pa.float64())]
 )
 """Removed documents by the document that they depend on: a near-duplicate by itself (role 0), an
@@ -19,22 +19,22 @@ exact copy by its twin (role 1)."""
 
 
 @dataclass(frozen=True)
-class Chain(PlainStage):
-    """Removed documents by the document that they depend on: see CHAIN."""
+class TwinLinks(PlainStage):
+    """Removed documents by the document that they depend on: see TWIN_LINKS."""
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema, "exact": EXACT.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"chain": CHAIN}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"chain": TWIN_LINKS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for tag, batch in tagged:
             key = batch.column("doc" if tag == "near" else "twin")
             role = pa.array(np.full(batch.num_rows, int(tag != "near")))
             rest = [batch.column(name) for name in ("doc", "twin", "similarity")]
-            yield "chain", pa.RecordBatch.from_arrays([key, role, *rest], schema=CHAIN)
+            yield "chain", pa.RecordBatch.from_arrays([key, role, *rest], schema=TWIN_LINKS)
 
 
 @dataclass(frozen=True)
-class Resolve(PlainStage):
+class ResolveTwins(PlainStage):
     """Rows of DUPLICATES in which every twin stayed.
 
     An exact copy of a near-duplicate has the near-duplicate's shingles, so it has its similarity
@@ -43,7 +43,7 @@ class Resolve(PlainStage):
 
     key: ClassVar[tuple[str, ...]] = ("key",)
     order: ClassVar[tuple[str, ...]] = ("role", "doc")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"chain": CHAIN}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"chain": TWIN_LINKS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"duplicates": DUPLICATES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -52,7 +52,7 @@ class Resolve(PlainStage):
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
-            key, role, doc, twin = (column(batch, name) for name in CHAIN.names[:4])
+            key, role, doc, twin = (column(batch, name) for name in TWIN_LINKS.names[:4])
             similarity = np.concatenate((open_similarity, batch.column("similarity").to_numpy()))
             begins = starts((key,), before)
             first = spread(np.arange(1, len(key) + 1), begins, 0)

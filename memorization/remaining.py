@@ -23,7 +23,7 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
-from unrote.corpus.views import Edits, view
+from unrote.corpus.views import DocumentEdits, view
 from unrote.memorization.config import Models
 from unrote.memorization.survey import Choice, draws
 from unrote.memorization.windows import Ints, tokenize
@@ -101,7 +101,7 @@ class Ask(PlainStage):
         return {REMAINING.name: REMAINING.schema, **edits, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         chosen: dict[int, list[dict[str, Any]]] = {}
         for tag, batch in tagged:
             if tag == REMAINING.name:
@@ -119,7 +119,7 @@ class Ask(PlainStage):
             yield row | {"lot": lot}
 
     def _rows(
-        self, batch: pa.RecordBatch, edits: Edits, chosen: dict[int, list[dict[str, Any]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, chosen: dict[int, list[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
         from unrote.memorization.entities import found_in  # noqa: PLC0415 (loads torch)
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415

@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.runs import rarest
 from unrote.corpus.schema import (
-    RECURRING,
+    REPEATED_SUBSTRINGS,
     REPLACEMENTS,
     SEQUENCES,
     SPANS,
@@ -25,7 +24,8 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import Edits, View, applied, view
+from unrote.corpus.substrings import rarest
+from unrote.corpus.views import DocumentEdits, View, apply_edits, view
 from unrote.memorization.config import Config
 from unrote.memorization.risk import Risk
 from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
@@ -45,7 +45,7 @@ SIZES = pa.schema([(name, pa.int64()) for name in ("doc", "rank", "sequences", "
 """How many sequences have a rank, their tokens, and those of them that no sequence before has;
 `doc` is 0."""
 
-_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, RECURRING, SEQUENCES)}
+_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, REPEATED_SUBSTRINGS, SEQUENCES)}
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,21 @@ class Survey(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        beside = (RECURRING.name, *self.edits)
+        beside = (REPEATED_SUBSTRINGS.name, *self.edits)
         return {**{name: _EDITS[name] for name in beside}, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         recurring = _Recurring()
         for tag, batch in tagged:
-            if tag == RECURRING.name:
+            if tag == REPEATED_SUBSTRINGS.name:
                 recurring.learn(batch)
             elif not edits.learn(tag, batch):
                 yield from self._survey(batch, edits, recurring)
 
-    def _survey(self, batch: pa.RecordBatch, edits: Edits, recurring: "_Recurring") -> Tagged:
+    def _survey(
+        self, batch: pa.RecordBatch, edits: DocumentEdits, recurring: "_Recurring"
+    ) -> Tagged:
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
         docs: list[int] = batch["doc"].to_pylist()
@@ -185,7 +187,7 @@ def _sizes(ranks: Ints, tokens: Ints, own: Ints) -> pa.RecordBatch:
 
 
 class _Recurring:
-    """Rows of RECURRING of documents whose text is yet to come."""
+    """Rows of REPEATED_SUBSTRINGS of documents whose text is yet to come."""
 
     def __init__(self) -> None:
         self._rows: dict[int, list[tuple[int, int, int]]] = {}
@@ -266,7 +268,7 @@ class Draw(PlainStage):
         return {**{name: _EDITS[name] for name in beside}, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         chosen: dict[int, list[dict[str, Any]]] = {}
         for tag, batch in tagged:
             if tag == SEQUENCES.name:
@@ -282,12 +284,12 @@ class Draw(PlainStage):
             chosen.setdefault(row["doc"], []).append(row)
 
     def _rows(
-        self, batch: pa.RecordBatch, edits: Edits, chosen: dict[int, list[dict[str, Any]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, chosen: dict[int, list[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             cuts, changes = edits.take(doc)
             rows = chosen.pop(doc, ())
-            released = applied(text, cuts, changes) if rows else ""
+            released = apply_edits(text, cuts, changes) if rows else ""
             for row in rows:
                 own = released[row["first"] : row["last"]]
                 before = own
@@ -308,4 +310,4 @@ class Draw(PlainStage):
 def deduplicated(text: str, start: int, end: int, cuts: Sequence[tuple[int, int]]) -> str:
     """text[start:end] without what is cut."""
     inside = [(max(a, start), min(b, end)) for a, b in cuts if a < end and b > start]
-    return applied(text[start:end], [(a - start, b - start) for a, b in inside], ())
+    return apply_edits(text[start:end], [(a - start, b - start) for a, b in inside], ())

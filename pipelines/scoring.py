@@ -14,9 +14,9 @@ from unrote.corpus.schema import (
     FINDINGS,
     MASKS,
     MEASURED,
-    RECURRING,
     REJECTS,
     REMAINING,
+    REPEATED_SUBSTRINGS,
     REPLACEMENTS,
     RISKY,
     SCORES,
@@ -27,7 +27,7 @@ from unrote.corpus.schema import (
     Table,
 )
 from unrote.dedup.copies import AddUpCopies, CountCopies
-from unrote.dedup.recurring import Common, Recurring, Runs
+from unrote.dedup.repeated_substrings import HotSubstrings, RepeatedSubstrings, SampledSubstrings
 from unrote.memorization.masking import Mask
 from unrote.memorization.rate import Measure, Rate, Remembered
 from unrote.memorization.refuse import Earlier, Refuse
@@ -120,7 +120,7 @@ def score(job: Phases) -> None:
     and MASKS.
     """
     view = released_view(job.settings)
-    recurring(job, view)
+    repeated_substrings(job, view)
     survey(job, view)
     sizes = job.first_rows(SIZES_BY_RANK, RANKS)
     chosen = choice(sizes, max_tokens(job))
@@ -143,16 +143,16 @@ def max_tokens(job: Phases) -> int:
     return given or (TOKENS_ON_CPU if job.reader.device == "cpu" else 0)
 
 
-def recurring(job: Phases, view: Released) -> None:
-    """Sampled runs of bytes that the released view shares with itself or the input."""
+def repeated_substrings(job: Phases, view: Released) -> None:
+    """Sampled substrings that the released view shares with itself or the input."""
     flow = Flow()
     names = tuple(table.name for table in view.removed)
-    stage = Runs(edits=view.names, removed=names, cut=view.cut)
-    runs = flow.map(stage, flow.read("text", *view.removed, *view.edits))
-    found = flow.group(Recurring(), runs=runs["runs"])
-    common = flow.group(Common(), crowd=found["crowd"])
-    flow.write(RECURRING, found["recurring"], common["recurring"])
-    job.phase("recurring", flow)
+    stage = SampledSubstrings(edits=view.names, removed=names, cut=view.cut)
+    substrings = flow.map(stage, flow.read("text", *view.removed, *view.edits))
+    found = flow.group(RepeatedSubstrings(), substrings=substrings["substrings"])
+    hot = flow.group(HotSubstrings(), hot_key=found["hot_key"])
+    flow.write(REPEATED_SUBSTRINGS, found["repeated"], hot["repeated"])
+    job.phase("repeated-substrings", flow)
 
 
 def survey(job: Phases, view: Released) -> None:
@@ -167,7 +167,7 @@ def survey(job: Phases, view: Released) -> None:
         edits=view.names,
         cut=view.cut,
     )
-    found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
+    found = flow.map(stage, flow.read("text", REPEATED_SUBSTRINGS, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
     adding = AddUp(SIZES_BY_RANK, "rank", ("sequences", "tokens", "own"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
