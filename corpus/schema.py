@@ -249,8 +249,8 @@ REPLACEMENTS = Table(
 
 # Internal tables: memorization.
 
-RECURRING = Table(
-    "recurring",
+REPEATED_SUBSTRINGS = Table(
+    "repeated-substrings",
     _schema(doc=_int, start_byte=_int, copies_input=_int, copies=_int),
     sort=("doc", "start_byte"),
 )

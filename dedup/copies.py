@@ -19,7 +19,7 @@ from unrote.corpus.schema import (
 )
 from unrote.corpus.stages import PlainStage, whole_keys
 from unrote.corpus.text import arrow_buffers
-from unrote.corpus.views import Edits, applied
+from unrote.corpus.views import DocumentEdits, apply_edits
 from unrote.dedup.groups import batch_of, column
 from unrote.dedup.occurrences import Passages
 from unrote.dedup.shingles import Ints
@@ -34,7 +34,7 @@ class CountCopies(PlainStage):
 
     A sequence's text from before values in it were replaced is looked for in the input and in what
     deduplication left, its released text in the released view. duplicates, rejects: whether these
-    tables are read, whose documents are not released; edits, cut: as for dedup.recurring.Runs.
+    tables are read, whose documents are not released; edits, cut: as for dedup.repeated_substrings.Runs.
     """
 
     duplicates: bool = False
@@ -56,7 +56,7 @@ class CountCopies(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         wanted: list[pa.RecordBatch] = []
         counter: _Counter | None = None
-        edits, twins, rejected = Edits(cut=self.cut), set[int](), set[int]()
+        edits, twins, rejected = DocumentEdits(cut=self.cut), set[int](), set[int]()
         for tag, batch in tagged:
             if tag == SELECTED.name:
                 wanted.append(batch.select(["doc", "number", "text", "source"]))
@@ -84,7 +84,7 @@ class _Counter:
         self.counts = {name: np.zeros(len(wanted), dtype=np.int64) for name in COUNTS}
 
     def read(
-        self, batch: pa.RecordBatch, edits: Edits, twins: set[int], rejected: set[int]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, twins: set[int], rejected: set[int]
     ) -> None:
         """Count in the texts of a batch, and in what becomes of them."""
         docs, texts = batch["doc"].to_pylist(), batch["text"]
@@ -92,15 +92,15 @@ class _Counter:
         cut, changed = [], []
         for row, doc in enumerate(docs):
             cuts, changes = edits.take(doc)
-            gone, refused = doc in twins, doc in rejected
+            removed, refused = doc in twins, doc in rejected
             twins.discard(doc)
             rejected.discard(doc)
-            plain[row] = not (cuts or changes or gone or refused)
-            if not plain[row] and not gone:
+            plain[row] = not (cuts or changes or removed or refused)
+            if not plain[row] and not removed:
                 text = texts[row].as_py()
-                cut.append(applied(text, cuts, ()))
+                cut.append(apply_edits(text, cuts, ()))
                 if not refused:
-                    changed.append(applied(text, cuts, changes))
+                    changed.append(apply_edits(text, cuts, changes))
         self._everywhere(texts.filter(pa.array(plain)))
         self._in("copies_input", texts.filter(pa.array(~plain)))
         self._in("copies_deduplicated", pa.array(cut, pa.large_string()))

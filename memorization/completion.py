@@ -24,7 +24,7 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
-from unrote.corpus.views import Edits, view
+from unrote.corpus.views import DocumentEdits, view
 from unrote.memorization.config import Models
 from unrote.memorization.selection import Selection, random_numbers
 from unrote.memorization.windows import Ints, tokenize
@@ -104,7 +104,7 @@ class Prompt(PlainStage):
         return {KEPT_FINDINGS.name: KEPT_FINDINGS.schema, **edits, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         selected: dict[int, list[dict[str, Any]]] = {}
         for tag, batch in tagged:
             if tag == KEPT_FINDINGS.name:
@@ -122,7 +122,7 @@ class Prompt(PlainStage):
             yield row | {"batch_group": group}
 
     def _rows(
-        self, batch: pa.RecordBatch, edits: Edits, selected: dict[int, list[dict[str, Any]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, selected: dict[int, list[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
         from unrote.memorization.entities import with_context  # noqa: PLC0415 (loads torch)
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from unrote.corpus.schema import AT_RISK, MASKS, REPLACEMENTS, SCORES, SPANS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import Edits, view
+from unrote.corpus.views import DocumentEdits, view
 from unrote.memorization.goldfish import positions_of
 from unrote.memorization.windows import tokenize
 
@@ -43,7 +43,7 @@ class GoldfishMasks(PlainStage):
         return {**{name: _BESIDE[name] for name in names}, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         at_risk: dict[int, list[tuple[int, int]]] = {}
         for tag, batch in tagged:
             if tag == SCORES.name:
@@ -60,7 +60,7 @@ class GoldfishMasks(PlainStage):
             at_risk.setdefault(doc, []).append((start, end))
 
     def _masks(
-        self, batch: pa.RecordBatch, edits: Edits, at_risk: dict[int, list[tuple[int, int]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, at_risk: dict[int, list[tuple[int, int]]]
     ) -> pa.RecordBatch:
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 

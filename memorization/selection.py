@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.schema import REPLACEMENTS, SELECTED, SEQUENCES, SPANS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import Edits, applied
+from unrote.corpus.views import DocumentEdits, apply_edits
 from unrote.memorization.windows import Ints
 
 SAMPLE = 0.2
@@ -99,7 +99,7 @@ class Select(PlainStage):
         return {**{name: _EDITS[name] for name in beside}, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         selected: dict[int, list[dict[str, Any]]] = {}
         for tag, batch in tagged:
             if tag == SEQUENCES.name:
@@ -115,12 +115,12 @@ class Select(PlainStage):
             selected.setdefault(row["doc"], []).append(row)
 
     def _rows(
-        self, batch: pa.RecordBatch, edits: Edits, selected: dict[int, list[dict[str, Any]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, selected: dict[int, list[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             cuts, changes = edits.take(doc)
             rows = selected.pop(doc, ())
-            released = applied(text, cuts, changes) if rows else ""
+            released = apply_edits(text, cuts, changes) if rows else ""
             for row in rows:
                 own = released[row["released_start"] : row["released_end"]]
                 before = own
@@ -141,4 +141,4 @@ class Select(PlainStage):
 def deduplicated(text: str, start: int, end: int, cuts: Sequence[tuple[int, int]]) -> str:
     """text[start:end] without the cuts in it."""
     inside = [(max(a, start), min(b, end)) for a, b in cuts if a < end and b > start]
-    return applied(text[start:end], [(a - start, b - start) for a, b in inside], ())
+    return apply_edits(text[start:end], [(a - start, b - start) for a, b in inside], ())

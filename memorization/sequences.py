@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.runs import rarest
 from unrote.corpus.schema import (
-    RECURRING,
+    REPEATED_SUBSTRINGS,
     REPLACEMENTS,
     SEQUENCES,
     SPANS,
@@ -21,7 +20,8 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import Edits, View, view
+from unrote.corpus.substrings import rarest
+from unrote.corpus.views import DocumentEdits, View, view
 from unrote.memorization.config import Config
 from unrote.memorization.risk import Risk
 from unrote.memorization.selection import random_numbers
@@ -38,7 +38,7 @@ SIZES = pa.schema(
 """How many sequences have a rank, their tokens, and of these the ones that no earlier sequence of
 the document has; `doc` is 0."""
 
-_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, RECURRING)}
+_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, REPEATED_SUBSTRINGS)}
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,20 @@ class CutSequences(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        beside = (RECURRING.name, *self.edits)
+        beside = (REPEATED_SUBSTRINGS.name, *self.edits)
         return {**{name: _EDITS[name] for name in beside}, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = Edits(cut=self.cut)
+        edits = DocumentEdits(cut=self.cut)
         repeated = _RepeatedSubstrings()
         for tag, batch in tagged:
-            if tag == RECURRING.name:
+            if tag == REPEATED_SUBSTRINGS.name:
                 repeated.learn(batch)
             elif not edits.learn(tag, batch):
                 yield from self._sequences(batch, edits, repeated)
 
     def _sequences(
-        self, batch: pa.RecordBatch, edits: Edits, repeated: "_RepeatedSubstrings"
+        self, batch: pa.RecordBatch, edits: DocumentEdits, repeated: "_RepeatedSubstrings"
     ) -> Tagged:
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
@@ -178,7 +178,7 @@ def _sizes(ranks: Ints, tokens: Ints, new_tokens: Ints) -> pa.RecordBatch:
 
 
 class _RepeatedSubstrings:
-    """Rows of RECURRING of documents whose text is yet to come."""
+    """Rows of REPEATED_SUBSTRINGS of documents whose text is yet to come."""
 
     def __init__(self) -> None:
         self._rows: dict[int, list[tuple[int, int, int]]] = {}

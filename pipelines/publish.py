@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from unrote.memorization.identity import Identity
 
 from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import InputError
@@ -15,7 +16,6 @@ from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
 from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
-from unrote.memorization.identity import Identity
 from unrote.pii.mask import Scrubbed, masked
 from unrote.pii.opened import scanner_of
 from unrote.pipelines.atomic import write_atomically

@@ -25,7 +25,7 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import Change, applied, changes_outside
+from unrote.corpus.views import Change, apply_edits, changes_outside
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
 from unrote.pipelines.scoring import rejects_documents, removes_sequences
@@ -201,10 +201,10 @@ class Edit(PlainStage):
         self, text: str, spans: list[tuple[int, int]], risky: list[tuple[int, int]]
     ) -> dict[str, int]:
         """The bytes in a row of RELEASED, of the text before anything in it is replaced."""
-        size = len(applied(text, spans, []).encode())
+        size = len(apply_edits(text, spans, []).encode())
         kept = spans if self.cut else []
         before = size if self.cut else len(text.encode())
-        after = len(applied(text, sorted([*kept, *risky]), []).encode()) if risky else before
+        after = len(apply_edits(text, sorted([*kept, *risky]), []).encode()) if risky else before
         return {"bytes": size, "bytes_risk": before - after}
 
 
@@ -220,7 +220,7 @@ def _edits(
         changes = replacements.pop((doc, number), [])
         here = cuts if number == 0 else []
         if value is not None and (changes or here):
-            yield {"doc": doc, "field": number, "text": applied(value, here, changes)}
+            yield {"doc": doc, "field": number, "text": apply_edits(value, here, changes)}
 
 
 def _removed(

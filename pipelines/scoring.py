@@ -15,8 +15,8 @@ from unrote.corpus.schema import (
     KEPT_FINDINGS,
     MASKS,
     MEASURED,
-    RECURRING,
     REJECTS,
+    REPEATED_SUBSTRINGS,
     REPLACEMENTS,
     SCORES,
     SELECTED,
@@ -27,7 +27,7 @@ from unrote.corpus.schema import (
     Table,
 )
 from unrote.dedup.copies import AddUpCopies, CountCopies
-from unrote.dedup.recurring import Common, Recurring, Runs
+from unrote.dedup.repeated_substrings import HotSubstrings, RepeatedSubstrings, SampledSubstrings
 from unrote.memorization.at_risk import EarlierRejects, RejectAtRisk
 from unrote.memorization.completion import Complete, KeptFindings, Prompt, sample
 from unrote.memorization.goldfish_stage import GoldfishMasks
@@ -121,7 +121,7 @@ def score(job: Phases) -> None:
     settings want them.
     """
     view = released_view(job.settings)
-    recurring(job, view)
+    repeated_substrings(job, view)
     sequences(job, view)
     sizes = job.first_rows(SIZES_BY_RANK, RANKS)
     selection = select(sizes, max_tokens(job))
@@ -144,16 +144,16 @@ def max_tokens(job: Phases) -> int:
     return given or (TOKENS_ON_CPU if job.reference_model.device == "cpu" else 0)
 
 
-def recurring(job: Phases, view: Released) -> None:
-    """Sampled runs of bytes that the released view shares with itself or the input."""
+def repeated_substrings(job: Phases, view: Released) -> None:
+    """Sampled substrings that the released view shares with itself or the input."""
     flow = Flow()
     names = tuple(table.name for table in view.removed)
-    stage = Runs(edits=view.names, removed=names, cut=view.cut)
-    runs = flow.map(stage, flow.read("text", *view.removed, *view.edits))
-    found = flow.group(Recurring(), runs=runs["runs"])
-    common = flow.group(Common(), crowd=found["crowd"])
-    flow.write(RECURRING, found["recurring"], common["recurring"])
-    job.phase("recurring", flow)
+    stage = SampledSubstrings(edits=view.names, removed=names, cut=view.cut)
+    substrings = flow.map(stage, flow.read("text", *view.removed, *view.edits))
+    found = flow.group(RepeatedSubstrings(), substrings=substrings["substrings"])
+    hot = flow.group(HotSubstrings(), hot_key=found["hot_key"])
+    flow.write(REPEATED_SUBSTRINGS, found["repeated"], hot["repeated"])
+    job.phase("repeated-substrings", flow)
 
 
 def sequences(job: Phases, view: Released) -> None:
@@ -168,7 +168,7 @@ def sequences(job: Phases, view: Released) -> None:
         edits=view.names,
         cut=view.cut,
     )
-    found = flow.map(stage, flow.read("text", RECURRING, *view.edits, drop=view.removed))
+    found = flow.map(stage, flow.read("text", REPEATED_SUBSTRINGS, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
     adding = SumByKey(SIZES_BY_RANK, "rank", ("sequences", "tokens", "new_tokens"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])

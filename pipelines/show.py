@@ -25,7 +25,6 @@ from rich.text import Text
 
 from unrote.corpus import display
 from unrote.corpus.errors import InputChanged, StorageError, UsageError
-from unrote.corpus.pinning import unchanged
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import (
     DOCUMENTS,
@@ -167,7 +166,7 @@ class _Run:
         for doc in sorted(set(docs)):
             by_cut.setdefault(self._cut_of(doc), []).append(doc)
         shards = tuple(self.corpus.shards[number] for number in {cut.shard for cut in by_cut})
-        unchanged(replace(self.corpus, shards=shards))
+        check_sizes(replace(self.corpus, shards=shards))
         fields = Fields(text=self._settings.input.text, columns=tuple(self._settings.pii.columns))
         found: dict[int, Row] = {}
         for cut, wanted in by_cut.items():

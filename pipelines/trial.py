@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from unrote.memorization.rate import MODEL_READS
+from unrote.memorization.survey import draws
 
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import DOCUMENTS, SCORES, WORDING
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
-from unrote.memorization.rate import MODEL_READS
 from unrote.memorization.risk import Risk, recalibrated
-from unrote.memorization.survey import draws
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.config import Settings

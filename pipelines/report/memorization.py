@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
-
 from unrote.memorization.identity import Identity
+
 from unrote.pipelines.report.formatting import counted, share
 from unrote.pipelines.summary.scores import (
     EDGES,

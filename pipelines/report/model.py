@@ -12,11 +12,11 @@ from typing import Any, Literal
 import orjson
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from unrote.memorization.identity import Identity
 
 from unrote.corpus import display
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import row_of, shard_of
-from unrote.memorization.identity import Identity
 from unrote.pii.findings import CUT, TIMED_OUT
 from unrote.pii.keys import VARIABLE
 from unrote.pipelines.report.formatting import count, counted, share

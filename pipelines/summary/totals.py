@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from unrote.memorization.refuse import RECITED
 
 from unrote.corpus.errors import StorageError
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.memorization.refuse import RECITED
 from unrote.pipelines.engines.base import Flow, Output
 from unrote.pipelines.summary.sums import (
     Ints,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.corpus.test_runs import runs_of
+from tests.corpus.test_substrings import substrings_of
 from tests.dedup.mini_engine import MiniEngine, table
 from tests.dedup.views import VIEWS, views
 from tests.memorization import tiny
-from unrote.corpus.schema import RECURRING, REPLACEMENTS, SEQUENCES, SPANS, TEXT
-from unrote.corpus.views import applied
+from unrote.corpus.schema import REPEATED_SUBSTRINGS, REPLACEMENTS, SEQUENCES, SPANS, TEXT
+from unrote.corpus.views import apply_edits
 from unrote.memorization.config import Config
 from unrote.memorization.model import tokenizer_of
 from unrote.memorization.sequences import (
@@ -44,7 +44,7 @@ def surveyed(folder, case, seed=0, recurring=(), config=CONFIG):
     found = MiniEngine(seed).map(
         CutSequences(model=folder, config=config, edits=EDITS, cut=True),
         text=table(TEXT, list(released.items())),
-        recurring=table(RECURRING.schema, list(recurring)),
+        **{REPEATED_SUBSTRINGS.name: table(REPEATED_SUBSTRINGS.schema, list(recurring))},
         spans=of(case.spans, released),
         replacements=of(case.replacements, released),
     )
@@ -118,7 +118,7 @@ def test_places_are_those_of_the_input(folder, case):
         here = [(max(a, start) - start, min(b, end) - start) for a, b in cuts]
         here = [(a, b) for a, b in here if a < b]
         inside = [(a - start, b - start, new) for a, b, new in changes if start <= a and b <= end]
-        there = applied(text[start:end], here, inside)
+        there = apply_edits(text[start:end], here, inside)
         if inside and row["rank"] >= 0:  # part of a new value may be a sequence's, all of it counts
             assert own.strip("\n") in there
         else:
@@ -135,7 +135,7 @@ def edits_of(case, doc):
 
 def test_copies_are_those_of_the_rarest_run(folder):
     text = "".join(tiny.SENTENCES[:4])
-    runs = runs_of([text])
+    runs = substrings_of([text])
     recurring = [(7, s, 9, 5) for _, s, _ in runs]
     rows, _ = surveyed(folder, views({7: text}), 0, recurring, Config(prefix=40, suffix=40))
     with_run = [row for row in rows if (row["copies_input"], row["copies"]) != (1, 1)]

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from unrote.corpus.schema import DUPLICATES, REPLACEMENTS, AT_RISK, SPANS, TEXT
-from unrote.corpus.views import Edits, applied
+from unrote.corpus.views import DocumentEdits, apply_edits
 from unrote.pipelines.release import Edit
 
 
@@ -30,7 +30,7 @@ def test_rows_wait_for_the_text_of_their_document():
 
 
 def test_what_is_risky_goes_whole_and_others_see_the_same_text():
-    """Changes in it go with it; who looks at the released text makes it by `Edits`."""
+    """Changes in it go with it; who looks at the released text makes it by `DocumentEdits`."""
     spans = [{"doc": 1, "start": 1, "end": 3, "witness": 0, "witness_start": 0, "occurrences": 2}]
     changes = [(0, 2, 4, "X"), (0, 8, 10, "Y"), (0, 14, 15, "Z"), (1, 0, 1, "W")]
     names = ("field", "start", "end", "text")
@@ -47,9 +47,9 @@ def test_what_is_risky_goes_whole_and_others_see_the_same_text():
         out = list(run(iter([*beside, ("text", batch)])))
     (edit,) = [row for tag, b in out if tag == "edits" for row in b.to_pylist()]
     assert edit == {"doc": 1, "field": 0, "text": "a\nXefg\nmnZp"}
-    edits = Edits(cut=True)
+    edits = DocumentEdits(cut=True)
     assert all(edits.learn(*one) for one in beside)
-    assert applied(text, *edits.take(1)) == edit["text"]
+    assert apply_edits(text, *edits.take(1)) == edit["text"]
 
 
 @pytest.mark.parametrize("cut", [True, False])

@@ -13,7 +13,7 @@ from tests.corpora import Writer, personal, write_jsonl, write_parquet
 from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.schema import PUBLISHED, REPLACEMENTS, SPANS
-from unrote.corpus.views import applied
+from unrote.corpus.views import apply_edits
 from unrote.pipelines.clean import clean
 from unrote.pipelines.config import load
 from unrote.pipelines.engines.local import LocalEngine
@@ -100,9 +100,10 @@ class Views:
                 change = (row["start"], row["end"], row["text"])
                 self.changes.setdefault(row["doc"], []).append(change)
         kept = {doc: text for doc, text in self.texts.items() if doc not in twins}
-        self.deduplicated = {d: applied(t, self.cuts.get(d, ()), ()) for d, t in kept.items()}
+        self.deduplicated = {d: apply_edits(t, self.cuts.get(d, ()), ()) for d, t in kept.items()}
         self.released = {
-            d: applied(t, self.cuts.get(d, ()), self.changes.get(d, ())) for d, t in kept.items()
+            d: apply_edits(t, self.cuts.get(d, ()), self.changes.get(d, ()))
+            for d, t in kept.items()
         }
 
     def own(self, row):
@@ -118,7 +119,7 @@ class Views:
             for a, b, new in self.changes.get(row["doc"], ())
             if a < end and b > start
         ]
-        return applied(self.texts[row["doc"]][start:end], cuts, changes), bool(cuts or changes)
+        return apply_edits(self.texts[row["doc"]][start:end], cuts, changes), bool(cuts or changes)
 
 
 class TestScores:
