@@ -1,4 +1,4 @@
-"""The analysis that clean and gate share: what is there more than once. A list of phases.
+"""The analysis that clean and gate share: duplicates, personal data, memorization. A list of phases.
 
 Each function builds the flow of a phase or of a few that belong together. What a phase knows of
 another is only the tables in corpus/schema.py.
@@ -34,8 +34,7 @@ from unrote.pipelines.scoring import check, rejects_of, score
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:
-    """Find what is there more than once, what is personal, and what a model would recite; commits
-    the published tables.
+    """Find duplicates and personal data, and score memorization; commits the published tables.
 
     allow_empty: whether a corpus without a document is gone through like any other; otherwise it
     raises InputError, or TooManyRejects.

@@ -241,8 +241,8 @@ class MemorizationSettings(Section):
     model: str = Field(
         "default",
         min_length=1,
-        description="The reference model: default (comes with unrote, small), a folder, or a name in "
-        "the Hugging Face cache. Nothing is downloaded.",
+        description="The reference model: default (comes with unrote, small), a folder, or a name "
+        "in the Hugging Face cache. Nothing is downloaded.",
     )
     comparison_model: str = Field(
         "",
@@ -263,8 +263,8 @@ class MemorizationSettings(Section):
     max_tokens: int = Field(
         0,
         ge=0,
-        description="Tokens that the reference model reads, of the riskiest sequences by their text "
-        "features and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
+        description="Tokens that the reference model reads, of the riskiest sequences by their "
+        "text features and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
     )
     max_entities: int = Field(
         1000,

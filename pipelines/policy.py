@@ -100,19 +100,19 @@ def _share(part: int, whole: int, of: str = "document") -> float:
     return part / whole
 
 
-@measure("exact_share", "documents that are exact copies", needs=("dedup.exact.enabled",))
+@measure("exact_share", "documents that are exact duplicates", needs=("dedup.exact.enabled",))
 def exact_share(scope: Scope) -> float:
     return _share(scope.balance.exact.documents, scope.balance.documents)
 
 
-@measure("near_share", "documents that are near copies", needs=("dedup.near.enabled",))
+@measure("near_share", "documents that are near-duplicates", needs=("dedup.near.enabled",))
 def near_share(scope: Scope) -> float:
     return _share(scope.balance.near.documents, scope.balance.documents)
 
 
 @measure(
     "duplicate_share",
-    "documents that are exact or near copies",
+    "documents that are exact or near-duplicates",
     needs=("dedup.exact.enabled", "dedup.near.enabled"),
 )
 def duplicate_share(scope: Scope) -> float:
@@ -271,8 +271,8 @@ def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
     if not rows and any(row.source is None for row in found.by_source):
         # Not zero but unknown: a gate must not pass what nobody measured.
         raise RunError(
-            f"there are more sources than a report lists, so that the memorization risk of {own!r} is "
-            "not known. Let input.source name a field with fewer values."
+            "there are more sources than a report lists, so that the memorization risk of "
+            f"{own!r} is not known. Let input.source name a field with fewer values."
         )
     if not any(step.sequences for row in rows for step in row.steps):
         raise Unmeasured("there is no sequence whose memorization risk could be scored")
@@ -293,8 +293,8 @@ class Rule(BaseModel):
     type: str | None = Field(default=None, description="Only findings of this type.")
     view: Literal["input", "deduplicated", "released"] | None = Field(
         default=None,
-        description="Memorization in the input, the deduplicated or the released text; without, the "
-        "released text.",
+        description="Memorization in the input, the deduplicated or the released text; without, "
+        "the released text.",
     )
 
     @field_validator("measure")

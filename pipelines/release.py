@@ -47,8 +47,9 @@ REMOVED = Table(
 )
 """What was removed: a whole document (start 0) with its twin, or a passage with its witness.
 
-A passage's reason is "passage", or "risk" where a model would recite it, without a witness.
-`source` may be null, so it is not sorted by; rows of one passage come in the order of SPANS."""
+A passage's reason is "passage", or "at-risk" where it is at risk of memorization, without a
+witness. `source` may be null, so it is not sorted by; rows of one passage come in the order of
+SPANS."""
 
 
 def release(job: Phases, *, write: bool) -> None:
@@ -95,7 +96,7 @@ class _Known:
     rejects: set[int] = field(default_factory=set)
     spans: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     replacements: dict[tuple[int, int], list[Change]] = field(default_factory=dict)
-    risky: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    at_risk: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def learn(self, table: str, batch: pa.RecordBatch) -> None:
         names = {
@@ -114,13 +115,13 @@ class _Known:
             elif table == SPANS.name:
                 self.spans.setdefault(doc, []).append(row[1:])
             elif table == AT_RISK.name:
-                self.risky.setdefault(doc, []).append(row[1:])
+                self.at_risk.setdefault(doc, []).append(row[1:])
             else:
                 self.replacements.setdefault((doc, row[1]), []).append(row[2:])
 
-    def take_risky(self, doc: int) -> list[tuple[int, int]]:
+    def take_at_risk(self, doc: int) -> list[tuple[int, int]]:
         """What goes of a document as AT_RISK says; the replacements in it are dropped."""
-        gone = list(union(self.risky.pop(doc, ())))
+        gone = list(union(self.at_risk.pop(doc, ())))
         if gone and (doc, 0) in self.replacements:
             self.replacements[doc, 0] = changes_outside(self.replacements[doc, 0], gone)
         return gone
@@ -173,9 +174,9 @@ class Edit(PlainStage):
                 edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
                 continue
-            sequences, risky = len(known.risky.get(doc, ())), known.take_risky(doc)
-            if own or risky:
-                sizes = self._sizes(text, [span[:2] for span in own], risky)
+            sequences, at_risk = len(known.at_risk.get(doc, ())), known.take_at_risk(doc)
+            if own or at_risk:
+                sizes = self._sizes(text, [span[:2] for span in own], at_risk)
                 counts = {"doc": doc, "passages": len(own), "sequences": sequences}
                 released.append(counts | sizes)
             if doc in known.rejects:  # by a detector: what it holds is kept nowhere
@@ -185,7 +186,7 @@ class Edit(PlainStage):
             gone: list[tuple[int, int, int | None, str]] = []
             if self.cut:
                 gone += [(*span, "passage") for span in own]
-            gone += [(*place, None, "risk") for place in risky]
+            gone += [(*place, None, "at-risk") for place in at_risk]
             cuts = sorted(one[:2] for one in gone)
             edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
             removed += [
@@ -198,14 +199,16 @@ class Edit(PlainStage):
             yield "removed", pa.RecordBatch.from_pylist(removed, REMOVED.schema)
 
     def _sizes(
-        self, text: str, spans: list[tuple[int, int]], risky: list[tuple[int, int]]
+        self, text: str, spans: list[tuple[int, int]], at_risk: list[tuple[int, int]]
     ) -> dict[str, int]:
         """The bytes in a row of RELEASED, of the text before anything in it is replaced."""
         size = len(apply_edits(text, spans, []).encode())
         kept = spans if self.cut else []
         before = size if self.cut else len(text.encode())
-        after = len(apply_edits(text, sorted([*kept, *risky]), []).encode()) if risky else before
-        return {"bytes": size, "bytes_risk": before - after}
+        after = (
+            len(apply_edits(text, sorted([*kept, *at_risk]), []).encode()) if at_risk else before
+        )
+        return {"bytes": size, "bytes_at_risk": before - after}
 
 
 def _edits(
