@@ -55,7 +55,8 @@ words = st.sampled_from(
 @given(st.lists(words, max_size=60).map(" ".join) | st.text(max_size=80))
 def test_as_in_plain_python(text):
     found = {
-        name: column[0] for name, column in text_features([text.replace("\ud800", "")], TABLE).items()
+        name: column[0]
+        for name, column in text_features([text.replace("\ud800", "")], TABLE).items()
     }
     said = frequencies(text)
     assert found["template"] == pytest.approx(template(text))
