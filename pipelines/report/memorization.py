@@ -95,18 +95,18 @@ class RiskySequence(_Part):
     copies_near: float = Field(
         description="Documents with near copies of it there, each with the share of it that it has."
     )
-    part_copies: float = Field(description="What copies add to the log-odds of the risk.")
-    part_predictability: float
-    part_rarity: float
+    log_odds_copies: float = Field(description="What copies add to the log-odds of the risk.")
+    log_odds_predictability: float
+    log_odds_rarity: float
     excerpt: str
 
     @property
     def parts(self) -> dict[str, float]:
         """What the risk is made of, by name."""
         return {
-            "copies": self.part_copies,
-            "predictability": self.part_predictability,
-            "rarity": self.part_rarity,
+            "copies": self.log_odds_copies,
+            "predictability": self.log_odds_predictability,
+            "rarity": self.log_odds_rarity,
         }
 
 
@@ -335,9 +335,9 @@ def _risky(row: Mapping[str, Any], shown: Showing) -> RiskySequence:
         copies_deduplicated=None if deduplicated < 0 else deduplicated,
         copies=row["copies"],
         copies_near=row["near"] / MILLION,
-        part_copies=row["part_copies"] / MILLION,
-        part_predictability=row["part_predictability"] / MILLION,
-        part_rarity=row["part_rarity"] / MILLION,
+        log_odds_copies=row["log_odds_copies"] / MILLION,
+        log_odds_predictability=row["log_odds_predictability"] / MILLION,
+        log_odds_rarity=row["log_odds_rarity"] / MILLION,
     )
 
 

@@ -121,8 +121,8 @@ def _findings(findings: Findings) -> Table:
         "findings",
         "documents",
         "changed",
-        "most repeated value",
-        "most repeated surrogate",
+        "most\nrepeated\nvalue",
+        "most\nrepeated\nsurrogate",
     )
     for row in findings.types:
         drawn = "" if row.most_repeated_surrogate is None else count(row.most_repeated_surrogate)

@@ -69,7 +69,8 @@ def test_its_calibration_is_used(made):
     assert "recalibrated" in Risk.load(recalibrated).card
     again = unrote(
         "score", folder / "in", "-o", folder / "again",
-        "--set", "memorization.max_tokens=2000", "--set", f"memorization.calibration={recalibrated}",
+        "--set", "memorization.max_tokens=2000",
+        "--set", f"memorization.calibration={recalibrated}",
     )  # fmt: skip
     assert again.status == 0, again.err
     found = orjson.loads((folder / "out" / "proxy" / "proxy.json").read_bytes())
@@ -80,7 +81,7 @@ def test_its_calibration_is_used(made):
     )
 
 
-def test_what_cannot_be_tried(tmp_path):
+def test_what_cannot_be_trained_on(tmp_path):
     write_jsonl(tmp_path / "a.jsonl", [{"text": ""}])
     empty = unrote("proxy", tmp_path / "a.jsonl", "-o", tmp_path / "out")
     assert empty.status == 2
