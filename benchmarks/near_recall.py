@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup import near
 from unrote.dedup.groups import Bools
-from unrote.dedup.jaccard import similarities
 from unrote.dedup.minhash import bands_for, sign_texts
 from unrote.dedup.shingles import Unit, is_characters, shingle_hashes, table_for
+from unrote.dedup.similarity import Shingles, similarities
 
 Ints = NDArray[np.int64]
 
@@ -131,7 +131,7 @@ def rounds(texts: list[str], **settings: object) -> tuple[list[tuple[int, int, f
     run = near.in_memory
 
     def counted(stage: object, **inputs: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
-        if isinstance(stage, near.Shingles):
+        if isinstance(stage, Shingles):
             verified.append(inputs["pairs"].num_rows)
         return run(stage, **inputs)  # type: ignore[arg-type]
 

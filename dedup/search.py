@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from unrote.corpus.schema import COPIES
-from unrote.dedup import anchors
+from unrote.dedup import linking
 from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, settle
 
 Method = Literal["anchors", "suffix-array"]
@@ -123,15 +123,15 @@ def _by_anchors(
     chunk: Callable[[np.ndarray], np.ndarray],
 ) -> list[np.ndarray]:
     """`chunk` of the copies that anchors find, for each range of documents in `chunks`."""
-    ranges = anchors.hash_ranges(int(offsets[-1] - offsets[0]), min_bytes, memory)
+    ranges = linking.hash_ranges(int(offsets[-1] - offsets[0]), min_bytes, memory)
     if len(ranges) == 1:
-        links = anchors.link(data, offsets, min_bytes, *ranges[0], each)
+        links = linking.link(data, offsets, min_bytes, *ranges[0], each)
         return list(
             each(lambda i: chunk(links.copies(chunks[i], chunks[i + 1])), range(len(chunks) - 1))
         )
     parts: list[list[np.ndarray]] = [[] for _ in chunks[1:]]
     for low, high in ranges:
-        links = anchors.link(data, offsets, min_bytes, low, high, each)
+        links = linking.link(data, offsets, min_bytes, low, high, each)
         for i, rows in enumerate(parts):
             rows.append(links.copies(chunks[i], chunks[i + 1]))
 

@@ -8,7 +8,7 @@
 
 For the engines the same is a chain of stages:
 
-    text → the stages of dedup.repeats → copies, contested copies
+    text → the stages of dedup.repeats → copies, ambiguous copies
     text beside both copies → Spans → spans, claims → Remainder → remainder
 
 With method "suffix-array" the first line is: text → Everything → SuffixArray → copies.
@@ -40,7 +40,7 @@ from unrote.dedup.passages import (
     settle,
     word_classes,
 )
-from unrote.dedup.repeats import CONTESTED_COPIES, copies_batch, with_rows
+from unrote.dedup.repeats import AMBIGUOUS_COPIES, copies_batch, with_rows
 from unrote.dedup.search import Method, char_index, duplicate_windows, find
 from unrote.dedup.shingles import SPACE, decode, table_for
 
@@ -152,7 +152,7 @@ class Spans(PlainStage):
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         COPIES.name: COPIES.schema,
-        CONTESTED_COPIES.name: COPIES.schema,
+        AMBIGUOUS_COPIES.name: COPIES.schema,
         "text": TEXT,
     }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"spans": SPANS.schema, "claims": CLAIMS}

@@ -1,4 +1,4 @@
-"""The analysis that clean and gate share: what is there more than once. A list of phases.
+"""The analysis that clean and gate share: duplicates, personal data, memorization. Lists of phases.
 
 Each function builds the flow of a phase or of a few that belong together. What a phase knows of
 another is only the tables in corpus/schema.py.
@@ -21,10 +21,12 @@ from unrote.corpus.schema import (
     UNDECIDED,
     Table,
 )
-from unrote.dedup import exact, near, repeats, spans, walk
-from unrote.dedup.finish import FINISH_DOCUMENTS, Finish, Gather
-from unrote.dedup.near import CONTENDERS
-from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
+from unrote.dedup import exact, near, repeats, spans
+from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
+from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
+from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, GreedySelection, UndecidedSets
+from unrote.dedup.similarity import Shingles, Verify
+from unrote.dedup.twins import ResolveTwins, TwinLinks
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Read
 from unrote.pipelines.job import Phases
@@ -32,8 +34,7 @@ from unrote.pipelines.scoring import check_model, rejects_of, score
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:
-    """Find what is there more than once, what is personal, and what a model would recite; commits
-    the published tables.
+    """Find duplicates and personal data, and score memorization; commits the published tables.
 
     allow_empty: whether a corpus without a document is gone through like any other; otherwise it
     raises InputError, or TooManyRejects.
@@ -138,7 +139,7 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
         if not job.rows(PAIRS.at(round_)):
             return tables
         tables += (NEAR.at(round_),)
-        if job.rows(CONTENDERS.at(round_)) <= FINISH_DOCUMENTS:
+        if job.rows(CANDIDATES.at(round_)) <= FINAL_DOCUMENTS:
             finish(job, round_)
             return tables
         verify(job, round_)
@@ -153,10 +154,10 @@ def pairs(job: Phases, source: Read, round_: int) -> None:
     """Pair the members of each bucket with the first ones in it."""
     width = near.width_of(round_ - 1)
     flow = Flow()
-    met = flow.group(near.Meet(width), bands=source)
-    decided = flow.group(near.Decide(), members=met["members"])
-    distinct = flow.group(near.Distinct(), pairs=met["pairs"])
-    flow.write(CONTENDERS.at(round_), decided["contenders"])
+    met = flow.group(CandidatePairs(width), bands=source)
+    decided = flow.group(CandidateDocuments(), members=met["members"])
+    distinct = flow.group(DistinctPairs(), pairs=met["pairs"])
+    flow.write(CANDIDATES.at(round_), decided["candidates"])
     flow.write(UNDECIDED.at(round_), decided["undecided"])
     flow.write(PAIRS.at(round_), distinct["pairs"])
     job.phase(f"near-{round_}-pairs", flow)
@@ -165,14 +166,14 @@ def pairs(job: Phases, source: Read, round_: int) -> None:
 def verify(job: Phases, round_: int) -> None:
     """Compute the exact similarity of the round's pairs, and settle what they decide."""
     settings = job.settings.dedup.near
-    contenders, pairs = CONTENDERS.at(round_), PAIRS.at(round_)
+    candidates, pairs = CANDIDATES.at(round_), PAIRS.at(round_)
     flow = Flow()
     shingles = flow.map(
-        near.Shingles(unit=settings.unit, ngram=settings.ngram),
-        flow.read("text", contenders, pairs, only=(contenders,)),
+        Shingles(unit=settings.unit, ngram=settings.ngram),
+        flow.read("text", candidates, pairs, only=(candidates,)),
     )
-    verified = flow.group(near.Verify(threshold=settings.threshold), sets=shingles["sets"])
-    settled = flow.group(walk.Walk(), steps=(shingles["steps"], verified["steps"]))
+    verified = flow.group(Verify(threshold=settings.threshold), sets=shingles["sets"])
+    settled = flow.group(GreedySelection(), steps=(shingles["steps"], verified["steps"]))
     flow.write(NEAR.at(round_), settled["near"])
     flow.write(KEPT.at(round_), settled["kept"])
     job.phase(f"near-{round_}-verify", flow)
@@ -183,11 +184,11 @@ def finish(job: Phases, round_: int) -> None:
     settings = job.settings.dedup.near
     undecided = UNDECIDED.at(round_)
     flow = Flow()
-    gathered = flow.map(
-        Gather(unit=settings.unit, ngram=settings.ngram),
+    sets = flow.map(
+        UndecidedSets(unit=settings.unit, ngram=settings.ngram),
         flow.read("text", undecided, only=(undecided,)),
     )
-    finished = flow.group(Finish(threshold=settings.threshold), gathered=gathered["gathered"])
+    finished = flow.group(FinalSelection(threshold=settings.threshold), sets=sets["sets"])
     flow.write(NEAR.at(round_), finished["near"])
     job.phase(f"near-{round_}-finish", flow)
 
@@ -205,18 +206,18 @@ def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -
     flow = Flow()
     found = flow.map(repeats.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
     plain = flow.group(repeats.Repeats(min_bytes=min_bytes), anchors=found["anchors"])
-    crowds = flow.group(repeats.Crowds(min_bytes=min_bytes), crowd=plain["crowd"])
-    flow.write(COPIES, plain["copies"], crowds["copies"])
-    flow.write(CONTESTED, plain["contested"], crowds["contested"])
+    hot_keys = flow.group(repeats.HotKeys(min_bytes=min_bytes), hot_key=plain["hot_key"])
+    flow.write(COPIES, plain["copies"], hot_keys["copies"])
+    flow.write(AMBIGUOUS, plain["ambiguous"], hot_keys["ambiguous"])
     job.phase("anchors", flow)
 
     flow = Flow()
-    source = flow.read("text", CONTESTED, only=(CONTESTED,))
+    source = flow.read("text", AMBIGUOUS, only=(AMBIGUOUS,))
     windows = flow.map(repeats.Windows(min_bytes=min_bytes), source)
-    contest = flow.group(repeats.Contest(min_bytes=min_bytes), windows=windows["windows"])
-    flow.write(CONTESTED_COPIES, contest["copies"])
+    contest = flow.group(repeats.CompareWindows(min_bytes=min_bytes), windows=windows["windows"])
+    flow.write(AMBIGUOUS_COPIES, contest["copies"])
     job.phase("windows", flow)
-    return COPIES, CONTESTED_COPIES
+    return COPIES, AMBIGUOUS_COPIES
 
 
 def copies_by_suffix_array(
@@ -237,8 +238,8 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     flow = Flow()
     gone = []
     if removed:
-        chain = flow.map(near.Chain(), flow.read(None, *removed))
-        gone.append(flow.group(near.Resolve(), chain=chain["chain"])["duplicates"])
+        chain = flow.map(TwinLinks(), flow.read(None, *removed))
+        gone.append(flow.group(ResolveTwins(), chain=chain["chain"])["duplicates"])
     if copied:
         stage = spans.Spans(
             min_bytes=settings.min_bytes,

@@ -21,7 +21,7 @@ def refuse_unread(report: Report) -> None:
     if found is not None and found.tokenless and report.total.words_left:
         raise RunError(
             f"{unread(found)}, though {counted(report.total.words_left, 'word')} were left, so "
-            "nothing is known of what a model would recite. Name another with memorization.model, "
+            "nothing is known of memorization. Name another with memorization.model, "
             "or do without with --set memorization.enabled=false, and start over with --fresh."
         )
 

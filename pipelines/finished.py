@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unrote.corpus.errors import InputError, StorageError
-from unrote.corpus.pinning import unchanged
+from unrote.corpus.pinning import check_sizes
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import PUBLISHED, shard_of
 from unrote.corpus.shard import Corpus
@@ -104,7 +104,7 @@ class FinishedRun:
         """
         wanted = sorted(set(docs))
         shards = tuple(self.corpus.shards[n] for n in sorted({shard_of(doc) for doc in wanted}))
-        unchanged(replace(self.corpus, shards=shards))
+        check_sizes(replace(self.corpus, shards=shards))
         settings = self.settings
         fields = Fields(text=settings.input.text, columns=tuple(settings.pii.columns))
         return {row["doc"]: row for row in records_of(self.corpus, fields, wanted)}

@@ -12,7 +12,7 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.extras import installed
 from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table
 from unrote.corpus.tables import read_table
-from unrote.memorization.identity import Identity
+from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import Scrubbed, masked
 from unrote.pii.opened import scanner_of
 from unrote.pipelines.atomic import write_atomically
@@ -38,7 +38,7 @@ from unrote.pipelines.report.model import (
     excerpt_positions,
     to_json,
 )
-from unrote.pipelines.scoring import removes_sequences, risky_again
+from unrote.pipelines.scoring import at_risk_again, removes_sequences
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
 from unrote.pipelines.summary.totals import RELEASED
 
@@ -55,10 +55,10 @@ def summarised(job: Job) -> Report:
         findings=bool(job.run.files(FINDINGS)),
         scores=bool(job.run.files(SCORES)),
         entities=bool(job.run.files(ENTITIES)),
-        above=job.settings.memorization.above,
+        threshold=job.settings.memorization.threshold,
     )
     job.phase("summary", flow)
-    reader = reference_model_of(job)
+    model = reference_model_of(job)
     with job.progress.aside("writing the report"):
         tables = {table.name: _rows(job, table) for table in SUMMARIES}
         manifest = job.run.manifest() | {"environment": environment()}
@@ -69,27 +69,27 @@ def summarised(job: Job) -> Report:
             excerpts.excerpt,
             excerpts.example,
             *_columns(job),
-            reader=reader,
+            reference_model=model,
             scrubs=installed("pii"),
         )
 
 
-def reference_model_of(job: Job) -> Identity | None:
-    """The language model that a job asked: of a finished run as it is written down there, since the
-    model may not be here any more. None: it asked none.
+def reference_model_of(job: Job) -> ReferenceModel | None:
+    """The reference model of a job: of a finished run as its manifest says, since the model may not
+    be here any more. None: it has none.
     """
     if not job.settings.memorization.enabled:
         return None
     if job.run.finished:
-        known = job.run.manifest().get("reader")
-        return None if known is None else Identity(**known)
-    return job.reader
+        known = job.run.manifest().get("reference_model")
+        return None if known is None else ReferenceModel(**known)
+    return job.reference_model
 
 
 def finish(job: Job, report: Report) -> None:
     """Write the manifest of a job whose report is written."""
-    reader = reference_model_of(job)
-    known = {} if reader is None else {"reader": asdict(reader)}
+    model = reference_model_of(job)
+    known = {} if model is None else {"reference_model": asdict(model)}
     reports = reports_of(job.run.out, _plain(report.verdict))
     with job.progress.aside("tidying up"):
         job.run.finish({"environment": report.environment, "reports": reports} | known)
@@ -157,7 +157,7 @@ def known_report(out: str) -> Report:
 def _from_tables(job: Job) -> Report:
     """The report of a finished run, by phases that leave nothing."""
     if removes_sequences(job.settings):
-        risky_again(job)
+        at_risk_again(job)
     release(job, write=False)
     return summarised(job)
 

@@ -448,7 +448,7 @@ def _value(values: Sequence[str | None], row: Row) -> str:
     return (values[row["field"]] or "")[row["start"] : row["end"]]
 
 
-# Sequences that a model would recite.
+# Sequences at risk of memorization.
 
 
 def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
@@ -458,8 +458,8 @@ def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
         return
     riskiest = sorted(rows, key=lambda row: (-row["risk"], row["start"]))[:RISKIEST]
     text = run.shown([doc])[doc]
-    title = f"The riskiest of {len(rows):,} sequences" if len(rows) > 1 else "The only sequence"
-    yield _title(f"{title}, which a model trained on this may recite")
+    which = f"the riskiest of {len(rows):,} sequences" if len(rows) > 1 else "the only sequence"
+    yield _title(f"Memorization: {which}")
     for row in riskiest:
         yield _grid(
             (f"{row['start']:,} to {row['end']:,}, risk {row['risk']:.2%}", ""),
@@ -474,16 +474,16 @@ def _why(row: Row) -> str:
     """What is added to the log-odds of a sequence's risk, and what else is known of it."""
     copies = f"{row['copies']:,} released, {row['copies_input']:,} in the input"
     lines = [
-        f"copies {row['part_copies']:+.1f}: {copies}",
-        f"predictability {row['part_predictability']:+.1f}",
-        f"rarity {row['part_rarity']:+.1f}",
+        f"copies {row['log_odds_copies']:+.1f}: {copies}",
+        f"predictability {row['log_odds_predictability']:+.1f}",
+        f"rarity {row['log_odds_rarity']:+.1f}",
     ]
     if row["copies_near"]:
         lines.append(f"near copies: {row['copies_near']:,.1f}")
     if row["extractable"]:
-        lines.append("the reference model recites it")
+        lines.append("extractable from the reference model")
     if row["scored_by"] != "model":
-        lines.append("from its text; copies are estimated")
+        lines.append("scored by its text; copies are estimated")
     if row["action"] != "keep":
         lines.append(f"done: {row['action']}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a report says of memorization: how much a model would recite, before cleaning and after."""
+"""What a report says of memorization: how much would be extractable, before cleaning and after."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from unrote.memorization.identity import Identity
+from unrote.memorization.reference_model import ReferenceModel
 from unrote.pipelines.report.formatting import counted, share
 from unrote.pipelines.summary.scores import (
     EDGES,
@@ -33,15 +33,15 @@ class _Part(BaseModel):
 
 
 class RiskStep(_Part):
-    """What a model would recite if it were trained on one view of the text."""
+    """How much would be extractable from a model trained on one view of the text."""
 
     view: str = Field(
         description='"input": as it was read; "deduplicated": without duplicates; "released": with '
-        'personal data replaced; "left": without what was removed for its risk.'
+        'personal data replaced; "filtered": without what was removed for its risk.'
     )
     sequences: int = Field(description="Those of the released text, in all views but the last.")
-    recited: float = Field(description="Expected number of sequences recited.")
-    above: int = Field(description="Sequences at risk, memorization.above or more.")
+    expected_extracted: float = Field(description="Expected number of extractable sequences.")
+    at_risk: int = Field(description="Sequences with a risk of memorization.threshold or more.")
 
 
 class RiskBin(_Part):
@@ -58,25 +58,27 @@ class RiskSource(_Part):
 
 
 class ScoredBy(_Part):
+    """The sequences of the released text, by what scored them."""
+
     scored_by: str | None = Field(description='"model", "text", or null: there was no token.')
     sequences: int
     tokens: int
-    recited: float = Field(description="Expected number recited, as released.")
-    above: int
+    expected_extracted: float = Field(description="Expected number of extractable sequences.")
+    at_risk: int
     extractable: int = Field(description="Suffixes that the reference model itself completes.")
 
 
 class RiskSample(_Part):
-    """The sequences drawn at random: they speak for all."""
+    """The random sample of sequences, which is representative of all."""
 
     sequences: int
-    read: int = Field(description="Of them, those that the reference model could read.")
-    extractable: int = Field(description="Of those read, the ones that it completes itself.")
+    read: int = Field(description="Of these, the ones that the reference model read.")
+    extractable: int = Field(description="Of those read, the suffixes that it completes itself.")
     loss: float = Field(description="Mean loss of those read, nats per token of the suffix.")
-    recited: float = Field(description="Expected number recited, as released.")
+    expected_extracted: float = Field(description="Expected number of extractable sequences.")
 
 
-class Recited(_Part):
+class RiskySequence(_Part):
     """A sequence with a high risk."""
 
     doc: int
@@ -90,27 +92,29 @@ class Recited(_Part):
     copies_input: int
     copies_deduplicated: int | None = Field(description="null: they were not counted.")
     copies: int = Field(description="In the released text.")
-    copies_near: float = Field(description="Documents like it there, each with its likeness.")
-    part_copies: float = Field(description="What copies add to the log-odds of the risk.")
-    part_predictability: float
-    part_rarity: float
+    copies_near: float = Field(
+        description="Documents with near copies of it there, each with the share of it that it has."
+    )
+    log_odds_copies: float = Field(description="What copies add to the log-odds of the risk.")
+    log_odds_predictability: float
+    log_odds_rarity: float
     excerpt: str
 
     @property
     def parts(self) -> dict[str, float]:
         """What the risk is made of, by name."""
         return {
-            "copies": self.part_copies,
-            "predictability": self.part_predictability,
-            "rarity": self.part_rarity,
+            "copies": self.log_odds_copies,
+            "predictability": self.log_odds_predictability,
+            "rarity": self.log_odds_rarity,
         }
 
 
 class RiskEntities(_Part):
-    """Personal data left in the released text."""
+    """Personal data that stays in the released text."""
 
     type: str
-    entities: int = Field(description="That were chosen to be measured.")
+    entities: int = Field(description="That were selected to be measured.")
     measured: int
     completed: int = Field(
         description="The reference model completes: with a probability above 0.01, and more "
@@ -119,16 +123,16 @@ class RiskEntities(_Part):
 
 
 class Memorization(_Part):
-    """What a model trained on this text would recite."""
+    """How much of this text would be extractable from a model trained on it."""
 
     model: str = Field(description="The reference model.")
     parameters: int | None = Field(description="Of that; null: unknown.")
-    chance: float | None = Field(
+    chance_loss: float | None = Field(
         default=None,
-        description="Loss of a guess at random, ln of the number of its tokens; null: unknown.",
+        description="Loss of a random guess, ln of the size of its vocabulary; null: unknown.",
     )
     device: str
-    above: float = Field(description="The risk from which on a sequence is at risk.")
+    threshold: float = Field(description="The risk from which a sequence is at risk.")
     action: str
     sequences: int
     tokens: int
@@ -137,10 +141,10 @@ class Memorization(_Part):
     steps: tuple[RiskStep, ...] = Field(description="In the order of cleaning.")
     views: tuple[str, ...] = Field(description="The views that the settings make different.")
     histogram: tuple[RiskBin, ...]
-    by_source: tuple[RiskSource, ...] = Field(description="Most recited first.")
+    by_source: tuple[RiskSource, ...] = Field(description="Highest expected_extracted first.")
     removed_sequences: int
     removed_documents: int
-    riskiest: tuple[Recited, ...] = Field(description="Each text once.")
+    riskiest: tuple[RiskySequence, ...] = Field(description="Each text once.")
     entities: tuple[RiskEntities, ...]
 
     @property
@@ -154,7 +158,7 @@ class Memorization(_Part):
         return tuple(step for step in self.steps if step.view in self.views)
 
     def step(self, view: str) -> RiskStep:
-        """What would be recited of one view."""
+        """The step of one view."""
         return next(step for step in self.steps if step.view == view)
 
     @property
@@ -169,27 +173,29 @@ class Memorization(_Part):
 
     @property
     def unread(self) -> int:
-        """Sequences that were scored by their text alone."""
+        """Sequences that were scored by their text features and copies alone."""
         return sum(row.sequences for row in self.scored if row.scored_by == "text")
 
     @property
     def guessing(self) -> str:
-        """What a reader must know of a model that knows nothing of this text; "" if it does."""
-        sample = self.sample
-        if sample is None or not sample.read or self.chance is None or sample.loss < self.chance:
+        """A warning where the reference model predicts nothing of this text; "" if it does."""
+        sample, chance = self.sample, self.chance_loss
+        if sample is None or not sample.read or chance is None or sample.loss < chance:
             return ""
         return (
             f"The reference model predicts this text no better than chance: its loss on "
             f"{counted(sample.read, 'sequence')} drawn at random is {sample.loss:.2f} nats per "
-            f"token, and guessing among its tokens costs {self.chance:.2f}. What it says of "
+            f"token, and guessing among its tokens costs {chance:.2f}. What it says of "
             "memorization means nothing; is its tokenizer its own?"
         )
 
     @property
     def finding(self) -> str:
-        """How much would be recited, in a few words."""
+        """How much would be extractable, in a few words."""
         found = self.path[-1]
-        return f"about {expected(found.recited)} of {counted(found.sequences, 'sequence')}"
+        return (
+            f"about {expected(found.expected_extracted)} of {counted(found.sequences, 'sequence')}"
+        )
 
 
 def expected(number: float) -> str:
@@ -200,7 +206,7 @@ def expected(number: float) -> str:
 
 
 def memorization(
-    settings: Mapping[str, Any], rows: Rows, reader: Identity | None, shown: Showing
+    settings: Mapping[str, Any], rows: Rows, reference: ReferenceModel | None, shown: Showing
 ) -> Memorization:
     """From the tables `SCORE_SUMMARIES`. settings: of the whole run."""
     ours = settings["memorization"]
@@ -209,10 +215,10 @@ def memorization(
     removed = rows[RISK_REMOVED.name]
     return Memorization(
         model=ours["model"],
-        parameters=reader.parameters if reader is not None else None,
-        chance=math.log(reader.vocabulary) if reader is not None and reader.vocabulary else None,
-        device=reader.device if reader is not None else ours["device"],
-        above=ours["above"],
+        parameters=reference.parameters if reference is not None else None,
+        chance_loss=math.log(reference.vocabulary) if reference and reference.vocabulary else None,
+        device=reference.device if reference is not None else ours["device"],
+        threshold=ours["threshold"],
         action=ours["action"],
         sequences=sum(row.sequences for row in scored),
         tokens=sum(row.tokens for row in scored),
@@ -232,12 +238,12 @@ def memorization(
         ),
         removed_sequences=sum(row["sequences"] for row in removed),
         removed_documents=sum(row["documents"] for row in removed),
-        riskiest=tuple(_recited(row, shown) for row in rows[RISKIEST_ROWS.name]),
+        riskiest=tuple(_risky(row, shown) for row in rows[RISKIEST_ROWS.name]),
         entities=_entities(rows[RISK_ENTITIES.name]),
     )
 
 
-def places(tables: Mapping[str, pa.Table], limit: int) -> set[tuple[int, int, int]]:
+def excerpts(tables: Mapping[str, pa.Table], limit: int) -> set[tuple[int, int, int]]:
     """The (doc, start, length) that `memorization` will show, at most `limit` code points each."""
     rows = tables[RISKIEST_ROWS.name].to_pylist() if RISKIEST_ROWS.name in tables else []
     return {(r["document"], r["start"], min(r["end"] - r["start"], limit)) for r in rows}
@@ -252,7 +258,7 @@ def _views(settings: Mapping[str, Any]) -> tuple[str, ...]:
         "input": True,
         "deduplicated": cleaned and scrubbed,
         "released": cleaned or scrubbed,
-        "left": settings["memorization"]["action"] != "report",
+        "filtered": settings["memorization"]["action"] != "report",
     }
     return tuple(view for view, differs in views.items() if differs)
 
@@ -262,8 +268,8 @@ def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[RiskStep, ...]:
         RiskStep(
             view=view,
             sequences=sum(row[f"sequences_{view}"] for row in rows),
-            recited=sum(row[f"recited_{view}"] for row in rows) / MILLION,
-            above=sum(row[f"above_{view}"] for row in rows),
+            expected_extracted=sum(row[f"expected_extracted_{view}"] for row in rows) / MILLION,
+            at_risk=sum(row[f"at_risk_{view}"] for row in rows),
         )
         for view in VIEWS
     )
@@ -284,8 +290,12 @@ def _histogram(rows: list[dict[str, Any]]) -> tuple[RiskBin, ...]:
 
 
 def _scored(row: Mapping[str, Any]) -> ScoredBy:
-    numbers = {name: row[name] for name in ("sequences", "tokens", "above", "extractable")}
-    return ScoredBy(scored_by=row["scored_by"], recited=row["recited"] / MILLION, **numbers)
+    numbers = {name: row[name] for name in ("sequences", "tokens", "at_risk", "extractable")}
+    return ScoredBy(
+        scored_by=row["scored_by"],
+        expected_extracted=row["expected_extracted"] / MILLION,
+        **numbers,
+    )
 
 
 def _sample(rows: list[dict[str, Any]]) -> RiskSample | None:
@@ -296,7 +306,7 @@ def _sample(rows: list[dict[str, Any]]) -> RiskSample | None:
                 read=row["read"],
                 extractable=row["extractable"],
                 loss=row["loss"] / MILLION / row["read"] if row["read"] else 0.0,
-                recited=row["recited"] / MILLION,
+                expected_extracted=row["expected_extracted"] / MILLION,
             )
     return None
 
@@ -313,21 +323,21 @@ def unread(found: Memorization) -> str:
     return ""
 
 
-def _recited(row: Mapping[str, Any], shown: Showing) -> Recited:
-    left = row["copies_deduplicated"]
-    return Recited(
+def _risky(row: Mapping[str, Any], shown: Showing) -> RiskySequence:
+    deduplicated = row["copies_deduplicated"]
+    return RiskySequence(
         **shown(row["document"], row["start"], row["end"] - row["start"]),
         start=row["start"],
         length=row["end"] - row["start"],
         risk=-row["negative_risk"] / MILLION,
         scored_by=row["scored_by"],
         copies_input=row["copies_input"],
-        copies_deduplicated=None if left < 0 else left,
+        copies_deduplicated=None if deduplicated < 0 else deduplicated,
         copies=row["copies"],
         copies_near=row["near"] / MILLION,
-        part_copies=row["part_copies"] / MILLION,
-        part_predictability=row["part_predictability"] / MILLION,
-        part_rarity=row["part_rarity"] / MILLION,
+        log_odds_copies=row["log_odds_copies"] / MILLION,
+        log_odds_predictability=row["log_odds_predictability"] / MILLION,
+        log_odds_rarity=row["log_odds_rarity"] / MILLION,
     )
 
 
@@ -338,21 +348,21 @@ def _entities(rows: list[dict[str, Any]]) -> tuple[RiskEntities, ...]:
 
 
 def notes(found: Memorization) -> Iterable[str]:
-    """What a reader should know of these numbers, in sentences."""
+    """What to know about these numbers, in sentences."""
     if not found.sequences:
-        yield "There was no text of which a model could recite anything."
+        yield "There was no text that a model could memorize."
         return
     yield (
         "Risks are those of a small model: they were calibrated on models of a few million "
-        "parameters, trained twice on their text. Larger models recite more, and from fewer "
+        "parameters, trained twice on their text. Larger models memorize more, and from fewer "
         "copies: compare and order by these numbers, and take a low one as no proof."
     )
     if nothing := unread(found):
         yield f"{nothing[0].upper()}{nothing[1:]}: these numbers are not the model's."
     elif found.unread:
         yield (
-            f"{counted(found.unread, 'sequence')} were scored by copies and wording alone; the "
-            "reference model read the riskiest by these and a random sample (memorization."
+            f"{counted(found.unread, 'sequence')} were scored by copies and text features alone; "
+            "the reference model read the riskiest by these and a random sample (memorization."
             "max_tokens)."
         )
     sample = found.sample

@@ -16,12 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from unrote.corpus import display
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import row_of, shard_of
-from unrote.memorization.identity import Identity
+from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
 from unrote.pii.keys import VARIABLE
 from unrote.pipelines.report.formatting import count, counted, share
-from unrote.pipelines.report.memorization import Memorization, memorization, places
-from unrote.pipelines.report.memorization import notes as recital_notes
+from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
+from unrote.pipelines.report.memorization import notes as memorization_notes
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED
 from unrote.pipelines.summary.findings import (
     FINDING_EXAMPLES,
@@ -81,8 +81,8 @@ class Balance(_Part):
     rejected: Amount = Field(
         description="Rejected: a detector could not finish it, or it holds what is not released."
     )
-    risk: Amount = Field(
-        description="Removed because a model would recite it: documents of which sequences are "
+    at_risk: Amount = Field(
+        description="Removed as at risk of memorization: documents of which sequences are "
         "taken out or that went as a whole, and the bytes that went."
     )
     kept: Amount = Field(
@@ -95,7 +95,7 @@ class Balance(_Part):
 
     @property
     def parts(self) -> dict[str, Amount]:
-        """What was there before, by reason."""
+        """What is duplicate, by reason."""
         return {
             "exact": self.exact,
             "near": self.near,
@@ -105,7 +105,7 @@ class Balance(_Part):
 
     @property
     def duplicate_share(self) -> float:
-        """The share of the bytes that were there before."""
+        """The share of the bytes that are duplicate."""
         return sum(part.share for part in self.parts.values())
 
     @property
@@ -313,12 +313,14 @@ class Report(_Part):
             told = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
             return f"{counts}: {told} {'replaced' if self.output else 'to be replaced'}."
         if self.job == "score" and self.memorization is not None:
-            told = f"{self.memorization.finding} would be recited"
+            told = f"{self.memorization.finding} would be extractable"
             return f"{counted(total.documents, 'document')} read: {told}."
         if self.job == "gate":
-            return f"{counted(total.documents, 'document')} read: {found} of the bytes are copies."
+            return (
+                f"{counted(total.documents, 'document')} read: {found} of the bytes are duplicates."
+            )
         counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
-        return f"{counts}: {found} of the bytes were there before."
+        return f"{counts}: {found} of the bytes are duplicates."
 
 
 def to_json(report: Report) -> bytes:
@@ -345,18 +347,18 @@ def build(
     example: Example,
     unscanned: Sequence[str] = (),
     missing: Sequence[str] = (),
-    reader: Identity | None = None,
+    reference_model: ReferenceModel | None = None,
     scrubs: bool = True,
 ) -> Report:
     """The report of a run.
 
-    manifest: as docs/architecture.md describes it.
-    tables: the tables `SUMMARIES` by name; those that were not written are left out.
-    excerpt: gives ids and text; called once for each of `excerpt_positions(tables)`.
-    example: gives findings masked; called once for each of `example_positions(tables)`.
+    manifest: as docs/architecture.md describes it. tables: the tables `SUMMARIES` by name; those
+    that were not written are left out. excerpt: gives ids and text; called once for each of
+    `excerpt_positions(tables)`. example: gives findings masked; called once for each of
+    `example_positions(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
-    and of which no text was seen. reader: the reference model. scrubs: whether the detectors that
-    scrub excerpts are installed.
+    and of which no text was seen. reference_model: of the run; None: none. scrubs: whether the
+    detectors that scrub excerpts are installed.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -369,9 +371,9 @@ def build(
     total, named, others = _balances(rows[TOTALS.name], cut)
     shards = [shard["name"] for shard in manifest["input"]["shards"]]
     show = _Excerpts(shards, excerpt)
-    recital = None
+    scored = None
     if _estimated(settings):
-        recital = memorization(settings, rows, reader, show.sequence)
+        scored = memorization(settings, rows, reference_model, show.sequence)
     return Report(
         job=manifest["job"],
         version=manifest["unrote"],
@@ -389,7 +391,7 @@ def build(
         by_source=named,
         other_sources=others,
         rejects=_rejects(rows, total),
-        memorization=recital,
+        memorization=scored,
         findings=_findings(rows, example) if _looked_for(settings) else None,
         clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
         passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
@@ -400,7 +402,7 @@ def build(
         notes=(
             *_notes(manifest, total, others, scrubs),
             *_warnings(manifest, rows, unscanned, missing),
-            *(recital_notes(recital) if recital is not None else ()),
+            *(memorization_notes(scored) if scored is not None else ()),
         ),
     )
 
@@ -416,7 +418,7 @@ def excerpt_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, in
     return sorted(
         {(row["twin"], 0, EXCERPT) for row in clusters}
         | {(row["witness"], row["start"], min(row["length"], EXCERPT)) for row in passages}
-        | places(tables, EXCERPT)
+        | excerpts(tables, EXCERPT)
     )
 
 
@@ -454,7 +456,7 @@ def summed(balances: Iterable[Balance]) -> Balance:
     source = rows[0].source if len(rows) == 1 else None
     amounts: dict[str, Any] = {
         name: amount(name)
-        for name in ("exact", "near", "remainder", "passages", "rejected", "risk", "kept")
+        for name in ("exact", "near", "remainder", "passages", "rejected", "at_risk", "kept")
     }
     return Balance(source=source, **numbers, **amounts)
 
@@ -470,13 +472,13 @@ def _amount(documents: int, size: int, of: int) -> Amount:
 def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     size = row["bytes"]
     parts = {r: (row[f"removed_{r}"], row[f"bytes_{r}"]) for r in ("exact", "near", "remainder")}
-    whole, whole_bytes = row["rejected_risk"], row["bytes_rejected_risk"]
+    whole, whole_bytes = row["rejected_at_risk"], row["bytes_rejected_at_risk"]
     parts["rejected"] = (row["rejected"] - whole, row["bytes_rejected"] - whole_bytes)
     kept_documents = row["documents"] - sum(documents for documents, _ in parts.values()) - whole
     kept_bytes = size - sum(removed for _, removed in parts.values()) - cut * row["bytes_passages"]
-    kept_bytes -= row["bytes_risk"] + whole_bytes
+    kept_bytes -= row["bytes_at_risk"] + whole_bytes
     parts |= {
-        "risk": (row["documents_risk"] + whole, row["bytes_risk"] + whole_bytes),
+        "at_risk": (row["documents_at_risk"] + whole, row["bytes_at_risk"] + whole_bytes),
         "passages": (row["documents_cut"], row["bytes_passages"]),
         "kept": (kept_documents, kept_bytes),
     }
@@ -584,7 +586,7 @@ def _warnings(
             "rejected later: no copy of these texts is left."
         )
     if not _estimated(manifest["settings"]) and manifest["job"] in {"clean", "gate"}:
-        yield "What a model would recite was not estimated (memorization.enabled is false)."
+        yield "The risk of memorization was not scored (memorization.enabled is false)."
     if not _looked_for(manifest["settings"]):
         if manifest["job"] != "dedup":
             yield "Personal data was not looked for (pii.enabled is false)."

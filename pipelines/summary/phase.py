@@ -38,13 +38,13 @@ def summarise(
     findings: bool = True,
     scores: bool = False,
     entities: bool = False,
-    above: float = 1.0,
+    threshold: float = 1.0,
 ) -> None:
     """Build the flow that writes `SUMMARIES` from the published tables.
 
     shards: the shards' names, in the order of their numbers.
     spans, released, rejects, findings, scores, entities: whether the tables of that name were
-    written. above: the risk from which on a sequence is at risk.
+    written. threshold: the risk from which a sequence is at risk.
     """
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
     tables += rejects * (REJECTS,) + spans * (SPANS,) + released * (RELEASED,)
@@ -53,7 +53,7 @@ def summarise(
     if findings:
         summarise_findings(flow)
     if scores:
-        summarise_scores(flow, above, rejects=rejects, entities=entities)
+        summarise_scores(flow, threshold, rejects=rejects, entities=entities)
     if spans:
         summarise_passages(flow)
     if rejects:

@@ -1,10 +1,10 @@
-"""Scores, added up: how many sequences a model would recite, before cleaning and after, and which.
+"""Scores, added up: how many sequences would be extractable, before cleaning and after, and which.
 
 Risks are probabilities with six digits. They are added up in integer millionths, and a mean is a
 sum and a count, so that no sum depends on the order of its parts.
 
 All views are of the same sequences, those of the released text, with the copies that each view has:
-what a step bought is the difference. The last view is without what was removed for its risk.
+the effect of a step is the difference. The last view is without what was removed for its risk.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,10 +40,10 @@ VIEWS = {
     "input": "risk_input",
     "deduplicated": "risk_deduplicated",
     "released": "risk",
-    "left": "risk",
+    "filtered": "risk",
 }
-"""Views of the text, and the column of SCORES that says what a model trained on it would recite.
-"released" is before `memorization.action`, "left" after it."""
+"""Views of the text, and the column of SCORES with the risk for a model trained on it.
+"released" is before `memorization.action`, "filtered" after it."""
 
 SOURCES = 1000
 """Sources of scores in a summary; the others are one row."""
@@ -54,7 +54,9 @@ RISKIEST = 20
 LEAST_PROBABLE = float(np.log(0.01))
 """Of an entity that a model completes: 2602.18733 asks for a probability above 0.01 too."""
 
-SUMS = tuple(f"{what}_{view}" for view in VIEWS for what in ("sequences", "recited", "above"))
+SUMS = tuple(
+    f"{what}_{view}" for view in VIEWS for what in ("sequences", "expected_extracted", "at_risk")
+)
 """Of each view the sequences, the sum of their risks in millionths, and how many are at risk."""
 
 RISK_BINS = summary_table("risk_bins", ("key", "view", "bin"), (), ("sequences",))
@@ -62,47 +64,48 @@ RISK_BINS = summary_table("risk_bins", ("key", "view", "bin"), (), ("sequences",
 
 RISK_SOURCES = summary_table(
     "risk_sources",
-    ("negative_recited_released", "source_key"),
+    ("negative_expected_extracted_released", "source_key"),
     ("source",),
     ("documents", "words", *SUMS),
 )
-"""One row per source, those of which most is recited as released first; the others have a null
-source. Documents and words are of those with sequences, words as they were in the input."""
+"""One row per source, by the expected number of sequences extractable as released, highest first;
+the others have a null source. Documents and words are of those with sequences, words as they were
+in the input."""
 
 SCORED_BY = summary_table(
     "scored_by",
     ("by_key",),
     ("scored_by",),
-    ("sequences", "tokens", "recited", "above", "extractable"),
+    ("sequences", "tokens", "expected_extracted", "at_risk", "extractable"),
 )
-"""The sequences by what scored them, as released; recited in millionths."""
+"""The released sequences by what scored them; expected_extracted in millionths."""
 
 RISK_SAMPLE = summary_table(
-    "risk_sample", ("key",), (), ("sequences", "read", "extractable", "loss", "recited")
+    "risk_sample", ("key",), (), ("sequences", "read", "extractable", "loss", "expected_extracted")
 )
-"""The sequences drawn at random; of those that the model could read, how many it completes itself,
+"""The random sample of sequences; of those that the model read, how many it completes itself,
 and the sum of their suffix losses in millionths of a nat per token."""
 
 RISK_REMOVED = summary_table("risk_removed", ("key",), (), ("sequences", "documents"))
-"""What went for its risk: sequences, and documents they were all of."""
+"""What was removed for its risk: sequences, and documents as a whole."""
 
 RISKIEST_ROWS = summary_table(
     "riskiest",
     ("negative_risk", "document", "start"),
     ("scored_by",),
     (
-        "end", "look", "copies_input", "copies_deduplicated", "copies", "near",
-        "part_copies", "part_predictability", "part_rarity",
+        "end", "text_hash", "copies_input", "copies_deduplicated", "copies", "near",
+        "log_odds_copies", "log_odds_predictability", "log_odds_rarity",
     ),
 )  # fmt: skip
 """The sequences with the highest risk as released, each text once: `document` is its key, near
 copies and the parts of the log-odds are in millionths, and copies that were not counted are -1.
-Equal texts have equal numbers, of which `look` is made."""
+Equal texts have equal numbers, of which `text_hash` is made."""
 
 RISK_ENTITIES = summary_table(
     "risk_entities", ("type_key",), ("type",), ("entities", "measured", "completed")
 )
-"""Findings left in the text by type, and how many of those measured a model completes: with a
+"""Findings kept in the text by type, and how many of those measured a model completes: with a
 probability above 0.01, and a higher one than after unrelated text."""
 
 SCORE_SUMMARIES = (
@@ -113,15 +116,15 @@ BY = ("model", "text", None)
 """Values of SCORES.scored_by; their numbers are SCORED_BY.by_key."""
 
 
-def summarise_scores(flow: Flow, above: float, *, rejects: bool, entities: bool) -> None:
+def summarise_scores(flow: Flow, threshold: float, *, rejects: bool, entities: bool) -> None:
     """Write `SCORE_SUMMARIES` from the tables `documents`, `rejects` and `scores`.
 
-    above: the risk from which on a sequence is at risk. rejects, entities: whether there are such
+    threshold: the risk from which a sequence is at risk. rejects, entities: whether there are such
     tables.
     """
     tables = (DOCUMENTS, *(REJECTS,) * rejects, SCORES)
     tally = flow.map(
-        TallyScores(above=above, rejects=rejects), flow.read(None, *tables, only=(SCORES,))
+        TallyScores(threshold=threshold, rejects=rejects), flow.read(None, *tables, only=(SCORES,))
     )
     for table, tag, by in (
         (RISK_BINS, "bins", "key"),
@@ -146,10 +149,10 @@ def summarise_scores(flow: Flow, above: float, *, rejects: bool, entities: bool)
 class TallyScores(PlainStage):
     """Scores beside their documents: partial sums, and candidates for the riskiest.
 
-    rejects: whether there is such a table: a document in it that has scores went for them.
+    rejects: whether there is such a table: a document in it that has scores was rejected for them.
     """
 
-    above: float = 0.5
+    threshold: float = 0.5
     rejects: bool = True
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
@@ -177,8 +180,8 @@ class TallyScores(PlainStage):
                 continue
             complete = True
             if batch.num_rows:
-                scores = _scores_of(batch, self.above)
-                yield "bins", _bins(scores, beside.left(scores))
+                scores = _scores_of(batch, self.threshold)
+                yield "bins", _bins(scores, beside.kept(scores))
                 yield "sources", _sources(scores, beside)
                 yield "by", _by(scores)
                 yield "sample", _sample(scores)
@@ -192,10 +195,10 @@ class TallyScores(PlainStage):
 Scores = Mapping[str, NDArray[Any]]
 
 
-def _scores_of(batch: pa.RecordBatch, above: float) -> Scores:
+def _scores_of(batch: pa.RecordBatch, threshold: float) -> Scores:
     """Columns of a batch as arrays, those that are added up as integers.
 
-    A risk that is null counts as 0 where it is added up; `there` says which are none.
+    A risk that is null counts as 0 where it is added up; `scored` says which are not null.
     """
     columns: dict[str, NDArray[Any]] = {
         name: numbers_of(batch, name) for name in ("doc", "start", "prefix_tokens", "suffix_tokens")
@@ -203,8 +206,8 @@ def _scores_of(batch: pa.RecordBatch, above: float) -> Scores:
     for view, name in VIEWS.items():
         risk = pc.fill_null(batch[name], 0.0).to_numpy(zero_copy_only=False)
         columns[view] = _millionths(risk)
-        columns[f"above_{view}"] = ~flags_of(pc.is_null(batch[name])) & (risk >= above)
-    columns["there"] = ~flags_of(pc.is_null(batch["risk"]))
+        columns[f"at_risk_{view}"] = ~flags_of(pc.is_null(batch[name])) & (risk >= threshold)
+    columns["scored"] = ~flags_of(pc.is_null(batch["risk"]))
     columns["sampled"] = flags_of(batch["sampled"])
     columns["extractable"] = flags_of(batch["extractable"])
     columns["read"] = ~flags_of(pc.is_null(batch["loss_suffix"]))
@@ -244,19 +247,19 @@ class _Beside:
         fresh: NDArray[np.bool_] = np.diff(scores["doc"], prepend=self.last) != 0
         return fresh
 
-    def gone(self, scores: Scores) -> NDArray[np.bool_]:
-        """Which rows went with their document."""
+    def in_rejects(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which rows are of a document that is a reject."""
         return np.isin(scores["doc"], self.rejected)
 
-    def left(self, scores: Scores) -> NDArray[np.bool_]:
-        """Which rows are in the text after all."""
-        return ~scores["removed"] & ~self.gone(scores)
+    def kept(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which rows stay in the text."""
+        return ~scores["removed"] & ~self.in_rejects(scores)
 
 
-def _bins(scores: Scores, left: NDArray[np.bool_]) -> pa.RecordBatch:
+def _bins(scores: Scores, kept: NDArray[np.bool_]) -> pa.RecordBatch:
     keys, counts = [], []
     for number, view in enumerate(VIEWS):
-        here = scores["there"] & left if view == "left" else scores["there"]
+        here = scores["scored"] & kept if view == "filtered" else scores["scored"]
         bins = np.searchsorted(EDGES, scores[view][here], side="right") - 1
         keys.append(number * len(EDGES) + np.arange(len(EDGES)))
         counts.append(np.bincount(bins, minlength=len(EDGES)))
@@ -275,12 +278,13 @@ def _sources(scores: Scores, beside: _Beside) -> pa.RecordBatch:
     fresh = beside.fresh(scores)
     columns = [fresh, beside.words[at] * fresh]
     for view in VIEWS:
-        here = scores["there"] & beside.left(scores) if view == "left" else scores["there"]
-        columns += [here, scores[view] * here, scores[f"above_{view}"] & here]
+        here = scores["scored"] & beside.kept(scores) if view == "filtered" else scores["scored"]
+        columns += [here, scores[view] * here, scores[f"at_risk_{view}"] & here]
     sums = [_grouped(source, column, len(codes)) for column in columns]
-    names, recited = list(codes), sums[2 + SUMS.index("recited_released")]
+    names, expected = list(codes), sums[2 + SUMS.index("expected_extracted_released")]
     keys = [text_key(name) for name in names]
-    return batch_of(RISK_SOURCES.schema, np.zeros_like(recited), -recited, keys, names, *sums)
+    zeros = np.zeros_like(expected)
+    return batch_of(RISK_SOURCES.schema, zeros, -expected, keys, names, *sums)
 
 
 def _grouped(codes: Ints, values: NDArray[Any], size: int) -> Ints:
@@ -292,7 +296,7 @@ def _grouped(codes: Ints, values: NDArray[Any], size: int) -> Ints:
 
 def _by(scores: Scores) -> pa.RecordBatch:
     tokens = scores["prefix_tokens"] + scores["suffix_tokens"]
-    columns = [np.ones_like(tokens), tokens, scores["released"], scores["above_released"]]
+    columns = [np.ones_like(tokens), tokens, scores["released"], scores["at_risk_released"]]
     columns.append(scores["extractable"])
     sums = [_grouped(scores["by"], column, len(BY)) for column in columns]
     zeros = np.zeros(len(BY), np.int64)
@@ -300,17 +304,17 @@ def _by(scores: Scores) -> pa.RecordBatch:
 
 
 def _sample(scores: Scores) -> pa.RecordBatch:
-    drawn = scores["sampled"] & scores["there"]
-    read = drawn & scores["read"]
-    columns = (drawn, read, read & scores["extractable"], scores["loss"] * read)
-    sums = [int(column.sum()) for column in (*columns, scores["released"] * drawn)]
+    sampled = scores["sampled"] & scores["scored"]
+    read = sampled & scores["read"]
+    columns = (sampled, read, read & scores["extractable"], scores["loss"] * read)
+    sums = [int(column.sum()) for column in (*columns, scores["released"] * sampled)]
     return batch_of(RISK_SAMPLE.schema, [0], [0], *([number] for number in sums))
 
 
 def _removed(scores: Scores, beside: _Beside) -> pa.RecordBatch:
-    gone = beside.gone(scores)
-    sequences = int((gone | scores["removed"]).sum())
-    documents = int((gone & beside.fresh(scores)).sum())
+    rejected = beside.in_rejects(scores)
+    sequences = int((rejected | scores["removed"]).sum())
+    documents = int((rejected & beside.fresh(scores)).sum())
     return batch_of(RISK_REMOVED.schema, [0], [0], [sequences], [documents])
 
 
@@ -319,42 +323,45 @@ def _removed(scores: Scores, beside: _Beside) -> pa.RecordBatch:
 
 
 def _riskiest(held: pa.Table, batch: pa.RecordBatch, scores: Scores) -> pa.Table:
-    """The riskiest of `held` and the batch, each look once."""
+    """The riskiest of `held` and the batch, each text once."""
     floor = -held["negative_risk"][-1].as_py() if held.num_rows == RISKIEST else 1
     at = np.flatnonzero(scores["released"] >= max(floor, 1))
     found = batch.take(pa.array(at))
     numbers = {
         name: numbers_of(found, name) for name in ("doc", "start", "end", "copies_input", "copies")
     }
-    left = pc.fill_null(found["copies_deduplicated"], -1).to_numpy(zero_copy_only=False)
-    names = ("copies_near", *(f"part_{name}" for name in PARTS))
+    deduplicated = pc.fill_null(found["copies_deduplicated"], -1).to_numpy(zero_copy_only=False)
+    names = ("copies_near", *(f"log_odds_{name}" for name in PARTS))
     parts = [_millionths(pc.fill_null(found[n], 0.0).to_numpy(zero_copy_only=False)) for n in names]
-    risk, copies = scores["released"][at], (numbers["copies_input"], left, numbers["copies"])
-    look = _look(risk, scores["suffix_tokens"][at], *copies, *parts)
+    risk, copies = (
+        scores["released"][at],
+        (numbers["copies_input"], deduplicated, numbers["copies"]),
+    )
+    text_hash = _hash_of(risk, scores["suffix_tokens"][at], *copies, *parts)
     rows = batch_of(
         RISKIEST_ROWS.schema, np.zeros_like(at), -risk, numbers["doc"], numbers["start"],
-        found["scored_by"].to_pylist(), numbers["end"], look, *copies, *parts,
+        found["scored_by"].to_pylist(), numbers["end"], text_hash, *copies, *parts,
     )  # fmt: skip
     both = pa.concat_tables([held, pa.table(rows)]).combine_chunks()
     order = [(name, "ascending") for name in RISKIEST_ROWS.sort]
     both = both.take(pc.sort_indices(both, order))
-    first = np.sort(np.unique(both["look"].to_numpy(), return_index=True)[1])
+    first = np.sort(np.unique(both["text_hash"].to_numpy(), return_index=True)[1])
     return both.take(pa.array(first[:RISKIEST]))
 
 
-def _look(*columns: Ints) -> Ints:
+def _hash_of(*columns: Ints) -> Ints:
     """One number of several, equal where they all are."""
     with np.errstate(over="ignore"):
-        look = np.zeros(columns[0].size, np.uint64)
+        found = np.zeros(columns[0].size, np.uint64)
         for column in columns:  # Constants: Knuth's for linear congruences, modulo 2**64.
-            look = (look ^ column.astype(np.uint64)) * np.uint64(6364136223846793005)
-            look = (look ^ (look >> np.uint64(29))) + np.uint64(1442695040888963407)
-    return look.astype(np.int64)
+            found = (found ^ column.astype(np.uint64)) * np.uint64(6364136223846793005)
+            found = (found ^ (found >> np.uint64(29))) + np.uint64(1442695040888963407)
+    return found.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class FirstRiskiest(PlainStage):
-    """Of the riskiest of each worker the riskiest of all, each look once."""
+    """Of the riskiest of each worker the riskiest of all, each text once."""
 
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("negative_risk", "document", "start")
@@ -362,17 +369,17 @@ class FirstRiskiest(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": RISKIEST_ROWS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        told: set[int] = set()
+        seen: set[int] = set()
         for _, batch in batches:
-            shown = list(_untold(numbers_of(batch, "look").tolist(), told))
-            yield "rows", batch.take(pa.array(shown, pa.int64()))
+            unseen = list(_unseen(numbers_of(batch, "text_hash").tolist(), seen))
+            yield "rows", batch.take(pa.array(unseen, pa.int64()))
 
 
-def _untold(looks: list[int], told: set[int]) -> Iterator[int]:
-    for at, look in enumerate(looks):
-        if len(told) < RISKIEST and look not in told:
-            told.add(look)
-            yield at
+def _unseen(hashes: list[int], seen: set[int]) -> Iterator[int]:
+    for index, text_hash in enumerate(hashes):
+        if len(seen) < RISKIEST and text_hash not in seen:
+            seen.add(text_hash)
+            yield index
 
 
 # ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from unrote.corpus.errors import StorageError
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.memorization.refuse import RECITED
+from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output
 from unrote.pipelines.summary.sums import (
     Ints,
@@ -32,7 +32,7 @@ SOURCES = 1000
 RELEASED = Table(
     "released",
     pa.schema(
-        [(name, pa.int64()) for name in ("doc", "bytes", "passages", "sequences", "bytes_risk")]
+        [(name, pa.int64()) for name in ("doc", "bytes", "passages", "sequences", "bytes_at_risk")]
     ),
 )
 """Documents with duplicate passages, or sequences that are taken out for their risk: bytes of the
@@ -60,10 +60,10 @@ MEASURES = (
     "ids_derived",
     "rejected",  # documents that a later phase rejects
     "bytes_rejected",
-    "rejected_risk",  # those of them that a model would recite
-    "bytes_rejected_risk",
-    "documents_risk",  # documents that stay, without sequences that a model would recite
-    "bytes_risk",  # bytes of those documents that the sequences take
+    "rejected_at_risk",  # those of them that are at risk of memorization
+    "bytes_rejected_at_risk",
+    "documents_at_risk",  # documents that stay, without their sequences at risk of memorization
+    "bytes_at_risk",  # bytes of those documents that the sequences take
     "words_left",  # of the documents that are neither removed nor rejected
 )
 
@@ -173,8 +173,8 @@ class _Stretch:
         self.removed[at] = True
         sizes = self.sizes[at]
         self._add(self.sources[at], rejected=1, bytes_rejected=sizes)
-        risky = flags_of(pc.starts_with(batch["reason"], RECITED))[here]
-        self._add(self.sources[at], rejected_risk=risky, bytes_rejected_risk=sizes * risky)
+        risky = flags_of(pc.starts_with(batch["reason"], AT_RISK_REASON))[here]
+        self._add(self.sources[at], rejected_at_risk=risky, bytes_rejected_at_risk=sizes * risky)
         return batch_of(Tally.outputs["rejected"], docs)
 
     def add_spans(self, batch: pa.RecordBatch) -> None:
@@ -183,11 +183,11 @@ class _Stretch:
     def add_released(self, batch: pa.RecordBatch) -> None:
         at = self._find(batch)
         left = ~self.removed[at]  # All bytes of a removed document are counted as such.
-        names = ("bytes", "passages", "sequences", "bytes_risk")
+        names = ("bytes", "passages", "sequences", "bytes_at_risk")
         sizes, passages, sequences, risk = (numbers_of(batch, name)[left] for name in names)
         at = at[left]
         cut = {"documents_cut": passages > 0, "bytes_passages": self.sizes[at] - sizes}
-        self._add(self.sources[at], **cut, documents_risk=sequences > 0, bytes_risk=risk)
+        self._add(self.sources[at], **cut, documents_at_risk=sequences > 0, bytes_at_risk=risk)
 
     def parts(self) -> pa.RecordBatch:
         """The sums as rows of `TOTALS`, not yet in order."""

@@ -13,23 +13,14 @@ from benchmarks import near_recall
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from unrote.corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
-from unrote.dedup import near
+from unrote.dedup import candidates, near
+from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
 from unrote.dedup.minhash import sign_texts
-from unrote.dedup.near import (
-    CONTENDERS,
-    SETS,
-    Chain,
-    Decide,
-    Distinct,
-    Meet,
-    Resolve,
-    Shingles,
-    Verify,
-    near_duplicates,
-    width_of,
-)
+from unrote.dedup.near import near_duplicates, width_of
+from unrote.dedup.selection import STEPS, GreedySelection
 from unrote.dedup.shingles import shingles
-from unrote.dedup.walk import STEPS, Walk
+from unrote.dedup.similarity import SETS, Shingles, Verify
+from unrote.dedup.twins import ResolveTwins, TwinLinks
 
 
 def family(seed: int, count: int = 60) -> list[str]:
@@ -70,11 +61,11 @@ def walk(bands: pa.Table, similarity, threshold: float = 0.8) -> set[int]:
 
 
 def round_a(engine: MiniEngine, bands: pa.Table, width: int) -> tuple[pa.Table, ...]:
-    """One round's A: (pairs, contenders, undecided)."""
-    met = engine.group(Meet(width), bands=bands)
-    decided = engine.group(Decide(), members=met["members"])
-    pairs = engine.group(Distinct(), pairs=met["pairs"])["pairs"]
-    return pairs, decided["contenders"], decided["undecided"]
+    """One round's A: (pairs, candidates, undecided)."""
+    met = engine.group(CandidatePairs(width), bands=bands)
+    decided = engine.group(CandidateDocuments(), members=met["members"])
+    pairs = engine.group(DistinctPairs(), pairs=met["pairs"])["pairs"]
+    return pairs, decided["candidates"], decided["undecided"]
 
 
 def remaining(undecided: pa.Table, gone: set[int]) -> pa.Table:
@@ -89,15 +80,15 @@ def staged(
     found = []
     for number in itertools.count():
         assert number <= near.ROUNDS + 1 or widths is not width_of
-        pairs, contenders, undecided = round_a(engine, bands, widths(number))
+        pairs, candidates, undecided = round_a(engine, bands, widths(number))
         if not pairs.num_rows:
             break
-        needed = {row[0] for row in rows_of(contenders)}
+        needed = {row[0] for row in rows_of(candidates)}
         text = table(TEXT, [(d, t) for d, t in enumerate(texts) if d in needed])
-        shingled = engine.map(Shingles(), text=text, pairs=pairs, contenders=contenders)
+        shingled = engine.map(Shingles(), text=text, pairs=pairs, candidates=candidates)
         verified = engine.group(Verify(0.8), sets=shingled["sets"])["steps"]
         steps = pa.concat_tables([verified, shingled["steps"]])
-        settled = engine.group(Walk(), steps=steps)
+        settled = engine.group(GreedySelection(), steps=steps)
         gone, kept = (rows_of(settled[tag]) for tag in ("near", "kept"))
         assert gone or kept
         found += gone
@@ -146,17 +137,17 @@ def test_rounds_and_walk_agree_on_any_graph(graph, seed, width):
     expected = walk(bands, lambda a, b: float((a, b) in edges))
     engine, removed, kept = MiniEngine(seed), set(), set()
     while True:
-        pairs, contenders, undecided = round_a(engine, bands, width)
+        pairs, candidates, undecided = round_a(engine, bands, width)
         if not pairs.num_rows:
             break
         met = [row[:2] for row in rows_of(pairs)]
         assert len(met) == len(set(met))
-        leaders = {row[0] for row in rows_of(contenders) if row[3]}
+        leaders = {row[0] for row in rows_of(candidates) if row[3]}
         assert leaders == {row[1] for row in met}
-        assert {row[0] for row in rows_of(contenders)} == leaders | {row[0] for row in met}
-        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(contenders)]
+        assert {row[0] for row in rows_of(candidates)} == leaders | {row[0] for row in met}
+        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
         steps += [(0, rank[d], d, 1, r, k, 0, 0.9) for d, k, r in rows_of(pairs) if (d, k) in edges]
-        settled = engine.group(Walk(), steps=table(STEPS, steps))
+        settled = engine.group(GreedySelection(), steps=table(STEPS, steps))
         gone, stay = (rows_of(settled[tag]) for tag in ("near", "kept"))
         assert gone or stay
         kept |= {row[0] for row in stay}
@@ -185,14 +176,14 @@ def by_rounds(bands: pa.Table, edges: Edges, seed: int, most: int) -> tuple[set[
     sets = sharing(edges)
     engine, removed, number = MiniEngine(seed, most), set(), 0
     while bands.num_rows:
-        pairs, contenders, undecided = round_a(engine, bands, width_of(number))
+        pairs, candidates, undecided = round_a(engine, bands, width_of(number))
         number += bool(pairs.num_rows)
         beside = [(k, 1, d, r, rank[d], sets[d]) for d, k, r in rows_of(pairs)]
-        beside += [(d, 0, d, r, r, sets[d]) for d, r, _, leads in rows_of(contenders) if leads]
+        beside += [(d, 0, d, r, r, sets[d]) for d, r, _, paired in rows_of(candidates) if paired]
         verified = engine.group(Verify(1e-9), sets=table(SETS, beside))["steps"]
-        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(contenders)]
+        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
         steps = pa.concat_tables([verified, table(STEPS, steps)])
-        settled = engine.group(Walk(), steps=steps)
+        settled = engine.group(GreedySelection(), steps=steps)
         gone, stay = ({row[0] for row in rows_of(settled[tag])} for tag in ("near", "kept"))
         removed |= gone
         bands = remaining(undecided, gone | stay)
@@ -264,16 +255,16 @@ def test_buckets_of_two_are_decided_in_one_round():
 def test_copies_of_one_text_make_few_pairs():
     count = 300
     bands = band_rows(["some text that everybody copies from everybody"] * count, [0] * count)
-    pairs, contenders, undecided = round_a(MiniEngine(most=64), bands, 1)
+    pairs, candidates, undecided = round_a(MiniEngine(most=64), bands, 1)
     assert rows_of(pairs) == [(d, 0, 0) for d in range(1, count)]
-    assert rows_of(contenders) == [(d, 0, int(d == 0), int(d == 0)) for d in range(count)]
+    assert rows_of(candidates) == [(d, 0, int(d == 0), int(d == 0)) for d in range(count)]
     assert sorted(undecided.to_pylist(), key=str) == sorted(bands.to_pylist(), key=str)
 
 
 def test_many_pairs_come_in_several_batches(monkeypatch):
-    monkeypatch.setattr(near, "_BATCH_PAIRS", 10)
+    monkeypatch.setattr(candidates, "_BATCH_PAIRS", 10)
     bands = table(BANDS.schema, [(d, 5, 0) for d in range(40)])
-    found = MiniEngine(most=50).group(Meet(1000), bands=bands)["pairs"]
+    found = MiniEngine(most=50).group(CandidatePairs(1000), bands=bands)["pairs"]
     assert rows_of(found) == [(d, k, 0) for d in range(40) for k in range(d)]
     assert max(len(chunk) for chunk in found.column("doc").chunks) == 10
 
@@ -284,26 +275,26 @@ def test_a_walk_remembers_more_than_fits_its_first_table():
     rows += [(0, 0, d, 1, 0, d - 1, 0, 0.8) for d in range(1, count)]
     rows += [(0, 1, count + d, 0, 0, 0, 1, 0.0) for d in range(count + 1)]
     rows += [(0, 1, count + d, 1, 0, d, 0, 0.8) for d in range(count)]
-    found = MiniEngine(most=900).group(Walk(), steps=table(STEPS, rows))
+    found = MiniEngine(most=900).group(GreedySelection(), steps=table(STEPS, rows))
     assert found["near"].num_rows == 0
     assert rows_of(found["kept"]) == [(2 * count, 1)]
 
 
 def test_shingles_in_stretches_and_small_batches(monkeypatch):
-    monkeypatch.setattr(near, "_BATCH_VALUES", 20)
+    monkeypatch.setattr("unrote.dedup.similarity._BATCH_VALUES", 20)
     texts = family(3, 30)
     pairs = [(d, k, 100 + k) for d in range(2, 30, 3) for k in (1, 4)]
-    contenders = [(d, 100 + d, d % 2, int(d in (1, 4))) for d in {1, 4, *range(2, 30, 3)}]
+    candidates = [(d, 100 + d, d % 2, int(d in (1, 4))) for d in {1, 4, *range(2, 30, 3)}]
     inputs = {
         "pairs": table(PAIRS.schema, pairs),
-        "contenders": table(CONTENDERS.schema, contenders),
+        "candidates": table(CANDIDATES.schema, candidates),
     }
     sets = shingles(texts)
     expected = sorted(
         [(k, 1, d, r, 100 + d, sets[d].tolist()) for d, k, r in pairs]
         + [(k, 0, k, 100 + k, 100 + k, sets[k].tolist()) for k in (1, 4)]
     )
-    steps = sorted((0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in contenders)
+    steps = sorted((0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in candidates)
     for seed in range(10):
         text = table(TEXT, list(enumerate(texts)))
         found = MiniEngine(seed).map(Shingles(), text=text, **inputs)
@@ -318,14 +309,14 @@ def test_resolve(seed):
         (d, "exact", t, 1.0) for d, t in [(4, 3), (5, 3), (6, 1), (9, 8), (7, 2), (0, 10)]
     ]
     engine = MiniEngine(seed, most=3)
-    with Chain().open() as run:
+    with TwinLinks().open() as run:
         batches = [
             ("near", table(DUPLICATES.schema, near_rows[:1]).to_batches()[0]),
             ("exact", table(DUPLICATES.schema, exact_rows).to_batches()[0]),
             ("near", table(DUPLICATES.schema, near_rows[1:]).to_batches()[0]),
         ]
         chain = pa.Table.from_batches([batch for _, batch in run(iter(batches))])
-    found = engine.group(Resolve(), chain=chain)["duplicates"]
+    found = engine.group(ResolveTwins(), chain=chain)["duplicates"]
     assert rows_of(found) == [
         (0, "exact", 10, 1.0),
         (3, "near", 1, 0.9),
@@ -338,7 +329,14 @@ def test_resolve(seed):
     ]
 
 
-GROUPS = (Meet(), Decide(), Distinct(), Verify(), Walk(), Resolve())
+GROUPS = (
+    CandidatePairs(),
+    CandidateDocuments(),
+    DistinctPairs(),
+    Verify(),
+    GreedySelection(),
+    ResolveTwins(),
+)
 
 
 @pytest.mark.parametrize("stage", GROUPS, ids=lambda stage: type(stage).__name__)

@@ -330,7 +330,7 @@ def test_a_run_without_a_key_can_be_continued_by_another_process(corpus, tmp_pat
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("unrote.pipelines.release.applied", fail)
+        patch.setattr("unrote.pipelines.release.apply_edits", fail)
         assert unrote("clean", corpus, "-o", tmp_path / "out").status == 3
     done = run("clean", corpus, tmp_path / "out")
     phases = [json.loads(line).get("phase") for line in done.err.splitlines()]

@@ -90,7 +90,7 @@ def row(source: str | None, sources: int, *numbers: int) -> dict:
     counts = dict(zip(names, numbers, strict=True))
     counts |= {"rejected": 0, "bytes_rejected": 0, "words_left": counts["words"]}
     counts |= dict.fromkeys(
-        ("rejected_risk", "bytes_rejected_risk", "documents_risk", "bytes_risk"), 0
+        ("rejected_at_risk", "bytes_rejected_at_risk", "documents_at_risk", "bytes_at_risk"), 0
     )
     return {
         "doc": 0,
@@ -399,7 +399,12 @@ def test_summary_reads_without_a_terminal():
     text = printed(print_summary, example(), "out")
     assert "\x1b" not in text
     assert max(map(len, text.splitlines()[1:-1])) <= 100
-    for part in ("28,118 documents in, 23,645 out", "exact copies", "web", "and 3 more sources"):
+    for part in (
+        "28,118 documents in, 23,645 out",
+        "exact duplicates",
+        "web",
+        "and 3 more sources",
+    ):
         assert part in text
     assert text.splitlines()[-1] == "Report: out/report.html"
 

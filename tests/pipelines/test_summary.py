@@ -12,7 +12,7 @@ import pytest
 
 from unrote.corpus.errors import StorageError
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
-from unrote.memorization.refuse import RECITED
+from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output, Read
 from unrote.pipelines.summary import passages
 from unrote.pipelines.summary.clusters import CLUSTERS, TOP
@@ -98,7 +98,8 @@ def sizes(rng: random.Random, doc: int, size: int) -> dict:
     left = rng.randint(0, size) if passages else size
     risk = rng.randint(0, left) if sequences else 0
     return {
-        "doc": doc, "bytes": left, "passages": passages, "sequences": sequences, "bytes_risk": risk
+        "doc": doc, "bytes": left, "passages": passages, "sequences": sequences,
+        "bytes_at_risk": risk,
     }  # fmt: skip
 
 
@@ -146,7 +147,7 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
             "doc": doc_key(n // 20, n % 20),
             "shard": SHARDS[n // 20],
             "row": n % 20,
-            "reason": rng.choice([f"reason {rng.randint(0, 29)}", f"{RECITED}: why"]),
+            "reason": rng.choice([f"reason {rng.randint(0, 29)}", f"{AT_RISK_REASON}: why"]),
         }
         for n in range(60)
         if doc_key(n // 20, n % 20) not in gone
@@ -177,12 +178,12 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
     source = {doc: row["source"] or "" for doc, row in documents.items()}
     rejected = {row["doc"] for row in tables["rejects"]} & set(documents)
     removed = {row["doc"] for row in tables["duplicates"]} | rejected
-    risky = {row["doc"] for row in tables["rejects"] if row["reason"].startswith(RECITED)}
+    at_risk = {row["doc"] for row in tables["rejects"] if row["reason"].startswith(AT_RISK_REASON)}
     for doc in rejected:
         size = documents[doc]["bytes"]
         totals[source[doc]] += Counter(rejected=1, bytes_rejected=size)
-        if doc in risky:
-            totals[source[doc]] += Counter(rejected_risk=1, bytes_rejected_risk=size)
+        if doc in at_risk:
+            totals[source[doc]] += Counter(rejected_at_risk=1, bytes_rejected_at_risk=size)
     for doc, row in documents.items():
         derived = row["id"] != "x"
         totals[source[doc]] += Counter(
@@ -209,8 +210,8 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
             totals[source[row["doc"]]] += Counter(
                 documents_cut=row["passages"] > 0,
                 bytes_passages=cut,
-                documents_risk=row["sequences"] > 0,
-                bytes_risk=row["bytes_risk"],
+                documents_at_risk=row["sequences"] > 0,
+                bytes_at_risk=row["bytes_at_risk"],
             )
     return totals
 

@@ -30,7 +30,7 @@ from unrote.pipelines.summary.scores import (
 )
 
 SOURCES = ("web", "books", "", None)
-ABOVE = 0.4
+THRESHOLD = 0.4
 RISKS = (0.0, 0.0009, 0.001, 0.01, 0.123456, 0.4, 0.399999, 0.9, 1.0)
 """Edges of bins and the limit among them."""
 
@@ -45,9 +45,9 @@ def score(rng: random.Random, doc: int, start: int, action: str) -> dict:
         return row
     for name in ("risk_input", "risk_deduplicated", "risk"):
         row[name] = rng.choice([*RISKS, round(rng.random(), 6)])
-    for name in ("part_copies", "part_predictability", "part_rarity"):
+    for name in ("log_odds_copies", "log_odds_predictability", "log_odds_rarity"):
         row[name] = round(rng.uniform(-3, 3), 6)
-    if row["risk"] >= ABOVE:
+    if row["risk"] >= THRESHOLD:
         row["action"] = action
     if by == "model":
         row |= {"sampled": rng.random() < 0.5, "copies_deduplicated": 1, "copies_near": 0.25}
@@ -85,7 +85,7 @@ def corpus(rng: random.Random, action: str = "keep") -> dict[str, list[dict]]:
 
 def summaries(tables: dict[str, list[dict]], seed: int) -> dict[str, list[dict]]:
     flow = Flow()
-    summarise_scores(flow, ABOVE, rejects=True, entities=True)
+    summarise_scores(flow, THRESHOLD, rejects=True, entities=True)
     return execute(flow, tables, random.Random(seed))
 
 
@@ -95,7 +95,7 @@ def views_of(row: dict, rejected: set[int]) -> dict[str, float]:
         return {}
     found = {view: row[name] for view, name in VIEWS.items()}
     if row["action"] == "remove-sequence" or row["doc"] in rejected:
-        del found["left"]
+        del found["filtered"]
     return found
 
 
@@ -112,14 +112,14 @@ def expected(tables: dict[str, list[dict]]) -> tuple[Counter, dict, dict, Counte
         for view, risk in views_of(row, rejected).items():
             bins[view, bisect_right(EDGES, round(risk * 1e6)) - 1] += 1
             counts[f"sequences_{view}"] += 1
-            counts[f"recited_{view}"] += round(risk * 1e6)
-            counts[f"above_{view}"] += risk >= ABOVE
+            counts[f"expected_extracted_{view}"] += round(risk * 1e6)
+            counts[f"at_risk_{view}"] += risk >= THRESHOLD
         risk, read = row["risk"] or 0, row["loss_suffix"] is not None
         by[row["scored_by"]] += Counter(
             sequences=1,
             tokens=row["prefix_tokens"] + row["suffix_tokens"],
-            recited=round(risk * 1e6),
-            above=risk >= ABOVE,
+            expected_extracted=round(risk * 1e6),
+            at_risk=risk >= THRESHOLD,
             extractable=bool(row["extractable"]),
         )
         if row["sampled"]:
@@ -128,7 +128,7 @@ def expected(tables: dict[str, list[dict]]) -> tuple[Counter, dict, dict, Counte
                 read=read,
                 extractable=bool(row["extractable"]),
                 loss=round(row["loss_suffix"] * 1e6) if read else 0,
-                recited=round(risk * 1e6),
+                expected_extracted=round(risk * 1e6),
             )
     for doc in {row["doc"] for row in tables[SCORES.name]}:
         by_source[sources[doc]["source"] or ""] += Counter(documents=1, words=sources[doc]["words"])
@@ -149,15 +149,17 @@ def test_summaries_are_what_python_counts(seed, action):
         for row in made[RISK_SOURCES.name]
     }
     assert found == {source: +counts for source, counts in by_source.items()}
-    recited = [row["recited_released"] for row in made[RISK_SOURCES.name]]
-    assert recited == sorted(recited, reverse=True)
-    sums = ("sequences", "tokens", "recited", "above", "extractable")
-    told = {r["scored_by"]: Counter({n: r[n] for n in sums if r[n]}) for r in made[SCORED_BY.name]}
-    assert {name: +counts for name, counts in told.items() if counts} == dict(by)
-    (row,) = made[RISK_SAMPLE.name]
-    assert {n: row[n] for n in ("sequences", "read", "extractable", "loss", "recited")} == {
-        n: sample[n] for n in ("sequences", "read", "extractable", "loss", "recited")
+    ordered = [row["expected_extracted_released"] for row in made[RISK_SOURCES.name]]
+    assert ordered == sorted(ordered, reverse=True)
+    sums = ("sequences", "tokens", "expected_extracted", "at_risk", "extractable")
+    shown_rows = {
+        r["scored_by"]: Counter({n: r[n] for n in sums if r[n]}) for r in made[SCORED_BY.name]
     }
+    assert {name: +counts for name, counts in shown_rows.items() if counts} == dict(by)
+    (row,) = made[RISK_SAMPLE.name]
+    assert {
+        n: row[n] for n in ("sequences", "read", "extractable", "loss", "expected_extracted")
+    } == {n: sample[n] for n in ("sequences", "read", "extractable", "loss", "expected_extracted")}
 
 
 @pytest.mark.parametrize("action", ["keep", "remove-sequence", "remove-document"])
@@ -184,19 +186,19 @@ def test_any_cut_of_rows_gives_the_same_tables():
 # The riskiest.
 
 
-def look(row: dict) -> tuple:
+def features_of(row: dict) -> tuple:
     names = (
         "risk", "suffix_tokens", "copies_input", "copies_deduplicated", "copies", "copies_near",
-        "part_copies", "part_predictability", "part_rarity",
+        "log_odds_copies", "log_odds_predictability", "log_odds_rarity",
     )  # fmt: skip
     return tuple(row[name] for name in names)
 
 
 def expected_riskiest(rows: list[dict]) -> list[tuple]:
     shown: dict[tuple, dict] = {}
-    risky = [row for row in rows if row["risk"]]
-    for row in sorted(risky, key=lambda row: (-row["risk"], row["doc"], row["start"])):
-        shown.setdefault(look(row), row)
+    at_risk = [row for row in rows if row["risk"]]
+    for row in sorted(at_risk, key=lambda row: (-row["risk"], row["doc"], row["start"])):
+        shown.setdefault(features_of(row), row)
     return [(r["doc"], r["start"], r["end"], r["risk"]) for r in list(shown.values())[:RISKIEST]]
 
 
@@ -216,8 +218,8 @@ def test_the_riskiest_are_told_once(seed):
     rng = random.Random(seed)
     tables = with_copies(corpus(rng), rng)
     made = summaries(tables, seed)[RISKIEST_ROWS.name]
-    told = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in made]
-    assert told == expected_riskiest(tables[SCORES.name])
+    shown_rows = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in made]
+    assert shown_rows == expected_riskiest(tables[SCORES.name])
     assert all(r["near"] == (250_000 if r["scored_by"] == "model" else 0) for r in made)
     assert all((r["copies_deduplicated"] == -1) == (r["scored_by"] == "text") for r in made)
 
@@ -231,7 +233,7 @@ def test_workers_that_saw_parts_agree_on_the_riskiest(seed):
     for number in range(3):
         own = [row for row in tables[SCORES.name] if part[row["doc"]] == number]
         read = {DOCUMENTS.name: tables[DOCUMENTS.name], REJECTS.name: [], SCORES.name: own}
-        stage = TallyScores(above=ABOVE)
+        stage = TallyScores(threshold=THRESHOLD)
         batches = [
             (name, pa.RecordBatch.from_pylist(read[name], schema=schema))
             for name, schema in stage.inputs.items()
@@ -246,8 +248,8 @@ def test_workers_that_saw_parts_agree_on_the_riskiest(seed):
     merged = pa.RecordBatch.from_pylist(candidates, schema=RISKIEST_ROWS.schema)
     with stage.open() as run:
         rows = [row for _, batch in run(iter([("rows", merged)])) for row in batch.to_pylist()]
-    told = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in rows]
-    assert told == expected_riskiest(tables[SCORES.name])
+    shown_rows = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in rows]
+    assert shown_rows == expected_riskiest(tables[SCORES.name])
 
 
 # The rest.
@@ -285,7 +287,7 @@ def test_without_the_phases_of_others():
     """No table of entities, and no table of rejects."""
     tables = corpus(random.Random(1), "remove-sequence")
     flow = Flow()
-    summarise_scores(flow, ABOVE, rejects=False, entities=False)
+    summarise_scores(flow, THRESHOLD, rejects=False, entities=False)
     assert list(flow.nodes[0].stage.inputs) == [DOCUMENTS.name, SCORES.name]
     made = execute(flow, tables, random.Random(0))
     assert set(made) == {table.name for table in SCORE_SUMMARIES} - {RISK_ENTITIES.name}

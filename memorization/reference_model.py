@@ -1,4 +1,4 @@
-"""The identity of the language models that a run asked: what its scores depend on."""
+"""The reference model of a run, as its manifest names it: what the scores depend on."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -7,8 +7,10 @@ from unrote.memorization.config import Models
 
 
 @dataclass(frozen=True)
-class Identity:
-    """device: "cpu", "cuda" or "mps"; digest: of the models' files; parameters: of the first;
+class ReferenceModel:
+    """What the manifest holds of it.
+
+    device: "cpu", "cuda" or "mps"; digest: of the models' files; parameters: of the first;
     tokenizer: digest of the one that masks are made with; vocabulary: tokens of the first, 0 where
     that is not known.
     """
@@ -20,8 +22,8 @@ class Identity:
     vocabulary: int = 0
 
 
-def identify(models: Models, masks: str = "") -> Identity:
-    """The identity of models that were loaded and tried, so that a run fails before it starts.
+def load_reference_model(models: Models, masks: str = "") -> ReferenceModel:
+    """Loads and checks the models, so that a run fails before it starts.
 
     masks: name of the model with whose tokenizer masks are made, "" if none are.
     Raises ConfigError for a model or device that is not there or can't be used.
@@ -31,7 +33,7 @@ def identify(models: Models, masks: str = "") -> Identity:
 
     scorer = scorer_of(models)
     tokenizer = tokenizer_of(masks).to_str() if masks else ""
-    return Identity(
+    return ReferenceModel(
         scorer.model.device.type,
         " ".join(digest(folder_of(name)) for name in models.names),
         sum(one.numel() for one in scorer.model.network.parameters()),

@@ -1,9 +1,9 @@
-"""What the characters of a sequence alone say about how easily it is recited.
+"""Text features: what the characters of a sequence alone say about how easily it is memorized.
 
 Four numbers, from no model and no pass over the corpus: a sequence that follows from its beginning
 (`template`), that repeats itself (`repetition`), that has unusual words (`rare_words`; they lower
-the odds of recollection, Prashanth 2406.17746), and, for short records such as captions, of words
-that are everywhere (`word_duplication`, after "Memory Triggers", 2312.03692).
+the odds of memorization as recollection, Prashanth 2406.17746), and, for short records such as
+captions, of words that are everywhere (`word_duplication`, after "Memory Triggers", 2312.03692).
 """
 
 import json
@@ -23,19 +23,17 @@ Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 
-MEASURES = ("template", "repetition", "rare_words", "word_duplication")
-
 GRAM = 6
 """Bytes in the n-grams of `repetition`."""
 
 PERIODS = 24
-"""The longest period, in words and marks, at which `template` looks for repeats."""
+"""The longest period, in words and punctuation, at which `template` looks for repeats."""
 
 RARE = 1.0
 """A word that occurs less often in a million words is rare."""
 
 _FNV_OFFSET, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-_LETTER, _DIGIT, _SPACE, _MARK = 0, 1, 2, 3
+_LETTER, _DIGIT, _SPACE, _PUNCTUATION = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,13 @@ class WordFrequencies:
     """How often words occur in a million. Build one with `of_counts` or `of_tokenizer`.
 
     A table of open addressing: keys uint64[2**b], FNV-1a hashes of lower-case UTF-8, 0 where there
-    is none; values float64[2**b]. pieces: of how many entries a word may be put together, the
-    longest one first; its frequency is that of the rarest.
+    is none; values float64[2**b]. entries: of how many vocabulary entries a word may be made, the
+    longest first; its frequency is that of the rarest.
     """
 
     keys: Hashes
     values: Floats
-    pieces: int
+    entries: int
 
     @classmethod
     def of_counts(cls, counts: Mapping[str, int]) -> "WordFrequencies":
@@ -70,7 +68,7 @@ class WordFrequencies:
 
     @classmethod
     def of_tokenizer(cls, stored: bytes) -> "WordFrequencies":
-        """An estimate from a byte-level BPE (tokenizer.json) in the place of a corpus.
+        """An estimate from a byte-level BPE (tokenizer.json) where there is no corpus.
 
         Merges are learnt in the order of their frequency, so an entry's rank stands for its own
         (Zipf's law: 1 / rank). A word that takes three entries or more counts as never seen.
@@ -81,7 +79,7 @@ class WordFrequencies:
         found: dict[bytes, float] = {}
         for rank, entry in enumerate(ranked, 1):
             word = _lower(entry.removeprefix("Ġ").encode())
-            if word.isalpha():  # ASCII letters; other entries are bytes or marks
+            if word.isalpha():  # ASCII letters; other entries are bytes or punctuation
                 found.setdefault(word, 1e6 / (rank * harmonic))
         return cls(*_table(found), 2)
 
@@ -94,10 +92,12 @@ def default_frequencies() -> WordFrequencies:
     )
 
 
-def wording(texts: Sequence[str], frequencies: WordFrequencies | None = None) -> dict[str, Floats]:
-    """Four measures of each text, float64[n], never NaN.
+def text_features(
+    texts: Sequence[str], frequencies: WordFrequencies | None = None
+) -> dict[str, Floats]:
+    """Four features of each text, float64[n], never NaN.
 
-    template          the largest share, over periods of 1 to 24 words and marks, of those that
+    template          the largest share, over periods of 1 to 24 words and signs, of those that
                       follow from what stands one period before: the same, or a number that goes on
                       as the two before it did (x, x + d, x + 2d; any sign of d). 0 to 1
     repetition        1 - distinct / all runs of 6 bytes. 0 to below 1
@@ -112,10 +112,9 @@ def wording(texts: Sequence[str], frequencies: WordFrequencies | None = None) ->
     offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
     np.cumsum([len(data) for data in encoded], out=offsets[1:])
     data = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    found = _measure(data, offsets, table.keys, table.values, table.pieces)
-    return dict(
-        zip(("template", "repetition", "rare_words", "word_duplication"), found, strict=True)
-    )
+    columns = _measure(data, offsets, table.keys, table.values, table.entries)
+    names = ("template", "repetition", "rare_words", "word_duplication")
+    return dict(zip(names, columns, strict=True))
 
 
 def _lower(data: bytes) -> bytes:
@@ -141,20 +140,20 @@ def _enter(words: Bytes, ends: Ints, frequencies: Floats, keys: Hashes, values: 
         for at in range(start, ends[i]):
             key = (key ^ np.uint64(words[at])) * _FNV_PRIME
         start = ends[i]
-        place = key & np.uint64(keys.size - 1)
-        while keys[place] != np.uint64(0) and keys[place] != key:
-            place = (place + np.uint64(1)) & np.uint64(keys.size - 1)
-        keys[place], values[place] = key, frequencies[i]
+        slot = key & np.uint64(keys.size - 1)
+        while keys[slot] != np.uint64(0) and keys[slot] != key:
+            slot = (slot + np.uint64(1)) & np.uint64(keys.size - 1)
+        keys[slot], values[slot] = key, frequencies[i]
 
 
 @inlined
 def _find(key: np.uint64, keys: Hashes, values: Floats) -> float:
     """The frequency of a hash; -1 if there is none."""
-    place = key & np.uint64(keys.size - 1)
-    while keys[place] != np.uint64(0):
-        if keys[place] == key:
-            return values[place]  # type: ignore[no-any-return]
-        place = (place + np.uint64(1)) & np.uint64(keys.size - 1)
+    slot = key & np.uint64(keys.size - 1)
+    while keys[slot] != np.uint64(0):
+        if keys[slot] == key:
+            return values[slot]  # type: ignore[no-any-return]
+        slot = (slot + np.uint64(1)) & np.uint64(keys.size - 1)
     return -1.0
 
 
@@ -165,7 +164,7 @@ def _kind(byte: int) -> int:
         return _LETTER
     if 48 <= byte <= 57:
         return _DIGIT
-    return _SPACE if byte <= 32 else _MARK
+    return _SPACE if byte <= 32 else _PUNCTUATION
 
 
 @inlined
@@ -175,13 +174,13 @@ def _folded(byte: int) -> int:
 
 @kernel
 def _measure(
-    data: Bytes, offsets: Ints, keys: Hashes, values: Floats, pieces: int
+    data: Bytes, offsets: Ints, keys: Hashes, values: Floats, entries: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
     n = offsets.size - 1
     template, repetition, rare, duplication = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     for i in range(n):
         text = data[offsets[i] : offsets[i + 1]]
-        units, numbers, words, frequencies = _units(text, keys, values, pieces)
+        units, numbers, words, frequencies = _units(text, keys, values, entries)
         template[i] = _template(units, numbers)
         repetition[i] = _repetition(text)
         if words.size:
@@ -198,14 +197,14 @@ def _measure(
 
 @kernel
 def _units(
-    text: Bytes, keys: Hashes, values: Floats, pieces: int
+    text: Bytes, keys: Hashes, values: Floats, entries: int
 ) -> tuple[Hashes, Floats, Hashes, Floats]:
-    """The words, numbers and marks of a text: a hash of each, and its value if it is a number (else
-    NaN); then of the words alone the hashes and frequencies.
+    """The words, numbers and punctuation of a text: a hash of each, and its value if it is a number
+    (else NaN); then of the words alone the hashes and frequencies.
     """
     units, numbers = np.empty(text.size, dtype=np.uint64), np.full(text.size, np.nan)
     words, frequencies = np.empty(text.size, dtype=np.uint64), np.empty(text.size)
-    found = said = at = 0
+    found = word = at = 0
     while at < text.size:
         kind, start = _kind(text[at]), at
         key, value = _FNV_OFFSET, 0.0
@@ -219,17 +218,17 @@ def _units(
         if kind == _DIGIT and at - start <= 15:  # exact in a double
             numbers[found] = value
         if kind == _LETTER:
-            words[said], frequencies[said] = key, _frequency(text[start:at], keys, values, pieces)
-            said += 1
+            words[word], frequencies[word] = key, _frequency(text[start:at], keys, values, entries)
+            word += 1
         found += 1
-    return units[:found], numbers[:found], words[:said], frequencies[:said]
+    return units[:found], numbers[:found], words[:word], frequencies[:word]
 
 
 @kernel
-def _frequency(word: Bytes, keys: Hashes, values: Floats, pieces: int) -> float:
-    """Of the rarest of the pieces that a word is put together of; 0 if it takes more."""
+def _frequency(word: Bytes, keys: Hashes, values: Floats, entries: int) -> float:
+    """Of the rarest of the vocabulary entries that make up a word; 0 if it takes more."""
     at, rarest = 0, np.inf
-    for _ in range(pieces):
+    for _ in range(entries):
         key, longest, best = _FNV_OFFSET, 0, 0.0
         for k in range(at, word.size):
             key = (key ^ np.uint64(_folded(word[k]))) * _FNV_PRIME

@@ -1,8 +1,9 @@
-"""The last round of near-duplicates: the rest, when it is small, walked through in one place.
+"""Greedy selection in keep order: who is kept, who is removed as similar to one that is.
 
-Documents that are similar but below the threshold fill buckets together, and no round decides many
-of them. Once few are left, it is cheaper to bring each one's shingles to one worker once, and to
-compare it in keep order with those kept so far that share a bucket with it and with nobody else.
+`GreedySelection` goes over the similar pairs of a round, and settles what they decide. Documents that are
+similar but below the threshold fill buckets together, and no round decides many of them. Once few
+are left, it is cheaper to bring each one's shingles to one worker once (`UndecidedSets`), and to compare
+it in keep order with those kept so far that share a bucket with it and with nobody else (`FinalSelection`).
 """
 
 from collections.abc import Mapping
@@ -15,36 +16,173 @@ from numpy.typing import NDArray
 
 from unrote.corpus.hashing import mix64
 from unrote.corpus.kernel import inlined, kernel
-from unrote.corpus.schema import NEAR, TEXT, UNDECIDED, Tagged
+from unrote.corpus.schema import KEPT, NEAR, TEXT, UNDECIDED, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
-from unrote.dedup.groups import Ints, column, duplicate_rows, grown, parts
+from unrote.dedup.groups import Ints, batch_of, column, duplicate_rows, grown, parts
 from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
+
+Statuses = NDArray[np.uint8]
+
+STEPS = pa.schema(
+    [(n, pa.int64()) for n in ("walk", "rank", "doc", "role", "kept_rank", "kept", "complete")]
+    + [("similarity", pa.float64())]
+)
+"""What the walk goes over: each candidate (role 0), then the similar ones before it in keep order
+(role 1, `kept`). `walk` is 0: there is one walk."""
+
+_KEPT, _REMOVED, _UNDECIDED = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class GreedySelection(PlainStage):
+    """Settles candidates in keep order.
+
+    A candidate is removed if it is similar to one that is kept; the first of those is its twin. It
+    is kept if it is complete and all that it is similar to are removed. Otherwise it stays
+    undecided. There is one walk and so one worker, which streams. It holds the candidate that is
+    open, without what that is similar to, and 18 to 36 bytes for each document of the round that is
+    not kept.
+    """
+
+    version: ClassVar[int] = 2
+    key: ClassVar[tuple[str, ...]] = ("walk",)
+    order: ClassVar[tuple[str, ...]] = ("rank", "doc", "role", "kept_rank", "kept")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema, "kept": KEPT.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        table = _Table()
+        settled = np.zeros((1, 4), dtype=np.int64)  # the last is the candidate that is open
+        similarity = np.zeros(1)
+        for _, batch in tagged:
+            if not batch.num_rows:
+                continue
+            _, rank, doc, role, _, kept, complete, similar = (c.to_numpy() for c in batch.columns)
+            table.make_room(len(doc) + 1)
+            settled, similarity = _select_pairs(
+                rank, doc, role, kept, complete, similar, settled[-1], similarity[-1], table.keys,
+                table.values,
+            )  # fmt: skip
+            yield from self._outcomes(settled[:-1], similarity[:-1])
+        yield from self._outcomes(settled[-1:], similarity[-1:])
+
+    @staticmethod
+    def _outcomes(settled: Ints, similarity: NDArray[np.float64]) -> Tagged:
+        """The outputs for candidates that are settled."""
+        doc, rank, status, twin = settled.T
+        gone, stay = status == _REMOVED, status == _KEPT
+        if gone.any():
+            yield "near", duplicate_rows(doc[gone], "near", twin[gone], similarity[gone])
+        if stay.any():
+            yield "kept", batch_of(KEPT.schema, (doc[stay], rank[stay]))
+
+
+class _Table:
+    """A hash table, open addressing, from the documents that are not kept to their statuses."""
+
+    def __init__(self) -> None:
+        self.keys = np.zeros(1 << 10, dtype=np.int64)
+        self.values = np.zeros(1 << 10, dtype=np.uint8)  # 0: nothing here
+        self.entries = 0  # at most
+
+    def make_room(self, more: int) -> None:
+        """Keep the load at or below a half after so many more entries."""
+        if 2 * (self.entries + more) > len(self.keys):
+            self.entries = int(np.count_nonzero(self.values))
+        self.entries += more
+        if 2 * self.entries > len(self.keys):
+            size = 1 << (2 * self.entries).bit_length()
+            keys, values = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
+            _copy(self.keys, self.values, keys, values)
+            self.keys, self.values = keys, values
+
+
+@kernel
+def _select_pairs(
+    rank: Ints,
+    doc: Ints,
+    role: Ints,
+    kept: Ints,
+    complete: Ints,
+    similar: NDArray[np.float64],
+    held: Ints,
+    held_similarity: float,
+    keys: Ints,
+    values: Statuses,
+) -> tuple[Ints, NDArray[np.float64]]:
+    """Contenders with their statuses so far: (doc, rank, status, twin) and similarity with the twin.
+
+    The first is `held`, of the rows before; the last is open, and the others are in the table.
+    """
+    settled = np.empty((np.sum(role == 0) + 1, 4), dtype=np.int64)
+    similarity = np.zeros(len(settled))
+    settled[0], similarity[0] = held, held_similarity
+    last = 0
+    for i in range(doc.size):
+        if role[i] == 0:
+            _remember(settled[last, 0], settled[last, 2], keys, values)
+            last += 1
+            settled[last, 0], settled[last, 1], settled[last, 3] = doc[i], rank[i], 0
+            settled[last, 2] = _KEPT if complete[i] else _UNDECIDED
+            continue
+        other = values[_slot_of(keys, values, kept[i])]
+        if other == 0 and settled[last, 2] != _REMOVED:
+            settled[last, 2], settled[last, 3], similarity[last] = _REMOVED, kept[i], similar[i]
+        elif other == _UNDECIDED and settled[last, 2] == _KEPT:
+            settled[last, 2] = _UNDECIDED
+    return settled, similarity
+
+
+@inlined
+def _remember(doc: int, status: int, keys: Ints, values: Statuses) -> None:
+    if status in (_REMOVED, _UNDECIDED):
+        at = _slot_of(keys, values, doc)
+        keys[at], values[at] = doc, status
+
+
+@kernel
+def _copy(keys: Ints, values: Statuses, to_keys: Ints, to_values: Statuses) -> None:
+    for i in range(keys.size):
+        if values[i]:
+            at = _slot_of(to_keys, to_values, keys[i])
+            to_keys[at], to_values[at] = keys[i], values[i]
+
+
+@inlined
+def _slot_of(keys: Ints, values: Statuses, key: int) -> Any:
+    """Where `key` is in the table, or would be."""
+    mask = np.int64(keys.size - 1)
+    at = np.int64(mix64(np.uint64(key))) & mask
+    while values[at] and keys[at] != key:
+        at = (at + 1) & mask
+    return at
+
 
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
 
-GATHERED = pa.schema(
+UNDECIDED_SETS = pa.schema(
     [(name, pa.int64()) for name in ("walk", "rank", "doc")]
     + [("buckets", _LIST), ("shingles", _LIST)]
 )
 """An undecided document with its buckets and its shingles (ascending, distinct). `walk` is 0."""
 
-FINISH_DOCUMENTS = 1 << 14
+FINAL_DOCUMENTS = 1 << 14
 """So few undecided documents are finished in one place."""
 
 _BATCH_VALUES = 1 << 22  # shingles in a batch: 32 MiB
-_STEPS = 16  # of a merge, without looking whether it can be left
+_MERGE_STEPS = 16  # of a merge, without looking whether it can be left
 
 
 @dataclass(frozen=True)
-class Gather(PlainStage):
+class UndecidedSets(PlainStage):
     """The undecided documents' buckets and shingles, one row for each document."""
 
     unit: str = "word"
     ngram: int = 5
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"gathered": GATHERED}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         rows: list[pa.RecordBatch] = []
@@ -72,7 +210,7 @@ class Gather(PlainStage):
             columns = (np.zeros_like(chosen), rank[bounds[:-1][part]], chosen)
             lists = (_lists(bucket, bounds, part), _lists(hashes, ends, part))
             arrays = [*(pa.array(values) for values in columns), *lists]
-            yield "gathered", pa.RecordBatch.from_arrays(arrays, schema=GATHERED)
+            yield "sets", pa.RecordBatch.from_arrays(arrays, schema=UNDECIDED_SETS)
 
 
 def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
@@ -83,17 +221,17 @@ def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
 
 
 @dataclass(frozen=True)
-class Finish(PlainStage):
+class FinalSelection(PlainStage):
     """Walks in keep order: a document is removed if it is similar to one that was kept before it
     and shares a bucket with it; the first of those is its twin. Holds the kept documents' shingles,
-    and there are at most FINISH_DOCUMENTS of them.
+    and there are at most FINAL_DOCUMENTS of them.
     """
 
     threshold: float = 0.8
 
     key: ClassVar[tuple[str, ...]] = ("walk",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"gathered": GATHERED}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -103,7 +241,7 @@ class Finish(PlainStage):
             buckets, bucket_bounds = _flat(batch.column("buckets"))
             shingles, bounds = _flat(batch.column("shingles"))
             kept.make_room(len(doc), len(buckets), len(shingles))
-            twins, similarity = _finish(
+            twins, similarity = _select_sets(
                 doc, buckets, bucket_bounds, shingles, bounds, self.threshold, *kept.arrays
             )
             gone = np.flatnonzero(similarity)
@@ -157,7 +295,7 @@ class _Kept:
 
 
 @kernel
-def _finish(
+def _select_sets(
     doc: Ints,
     buckets: Ints,
     bucket_bounds: Ints,
@@ -180,7 +318,7 @@ def _finish(
         own = shingles[bounds[d] : bounds[d + 1]]
         twin = np.int64(-1)
         for b in range(bucket_bounds[d], bucket_bounds[d + 1]):
-            entry = heads[_slot(keys, buckets[b])]
+            entry = heads[_bucket_slot(keys, buckets[b])]
             while entry >= 0:
                 k = owner[entry]
                 # The twin is the first similar one in keep order, so later ones need no look.
@@ -201,7 +339,7 @@ def _finish(
         kept_values[kept_bounds[k] : kept_bounds[k + 1]] = own
         sizes[0] += 1
         for b in range(bucket_bounds[d], bucket_bounds[d + 1]):
-            slot, entry = _slot(keys, buckets[b]), sizes[1]
+            slot, entry = _bucket_slot(keys, buckets[b]), sizes[1]
             keys[slot] = _stored(buckets[b])
             owner[entry], before[entry], heads[slot] = k, heads[slot], entry
             sizes[1] += 1
@@ -210,7 +348,7 @@ def _finish(
 
 @inlined
 def _similarity(left: Ints, right: Ints, threshold: float) -> float:
-    """The Jaccard similarity of two sets (dedup.jaccard), or 0.0 as soon as it must be below the
+    """The Jaccard similarity of two sets (dedup.similarity), or 0.0 as soon as it must be below the
     threshold: every element without a partner lowers what the intersection can still be.
     """
     together = left.size + right.size
@@ -220,8 +358,8 @@ def _similarity(left: Ints, right: Ints, threshold: float) -> float:
         return 0.0
     spare = together - 2 * needed
     i = j = shared = 0
-    while i + _STEPS < left.size and j + _STEPS < right.size:
-        for _ in range(_STEPS):
+    while i + _MERGE_STEPS < left.size and j + _MERGE_STEPS < right.size:
+        for _ in range(_MERGE_STEPS):
             x, y = left[i], right[j]
             shared += x == y
             i += x <= y
@@ -243,7 +381,7 @@ def _stored(bucket: int) -> Any:
 
 
 @inlined
-def _slot(keys: Ints, bucket: int) -> Any:
+def _bucket_slot(keys: Ints, bucket: int) -> Any:
     """Where a bucket is in the table, or would be."""
     key = _stored(bucket)
     mask = np.int64(keys.size - 1)
@@ -257,5 +395,5 @@ def _slot(keys: Ints, bucket: int) -> Any:
 def _move(keys: Ints, heads: Ints, to_keys: Ints, to_heads: Ints) -> None:
     for i in range(keys.size):
         if keys[i] != 0:
-            at = _slot(to_keys, keys[i])
+            at = _bucket_slot(to_keys, keys[i])
             to_keys[at], to_heads[at] = keys[i], heads[i]

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrote.dedup.jaccard import jaccard, similarities
+from unrote.dedup.similarity import jaccard, similarities
 
 SETS = st.lists(st.sets(st.integers(-20, 20) | st.integers(-(2**63), 2**63 - 1)), min_size=1)
 

@@ -1,9 +1,10 @@
-"""A trial run: what a small model recites after training on a corpus, and how fast it trains here.
+"""A proxy run: what is extractable from a small model trained on a corpus, and how fast it trains
+here.
 
-What a trial model recites a larger one recites too, almost always; what it doesn't recite says
-little (Biderman 2304.11158, Table 2: a 70M model foretells a 12B one with precision .96 and recall
-.20). So its findings are named, its silence is no clean bill, and the probabilities are refitted to
-how much it recites in all.
+What is extractable from a proxy model is extractable from a larger one too, almost always; what is
+not says little (Biderman 2304.11158, Table 2: a 70M model predicts a 12B one with precision .96 and
+recall .20). So what it memorized is named, what it did not is no clean bill, and the risk is
+recalibrated to how much was extractable in all.
 """
 
 import time
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from unrote.corpus.errors import ConfigError
 from unrote.memorization.model import pretrained_tokenizer, tokenizer_of
-from unrote.memorization.proxy import Emitted, Shape, Trained, emitted, rows_in_step, train
+from unrote.memorization.proxy import Extraction, Shape, Trained, extraction, train, windows_in_step
 from unrote.memorization.windows import Ints, Sequences, offsets_of, tokenize, tokens_of
 
 EPOCHS = 2.0
@@ -24,35 +25,37 @@ EPOCHS = 2.0
 _TIMED_STEPS = 3
 
 
-class Asked(NamedTuple):
-    """The trial model, and what it recites of the sequences it was asked for."""
+class ProxyRun(NamedTuple):
+    """The proxy model, and what is extractable from it of the sequences it was prompted with."""
 
     trained: Trained
-    emitted: Emitted
+    extraction: Extraction
     parameters: int
     training_seconds: float
 
 
 def speed(model: str, shape: Shape | None = None, device: str = "cpu") -> float:
-    """Tokens a second that a trial model trains at on this machine: a few steps on noise.
+    """Tokens a second that a proxy model trains at on this machine: a few steps on noise.
 
     model: whose tokenizer it has.
     """
     shape = shape or Shape()
     words = pretrained_tokenizer(model)
     noise = np.random.default_rng(0).integers(0, len(words), 4 * shape.batch)
-    tokens = rows_in_step(shape) * shape.context
+    tokens = windows_in_step(shape) * shape.context
     began, spent = time.monotonic(), []
 
-    def tell(_share: float, _loss: float) -> None:
+    def step_done(_share: float, _loss: float) -> None:
         spent.append(time.monotonic() - began)
 
     steps = _TIMED_STEPS + 1
-    train([noise], words, shape, epochs=steps * tokens / noise.size, device=device, progress=tell)
+    train(
+        [noise], words, shape, epochs=steps * tokens / noise.size, device=device, progress=step_done
+    )
     return _TIMED_STEPS * tokens / max(spent[-1] - spent[0], 1e-9)
 
 
-def try_out(
+def run_proxy(
     texts: Mapping[int, str],
     sequences: pa.Table,
     model: str,
@@ -62,9 +65,10 @@ def try_out(
     shape: Shape | None = None,
     device: str = "cpu",
     progress: Callable[[float, float], None] | None = None,
-) -> Asked:
+) -> ProxyRun:
     """Trains a small decoder on `texts` (by document) for `EPOCHS` or, if sooner, `seconds`, and
-    asks for `sequences`: doc, start, end (code points of these texts), prefix_tokens.
+    prompts it with the prefixes of `sequences`: doc, start, end (code points of these texts),
+    prefix_tokens.
 
     Raises ConfigError where there is nothing to train on.
     """
@@ -80,15 +84,15 @@ def try_out(
         progress=progress,
     )  # fmt: skip
     spent = time.monotonic() - began
-    place = {doc: i for i, doc in enumerate(docs)}
+    index = {doc: i for i, doc in enumerate(docs)}
     rows = sequences.select(["doc", "start", "end", "prefix_tokens"]).to_pylist()
-    found = _sequences([(place[r["doc"]], r) for r in rows], tokens)
+    found = _sequences([(index[r["doc"]], r) for r in rows], tokens)
     size = sum(one.numel() for one in made.model.network.parameters())
-    return Asked(made, emitted(made.model, found), size, spent)
+    return ProxyRun(made, extraction(made.model, found), size, spent)
 
 
 def _sequences(rows: Sequence[tuple[int, Mapping[str, int]]], tokens: Any) -> Sequences:
-    """The tokens of the asked ranges."""
+    """The tokens of the given ranges."""
     bounds = [tokens_of(tokens, doc, row["start"], row["end"]) for doc, row in rows]
     ids = [tokens.ids[first:last] for first, last in bounds]
     sizes: Ints = np.array([one.size for one in ids], dtype=np.int64)

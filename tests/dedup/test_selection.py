@@ -9,15 +9,15 @@ from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_near import band_rows, family, walk
 from unrote.corpus.schema import TEXT
-from unrote.dedup.finish import Finish, Gather
+from unrote.dedup.selection import FinalSelection, UndecidedSets
 
 
 def finished(texts: list[str], bands: pa.Table, threshold: float, seed: int) -> list[tuple]:
     engine = MiniEngine(seed)
-    crowded = {doc for doc, _, _ in rows_of(bands)}
-    text = table(TEXT, [(d, t) for d, t in enumerate(texts) if d in crowded])
-    gathered = engine.map(Gather(), undecided=bands, text=text)["gathered"]
-    return sorted(rows_of(engine.group(Finish(threshold), gathered=gathered)["near"]))
+    hot = {doc for doc, _, _ in rows_of(bands)}
+    text = table(TEXT, [(d, t) for d, t in enumerate(texts) if d in hot])
+    sets = engine.map(UndecidedSets(), undecided=bands, text=text)["sets"]
+    return sorted(rows_of(engine.group(FinalSelection(threshold), sets=sets)["near"]))
 
 
 @settings(deadline=None, max_examples=60)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
-from unrote.memorization.wording import GRAM, PERIODS, RARE, WordFrequencies, wording
+from unrote.memorization.text_features import GRAM, PERIODS, RARE, WordFrequencies, text_features
 
 KEYS = {"template", "repetition", "rare_words", "word_duplication"}
 UNITS = re.compile(rb"[A-Za-z\x80-\xff]+|[0-9]+|[^A-Za-z\x80-\xff0-9\x00-\x20]")
@@ -55,7 +55,8 @@ words = st.sampled_from(
 @given(st.lists(words, max_size=60).map(" ".join) | st.text(max_size=80))
 def test_as_in_plain_python(text):
     found = {
-        name: column[0] for name, column in wording([text.replace("\ud800", "")], TABLE).items()
+        name: column[0]
+        for name, column in text_features([text.replace("\ud800", "")], TABLE).items()
     }
     said = frequencies(text)
     assert found["template"] == pytest.approx(template(text))
@@ -76,18 +77,18 @@ def test_as_in_plain_python(text):
     ],
 )
 def test_what_follows_from_its_beginning_is_a_template(text):
-    assert wording([text])["template"][0] > 0.5
+    assert text_features([text])["template"][0] > 0.5
 
 
 def test_prose_is_no_template():
     text = "Call me Ishmael. Some years ago, never mind how long precisely, I went to sea."
-    found = wording([text])
+    found = text_features([text])
     assert found["template"][0] < 0.25
     assert found["rare_words"][0] < 0.3
 
 
 def test_words_of_three_pieces_or_more_are_rare():
-    found = wording(["the house and the water", "flibbertigibbets quasiperiodically"])
+    found = text_features(["the house and the water", "flibbertigibbets quasiperiodically"])
     assert found["rare_words"].tolist() == [0.0, 1.0]
     assert found["word_duplication"][0] > 4 > found["word_duplication"][1] == 0
 
@@ -95,22 +96,22 @@ def test_words_of_three_pieces_or_more_are_rare():
 def test_the_default_table_is_that_of_the_embedded_tokenizer():
     path = Path(memorization.__file__).parent / "default" / "tokenizer.json"
     texts = ["a rather unusual sentence, with Constantinople in it"]
-    made = wording(texts, WordFrequencies.of_tokenizer(path.read_bytes()))
-    assert made == wording(texts)
+    made = text_features(texts, WordFrequencies.of_tokenizer(path.read_bytes()))
+    assert made == text_features(texts)
 
 
 def test_a_text_s_measures_do_not_depend_on_its_neighbours():
     texts = ["one two three", "", "0", "one two one two one two", "\ud800 half", "   "]
-    whole = wording(texts)
+    whole = text_features(texts)
     assert set(whole) == KEYS
     for name, column in whole.items():
         assert column.dtype == np.float64
         assert not np.isnan(column).any()
-        assert column.tolist() == [wording([text])[name][0] for text in texts]
+        assert column.tolist() == [text_features([text])[name][0] for text in texts]
 
 
 def test_no_texts_have_no_measures():
-    assert all(column.shape == (0,) for column in wording([]).values())
+    assert all(column.shape == (0,) for column in text_features([]).values())
 
 
 def test_counts_must_count():

@@ -1,4 +1,4 @@
-"""What the language model says of the wanted sequences, and the risk of each sequence."""
+"""Scores: the memorization measures of the selected sequences, and the risk of every sequence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,31 +11,31 @@ from numpy.typing import NDArray
 
 from unrote.corpus.pulse import pulse
 from unrote.corpus.schema import (
-    COUNTED,
+    AT_RISK,
     MEASURED,
     MEASURES,
-    RISKY,
     SCORES,
+    SELECTED,
+    SEQUENCE_COPIES,
     SEQUENCES,
-    WANTED,
-    WORDING,
+    TEXT_FEATURES,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.memorization.config import Models
 from unrote.memorization.risk import PARTS, Risk
-from unrote.memorization.survey import Choice
+from unrote.memorization.selection import Selection
 from unrote.memorization.windows import Ints, Sequences
 
 Columns = dict[str, NDArray[Any]]
 
-MODEL_READS = ("loss", "loss_prefix", "loss_suffix", "pz_log", "min_k")
-"""What the risk looks at of what the model says."""
+MODEL_FEATURES = ("loss", "loss_prefix", "loss_suffix", "pz_log", "min_k")
+"""The measures of the reference model that the risk is predicted from."""
 
 
 @dataclass(frozen=True)
 class Measure(PlainStage):
-    """Lots of WANTED to rows of MEASURED.
+    """Batch groups of SELECTED to rows of MEASURED: the reference model reads them.
 
     digest: of the models' files.
     """
@@ -44,152 +44,159 @@ class Measure(PlainStage):
     digest: str = ""
 
     workers: ClassVar[Workers] = "device"
-    key: ClassVar[tuple[str, ...]] = ("lot",)
+    key: ClassVar[tuple[str, ...]] = ("batch_group",)
     order: ClassVar[tuple[str, ...]] = ("doc", "number")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"wanted": WANTED.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"selected": SELECTED.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"measured": MEASURED.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        for lot in each_key((batch for _, batch in tagged), "lot"):
-            yield "measured", self._measured(lot)
+        for group in each_key((batch for _, batch in tagged), "batch_group"):
+            yield "measured", self._measured(group)
 
-    def _measured(self, lot: pa.RecordBatch) -> pa.RecordBatch:
+    def _measured(self, group: pa.RecordBatch) -> pa.RecordBatch:
         from unrote.memorization.scorer import measure_arrays, only_scorer  # noqa: PLC0415 (loads torch)
 
         with only_scorer(self.models) as scorer:
             columns, reason = scorer.measured(
-                _sequences(lot), lot["text"].to_pylist(), lambda done, of: pulse(done / max(of, 1))
+                _sequences(group),
+                group["text"].to_pylist(),
+                lambda done, of: pulse(done / max(of, 1)),
             )
-        arrays = [lot["doc"], lot["number"], *measure_arrays(columns, lot.num_rows)]
+        arrays = [group["doc"], group["number"], *measure_arrays(columns, group.num_rows)]
         return pa.RecordBatch.from_arrays(
             [*arrays, pa.array(reason, pa.string())], schema=MEASURED.schema
         )
 
 
-def _sequences(lot: pa.RecordBatch) -> Sequences:
-    """The sequences of a lot, each with a text of its own."""
-    lists = lot["ids"]
+def _sequences(group: pa.RecordBatch) -> Sequences:
+    """The sequences of a batch group, each with a text of its own."""
+    lists = group["ids"]
     offsets = lists.offsets.to_numpy().astype(np.int64)
-    ends = np.array([len(text) for text in lot["text"].to_pylist()], dtype=np.int64)
+    ends = np.array([len(text) for text in group["text"].to_pylist()], dtype=np.int64)
     return Sequences(
         lists.values.to_numpy().astype(np.int64)[offsets[0] : offsets[-1]],
         offsets - offsets[0],
-        lot["prefix_tokens"].to_numpy(),
-        np.arange(lot.num_rows),
-        np.zeros(lot.num_rows, dtype=np.int64),
-        lot["second"].to_numpy(),
+        group["prefix_tokens"].to_numpy(),
+        np.arange(group.num_rows),
+        np.zeros(group.num_rows, dtype=np.int64),
+        group["second_token"].to_numpy(),
         ends,
     )
 
 
 @dataclass(frozen=True)
-class Rate(PlainStage):
-    """SEQUENCES, beside what was counted and measured of the wanted ones, to rows of SCORES.
+class Score(PlainStage):
+    """SEQUENCES, with the copies and measures of the selected ones, to rows of SCORES and AT_RISK.
 
-    risk: its coefficients. tokens: of the whole released text. above: the risk from which `action`
-    is taken.
+    risk: its coefficients. tokens: of the whole released text. threshold: the risk from which
+    `action` is taken.
     """
 
-    choice: Choice = field(default_factory=Choice)
+    selection: Selection = field(default_factory=Selection)
     risk: Risk = field(default_factory=Risk.load)
     tokens: int = 1
-    above: float = 1.0
+    threshold: float = 1.0
     action: str = "keep"
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         SEQUENCES.name: SEQUENCES.schema,
-        COUNTED.name: COUNTED.schema,
+        SEQUENCE_COPIES.name: SEQUENCE_COPIES.schema,
         MEASURED.name: MEASURED.schema,
     }
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"scores": SCORES.schema, "risky": RISKY.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "scores": SCORES.schema,
+        "at_risk": AT_RISK.schema,
+    }
 
     def _run(self, tagged: Tagged) -> Tagged:
-        for own, beside in stretches(tagged, SEQUENCES.name):
+        for own, beside in document_ranges(tagged, SEQUENCES.name):
             if own.num_rows:
-                scores = self._rated(own, beside)
+                scores = self._scored(own, beside)
                 yield "scores", scores
-                yield "risky", _risky(scores)
+                yield "at_risk", _at_risk(scores)
 
-    def _rated(self, own: pa.RecordBatch, beside: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+    def _scored(self, own: pa.RecordBatch, beside: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
         rows: Columns = {
             name: own[name].to_numpy(zero_copy_only=False)
             for name in own.schema.names
             if name != "ids"
         }
-        chosen, drawn = self.choice.of(rows["rank"], rows["draw"])
+        selected, sampled = self.selection.of(rows["rank"], rows["random"])
         suffix = np.diff(own["ids"].offsets.to_numpy()) - rows["prefix_tokens"]
-        rows |= {"suffix_tokens": suffix.astype(np.int64), "sampled": drawn}
-        reason = np.where(rows["rank"] < 0, "no tokens", "not chosen").astype(object)
-        reason[chosen] = None
+        rows |= {"suffix_tokens": suffix.astype(np.int64), "sampled": sampled}
+        reason = np.where(rows["rank"] < 0, "no tokens", "not selected").astype(object)
+        reason[selected] = None
         for name in (*MEASURES, "copies_deduplicated", "copies_near"):
             rows[name] = np.full(own.num_rows, np.nan)
-        if COUNTED.name in beside:
-            self._counted(rows, beside[COUNTED.name])
+        if SEQUENCE_COPIES.name in beside:
+            self._copies(rows, beside[SEQUENCE_COPIES.name])
         if MEASURED.name in beside:
             found = beside[MEASURED.name]
-            at, there = rows_of(rows, found)
+            index, matched = rows_of(rows, found)
             for name in MEASURES:
                 values = found[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
-                rows[name][at] = values[there]
-            reason[at] = np.array(found["reason"].to_pylist(), dtype=object)[there]
+                rows[name][index] = values[matched]
+            reason[index] = np.array(found["reason"].to_pylist(), dtype=object)[matched]
         self._risks(rows)
-        by = np.where(chosen, "model", "text").astype(object)
+        by = np.where(selected, "model", "text").astype(object)
         by[rows["rank"] < 0] = None
-        at_risk = (np.nan_to_num(rows["risk"]) >= self.above) & (rows["end"] > rows["start"])
+        at_risk = (np.nan_to_num(rows["risk"]) >= self.threshold) & (rows["end"] > rows["start"])
         act = np.where(at_risk, self.action, "keep")
         return _scores(rows | {"scored_by": by, "action": act, "reason": reason})
 
-    def _counted(self, rows: Columns, found: pa.RecordBatch) -> None:
-        at, there = rows_of(rows, found)
+    def _copies(self, rows: Columns, found: pa.RecordBatch) -> None:
+        index, matched = rows_of(rows, found)
         for name in ("copies_input", "copies"):
             rows[name] = rows[name].copy()
-            rows[name][at] = found[name].to_numpy()[there]
-        rows["copies_deduplicated"][at] = found["copies_deduplicated"].to_numpy()[there]
-        near, shingles = (found[name].to_numpy()[there] for name in ("near", "shingles"))
-        rows["copies_near"][at] = near / np.maximum(shingles, 1)
+            rows[name][index] = found[name].to_numpy()[matched]
+        rows["copies_deduplicated"][index] = found["copies_deduplicated"].to_numpy()[matched]
+        near, shingles = (found[name].to_numpy()[matched] for name in ("near", "shingles"))
+        rows["copies_near"][index] = near / np.maximum(shingles, 1)
 
     def _risks(self, rows: Columns) -> None:
-        """Adds risks and parts, NaN where there is nothing to score; rounded, since the last bits
-        of a logarithm depend on where in an array it is taken.
+        """Adds risks and their log-odds, NaN where there is nothing to score; rounded, since the
+        last bits of a logarithm depend on its index in an array.
         """
-        columns = {name: rows[name] for name in (*WORDING, *MODEL_READS)}
+        columns = {name: rows[name] for name in (*TEXT_FEATURES, *MODEL_FEATURES)}
         columns |= {"copies_near": np.nan_to_num(rows["copies_near"])}
         columns |= {"suffix_tokens": rows["suffix_tokens"].astype(np.float64)}
-        left = np.where(
+        deduplicated = np.where(
             np.isnan(rows["copies_deduplicated"]), rows["copies"], rows["copies_deduplicated"]
         )
-        nothing = rows["rank"] < 0
+        no_tokens = rows["rank"] < 0
         views = {
-            "risk_input": rows["copies_input"], "risk_deduplicated": left, "risk": rows["copies"]
-        }  # fmt: skip
+            "risk_input": rows["copies_input"],
+            "risk_deduplicated": deduplicated,
+            "risk": rows["copies"],
+        }
         for name, copies in views.items():
-            there = columns | {"copies": np.maximum(copies, 1).astype(np.float64)}
-            rows[name] = np.where(nothing, np.nan, np.round(self.risk.predict(there), 6))
+            known = columns | {"copies": np.maximum(copies, 1).astype(np.float64)}
+            rows[name] = np.where(no_tokens, np.nan, np.round(self.risk.predict(known), 6))
         parts = self.risk.parts(
             columns | {"copies": np.maximum(rows["copies"], 1).astype(np.float64)}
         )
         for name in PARTS:
             values = parts[name]
-            rows[f"part_{name}"] = np.where(nothing, np.nan, np.round(values, 6))
+            rows[f"log_odds_{name}"] = np.where(no_tokens, np.nan, np.round(values, 6))
         rows["copies_per_million"] = rows["copies"] * 1e6 / max(self.tokens, 1)
 
 
-def _risky(scores: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of RISKY, of rows of SCORES."""
+def _at_risk(scores: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of AT_RISK, of rows of SCORES."""
     found = scores.filter(pc.not_equal(scores["action"], "keep"))
-    return found.select(RISKY.schema.names)
+    return found.select(AT_RISK.schema.names)
 
 
 @dataclass(frozen=True)
-class Remembered(PlainStage):
-    """SCORES of a finished run to its RISKY, which was not kept."""
+class AtRiskOfScores(PlainStage):
+    """SCORES of a finished run to its internal table AT_RISK, which was not kept."""
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {SCORES.name: SCORES.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"risky": RISKY.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"at_risk": AT_RISK.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for _, batch in tagged:
-            yield "risky", _risky(batch)
+            yield "at_risk", _at_risk(batch)
 
 
 def _scores(rows: Mapping[str, NDArray[Any]]) -> pa.RecordBatch:
@@ -200,19 +207,20 @@ def _scores(rows: Mapping[str, NDArray[Any]]) -> pa.RecordBatch:
 
 
 def rows_of(rows: Columns, found: pa.RecordBatch) -> tuple[Ints, NDArray[np.bool_]]:
-    """(places in `rows`, which rows of `found` are there), by document and number.
+    """(indices in `rows`, which rows of `found` have one), by document and number.
 
     rows: sorted by both, without gaps within a document.
     """
     docs, numbers = (found[name].to_numpy() for name in ("doc", "number"))
     first = np.minimum(np.searchsorted(rows["doc"], docs), rows["doc"].size - 1)
-    at = first + numbers - rows["number"][first]
-    inside = np.clip(at, 0, rows["doc"].size - 1)
-    there = (at == inside) & (rows["doc"][inside] == docs) & (rows["number"][inside] == numbers)
-    return at[there], there
+    index = first + numbers - rows["number"][first]
+    clipped = np.clip(index, 0, rows["doc"].size - 1)
+    matched = (index == clipped) & (rows["doc"][clipped] == docs)
+    matched &= rows["number"][clipped] == numbers
+    return index[matched], matched
 
 
-def stretches(
+def document_ranges(
     tagged: Tagged, lead: str
 ) -> Iterator[tuple[pa.RecordBatch, dict[str, pa.RecordBatch]]]:
     """Rows of the table `lead`, with those of the others that may be of the same documents.

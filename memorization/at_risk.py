@@ -1,4 +1,4 @@
-"""Documents that are not to be released because of what a model would recite of them."""
+"""Documents that are rejects because a model is likely to memorize a sequence of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,36 +6,36 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from unrote.corpus.schema import DOCUMENTS, REJECTS, RISKY, Tagged
+from unrote.corpus.schema import AT_RISK, DOCUMENTS, REJECTS, Tagged
 from unrote.corpus.stages import PlainStage
 
-RECITED = "a model may recite it"
+AT_RISK_REASON = "at risk of memorization"
 """What the reason of such a reject begins with."""
 
 
 @dataclass(frozen=True)
-class Refuse(PlainStage):
-    """Documents with a row in RISKY to rows of REJECTS. above: the risk, for the reason."""
+class RejectAtRisk(PlainStage):
+    """Documents with a row in AT_RISK to rows of REJECTS. threshold: the risk, for the reason."""
 
-    above: float = 1.0
+    threshold: float = 1.0
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         DOCUMENTS.name: DOCUMENTS.schema,
-        RISKY.name: RISKY.schema,
+        AT_RISK.name: AT_RISK.schema,
     }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rejects": REJECTS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for tag, batch in tagged:
             if tag == DOCUMENTS.name:
-                why = f"{RECITED}: memorization risk of {self.above:g} or more"
+                why = f"{AT_RISK_REASON}: a sequence has a risk of {self.threshold:g} or more"
                 reasons = pa.array([why] * batch.num_rows, pa.string())
                 columns = [*(batch[name] for name in ("doc", "shard", "row")), reasons]
                 yield "rejects", pa.RecordBatch.from_arrays(columns, schema=REJECTS.schema)
 
 
 @dataclass(frozen=True)
-class Earlier(PlainStage):
+class EarlierRejects(PlainStage):
     """Rejects of earlier phases, as they are. table: the name of theirs."""
 
     table: str
