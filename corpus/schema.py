@@ -115,7 +115,7 @@ FINDINGS = Table(
         origin=_str,
         stands_for=_str,
         fingerprint=_str,
-        surrogate=_str,
+        surrogate_fingerprint=_str,
     ),
     sort=("doc", "field", "start", "end"),
     internal=False,
@@ -125,8 +125,8 @@ FINDINGS = Table(
 `field` is 0 for the text, n for the n-th of the named other columns. Findings of a field do not
 overlap. `action` is what was done, or "cut" where the text around the finding went as a copied
 passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprint` is of the value,
-`surrogate` of what stands in its place (null where that is none); both are keyed: equal values of a
-type have equal ones, and without the key they say nothing."""
+`surrogate_fingerprint` of its surrogate (null where there is none); both are keyed: equal values of
+a type have equal ones, and without the key they say nothing."""
 
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),

@@ -13,8 +13,8 @@ from unrote.corpus.extras import installed
 from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel
-from unrote.pii.mask import Scrubbed, masked
-from unrote.pii.opened import scanner_of
+from unrote.pii.mask import MaskedText, masked
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.finished import open_run, report_in
@@ -236,8 +236,8 @@ class Excerpts:
         around = before + text[start : start + length] + behind
         pii = self._settings.pii
         scanners = [scanner_of(config) for config in pii.shown_configs]
-        clean = Scrubbed(around, scanners, pii.all_actions)
-        return clean.between(len(before), len(around) - len(behind))
+        clean = MaskedText(around, scanners, pii.all_actions)
+        return clean.excerpt(len(before), len(around) - len(behind))
 
     def excerpt(self, doc: int, start: int, length: int) -> tuple[str, str]:
         """The document's id, and `length` code points of its text from `start`, scrubbed."""

@@ -32,8 +32,8 @@ from unrote.corpus.schema import (
     row_of,
     shard_of,
 )
-from unrote.pii.mask import Scrubbed, masked
-from unrote.pii.opened import scanner_of
+from unrote.pii.mask import MaskedText, masked
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.finished import open_run
 
 LISTED = 20
@@ -130,12 +130,13 @@ class _Run:
         """SHARD#ROW, to be shown."""
         return f"{display.name(self.corpus.shards[shard_of(doc)].name)}#{row_of(doc)}"
 
-    def shown(self, docs: Iterable[int]) -> dict[int, Scrubbed]:
+    def shown(self, docs: Iterable[int]) -> dict[int, MaskedText]:
         """The texts of some documents as they may be shown."""
         pii = self._run.settings.pii
         rows = self._run.records(docs)
         scanners = [scanner_of(config) for config in pii.shown_configs] if rows else []
-        return {doc: Scrubbed(row["text"], scanners, pii.all_actions) for doc, row in rows.items()}
+        actions = pii.all_actions
+        return {doc: MaskedText(row["text"], scanners, actions) for doc, row in rows.items()}
 
     def values(self, doc: int) -> tuple[str | None, ...]:
         """The text of a document and its other columns that were scanned."""
@@ -402,18 +403,18 @@ def _route(run: _Run, chain: Sequence[Position]) -> str:
     return "copied from " + ", there from ".join(steps[:-1]) + f"; stays in {steps[-1]}"
 
 
-def _in_context(text: Scrubbed, start: int, size: int) -> Text:
+def _in_context(text: MaskedText, start: int, size: int) -> Text:
     """A passage, long ones shortened, with a little of what stands around it."""
     end = start + size
     if size > PASSAGE:
         half = PASSAGE // 2
         left_out = f" … {size - 2 * half:,} characters … "
-        head, tail = text.between(start, start + half), text.between(end - half, end)
+        head, tail = text.excerpt(start, start + half), text.excerpt(end - half, end)
         shown = Text.assemble(display.flat(head), (left_out, "dim"), display.flat(tail))
     else:
-        shown = Text(display.flat(text.between(start, end)))
+        shown = Text(display.flat(text.excerpt(start, end)))
     shown.stylize("bold")
-    before, after = text.between(max(0, start - CONTEXT), start), text.between(end, end + CONTEXT)
+    before, after = text.excerpt(max(0, start - CONTEXT), start), text.excerpt(end, end + CONTEXT)
     return Text.assemble((display.flat(before), "dim"), shown, (display.flat(after), "dim"))
 
 

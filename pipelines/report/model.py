@@ -18,7 +18,7 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.schema import row_of, shard_of
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
-from unrote.pii.keys import VARIABLE
+from unrote.pii.keys import KEY_VARIABLE
 from unrote.pipelines.report.formatting import count, counted, share
 from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
 from unrote.pipelines.report.memorization import notes as memorization_notes
@@ -594,7 +594,7 @@ def _warnings(
     if not manifest["key"]:
         yield (
             "No key was given: surrogates and fingerprints are those of this run alone. With "
-            f"pii.key_file or {VARIABLE} every run has the same."
+            f"pii.key_file or {KEY_VARIABLE} every run has the same."
         )
     if unscanned:
         names = ", ".join(map(display.name, unscanned))
