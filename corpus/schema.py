@@ -235,10 +235,16 @@ not to be released. `doc` is what the row's key is, or would be."""
 
 PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
 
-# Internal tables: rows without an answer, and what is put in the place of findings.
+# Internal tables: the rejects of each phase, and what is put in the place of findings.
 
-UNREADABLE = Table("unreadable", REJECTS.schema)
-"""The rejects of a run that will have more: the last phase to find some publishes them all."""
+READ_REJECTS = Table("read_rejects", REJECTS.schema)
+"""Rows that could not be read."""
+
+SCAN_REJECTS = Table("scan_rejects", REJECTS.schema)
+"""Documents that a detector could not finish, or with a finding that is not to be released."""
+
+RISK_REJECTS = Table("risk_rejects", REJECTS.schema)
+"""Documents with a sequence at risk of memorization, where these are removed."""
 
 REPLACEMENTS = Table(
     "replacements",

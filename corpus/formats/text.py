@@ -32,7 +32,7 @@ class Text(Format):
 
     def read(
         self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
-    ) -> Tagged:  # noqa: ARG002 - one cut
+    ) -> Tagged:
         return read_text(shard, fields, view, wanted)
 
     def rewrite(
