@@ -31,9 +31,9 @@ COUNTS = ("copies_input", "copies_deduplicated", "copies", "near")
 class CountCopies(PlainStage):
     """Texts to how often each sequence of WANTED, which is read whole, occurs in them: COUNTED.
 
-    A sequence's text from before values in it were replaced is looked for in the input and in what
-    deduplication left, its released text in the released view. duplicates, rejects: whether these
-    tables are read, whose documents are not released; edits, cut: as for dedup.repeated_substrings.Runs.
+    A sequence's text from before values in it were replaced is looked for in the input and in the
+    deduplicated view, its released text in the released view. duplicates, rejects: whether these
+    tables are read, whose documents are not released; edits, cut: as for SampledSubstrings.
     """
 
     duplicates: bool = False
@@ -74,7 +74,7 @@ class _Counter:
     """The sequences that are looked for, and how often each was found so far."""
 
     def __init__(self, wanted: pa.Table) -> None:
-        self.place = [wanted[name].to_numpy() for name in ("doc", "number")]
+        self.keys = [wanted[name].to_numpy() for name in ("doc", "number")]
         texts, sources = (wanted[name].to_pylist() for name in ("text", "source"))
         self.released = self.source = Passages(texts)
         if any(source is not None for source in sources):
@@ -85,7 +85,7 @@ class _Counter:
     def read(
         self, batch: pa.RecordBatch, edits: DocumentEdits, twins: set[int], rejected: set[int]
     ) -> None:
-        """Count in the texts of a batch, and in what becomes of them."""
+        """Count in the texts of a batch, in all three views."""
         docs, texts = batch["doc"].to_pylist(), batch["text"]
         plain = np.zeros(len(docs), dtype=np.bool_)
         cut, changed = [], []
@@ -127,13 +127,13 @@ class _Counter:
         """Rows of those that were found."""
         counts = list(self.counts.values())
         some = np.any([one > 0 for one in counts], axis=0)
-        columns = [*self.place, *counts, self.released.shingles]
+        columns = [*self.keys, *counts, self.released.shingles]
         return batch_of(COUNTED.schema, [one[some] for one in columns])
 
 
 @dataclass(frozen=True)
-class AddUpCopies(PlainStage):
-    """Counts of a sequence from several workers to one row."""
+class SumCopies(PlainStage):
+    """Counts of a sequence, summed over workers."""
 
     key: ClassVar[tuple[str, ...]] = ("doc", "number")
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.

@@ -26,7 +26,7 @@ from unrote.corpus.schema import (
     WANTED,
     Table,
 )
-from unrote.dedup.copies import AddUpCopies, CountCopies
+from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.repeated_substrings import HotSubstrings, RepeatedSubstrings, SampledSubstrings
 from unrote.memorization.masking import Mask
 from unrote.memorization.rate import Measure, Rate, Remembered
@@ -150,7 +150,7 @@ def repeated_substrings(job: Phases, view: Released) -> None:
     stage = SampledSubstrings(edits=view.names, removed=names, cut=view.cut)
     substrings = flow.map(stage, flow.read("text", *view.removed, *view.edits))
     found = flow.group(RepeatedSubstrings(), substrings=substrings["substrings"])
-    hot = flow.group(HotSubstrings(), hot_key=found["hot_key"])
+    hot = flow.group(HotSubstrings(), hot=found["hot"])
     flow.write(REPEATED_SUBSTRINGS, found["repeated"], hot["repeated"])
     job.phase("repeated-substrings", flow)
 
@@ -190,7 +190,7 @@ def copies(job: Phases, view: Released) -> None:
     stage = CountCopies(duplicates=view.duplicates, rejects=rejects, edits=view.names, cut=view.cut)
     source = flow.read("text", *view.removed, *view.edits, whole=(WANTED,))
     counted = flow.map(stage, source)
-    flow.write(COUNTED, flow.group(AddUpCopies(), counted=counted["counted"])["counted"])
+    flow.write(COUNTED, flow.group(SumCopies(), counted=counted["counted"])["counted"])
     job.phase("sequence-copies", flow)
 
 

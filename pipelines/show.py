@@ -25,6 +25,7 @@ from rich.text import Text
 
 from unrote.corpus import display
 from unrote.corpus.errors import InputChanged, StorageError, UsageError
+from unrote.corpus.pinning import check_sizes
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.schema import (
     DOCUMENTS,
