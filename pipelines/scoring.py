@@ -26,7 +26,7 @@ from unrote.corpus.schema import (
     SPANS,
     Table,
 )
-from unrote.dedup.copies import AddUpCopies, CountCopies
+from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.repeated_substrings import HotSubstrings, RepeatedSubstrings, SampledSubstrings
 from unrote.memorization.at_risk import RejectAtRisk
 from unrote.memorization.completion import Complete, KeptFindings, Prompt, sample
@@ -136,7 +136,7 @@ def repeated_substrings(job: Phases, view: Released) -> None:
     stage = SampledSubstrings(edits=view.names, removed=names, cut=view.cut)
     substrings = flow.map(stage, flow.read("text", *view.removed, *view.edits))
     found = flow.group(RepeatedSubstrings(), substrings=substrings["substrings"])
-    hot = flow.group(HotSubstrings(), hot_key=found["hot_key"])
+    hot = flow.group(HotSubstrings(), hot=found["hot"])
     flow.write(REPEATED_SUBSTRINGS, found["repeated"], hot["repeated"])
     job.phase("repeated-substrings", flow)
 
@@ -176,7 +176,7 @@ def copies(job: Phases, view: Released) -> None:
     stage = CountCopies(duplicates=view.duplicates, rejects=rejects, edits=view.names, cut=view.cut)
     source = flow.read("text", *view.removed, *view.edits, whole=(SELECTED,))
     counted = flow.map(stage, source)
-    flow.write(SEQUENCE_COPIES, flow.group(AddUpCopies(), counted=counted["counted"])["counted"])
+    flow.write(SEQUENCE_COPIES, flow.group(SumCopies(), counted=counted["counted"])["counted"])
     job.phase("sequence-copies", flow)
 
 

@@ -31,7 +31,12 @@ class Text(Format):
     suffixes: Mapping[str, Compression] = {".txt": ""}
 
     def read(
-        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+        self,
+        shard: Shard,
+        cut: Cut,  # noqa: ARG002 - one cut
+        fields: Fields,
+        view: View,
+        wanted: SelectedRows,
     ) -> Tagged:
         return read_text(shard, fields, view, wanted)
 
