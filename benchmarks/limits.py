@@ -4,7 +4,7 @@ docs/scaling.md.
     python benchmarks/limits.py [--smoke]
 
 Prints JSON: the walk in keep order (one worker), a group of anchors in which every member has
-another context (`Contest` holds its classes), and the driver's plan, which every worker gets.
+another context (`CompareWindows` holds its classes), and the driver's plan, which every worker gets.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import pyarrow as pa
 from unrote.corpus.pinning import CUT_BYTES, SLICE_BYTES
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Corpus, Cut, Shard, Slice
-from unrote.dedup.repeats import RUNS, Anchors, Contest
-from unrote.dedup.walk import STEPS, Walk
+from unrote.dedup.repeats import AMBIGUOUS_WINDOWS, Anchors, CompareWindows
+from unrote.dedup.selection import STEPS, GreedySelection
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.engines.plan import plan_of
 from unrote.pipelines.engines.work import units_of
@@ -52,9 +52,9 @@ def drain(rows: Tagged) -> None:
         pass
 
 
-def steps(contenders: int) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Rows of the walk, in order: every second contender is similar to the one before it."""
-    for low in range(0, contenders, BATCH):
+def steps(candidates: int) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Rows of the walk, in order: every second candidate is similar to the one before it."""
+    for low in range(0, candidates, BATCH):
         rank = np.repeat(np.arange(low, low + BATCH), 1 + np.arange(BATCH) % 2)
         role = np.append(np.diff(rank) == 0, True).astype(np.int64)
         role = np.concatenate(([0], role[:-1]))
@@ -65,15 +65,15 @@ def steps(contenders: int) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield "steps", pa.RecordBatch.from_arrays([*map(pa.array, columns.values())], schema=STEPS)
 
 
-def walk(contenders: int) -> dict[str, float]:
-    """The walk without the sorting: rows a second, bytes held for each contender that goes."""
-    drain(Walk()._run(steps(BATCH)))
+def walk(candidates: int) -> dict[str, float]:
+    """The walk without the sorting: rows a second, bytes held for each candidate that goes."""
+    drain(GreedySelection()._run(steps(BATCH)))
     before, began = forget_peak(), time.perf_counter()
-    drain(Walk()._run(steps(contenders)))
+    drain(GreedySelection()._run(steps(candidates)))
     seconds = time.perf_counter() - began
     return {
-        "walk_rows_per_second": 1.5 * contenders / seconds,
-        "walk_bytes_per_removed": (peak() - before) / (contenders / 2),
+        "walk_rows_per_second": 1.5 * candidates / seconds,
+        "walk_bytes_per_removed": (peak() - before) / (candidates / 2),
     }
 
 
@@ -86,26 +86,28 @@ def contexts(classes: int) -> Iterator[tuple[str, pa.RecordBatch]]:
     for low in range(0, classes, BATCH):
         runs = random.integers(97, 123, (BATCH, size), dtype=np.uint8)
         runs[:, lead : lead + 51] = 120
-        columns: dict[str, Any] = dict.fromkeys(RUNS.names, np.zeros(BATCH, dtype=np.int64))
+        columns: dict[str, Any] = dict.fromkeys(
+            AMBIGUOUS_WINDOWS.names, np.zeros(BATCH, dtype=np.int64)
+        )
         number = np.arange(low, low + BATCH)
         columns |= {"hash": columns["role"] + 7, "doc": number, "kind": number}
         columns |= {"lead": columns["role"] + lead, "windows": columns["role"] + windows}
         columns["size"] = columns["role"] + 1
-        arrays = [pa.array(columns[name]) for name in RUNS.names[:-1]]
+        arrays = [pa.array(columns[name]) for name in AMBIGUOUS_WINDOWS.names[:-1]]
         bounds = pa.py_buffer(np.arange(BATCH + 1) * size)
         arrays.append(
             pa.LargeBinaryArray.from_buffers(
                 pa.large_binary(), BATCH, [None, bounds, pa.py_buffer(runs.tobytes())]
             )
         )
-        yield "windows", pa.RecordBatch.from_arrays(arrays, schema=RUNS)
+        yield "windows", pa.RecordBatch.from_arrays(arrays, schema=AMBIGUOUS_WINDOWS)
 
 
 def contest(classes: int) -> dict[str, float]:
     """Memory for each distinct context of an anchor, and how many a second are compared."""
-    drain(Contest(min_bytes=MIN_BYTES)._run(contexts(BATCH)))
+    drain(CompareWindows(min_bytes=MIN_BYTES)._run(contexts(BATCH)))
     before, began = forget_peak(), time.perf_counter()
-    drain(Contest(min_bytes=MIN_BYTES)._run(contexts(classes)))
+    drain(CompareWindows(min_bytes=MIN_BYTES)._run(contexts(classes)))
     return {
         "contest_bytes_per_context": (peak() - before) / classes,
         "contest_contexts_per_second": classes / (time.perf_counter() - began),

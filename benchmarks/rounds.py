@@ -8,5 +8,5 @@ from unrote.pipelines import analysis
 from unrote.pipelines.cli import command
 
 if __name__ == "__main__":
-    analysis.FINISH_DOCUMENTS = 0  # type: ignore[misc]
+    analysis.FINAL_DOCUMENTS = 0  # type: ignore[misc]
     command()

@@ -32,14 +32,13 @@ from unrote.corpus.schema import (
     UNDECIDED,
     Table,
 )
-from unrote.dedup.finish import FINISH_DOCUMENTS
-from unrote.dedup.groups import CROWD_ROWS
-from unrote.dedup.near import CONTENDERS
-from unrote.dedup.repeats import CONTESTED, CONTESTED_COPIES
-from unrote.dedup.walk import STEPS
+from unrote.dedup.candidates import CANDIDATES
+from unrote.dedup.groups import HOT_KEY_ROWS
+from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
+from unrote.dedup.selection import FINAL_DOCUMENTS, STEPS
 from unrote.pipelines.engines.driver import TASK_BYTES
 from unrote.pipelines.engines.plan import partition_bits
-from unrote.pipelines.report.summary import RELEASED
+from unrote.pipelines.summary.totals import RELEASED
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "scaling.md"
@@ -51,10 +50,10 @@ NEAR_PHASES = ("fingerprint", "exact", "near", "release")
 
 READ: Mapping[str, tuple[Table, ...]] = {
     "exact": (FINGERPRINTS,),
-    "near": (BANDS, UNDECIDED, CONTENDERS, PAIRS, NEAR, KEPT, EXACT),
+    "near": (BANDS, UNDECIDED, CANDIDATES, PAIRS, NEAR, KEPT, EXACT),
     "anchors": (EXACT, NEAR),
-    "windows": (CONTESTED,),
-    "conclude": (EXACT, NEAR, COPIES, CONTESTED_COPIES),
+    "windows": (AMBIGUOUS,),
+    "conclude": (EXACT, NEAR, COPIES, AMBIGUOUS_COPIES),
     "release": (DUPLICATES, SPANS),
     "summary": (DOCUMENTS, DUPLICATES, SPANS, RELEASED),
 }
@@ -158,7 +157,7 @@ class Measured:
 
     def walk_minutes(self, cluster: Cluster) -> float:
         """What the walks of all rounds take, one worker each time: no other can help it."""
-        rows = cluster.text * self.rows("contenders", "pairs")
+        rows = cluster.text * self.rows("candidates", "pairs")
         moved = 4 * rows * width(STEPS)  # through the shuffle and through the sorter
         return (rows / self.limits["walk_rows_per_second"] + moved / cluster.disk) / 60
 
@@ -224,18 +223,18 @@ def basis(measured: Measured) -> str:
         ("documents removed as exact copies", share(measured.rows("exact") / per_document)),
         ("documents removed as near-duplicates", share(measured.rows("near") / per_document)),
         (
-            "documents that share a bucket with another (contenders of round 1)",
-            share(measured.first("contenders") / per_document),
+            "documents that share a bucket with another (candidates of round 1)",
+            share(measured.first("candidates") / per_document),
         ),
         (
             "pairs to verify in round 1, for each document",
             f"{measured.first('pairs') / per_document:.2f}",
         ),
         ("rounds", f"{len([p for p in measured.spark['phases'] if p.endswith('-pairs')])}"),
-        ("contested anchors in 1 kB", f"{measured.rows('contested') * kilobyte:.2f}"),
+        ("ambiguous anchors in 1 kB", f"{measured.rows('ambiguous') * kilobyte:.2f}"),
         (
             "rows of copied windows in 1 kB",
-            f"{measured.rows('copies', 'contested-copies') * kilobyte:.2f}",
+            f"{measured.rows('copies', 'ambiguous-copies') * kilobyte:.2f}",
         ),
         ("passages in 1 kB", f"{measured.rows('spans') * kilobyte:.2f}"),
     ]
@@ -269,7 +268,9 @@ def cost(measured: Measured, cluster: Cluster) -> str:
         times = [f"**{time(m)}**" if m == slowest and m else time(m) for m in minutes]
         rows.append([name, *cells, f"{hours:.1f}", *times])
     walk = time(measured.walk_minutes(cluster))
-    rows.append(["`Walk`, in `near`, one worker", "–", "–", "–", "", f"**{walk}**", "", ""])
+    rows.append(
+        ["`GreedySelection`, in `near`, one worker", "–", "–", "–", "", f"**{walk}**", "", ""]
+    )
     sums = [*map(amount, totals[:3]), f"{totals[3]:.0f}"]
     rows.append(["all", *sums, "", "", f"at least {time(measured.minutes(cluster))}"])
     head = ["", "text read", "tables read", "shuffled", "core-hours"]
@@ -285,10 +286,10 @@ def alone(measured: Measured) -> str:
     """What one worker or the driver does or holds, at both sizes."""
     limits = measured.limits
     anchors = next(p for p in measured.phases() if p.name == "anchors")
-    contenders, pairs = measured.first("contenders"), measured.first("pairs")
+    candidates, pairs = measured.first("candidates"), measured.first("pairs")
 
     def walked(cluster: Cluster) -> float:
-        return cluster.text * (contenders + pairs)
+        return cluster.text * (candidates + pairs)
 
     def tasks(cluster: Cluster) -> float:
         workers = cluster.all_cores
@@ -316,19 +317,25 @@ def alone(measured: Measured) -> str:
             "bytes in one of them",
             lambda c: amount(c.text * anchors.shuffled / tasks(c) / partitions(c)),
         ),
-        ("`Walk`, round 1: rows", lambda c: count(walked(c))),
-        ("`Walk`: sorted on one worker's disk", lambda c: amount(walked(c) * width(STEPS))),
+        ("`GreedySelection`, round 1: rows", lambda c: count(walked(c))),
         (
-            "`Walk`: memory, if few of them stay",
-            lambda c: amount(c.text * contenders * limits["walk_bytes_per_removed"]),
-        ),
-        ("`Walk`, all rounds: time of one worker", lambda c: time(measured.walk_minutes(c))),
-        (
-            f"`Finish`: shingles of {FINISH_DOCUMENTS:,} average documents",
-            lambda _: amount(FINISH_DOCUMENTS * measured.text_bytes / measured.documents * 8 / 6),
+            "`GreedySelection`: sorted on one worker's disk",
+            lambda c: amount(walked(c) * width(STEPS)),
         ),
         (
-            "`Contest`: memory if 1 % of the documents have one line in contexts of their own",
+            "`GreedySelection`: memory, if few of them stay",
+            lambda c: amount(c.text * candidates * limits["walk_bytes_per_removed"]),
+        ),
+        (
+            "`GreedySelection`, all rounds: time of one worker",
+            lambda c: time(measured.walk_minutes(c)),
+        ),
+        (
+            f"`FinalSelection`: shingles of {FINAL_DOCUMENTS:,} average documents",
+            lambda _: amount(FINAL_DOCUMENTS * measured.text_bytes / measured.documents * 8 / 6),
+        ),
+        (
+            "`CompareWindows`: memory if 1 % of the documents have one line in contexts of their own",
             lambda c: amount(
                 c.text
                 * measured.documents
@@ -354,12 +361,12 @@ def alone(measured: Measured) -> str:
     ]
     head = ["", *(cluster.name for cluster in CLUSTERS)]
     told = (
-        f"Measured in one process (`benchmarks/limits.py`): `Contest` holds "
+        f"Measured in one process (`benchmarks/limits.py`): `CompareWindows` holds "
         f"{limits['contest_bytes_per_context']:,.0f} bytes for each distinct context and compares "
-        f"{limits['contest_contexts_per_second']:,.0f} of them a second; `Walk` goes over "
+        f"{limits['contest_contexts_per_second']:,.0f} of them a second; `GreedySelection` goes over "
         f"{count(limits['walk_rows_per_second'])} rows a second and holds "
         f"{limits['walk_bytes_per_removed']:.0f} bytes for each document that is not kept. A group "
-        f"of anchors is crowded from {CROWD_ROWS:,} rows on."
+        f"of anchors is hot from {HOT_KEY_ROWS:,} rows on."
     )
     rows = [[name, *(value(cluster) for cluster in CLUSTERS)] for name, value in lines]
     return f"{report.table(head, rows)}\n\n{told}"

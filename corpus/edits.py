@@ -18,8 +18,8 @@ from unrote.corpus.shard import Shard
 EDITS = pa.schema([("doc", pa.int64()), ("field", pa.int64()), ("text", pa.string())])
 
 
-class Edits:
-    """Edits of one shard that come in batches, handed out in the order of its rows."""
+class ShardEdits:
+    """ShardEdits of one shard that come in batches, handed out in the order of its rows."""
 
     def __init__(self, shard: Shard, fields: Fields, batches: Iterable[pa.RecordBatch]) -> None:
         self._shard = shard

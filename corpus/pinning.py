@@ -13,7 +13,7 @@ from unrote.corpus.finding import find
 from unrote.corpus.formats import format_of
 from unrote.corpus.pulse import Stopped
 from unrote.corpus.shard import Corpus, Cut, Shard, Slice
-from unrote.corpus.storage import is_remote, open_stored, pieces, storage
+from unrote.corpus.storage import chunks, is_remote, open_stored, storage
 
 CUT_BYTES = 8 << 20
 """A cut has about so many bytes, where a shard can be cut. A constant of the manifest."""
@@ -63,7 +63,7 @@ def corpus_of(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Corpus:
     return Corpus(tuple(shard for shard, _ in pinned), tuple(_slices(pinned)))
 
 
-def marks(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
+def stat_snapshot(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
     """Size and time of the last change (ns) of each local shard, by URL."""
     found = {}
     for shard in shards:
@@ -74,8 +74,8 @@ def marks(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def untouched(marked: Mapping[str, tuple[int, int]]) -> None:
-    """Raises InputChanged where a shard was written to since `marks`. Reads no data."""
+def check_unmodified(marked: Mapping[str, tuple[int, int]]) -> None:
+    """Raises InputChanged where a shard was written to since `stat_snapshot`. Reads no data."""
     for url, then in marked.items():
         try:
             status = os.stat(url)
@@ -90,7 +90,7 @@ def untouched(marked: Mapping[str, tuple[int, int]]) -> None:
             )
 
 
-def unchanged(corpus: Corpus) -> None:
+def check_sizes(corpus: Corpus) -> None:
     """Raises InputChanged where a shard is missing or its size is another. Reads no data."""
     for shard in corpus.shards:
         size = _size(shard.url)
@@ -126,11 +126,11 @@ def pin_shard(
     checksum, size = xxhash.xxh3_128(), 0
     cutter = format_of(shard).cutter(shard, CUT_BYTES)
     with storage(shard.url, "read"), open_stored(shard.url) as file:
-        for piece in pieces(file, 1 << 62):
-            checksum.update(piece)
-            cutter.add(piece, size)
-            size += len(piece)
-            progress(len(piece))
+        for chunk in chunks(file, 1 << 62):
+            checksum.update(chunk)
+            cutter.add(chunk, size)
+            size += len(chunk)
+            progress(len(chunk))
     return replace(shard, size=size, checksum=checksum.hexdigest()), cutter.cuts(size)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from unrote.corpus.formats import format_of
-from unrote.corpus.rows import BATCH_BYTES, Fields, View, Wanted
+from unrote.corpus.rows import BATCH_BYTES, Fields, SelectedRows, View
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Corpus, Cut
 
@@ -28,7 +28,7 @@ def read_cut(
     with a named column of another type).
     """
     shard = corpus.shards[cut.shard]
-    rows = Wanted(shard, wanted, cut.row)
+    rows = SelectedRows(shard, wanted, cut.row)
     if rows.none_from(cut.row):
         return
     yield from format_of(shard).read(shard, cut, fields, view, rows)

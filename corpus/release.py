@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from unrote.corpus.edits import Edits
+from unrote.corpus.edits import ShardEdits
 from unrote.corpus.formats import format_of
 from unrote.corpus.rows import Fields
 from unrote.corpus.shard import Corpus, Cut
@@ -38,7 +38,7 @@ def rewrite(
     StorageError.
     """
     shard = corpus.shards[cuts[0].shard]
-    changes = Edits(shard, fields, edits)
+    changes = ShardEdits(shard, fields, edits)
     rows = format_of(shard).rewrite(shard, cuts, fields, changes, Path(path))
     changes.finish()
     return rows

@@ -156,7 +156,7 @@ def _filled(own: pa.StringArray | None, default: pa.Scalar, count: int) -> pa.St
     return own.fill_null(default)
 
 
-class Wanted:
+class SelectedRows:
     """The rows of one shard that are asked for: all, or those of a sorted int64 array."""
 
     def __init__(self, shard: Shard, docs: np.ndarray | None, first_row: int) -> None:

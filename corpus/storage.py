@@ -8,7 +8,7 @@ from typing import Any
 
 from unrote.corpus.errors import StorageError
 
-PIECE = 4 << 20
+CHUNK = 4 << 20
 """Bytes of one read: large enough for object stores, small enough for the processor's cache."""
 
 
@@ -38,11 +38,11 @@ def open_output(path: str | os.PathLike[str]) -> Any:
     return filesystem.open(place, "wb")
 
 
-def pieces(file: Any, size: int) -> Iterator[bytes]:
-    """At most `size` bytes of `file`, from where it stands, PIECE bytes at a time."""
-    while size > 0 and (piece := file.read(min(PIECE, size))):
-        size -= len(piece)
-        yield piece
+def chunks(file: Any, size: int) -> Iterator[bytes]:
+    """At most `size` bytes of `file`, from where it stands, CHUNK bytes at a time."""
+    while size > 0 and (chunk := file.read(min(CHUNK, size))):
+        size -= len(chunk)
+        yield chunk
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Compressed files as a stream of pieces, in bounded memory, and what is wrong with them; and back.
+"""Compressed files as a stream of chunks, in bounded memory, and what is wrong with them; and back.
 
 Stored bytes are fed in small portions, so that a highly compressible file cannot make one portion
 into gigabytes; members and frames may follow one another.
@@ -12,27 +12,27 @@ import zstandard
 
 from unrote.corpus.rows import CORRUPT, ENDS_EARLY, Damaged
 from unrote.corpus.shard import Compression
-from unrote.corpus.storage import PIECE, pieces
+from unrote.corpus.storage import CHUNK, chunks
 
 _FEED = 32 << 10
 _MAX_WINDOW = 1 << 31  # what `zstd --ultra --long=31` writes
 
 
 def decompressed(file: Any, compression: Compression) -> Iterator[bytes]:
-    """The decompressed bytes of an open file, about PIECE bytes at a time.
+    """The decompressed bytes of an open file, about CHUNK bytes at a time.
 
     Raises Damaged behind the last bytes that could be decompressed. An empty file has no bytes.
     """
     if compression == "":
-        yield from pieces(file, 1 << 62)
+        yield from chunks(file, 1 << 62)
         return
     waiting: list[bytes] = []
     size = 0
     try:
-        for piece in (_gzip if compression == "gz" else _zstd)(file):
-            waiting.append(piece)
-            size += len(piece)
-            if size >= PIECE:
+        for chunk in (_gzip if compression == "gz" else _zstd)(file):
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= CHUNK:
                 yield b"".join(waiting)
                 waiting, size = [], 0
     except Damaged:
@@ -44,9 +44,9 @@ def decompressed(file: Any, compression: Compression) -> Iterator[bytes]:
 
 
 def _portions(file: Any) -> Iterator[bytes]:
-    for piece in pieces(file, 1 << 62):
-        for start in range(0, len(piece), _FEED):
-            yield piece[start : start + _FEED]
+    for chunk in chunks(file, 1 << 62):
+        for start in range(0, len(chunk), _FEED):
+            yield chunk[start : start + _FEED]
 
 
 def _gzip(file: Any) -> Iterator[bytes]:
@@ -64,17 +64,17 @@ def _gzip(file: Any) -> Iterator[bytes]:
                 stored, member = member.unused_data, None
             else:
                 stored = member.unconsumed_tail
-    # What was held back because a piece was full.
+    # What was held back because a chunk was full.
     while member is not None and not member.eof:
-        piece = _inflated(member, b"")
-        if not piece and not member.eof:
+        chunk = _inflated(member, b"")
+        if not chunk and not member.eof:
             raise Damaged(ENDS_EARLY)
-        yield piece
+        yield chunk
 
 
 def _inflated(member: Any, stored: bytes) -> bytes:
     try:
-        return member.decompress(stored, PIECE)  # type: ignore[no-any-return]
+        return member.decompress(stored, CHUNK)  # type: ignore[no-any-return]
     except zlib.error:
         raise Damaged(CORRUPT) from None
 
@@ -87,11 +87,11 @@ def _zstd(file: Any) -> Iterator[bytes]:
             if frame is None:
                 frame = decompressor.decompressobj()
             try:
-                piece = frame.decompress(stored)
+                chunk = frame.decompress(stored)
             except zstandard.ZstdError:
                 raise Damaged(CORRUPT) from None
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
             if not frame.eof:
                 break
             stored, frame = frame.unused_data, None
@@ -105,13 +105,13 @@ def _zstd(file: Any) -> Iterator[bytes]:
 class Sink(Protocol):
     """What bytes are written through; what it gives goes to the file."""
 
-    def compress(self, piece: bytes, /) -> bytes: ...
+    def compress(self, chunk: bytes, /) -> bytes: ...
     def flush(self) -> bytes: ...
 
 
 class _Plain:
-    def compress(self, piece: bytes, /) -> bytes:
-        return piece
+    def compress(self, chunk: bytes, /) -> bytes:
+        return chunk
 
     def flush(self) -> bytes:
         return b""

@@ -31,8 +31,8 @@ class Digested(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, piece: Any) -> int:
-        view = memoryview(piece).cast("B")
+    def write(self, chunk: Any) -> int:
+        view = memoryview(chunk).cast("B")
         self.file.write(view)
         self._hash.update(view)
         self.size += len(view)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.intervals import union
-from unrote.corpus.schema import REPLACEMENTS, RISKY, SPANS
+from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS
 
 Ints = NDArray[np.int64]
 
@@ -69,8 +69,8 @@ class View:
         return np.where(nothing, 0, first), np.where(nothing, 0, last)
 
 
-class Edits:
-    """What the tables SPANS, REPLACEMENTS and RISKY say of texts that are yet to come.
+class DocumentEdits:
+    """What the tables SPANS, REPLACEMENTS and AT_RISK say of texts that are yet to come.
 
     cut: whether SPANS are cut. Rows come before the text they speak of; those of later documents
     stay, since the text of a stretch may come in several batches.
@@ -79,15 +79,15 @@ class Edits:
     def __init__(self, *, cut: bool) -> None:
         self.cut = cut
         self._cuts: dict[int, list[tuple[int, int]]] = {}
-        self._gone: dict[int, list[tuple[int, int]]] = {}
+        self._removed: dict[int, list[tuple[int, int]]] = {}
         self._changes: dict[int, list[Change]] = {}
 
     def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
         """Takes rows of these tables, those of other fields than the text left out; False for a
         batch of another kind.
         """
-        if tag in {SPANS.name, RISKY.name}:
-            cuts = self._cuts if tag == SPANS.name else self._gone
+        if tag in {SPANS.name, AT_RISK.name}:
+            cuts = self._cuts if tag == SPANS.name else self._removed
             columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
             for doc, *place in zip(*columns, strict=True):
                 cuts.setdefault(doc, []).append(tuple(place))
@@ -104,22 +104,22 @@ class Edits:
     def take(self, doc: int) -> tuple[list[tuple[int, int]], list[Change]]:
         """The cuts and changes of a document, which are then forgotten."""
         cuts, changes = self._cuts.pop(doc, []), self._changes.pop(doc, [])
-        gone = list(union(self._gone.pop(doc, ())))
-        return sorted([*(cuts if self.cut else ()), *gone]), changes_outside(changes, gone)
+        removed = list(union(self._removed.pop(doc, ())))
+        return sorted([*(cuts if self.cut else ()), *removed]), changes_outside(changes, removed)
 
 
-def changes_outside(changes: Sequence[Change], gone: Sequence[tuple[int, int]]) -> list[Change]:
+def changes_outside(changes: Sequence[Change], removed: Sequence[tuple[int, int]]) -> list[Change]:
     """The changes that do not reach into text that goes whole: disjoint stretches, in order."""
-    ends = [end for _, end in gone]
+    ends = [end for _, end in removed]
     left = []
     for change in changes:
         at = bisect_right(ends, change[0])
-        if at == len(gone) or gone[at][0] >= change[1]:
+        if at == len(removed) or removed[at][0] >= change[1]:
             left.append(change)
     return left
 
 
-def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:
+def apply_edits(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:
     """`text` with the changes made, and without what cuts take of the rest.
 
     cuts: sorted by start. changes: sorted, none overlapping another. What stays on both sides of a
@@ -129,12 +129,12 @@ def applied(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change
 
 
 def view(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> View:
-    """What `applied` makes, with where it comes from."""
+    """What `apply_edits` makes, with where it comes from."""
     segments = [one for one in _segments(text, cuts, changes) if one[2]]
-    starts, ends, pieces, copied = zip(*segments, strict=True) if segments else ((),) * 4
-    sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    starts, ends, texts, copied = zip(*segments, strict=True) if segments else ((),) * 4
+    sizes = np.array([len(one) for one in texts], dtype=np.int64)
     return View(
-        "".join(pieces),
+        "".join(texts),
         np.cumsum(sizes) - sizes,
         np.array(starts, dtype=np.int64),
         np.array(ends, dtype=np.int64),

@@ -1,17 +1,17 @@
-"""Duplicate windows by anchors: minimizers of k-mers, grouped by hash.
+"""Anchors of duplicate windows: minimizers of k-mers, grouped by hash.
 
 A window is `min_bytes` = L consecutive bytes of one document. With width w = L // 2 and
 k = L - w + 1 every window holds w k-mers. Its *anchor* is the k-mer with the least hash, the
 leftmost of equals (minimizers: Roberts et al. 2004; winnowing: Schleimer, Wilkerson, Aiken 2003).
 The choice depends on the window's bytes alone, so equal windows have equal anchors at the same
-relative place: only windows whose anchor's hash occurs again can be duplicates. An anchor *owns*
+relative position: only windows whose anchor's hash occurs again can be duplicates. An anchor *owns*
 the windows that chose it; they are neighbours, so that they are a range: `windows` of them from the
 byte `at`, the anchor itself `lead` bytes behind `at`. In ordinary text there is an anchor every
 (w + 1) / 2 bytes.
 
 Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as
-well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Otherwise
-the windows of each class are hashed once and compared within the group.
+well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Anchors of
+other groups are *ambiguous*: the windows of each class are hashed once and compared within the group.
 
 In a repetition (period g <= w) there is one anchor every g bytes, all of one class. Those all of
 whose windows also stand t * g bytes earlier in it (t * g >= L) are copies by the repetition rule of
@@ -23,23 +23,12 @@ adversary; with the anchor's hash and the fingerprint 128 bits decide.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
-from unrote.dedup.passages import (
-    COLUMNS,
-    DOC,
-    OCCURRENCES,
-    START,
-    WINDOWS,
-    WITNESS_BYTE,
-    more_room,
-    same_length,
-)
+from unrote.dedup.passages import same_length
 
 _SHAPE = 13  # bits for a count below 8192, the largest width
 SHAPE_BITS = 2 * _SHAPE
@@ -48,7 +37,6 @@ MAX_BUFFER = 1 << (63 - SHAPE_BITS)
 MAX_ANCHORS = 1 << 31
 PART_BITS = 16
 
-_HEAVY = np.uint32(1 << 31)
 _BASE = np.uint64(0x9FB21C651E98DF25)
 _A = np.uint64(0xA0761D6478BD642F)
 _B = np.uint64(0xE7037ED1A0B428DB)
@@ -56,7 +44,51 @@ _C = np.uint64(0x8EBC6AF09C88C6E3)
 _D = np.uint64(0x589965CC75374CC3)
 _TOP = np.uint64(64 - PART_BITS)
 
-_PIECE_BITS = 40
+_CHUNK = 4 << 20
+
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""A `map`, perhaps over threads."""
+
+
+class Anchors(NamedTuple):
+    """Anchors in their order, or room for them. Part of the kernels' input.
+
+    hashes, fingerprints: uint64; shapes: int64 (at << 26 | lead << 13 | windows - 1); heavy:
+    int64[:, 2], rows (index, weight) of anchors that stand for several.
+    """
+
+    hashes: np.ndarray
+    fingerprints: np.ndarray
+    shapes: np.ndarray
+    heavy: np.ndarray
+
+    def copied(self, count: int, heavies: int) -> "Anchors":
+        """The first `count` anchors, of which `heavies` are heavy: the arrays may be reused."""
+        sizes = (count, count, count, heavies)
+        return Anchors(*(array[:size].copy() for array, size in zip(self, sizes, strict=True)))
+
+
+class _Document(NamedTuple):
+    """data[begin:end]. Part of the kernels' input."""
+
+    data: np.ndarray
+    begin: int
+    end: int
+
+
+class _Scan(NamedTuple):
+    """The settings and the memory of a pass over documents. Part of the kernels' input.
+
+    values: of `rolling_values`; only anchors whose hash has top bits (PART_BITS) in [low, high) are
+    written; ring: uint64, the last hashes, as many as a power of two; state: int64[STATE].
+    """
+
+    min_bytes: int
+    values: np.ndarray
+    low: int
+    high: int
+    ring: np.ndarray
+    state: np.ndarray
 
 
 def _byte_values() -> np.ndarray:
@@ -95,7 +127,7 @@ def shape_windows(shape: int) -> int:
 
 
 @inlined
-def text_print(data: np.ndarray, at: int, length: int, seed: np.uint64) -> np.uint64:
+def text_fingerprint(data: np.ndarray, at: int, length: int, seed: np.uint64) -> np.uint64:
     """64-bit hash of `length` >= 16 bytes from `at`."""
     end = at + length
     h, g = multiply_fold(seed ^ _A, _B), seed ^ _C
@@ -119,17 +151,13 @@ def pick(
     values: np.ndarray,
     low: int,
     high: int,
-    hashes: np.ndarray,
-    prints: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
+    out: Anchors,
 ) -> tuple[int, int]:
     """The anchors of the windows that start in data[first:last], in their order.
 
     data: uint8, documents data[offsets[i]:offsets[i + 1]]; values: of `rolling_values`.
-    Only anchors whose hash has top bits (PART_BITS) in [low, high) are written.
-    hashes, prints: uint64, shapes: int64 (at << 26 | lead << 13 | windows - 1), room for
-    last - first; heavy: int64[:, 2], rows (index, weight) of anchors that stand for several.
+    Only anchors whose hash has top bits (PART_BITS) in [low, high) are written. out: room for
+    last - first anchors.
     Returns how many anchors and how many heavy ones there are.
     """
     width = min_bytes // 2
@@ -138,57 +166,40 @@ def pick(
         slots *= 2
     ring = np.empty(slots, dtype=np.uint64)
     state = np.zeros(STATE, dtype=np.int64)
+    scan = _Scan(min_bytes, values, low, high, ring, state)
     doc = np.searchsorted(offsets, first, side="right") - 1
     while doc < len(offsets) - 1 and offsets[doc] < last:
         start = max(offsets[doc], first)
         stop = min(offsets[doc + 1] - min_bytes + 1, last)
         if start < stop:
-            state[_HASH], state[_PLACE], state[_GAP], state[_KEPT] = 0, 0, 0, 0
-            _pick_run(
-                data, offsets[doc], offsets[doc + 1], start, stop, min_bytes, values, low, high,
-                ring, state, hashes, prints, shapes, heavy,
-            )  # fmt: skip
+            state[_HASH], state[_AT], state[_GAP], state[_KEPT] = 0, 0, 0, 0
+            _pick_windows(_Document(data, offsets[doc], offsets[doc + 1]), start, stop, scan, out)
         doc += 1
     return state[_COUNT], state[_HEAVIES]
 
 
 # What is remembered from one anchor of a document to the next: the last one (its hash as int64; its
-# place + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
+# offset + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
 # and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because nothing
 # but such anchors are to come. Behind them: how much has been written.
-_HASH, _PLACE, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
+_HASH, _AT, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
 STATE = 9
 
 
 @kernel
-def _pick_run(
-    data: np.ndarray,
-    begin: int,
-    end: int,
-    start: int,
-    stop: int,
-    min_bytes: int,
-    values: np.ndarray,
-    low: int,
-    high: int,
-    ring: np.ndarray,
-    state: np.ndarray,
-    hashes: np.ndarray,
-    prints: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
-) -> None:
-    """`pick` for the windows that start in data[start:stop], in the document data[begin:end]."""
-    width = min_bytes // 2
-    size = min_bytes - width + 1
+def _pick_windows(document: _Document, start: int, stop: int, scan: _Scan, out: Anchors) -> None:
+    """`pick` for the windows of a document that start in data[start:stop]."""
+    data, ring, state = document.data, scan.ring, scan.state
+    width = scan.min_bytes // 2
+    size = scan.min_bytes - width + 1
     mask = len(ring) - 1
-    entering, leaving = values[0], values[1]
-    # The least hash so far is `least`, of the k-mer at `place`; `at` is the first window it owns.
+    entering, leaving = scan.values[0], scan.values[1]
+    # The least hash so far is `least`, of the k-mer at `anchor`; `at` is the first window it owns.
     # The k-mer at j is the last one of the window at j - width + 1.
-    h, least, place = _first_window(data, start, width, size, entering, leaving, ring)
+    h, least, anchor = _first_window(data, start, width, size, entering, leaving, ring)
     at, j, behind = start, start + width, stop + width - 1
     while True:
-        until = min(place + width, behind)
+        until = min(anchor + width, behind)
         found = False
         while j < until:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
@@ -198,25 +209,22 @@ def _pick_run(
                 break
             j += 1
         window = j - width + 1
-        _emit(
-            data, begin, end, at, stop, window - at, place, least, min_bytes, low, high, ring,
-            state, hashes, prints, shapes, heavy,
-        )  # fmt: skip
+        _emit(document, at, stop, window - at, anchor, least, scan, out)
         window += state[_SKIP]
         j += state[_SKIP]
         if found:
-            least, place = h, j
+            least, anchor = h, j
         elif j < behind:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
             ring[j & mask] = h
-            # What was least is gone. Where it occurs again, as in a repetition, that is the least.
-            gone, i = least, window
-            least, place = ring[i & mask], i
-            while i < j and (least != gone or h < gone):
+            # What was least has left the window. Where it occurs again, as in a repetition, that is the least.
+            left, i = least, window
+            least, anchor = ring[i & mask], i
+            while i < j and (least != left or h < left):
                 i += 1
                 x = ring[i & mask]
                 if x < least:
-                    least, place = x, i
+                    least, anchor = x, i
         else:
             break
         at = window
@@ -233,93 +241,81 @@ def _first_window(
     leaving: np.ndarray,
     ring: np.ndarray,
 ) -> tuple[np.uint64, np.uint64, int]:
-    """Hash of the last k-mer of the window at `start`, least hash in it, and place of that."""
+    """Hash of the last k-mer of the window at `start`, least hash in it, and its offset."""
     mask = len(ring) - 1
     h = np.uint64(0)
     for i in range(start, start + size):
         h = h * _BASE + entering[data[i]]
     ring[start & mask] = h
-    least, place = h, start
+    least, anchor = h, start
     for j in range(start + 1, start + width):
         h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
         ring[j & mask] = h
         if h < least:
-            least, place = h, j
-    return h, least, place
+            least, anchor = h, j
+    return h, least, anchor
 
 
 @inlined
 def _emit(
-    data: np.ndarray,
-    begin: int,
-    end: int,
+    document: _Document,
     at: int,
     stop: int,
     windows: int,
-    place: int,
+    anchor: int,
     least: np.uint64,
-    min_bytes: int,
-    low: int,
-    high: int,
-    ring: np.ndarray,
-    state: np.ndarray,
-    hashes: np.ndarray,
-    prints: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
+    scan: _Scan,
+    out: Anchors,
 ) -> None:
-    """Write the anchor at `place`, unless another stands for it."""
+    """Write the anchor at `anchor`, unless another stands for it."""
     # The least of many hashes is small. Mixed again it spreads over all parts.
     mixed = multiply_fold(least ^ _A, _D)
+    state = scan.state
     state[_SKIP] = 0
-    wanted = bool(low <= np.int64(mixed >> _TOP) < high)
-    if wanted and state[_PLACE] > 0 and np.int64(least) == state[_HASH]:
-        wanted = _repeats(
-            data, begin, end, at, stop, windows, place, min_bytes, len(ring), state, heavy
-        )
+    write = bool(scan.low <= np.int64(mixed >> _TOP) < scan.high)
+    if write and state[_AT] > 0 and np.int64(least) == state[_HASH]:
+        write = _repeats(document, at, stop, windows, anchor, scan, out.heavy)
     else:
         state[_GAP] = 0
         state[_KEPT] = 0
     state[_HASH] = np.int64(least)
-    state[_PLACE] = place + 1 + state[_SKIP]
-    if wanted:
+    state[_AT] = anchor + 1 + state[_SKIP]
+    if write:
         count = state[_COUNT]
-        shape = (place - at) << _SHAPE | (windows - 1)
-        hashes[count] = mixed
-        prints[count] = text_print(data, at, windows - 1 + min_bytes, np.uint64(shape))
-        shapes[count] = at << SHAPE_BITS | shape
+        shape = (anchor - at) << _SHAPE | (windows - 1)
+        owned = windows - 1 + scan.min_bytes
+        out.hashes[count] = mixed
+        out.fingerprints[count] = text_fingerprint(document.data, at, owned, np.uint64(shape))
+        out.shapes[count] = at << SHAPE_BITS | shape
         state[_COUNT] = count + 1
 
 
 @kernel
 def _repeats(
-    data: np.ndarray,
-    begin: int,
-    end: int,
+    document: _Document,
     at: int,
     stop: int,
     windows: int,
-    place: int,
-    min_bytes: int,
-    slots: int,
-    state: np.ndarray,
+    anchor: int,
+    scan: _Scan,
     heavy: np.ndarray,
 ) -> bool:
     """Whether to write an anchor whose hash is that of the one before it in the document."""
-    gap = place + 1 - state[_PLACE]
+    data, state, min_bytes, slots = document.data, scan.state, scan.min_bytes, len(scan.ring)
+    gap = anchor + 1 - state[_AT]
     shift = (min_bytes + gap - 1) // gap * gap
     if windows != gap:
         state[_GAP] = 0
         state[_KEPT] = 0
         return True
     if gap != state[_GAP]:
-        state[_GAP], state[_FROM], state[_TO], state[_KEPT] = gap, place, place + gap, 0
-        low = max(begin, at - shift)
+        state[_GAP], state[_FROM], state[_TO], state[_KEPT] = gap, anchor, anchor + gap, 0
+        low = max(document.begin, at - shift)
         while state[_FROM] > low and data[state[_FROM] - 1] == data[state[_FROM] - 1 + gap]:
             state[_FROM] -= 1
     need = at + windows - 1 + min_bytes
     if state[_TO] < need:
-        limit = min(end, stop + min_bytes + gap)
+        limit = min(document.end, stop + min_bytes + gap)
         state[_TO] += same_length(data, state[_TO] - gap, state[_TO], limit)
     if state[_FROM] > at - shift or state[_TO] < need:
         state[_KEPT] = 0
@@ -340,52 +336,12 @@ def _repeats(
 
 
 @kernel
-def scatter(
-    hashes: np.ndarray,
-    prints: np.ndarray,
-    heavy: np.ndarray,
-    base: int,
-    shift: np.uint64,
-    places: np.ndarray,
-    out_hashes: np.ndarray,
-    out_prints: np.ndarray,
-    out_numbers: np.ndarray,
-) -> None:
-    """Put anchors into the parts that their hash's top bits name, in their order.
-
-    places: int64, where the next anchor of each part goes; advanced. Number i is base + i, its top
-    bit set for those in `heavy` (int64, ascending).
-    """
-    h = 0
-    for i in range(len(hashes)):
-        part = np.int64(hashes[i] >> shift)
-        to = places[part]
-        places[part] = to + 1
-        number = np.uint32(base + i)
-        if h < len(heavy) and heavy[h] == i:
-            number |= _HEAVY
-            h += 1
-        out_hashes[to] = hashes[i]
-        out_prints[to] = prints[i]
-        out_numbers[to] = number
-
-
-@kernel
-def histogram(hashes: np.ndarray, shift: np.uint64, parts: int) -> np.ndarray:
-    """How many hashes lie in each part: int64[parts]."""
-    counts = np.zeros(parts, dtype=np.int64)
-    for i in range(len(hashes)):
-        counts[np.int64(hashes[i] >> shift)] += 1
-    return counts
-
-
-@kernel
 def classify(
-    hashes: np.ndarray, prints: np.ndarray, weights: np.ndarray
+    hashes: np.ndarray, fingerprints: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Classes and groups of anchors.
 
-    hashes, prints: uint64[n]; weights: int64[n].
+    hashes, fingerprints: uint64[n]; weights: int64[n].
     Returns of_anchor int32[n] (the class), first int32[c] (a class's first anchor; classes are in
     the order of these), size int64[c] (weights summed), group int32[c], classes int32[g] (how many
     a group has).
@@ -401,9 +357,11 @@ def classify(
     size = np.empty(n, dtype=np.int64)
     count = 0
     for i in range(n):
-        slot = np.int64(hashes[i] ^ prints[i]) & mask
+        slot = np.int64(hashes[i] ^ fingerprints[i]) & mask
         c = table[slot]
-        while c >= 0 and (hashes[first[c]] != hashes[i] or prints[first[c]] != prints[i]):
+        while c >= 0 and (
+            hashes[first[c]] != hashes[i] or fingerprints[first[c]] != fingerprints[i]
+        ):
             slot = (slot + 1) & mask
             c = table[slot]
         if c < 0:
@@ -447,7 +405,7 @@ def _group(
 
 
 @kernel
-def contested_classes(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def ambiguous_classes(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The classes of groups that have several, group after group, in their order: int64."""
     starts = np.empty(len(classes), dtype=np.int64)
     total = 0
@@ -488,7 +446,7 @@ def hash_windows(
             sides[to + lead - x, 0] = left
         left = multiply_fold(left ^ np.uint64(data[anchor - 1 - x]), _B)
     sides[to, 0] = left
-    right = text_print(data, anchor, size, seed) if size >= 16 else seed
+    right = text_fingerprint(data, anchor, size, seed) if size >= 16 else seed
     if size < 16:
         for i in range(size):
             right = multiply_fold(right ^ np.uint64(data[anchor + i]), _C)
@@ -537,318 +495,47 @@ def resolve(
     return first, counts
 
 
-# In memory: what is known of an anchor is one word, its *link*. 0: nothing. Positive: the whole of
-# its windows first occurs at those of anchor (low 32 bits), so many times (above). Negative: the
-# complement is the index of the first of its *pieces*, tagged with the task that made them. A piece
-# is (place of the first occurrence, occurrences << 14 | windows).
-
-
-@kernel
-def link_parts(
-    data: np.ndarray,
-    min_bytes: int,
-    bounds: np.ndarray,
-    hashes: np.ndarray,
-    prints: np.ndarray,
-    numbers: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
-    weights: np.ndarray,
-    task: int,
-    links: np.ndarray,
-) -> np.ndarray:
-    """Link the anchors of the parts between `bounds` (int64, places of `scatter`'s output).
-
-    heavy, weights: int64, numbers of heavy anchors (ascending) and their weights.
-    Writes `links`; returns the pieces, int64[:, 2].
-    """
-    pieces = np.empty((1024, 2), dtype=np.int64)
-    used = 0
-    for p in range(len(bounds) - 1):
-        a, b = bounds[p], bounds[p + 1]
-        weight = _weights(numbers[a:b], heavy, weights)
-        of, first, size, group, classes = classify(hashes[a:b], prints[a:b], weight)
-        chosen = contested_classes(group, classes)
-        index = np.zeros(len(first), dtype=np.int64)
-        if len(chosen):
-            pieces, used = _piece_together(
-                data, min_bytes, hashes[a:b], numbers[a:b], shapes, first, size, chosen,
-                pieces, used, index,
-            )  # fmt: skip
-        for i in range(b - a):
-            c = of[i]
-            if classes[group[c]] > 1:
-                links[numbers[a + i]] = ~(np.int64(task) << _PIECE_BITS | index[c])
-            elif first[c] != i and size[c] < MAX_ANCHORS:
-                links[numbers[a + i]] = size[c] << 32 | np.int64(numbers[a + first[c]])
-            elif first[c] != i:  # more than a link can count
-                if index[c] == 0:
-                    if used == len(pieces):
-                        pieces = more_room(pieces)
-                    shape = shapes[numbers[a + first[c]]]
-                    pieces[used, 0] = shape_at(shape)
-                    pieces[used, 1] = size[c] << 14 | shape_windows(shape)
-                    used += 1
-                    index[c] = used
-                links[numbers[a + i]] = ~(np.int64(task) << _PIECE_BITS | (index[c] - 1))
-    return pieces[:used].copy()
-
-
-@kernel
-def _weights(numbers: np.ndarray, heavy: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weights of anchors by number: int64. Takes the marks off the numbers."""
-    out = np.ones(len(numbers), dtype=np.int64)
-    for i in range(len(numbers)):
-        if numbers[i] & _HEAVY:
-            numbers[i] &= ~_HEAVY
-            out[i] = weights[np.searchsorted(heavy, np.int64(numbers[i]))]
-    return out
-
-
-@kernel
-def _piece_together(
-    data: np.ndarray,
-    min_bytes: int,
-    hashes: np.ndarray,
-    numbers: np.ndarray,
-    shapes: np.ndarray,
-    first: np.ndarray,
-    size: np.ndarray,
-    chosen: np.ndarray,
-    pieces: np.ndarray,
-    used: int,
-    index: np.ndarray,
-) -> tuple[np.ndarray, int]:
-    """Pieces of the classes `chosen`, appended to `pieces`; index[c] is where those of c begin."""
-    n = len(chosen)
-    bounds = np.zeros(n + 1, dtype=np.int64)
-    seeds = np.empty(n, dtype=np.uint64)
-    sizes = np.empty(n, dtype=np.int64)
-    for x in range(n):
-        bounds[x + 1] = bounds[x] + shape_windows(shapes[numbers[first[chosen[x]]]])
-    sides = np.empty((bounds[n], 2), dtype=np.uint64)
-    places = np.empty(bounds[n], dtype=np.int64)
-    for x in range(n):
-        i = first[chosen[x]]
-        shape = shapes[numbers[i]]
-        windows = shape_windows(shape)
-        seeds[x], sizes[x] = hashes[i], size[chosen[x]]
-        hash_windows(
-            data, shape_at(shape), shape_lead(shape), windows, min_bytes, seeds[x], sides, bounds[x]
-        )
-        for y in range(windows):
-            places[bounds[x] + y] = shape_at(shape) + y
-    equal, counts = resolve(sides, bounds, seeds, sizes)
-    for x in range(n):
-        index[chosen[x]] = used
-        y = bounds[x]
-        while y < bounds[x + 1]:
-            z = same_stretch(equal, counts, places, y, bounds[x + 1])
-            if used == len(pieces):
-                pieces = more_room(pieces)
-            pieces[used, 0] = places[equal[y]]
-            pieces[used, 1] = counts[y] << 14 | (z - y)
-            used += 1
-            y = z
-    return pieces, used
-
-
 @inlined
-def same_stretch(
-    equal: np.ndarray, counts: np.ndarray, places: np.ndarray, y: int, end: int
+def segment_end(
+    equal: np.ndarray, counts: np.ndarray, positions: np.ndarray, y: int, end: int
 ) -> int:
     """Where the windows from y on cease to occur first side by side and equally often."""
     z = y + 1
-    while z < end and counts[z] == counts[y] and places[equal[z]] == places[equal[y]] + (z - y):
+    while (
+        z < end and counts[z] == counts[y] and positions[equal[z]] == positions[equal[y]] + (z - y)
+    ):
         z += 1
     return z
 
 
-@kernel
-def expand(
-    offsets: np.ndarray,
-    doc: int,
-    min_bytes: int,
-    start: int,
-    end: int,
-    shapes: np.ndarray,
-    links: np.ndarray,
-    tables: np.ndarray,
-    pieces: np.ndarray,
-) -> np.ndarray:
-    """The copied windows that anchors start:end own, as rows of `dedup.passages`.
-
-    doc: the document of the first; tables: int64, where the pieces of each task begin in `pieces`.
-    """
-    rows = np.empty((max(16, end - start), COLUMNS), dtype=np.int64)
-    used = 0
-    for i in range(start, end):
-        link = links[i]
-        if link == 0:
-            continue
-        at = shape_at(shapes[i])
-        while offsets[doc + 1] <= at:
-            doc += 1
-        if link > 0:
-            place = shape_at(shapes[link & 0xFFFFFFFF])
-            if at - place >= min_bytes:
-                if used == len(rows):
-                    rows = more_room(rows)
-                used = _add(rows, used, doc, at, shape_windows(shapes[i]), place, link >> 32)
-            continue
-        index = ~link
-        x = tables[index >> _PIECE_BITS] + (index & ((1 << _PIECE_BITS) - 1))
-        stop = at + shape_windows(shapes[i])
-        while at < stop:
-            windows = pieces[x, 1] & 0x3FFF
-            if at - pieces[x, 0] >= min_bytes:
-                if used == len(rows):
-                    rows = more_room(rows)
-                used = _add(rows, used, doc, at, windows, pieces[x, 0], pieces[x, 1] >> 14)
-            at += windows
-            x += 1
-    return rows[:used]
-
-
-@inlined
-def _add(
-    rows: np.ndarray, used: int, doc: int, at: int, windows: int, place: int, count: int
-) -> int:
-    rows[used, DOC], rows[used, START], rows[used, WINDOWS] = doc, at, windows
-    rows[used, 3], rows[used, WITNESS_BYTE], rows[used, 5] = 0, place, 0
-    rows[used, OCCURRENCES] = count
-    return used + 1
-
-
-@dataclass(frozen=True)
-class Links:
-    """All anchors of a buffer in memory, those linked that occur again."""
-
-    offsets: np.ndarray
-    min_bytes: int
-    shapes: np.ndarray
-    links: np.ndarray
-    tables: np.ndarray
-    pieces: np.ndarray
-
-    def copies(self, first: int, last: int) -> np.ndarray:
-        """Copies in the documents first:last, as rows of `dedup.passages` with buffer offsets."""
-        bounds = self.offsets[[first, last]] << SHAPE_BITS
-        start, end = np.searchsorted(self.shapes, bounds)
-        return expand(
-            self.offsets, first, self.min_bytes, start, end, self.shapes, self.links, self.tables,
-            self.pieces,
-        )  # fmt: skip
-
-
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-
-_CHUNK = 4 << 20
-_PART = 6000  # anchors in a part: with its tables it stays in the second-level cache
-_TASK = 16  # parts in a task
-_ANCHOR_BYTES = 64
-
-
-def hash_ranges(size: int, min_bytes: int, memory: int | None) -> list[tuple[int, int]]:
-    """Ranges of top hash bits, [low, high), whose anchors fit into `memory` one range at a time."""
-    need = 2 * size // (min_bytes // 2 + 1) * _ANCHOR_BYTES
-    count = 1 if memory is None else min(1024, max(1, -(-need // max(1, memory))))
-    bounds = [(i << PART_BITS) // count for i in range(count + 1)]
-    return list(pairwise(bounds))
-
-
-def link(
+def pick_all(
     data: np.ndarray, offsets: np.ndarray, min_bytes: int, low: int, high: int, each: Each
-) -> Links:
-    """Find the anchors whose hash lies in a range of `hash_ranges`, and link them.
-
-    each: a `map`, perhaps over threads.
-    """
-    picked = _pick_all(data, offsets, min_bytes, low, high, each)
-    sizes = [len(p[2]) for p in picked]
-    bases = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
-    total = int(bases[-1])
-    if total >= MAX_ANCHORS or offsets[-1] >= MAX_BUFFER:
-        raise ValueError(f"{offsets[-1]} bytes of text at once: set `memory`, or split them.")
-    shapes = np.concatenate([p[2] for p in picked])
-    heavies = np.concatenate([p[3] + [[base, 0]] for p, base in zip(picked, bases, strict=False)])
-    bits = min(PART_BITS, max(4, (total // _PART * (1 << PART_BITS) // (high - low)).bit_length()))
-    hashes, prints, numbers, bounds = _partition(picked, bases, bits, each)
-    del picked
-    links = np.zeros(total, dtype=np.int64)
-    heavy, weights = (np.ascontiguousarray(column) for column in heavies.T)
-
-    def task(number: int) -> np.ndarray:
-        part = bounds[number * _TASK : (number + 1) * _TASK + 1]
-        return link_parts(
-            data, min_bytes, part, hashes, prints, numbers, shapes, heavy, weights, number, links
-        )
-
-    pieces = list(each(task, range((1 << bits) // _TASK)))
-    tables = np.concatenate(([0], np.cumsum([len(p) for p in pieces], dtype=np.int64)))
-    return Links(offsets, min_bytes, shapes, links, tables, np.concatenate(pieces))
-
-
-def _pick_all(
-    data: np.ndarray, offsets: np.ndarray, min_bytes: int, low: int, high: int, each: Each
-) -> list[list[np.ndarray]]:
-    """Hashes, prints, shapes and heavy anchors of each chunk of the buffer."""
+) -> list[Anchors]:
+    """The anchors of each chunk of the buffer, with hashes whose top bits are in [low, high)."""
     values = rolling_values(min_bytes)
     scratch = threading.local()
 
-    def pick_chunk(first: int) -> list[np.ndarray]:
-        if not hasattr(scratch, "arrays"):
-            scratch.arrays = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
+    def pick_chunk(first: int) -> Anchors:
+        if not hasattr(scratch, "anchors"):
+            scratch.anchors = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
+        out = scratch.anchors
         last = min(first + _CHUNK, int(offsets[-1]))
-        count, heavies = pick(
-            data, offsets, first, last, min_bytes, values, low, high, *scratch.arrays
-        )
-        used = (count, count, count, heavies)
-        return [array[:size].copy() for array, size in zip(scratch.arrays, used, strict=True)]
+        return out.copied(*pick(data, offsets, first, last, min_bytes, values, low, high, out))
 
     return list(each(pick_chunk, range(int(offsets[0]), int(offsets[-1]), _CHUNK)))
 
 
-def _scratch(size: int) -> list[np.ndarray]:
+def _scratch(size: int) -> Anchors:
     """Room for an anchor at every byte. Memory that is never written to is never there."""
     kinds = (np.uint64, np.uint64, np.int64)
-    return [*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), dtype=np.int64)]
+    return Anchors(*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), np.int64))
 
 
-def pick_each(
-    data: np.ndarray, offsets: np.ndarray, min_bytes: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Hashes, prints, shapes and heavy anchors (as of `pick`), some 4 MiB of text at a time."""
+def pick_each(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> Iterator[Anchors]:
+    """The anchors of all documents, some 4 MiB of text at a time."""
     first, end = int(offsets[0]), int(offsets[-1])
     values = rolling_values(min_bytes)
-    scratch = _scratch(min(_CHUNK, end - first))
+    out = _scratch(min(_CHUNK, end - first))
     for at in range(first, end, _CHUNK):
         last = min(at + _CHUNK, end)
-        count, heavies = pick(
-            data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, *scratch
-        )
-        # Copies: what is yielded may be kept while the scratch is written to again.
-        hashes, prints, shapes = (array[:count].copy() for array in scratch[:3])
-        yield hashes, prints, shapes, scratch[3][:heavies].copy()
-
-
-def _partition(
-    picked: list[list[np.ndarray]], bases: np.ndarray, bits: int, each: Each
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Anchors by the top bits of their hash: hashes, prints, numbers, where each part begins."""
-    shift, parts = np.uint64(64 - bits), 1 << bits
-    counts = np.stack(list(each(lambda p: histogram(p[0], shift, parts), picked)))
-    bounds = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
-    places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
-    total = int(bounds[-1])
-    hashes, prints = np.empty(total, dtype=np.uint64), np.empty(total, dtype=np.uint64)
-    numbers = np.empty(total, dtype=np.uint32)
-
-    def scatter_chunk(i: int) -> None:
-        own, own_prints, _, heavy = picked[i]
-        index = np.ascontiguousarray(heavy[:, 0])
-        scatter(own, own_prints, index, bases[i], shift, places[i], hashes, prints, numbers)
-        picked[i] = []
-
-    list(each(scatter_chunk, range(len(picked))))
-    return hashes, prints, numbers, bounds
+        yield out.copied(*pick(data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, out))

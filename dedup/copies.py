@@ -8,18 +8,18 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.schema import (
-    COUNTED,
     DUPLICATES,
     REJECTS,
     REPLACEMENTS,
+    SELECTED,
+    SEQUENCE_COPIES,
     SPANS,
     TEXT,
-    WANTED,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, whole_keys
 from unrote.corpus.text import arrow_buffers
-from unrote.corpus.views import Edits, applied
+from unrote.corpus.views import DocumentEdits, apply_edits
 from unrote.dedup.groups import batch_of, column
 from unrote.dedup.occurrences import Passages
 from unrote.dedup.shingles import Ints
@@ -29,11 +29,12 @@ COUNTS = ("copies_input", "copies_deduplicated", "copies", "near")
 
 @dataclass(frozen=True)
 class CountCopies(PlainStage):
-    """Texts to how often each sequence of WANTED, which is read whole, occurs in them: COUNTED.
+    """Texts to how often each sequence of SELECTED, which is read whole, occurs in them: rows of
+    SEQUENCE_COPIES.
 
-    A sequence's text from before values in it were replaced is looked for in the input and in what
-    deduplication left, its released text in the released view. duplicates, rejects: whether these
-    tables are read, whose documents are not released; edits, cut: as for dedup.recurring.Runs.
+    A sequence's text from before values in it were replaced is looked for in the input and in the
+    deduplicated view, its released text in the released view. duplicates, rejects: whether these
+    tables are read, whose documents are not released; edits, cut: as for SampledSubstrings.
     """
 
     duplicates: bool = False
@@ -41,7 +42,7 @@ class CountCopies(PlainStage):
     edits: tuple[str, ...] = ()
     cut: bool = False
 
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
@@ -50,14 +51,14 @@ class CountCopies(PlainStage):
         if self.rejects:
             removed[self.rejects] = REJECTS.schema
         edits = {name: known[name] for name in self.edits}
-        return {WANTED.name: WANTED.schema, **removed, **edits, "text": TEXT}
+        return {SELECTED.name: SELECTED.schema, **removed, **edits, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
         wanted: list[pa.RecordBatch] = []
         counter: _Counter | None = None
-        edits, twins, rejected = Edits(cut=self.cut), set[int](), set[int]()
+        edits, twins, rejected = DocumentEdits(cut=self.cut), set[int](), set[int]()
         for tag, batch in tagged:
-            if tag == WANTED.name:
+            if tag == SELECTED.name:
                 wanted.append(batch.select(["doc", "number", "text", "source"]))
             elif tag == DUPLICATES.name:
                 twins.update(batch["doc"].to_pylist())
@@ -74,7 +75,7 @@ class _Counter:
     """The sequences that are looked for, and how often each was found so far."""
 
     def __init__(self, wanted: pa.Table) -> None:
-        self.place = [wanted[name].to_numpy() for name in ("doc", "number")]
+        self.keys = [wanted[name].to_numpy() for name in ("doc", "number")]
         texts, sources = (wanted[name].to_pylist() for name in ("text", "source"))
         self.released = self.source = Passages(texts)
         if any(source is not None for source in sources):
@@ -83,23 +84,23 @@ class _Counter:
         self.counts = {name: np.zeros(len(wanted), dtype=np.int64) for name in COUNTS}
 
     def read(
-        self, batch: pa.RecordBatch, edits: Edits, twins: set[int], rejected: set[int]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, twins: set[int], rejected: set[int]
     ) -> None:
-        """Count in the texts of a batch, and in what becomes of them."""
+        """Count in the texts of a batch, in all three views."""
         docs, texts = batch["doc"].to_pylist(), batch["text"]
         plain = np.zeros(len(docs), dtype=np.bool_)
         cut, changed = [], []
         for row, doc in enumerate(docs):
             cuts, changes = edits.take(doc)
-            gone, refused = doc in twins, doc in rejected
+            removed, refused = doc in twins, doc in rejected
             twins.discard(doc)
             rejected.discard(doc)
-            plain[row] = not (cuts or changes or gone or refused)
-            if not plain[row] and not gone:
+            plain[row] = not (cuts or changes or removed or refused)
+            if not plain[row] and not removed:
                 text = texts[row].as_py()
-                cut.append(applied(text, cuts, ()))
+                cut.append(apply_edits(text, cuts, ()))
                 if not refused:
-                    changed.append(applied(text, cuts, changes))
+                    changed.append(apply_edits(text, cuts, changes))
         self._everywhere(texts.filter(pa.array(plain)))
         self._in("copies_input", texts.filter(pa.array(~plain)))
         self._in("copies_deduplicated", pa.array(cut, pa.large_string()))
@@ -127,18 +128,18 @@ class _Counter:
         """Rows of those that were found."""
         counts = list(self.counts.values())
         some = np.any([one > 0 for one in counts], axis=0)
-        columns = [*self.place, *counts, self.released.shingles]
-        return batch_of(COUNTED.schema, [one[some] for one in columns])
+        columns = [*self.keys, *counts, self.released.shingles]
+        return batch_of(SEQUENCE_COPIES.schema, [one[some] for one in columns])
 
 
 @dataclass(frozen=True)
-class AddUpCopies(PlainStage):
-    """Counts of a sequence from several workers to one row."""
+class SumCopies(PlainStage):
+    """Counts of a sequence, summed over workers."""
 
     key: ClassVar[tuple[str, ...]] = ("doc", "number")
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for batch in whole_keys((batch for _, batch in tagged), "doc"):
@@ -148,4 +149,5 @@ class AddUpCopies(PlainStage):
             starts: Ints = np.flatnonzero(new)
             sums = [np.add.reduceat(column(batch, name), starts) for name in COUNTS]
             rest = column(batch, "shingles")[starts]
-            yield "counted", batch_of(COUNTED.schema, [doc[starts], number[starts], *sums, rest])
+            columns = [doc[starts], number[starts], *sums, rest]
+            yield "counted", batch_of(SEQUENCE_COPIES.schema, columns)

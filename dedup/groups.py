@@ -1,4 +1,4 @@
-"""What the stages that group rows have in common.
+"""Groups of sorted rows, in batches: what the stages that group have in common.
 
 Rows arrive sorted; a group may begin in one batch and go on in the next. Each stage works on whole
 batches with numpy and carries over what it must know of the group that is still open: its docstring
@@ -19,8 +19,8 @@ from unrote.corpus.text import strings_from
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-CROWD_ROWS = 1 << 17
-"""A group of more rows is *crowded*: it is not held, but streamed (docs/adr/0006)."""
+HOT_KEY_ROWS = 1 << 17
+"""A key with more rows than this is *hot*: its group is not held, but streamed (docs/adr/0006)."""
 
 
 def column(batch: pa.RecordBatch, name: str) -> Ints:
@@ -34,9 +34,9 @@ def starts(keys: Sequence[Ints], before: Sequence[int] | None) -> Bools:
     keys: int64[n] each; before: the key of the row before the first one, None if there is none.
     """
     begins = np.zeros(len(keys[0]), dtype=np.bool_)
-    for place, key in enumerate(keys):
+    for number, key in enumerate(keys):
         begins[1:] |= key[1:] != key[:-1]
-        begins[0] |= before is None or before[place] != key[0]
+        begins[0] |= before is None or before[number] != key[0]
     return begins
 
 
@@ -64,11 +64,18 @@ def spread(values: Ints, begins: Bools, open_value: int) -> Ints:
     return np.where(first >= 0, values[first], open_value)
 
 
-def places(begins: Bools, open_place: int) -> Ints:
-    """The place of each row in its group, from 0; `open_place`: of a first row that goes on."""
+def positions(begins: Bools, open_position: int) -> Ints:
+    """The position of each row in its group, from 0; `open_position`: of a first row that is not
+    the first of its group.
+    """
     rows = np.arange(len(begins))
     first = np.maximum.accumulate(np.where(begins, rows, -1))
-    return np.where(first >= 0, rows - first, rows + open_place)
+    return np.where(first >= 0, rows - first, rows + open_position)
+
+
+def counted(times: Ints) -> Ints:
+    """0, 1, … times[0] - 1, 0, 1, … times[1] - 1, …"""
+    return np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
 
 
 def parts(sizes: Ints, limit: int) -> list[slice]:
@@ -93,46 +100,46 @@ def one_batch(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return table.to_batches()[0]
 
 
-def with_crowds(tagged: Tagged, key: str) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+def with_hot_keys(tagged: Tagged, key: str) -> Iterator[tuple[int | None, pa.RecordBatch]]:
     """The rows of a stage with one input, in their order: (None, whole groups) many at a time,
-    or (key, some rows of a crowded group).
+    or (key, some rows of a hot key).
 
-    Which groups are crowded does not depend on where batches end. Holds CROWD_ROWS rows beside the
+    Which keys are hot does not depend on where batches end. Holds HOT_KEY_ROWS rows beside the
     batch.
     """
     held: list[pa.RecordBatch] = []
     count = 0
-    crowd: int | None = None  # the key of the open group, if it is crowded
+    hot_key: int | None = None  # the key of the open group, if it is hot
     for _, batch in tagged:
         held.append(batch)
         count += batch.num_rows
-        if count <= CROWD_ROWS:
+        if count <= HOT_KEY_ROWS:
             continue
         rows = one_batch(held)
         keys = column(rows, key)
         last = int(np.argmax(keys == keys[-1]))  # where the open group begins
-        crowded = count - last > CROWD_ROWS
-        known = count if crowded else last
-        yield from _crowds_apart(rows.slice(0, known), keys[:known], crowd)
-        crowd = int(keys[-1]) if crowded else None
+        hot = count - last > HOT_KEY_ROWS
+        known = count if hot else last
+        yield from _split_hot_keys(rows.slice(0, known), keys[:known], hot_key)
+        hot_key = int(keys[-1]) if hot else None
         held, count = [rows.slice(known)], count - known
     if count:
         rows = one_batch(held)
-        yield from _crowds_apart(rows, column(rows, key), crowd)
+        yield from _split_hot_keys(rows, column(rows, key), hot_key)
 
 
-def _crowds_apart(
-    rows: pa.RecordBatch, keys: Ints, crowd: int | None
+def _split_hot_keys(
+    rows: pa.RecordBatch, keys: Ints, hot_key: int | None
 ) -> Iterator[tuple[int | None, pa.RecordBatch]]:
-    """As `with_crowds`. The first of the groups may be the rest of the one with the key `crowd`."""
+    """As `with_hot_keys`. The first group may be the rest of that of `hot_key`."""
     if not len(keys):
         return
     bounds = np.append(np.flatnonzero(starts((keys,), None)), len(keys))
     sizes = np.diff(bounds)
-    crowded = sizes > CROWD_ROWS
-    crowded[0] |= crowd is not None and keys[0] == crowd
+    hot = sizes > HOT_KEY_ROWS
+    hot[0] |= hot_key is not None and keys[0] == hot_key
     at = 0
-    for group in np.flatnonzero(crowded).tolist():
+    for group in np.flatnonzero(hot).tolist():
         begin, size = int(bounds[group]), int(sizes[group])
         if at < begin:
             yield None, rows.slice(at, begin - at)

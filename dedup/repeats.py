@@ -1,11 +1,11 @@
-"""Copies by anchors, as stages: no group of anchors with equal hash has to fit in memory.
+"""Copied windows by anchors, as stages: no group of anchors with equal hash has to fit in memory.
 
-    A   text → Anchors → Repeats → copies, contested
-                         Repeats → crowd → Crowds → copies, contested
-    B   text beside contested → Windows → Contest → contested copies
+    A   text → Anchors → Repeats → copies, ambiguous
+                         Repeats → hot → HotKeys → copies, ambiguous
+    B   text beside ambiguous → Windows → CompareWindows → ambiguous copies
 
 `dedup.anchors` says what groups and classes are. What is held of a group grows with its classes,
-not with its members (docs/adr/0006-crowded-groups.md).
+not with its members (docs/adr/0006-hot-keys.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ from unrote.dedup.groups import (
     parts,
     spread,
     starts,
-    with_crowds,
+    with_hot_keys,
 )
 from unrote.dedup.passages import (
     COLUMNS,
@@ -47,26 +47,26 @@ from unrote.dedup.passages import (
 ANCHORS = Table(
     "anchors",
     pa.schema(
-        [(name, pa.int64()) for name in ("hash", "doc", "at", "print")]
+        [(name, pa.int64()) for name in ("hash", "doc", "at", "fingerprint")]
         + [("char", pa.int32()), ("weight", pa.int32())]
         + [("lead", pa.int16()), ("windows", pa.int16())]
     ),
     sort=("doc", "at"),
 )
 """Anchors (44 bytes each). `at` is the byte, `char` the code point of the first window owned,
-`print` the fingerprint of all text owned; the others as `dedup.anchors` says."""
+`fingerprint` the fingerprint of all text owned; the others as `dedup.anchors` says."""
 
-CROWD = pa.schema(
-    [(name, pa.int64()) for name in ("hash", "print", "role", "doc", "at")]
+HOT_KEYS = pa.schema(
+    [(name, pa.int64()) for name in ("hash", "fingerprint", "role", "doc", "at")]
     + [("char", pa.int32()), ("lead", pa.int16()), ("windows", pa.int16())]
     + [(name, pa.int64()) for name in ("size", "kind", "classes")]
 )
-"""Crowded groups, class by class: what is to be known of the class (role 0), then its members (role
-1). Role 0 has the place of the first member, the class's `size` (weights summed), its place in the
+"""Groups of hot keys, class by class: a summary of the class (role 0), then its members (role 1).
+Role 0 has the position of the first member, the class's `size` (weights summed), its number in the
 group (`kind`), and how many `classes` the group has."""
 
-CONTESTED = Table(
-    "contested",
+AMBIGUOUS = Table(
+    "ambiguous",
     pa.schema(
         [
             (name, pa.int64())
@@ -75,19 +75,19 @@ CONTESTED = Table(
     ),
     sort=("doc", "at", "hash"),
 )
-"""Anchors of groups with several classes. `kind` is the class's place in its group, `size` the sum
+"""Anchors of groups with several classes. `kind` is the class's number in its group, `size` the sum
 of its members' weights, `first` is 1 in its first member, whose windows stand for all."""
 
-RUNS = pa.schema(
+AMBIGUOUS_WINDOWS = pa.schema(
     [(name, pa.int64()) for name in ("hash", "role", "doc", "at", "char", "lead", "windows")]
-    + [("size", pa.int64()), ("kind", pa.int64()), ("run", pa.large_binary())]
+    + [("size", pa.int64()), ("kind", pa.int64()), ("text", pa.large_binary())]
 )
 """The same, in each group first the first members of classes (role 0), then the others (role 1).
 Role 0 has the text of its windows, which takes a fraction of what their hashes would."""
 
-CONTESTED_COPIES = replace(COPIES, name="contested-copies")
+AMBIGUOUS_COPIES = replace(COPIES, name="ambiguous-copies")
 
-_STRETCH_BYTES = 1 << 24  # of rows that Contest works on at once
+_HELD_BYTES = 1 << 24  # of rows that CompareWindows works on at once
 _BATCH_ROWS = 1 << 18  # in a batch of copies: 14 MiB
 
 
@@ -116,11 +116,17 @@ class Anchors(PlainStage):
             if not len(docs) or offsets[-1] - offsets[0] < self.min_bytes:
                 continue
             for picked in anchors.pick_each(data, offsets, self.min_bytes):
-                hashes, prints, shapes, heavy = picked
+                hashes, fingerprints, shapes, heavy = picked
                 index, at, char, lead, windows = _described(data, offsets, shapes)
                 weight = np.ones(len(shapes), dtype=np.int64)
                 weight[heavy[:, 0]] = heavy[:, 1]
-                columns = (hashes.view(np.int64), docs[index], at, prints.view(np.int64), char)
+                columns = (
+                    hashes.view(np.int64),
+                    docs[index],
+                    at,
+                    fingerprints.view(np.int64),
+                    char,
+                )
                 yield "anchors", batch_of(ANCHORS.schema, (*columns, weight, lead, windows))
 
 
@@ -149,7 +155,8 @@ def _described(
 class Repeats(PlainStage):
     """Groups of anchors. One class: its copies. Several: rows for `Windows`. One anchor: none.
 
-    A crowded group goes on to `Crowds`. Holds CROWD_ROWS rows, and of an open crowd its classes.
+    The group of a hot key goes on to `HotKeys`. Holds HOT_KEY_ROWS rows, and of an open hot key its
+    classes.
     """
 
     min_bytes: int = 100
@@ -160,59 +167,63 @@ class Repeats(PlainStage):
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "copies": COPIES.schema,
-        "contested": CONTESTED.schema,
-        "crowd": CROWD,
+        "ambiguous": AMBIGUOUS.schema,
+        "hot": HOT_KEYS,
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
-        crowd: _Crowd | None = None
-        for key, batch in with_crowds(tagged, "hash"):
-            if crowd is not None and key != crowd.hash:
-                yield from crowd.summary()
-                crowd = None
+        hot_key: _HotKey | None = None
+        for key, batch in with_hot_keys(tagged, "hash"):
+            if hot_key is not None and key != hot_key.hash:
+                yield from hot_key.summary()
+                hot_key = None
             if key is None:
-                yield from self._settled(batch)
+                yield from self._whole_groups(batch)
             else:
-                crowd = crowd or _Crowd(key)
-                yield crowd.joined(batch)
-        if crowd is not None:
-            yield from crowd.summary()
+                hot_key = hot_key or _HotKey(key)
+                yield hot_key.members(batch)
+        if hot_key is not None:
+            yield from hot_key.summary()
 
-    def _settled(self, batch: pa.RecordBatch) -> Tagged:
+    def _whole_groups(self, batch: pa.RecordBatch) -> Tagged:
         """The outputs for whole groups."""
         names = ("doc", "at", "hash", "char", "lead", "windows")
         rows = np.stack([column(batch, name).astype(np.int64) for name in names], axis=1)
-        hashes, prints = _unsigned(rows[:, 2]), _unsigned(column(batch, "print"))
+        hashes, fingerprints = _unsigned(rows[:, 2]), _unsigned(column(batch, "fingerprint"))
         weights = column(batch, "weight").astype(np.int64)
-        copies, contested = _repeated(rows, hashes, prints, weights, self.min_bytes)
+        copies, ambiguous = _repeated(rows, hashes, fingerprints, weights, self.min_bytes)
         if len(copies):
             yield "copies", copies_batch(copies)
-        if len(contested):
-            yield "contested", batch_of(CONTESTED.schema, np.ascontiguousarray(contested.T))
+        if len(ambiguous):
+            yield "ambiguous", batch_of(AMBIGUOUS.schema, np.ascontiguousarray(ambiguous.T))
 
 
 @kernel
 def _repeated(
-    rows: np.ndarray, hashes: np.ndarray, prints: np.ndarray, weights: np.ndarray, min_bytes: int
+    rows: np.ndarray,
+    hashes: np.ndarray,
+    fingerprints: np.ndarray,
+    weights: np.ndarray,
+    min_bytes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of COPIES and of CONTESTED for whole groups. rows: the first columns of CONTESTED."""
+    """Rows of COPIES and of AMBIGUOUS for whole groups. rows: the first columns of AMBIGUOUS."""
     n = len(rows)
-    of, first, size, group, classes = anchors.classify(hashes, prints, weights)
+    of, first, size, group, classes = anchors.classify(hashes, fingerprints, weights)
     kinds = np.empty(len(first), dtype=np.int64)
     seen = np.zeros(len(classes), dtype=np.int64)
     for c in range(len(first)):
         kinds[c] = seen[group[c]]
         seen[group[c]] += 1
     copies = np.empty((n, COLUMNS), dtype=np.int64)
-    contested = np.empty((n, 9), dtype=np.int64)
+    ambiguous = np.empty((n, 9), dtype=np.int64)
     used = others = 0
     for i in range(n):
         c = of[i]
         if classes[group[c]] > 1:
             for column_ in range(6):
-                contested[others, column_] = rows[i, column_]
-            contested[others, 6], contested[others, 7] = size[c], kinds[c]
-            contested[others, 8] = first[c] == i
+                ambiguous[others, column_] = rows[i, column_]
+            ambiguous[others, 6], ambiguous[others, 7] = size[c], kinds[c]
+            ambiguous[others, 8] = first[c] == i
             others += 1
         elif first[c] != i:
             f = first[c]
@@ -222,11 +233,11 @@ def _repeated(
                 copies[used, WITNESS_BYTE], copies[used, WITNESS_CHAR] = rows[f, 1], rows[f, 3]
                 copies[used, OCCURRENCES] = size[c]
                 used += 1
-    return copies[:used], contested[:others]
+    return copies[:used], ambiguous[:others]
 
 
-class _Crowd:
-    """The classes of a crowded group in the order of their first members, 56 to 112 bytes each."""
+class _HotKey:
+    """The classes of a hot key in the order of their first members, 56 to 112 bytes each."""
 
     def __init__(self, key: int) -> None:
         self.hash = key
@@ -234,30 +245,32 @@ class _Crowd:
         self.classes = np.empty((64, 5), dtype=np.int64)  # print, size; doc, at, char of the first
         self.slots = np.full(128, -1, dtype=np.int64)
 
-    def joined(self, batch: pa.RecordBatch) -> tuple[str, pa.RecordBatch]:
-        """Count members in; they come out as rows of CROWD."""
-        names = ("print", "weight", "doc", "at", "char")
-        members = np.stack([column(batch, name).astype(np.int64) for name in names], axis=1)
-        most = self.count + len(members)
+    def members(self, batch: pa.RecordBatch) -> tuple[str, pa.RecordBatch]:
+        """Count members in; they come out as rows of HOT_KEYS."""
+        names = ("fingerprint", "weight", "doc", "at", "char")
+        rows = np.stack([column(batch, name).astype(np.int64) for name in names], axis=1)
+        most = self.count + len(rows)
         self.classes = grown(self.classes, most)
         if 2 * most > len(self.slots):
             self.slots = np.full(1 << (2 * most).bit_length(), -1, dtype=np.int64)
             _enter(self.classes[: self.count], self.slots)
-        self.count = _join(members, self.classes, self.count, self.slots)
-        zero, one = (pa.array(np.full(len(members), value)) for value in (0, 1))
-        keys = (batch.column("hash"), batch.column("print"), one)
+        self.count = _join(rows, self.classes, self.count, self.slots)
+        zero, one = (pa.array(np.full(len(rows), value)) for value in (0, 1))
+        keys = (batch.column("hash"), batch.column("fingerprint"), one)
         own = (batch.column(name) for name in ("doc", "at", "char", "lead", "windows"))
         columns = [*keys, *own, zero, zero, zero]
-        return "crowd", pa.RecordBatch.from_arrays(columns, schema=CROWD)
+        return "hot", pa.RecordBatch.from_arrays(columns, schema=HOT_KEYS)
 
     def summary(self) -> Tagged:
-        """The rows of CROWD that say what is to be known of the classes."""
+        """The rows of HOT_KEYS that summarise the classes."""
         for at in range(0, self.count, _BATCH_ROWS):
-            prints, size, doc, place, char = self.classes[at : min(at + _BATCH_ROWS, self.count)].T
+            fingerprints, size, doc, first, char = self.classes[
+                at : min(at + _BATCH_ROWS, self.count)
+            ].T
             zero = np.zeros_like(size)
             kind = np.arange(at, at + len(size))
-            columns = (zero + self.hash, prints, zero, doc, place, char, zero, zero)
-            yield "crowd", batch_of(CROWD, (*columns, size, kind, zero + self.count))
+            columns = (zero + self.hash, fingerprints, zero, doc, first, char, zero, zero)
+            yield "hot", batch_of(HOT_KEYS, (*columns, size, kind, zero + self.count))
 
 
 @kernel
@@ -290,20 +303,20 @@ def _enter(classes: Ints, slots: Ints) -> None:
 
 
 @dataclass(frozen=True)
-class Crowds(PlainStage):
-    """Crowded groups, class by class: what `Repeats` says of the others.
+class HotKeys(PlainStage):
+    """Groups of hot keys, class by class: what `Repeats` says of the others.
 
-    Holds what is known of the open class.
+    Holds the summary of the open class.
     """
 
     min_bytes: int = 100
 
-    key: ClassVar[tuple[str, ...]] = ("hash", "print")
+    key: ClassVar[tuple[str, ...]] = ("hash", "fingerprint")
     order: ClassVar[tuple[str, ...]] = ("role", "doc", "at")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"crowd": CROWD}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"hot": HOT_KEYS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "copies": COPIES.schema,
-        "contested": CONTESTED.schema,
+        "ambiguous": AMBIGUOUS.schema,
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -313,26 +326,29 @@ class Crowds(PlainStage):
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
-            hashes, prints = column(batch, "hash"), column(batch, "print")
-            begins = starts((hashes, prints), before)
+            hashes, fingerprints = column(batch, "hash"), column(batch, "fingerprint")
+            begins = starts((hashes, fingerprints), before)
             own = [
                 spread(column(batch, name).astype(np.int64), begins, value)
                 for name, value in zip(known, held, strict=True)
             ]
-            before, held = (int(hashes[-1]), int(prints[-1])), [int(values[-1]) for values in own]
+            before, held = (
+                (int(hashes[-1]), int(fingerprints[-1])),
+                [int(values[-1]) for values in own],
+            )
             member, several = column(batch, "role") == 1, own[-1] > 1
-            yield from self._contested(batch, own, np.flatnonzero(member & several))
+            yield from self._ambiguous(batch, own, np.flatnonzero(member & several))
             yield from self._copies(batch, own, np.flatnonzero(member & ~several))
 
     @staticmethod
-    def _contested(batch: pa.RecordBatch, own: list[Ints], rows: Ints) -> Tagged:
+    def _ambiguous(batch: pa.RecordBatch, own: list[Ints], rows: Ints) -> Tagged:
         if not len(rows):
             return
         first_doc, first_at, _, size, kind, _ = (values[rows] for values in own)
         names = ("doc", "at", "hash", "char", "lead", "windows")
         columns = [column(batch, name)[rows].astype(np.int64) for name in names]
         first = ((columns[0] == first_doc) & (columns[1] == first_at)).astype(np.int64)
-        yield "contested", batch_of(CONTESTED.schema, (*columns, size, kind, first))
+        yield "ambiguous", batch_of(AMBIGUOUS.schema, (*columns, size, kind, first))
 
     def _copies(self, batch: pa.RecordBatch, own: list[Ints], rows: Ints) -> Tagged:
         doc, at = column(batch, "doc")[rows], column(batch, "at")[rows]
@@ -346,46 +362,49 @@ class Crowds(PlainStage):
 
 @dataclass(frozen=True)
 class Windows(PlainStage):
-    """Contested anchors, those that stand for their class with the text of their windows."""
+    """Ambiguous anchors, those that stand for their class with the text of their windows."""
 
     min_bytes: int = 100
 
     version: ClassVar[int] = 3
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"contested": CONTESTED.schema, "text": TEXT}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": RUNS}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"ambiguous": AMBIGUOUS.schema, "text": TEXT}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": AMBIGUOUS_WINDOWS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for batch, beside in with_rows(tagged):
             docs = column(batch, "doc")
             data, offsets = arrow_buffers(batch.column("text"))
             rows = np.stack([column(beside, n) for n in ("doc", "at", "windows", "first")], axis=1)
-            runs, bounds = _runs(data, offsets, docs, rows, self.min_bytes)
+            texts, bounds = _window_texts(data, offsets, docs, rows, self.min_bytes)
             role = pa.array(1 - rows[:, -1])
             binary = pa.LargeBinaryArray.from_buffers(
-                pa.large_binary(), len(rows), [None, pa.py_buffer(bounds), pa.py_buffer(runs)]
+                pa.large_binary(), len(rows), [None, pa.py_buffer(bounds), pa.py_buffer(texts)]
             )
             names = ("doc", "at", "char", "lead", "windows", "size", "kind")
             columns = [beside.column("hash"), role, *(beside.column(name) for name in names)]
-            yield "windows", pa.RecordBatch.from_arrays([*columns, binary], schema=RUNS)
+            yield (
+                "windows",
+                pa.RecordBatch.from_arrays([*columns, binary], schema=AMBIGUOUS_WINDOWS),
+            )
 
 
 @kernel
-def _runs(
+def _window_texts(
     data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, rows: np.ndarray, min_bytes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`run` of RUNS: uint8[:], and where each row's begins, int64[n + 1].
+    """`text` of AMBIGUOUS_WINDOWS: uint8[:], and where each row's begins, int64[n + 1].
 
-    rows: doc, at, windows and first of CONTESTED.
+    rows: doc, at, windows and first of AMBIGUOUS.
     """
     bounds = np.zeros(len(rows) + 1, dtype=np.int64)
     for i in range(len(rows)):
         bounds[i + 1] = bounds[i] + (rows[i, 2] + min_bytes - 1 if rows[i, 3] else 0)
-    runs = np.empty(bounds[-1], dtype=np.uint8)
+    texts = np.empty(bounds[-1], dtype=np.uint8)
     for i in range(len(rows)):
         if rows[i, 3]:
             at = offsets[np.searchsorted(docs, rows[i, 0])] + rows[i, 1]
-            runs[bounds[i] : bounds[i + 1]] = data[at : at + bounds[i + 1] - bounds[i]]
-    return runs, bounds
+            texts[bounds[i] : bounds[i + 1]] = data[at : at + bounds[i + 1] - bounds[i]]
+    return texts, bounds
 
 
 def with_rows(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
@@ -407,12 +426,12 @@ def with_rows(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
-class Contest(PlainStage):
-    """Copies among contested anchors: windows compared one by one within each group.
+class CompareWindows(PlainStage):
+    """Copies among ambiguous anchors: windows compared one by one within each group.
 
     Holds the first members of the open group's classes with their windows, and once all have come
-    what they say of the others: the classes' *pieces*, stretches of windows that occur first side
-    by side and equally often.
+    what they say of the others: the classes' *segments*, ranges of windows that occur first side by
+    side and equally often.
     """
 
     min_bytes: int = 100
@@ -420,17 +439,17 @@ class Contest(PlainStage):
     version: ClassVar[int] = 3
     key: ClassVar[tuple[str, ...]] = ("hash",)
     order: ClassVar[tuple[str, ...]] = ("role", "doc", "at")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": RUNS}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": AMBIGUOUS_WINDOWS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"copies": COPIES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        # The pieces of class c of the open group: pieces[bounds[c]:bounds[c + 1]]
-        pieces, bounds = np.empty((0, _PIECE), dtype=np.int64), np.zeros(1, dtype=np.int64)
+        # The segments of class c of the open group: segments[bounds[c]:bounds[c + 1]]
+        segments, bounds = np.empty((0, _SEGMENT), dtype=np.int64), np.zeros(1, dtype=np.int64)
         for batch in _with_all_classes(tagged):
             role, kind = column(batch, "role"), column(batch, "kind")
             first = np.flatnonzero(role == 0)
-            more, more_bounds = _pieces_of(batch, first, self.min_bytes)
-            pieces = np.concatenate((pieces, more))
+            more, more_bounds = _segments_of(batch, first, self.min_bytes)
+            segments = np.concatenate((segments, more))
             bounds = np.concatenate((bounds, bounds[-1] + more_bounds[1:]))
             # Classes are numbered through: those held, then the batch's.
             own = len(bounds) - 1 - len(first)
@@ -439,17 +458,17 @@ class Contest(PlainStage):
             of = kind + spread(own + np.cumsum(role == 0) - 1, begins, 0)
             rows = np.stack((column(batch, "doc"), column(batch, "at"), of), axis=1)
             for part in parts(np.diff(bounds)[of], _BATCH_ROWS):
-                copies = _piecewise(rows[part], pieces, bounds, self.min_bytes)
+                copies = _copies_of_members(rows[part], segments, bounds, self.min_bytes)
                 if len(copies):
                     yield "copies", copies_batch(copies)
             base = int(of[-1] - kind[-1])  # the open group's first class
-            pieces, bounds = pieces[bounds[base] :].copy(), bounds[base:] - bounds[base]
+            segments, bounds = segments[bounds[base] :].copy(), bounds[base:] - bounds[base]
 
 
 def _with_all_classes(tagged: Tagged) -> Iterator[pa.RecordBatch]:
-    """Rows of RUNS, a stretch at a time, cut so that no group's rows of role 0 are torn apart."""
+    """Rows of AMBIGUOUS_WINDOWS, cut so that no group's rows of role 0 are torn apart."""
     held: list[pa.RecordBatch] = []
-    size, enough = 0, _STRETCH_BYTES
+    size, enough = 0, _HELD_BYTES
     for _, batch in tagged:
         if not batch.num_rows:
             continue
@@ -465,26 +484,26 @@ def _with_all_classes(tagged: Tagged) -> Iterator[pa.RecordBatch]:
             yield rows.slice(0, known)
         held = [rows.slice(known)] if known < rows.num_rows else []
         size = sum(left.nbytes for left in held)
-        enough = max(_STRETCH_BYTES, 2 * size)  # many classes are not copied again and again
+        enough = max(_HELD_BYTES, 2 * size)  # many classes are not copied again and again
     if held:
         yield one_batch(held)
 
 
-# Columns of a piece: its first window's place in the class, how many windows; where they occur
+# Columns of a segment: its first window's number in the class, how many windows; where they occur
 # first, and how often.
 _OFFSET, _LENGTH, _DOC, _BYTE, _CHAR, _COUNT = range(6)
-_PIECE = 6
+_SEGMENT = 6
 
 
-def _pieces_of(batch: pa.RecordBatch, first: Ints, min_bytes: int) -> tuple[Ints, Ints]:
-    """The pieces of the classes in rows `first` of RUNS, and where those of each class begin."""
+def _segments_of(batch: pa.RecordBatch, first: Ints, min_bytes: int) -> tuple[Ints, Ints]:
+    """The segments of the classes in rows `first` of AMBIGUOUS_WINDOWS, and their bounds by class."""
     names = ("hash", "doc", "at", "char", "size", "lead", "windows")
     rows = np.stack([column(batch, name)[first] for name in names], axis=1)
-    binary = batch.column("run")
-    _, places, buffer = binary.buffers()
-    ends = np.frombuffer(places, np.int64)[binary.offset :][: len(binary) + 1]
-    sides, marks = _sides(bytes_view(buffer), ends[first], rows, min_bytes)
-    return _pieces(rows, marks, sides)
+    binary = batch.column("text")
+    _, offsets, buffer = binary.buffers()
+    ends = np.frombuffer(offsets, np.int64)[binary.offset :][: len(binary) + 1]
+    sides, side_bounds = _sides(bytes_view(buffer), ends[first], rows, min_bytes)
+    return _segments(rows, side_bounds, sides)
 
 
 @kernel
@@ -493,48 +512,53 @@ def _sides(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of the windows of classes, uint64[:, 2], and where those of each begin, int64[n + 1].
 
-    The run of class c begins at data[begins[c]]; rows as in `_pieces_of`. The lowest bit of a
+    The text of class c begins at data[begins[c]]; rows as in `_segments_of`. The lowest bit of a
     window's first hash says whether it begins with the start of a code point.
     """
-    marks = np.zeros(len(rows) + 1, dtype=np.int64)
+    side_bounds = np.zeros(len(rows) + 1, dtype=np.int64)
     for c in range(len(rows)):
-        marks[c + 1] = marks[c] + rows[c, 6]
-    sides = np.empty((marks[-1], 2), dtype=np.uint64)
+        side_bounds[c + 1] = side_bounds[c] + rows[c, 6]
+    sides = np.empty((side_bounds[-1], 2), dtype=np.uint64)
     for c in range(len(rows)):
         at, seed = begins[c], np.uint64(rows[c, 0])
-        anchors.hash_windows(data, at, rows[c, 5], rows[c, 6], min_bytes, seed, sides, marks[c])
+        anchors.hash_windows(
+            data, at, rows[c, 5], rows[c, 6], min_bytes, seed, sides, side_bounds[c]
+        )
         for y in range(rows[c, 6]):
             starts_one = np.uint64((data[at + y] & 0xC0) != 0x80)
-            sides[marks[c] + y, 0] = (sides[marks[c] + y, 0] & ~np.uint64(1)) | starts_one
-    return sides, marks
+            sides[side_bounds[c] + y, 0] = (
+                sides[side_bounds[c] + y, 0] & ~np.uint64(1)
+            ) | starts_one
+    return sides, side_bounds
 
 
 @kernel
-def _pieces(
-    rows: np.ndarray, marks: np.ndarray, sides: np.ndarray
+def _segments(
+    rows: np.ndarray, side_bounds: np.ndarray, sides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces int64[:, _PIECE] of classes, and their bounds int64[len(rows) + 1].
+    """Segments int64[:, _SEGMENT] of classes, and their bounds int64[len(rows) + 1].
 
-    rows: hash, doc, at, char and size of the classes; sides[marks[c]:marks[c + 1]]: their windows.
+    rows: hash, doc, at, char and size of the classes; sides[side_bounds[c]:side_bounds[c + 1]]:
+    their windows.
     """
     seeds = np.empty(len(rows), dtype=np.uint64)
     for c in range(len(rows)):
         seeds[c] = np.uint64(rows[c, 0])
-    first, counts = anchors.resolve(sides, marks, seeds, rows[:, 4].copy())
-    holders, chars = _window_places(rows, marks, sides)
-    out = np.empty((2 * len(rows) + 16, _PIECE), dtype=np.int64)
+    first, counts = anchors.resolve(sides, side_bounds, seeds, rows[:, 4].copy())
+    holders, chars = _window_positions(rows, side_bounds, sides)
+    out = np.empty((2 * len(rows) + 16, _SEGMENT), dtype=np.int64)
     bounds = np.zeros(len(rows) + 1, dtype=np.int64)
     used = 0
     for c in range(len(rows)):
-        y, end = marks[c], marks[c + 1]
+        y, end = side_bounds[c], side_bounds[c + 1]
         while y < end:
-            z = _same_holder(first, counts, holders, y, end)
+            z = _segment_end(first, counts, holders, y, end)
             w = first[y]
             h = holders[w]
             if used == len(out):
                 out = more_room(out)
-            out[used, _OFFSET], out[used, _LENGTH] = y - marks[c], z - y
-            out[used, _DOC], out[used, _BYTE] = rows[h, 1], rows[h, 2] + w - marks[h]
+            out[used, _OFFSET], out[used, _LENGTH] = y - side_bounds[c], z - y
+            out[used, _DOC], out[used, _BYTE] = rows[h, 1], rows[h, 2] + w - side_bounds[h]
             out[used, _CHAR], out[used, _COUNT] = chars[w], counts[y]
             used += 1
             y = z
@@ -543,22 +567,22 @@ def _pieces(
 
 
 @kernel
-def _window_places(
-    rows: np.ndarray, marks: np.ndarray, sides: np.ndarray
+def _window_positions(
+    rows: np.ndarray, side_bounds: np.ndarray, sides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The class of each window and how many code points of the document start before it."""
     holders = np.empty(len(sides), dtype=np.int64)
     chars = np.empty(len(sides), dtype=np.int64)
     for c in range(len(rows)):
         char = rows[c, 3]
-        for y in range(marks[c], marks[c + 1]):
+        for y in range(side_bounds[c], side_bounds[c + 1]):
             holders[y], chars[y] = c, char
             char += np.int64(sides[y, 0] & np.uint64(1))
     return holders, chars
 
 
 @inlined
-def _same_holder(
+def _segment_end(
     first: np.ndarray, counts: np.ndarray, holders: np.ndarray, y: int, end: int
 ) -> int:
     """Where the windows from y on cease to occur first side by side and equally often."""
@@ -574,25 +598,26 @@ def _same_holder(
 
 
 @kernel
-def _piecewise(
-    rows: np.ndarray, pieces: np.ndarray, bounds: np.ndarray, min_bytes: int
+def _copies_of_members(
+    rows: np.ndarray, segments: np.ndarray, bounds: np.ndarray, min_bytes: int
 ) -> np.ndarray:
     """Rows of COPIES for members of classes. rows: doc, at, class."""
     out = np.empty((max(16, len(rows)), COLUMNS), dtype=np.int64)
     used = 0
     for i in range(len(rows)):
         for p in range(bounds[rows[i, 2]], bounds[rows[i, 2] + 1]):
-            doc, place, at = pieces[p, _DOC], pieces[p, _BYTE], rows[i, 1] + pieces[p, _OFFSET]
-            if doc != rows[i, 0] or place + min_bytes <= at:
+            doc, witness_byte = segments[p, _DOC], segments[p, _BYTE]
+            at = rows[i, 1] + segments[p, _OFFSET]
+            if doc != rows[i, 0] or witness_byte + min_bytes <= at:
                 if used == len(out):
                     out = more_room(out)
                 out[used, DOC], out[used, START], out[used, WINDOWS] = (
                     rows[i, 0],
                     at,
-                    pieces[p, _LENGTH],
+                    segments[p, _LENGTH],
                 )
-                out[used, WITNESS], out[used, WITNESS_BYTE] = doc, place
-                out[used, WITNESS_CHAR] = pieces[p, _CHAR]
-                out[used, OCCURRENCES] = pieces[p, _COUNT]
+                out[used, WITNESS], out[used, WITNESS_BYTE] = doc, witness_byte
+                out[used, WITNESS_CHAR] = segments[p, _CHAR]
+                out[used, OCCURRENCES] = segments[p, _COUNT]
                 used += 1
     return out[:used]

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from unrote.corpus.schema import COPIES
-from unrote.dedup import anchors
-from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, settle
+from unrote.dedup import linking
+from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, merge_windows
 
 Method = Literal["anchors", "suffix-array"]
 
@@ -62,7 +62,7 @@ def find(
         nothing = np.zeros(len(offsets) - 1, dtype=np.int64)
 
         def chunk(rows: np.ndarray) -> np.ndarray:
-            rows = settle(data, offsets, rows, nothing, nothing, min_bytes)
+            rows = merge_windows(data, offsets, rows, nothing, nothing, min_bytes)
             return finish(locate(data, offsets, rows, index, min_bytes))
 
         if method == "anchors":
@@ -123,15 +123,15 @@ def _by_anchors(
     chunk: Callable[[np.ndarray], np.ndarray],
 ) -> list[np.ndarray]:
     """`chunk` of the copies that anchors find, for each range of documents in `chunks`."""
-    ranges = anchors.hash_ranges(int(offsets[-1] - offsets[0]), min_bytes, memory)
+    ranges = linking.hash_ranges(int(offsets[-1] - offsets[0]), min_bytes, memory)
     if len(ranges) == 1:
-        links = anchors.link(data, offsets, min_bytes, *ranges[0], each)
+        links = linking.link(data, offsets, min_bytes, *ranges[0], each)
         return list(
             each(lambda i: chunk(links.copies(chunks[i], chunks[i + 1])), range(len(chunks) - 1))
         )
     parts: list[list[np.ndarray]] = [[] for _ in chunks[1:]]
     for low, high in ranges:
-        links = anchors.link(data, offsets, min_bytes, low, high, each)
+        links = linking.link(data, offsets, min_bytes, low, high, each)
         for i, rows in enumerate(parts):
             rows.append(links.copies(chunks[i], chunks[i + 1]))
 

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scan(PlainStage):
-    """Documents to FINDINGS, REPLACEMENTS and REJECTS; rejects are passed through.
+    """Documents to FINDINGS, REPLACEMENTS and REJECTS. Rows that could not be read are left out.
 
-    config: what is looked for. actions: what is done, by type (pii.actions). secret: the key of
-    fingerprints and surrogates. columns: names of the other columns that are scanned, for reasons
-    of rejects. cut: whether SPANS are read, and are going to be cut.
+    config: what is looked for. actions: what is done, by type (pii.config.actions_for). secret: the
+    key of fingerprints and surrogates. columns: names of the other columns that are scanned, for
+    the reasons of rejects. cut: whether SPANS are read, which are going to be cut.
 
     A document that a recogniser could not finish, or with a finding whose action is
     reject-document, is a reject and has no findings.
@@ -42,7 +42,7 @@ class Scan(PlainStage):
     columns: tuple[str, ...] = ()
     cut: bool = False
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 
@@ -55,8 +55,8 @@ class Scan(PlainStage):
         cuts: dict[int, list[tuple[int, int]]] = {}
         for tag, batch in tagged:
             if tag == "rejects":
-                yield tag, batch
-            elif tag == SPANS.name:
+                continue  # rows that could not be read: an earlier phase says so
+            if tag == SPANS.name:
                 _collect(batch, cuts)
             else:
                 yield from self._scan(batch, cuts)

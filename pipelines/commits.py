@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import xxhash
 
-from unrote.corpus.storage import pieces, storage
+from unrote.corpus.storage import chunks, storage
 from unrote.pipelines.atomic import write_atomically
 
 FORMAT = 1
@@ -81,6 +81,6 @@ def holds(path: Path, file: TableFile | DataFile) -> bool:
         return False
     digest = xxhash.xxh3_128()
     with storage(path, "read"), path.open("rb") as stored:
-        for piece in pieces(stored, file.bytes):
-            digest.update(piece)
+        for chunk in chunks(stored, file.bytes):
+            digest.update(chunk)
     return bool(digest.hexdigest() == file.digest)

@@ -10,12 +10,12 @@ from unrote.corpus import compiled
 from unrote.corpus.errors import StorageError
 from unrote.corpus.extras import require
 from unrote.corpus.finding import find
-from unrote.corpus.pinning import marks, unchanged, untouched
+from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
-from unrote.memorization.identity import Identity, identify
+from unrote.memorization.reference_model import ReferenceModel, load_reference_model
 from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
@@ -36,8 +36,8 @@ class Phases(Protocol):
         ...
 
     @property
-    def reader(self) -> Identity:
-        """The language model that reads sequences. Raises ConfigError if it cannot be used."""
+    def reference_model(self) -> ReferenceModel:
+        """The model that measures sequences. Raises ConfigError if it cannot be used."""
         ...
 
     def phase(self, name: str, flow: Flow) -> None:
@@ -62,18 +62,18 @@ class Job:
     progress: Progress
     key: Key
     marked: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """How the input's files were when they were pinned (corpus.pinning.marks)."""
+    """How the input's files were when they were pinned (corpus.pinning.stat_snapshot)."""
 
     @property
     def settings(self) -> Settings:
         return self.run.settings
 
     @cached_property
-    def reader(self) -> Identity:
+    def reference_model(self) -> ReferenceModel:
         settings = self.settings.memorization
         masks = "" if settings.masks == "none" else settings.mask_tokenizer or settings.model
         with self.progress.aside("loading the model"):
-            return identify(settings.models, masks)
+            return load_reference_model(settings.models, masks)
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""
@@ -85,14 +85,16 @@ class Job:
             try:
                 commit = self.engine.execute(name, flow, self.run, advance)
             except Exception as error:
-                untouched(self.marked)  # a file that was changed explains whatever went wrong
+                check_unmodified(
+                    self.marked
+                )  # a file that was changed explains whatever went wrong
                 if not isinstance(error, OSError):
                     raise
                 raise StorageError(
                     f"cannot read or write {error.filename or self.run.out}: "
                     f"{error.strerror or error}. Free space there and run the same command again."
                 ) from error
-            untouched(self.marked)
+            check_unmodified(self.marked)
             self.run.commit(commit)
 
     def rows(self, table: Table) -> int:
@@ -130,7 +132,7 @@ def open_job(
     def pinned() -> Corpus:
         with progress.aside("finding the input"):
             shards = find(inputs)
-            marked.update(marks(shards))
+            marked.update(stat_snapshot(shards))
         with progress.phase("pin") as advance:
             corpus = engine.pin(shards, advance)
         with progress.aside("looking at columns"):
@@ -188,7 +190,7 @@ def reopen_job(out: str) -> Iterator[Job]:
     Raises InputError where OUT holds no finished run, InputChanged where the input is another.
     """
     run = reopen_run(out)
-    unchanged(run.corpus)
+    check_sizes(run.corpus)
     settings = run.settings
     engine = open_engine(settings.engine.model_copy(update={"name": "local"}))
     try:

@@ -70,7 +70,7 @@ def run_all() -> None:
             for place, corpus in enumerate(corpora if number == 1 else corpora[:1]):
                 out = Path(folder) / f"out-{number}-{place}"
                 unrote.clean(corpus, out, settings=SMALL | dict(settings))
-        with mock.patch("unrote.pipelines.analysis.FINISH_DOCUMENTS", 0):
+        with mock.patch("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0):
             unrote.clean(corpora[0], Path(folder) / "rounds", settings=PLAIN)
         texts = [f"a text of {n % 7} words that is much like the others here" for n in range(40)]
         unrote.signatures(texts)

@@ -1,4 +1,4 @@
-"""Makes the default reference LM of `memorization/default/`: data, tokenizer, training, figures.
+"""Makes the default reference model of `memorization/default/`: data, tokenizer, training, figures.
 
     pip install torch transformers tokenizers safetensors
     python -m benchmarks.memorization.train_default prepare --work WORK --prose prose.jsonl.zst
@@ -358,7 +358,7 @@ def save(
 def restore(
     work: Path, model: LlamaForCausalLM, learners: list[torch.optim.Optimizer]
 ) -> tuple[int, float]:
-    """Puts the last checkpoint's state in place, if there is one; steps and seconds behind it."""
+    """Puts the last checkpoint's state back, if there is one; steps and seconds behind it."""
     path = work / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0

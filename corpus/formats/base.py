@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unrote.corpus.edits import Edits
-from unrote.corpus.rows import Fields, View, Wanted
+from unrote.corpus.edits import ShardEdits
+from unrote.corpus.rows import Fields, SelectedRows, View
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
 
@@ -16,8 +16,8 @@ class Cutter:
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
 
-    def add(self, piece: bytes, offset: int) -> None:
-        """`piece` is the part of the file that starts at byte `offset`; none is left out."""
+    def add(self, chunk: bytes, offset: int) -> None:
+        """`chunk` is the part of the file that starts at byte `offset`; none is left out."""
 
     def cuts(self, size: int) -> list[Cut]:
         """The cuts of the whole file of `size` bytes, in the order of their rows; at least one."""
@@ -53,12 +53,14 @@ class Format(ABC):
         return cut.end - cut.start
 
     @abstractmethod
-    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+    def read(
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+    ) -> Tagged:
         """The rows of a cut, and (for view "records") its rejects; see `read.read_cut`."""
 
     @abstractmethod
     def rewrite(
-        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: Edits, path: Path
+        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: ShardEdits, path: Path
     ) -> int:
         """Write the released form of consecutive cuts to `path`; returns the rows written.
 

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from unrote.corpus.edits import Edits
+from unrote.corpus.edits import ShardEdits
 from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.json_scanner import (
@@ -47,15 +47,15 @@ from unrote.corpus.rows import (
     TOO_LONG,
     Damaged,
     Fields,
+    SelectedRows,
     View,
-    Wanted,
     accepted,
     rejects,
     row_batches,
 )
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
-from unrote.corpus.storage import open_stored, pieces, storage
+from unrote.corpus.storage import chunks, open_stored, storage
 from unrote.corpus.streams import compressor, decompressed
 from unrote.corpus.text import BOM, bytes_view, is_utf8, strings_from, utf8_ranges
 
@@ -75,21 +75,23 @@ class JsonLines(Format):
     def cutter(self, shard: Shard, goal: int) -> Cutter:
         return Cutter(shard) if shard.compression else LineCuts(shard, goal)
 
-    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+    def read(
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+    ) -> Tagged:
         content = stored_lines(shard, cut)
         yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, wanted)
 
     def rewrite(
-        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: Edits, path: Path
+        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: ShardEdits, path: Path
     ) -> int:
         rows = 0
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
             for cut in cuts:
                 stored = stored_lines(shard, cut)
-                for count, piece in rewritten_lines(stored, shard, cut, fields, edits):
+                for count, chunk in rewritten_lines(stored, shard, cut, fields, edits):
                     rows += count
-                    file.write(sink.compress(piece))
+                    file.write(sink.compress(chunk))
             file.write(sink.flush())
         return rows
 
@@ -109,7 +111,7 @@ class JsonLines(Format):
 
 
 class LineCuts(Cutter):
-    """Where to cut a file that comes in pieces: after the first newline from `goal` bytes on."""
+    """Where to cut a file that comes in chunks: after the first newline from `goal` bytes on."""
 
     def __init__(self, shard: Shard, goal: int) -> None:
         super().__init__(shard)
@@ -118,8 +120,8 @@ class LineCuts(Cutter):
         self._rows = 0
         self._in_row = False
 
-    def add(self, piece: bytes, offset: int) -> None:
-        data = bytes_view(piece)
+    def add(self, chunk: bytes, offset: int) -> None:
+        data = bytes_view(chunk)
         skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
         at = skip
         while True:
@@ -150,7 +152,7 @@ def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
             yield from decompressed(file, shard.compression)
         else:
             _seek(file, cut.start)
-            yield from pieces(file, cut.end - cut.start)
+            yield from chunks(file, cut.end - cut.start)
 
 
 def _seek(file: Any, place: int) -> None:
@@ -182,36 +184,41 @@ class _Names:
 _ALWAYS = 1 << 62
 
 
-def blocks(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-    """The same bytes cut behind newlines (uint8); a block is about a piece, or one longer line.
+def blocks(chunks: Iterable[bytes]) -> Iterator[np.ndarray]:
+    """The same bytes cut behind newlines (uint8); a block is about a chunk, or one longer line.
 
-    The last block may end without a newline, unless the pieces end in Damaged: then what follows
+    The last block may end without a newline, unless the chunks end in Damaged: then what follows
     the last newline is left out and Damaged is raised again.
     """
     waiting: list[bytes] = []
-    for piece in pieces:
-        cut = piece.rfind(b"\n") + 1
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
         if cut == 0:
-            waiting.append(piece)
+            waiting.append(chunk)
             continue
-        whole = b"".join([*waiting, memoryview(piece)[:cut]]) if waiting else piece
-        waiting = [piece[cut:]] if cut < len(piece) else []
-        yield bytes_view(whole)[: len(whole) if whole is not piece else cut]
+        whole = b"".join([*waiting, memoryview(chunk)[:cut]]) if waiting else chunk
+        waiting = [chunk[cut:]] if cut < len(chunk) else []
+        yield bytes_view(whole)[: len(whole) if whole is not chunk else cut]
     if waiting:
         yield bytes_view(b"".join(waiting))
 
 
 def scan_blocks(
-    pieces: Iterable[bytes], at_start: bool, row: int, fields: Fields, view: View, wanted: Wanted
+    chunks: Iterable[bytes],
+    at_start: bool,
+    row: int,
+    fields: Fields,
+    view: View,
+    wanted: SelectedRows,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
     """Blocks with what the scanner found: data, table, reasons, number of the next block's row.
 
     `reasons` (object, None for none) says why a row is rejected, apart from what `read_strings`
-    finds. Field k in the table is fields.editable[k]. `at_start` says that the pieces start where
+    finds. Field k in the table is fields.editable[k]. `at_start` says that the chunks start where
     the file does.
     """
     names = _Names.of(fields, view)
-    for data in blocks(pieces):
+    for data in blocks(chunks):
         if wanted.none_from(row):
             return
         start = len(BOM) if at_start and data[: len(BOM)].tobytes() == BOM else 0
@@ -261,15 +268,15 @@ def _all_strings(data: np.ndarray, places: np.ndarray) -> bool:
 
 
 def read_jsonl(
-    pieces: Iterable[bytes],
+    chunks: Iterable[bytes],
     shard: Shard,
     at_start: bool,
     row: int,
     fields: Fields,
     view: View,
-    wanted: Wanted,
+    wanted: SelectedRows,
 ) -> Tagged:
-    """Rows and (for view "records") rejects of JSON lines that come in pieces of any size.
+    """Rows and (for view "records") rejects of JSON lines that come in chunks of any size.
 
     An id that is a string gives its value, a number its literal; anything else, and a string with a
     lone surrogate, gives the derived id f"{shard.name}#{row}". A source that is not a string gives
@@ -277,7 +284,7 @@ def read_jsonl(
     After damage: one reject at the next row, and the end.
     """
     try:
-        for data, table, reasons, after in scan_blocks(pieces, at_start, row, fields, view, wanted):
+        for data, table, reasons, after in scan_blocks(chunks, at_start, row, fields, view, wanted):
             row = after
             yield from _block_rows(data, table, reasons, shard, fields, view)
     except Damaged as damage:
@@ -385,19 +392,19 @@ def rewrite_jsonl(
     """
     shard = Shard(0, "chunk", "chunk", "jsonl", "", len(chunk), "", "")
     cut = Cut(0, 0, len(chunk), first_row)
-    changes = Edits(shard, fields, edits)
+    changes = ShardEdits(shard, fields, edits)
     done = b"".join(
-        piece for _, piece in rewritten_lines(iter([chunk]), shard, cut, fields, changes)
+        chunk for _, chunk in rewritten_lines(iter([chunk]), shard, cut, fields, changes)
     )
     changes.finish()
     return done
 
 
 def rewritten_lines(
-    stored: Iterable[bytes], shard: Shard, cut: Cut, fields: Fields, edits: Edits
+    stored: Iterable[bytes], shard: Shard, cut: Cut, fields: Fields, edits: ShardEdits
 ) -> Iterator[tuple[int, bytes]]:
     """Pairs of rows and the bytes they come out as."""
-    everything = Wanted(shard, None, cut.row)
+    everything = SelectedRows(shard, None, cut.row)
     try:
         for data, table, reasons, _ in scan_blocks(
             stored, cut.start == 0, cut.row, fields, "text", everything
@@ -412,7 +419,7 @@ def _rewritten_block(
     data: np.ndarray,
     table: np.ndarray,
     readable: np.ndarray,
-    edits: Edits,
+    edits: ShardEdits,
     fields: Fields,
 ) -> tuple[int, bytes]:
     if len(table) == 0:
@@ -428,29 +435,29 @@ def _rewritten_block(
         changes.setdefault(at, {})  # its earlier values were not read
     starts = table[:, START]
     ends = np.minimum(table[:, END] + 1, len(data))
-    # Rows that follow one another are copied at once; only where something happens is a new piece.
+    # Rows that follow one another are copied at once; only where something happens is a new chunk.
     breaks = np.ones(len(table), dtype=np.bool_)
     breaks[1:] = (starts[1:] != ends[:-1]) | ~kept[1:] | ~kept[:-1]
     edited = list(changes)
     breaks[edited] = True
     breaks[[at + 1 for at in edited if at + 1 < len(table)]] = True
     runs = np.flatnonzero(breaks)
-    pieces: list[Any] = []
+    chunks: list[Any] = []
     for run, run_end in zip(runs, [*runs[1:], len(table)], strict=True):
         if not kept[run]:
             continue
         if int(run) in changes:
             line = view[starts[run] : ends[run]]
-            pieces.extend(_edited_line(line, table[run], changes[int(run)], fields))
+            chunks.extend(_edited_line(line, table[run], changes[int(run)], fields))
         else:
-            pieces.append(view[starts[run] : ends[run_end - 1]])
-    return int(kept.sum()), b"".join(pieces)
+            chunks.append(view[starts[run] : ends[run_end - 1]])
+    return int(kept.sum()), b"".join(chunks)
 
 
 def _edited_line(
     line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
 ) -> Iterator[bytes | memoryview]:
-    """The pieces of `line`, of which the scanner says `found`, with `changes` made."""
+    """The chunks of `line`, of which the scanner says `found`, with `changes` made."""
     values: list[tuple[int, int, bytes]] = []
     for field, name in enumerate(fields.editable):
         place = VALUES + 2 * field
@@ -521,8 +528,8 @@ def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
 def _lines(content: Iterator[bytes]) -> Iterator[bytes]:
     """The lines of which all is there."""
     held = b""
-    for piece in content:
-        *whole, held = (held + piece).split(b"\n")
+    for chunk in content:
+        *whole, held = (held + chunk).split(b"\n")
         yield from (line.removeprefix(BOM) for line in whole if line.strip())
     if held.strip():
         yield held.removeprefix(BOM)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unrote.corpus.edits import Edits
+from unrote.corpus.edits import ShardEdits
 from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.rows import (
@@ -22,8 +22,8 @@ from unrote.corpus.rows import (
     TOO_LONG,
     Damaged,
     Fields,
+    SelectedRows,
     View,
-    Wanted,
     accepted,
     rejects,
     row_batches,
@@ -51,7 +51,9 @@ class Parquet(Format):
     def stored_bytes(self, shard: Shard, cut: Cut) -> int:  # noqa: ARG002 - it counts row groups
         return shard.size
 
-    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+    def read(
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+    ) -> Tagged:
         return read_parquet(shard, cut, fields, view, wanted)
 
     def rewrite(
@@ -59,7 +61,7 @@ class Parquet(Format):
         shard: Shard,
         cuts: Sequence[Cut],  # noqa: ARG002 - all of the shard's
         fields: Fields,
-        edits: Edits,
+        edits: ShardEdits,
         path: Path,
     ) -> int:
         return rewrite_parquet(shard, fields, edits, path)
@@ -165,7 +167,9 @@ class GroupCuts(Cutter):
 # Reading
 
 
-def read_parquet(shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+def read_parquet(
+    shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+) -> Tagged:
     """Rows and (for view "records") rejects of a cut's row groups.
 
     Ids, sources and orders are cast to strings; a null, and a column of lists, structs or bytes,
@@ -219,7 +223,7 @@ def _batches(
 
 
 def _batch_rows(
-    batch: pa.RecordBatch, row: int, shard: Shard, fields: Fields, view: View, wanted: Wanted
+    batch: pa.RecordBatch, row: int, shard: Shard, fields: Fields, view: View, wanted: SelectedRows
 ) -> Tagged:
     rows = wanted.of(row, row + len(batch))
     if len(rows) == 0:
@@ -314,7 +318,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 # Writing
 
 
-def rewrite_parquet(shard: Shard, fields: Fields, edits: Edits, path: Path) -> int:
+def rewrite_parquet(shard: Shard, fields: Fields, edits: ShardEdits, path: Path) -> int:
     rows = row = 0
     with open_parquet(shard) as file, storage(path, "write"):
         schema = file.schema_arrow
@@ -383,9 +387,9 @@ def _compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _rewritten_batch(
-    batch: pa.RecordBatch, row: int, fields: Fields, edits: Edits
+    batch: pa.RecordBatch, row: int, fields: Fields, edits: ShardEdits
 ) -> Iterator[pa.RecordBatch]:
-    """`batch`, whose first row is `row`, with the edits made, in one piece or more."""
+    """`batch`, whose first row is `row`, with the edits made, in one chunk or more."""
     places = [batch.schema.get_field_index(name) for name in fields.editable]
 
     def has_string(at: int, field: int) -> bool:
@@ -404,7 +408,7 @@ def _with_strings(
 ) -> Iterator[pa.RecordBatch]:
     """The `kept` rows of `batch` with the columns at some places replaced.
 
-    In several pieces where a dictionary's index type cannot number all values of a column.
+    In several chunks where a dictionary's index type cannot number all values of a column.
     """
     done = batch
     try:

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.edits import Edits
+from unrote.corpus.edits import ShardEdits
 from unrote.corpus.formats.base import Format
 from unrote.corpus.rows import (
     MAX_TEXT,
     NOT_UTF8,
     TOO_LONG,
     Fields,
+    SelectedRows,
     View,
-    Wanted,
     rejects,
     row_batches,
 )
@@ -30,7 +30,14 @@ class Text(Format):
     name = "txt"
     suffixes: Mapping[str, Compression] = {".txt": ""}
 
-    def read(self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: Wanted) -> Tagged:  # noqa: ARG002 - one cut
+    def read(
+        self,
+        shard: Shard,
+        cut: Cut,  # noqa: ARG002 - one cut
+        fields: Fields,
+        view: View,
+        wanted: SelectedRows,
+    ) -> Tagged:
         return read_text(shard, fields, view, wanted)
 
     def rewrite(
@@ -38,13 +45,13 @@ class Text(Format):
         shard: Shard,
         cuts: Sequence[Cut],  # noqa: ARG002 - the same
         fields: Fields,
-        edits: Edits,
+        edits: ShardEdits,
         path: Path,
     ) -> int:
         return rewrite_text(shard, fields, edits, path)
 
 
-def read_text(shard: Shard, fields: Fields, view: View, wanted: Wanted) -> Tagged:
+def read_text(shard: Shard, fields: Fields, view: View, wanted: SelectedRows) -> Tagged:
     """The file's one row, or (for view "records") its reject. A byte order mark is left out."""
     if not wanted.has(0) and not wanted.all:
         return
@@ -61,8 +68,8 @@ def read_text(shard: Shard, fields: Fields, view: View, wanted: Wanted) -> Tagge
         yield from rejects(shard, [0], [reason])
 
 
-def rewrite_text(shard: Shard, fields: Fields, edits: Edits, path: Path) -> int:
-    found = list(read_text(shard, fields, "text", Wanted(shard, None, 0)))
+def rewrite_text(shard: Shard, fields: Fields, edits: ShardEdits, path: Path) -> int:
+    found = list(read_text(shard, fields, "text", SelectedRows(shard, None, 0)))
     readable = np.array([bool(found)])
     kept, changes = edits.of_rows(0, readable, lambda _at, _field: False)
     if not kept[0]:

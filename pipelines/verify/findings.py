@@ -15,11 +15,11 @@ def check_findings(
     document: Document,
     fields: Fields,
     rejected: bool,
-    risky: Sequence[tuple[int, int]],
+    at_risk: Sequence[tuple[int, int]],
 ) -> dict[str, Left]:
     """What must be left of each field of a document, after its findings were looked at.
 
-    risky: what of the text goes because a model would recite it, with the values in it.
+    at_risk: what of the text is removed as at risk of memorization, with the values in it.
     """
     doc, tally = document.doc, run.tally["findings"]
     found = run.findings.pop(doc, [])
@@ -36,9 +36,9 @@ def check_findings(
                 problem = _finding_problem(run, finding, text, before, cuts)
                 tally.expect(problem is None, "%s, %d: %s", run.place(doc), finding.start, problem)
             changed = [f for f in own if changes(f) and f.end <= len(text)]
-            if risky and number == 0:
-                changed = [f for f in changed if not touches(risky, f.start, f.end)]
-                cuts = joined([*cuts, *risky])
+            if at_risk and number == 0:
+                changed = [f for f in changed if not touches(at_risk, f.start, f.end)]
+                cuts = joined([*cuts, *at_risk])
             expected[name] = Left(text, cuts, changed)
         else:
             tally.expect(not own, "%s has findings in a field that it lacks", run.place(doc))

@@ -103,7 +103,7 @@ def _check_shard(
             document = documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
-            # A document that a detector rejects is both, and one that a model would recite.
+            # A document that a detector rejects is both, and one at risk of memorization.
             both = rejected and (run.rules.pii or run.rules.action == "remove-document")
             run.tally["rows"].expect(
                 rejected == (document is None) or both,
@@ -159,8 +159,8 @@ def _check_document(
     if changed:
         run.altered.add(doc)
     check_scores(run, doc, text, scores, rejected, changed)
-    risky = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
-    left = check_findings(run, document, fields, rejected, risky)
+    at_risk = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
+    left = check_findings(run, document, fields, rejected, at_risk)
     if not run.rules.data or run.reason(doc) is not None:
         return
     if is_reject:

@@ -54,7 +54,7 @@ def check_scores(
 def _sequence_problem(
     run: Run, one: ScoredSequence, text: str, before: ScoredSequence | None
 ) -> str | None:
-    at_risk = one.risk is not None and one.risk >= run.rules.above and one.end > one.start
+    at_risk = one.risk is not None and one.risk >= run.rules.risk_threshold and one.end > one.start
     removed = at_risk and run.rules.action != "report"
     problems = {
         "it is not in the text": not 0 <= one.start <= one.end <= len(text),

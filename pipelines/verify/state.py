@@ -128,7 +128,7 @@ class Run:
     altered: set[int] = field(default_factory=set)
     """Documents with values that were replaced in the text."""
     refused: set[int] = field(default_factory=set)
-    """Documents that are rejects for what a model would recite of them."""
+    """Documents that are rejects because they are at risk of memorization."""
     recounted: list[Recounted] = field(default_factory=list)
     """A heap, by the negated draw."""
     bare: set[int] = field(default_factory=set)

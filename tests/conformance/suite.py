@@ -39,7 +39,7 @@ CONFIGURATIONS = {
         "memorization.enabled=true",
         "memorization.max_tokens=4000",
         "memorization.action=remove-sequence",
-        "memorization.above=0.01",
+        "memorization.threshold=0.01",
         "memorization.device=cpu",
     ),
 }

@@ -4,7 +4,7 @@ import pytest
 from tests.corpus.helpers import lines, pack, read_all, stored
 from unrote.corpus.errors import InputChanged, InputError, StorageError
 from unrote.corpus.finding import find
-from unrote.corpus.pinning import pin, unchanged
+from unrote.corpus.pinning import check_sizes, pin
 
 ONE = lines({"text": "a"})
 
@@ -82,10 +82,10 @@ def test_remote_input(tmp_path):
     assert [shard.name for shard in corpus.shards] == ["b.jsonl.gz", "c.jsonl.zst", "web/a.jsonl"]
     assert [shard.source for shard in corpus.shards] == ["r", "r", "web"]
     assert [row["text"] for row in read_all(corpus)[0]] == [str(i) for i in range(9)] * 3
-    unchanged(corpus)
+    check_sizes(corpus)
     memory.pipe("r/web/a.jsonl", b"")
     with pytest.raises(InputChanged):
-        unchanged(corpus)
+        check_sizes(corpus)
     memory.rm("r", recursive=True)
     with pytest.raises(StorageError):
         read_all(corpus)

@@ -14,7 +14,7 @@ from tests.corpus.helpers import lines, read_all, stored
 from unrote.corpus import pinning
 from unrote.corpus.errors import InputChanged, InputError
 from unrote.corpus.formats.jsonl import LineCuts
-from unrote.corpus.pinning import pin, unchanged
+from unrote.corpus.pinning import check_sizes, pin
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shard import Corpus, Shard
 
@@ -48,13 +48,13 @@ def test_the_manifest_holds_it_all(tmp_path):
 def test_a_changed_shard(tmp_path):
     path = stored(tmp_path, ONE)
     corpus = pin([path])
-    unchanged(corpus)
+    check_sizes(corpus)
     path.write_bytes(ONE * 2)
     with pytest.raises(InputChanged, match=r"has 28 bytes; it had 14 bytes"):
-        unchanged(corpus)
+        check_sizes(corpus)
     path.unlink()
     with pytest.raises(InputChanged, match="is missing"):
-        unchanged(corpus)
+        check_sizes(corpus)
 
 
 def test_what_is_not_parquet(tmp_path):
@@ -85,12 +85,12 @@ content_lines = st.sampled_from(
     st.integers(1, 60),
     st.integers(1, 50),
 )
-def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, piece):
+def test_cuts_are_as_defined_whatever_the_pieces(parts, ended, mark, size, chunk):
     content = b"\n".join(parts) + (b"\n" if ended and parts else b"")
-    content = (b"\xef\xbb\xbf" if mark and piece >= 3 else b"") + content
+    content = (b"\xef\xbb\xbf" if mark and chunk >= 3 else b"") + content
     cutter = LineCuts(Shard(0, "a.jsonl", "/a.jsonl", "jsonl", "", 0, "", "a"), size)
-    for at in range(0, len(content), piece):
-        cutter.add(content[at : at + piece], at)
+    for at in range(0, len(content), chunk):
+        cutter.add(content[at : at + chunk], at)
     found = cutter.cuts(len(content))
     assert found[0].start == 0
     assert found[-1].end == len(content)

@@ -32,8 +32,8 @@ def corpus_of(folder, kind, rows=ROWS):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_gives_the_same_rows(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(pinning, "CUT_BYTES", 5000)
-    monkeypatch.setattr(storage, "PIECE", 300)
-    monkeypatch.setattr(streams, "PIECE", 300)
+    monkeypatch.setattr(storage, "CHUNK", 300)
+    monkeypatch.setattr(streams, "CHUNK", 300)
     corpus = corpus_of(tmp_path / "in", kind)
     rows, rejects = read_all(corpus)
     assert rejects == []
@@ -48,7 +48,7 @@ def test_every_format_gives_the_same_rows(tmp_path, monkeypatch, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_wanted_rows_only(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(pinning, "CUT_BYTES", 5000)
-    monkeypatch.setattr(storage, "PIECE", 300)
+    monkeypatch.setattr(storage, "CHUNK", 300)
     corpus = corpus_of(tmp_path / "in", kind)
     for wanted in ([], [0], [399], [5, 6, 7, 200], list(range(0, 400, 3)), list(range(400))):
         others = [doc_key(1, 4), doc_key(9, 0)]  # of other shards

@@ -61,7 +61,7 @@ words = st.text(
     st.integers(1, 100),
     st.sampled_from(["", "gz", "zst"]),
 )
-def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, piece, kind):
+def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, chunk, kind):
     folder = tmp_path_factory.mktemp("r")
     made = [
         b'{ "n":%d,"text" :\t' % i
@@ -76,12 +76,12 @@ def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, piece, 
         if action != "keep"
     }
     path = stored(folder, content, kind)
-    before, storage.PIECE = storage.PIECE, piece
-    cut, pinning.CUT_BYTES = pinning.CUT_BYTES, piece * 2
+    before, storage.CHUNK = storage.CHUNK, chunk
+    cut, pinning.CUT_BYTES = pinning.CUT_BYTES, chunk * 2
     try:
         done = unpack(rewritten(path, sorted(changes.items()), folder / "out"), kind)
     finally:
-        storage.PIECE, pinning.CUT_BYTES = before, cut
+        storage.CHUNK, pinning.CUT_BYTES = before, cut
     wanted = b""
     for i, line in enumerate(made):
         if i in changes and changes[i] is None:
@@ -394,7 +394,7 @@ def edited(
 
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from(["", "gz", "zst"]), st.integers(1, 100))
-def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
+def test_edits_of_several_fields(tmp_path_factory, data, kind, chunk):
     rows = data.draw(st.lists(members(), max_size=8))
     names = ("text", *COLUMNS_NAMED)
     gaps = data.draw(st.sampled_from(["", " ", "\t "]))
@@ -416,12 +416,12 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, piece):
         assert json.loads(wanted[-1]) == parsed | {names[k]: text for k, text in own.items()}
     folder = tmp_path_factory.mktemp("fields")
     path = stored(folder, b"".join(joined(made, gaps) + b"\r\n" for made in rows), kind)
-    before, storage.PIECE = storage.PIECE, piece
-    cut, pinning.CUT_BYTES = pinning.CUT_BYTES, piece * 2
+    before, storage.CHUNK = storage.CHUNK, chunk
+    cut, pinning.CUT_BYTES = pinning.CUT_BYTES, chunk * 2
     try:
         done = rewritten(path, changes, folder / "out", columns=COLUMNS_NAMED)
     finally:
-        storage.PIECE, pinning.CUT_BYTES = before, cut
+        storage.CHUNK, pinning.CUT_BYTES = before, cut
     assert unpack(done, kind) == b"".join(line + b"\r\n" for line in wanted)
 
 

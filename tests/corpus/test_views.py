@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unrote.corpus.intervals import union
-from unrote.corpus.views import applied, changes_outside, view
+from unrote.corpus.views import apply_edits, changes_outside, view
 from unrote.pipelines.verify.records import Finding
 from unrote.pipelines.verify.released import Left
 
@@ -50,7 +50,7 @@ def reference(text, cuts, changes):
 @given(works())
 def test_like_the_reference(work):
     text, cuts, changes = work
-    assert applied(text, cuts, changes) == reference(text, cuts, changes)
+    assert apply_edits(text, cuts, changes) == reference(text, cuts, changes)
 
 
 @settings(max_examples=300)
@@ -58,7 +58,7 @@ def test_like_the_reference(work):
 def test_what_is_kept_stays_in_order(work):
     text, cuts, changes = work
     marked = [(start, end, f"<{n}>") for n, (start, end, _) in enumerate(changes)]
-    out = applied(text, cuts, marked)
+    out = apply_edits(text, cuts, marked)
     cut = {at for start, end in cuts for at in range(start, end)}
     changed = {at for start, end, _ in changes for at in range(start, end)}
     begins = {start: new for start, _, new in marked}
@@ -75,37 +75,37 @@ def test_what_is_kept_stays_in_order(work):
 
 
 def test_cuts():
-    assert applied("abcdef", [], []) == "abcdef"
-    assert applied("abcdef", [(2, 4)], []) == "ab\nef"
-    assert applied("abcdef", [(0, 2)], []) == "cdef"
-    assert applied("abcdef", [(4, 6)], []) == "abcd"
-    assert applied("abcdef", [(0, 6)], []) == ""
-    assert applied("abcdef", [(1, 3), (2, 4)], []) == "a\nef"
-    assert applied("abcdef", [(1, 3), (3, 4)], []) == "a\nef"
-    assert applied("", [], []) == ""
+    assert apply_edits("abcdef", [], []) == "abcdef"
+    assert apply_edits("abcdef", [(2, 4)], []) == "ab\nef"
+    assert apply_edits("abcdef", [(0, 2)], []) == "cdef"
+    assert apply_edits("abcdef", [(4, 6)], []) == "abcd"
+    assert apply_edits("abcdef", [(0, 6)], []) == ""
+    assert apply_edits("abcdef", [(1, 3), (2, 4)], []) == "a\nef"
+    assert apply_edits("abcdef", [(1, 3), (3, 4)], []) == "a\nef"
+    assert apply_edits("", [], []) == ""
 
 
 def test_changes():
-    assert applied("abcdef", [], [(2, 4, "X")]) == "abXef"
-    assert applied("abcdef", [], [(0, 2, "X"), (2, 6, "Y")]) == "XY"
-    assert applied("abcdef", [], [(0, 6, "")]) == ""
+    assert apply_edits("abcdef", [], [(2, 4, "X")]) == "abXef"
+    assert apply_edits("abcdef", [], [(0, 2, "X"), (2, 6, "Y")]) == "XY"
+    assert apply_edits("abcdef", [], [(0, 6, "")]) == ""
 
 
 def test_a_change_that_reaches_into_a_cut_stands_whole():
-    assert applied("abcdef", [(2, 4)], [(1, 3, "X")]) == "aX\nef"
-    assert applied("abcdef", [(2, 4)], [(3, 5, "X")]) == "ab\nXf"
-    assert applied("abcdef", [(2, 4)], [(1, 5, "X")]) == "aXf"
-    assert applied("abcdef", [(1, 5)], [(2, 4, "X")]) == "a\nX\nf"
-    assert applied("abcdef", [(1, 3), (4, 5)], [(2, 4, "X")]) == "a\nX\nf"
-    assert applied("abcdef", [(0, 3)], [(2, 4, "X")]) == "Xef"
-    assert applied("abcdef", [(2, 4)], [(2, 4, "X")]) == "abXef"
+    assert apply_edits("abcdef", [(2, 4)], [(1, 3, "X")]) == "aX\nef"
+    assert apply_edits("abcdef", [(2, 4)], [(3, 5, "X")]) == "ab\nXf"
+    assert apply_edits("abcdef", [(2, 4)], [(1, 5, "X")]) == "aXf"
+    assert apply_edits("abcdef", [(1, 5)], [(2, 4, "X")]) == "a\nX\nf"
+    assert apply_edits("abcdef", [(1, 3), (4, 5)], [(2, 4, "X")]) == "a\nX\nf"
+    assert apply_edits("abcdef", [(0, 3)], [(2, 4, "X")]) == "Xef"
+    assert apply_edits("abcdef", [(2, 4)], [(2, 4, "X")]) == "abXef"
 
 
 def test_nothing_left_between_two_cuts_is_no_line():
-    assert applied("abcdef", [(1, 2), (3, 4)], [(2, 3, "")]) == "a\nef"
-    assert applied("abcdef", [(0, 1), (2, 3)], [(1, 2, "")]) == "def"
-    assert applied("abcdef", [(1, 3)], [(0, 1, "")]) == "def"
-    assert applied("abcdef", [(3, 5)], [(5, 6, "")]) == "abc"
+    assert apply_edits("abcdef", [(1, 2), (3, 4)], [(2, 3, "")]) == "a\nef"
+    assert apply_edits("abcdef", [(0, 1), (2, 3)], [(1, 2, "")]) == "def"
+    assert apply_edits("abcdef", [(1, 3)], [(0, 1, "")]) == "def"
+    assert apply_edits("abcdef", [(3, 5)], [(5, 6, "")]) == "abc"
 
 
 @settings(max_examples=300)
@@ -117,7 +117,7 @@ def test_verify_agrees(work):
         Finding(0, 0, start, end, "PERSON", "surrogate" if new else "remove", "", None)
         for start, end, new in changes
     ]
-    assert Left(text, list(union(cuts)), changed).fits(applied(text, cuts, changes))
+    assert Left(text, list(union(cuts)), changed).fits(apply_edits(text, cuts, changes))
 
 
 @settings(max_examples=600)
@@ -125,7 +125,7 @@ def test_verify_agrees(work):
 def test_a_view_is_what_is_applied(work):
     text, cuts, changes = work
     made = view(text, cuts, changes)
-    assert made.text == applied(text, cuts, changes)
+    assert made.text == apply_edits(text, cuts, changes)
     bounds = [*made.places.tolist(), len(made.text)]
     for (first, last), start, end, copied in zip(
         pairwise(bounds), made.starts, made.ends, made.copied, strict=True
@@ -188,7 +188,7 @@ def test_what_stands_for_a_range_of_the_input(work, data):
 def test_what_goes_whole_takes_changes_with_it(work, data):
     text, _, changes = work
     places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
-    gone = sorted(tuple(sorted(one)) for one in data.draw(st.lists(places, max_size=3)))
-    gone = list(union(one for one in gone if one[0] < one[1]))
-    left = [c for c in changes if all(c[1] <= start or c[0] >= end for start, end in gone)]
-    assert changes_outside(changes, gone) == left
+    removed = sorted(tuple(sorted(one)) for one in data.draw(st.lists(places, max_size=3)))
+    removed = list(union(one for one in removed if one[0] < one[1]))
+    left = [c for c in changes if all(c[1] <= start or c[0] >= end for start, end in removed)]
+    assert changes_outside(changes, removed) == left

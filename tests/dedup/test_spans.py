@@ -17,7 +17,7 @@ from unrote.corpus.schema import COPIES, SPANS
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.texts import text_array
 from unrote.dedup import anchors, search
-from unrote.dedup.anchors import hash_ranges
+from unrote.dedup.linking import hash_ranges
 from unrote.dedup.spans import duplicate_spans, duplicate_windows
 
 LETTERS = ["ab", "a", "abc", "aé", "ab日", "a \n", "กิa ", "a\u0301日 ", "\r\na😀"]

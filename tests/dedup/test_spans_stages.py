@@ -14,11 +14,11 @@ from tests.dedup.test_spans import chunks, corpora, licences, sizes, small_chunk
 from unrote.corpus.schema import COPIES, TEXT
 from unrote.dedup import groups, repeats
 from unrote.dedup.repeats import (
+    AMBIGUOUS_COPIES,
     ANCHORS,
-    CONTESTED_COPIES,
     Anchors,
-    Contest,
-    Crowds,
+    CompareWindows,
+    HotKeys,
     Repeats,
     Windows,
 )
@@ -39,16 +39,16 @@ def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, 
     if method == "anchors":
         found = engine.map(Anchors(size), text=text)
         plain = engine.group(Repeats(size), anchors=found["anchors"])
-        crowds = engine.group(Crowds(size), crowd=plain["crowd"])
-        contested = pa.concat_tables([plain["contested"], crowds["contested"]])
-        hashed = nothing_or(engine, size, contested, only(text, contested))
-        copies = pa.concat_tables([plain["copies"], crowds["copies"]])
-        more = engine.group(Contest(size), windows=hashed)["copies"]
+        hot_keys = engine.group(HotKeys(size), hot_key=plain["hot_key"])
+        ambiguous = pa.concat_tables([plain["ambiguous"], hot_keys["ambiguous"]])
+        hashed = nothing_or(engine, size, ambiguous, only(text, ambiguous))
+        copies = pa.concat_tables([plain["copies"], hot_keys["copies"]])
+        more = engine.group(CompareWindows(size), windows=hashed)["copies"]
     else:
         everything = engine.map(Everything(), text=text)["everything"] if texts else None
         copies = engine.group(SuffixArray(size), everything=everything)["copies"]
         more = nothing
-    beside = {COPIES.name: copies, CONTESTED_COPIES.name: more}
+    beside = {COPIES.name: copies, AMBIGUOUS_COPIES.name: more}
     text = only(text, copies, more)
     if not text.num_rows:
         return {}
@@ -57,11 +57,11 @@ def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, 
     return {"spans": spans["spans"], "claims": spans["claims"], "remainder": remainder}
 
 
-def nothing_or(engine, size, contested, text):
+def nothing_or(engine, size, ambiguous, text):
     stage = Windows(size)
     if not text.num_rows:
         return table(stage.outputs["windows"], [])
-    return engine.map(stage, contested=contested, text=text)["windows"]
+    return engine.map(stage, ambiguous=ambiguous, text=text)["windows"]
 
 
 def numbered(rows: pa.Table | None) -> list[tuple]:
@@ -74,12 +74,12 @@ def numbered(rows: pa.Table | None) -> list[tuple]:
 
 
 @contextmanager
-def small_groups(crowd: int) -> Iterator[None]:
-    """Groups that are crowded, and cut up, in tests as those of millions are in earnest."""
+def small_groups(hot_key: int) -> Iterator[None]:
+    """Groups that are hot, and cut up, in tests as those of millions are in earnest."""
     with (
-        patch.object(groups, "CROWD_ROWS", crowd),
-        patch.object(repeats, "_STRETCH_BYTES", 40 * crowd),
-        patch.object(repeats, "_BATCH_ROWS", crowd),
+        patch.object(groups, "HOT_KEY_ROWS", hot_key),
+        patch.object(repeats, "_STRETCH_BYTES", 40 * hot_key),
+        patch.object(repeats, "_BATCH_ROWS", hot_key),
     ):
         yield
 
@@ -93,21 +93,21 @@ def small_groups(crowd: int) -> Iterator[None]:
     chunks,
     st.sampled_from([1, 3, 20, 1 << 17]),
 )
-def test_stages_give_what_memory_gives(texts, size, seed, method, chunk, crowd):
+def test_stages_give_what_memory_gives(texts, size, seed, method, chunk, hot_key):
     expected = rows_of(duplicate_spans(texts, min_bytes=size, workers=1))
-    with small_chunks(chunk), small_groups(crowd):
+    with small_chunks(chunk), small_groups(hot_key):
         got = staged(texts, size, seed, method, most=seed % 50 + 1)
     assert numbered(got.get("spans")) == expected
 
 
-def settled(rows: pa.Table, seed: int, crowd: int) -> dict[str, list[tuple]]:
-    """Copies and contested anchors by both ways, and which groups were crowded."""
+def settled(rows: pa.Table, seed: int, hot_key: int) -> dict[str, list[tuple]]:
+    """Copies and ambiguous anchors by both ways, and which groups were hot."""
     engine = MiniEngine(seed, seed % 9 + 1)
-    with small_groups(crowd):
+    with small_groups(hot_key):
         plain = engine.group(Repeats(16), anchors=rows)
-        crowds = engine.group(Crowds(16), crowd=plain["crowd"])
-    both = {t: sorted(rows_of(plain[t]) + rows_of(crowds[t])) for t in crowds}
-    return both | {"crowd": rows_of(plain["crowd"])}
+        hot_keys = engine.group(HotKeys(16), hot_key=plain["hot_key"])
+    both = {t: sorted(rows_of(plain[t]) + rows_of(hot_keys[t])) for t in hot_keys}
+    return both | {"hot_key": rows_of(plain["hot_key"])}
 
 
 anchor_rows = st.lists(  # hash, doc, at, print, weight
@@ -123,19 +123,19 @@ anchor_rows = st.lists(  # hash, doc, at, print, weight
 
 @settings(max_examples=200, deadline=None)
 @given(anchor_rows, st.integers(0, 99), st.sampled_from([1, 2, 5]))
-def test_crowded_groups_are_settled_as_others_are(rows, seed, crowd):
-    expected, got = settled(rows, seed, 1 << 17), settled(rows, seed, crowd)
-    assert expected["crowd"] == []
-    assert (got["copies"], got["contested"]) == (expected["copies"], expected["contested"])
+def test_crowded_groups_are_settled_as_others_are(rows, seed, hot_key):
+    expected, got = settled(rows, seed, 1 << 17), settled(rows, seed, hot_key)
+    assert expected["hot_key"] == []
+    assert (got["copies"], got["ambiguous"]) == (expected["copies"], expected["ambiguous"])
     of_group = Counter(rows.column("hash").to_pylist())
-    assert {row[0] for row in got["crowd"]} == {h for h, n in of_group.items() if n > crowd}
-    assert got == settled(rows, seed + 1, crowd)  # however batches are cut
+    assert {row[0] for row in got["hot_key"]} == {h for h, n in of_group.items() if n > hot_key}
+    assert got == settled(rows, seed + 1, hot_key)  # however batches are cut
 
 
 def test_the_members_of_a_class_are_counted_once():
     rows = [(7, d, 0, p, 0, 2, 0, 4) for d, p in enumerate([1, 1, 2, 1, 2])]
-    for crowd in (2, 100):
-        found = settled(table(ANCHORS.schema, rows), 1, crowd)["contested"]
+    for hot_key in (2, 100):
+        found = settled(table(ANCHORS.schema, rows), 1, hot_key)["ambiguous"]
         # doc; size, kind, first
         assert [(row[0], *row[6:]) for row in found] == [
             (0, 6, 0, 1), (1, 6, 0, 0), (2, 4, 1, 1), (3, 6, 0, 0), (4, 4, 1, 0),

@@ -10,15 +10,23 @@ import pyarrow as pa
 import pytest
 
 from unrote.corpus.schema import BANDS, FINGERPRINTS, PAIRS, Tagged
-from unrote.dedup import groups, near, repeats
+from unrote.dedup import candidates, groups, near, repeats
+from unrote.dedup.candidates import MEMBERS, CandidateDocuments, CandidatePairs, DistinctPairs
 from unrote.dedup.exact import Exact
 from unrote.dedup.groups import Ints, batch_of
-from unrote.dedup.near import CHAIN, MEMBERS, SETS, Decide, Distinct, Meet, Resolve, Verify
-from unrote.dedup.recurring import RUNS as SAMPLED
-from unrote.dedup.recurring import Common, Recurring
-from unrote.dedup.repeats import ANCHORS, CROWD, RUNS, Contest, Crowds, Repeats
+from unrote.dedup.repeated_substrings import SAMPLED_SUBSTRINGS, HotSubstrings, RepeatedSubstrings
+from unrote.dedup.repeats import (
+    AMBIGUOUS_WINDOWS,
+    ANCHORS,
+    HOT_KEYS,
+    CompareWindows,
+    HotKeys,
+    Repeats,
+)
+from unrote.dedup.selection import STEPS, GreedySelection
+from unrote.dedup.similarity import SETS, Verify
 from unrote.dedup.spans import CLAIMS, Remainder
-from unrote.dedup.walk import STEPS, Walk
+from unrote.dedup.twins import TWIN_LINKS, ResolveTwins
 
 MANY = 1_000_000
 BATCH = 1 << 12
@@ -33,10 +41,10 @@ POOLS: list[pa.MemoryPool] = []
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
-    monkeypatch.setattr(groups, "CROWD_ROWS", BATCH)
-    monkeypatch.setattr(repeats, "_STRETCH_BYTES", 1 << 18)
+    monkeypatch.setattr(groups, "HOT_KEY_ROWS", BATCH)
+    monkeypatch.setattr(repeats, "_HELD_BYTES", 1 << 18)
     monkeypatch.setattr(repeats, "_BATCH_ROWS", BATCH)
-    monkeypatch.setattr(near, "_BATCH_PAIRS", BATCH)
+    monkeypatch.setattr(candidates, "_BATCH_PAIRS", BATCH)
 
 
 def streamed(stage, rows: Callable[[], Rows]) -> tuple[Counter, int]:
@@ -76,19 +84,23 @@ def anchors(classes: int) -> Rows:
     return many(ANCHORS.schema, lambda n: (5, n, 0, n % classes, 0, 1, 10, 20))
 
 
-def crowd(classes: int) -> Rows:
-    known = one(CROWD, (5, 1, 0, 0, 0, 0, 0, 0, MANY, 0, classes))
-    return chain(known, many(CROWD, lambda n: (5, 1, 1, n, 0, 0, 10, 20, 0, 0, 0)))
+def hot_key(classes: int) -> Rows:
+    known = one(HOT_KEYS, (5, 1, 0, 0, 0, 0, 0, 0, MANY, 0, classes))
+    return chain(known, many(HOT_KEYS, lambda n: (5, 1, 1, n, 0, 0, 10, 20, 0, 0, 0)))
 
 
-def contest() -> Rows:
+def ambiguous_windows() -> Rows:
     # Two classes with the same first of two windows.
-    runs = [bytes(range(100)) + bytes([200 + c]) for c in range(2)]
-    first = one(RUNS, *((5, 0, c, 0, 0, 1, 2, MANY // 2, c, runs[c]) for c in range(2)))
-    member = pa.schema(list(RUNS)[:-1])
+    texts = [bytes(range(100)) + bytes([200 + c]) for c in range(2)]
+    first = one(
+        AMBIGUOUS_WINDOWS, *((5, 0, c, 0, 0, 1, 2, MANY // 2, c, texts[c]) for c in range(2))
+    )
+    member = pa.schema(list(AMBIGUOUS_WINDOWS)[:-1])
     for batch in many(member, lambda n: (5, 1, n + 2, 0, 0, 1, 2, MANY // 2, n % 2)):
         none = pa.array([b""] * batch.num_rows, pa.large_binary())
-        first = chain(first, [pa.RecordBatch.from_arrays([*batch.columns, none], schema=RUNS)])
+        first = chain(
+            first, [pa.RecordBatch.from_arrays([*batch.columns, none], schema=AMBIGUOUS_WINDOWS)]
+        )
         yield from first
         first = iter(())
 
@@ -113,54 +125,55 @@ STREAMS = {
         lambda: many(FINGERPRINTS.schema, lambda n: (n, 5, 5, 0)),
         {"exact": MANY - 1},
     ),
-    "meet": (
-        Meet(2),
+    "candidate pairs": (
+        CandidatePairs(2),
         lambda: many(BANDS.schema, lambda n: (n, 5, 0)),
         {"members": MANY, "pairs": 2 * MANY - 3},
     ),
-    "meet everybody": (
-        Meet(near.width_of(near.ROUNDS)),
+    "all pairs": (
+        CandidatePairs(near.width_of(near.ROUNDS)),
         lambda: many(BANDS.schema, lambda n: (n, 5, 0), 5000),
         {"members": 5000, "pairs": 5000 * 4999 // 2},
     ),
-    "distinct": (
-        Distinct(),
+    "distinct pairs": (
+        DistinctPairs(),
         lambda: many(PAIRS.schema, lambda n: (5, n // 2, 0)),
         {"pairs": MANY // 2},
     ),
-    "recurring": (
-        Recurring(),
-        lambda: many(SAMPLED, lambda n: (5, n, 0, 1, 1)),
-        {"crowd": MANY + 1},
+    "repeated substrings": (
+        RepeatedSubstrings(),
+        lambda: many(SAMPLED_SUBSTRINGS, lambda n: (5, n, 0, 1, 1)),
+        {"hot": MANY + 1},
     ),
-    "common": (
-        Common(),
+    "hot substrings": (
+        HotSubstrings(),
         lambda: chain(
-            one(SAMPLED, (5, -1, -1, MANY, MANY)), many(SAMPLED, lambda n: (5, n, 0, 1, 1))
+            one(SAMPLED_SUBSTRINGS, (5, -1, -1, MANY, MANY)),
+            many(SAMPLED_SUBSTRINGS, lambda n: (5, n, 0, 1, 1)),
         ),
-        {"recurring": MANY},
+        {"repeated": MANY},
     ),
-    "decide": (
-        Decide(),
+    "candidate documents": (
+        CandidateDocuments(),
         lambda: many(MEMBERS, lambda n: (n // 20, n, 0, 1, 1)),
-        {"contenders": MANY // 20, "undecided": MANY},
+        {"candidates": MANY // 20, "undecided": MANY},
     ),
     "verify": (Verify(), sets, {"steps": MANY // 4 - 1}),
-    "walk": (
-        Walk(),
+    "greedy selection": (
+        GreedySelection(),
         lambda: many(STEPS, lambda n: (0, 9, 9, np.minimum(n, 1), 0, n, 1, 0.9)),
         {"near": 1},
     ),
-    "resolve": (
-        Resolve(),
-        lambda: many(CHAIN, lambda n: (5, np.minimum(n, 1), n + 5, 3, 0.9)),
+    "resolve twins": (
+        ResolveTwins(),
+        lambda: many(TWIN_LINKS, lambda n: (5, np.minimum(n, 1), n + 5, 3, 0.9)),
         {"duplicates": MANY},
     ),
-    "repeats": (Repeats(), lambda: anchors(3), {"crowd": MANY + 3}),
-    "crowds, one class": (Crowds(), lambda: crowd(1), {"copies": MANY - 1}),
-    "crowds, three classes": (Crowds(), lambda: crowd(3), {"contested": MANY}),
+    "repeats": (Repeats(), lambda: anchors(3), {"hot": MANY + 3}),
+    "hot keys, one class": (HotKeys(), lambda: hot_key(1), {"copies": MANY - 1}),
+    "hot keys, three classes": (HotKeys(), lambda: hot_key(3), {"ambiguous": MANY}),
     # Both windows of each member but the two of the first, and the first of the second.
-    "contest": (Contest(), contest, {"copies": 2 * MANY + 1}),
+    "compare windows": (CompareWindows(), ambiguous_windows, {"copies": 2 * MANY + 1}),
     "remainder": (Remainder(), lambda: claims(0), {"remainder": 1}),
     "remainder, claimed": (Remainder(), lambda: claims(99), {}),
 }
@@ -174,9 +187,9 @@ def test_a_million_members_in_small_batches(name):
     assert peak < LIMIT
 
 
-def test_the_classes_of_a_crowd_are_what_is_held():
+def test_the_classes_of_a_hot_key_are_what_is_held():
     count, peak = streamed(Repeats(), lambda: anchors(MANY // 4))
-    assert count == {"crowd": MANY + MANY // 4}
+    assert count == {"hot": MANY + MANY // 4}
     assert peak < LIMIT + MANY // 4 * 250
 
 

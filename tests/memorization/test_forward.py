@@ -50,7 +50,7 @@ def test_each_token_as_in_the_slow_reference(architecture, bos, top_k, temperatu
         rows = reference.logits_of(model, ids, bos)
         at = said.offsets[i]
         log_pz = 0
-        for place, (row, target) in enumerate(zip(rows, ids, strict=True)):
+        for index, (row, target) in enumerate(zip(rows, ids, strict=True)):
             if row is None:
                 continue
             logs = np.array(reference.log_softmax(row))
@@ -60,7 +60,7 @@ def test_each_token_as_in_the_slow_reference(architecture, bos, top_k, temperatu
             assert said.mean[at] == pytest.approx(mean, abs=1e-4)
             variance = (np.exp(logs) * (logs - mean) ** 2).sum()
             assert said.variance[at] == pytest.approx(variance, rel=1e-4, abs=1e-6)
-            if place >= found.prefix[i]:
+            if index >= found.prefix[i]:
                 log_pz += reference.log_sampled(row, target, top_k, temperature)
             else:
                 assert said.log_q[at] == 0

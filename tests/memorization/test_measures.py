@@ -139,7 +139,7 @@ def test_bleu():
 
 def test_biderman_score_counts_places_also_after_a_miss():
     generated = np.array([[1, 9, 3, 4], [1, 2, 3, 4], [4, 3, 2, 1]])
-    scores = measures.positions_right(generated, np.tile([1, 2, 3, 4], (3, 1)))
+    scores = measures.biderman_score(generated, np.tile([1, 2, 3, 4], (3, 1)))
     assert scores.tolist() == [0.75, 1, 0]
 
 
@@ -164,7 +164,7 @@ def test_log_mean_exp_where_exp_underflows():
     assert math.isnan(measures.log_mean_exp(np.empty(0)))
 
 
-def test_what_is_recited_ends_with_the_first_miss():
+def test_what_is_extracted_ends_with_the_first_miss():
     hits = np.array([1, 1, 0, 1, 0, 1, 1, 1, 1], dtype=bool)
     starts, ends = np.array([0, 3, 4, 5, 9]), np.array([3, 4, 5, 9, 9])
     found = measures.hits_before_miss(hits, starts, ends)

@@ -145,7 +145,7 @@ class TestUnexpected:
         def fail(text, cuts, changes):
             raise ValueError(text)
 
-        monkeypatch.setattr("unrote.pipelines.release.applied", fail)
+        monkeypatch.setattr("unrote.pipelines.release.apply_edits", fail)
 
     @pytest.fixture
     def copied(self, tmp_path):
@@ -169,7 +169,7 @@ class TestUnexpected:
 
     def test_can_be_continued(self, copied, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr("unrote.pipelines.release.applied", None)
+            patch.setattr("unrote.pipelines.release.apply_edits", None)
             self.run(copied, tmp_path)
         assert unrote("clean", copied, "-o", tmp_path / "out").status == 0
 
@@ -177,7 +177,7 @@ class TestUnexpected:
         def fail(text, cuts, changes):
             raise MemoryError
 
-        monkeypatch.setattr("unrote.pipelines.release.applied", fail)
+        monkeypatch.setattr("unrote.pipelines.release.apply_edits", fail)
         done = unrote("clean", copied, "-o", tmp_path / "out")
         assert done.status == 3
         assert "out of memory" in done.err

@@ -205,7 +205,7 @@ def test_report_counts_by_type_and_source_and_masks(cleaned):
         assert row["documents"] == len({found["doc"] for found in own})
         assert row["values"] == len({found["fingerprint"] for found in own})
     mails = types["EMAIL_ADDRESS"]
-    assert mails["most"] >= mails["most_surrogate"] > 1
+    assert mails["most_repeated_value"] >= mails["most_repeated_surrogate"] > 1
     assert any(example.startswith("j***@u***") for example in mails["examples"])
     assert sum(row["findings"] for row in told["by_source"]) == told["total"] == len(rows)
     assert {"mail"} <= {row["source"] for row in told["by_source"]}
@@ -243,7 +243,9 @@ def test_copies_of_a_rejected_document_are_counted(tmp_path):
     write_jsonl(tmp_path / "in" / "a.jsonl", rows)
     setting = "pii.actions={US_SSN='reject-document'}"
     run("clean", tmp_path / "in", tmp_path / "out", "--set", setting)
-    assert any("2 documents went as copies" in note for note in report(tmp_path / "out")["notes"])
+    assert any(
+        "2 documents were removed as copies" in note for note in report(tmp_path / "out")["notes"]
+    )
     assert unrote("verify", tmp_path / "out").status == 0
 
 
@@ -328,7 +330,7 @@ def test_a_run_without_a_key_can_be_continued_by_another_process(corpus, tmp_pat
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("unrote.pipelines.release.applied", fail)
+        patch.setattr("unrote.pipelines.release.apply_edits", fail)
         assert unrote("clean", corpus, "-o", tmp_path / "out").status == 3
     done = run("clean", corpus, tmp_path / "out")
     phases = [json.loads(line).get("phase") for line in done.err.splitlines()]

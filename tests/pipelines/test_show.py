@@ -48,7 +48,8 @@ def scored(doc: int, start: int, end: int, risk: float, **values: object) -> dic
     return row | {
         "doc": doc, "start": start, "end": end, "prefix_tokens": 8, "suffix_tokens": 8,
         "scored_by": "text", "sampled": False, "copies_input": 20, "copies": 1, "risk": risk,
-        "part_copies": 2.5, "part_predictability": -0.25, "part_rarity": 0.5, "action": "keep",
+        "log_odds_copies": 2.5, "log_odds_predictability": -0.25, "log_odds_rarity": 0.5,
+        "action": "keep",
     } | values  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def run(tmp_path: Path) -> Path:
         "format": 1,
         "settings": {"input": {"text": "text"}, "dedup": {"passages": {"action": "cut"}}},
         "input": corpus.to_json(),
+        "phases": [{"rows": {table.name: 0 for table in PUBLISHED}}],
         "tables": {table.name: [{"slice": 0}] for table in PUBLISHED},
     }
     (out / "manifest.json").write_text(json.dumps(manifest))

@@ -113,7 +113,7 @@ class Run:
                 },
             },
             "pii": {"enabled": False, "columns": []},
-            "memorization": {"enabled": False, "above": 0.5, "action": "report"},
+            "memorization": {"enabled": False, "threshold": 0.5, "action": "report"},
             "output": {"data": True, "internal_tables": False},
         }
         self.manifest: dict[str, Any] = {

@@ -10,12 +10,12 @@ from unrote.corpus import json_scanner
 from unrote.corpus.formats import jsonl
 from unrote.corpus.formats.jsonl import read_jsonl
 from unrote.corpus.json_scanner import GOOD, MAX_DEPTH, NOT_JSON, NOT_OBJECT, STATUS
-from unrote.corpus.rows import Fields, Wanted
+from unrote.corpus.rows import Fields, SelectedRows
 from unrote.corpus.shard import Shard
 
 SHARD = Shard(3, "web/a.jsonl", "/x/web/a.jsonl", "jsonl", "", 0, "", "web")
 DEFAULT = Fields()
-EVERY = Wanted(SHARD, None, 0)
+EVERY = SelectedRows(SHARD, None, 0)
 NAMES = np.frombuffer(b"text", dtype=np.uint8).copy()
 OFFSETS = np.array([0, 4], dtype=np.int64)
 
@@ -27,8 +27,8 @@ def status(line: bytes) -> int | None:
     return None if len(table) == 0 else int(table[0, STATUS])
 
 
-def read(content: bytes, fields: Fields = DEFAULT, view: str = "records", pieces: int = 1 << 30):
-    parts = [content[i : i + pieces] for i in range(0, len(content), pieces)]
+def read(content: bytes, fields: Fields = DEFAULT, view: str = "records", chunks: int = 1 << 30):
+    parts = [content[i : i + chunks] for i in range(0, len(content), chunks)]
     rows, rejects = [], []
     for tag, batch in read_jsonl(parts, SHARD, True, 0, fields, view, EVERY):
         batch.validate(full=True)
@@ -144,9 +144,9 @@ def test_it_agrees_with_the_standard_library(line):
     st.integers(1, 40),
     st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]),
 )
-def test_values_are_those_of_the_standard_library(rows, pieces, line_end):
+def test_values_are_those_of_the_standard_library(rows, chunks, line_end):
     content = line_end.join(rows)
-    got, rejects = read(content, Fields(source="x"), pieces=pieces)
+    got, rejects = read(content, Fields(source="x"), chunks=chunks)
     by_row = {row["row"]: row for row in got}
     refused = {row["row"]: row["reason"] for row in rejects}
     assert len(by_row) + len(refused) == len(rows)
@@ -419,8 +419,8 @@ UNREAD = {list: "an array", dict: "an object", int: "a number", float: "a number
     st.integers(1, 40),
     st.sampled_from([("a",), ("b", "a"), ("none", "id", "b")]),
 )
-def test_named_columns_are_those_of_the_standard_library(rows, pieces, columns):
-    got, rejects = read(b"\n".join(rows), Fields(columns=columns), pieces=pieces)
+def test_named_columns_are_those_of_the_standard_library(rows, chunks, columns):
+    got, rejects = read(b"\n".join(rows), Fields(columns=columns), chunks=chunks)
     by_row = {row["row"]: row for row in got}
     refused = {row["row"]: row["reason"] for row in rejects}
     assert len(by_row) + len(refused) == len(rows)
@@ -435,7 +435,7 @@ def test_named_columns_are_those_of_the_standard_library(rows, pieces, columns):
             assert refused[number] == reasons[0]
         else:
             assert by_row[number]["columns"] == named
-    text, _ = read(b"\n".join(rows), Fields(columns=columns), "text", pieces)
+    text, _ = read(b"\n".join(rows), Fields(columns=columns), "text", chunks)
     assert [row["doc"] for row in text] == [row["doc"] for row in got]
 
 
