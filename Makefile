@@ -13,7 +13,7 @@ GPU := $(shell nvidia-smi >/dev/null 2>&1 && echo yes)
 TORCH := $(if $(GPU),torch,$(shell grep '^torch==' constraints.txt))
 PINS := .venv/constraints.txt
 
-.PHONY: demo test lint signatures docs bench clean-venv lock help
+.PHONY: demo test lint golden signatures docs bench clean-venv lock help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ lint: .venv/lint-installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+golden: .venv/test-installed  ## what every stage answers, by its version
+	$(BIN)/python -m tests.golden
 
 signatures: .venv/test-installed  ## which kernels are compiled beforehand, for which types
 	$(BIN)/python -m tests.kernels

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from unrote.corpus import display
@@ -153,8 +154,7 @@ def part_bars(row: Recited, most: float) -> list[tuple[str, float, float, float]
 
 def render(report: Report) -> str:
     """report.html, as text."""
-    template = _environment().get_template("report.html.j2")
-    page = template.render(
+    page = _template().render(
         report=report,
         flow=segments(report.total, report.cut),
         sources=[(row, segments(row, report.cut)) for row in _sources(report)],
@@ -233,6 +233,12 @@ def _moment(time: str) -> str:
     except ValueError:
         return time
     return f"{moment.day} {moment:%B %Y, %H:%M %Z}".rstrip()
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    """The page's template. To compile it takes longer than to fill it."""
+    return _environment().get_template("report.html.j2")
 
 
 def _environment() -> Environment:

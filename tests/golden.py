@@ -1,0 +1,207 @@
+"""What every stage answers, by its version: python -m tests.golden writes golden.json.
+
+Jobs on a small corpus run on the local engine, in this process, and for each stage of each phase a
+digest of what went in (its settings too) and one of what came out are written down. The same input
+and version with another output means that a stage's answer changed and that its `version` has to be
+raised: what was committed before would otherwise be taken for today's answer.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pyarrow as pa
+import xxhash
+
+from tests.command import settings, unrote
+from tests.conformance.suite import CONFIGURATIONS
+from tests.corpora import personal, write_corpus, write_jsonl
+from unrote.corpus.schema import Tagged
+from unrote.pipelines import analysis
+from unrote.pipelines.clean import clean
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.progress import Silent
+
+GOLDEN = Path(__file__).with_name("golden.json")
+
+RAISE = "another answer to the same input. Raise the stage's `version`, then `make golden`."
+
+FIXED = ("engine.workers=1", "engine.partitions=3", "output.internal_tables=true")
+
+OWN = {
+    "documents-removed": (
+        "memorization.enabled=true",
+        "memorization.max_tokens=4000",
+        "memorization.action=remove-document",
+        "memorization.above=0.01",
+        "memorization.masks=all",
+        "memorization.device=cpu",
+        'pii.actions={"*"="keep"}',
+    ),
+    "rounds": (),
+}
+"""What the conformance suite has not: stages that only these reach."""
+
+JOBS = OWN | {
+    name: CONFIGURATIONS[name]
+    for name in (
+        "defaults",
+        "newest",
+        "characters",
+        "short-passages",
+        "lines",
+        "few-words",
+        "suffix-array",
+        "all-replaced",
+        "masked",
+        "scored",
+    )
+}
+"""Settings that together run every stage."""
+
+SCANNED = ("defaults", "documents-removed", "all-replaced", "masked", "scored")
+"""Where personal data is looked for: in the others it would be found once more."""
+
+Answers = dict[str, dict[str, str]]
+"""By stage and version ("GreedySelection 2"): the digest of an output by that of its input."""
+
+
+@dataclass
+class Entry:
+    """A stage in a phase of a job."""
+
+    stage: str
+    input: str
+    output: str
+    exact: bool
+    """Whether every machine has it to the last bit: what comes after a model may differ."""
+
+
+def recorded() -> list[Entry]:
+    """What the stages of the chosen jobs answer as the code is now."""
+    found: list[Entry] = []
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = write_corpus(Path(folder) / "in", count=80)
+        write_jsonl(corpus / "mail" / "f.jsonl", personal(0, 20))
+        for name, given in JOBS.items():
+            out = str(Path(folder) / "out" / name)
+            pii = f"pii.enabled={str(name in SCANNED).lower()}"
+            finish = 0 if name == "rounds" else analysis.FINISH_DOCUMENTS
+            with recording(found), mock.patch.object(analysis, "FINISH_DOCUMENTS", finish):
+                clean([str(corpus)], out, settings(*FIXED, pii, *given), Silent())
+                if name == "documents-removed":
+                    assert unrote("report", out).status == 0
+    return found
+
+
+@contextlib.contextmanager
+def recording(found: list[Entry]) -> Iterator[None]:
+    """Stages that a job puts into flows note what goes in and what comes out."""
+    add = Flow._add
+    exact = True
+
+    def noted(flow: Flow, stage: Any, inputs: Any) -> Any:
+        nonlocal exact
+        outputs = add(flow, stage, inputs)
+        node = flow.nodes[-1]
+        exact = exact and stage.workers != "device"
+        name = f"{type(stage).__name__} {stage.version}"
+        entry = Entry(name, digest(node.describe()), digest(""), exact)
+        found.append(entry)
+        flow.nodes[-1] = dataclasses.replace(node, stage=noting(stage, entry))
+        return {tag: dataclasses.replace(o, node=flow.nodes[-1]) for tag, o in outputs.items()}
+
+    with mock.patch.object(Flow, "_add", noted):
+        yield
+
+
+def noting(stage: Any, entry: Entry) -> Any:
+    """The stage, which adds to the entry's digests what goes through it."""
+    kind = type(stage)
+
+    class Noting(kind):
+        @contextlib.contextmanager
+        def open(self) -> Iterator[Any]:
+            with super().open() as run:
+                yield lambda tagged: noted_run(run, tagged, entry)
+
+    Noting.__name__, Noting.__qualname__ = kind.__name__, kind.__qualname__
+    copied = dataclasses.replace(stage)
+    object.__setattr__(copied, "__class__", Noting)
+    return copied
+
+
+def noted_run(run: Any, tagged: Tagged, entry: Entry) -> Tagged:
+    """One task. Digests of tasks are added up, so that their order does not matter."""
+    came: dict[str, list[pa.RecordBatch]] = {}
+    went: dict[str, list[pa.RecordBatch]] = {}
+
+    def coming() -> Tagged:
+        for tag, batch in tagged:
+            came.setdefault(tag, []).append(batch)
+            yield tag, batch
+
+    for tag, batch in run(coming()):
+        went.setdefault(tag, []).append(batch)
+        yield tag, batch
+    entry.input = summed(entry.input, digest(rows_of(came)))
+    entry.output = summed(entry.output, digest(rows_of(went)))
+
+
+def rows_of(batches: dict[str, list[pa.RecordBatch]]) -> str:
+    """The rows of each tag, however they were cut into batches."""
+    return repr({
+        tag: pa.Table.from_batches(batches[tag]).to_pylist()
+        for tag in sorted(batches)
+        if any(batch.num_rows for batch in batches[tag])
+    })  # fmt: skip
+
+
+def digest(text: str) -> str:
+    return xxhash.xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass"))
+
+
+def summed(one: str, other: str) -> str:
+    return f"{(int(one, 16) + int(other, 16)) % 2**64:016x}"
+
+
+def answers(entries: Iterable[Entry]) -> Answers:
+    found: Answers = {}
+    for entry in entries:
+        found.setdefault(entry.stage, {})[entry.input] = entry.output
+    return {stage: dict(sorted(own.items())) for stage, own in sorted(found.items())}
+
+
+def changed(before: Answers, now: Answers) -> list[str]:
+    """Stages that answer an input otherwise than before, with the version that they had."""
+    return [
+        stage
+        for stage, own in now.items()
+        if any(before.get(stage, {}).get(i, output) != output for i, output in own.items())
+    ]
+
+
+def known() -> Answers:
+    found: Answers = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    return found
+
+
+def main() -> int:
+    now = answers(recorded())
+    if GOLDEN.exists() and (stages := changed(known(), now)):
+        sys.stderr.write(f"{', '.join(stages)}: {RAISE}\n")
+        return 1
+    GOLDEN.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(f"wrote {GOLDEN}: {len(now)} stages\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
