@@ -10,8 +10,9 @@ byte `at`, the anchor itself `lead` bytes behind `at`. In ordinary text there is
 (w + 1) / 2 bytes.
 
 Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as
-well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Anchors of
-other groups are *ambiguous*: the windows of each class are hashed once and compared within the group.
+well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Anchors
+of other groups are *ambiguous*: the windows of each class are hashed once and compared within the
+group.
 
 In a repetition (period g <= w) there is one anchor every g bytes, all of one class. Those all of
 whose windows also stand t * g bytes earlier in it (t * g >= L) are copies by the repetition rule of
@@ -182,9 +183,9 @@ def pick(
 
 
 # What is remembered from one anchor of a document to the next: the last one (its hash as int64; its
-# offset + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
-# and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because nothing
-# but such anchors are to come. Behind them: how much has been written.
+# offset + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and
+# end, and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because
+# nothing but such anchors are to come. Behind them: how much has been written.
 _HASH, _AT, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
 STATE = 9
 
@@ -232,7 +233,7 @@ def _pick_windows(
         elif j < behind:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
             ring[j & mask] = h
-            # What was least has left the window. Where it occurs again, as in a repetition, that is the least.
+            # The least has left the window; an equal one, as in a repetition, takes its place.
             left, i = least, window
             least, anchor = ring[i & mask], i
             while i < j and (least != left or h < left):
@@ -527,7 +528,7 @@ def pick_all(
     def pick_chunk(first: int) -> Anchors:
         if not hasattr(scratch, "anchors"):
             scratch.anchors = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
-        out = scratch.anchors
+        out: Anchors = scratch.anchors
         last = min(first + _CHUNK, int(offsets[-1]))
         return out.copied(*pick(data, offsets, first, last, min_bytes, values, low, high, out))
 
@@ -536,8 +537,12 @@ def pick_all(
 
 def _scratch(size: int) -> Anchors:
     """Room for an anchor at every byte. Memory that is never written to is never there."""
-    kinds = (np.uint64, np.uint64, np.int64)
-    return Anchors(*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), np.int64))
+    return Anchors(
+        np.empty(size, dtype=np.uint64),
+        np.empty(size, dtype=np.uint64),
+        np.empty(size, dtype=np.int64),
+        np.empty((size, 2), dtype=np.int64),
+    )
 
 
 def pick_each(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> Iterator[Anchors]:
