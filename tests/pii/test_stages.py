@@ -107,7 +107,7 @@ def test_rows_do_not_depend_on_how_batches_are_cut(texts):
         for seed in SEEDS
     ]
     assert all(result == results[0] for result in results)
-    assert results[0]["rejects"] == rejects
+    assert results[0]["rejects"] == []
     assert len(results[0]["findings"]) > 40
     assert {row[6] for row in results[0]["findings"]} >= {"surrogate", CUT}
 
