@@ -249,12 +249,12 @@ def _date_shifted(value: str, key: Key, days: int) -> str:
 def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
     """The first acceptable draw, of the type's family or else of the shape alone."""
     family = _FAMILIES.get(type, PATTERN)
-    for tried in (family, PATTERN) if family.accepts(value) else (PATTERN,):
+    for chosen in (family, PATTERN) if family.accepts(value) else (PATTERN,):
         for attempt in range(MAX_ATTEMPTS):
-            out = tried.draw(key, value, seed, attempt)
+            out = chosen.draw(key, value, seed, attempt)
             if out is not None and _is_acceptable(out, type, key, value):
                 return out
-            if out is None and attempt == 0 and tried in _NAMES:
+            if out is None and attempt == 0 and chosen in _NAMES:
                 break
     raise NoSurrogate(f"no surrogate of type {type} was found in {MAX_ATTEMPTS} draws")
 
@@ -262,7 +262,7 @@ def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
 def _is_acceptable(out: str, type: str, key: Key, value: str) -> bool:  # noqa: A002
     if not is_surrogate(out, type, key):
         return False
-    if type in _FAMILIES and _FAMILIES[type].total:
+    if type in _FAMILIES and _FAMILIES[type].generalises:
         return True
     before, after = compact(value).casefold(), compact(out).casefold()
     contained = type != "IP_ADDRESS" and len(before) > 3 and before in after  # all begin 2001:db8
