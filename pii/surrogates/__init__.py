@@ -74,7 +74,7 @@ __all__ = ["NoSurrogate", "is_surrogate", "marker_surrogate", "surrogate"]
 
 
 class NoSurrogate(Exception):
-    """A value has a shape that leaves no room for another; it is to be removed."""
+    """A value's shape has no room for a surrogate; the value is to be removed."""
 
 
 MAX_ATTEMPTS = 400
@@ -192,8 +192,8 @@ def marker_surrogate(
     days: int = 0,
 ) -> str | None:
     """A surrogate for a de-identification marker that stands for this type; None if there is no
-    shape for it. Equal markers of a document have equal stand-ins; those of two documents differ,
-    because a marker's number counts from the start in each.
+    shape for it. Equal markers of a document have equal surrogates; those of two documents differ,
+    because the numbers in markers start anew in each.
     """
     shape = SAMPLE_VALUES.get(type)
     if shape is None:
@@ -206,7 +206,7 @@ def marker_surrogate(
 
 
 def marker_date(key: Key, marker: str, document: str | int) -> str:
-    """The date that a marker for a date is taken for, before the document's dates move."""
+    """The date that a marker stands for, made up, before the document's dates are shifted."""
     drawn = key.number(7305, "stand-in date", document, marker)  # 1995 to 2014
     dated = dates.parse("1995-01-01")
     return "" if dated is None else dates.shifted(dated, drawn)
@@ -225,7 +225,7 @@ def is_surrogate(value: str, type: str, key: Key) -> bool:  # noqa: A002
 
 
 def _possible(value: str, type: str) -> tuple[Family, ...]:  # noqa: A002
-    """The families that a surrogate of this type may be of."""
+    """The families that a surrogate of this type may belong to."""
     if type == "DATE_TIME":
         return () if dates.parse(value) is not None else (PATTERN,)
     family = _FAMILIES.get(type, PATTERN)
