@@ -21,7 +21,7 @@ VARIATIONS = {
 
 
 def covering() -> list[tuple[str, str]]:
-    """Each configuration with two variations, which between them have met all before they return."""
+    """Each configuration with two variations; three configurations meet all of them."""
     names = list(VARIATIONS)
     return [
         (configuration, names[(2 * number + turn) % len(names)])
