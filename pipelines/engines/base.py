@@ -9,7 +9,6 @@ which is why engines can agree.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Literal, Protocol
 
 import orjson
@@ -22,6 +21,7 @@ from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.stages import Workers
 from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import FORMAT, Commit, TableFile
+from unrote.pipelines.storage import Location
 
 Advance = Callable[[float], None]
 """How an engine tells how far a phase has come: the share that is done, in 0 … 1."""
@@ -160,20 +160,20 @@ class Workspace(Protocol):
         ...
 
     @property
-    def state(self) -> Path:
+    def state(self) -> Location:
         """The folder for what only the run itself needs."""
         ...
 
     @property
-    def data(self) -> Path:
+    def data(self) -> Location:
         """The folder for cleaned shards."""
         ...
 
-    def scratch(self) -> Path:
-        """The folder for spilled data."""
+    def scratch(self) -> Location:
+        """The folder for spilled data, on this machine's disk."""
         ...
 
-    def table_path(self, table: Table, slice_number: int) -> Path:
+    def table_path(self, table: Table, slice_number: int) -> Location:
         """Where a table's file for a slice lies."""
         ...
 

@@ -1,10 +1,8 @@
 """What the driver of a distributed engine does before and after its workers: the same for all."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from unrote.corpus.errors import RunError
@@ -12,6 +10,12 @@ from unrote.pipelines.commits import Commit, DataFile, TableFile
 from unrote.pipelines.engines.base import Flow, Read, Workspace
 from unrote.pipelines.engines.plan import plan_of
 from unrote.pipelines.engines.work import Unit, Worker, units_of
+from unrote.pipelines.storage import (
+    discard_folder,
+    make_folder,
+    remove_empty,
+    remove_leftovers,
+)
 
 TASK_BYTES = 64 << 20
 """About how much text, or rows of tables, one task of a phase works on."""
@@ -27,19 +31,13 @@ def worker_for(flow: Flow, run: Workspace, memory: int, batch_bytes: int, scratc
     units = tuple(units_of(plan, run))
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        drop_leftovers(folder)
+        make_folder(folder)
+        remove_leftovers(folder)
     if flow.edits is not None:
-        (run.state / "parts").mkdir(parents=True, exist_ok=True)
+        make_folder(run.state / "parts")
         if run.data.is_dir():
-            drop_leftovers(run.data)
+            remove_leftovers(run.data)
     return Worker(plan, run, units, memory, batch_bytes, scratch)
-
-
-def drop_leftovers(folder: Path) -> None:
-    """Remove what tasks that were killed had begun to write."""
-    for path in folder.rglob(".*.part"):
-        path.unlink(missing_ok=True)
 
 
 def loads(units: Sequence[Unit], count: int) -> list[list[int]]:
@@ -96,10 +94,9 @@ def committed(
     _require_all(name, sent, met)
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
-        drop_leftovers(folder)
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    shutil.rmtree(run.state / "parts", ignore_errors=True)
+        remove_leftovers(folder)
+        remove_empty(folder)
+    discard_folder(run.state / "parts")
     return Commit(
         name,
         flow.digest(name, run),

@@ -7,7 +7,6 @@ group runs one task for each stretch of partitions that fits.
 """
 
 import itertools
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,6 +31,7 @@ from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 from unrote.pipelines.engines.watch import Meter, Watch
+from unrote.pipelines.storage import discard_folder, make_folder
 
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""
@@ -83,7 +83,7 @@ class LocalEngine:
                 phase = _Phase(flow, run, spool, pool, self, advance)
                 tables, data = phase.execute()
         except BaseException:
-            shutil.rmtree(run.scratch(), ignore_errors=True)  # nothing in it is read again
+            discard_folder(run.scratch())  # nothing in it is read again
             raise
         give_back()
         return Commit(
@@ -258,7 +258,7 @@ class _Phase:
                 rows = (("", batch) for batch in in_order(pieces))
             batches = (batch for _, batch in meter.reading(rows, size))
             path = self.run.table_path(table, number)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             return TableFile(number, *write_table(str(path), table.schema, batches))
 
         numbers = list(range(len(self.corpus.slices)))
@@ -273,7 +273,7 @@ class _Phase:
         edited = self.exchanges[-1]
         parts = list(parts_of(self.corpus, self.release_tasks))
         folder = self.run.state / "parts"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
         def work(part: Part, _: Meter) -> None:
             pieces = edited.between(part.first_task, part.last_task + 1)

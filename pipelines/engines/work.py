@@ -28,10 +28,11 @@ from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.engines.exchange import Exchange, Piece, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal
 from unrote.pipelines.engines.packets import RECEIPT, Packet, Sealer, opened
-from unrote.pipelines.engines.parts import Part, between, joined, parts_of, staged
+from unrote.pipelines.engines.parts import Part, between, joined, parts_of
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
+from unrote.pipelines.storage import staged
 
 PART_BYTES = 64 << 20
 """About how much a group's stage gets in one run."""
