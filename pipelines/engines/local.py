@@ -3,7 +3,7 @@
 Kernels and Arrow release the interpreter lock, so threads use all cores; a map whose stage asks for
 processes has its tasks worked on in some, a thread waiting for each. A map runs one task for
 each cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A
-group runs one task for each stretch of partitions that fits.
+group runs one task for each range of partitions that fits.
 """
 
 import itertools
@@ -200,8 +200,8 @@ class _Phase:
         limit = min(PART_BYTES, self.engine.memory // (32 * self.engine.workers))
         if stage.workers == "device":
             limit = 0  # a task for each partition: one that takes minutes should show how far it is
-        stretches = list(enumerate(stretches_of(sizes, limit)))
-        self._parallel(work, stretches, [int(sizes[s:e].sum()) for _, (s, e) in stretches])
+        ranges = list(enumerate(ranges_of(sizes, limit)))
+        self._parallel(work, ranges, [int(sizes[s:e].sum()) for _, (s, e) in ranges])
         exchange.close()
 
     def _scan(self, source: Read, route: Route) -> None:
@@ -228,7 +228,7 @@ class _Phase:
                 self._add(route, batch, (task_number, part), task)
 
     def _add(
-        self, route: Route, batch: pa.RecordBatch, place: tuple[int, int], task: Task | None
+        self, route: Route, batch: pa.RecordBatch, order: tuple[int, int], task: Task | None
     ) -> None:
         """Partition a batch and hand it over."""
         if not batch.num_rows:
@@ -238,7 +238,7 @@ class _Phase:
         if task is not None:
             here = task.number if self.plan.targets[route.target].kind == "edits" else task.slice
         batch, offsets = partitioned(route, batch, self.corpus, self.bits, here, exchange.parts)
-        exchange.add(place, route.tag, batch, offsets)
+        exchange.add(order, route.tag, batch, offsets)
 
     def _write(self, target: Target, exchange: Exchange) -> tuple[TableFile, ...]:
         """Write a table's files, one for each slice that has rows."""
@@ -332,15 +332,15 @@ def spool_budget(memory: int) -> int:
     return memory // 5
 
 
-def stretches_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
+def ranges_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
     """Consecutive partitions that together hold at most `limit` bytes; empty ones are left out."""
-    stretches: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     start, held = 0, 0
     for part, size in enumerate(sizes.tolist()):
         if held and held + size > limit:
-            stretches.append((start, part))
+            ranges.append((start, part))
             start, held = part, 0
         held += size
     if held:
-        stretches.append((start, len(sizes)))
-    return stretches
+        ranges.append((start, len(sizes)))
+    return ranges
