@@ -1,9 +1,9 @@
 """Rows as distributed engines carry them: encoded in shuffle blocks.
 
 A shuffle block is a record batch in Arrow's IPC form with the address it goes to. To Spark and
-Beam it is a few integers and a string of bytes, which they bring to their task and do not look into. So a
-shuffle moves a few large values instead of many small rows, and all engines sort rows with the same
-code (docs/adr/0007).
+Beam it is a few integers and a string of bytes, which they bring to their task and do not look
+into. So a shuffle moves a few large values instead of many small rows, and all engines sort rows
+with the same code (docs/adr/0007).
 """
 
 import tempfile

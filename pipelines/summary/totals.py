@@ -64,7 +64,7 @@ MEASURES = (
     "bytes_rejected_at_risk",
     "documents_at_risk",  # documents that stay, without their sequences at risk of memorization
     "bytes_at_risk",  # bytes of those documents that the sequences take
-    "words_left",  # of the documents that are neither removed nor rejected
+    "words_kept",  # of the documents that are neither removed nor rejected
 )
 
 
@@ -192,7 +192,7 @@ class _Chunk:
     def parts(self) -> pa.RecordBatch:
         """The sums as rows of `TOTALS`, not yet in order."""
         left = ~self.removed
-        self._add(self.sources[left], words_left=self.words[left])
+        self._add(self.sources[left], words_kept=self.words[left])
         names = list(self.codes)
         zeros, ones = np.zeros(len(names), np.int64), np.ones(len(names), np.int64)
         keys = np.array([text_key(name) for name in names], np.int64)

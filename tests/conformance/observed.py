@@ -24,8 +24,8 @@ class Phase:
 
     units: how many things its first step had to do. tables: the slices that were written, by table.
     task_results: what its tasks reported. own: workers that did something, as the engine counts
-    them, for each of its stages; None if it does not. tasks: by the engine's count. collected: bytes that
-    came to the driver.
+    them, for each of its stages; None if it does not. tasks: by the engine's count.
+    collected: bytes that came to the driver.
     """
 
     name: str
