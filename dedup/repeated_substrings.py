@@ -18,6 +18,7 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
+from unrote.corpus.substrings import sampled_substrings
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.views import DocumentEdits, view
 from unrote.dedup.groups import batch_of, column, spread, starts, with_hot_keys
