@@ -36,7 +36,7 @@ REFERENCE = ReferenceModel("cpu", "digest", 4_600_000)
 
 
 def source(name: str | None, words: int, *views: tuple[int, int, int]) -> dict:
-    """views: of each the sequences, expected extractable in millionths, and how many are at risk."""
+    """views: sequences, expected extractable ones in millionths, ones at risk, of each view."""
     row = {
         "doc": 0,
         "negative_expected_extracted_released": -views[2][1],
