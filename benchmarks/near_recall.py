@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -26,7 +27,7 @@ from unrote.dedup import near
 from unrote.dedup.groups import Bools
 from unrote.dedup.minhash import bands_for, sign_texts
 from unrote.dedup.shingles import Unit, is_characters, shingle_hashes, table_for
-from unrote.dedup.similarity import Shingles, similarities
+from unrote.dedup.similarity import similarities
 
 Ints = NDArray[np.int64]
 
@@ -125,21 +126,14 @@ def _candidates(bucket: Ints, doc: Ints) -> tuple[Ints, Ints]:
     return code // base, code % base
 
 
-def rounds(texts: list[str], **settings: object) -> tuple[list[tuple[int, int, float]], list[int]]:
+def rounds(texts: list[str], **settings: Any) -> tuple[list[tuple[int, int, float]], list[int]]:
     """The near-duplicates, and how many pairs each round verified."""
-    verified: list[int] = []
-    run = near.in_memory
-
-    def counted(stage: object, **inputs: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
-        if isinstance(stage, Shingles):
-            verified.append(inputs["pairs"].num_rows)
-        return run(stage, **inputs)  # type: ignore[arg-type]
-
-    near.in_memory = counted  # type: ignore[assignment]
-    try:
-        return near.near_duplicates(texts, **settings), verified  # type: ignore[arg-type]
-    finally:
-        near.in_memory = run
+    removed, verified = [], []
+    for one in near.verified_rounds(texts, permutations=128, max_miss=0.05, **settings):
+        verified.append(one.pairs.num_rows)
+        columns = (one.near[name].to_pylist() for name in ("doc", "twin", "similarity"))
+        removed += zip(*columns, strict=True)
+    return sorted(removed), verified
 
 
 def main() -> None:

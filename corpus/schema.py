@@ -115,7 +115,7 @@ FINDINGS = Table(
         origin=_str,
         stands_for=_str,
         fingerprint=_str,
-        surrogate=_str,
+        surrogate_fingerprint=_str,
     ),
     sort=("doc", "field", "start", "end"),
     internal=False,
@@ -125,8 +125,8 @@ FINDINGS = Table(
 `field` is 0 for the text, n for the n-th of the named other columns. Findings of a field do not
 overlap. `action` is what was done, or "cut" where the text around the finding went as a copied
 passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprint` is of the value,
-`surrogate` of what stands in its place (null where that is none); both are keyed: equal values of a
-type have equal ones, and without the key they say nothing."""
+`surrogate_fingerprint` of its surrogate (null where there is none); both are keyed: equal values of
+a type have equal ones, and without the key they say nothing."""
 
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),
@@ -235,10 +235,16 @@ not to be released. `doc` is what the row's key is, or would be."""
 
 PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
 
-# Internal tables: rows without an answer, and what is put in the place of findings.
+# Internal tables: the rejects of each phase, and what is put in the place of findings.
 
-UNREADABLE = Table("unreadable", REJECTS.schema)
-"""The rejects of a run that will have more: the last phase to find some publishes them all."""
+READ_REJECTS = Table("read_rejects", REJECTS.schema)
+"""Rows that could not be read."""
+
+SCAN_REJECTS = Table("scan_rejects", REJECTS.schema)
+"""Documents that a detector could not finish, or with a finding that is not to be released."""
+
+RISK_REJECTS = Table("risk_rejects", REJECTS.schema)
+"""Documents with a sequence at risk of memorization, where these are removed."""
 
 REPLACEMENTS = Table(
     "replacements",

@@ -1,17 +1,17 @@
-"""Duplicate windows by anchors: minimizers of k-mers, grouped by hash.
+"""Anchors of duplicate windows: minimizers of k-mers, grouped by hash.
 
 A window is `min_bytes` = L consecutive bytes of one document. With width w = L // 2 and
 k = L - w + 1 every window holds w k-mers. Its *anchor* is the k-mer with the least hash, the
 leftmost of equals (minimizers: Roberts et al. 2004; winnowing: Schleimer, Wilkerson, Aiken 2003).
 The choice depends on the window's bytes alone, so equal windows have equal anchors at the same
-relative place: only windows whose anchor's hash occurs again can be duplicates. An anchor *owns*
+relative position: only windows whose anchor's hash occurs again can be duplicates. An anchor *owns*
 the windows that chose it; they are neighbours, so that they are a range: `windows` of them from the
 byte `at`, the anchor itself `lead` bytes behind `at`. In ordinary text there is an anchor every
 (w + 1) / 2 bytes.
 
 Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as
-well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Otherwise
-the windows of each class are hashed once and compared within the group.
+well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Anchors of
+other groups are *ambiguous*: the windows of each class are hashed once and compared within the group.
 
 In a repetition (period g <= w) there is one anchor every g bytes, all of one class. Those all of
 whose windows also stand t * g bytes earlier in it (t * g >= L) are copies by the repetition rule of
@@ -23,7 +23,7 @@ adversary; with the anchor's hash and the fingerprint 128 bits decide.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,47 @@ _CHUNK = 4 << 20
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """A `map`, perhaps over threads."""
+
+
+class Anchors(NamedTuple):
+    """Anchors in their order, or room for them. Part of the kernels' input.
+
+    hashes, fingerprints: uint64; shapes: int64 (at << 26 | lead << 13 | windows - 1); heavy:
+    int64[:, 2], rows (index, weight) of anchors that stand for several.
+    """
+
+    hashes: np.ndarray
+    fingerprints: np.ndarray
+    shapes: np.ndarray
+    heavy: np.ndarray
+
+    def copied(self, count: int, heavies: int) -> "Anchors":
+        """The first `count` anchors, of which `heavies` are heavy: the arrays may be reused."""
+        sizes = (count, count, count, heavies)
+        return Anchors(*(array[:size].copy() for array, size in zip(self, sizes, strict=True)))
+
+
+class _Document(NamedTuple):
+    """data[begin:end]. Part of the kernels' input."""
+
+    data: np.ndarray
+    begin: int
+    end: int
+
+
+class _Scan(NamedTuple):
+    """The settings and the memory of a pass over documents. Part of the kernels' input.
+
+    values: of `rolling_values`; only anchors whose hash has top bits (PART_BITS) in [low, high) are
+    written; ring: uint64, the last hashes, as many as a power of two; state: int64[STATE].
+    """
+
+    min_bytes: int
+    values: np.ndarray
+    low: int
+    high: int
+    ring: np.ndarray
+    state: np.ndarray
 
 
 def _byte_values() -> np.ndarray:
@@ -110,17 +151,13 @@ def pick(
     values: np.ndarray,
     low: int,
     high: int,
-    hashes: np.ndarray,
-    fingerprints: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
+    out: Anchors,
 ) -> tuple[int, int]:
     """The anchors of the windows that start in data[first:last], in their order.
 
     data: uint8, documents data[offsets[i]:offsets[i + 1]]; values: of `rolling_values`.
-    Only anchors whose hash has top bits (PART_BITS) in [low, high) are written.
-    hashes, fingerprints: uint64, shapes: int64 (at << 26 | lead << 13 | windows - 1), room for
-    last - first; heavy: int64[:, 2], rows (index, weight) of anchors that stand for several.
+    Only anchors whose hash has top bits (PART_BITS) in [low, high) are written. out: room for
+    last - first anchors.
     Returns how many anchors and how many heavy ones there are.
     """
     width = min_bytes // 2
@@ -129,57 +166,40 @@ def pick(
         slots *= 2
     ring = np.empty(slots, dtype=np.uint64)
     state = np.zeros(STATE, dtype=np.int64)
+    scan = _Scan(min_bytes, values, low, high, ring, state)
     doc = np.searchsorted(offsets, first, side="right") - 1
     while doc < len(offsets) - 1 and offsets[doc] < last:
         start = max(offsets[doc], first)
         stop = min(offsets[doc + 1] - min_bytes + 1, last)
         if start < stop:
-            state[_HASH], state[_PLACE], state[_GAP], state[_KEPT] = 0, 0, 0, 0
-            _pick_run(
-                data, offsets[doc], offsets[doc + 1], start, stop, min_bytes, values, low, high,
-                ring, state, hashes, fingerprints, shapes, heavy,
-            )  # fmt: skip
+            state[_HASH], state[_AT], state[_GAP], state[_KEPT] = 0, 0, 0, 0
+            _pick_windows(_Document(data, offsets[doc], offsets[doc + 1]), start, stop, scan, out)
         doc += 1
     return state[_COUNT], state[_HEAVIES]
 
 
 # What is remembered from one anchor of a document to the next: the last one (its hash as int64; its
-# place + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
+# offset + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
 # and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because nothing
 # but such anchors are to come. Behind them: how much has been written.
-_HASH, _PLACE, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
+_HASH, _AT, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
 STATE = 9
 
 
 @kernel
-def _pick_run(
-    data: np.ndarray,
-    begin: int,
-    end: int,
-    start: int,
-    stop: int,
-    min_bytes: int,
-    values: np.ndarray,
-    low: int,
-    high: int,
-    ring: np.ndarray,
-    state: np.ndarray,
-    hashes: np.ndarray,
-    fingerprints: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
-) -> None:
-    """`pick` for the windows that start in data[start:stop], in the document data[begin:end]."""
-    width = min_bytes // 2
-    size = min_bytes - width + 1
+def _pick_windows(document: _Document, start: int, stop: int, scan: _Scan, out: Anchors) -> None:
+    """`pick` for the windows of a document that start in data[start:stop]."""
+    data, ring, state = document.data, scan.ring, scan.state
+    width = scan.min_bytes // 2
+    size = scan.min_bytes - width + 1
     mask = len(ring) - 1
-    entering, leaving = values[0], values[1]
-    # The least hash so far is `least`, of the k-mer at `place`; `at` is the first window it owns.
+    entering, leaving = scan.values[0], scan.values[1]
+    # The least hash so far is `least`, of the k-mer at `anchor`; `at` is the first window it owns.
     # The k-mer at j is the last one of the window at j - width + 1.
-    h, least, place = _first_window(data, start, width, size, entering, leaving, ring)
+    h, least, anchor = _first_window(data, start, width, size, entering, leaving, ring)
     at, j, behind = start, start + width, stop + width - 1
     while True:
-        until = min(place + width, behind)
+        until = min(anchor + width, behind)
         found = False
         while j < until:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
@@ -189,25 +209,22 @@ def _pick_run(
                 break
             j += 1
         window = j - width + 1
-        _emit(
-            data, begin, end, at, stop, window - at, place, least, min_bytes, low, high, ring,
-            state, hashes, fingerprints, shapes, heavy,
-        )  # fmt: skip
+        _emit(document, at, stop, window - at, anchor, least, scan, out)
         window += state[_SKIP]
         j += state[_SKIP]
         if found:
-            least, place = h, j
+            least, anchor = h, j
         elif j < behind:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
             ring[j & mask] = h
-            # What was least is gone. Where it occurs again, as in a repetition, that is the least.
-            gone, i = least, window
-            least, place = ring[i & mask], i
-            while i < j and (least != gone or h < gone):
+            # What was least has left the window. Where it occurs again, as in a repetition, that is the least.
+            left, i = least, window
+            least, anchor = ring[i & mask], i
+            while i < j and (least != left or h < left):
                 i += 1
                 x = ring[i & mask]
                 if x < least:
-                    least, place = x, i
+                    least, anchor = x, i
         else:
             break
         at = window
@@ -224,93 +241,81 @@ def _first_window(
     leaving: np.ndarray,
     ring: np.ndarray,
 ) -> tuple[np.uint64, np.uint64, int]:
-    """Hash of the last k-mer of the window at `start`, least hash in it, and place of that."""
+    """Hash of the last k-mer of the window at `start`, least hash in it, and its offset."""
     mask = len(ring) - 1
     h = np.uint64(0)
     for i in range(start, start + size):
         h = h * _BASE + entering[data[i]]
     ring[start & mask] = h
-    least, place = h, start
+    least, anchor = h, start
     for j in range(start + 1, start + width):
         h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
         ring[j & mask] = h
         if h < least:
-            least, place = h, j
-    return h, least, place
+            least, anchor = h, j
+    return h, least, anchor
 
 
 @inlined
 def _emit(
-    data: np.ndarray,
-    begin: int,
-    end: int,
+    document: _Document,
     at: int,
     stop: int,
     windows: int,
-    place: int,
+    anchor: int,
     least: np.uint64,
-    min_bytes: int,
-    low: int,
-    high: int,
-    ring: np.ndarray,
-    state: np.ndarray,
-    hashes: np.ndarray,
-    fingerprints: np.ndarray,
-    shapes: np.ndarray,
-    heavy: np.ndarray,
+    scan: _Scan,
+    out: Anchors,
 ) -> None:
-    """Write the anchor at `place`, unless another stands for it."""
+    """Write the anchor at `anchor`, unless another stands for it."""
     # The least of many hashes is small. Mixed again it spreads over all parts.
     mixed = multiply_fold(least ^ _A, _D)
+    state = scan.state
     state[_SKIP] = 0
-    wanted = bool(low <= np.int64(mixed >> _TOP) < high)
-    if wanted and state[_PLACE] > 0 and np.int64(least) == state[_HASH]:
-        wanted = _repeats(
-            data, begin, end, at, stop, windows, place, min_bytes, len(ring), state, heavy
-        )
+    write = bool(scan.low <= np.int64(mixed >> _TOP) < scan.high)
+    if write and state[_AT] > 0 and np.int64(least) == state[_HASH]:
+        write = _repeats(document, at, stop, windows, anchor, scan, out.heavy)
     else:
         state[_GAP] = 0
         state[_KEPT] = 0
     state[_HASH] = np.int64(least)
-    state[_PLACE] = place + 1 + state[_SKIP]
-    if wanted:
+    state[_AT] = anchor + 1 + state[_SKIP]
+    if write:
         count = state[_COUNT]
-        shape = (place - at) << _SHAPE | (windows - 1)
-        hashes[count] = mixed
-        fingerprints[count] = text_fingerprint(data, at, windows - 1 + min_bytes, np.uint64(shape))
-        shapes[count] = at << SHAPE_BITS | shape
+        shape = (anchor - at) << _SHAPE | (windows - 1)
+        owned = windows - 1 + scan.min_bytes
+        out.hashes[count] = mixed
+        out.fingerprints[count] = text_fingerprint(document.data, at, owned, np.uint64(shape))
+        out.shapes[count] = at << SHAPE_BITS | shape
         state[_COUNT] = count + 1
 
 
 @kernel
 def _repeats(
-    data: np.ndarray,
-    begin: int,
-    end: int,
+    document: _Document,
     at: int,
     stop: int,
     windows: int,
-    place: int,
-    min_bytes: int,
-    slots: int,
-    state: np.ndarray,
+    anchor: int,
+    scan: _Scan,
     heavy: np.ndarray,
 ) -> bool:
     """Whether to write an anchor whose hash is that of the one before it in the document."""
-    gap = place + 1 - state[_PLACE]
+    data, state, min_bytes, slots = document.data, scan.state, scan.min_bytes, len(scan.ring)
+    gap = anchor + 1 - state[_AT]
     shift = (min_bytes + gap - 1) // gap * gap
     if windows != gap:
         state[_GAP] = 0
         state[_KEPT] = 0
         return True
     if gap != state[_GAP]:
-        state[_GAP], state[_FROM], state[_TO], state[_KEPT] = gap, place, place + gap, 0
-        low = max(begin, at - shift)
+        state[_GAP], state[_FROM], state[_TO], state[_KEPT] = gap, anchor, anchor + gap, 0
+        low = max(document.begin, at - shift)
         while state[_FROM] > low and data[state[_FROM] - 1] == data[state[_FROM] - 1 + gap]:
             state[_FROM] -= 1
     need = at + windows - 1 + min_bytes
     if state[_TO] < need:
-        limit = min(end, stop + min_bytes + gap)
+        limit = min(document.end, stop + min_bytes + gap)
         state[_TO] += same_length(data, state[_TO] - gap, state[_TO], limit)
     if state[_FROM] > at - shift or state[_TO] < need:
         state[_KEPT] = 0
@@ -491,52 +496,46 @@ def resolve(
 
 
 @inlined
-def segment_end(equal: np.ndarray, counts: np.ndarray, places: np.ndarray, y: int, end: int) -> int:
+def segment_end(
+    equal: np.ndarray, counts: np.ndarray, positions: np.ndarray, y: int, end: int
+) -> int:
     """Where the windows from y on cease to occur first side by side and equally often."""
     z = y + 1
-    while z < end and counts[z] == counts[y] and places[equal[z]] == places[equal[y]] + (z - y):
+    while (
+        z < end and counts[z] == counts[y] and positions[equal[z]] == positions[equal[y]] + (z - y)
+    ):
         z += 1
     return z
 
 
 def pick_all(
     data: np.ndarray, offsets: np.ndarray, min_bytes: int, low: int, high: int, each: Each
-) -> list[list[np.ndarray]]:
-    """Hashes, fingerprints, shapes and heavy anchors of each chunk of the buffer."""
+) -> list[Anchors]:
+    """The anchors of each chunk of the buffer, with hashes whose top bits are in [low, high)."""
     values = rolling_values(min_bytes)
     scratch = threading.local()
 
-    def pick_chunk(first: int) -> list[np.ndarray]:
-        if not hasattr(scratch, "arrays"):
-            scratch.arrays = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
+    def pick_chunk(first: int) -> Anchors:
+        if not hasattr(scratch, "anchors"):
+            scratch.anchors = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
+        out = scratch.anchors
         last = min(first + _CHUNK, int(offsets[-1]))
-        count, heavies = pick(
-            data, offsets, first, last, min_bytes, values, low, high, *scratch.arrays
-        )
-        used = (count, count, count, heavies)
-        return [array[:size].copy() for array, size in zip(scratch.arrays, used, strict=True)]
+        return out.copied(*pick(data, offsets, first, last, min_bytes, values, low, high, out))
 
     return list(each(pick_chunk, range(int(offsets[0]), int(offsets[-1]), _CHUNK)))
 
 
-def _scratch(size: int) -> list[np.ndarray]:
+def _scratch(size: int) -> Anchors:
     """Room for an anchor at every byte. Memory that is never written to is never there."""
     kinds = (np.uint64, np.uint64, np.int64)
-    return [*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), dtype=np.int64)]
+    return Anchors(*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), np.int64))
 
 
-def pick_each(
-    data: np.ndarray, offsets: np.ndarray, min_bytes: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Hashes, fingerprints, shapes and heavy anchors (as of `pick`), some 4 MiB of text at a time."""
+def pick_each(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> Iterator[Anchors]:
+    """The anchors of all documents, some 4 MiB of text at a time."""
     first, end = int(offsets[0]), int(offsets[-1])
     values = rolling_values(min_bytes)
-    scratch = _scratch(min(_CHUNK, end - first))
+    out = _scratch(min(_CHUNK, end - first))
     for at in range(first, end, _CHUNK):
         last = min(at + _CHUNK, end)
-        count, heavies = pick(
-            data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, *scratch
-        )
-        # Copies: what is yielded may be kept while the scratch is written to again.
-        hashes, fingerprints, shapes = (array[:count].copy() for array in scratch[:3])
-        yield hashes, fingerprints, shapes, scratch[3][:heavies].copy()
+        yield out.copied(*pick(data, offsets, at, last, min_bytes, values, 0, 1 << PART_BITS, out))

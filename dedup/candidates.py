@@ -17,22 +17,22 @@ def _integers(*names: str) -> pa.Schema:
 
 
 MEMBERS = _integers("doc", "bucket", "rank", "complete", "paired")
-"""The members of buckets with more than one: 1 in `complete` if it meets everybody else in it, 1 in
-`paired` if later members meet it."""
+"""The members of buckets with more than one: 1 in `complete` if it is paired with everybody else in
+it, 1 in `paired` if later members are paired with it."""
 
 CANDIDATES = Table("candidates", _integers("doc", "rank", "complete", "paired"))
-"""The documents of a round: 1 in `complete` if it meets everybody in its buckets, 1 in `paired` if a
-later document meets it."""
+"""The documents of a round: 1 in `complete` if it is paired with everybody in its buckets, 1 in
+`paired` if a later document is paired with it."""
 
 _BATCH_PAIRS = 1 << 19  # pairs in a batch: 12 MiB
 
 
 @dataclass(frozen=True)
 class CandidatePairs(PlainStage):
-    """In each bucket with more than one member the first `width` meet all that come later.
+    """In each bucket with more than one member the first `width`, each with all that come later.
 
-    A member is complete if it is one of the first, or the one after them and the last: all before
-    it have met it. Others after it would not meet it, so that it could not be kept yet.
+    A member is complete if it is one of the first, or the one after them and the last: it is paired
+    with all before it. Others after it would not be paired with it, so that it could not be kept yet.
 
     Holds the first members of the open bucket: 16 bytes each.
     """
@@ -48,7 +48,7 @@ class CandidatePairs(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         none = np.empty(0, dtype=np.int64)
         held = [none] * 4  # the last row: does another one of its bucket follow?
-        leaders = _FirstMembers()
+        firsts = _FirstMembers()
         before: tuple[int, ...] | None = None
         for _, batch in tagged:
             if not batch.num_rows:
@@ -56,7 +56,7 @@ class CandidatePairs(PlainStage):
             doc, bucket, rank = (column(batch, name) for name in ("doc", "bucket", "rank"))
             position = positions(starts((bucket,), before), int(held[3][-1]) + 1 if before else 0)
             before = (int(bucket[-1]),)
-            yield from self._pairs(doc, rank, position, leaders)
+            yield from self._pairs(doc, rank, position, firsts)
             rows = [
                 np.append(h, v) for h, v in zip(held, (doc, bucket, rank, position), strict=True)
             ]
@@ -74,15 +74,15 @@ class CandidatePairs(PlainStage):
             columns = (doc, bucket, rank, complete, (followed & first).astype(np.int64))
             yield "members", batch_of(MEMBERS, (values[some] for values in columns))
 
-    def _pairs(self, doc: Ints, rank: Ints, position: Ints, leaders: "_FirstMembers") -> Tagged:
-        """Each row with the leaders before it.
+    def _pairs(self, doc: Ints, rank: Ints, position: Ints, firsts: "_FirstMembers") -> Tagged:
+        """Each row with the first members before it.
 
-        In `leaders` the batch comes after those of the bucket that was open before, so that a
-        bucket's leaders lie side by side.
+        In `firsts` the batch comes after those of the bucket that was open before, so that a
+        bucket's first members lie side by side.
         """
-        row, before = np.arange(len(doc)), leaders.count
-        leaders.append(doc, rank)
-        leader, leader_rank = leaders.rows[:, 0], leaders.rows[:, 1]
+        row, before = np.arange(len(doc)), firsts.count
+        firsts.append(doc, rank)
+        kept, kept_rank = firsts.rows[:, 0], firsts.rows[:, 1]
         first = np.where(position > row, 0, row - position + before)
         count = np.minimum(position, self.width)
         ends = np.cumsum(count)
@@ -94,10 +94,10 @@ class CandidatePairs(PlainStage):
             begins = ends[part] - count[part]
             skipped = np.maximum(low - begins, 0)
             times = np.minimum(ends[part], high) - begins - skipped
-            met = np.repeat(first[part] + skipped, times) + counted(times)
-            columns = (np.repeat(doc[part], times), leader[met], leader_rank[met])
+            partner = np.repeat(first[part] + skipped, times) + counted(times)
+            columns = (np.repeat(doc[part], times), kept[partner], kept_rank[partner])
             yield "pairs", batch_of(PAIRS.schema, columns)
-        leaders.keep(max(0, leaders.count - 1 - int(position[-1])), self.width)
+        firsts.keep(max(0, firsts.count - 1 - int(position[-1])), self.width)
 
 
 class _FirstMembers:
@@ -124,7 +124,7 @@ class _FirstMembers:
 @dataclass(frozen=True)
 class CandidateDocuments(PlainStage):
     """Which documents are complete: in all their buckets. All rows go on to the next round, which
-    leaves out those of the documents that this one settles.
+    leaves out those of the documents that this one decides.
 
     Holds the rows of the open document: one for each of its buckets, of which `bands_for` says how
     many there are.
@@ -168,7 +168,7 @@ class CandidateDocuments(PlainStage):
 
 @dataclass(frozen=True)
 class DistinctPairs(PlainStage):
-    """Pairs that met in several buckets, once. Holds the last pair."""
+    """Pairs that share several buckets, once. Holds the last pair."""
 
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("kept",)

@@ -32,9 +32,9 @@ class CountCopies(PlainStage):
     """Texts to how often each sequence of SELECTED, which is read whole, occurs in them: rows of
     SEQUENCE_COPIES.
 
-    A sequence's text from before values in it were replaced is looked for in the input and in what
-    deduplication left, its released text in the released view. duplicates, rejects: whether these
-    tables are read, whose documents are not released; edits, cut: as for dedup.repeated_substrings.Runs.
+    A sequence's text from before values in it were replaced is looked for in the input and in the
+    deduplicated view, its released text in the released view. duplicates, rejects: whether these
+    tables are read, whose documents are not released; edits, cut: as for SampledSubstrings.
     """
 
     duplicates: bool = False
@@ -75,7 +75,7 @@ class _Counter:
     """The sequences that are looked for, and how often each was found so far."""
 
     def __init__(self, wanted: pa.Table) -> None:
-        self.place = [wanted[name].to_numpy() for name in ("doc", "number")]
+        self.keys = [wanted[name].to_numpy() for name in ("doc", "number")]
         texts, sources = (wanted[name].to_pylist() for name in ("text", "source"))
         self.released = self.source = Passages(texts)
         if any(source is not None for source in sources):
@@ -86,7 +86,7 @@ class _Counter:
     def read(
         self, batch: pa.RecordBatch, edits: DocumentEdits, twins: set[int], rejected: set[int]
     ) -> None:
-        """Count in the texts of a batch, and in what becomes of them."""
+        """Count in the texts of a batch, in all three views."""
         docs, texts = batch["doc"].to_pylist(), batch["text"]
         plain = np.zeros(len(docs), dtype=np.bool_)
         cut, changed = [], []
@@ -128,13 +128,13 @@ class _Counter:
         """Rows of those that were found."""
         counts = list(self.counts.values())
         some = np.any([one > 0 for one in counts], axis=0)
-        columns = [*self.place, *counts, self.released.shingles]
+        columns = [*self.keys, *counts, self.released.shingles]
         return batch_of(SEQUENCE_COPIES.schema, [one[some] for one in columns])
 
 
 @dataclass(frozen=True)
-class AddUpCopies(PlainStage):
-    """Counts of a sequence from several workers to one row."""
+class SumCopies(PlainStage):
+    """Counts of a sequence, summed over workers."""
 
     key: ClassVar[tuple[str, ...]] = ("doc", "number")
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.

@@ -1,6 +1,6 @@
-"""Exact duplicates, and the one pass over the text that finds everything documents are compared by.
+"""Exact duplicates, and the one pass over the text that makes fingerprints and LSH buckets.
 
-Of documents with the same normalised text (dedup.fingerprint) the first in keep order stays.
+Of documents with the same normalised text (dedup.fingerprint) the first in keep order is kept.
 """
 
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ class Fingerprint(PlainStage):
         data, offsets = arrow_buffers(batch.column("text"))
         bands, rows = self.bands
         a, b = permutation_constants(self.permutations if self.near else 0)
-        keys, buckets, words = _facts(
+        keys, buckets, words = _fingerprint_and_sign(
             data,
             offsets,
             table_for(data),
@@ -109,7 +109,7 @@ class Fingerprint(PlainStage):
 
 
 @kernel
-def _facts(
+def _fingerprint_and_sign(
     data: Bytes,
     offsets: Ints,
     table: Table,
@@ -155,7 +155,7 @@ class Exact(PlainStage):
 
     def _run(self, tagged: Tagged) -> Tagged:
         before: tuple[int, int] | None = None
-        kept = -1  # the document that stays, of the group that is open
+        kept = -1  # the kept document of the open group
         for _, batch in tagged:
             if not batch.num_rows:
                 continue

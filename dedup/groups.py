@@ -1,4 +1,4 @@
-"""What the stages that group rows have in common.
+"""Groups of sorted rows, in batches: what the stages that group have in common.
 
 Rows arrive sorted; a group may begin in one batch and go on in the next. Each stage works on whole
 batches with numpy and carries over what it must know of the group that is still open: its docstring
@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 HOT_KEY_ROWS = 1 << 17
-"""A group of more rows is *hot*: it is not held, but streamed (docs/adr/0006)."""
+"""A key with more rows than this is *hot*: its group is not held, but streamed (docs/adr/0006)."""
 
 
 def column(batch: pa.RecordBatch, name: str) -> Ints:
@@ -34,9 +34,9 @@ def starts(keys: Sequence[Ints], before: Sequence[int] | None) -> Bools:
     keys: int64[n] each; before: the key of the row before the first one, None if there is none.
     """
     begins = np.zeros(len(keys[0]), dtype=np.bool_)
-    for position, key in enumerate(keys):
+    for number, key in enumerate(keys):
         begins[1:] |= key[1:] != key[:-1]
-        begins[0] |= before is None or before[position] != key[0]
+        begins[0] |= before is None or before[number] != key[0]
     return begins
 
 
@@ -65,7 +65,9 @@ def spread(values: Ints, begins: Bools, open_value: int) -> Ints:
 
 
 def positions(begins: Bools, open_position: int) -> Ints:
-    """The position of each row in its group, from 0; `open_position`: of a first row that goes on."""
+    """The position of each row in its group, from 0; `open_position`: of a first row that is not
+    the first of its group.
+    """
     rows = np.arange(len(begins))
     first = np.maximum.accumulate(np.where(begins, rows, -1))
     return np.where(first >= 0, rows - first, rows + open_position)
@@ -100,9 +102,9 @@ def one_batch(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 def with_hot_keys(tagged: Tagged, key: str) -> Iterator[tuple[int | None, pa.RecordBatch]]:
     """The rows of a stage with one input, in their order: (None, whole groups) many at a time,
-    or (key, some rows of a hot group).
+    or (key, some rows of a hot key).
 
-    Which groups are hot does not depend on where batches end. Holds HOT_KEY_ROWS rows beside the
+    Which keys are hot does not depend on where batches end. Holds HOT_KEY_ROWS rows beside the
     batch.
     """
     held: list[pa.RecordBatch] = []
@@ -129,7 +131,7 @@ def with_hot_keys(tagged: Tagged, key: str) -> Iterator[tuple[int | None, pa.Rec
 def _split_hot_keys(
     rows: pa.RecordBatch, keys: Ints, hot_key: int | None
 ) -> Iterator[tuple[int | None, pa.RecordBatch]]:
-    """As `with_hot_keys`. The first of the groups may be the rest of the one with the key `hot_key`."""
+    """As `with_hot_keys`. The first group may be the rest of that of `hot_key`."""
     if not len(keys):
         return
     bounds = np.append(np.flatnonzero(starts((keys,), None)), len(keys))

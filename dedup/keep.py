@@ -1,6 +1,6 @@
-"""Which of several copies stays: the keep order.
+"""Keep order: which of several copies is kept.
 
-A policy gives each document a rank; the lowest rank stays, the lowest `doc` among equal ranks. A
+A policy gives each document a rank; the lowest rank is kept, the lowest `doc` among equal ranks. A
 document that lacks the field, or whose value cannot be read, ranks behind all that have it.
 """
 
@@ -60,7 +60,7 @@ class KeepPolicy:
         raise ValueError(f"it must be one of {ALLOWED}")
 
     def ranks(self, order: pa.StringArray, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The place of each document in keep order; lower is kept.
+        """The rank of each document in keep order; lower is kept.
 
         order: the raw values of `field`, each the text of a JSON scalar (a string with or without
         its quotes) or null; sizes: int64[n], bytes of each text. Returns int64[n].
@@ -78,8 +78,8 @@ class KeepPolicy:
             return _newest
         if self.kind == "highest":
             return _highest
-        places = {value: place for place, value in enumerate(self.values)}
-        return lambda value: places.get(value, LAST)
+        rank = {value: number for number, value in enumerate(self.values)}
+        return lambda value: rank.get(value, LAST)
 
 
 def _plain(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from unrote.dedup.anchors import (
     MAX_BUFFER,
     PART_BITS,
     SHAPE_BITS,
+    Anchors,
     Each,
     ambiguous_classes,
     classify,
@@ -34,7 +36,36 @@ _ANCHOR_BYTES = 64
 # In memory: what is known of an anchor is one word, its *link*. 0: nothing. Positive: the whole of
 # its windows first occurs at those of anchor (low 32 bits), so many times (above). Negative: the
 # complement is the index of the first of its *segments*, tagged with the task that made them. A segment
-# is (place of the first occurrence, occurrences << 14 | windows).
+# is (offset of the first occurrence, occurrences << 14 | windows).
+
+
+class Parts(NamedTuple):
+    """Anchors by the top bits of their hash: part p has those of the indices bounds[p]:bounds[p + 1].
+
+    hashes, fingerprints: uint64; numbers: uint32, the top bit set for heavy ones. Part of the
+    kernels' input.
+    """
+
+    hashes: np.ndarray
+    fingerprints: np.ndarray
+    numbers: np.ndarray
+
+
+class _Buffer(NamedTuple):
+    """Text, and the shapes of all its anchors, by number. Part of the kernels' input."""
+
+    data: np.ndarray
+    shapes: np.ndarray
+    min_bytes: int
+
+
+class _Classes(NamedTuple):
+    """The classes of a part's anchors: the first anchor and the size of each (`classify`)."""
+
+    hashes: np.ndarray
+    numbers: np.ndarray
+    first: np.ndarray
+    size: np.ndarray
 
 
 @kernel
@@ -44,21 +75,20 @@ def scatter(
     heavy: np.ndarray,
     base: int,
     shift: np.uint64,
-    places: np.ndarray,
-    out_hashes: np.ndarray,
-    out_fingerprints: np.ndarray,
-    out_numbers: np.ndarray,
+    next_index: np.ndarray,
+    out: Parts,
 ) -> None:
     """Put anchors into the parts that their hash's top bits name, in their order.
 
-    places: int64, where the next anchor of each part goes; advanced. Number i is base + i, its top
+    next_index: int64, where the next anchor of each part goes; advanced. Number i is base + i, its top
     bit set for those in `heavy` (int64, ascending).
     """
+    out_hashes, out_fingerprints, out_numbers = out.hashes, out.fingerprints, out.numbers
     h = 0
     for i in range(len(hashes)):
         part = np.int64(hashes[i] >> shift)
-        to = places[part]
-        places[part] = to + 1
+        to = next_index[part]
+        next_index[part] = to + 1
         number = np.uint32(base + i)
         if h < len(heavy) and heavy[h] == i:
             number |= _HEAVY
@@ -79,23 +109,21 @@ def histogram(hashes: np.ndarray, shift: np.uint64, parts: int) -> np.ndarray:
 
 @kernel
 def link_parts(
-    data: np.ndarray,
-    min_bytes: int,
+    buffer: _Buffer,
     bounds: np.ndarray,
-    hashes: np.ndarray,
-    fingerprints: np.ndarray,
-    numbers: np.ndarray,
-    shapes: np.ndarray,
+    parts: Parts,
     heavy: np.ndarray,
     weights: np.ndarray,
     task: int,
     links: np.ndarray,
 ) -> np.ndarray:
-    """Link the anchors of the parts between `bounds` (int64, places of `scatter`'s output).
+    """Link the anchors of the parts between `bounds` (int64, indices of `scatter`'s output).
 
     heavy, weights: int64, numbers of heavy anchors (ascending) and their weights.
     Writes `links`; returns the segments, int64[:, 2].
     """
+    shapes, numbers = buffer.shapes, parts.numbers
+    hashes, fingerprints = parts.hashes, parts.fingerprints
     segments = np.empty((1024, 2), dtype=np.int64)
     used = 0
     for p in range(len(bounds) - 1):
@@ -105,10 +133,8 @@ def link_parts(
         chosen = ambiguous_classes(group, classes)
         index = np.zeros(len(first), dtype=np.int64)
         if len(chosen):
-            segments, used = _add_segments(
-                data, min_bytes, hashes[a:b], numbers[a:b], shapes, first, size, chosen,
-                segments, used, index,
-            )  # fmt: skip
+            own = _Classes(hashes[a:b], numbers[a:b], first, size)
+            segments, used = _add_segments(buffer, own, chosen, segments, used, index)
         for i in range(b - a):
             c = of[i]
             if classes[group[c]] > 1:
@@ -130,7 +156,7 @@ def link_parts(
 
 @kernel
 def _weights(numbers: np.ndarray, heavy: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weights of anchors by number: int64. Takes the marks off the numbers."""
+    """Weights of anchors by number: int64. Takes the bits of heavy anchors off the numbers."""
     out = np.ones(len(numbers), dtype=np.int64)
     for i in range(len(numbers)):
         if numbers[i] & _HEAVY:
@@ -141,19 +167,16 @@ def _weights(numbers: np.ndarray, heavy: np.ndarray, weights: np.ndarray) -> np.
 
 @kernel
 def _add_segments(
-    data: np.ndarray,
-    min_bytes: int,
-    hashes: np.ndarray,
-    numbers: np.ndarray,
-    shapes: np.ndarray,
-    first: np.ndarray,
-    size: np.ndarray,
+    buffer: _Buffer,
+    classes: _Classes,
     chosen: np.ndarray,
     segments: np.ndarray,
     used: int,
     index: np.ndarray,
 ) -> tuple[np.ndarray, int]:
     """Pieces of the classes `chosen`, appended to `segments`; index[c] is where those of c begin."""
+    data, shapes, min_bytes = buffer.data, buffer.shapes, buffer.min_bytes
+    hashes, numbers, first, size = classes.hashes, classes.numbers, classes.first, classes.size
     n = len(chosen)
     bounds = np.zeros(n + 1, dtype=np.int64)
     seeds = np.empty(n, dtype=np.uint64)
@@ -161,7 +184,7 @@ def _add_segments(
     for x in range(n):
         bounds[x + 1] = bounds[x] + shape_windows(shapes[numbers[first[chosen[x]]]])
     sides = np.empty((bounds[n], 2), dtype=np.uint64)
-    places = np.empty(bounds[n], dtype=np.int64)
+    positions = np.empty(bounds[n], dtype=np.int64)
     for x in range(n):
         i = first[chosen[x]]
         shape = shapes[numbers[i]]
@@ -171,16 +194,16 @@ def _add_segments(
             data, shape_at(shape), shape_lead(shape), windows, min_bytes, seeds[x], sides, bounds[x]
         )
         for y in range(windows):
-            places[bounds[x] + y] = shape_at(shape) + y
+            positions[bounds[x] + y] = shape_at(shape) + y
     equal, counts = resolve(sides, bounds, seeds, sizes)
     for x in range(n):
         index[chosen[x]] = used
         y = bounds[x]
         while y < bounds[x + 1]:
-            z = segment_end(equal, counts, places, y, bounds[x + 1])
+            z = segment_end(equal, counts, positions, y, bounds[x + 1])
             if used == len(segments):
                 segments = more_room(segments)
-            segments[used, 0] = places[equal[y]]
+            segments[used, 0] = positions[equal[y]]
             segments[used, 1] = counts[y] << 14 | (z - y)
             used += 1
             y = z
@@ -213,11 +236,11 @@ def expand(
         while offsets[doc + 1] <= at:
             doc += 1
         if link > 0:
-            place = shape_at(shapes[link & 0xFFFFFFFF])
-            if at - place >= min_bytes:
+            witness = shape_at(shapes[link & 0xFFFFFFFF])
+            if at - witness >= min_bytes:
                 if used == len(rows):
                     rows = more_room(rows)
-                used = _add(rows, used, doc, at, shape_windows(shapes[i]), place, link >> 32)
+                used = _add(rows, used, doc, at, shape_windows(shapes[i]), witness, link >> 32)
             continue
         index = ~link
         x = tables[index >> _SEGMENT_BITS] + (index & ((1 << _SEGMENT_BITS) - 1))
@@ -235,10 +258,10 @@ def expand(
 
 @inlined
 def _add(
-    rows: np.ndarray, used: int, doc: int, at: int, windows: int, place: int, count: int
+    rows: np.ndarray, used: int, doc: int, at: int, windows: int, witness: int, count: int
 ) -> int:
     rows[used, DOC], rows[used, START], rows[used, WINDOWS] = doc, at, windows
-    rows[used, 3], rows[used, WITNESS_BYTE], rows[used, 5] = 0, place, 0
+    rows[used, 3], rows[used, WITNESS_BYTE], rows[used, 5] = 0, witness, 0
     rows[used, OCCURRENCES] = count
     return used + 1
 
@@ -280,59 +303,51 @@ def link(
     each: a `map`, perhaps over threads.
     """
     picked = pick_all(data, offsets, min_bytes, low, high, each)
-    sizes = [len(p[2]) for p in picked]
+    sizes = [len(p.shapes) for p in picked]
     bases = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
     total = int(bases[-1])
     if total >= MAX_ANCHORS or offsets[-1] >= MAX_BUFFER:
         raise ValueError(f"{offsets[-1]} bytes of text at once: set `memory`, or split them.")
-    shapes = np.concatenate([p[2] for p in picked])
-    heavies = np.concatenate([p[3] + [[base, 0]] for p, base in zip(picked, bases, strict=False)])
+    shapes = np.concatenate([p.shapes for p in picked])
+    heavies = np.concatenate(
+        [p.heavy + np.array([[base, 0]]) for p, base in zip(picked, bases, strict=False)]
+    )
     bits = min(PART_BITS, max(4, (total // _PART * (1 << PART_BITS) // (high - low)).bit_length()))
-    hashes, fingerprints, numbers, bounds = _partition(picked, bases, bits, each)
+    parts, bounds = _partition(picked, bases, bits, each)
     del picked
+    buffer = _Buffer(data, shapes, min_bytes)
     links = np.zeros(total, dtype=np.int64)
     heavy, weights = (np.ascontiguousarray(column) for column in heavies.T)
 
     def task(number: int) -> np.ndarray:
         part = bounds[number * _TASK : (number + 1) * _TASK + 1]
-        return link_parts(
-            data,
-            min_bytes,
-            part,
-            hashes,
-            fingerprints,
-            numbers,
-            shapes,
-            heavy,
-            weights,
-            number,
-            links,
-        )
+        return link_parts(buffer, part, parts, heavy, weights, number, links)
 
     segments = list(each(task, range((1 << bits) // _TASK)))
     tables = np.concatenate(([0], np.cumsum([len(p) for p in segments], dtype=np.int64)))
     return Links(offsets, min_bytes, shapes, links, tables, np.concatenate(segments))
 
 
+_NONE = Anchors(*(np.empty(0, dtype=np.int64) for _ in range(4)))
+
+
 def _partition(
-    picked: list[list[np.ndarray]], bases: np.ndarray, bits: int, each: Each
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Anchors by the top bits of their hash: hashes, fingerprints, numbers, where each part begins."""
-    shift, parts = np.uint64(64 - bits), 1 << bits
-    counts = np.stack(list(each(lambda p: histogram(p[0], shift, parts), picked)))
+    picked: list[Anchors], bases: np.ndarray, bits: int, each: Each
+) -> tuple[Parts, np.ndarray]:
+    """Anchors by the top bits of their hash, and where each part begins. Empties `picked`."""
+    shift, count = np.uint64(64 - bits), 1 << bits
+    counts = np.stack(list(each(lambda p: histogram(p.hashes, shift, count), picked)))
     bounds = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
-    places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
+    begins = bounds[:-1] + np.cumsum(counts, axis=0) - counts
     total = int(bounds[-1])
     hashes, fingerprints = np.empty(total, dtype=np.uint64), np.empty(total, dtype=np.uint64)
-    numbers = np.empty(total, dtype=np.uint32)
+    parts = Parts(hashes, fingerprints, np.empty(total, dtype=np.uint32))
 
     def scatter_chunk(i: int) -> None:
-        own, own_fingerprints, _, heavy = picked[i]
-        index = np.ascontiguousarray(heavy[:, 0])
-        scatter(
-            own, own_fingerprints, index, bases[i], shift, places[i], hashes, fingerprints, numbers
-        )
-        picked[i] = []
+        own = picked[i]
+        heavy = np.ascontiguousarray(own.heavy[:, 0])
+        scatter(own.hashes, own.fingerprints, heavy, bases[i], shift, begins[i], parts)
+        picked[i] = _NONE
 
     list(each(scatter_chunk, range(len(picked))))
-    return hashes, fingerprints, numbers, bounds
+    return parts, bounds

@@ -1,7 +1,7 @@
 """MinHash signatures and their LSH bands (Broder 1997; Leskovec, Rajaraman, Ullman, ch. 3).
 
 A signature holds, for each of `permutations` hash functions, its least value over the shingles of a
-text. Two texts agree in a place with a probability that is their Jaccard similarity. The functions
+text. Two texts agree at a position with a probability that is their Jaccard similarity. The functions
 are x -> a*x + b modulo 2**32 (a odd) on half of a shingle's hash: a permutation of the 32-bit
 numbers, and one multiplication that the compiler does for 16 functions at a time.
 
@@ -37,7 +37,7 @@ from unrote.dedup.shingles import (
 Signatures = NDArray[np.uint32]
 
 EMPTY = np.uint32(0xFFFFFFFF)
-"""What every place of the signature of a text without words holds."""
+"""What every position of the signature of a text without words holds."""
 
 _BAND_SEED = np.uint64(0x589965CC75374CC3)
 _BAND_KEY = np.uint64(0x1D8E4E27C47D124F)
@@ -171,7 +171,7 @@ def signatures(
 ) -> Signatures:
     """The MinHash signatures of texts: uint32[n, permutations].
 
-    A text without words has `EMPTY` in every place. Raises ValueError if `unit` or `ngram` is not
+    A text without words has `EMPTY` in every position. Raises ValueError if `unit` or `ngram` is not
     allowed, TypeError for texts that are no strings.
     """
     return sign_texts(text_array(texts), permutations, ngram, unit, 0, 0)[0]
@@ -190,7 +190,7 @@ def sign_texts(
 
 
 def estimate(left: Signatures, right: Signatures) -> NDArray[np.float64]:
-    """The estimated Jaccard similarity: the share of places in which signatures agree.
+    """The estimated Jaccard similarity: the share of positions at which signatures agree.
 
     left, right: uint32[..., permutations]. Returns float64[...]; its standard error is
     sqrt(s * (1 - s) / permutations).

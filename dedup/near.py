@@ -1,54 +1,93 @@
-"""Near-duplicates: which documents stay, by rounds.
+"""Near-duplicates: which documents are kept, by rounds of growing width.
 
-The documents that stay are the lexicographically first maximal independent set, in keep order, of
-the graph of verified similar pairs: what a walk in keep order keeps that removes each document
-similar to one it has kept. A round is
+What is kept is the greedy maximal independent set, in keep order, of the graph of verified similar
+pairs: in keep order each document is kept unless it is similar to one that was kept before it. A
+round is
 
-    A   bands → CandidatePairs → DistinctPairs → pairs       in each bucket the first `width` members meet all
-                CandidatePairs → CandidateDocuments → candidates    that come later; who has met everybody before it, and
-                              → undecided     will be met by everybody after it, is complete
-    B   text → Shingles → Verify → GreedySelection       the pairs are verified; the walk in keep order
-                        → near, kept          settles each document whose status they decide
+    A   bands → CandidatePairs → DistinctPairs → pairs
+                CandidatePairs → CandidateDocuments → candidates, undecided
+    B   text → Shingles → Verify → GreedySelection → near, kept
 
-and the next round's A reads the undecided rows of the documents that B neither removed nor kept,
-with a larger width (`width_of`). The rounds end when A finds no pair.
+A: in each bucket the first `width` members are paired with all that come later. A document is
+complete if it is paired with everybody before it, and will be with everybody after it.
+B: the pairs are verified; the greedy selection decides every document that they can decide.
+
+The next round's A reads the undecided rows of the documents that B neither removed nor kept, with a
+larger width (`width_of`). The rounds end when A finds no pair.
 
 The width starts at one, so that n copies of one text make n - 1 pairs, not n * (n - 1) / 2. It
 grows, so that the rounds are few where many documents share a bucket and are not similar: in the
 licence texts 83 rounds would be needed if each document waited until it comes first in all its
 buckets.
 
-After ROUNDS rounds the width has no limit: everybody is complete, so that the walk decides all that
-is left and the number of rounds has a bound. Each round is several passes over tables and one over
-text. What is left by then are documents that share a bucket and are not similar, most pairs of
-which have to be compared anyway.
+After ROUNDS rounds the width has no limit: every document is complete, so that the selection
+decides all remaining ones and the number of rounds has a bound. Each round is several passes over
+tables and one over text. What remains by then are documents that share a bucket and are not
+similar, most pairs of which have to be compared anyway.
 
-A document that went as an exact copy of one that then went as near-duplicate gets the latter's twin
-(dedup.twins), so that a twin is always a document that stayed.
+A document that went as an exact copy of one that was then removed as a near-duplicate gets the
+latter's twin (dedup.twins), so that a twin is always a kept document.
 """
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.schema import BANDS, TEXT, Tagged
-from unrote.corpus.stages import PlainStage
+from unrote.corpus.schema import BANDS, TEXT
 from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.candidates import CandidateDocuments, CandidatePairs, DistinctPairs
-from unrote.dedup.groups import batch_of, column
+from unrote.dedup.groups import batch_of
+from unrote.dedup.in_memory import Engine, InMemory
 from unrote.dedup.minhash import bands_for, sign_texts
 from unrote.dedup.selection import GreedySelection
 from unrote.dedup.shingles import Unit
 from unrote.dedup.similarity import Shingles, Verify
 
 ROUNDS = 6
-"""After so many rounds one more decides all that is left."""
+"""After so many rounds one more decides all remaining documents."""
 
 _EVERYBODY = 1 << 62
 
 
 def width_of(number: int) -> int:
-    """How many members of a bucket all later ones meet in round `number`, counted from 0."""
+    """How many members of a bucket are paired with all later ones in round `number`, from 0."""
     return int(4**number) if number < ROUNDS else _EVERYBODY
+
+
+class Round(NamedTuple):
+    """The tables of a round (corpus.schema, dedup.candidates)."""
+
+    pairs: pa.Table
+    candidates: pa.Table
+    near: pa.Table
+    kept: pa.Table
+
+
+def rounds(
+    engine: Engine,
+    bands: pa.Table,
+    steps: Callable[[pa.Table, pa.Table], pa.Table],
+    width: Callable[[int], int] = width_of,
+) -> Iterator[Round]:
+    """The rounds that decide the documents of BANDS, until no bucket holds two undecided ones.
+
+    steps(candidates, pairs): the steps of a round's greedy selection (dedup.selection.STEPS).
+    """
+    for number in count():
+        paired = engine.group(CandidatePairs(width(number)), bands=bands)
+        pairs = engine.group(DistinctPairs(), pairs=paired["pairs"])["pairs"]
+        if not pairs.num_rows:
+            return
+        documents = engine.group(CandidateDocuments(), members=paired["members"])
+        candidates = documents["candidates"]
+        selected = engine.group(GreedySelection(), steps=steps(candidates, pairs))
+        yield Round(pairs, candidates, selected["near"], selected["kept"])
+        bands = documents["undecided"]
+        decided = [selected[tag]["doc"].to_numpy() for tag in ("near", "kept")]
+        bands = bands.filter(pa.array(~np.isin(bands["doc"].to_numpy(), np.concatenate(decided))))
 
 
 def near_duplicates(
@@ -60,56 +99,45 @@ def near_duplicates(
     permutations: int = 128,
     max_miss: float = 0.05,
 ) -> list[tuple[int, int, float]]:
-    """The near-duplicates among texts, the first of several stays: (doc, twin, similarity), by doc.
+    """The near-duplicates among texts, the first of several is kept: (doc, twin, similarity).
 
-    Runs the stages of a job in memory, with places in `texts` as documents. Raises ValueError if a
+    Runs the stages of a job in memory; a document is its index in `texts`. Raises ValueError if a
     setting is not allowed or no bands reach `max_miss`, TypeError for texts that are no strings.
     """
+    removed: list[tuple[int, int, float]] = []
+    for one in verified_rounds(
+        texts,
+        threshold=threshold,
+        unit=unit,
+        ngram=ngram,
+        permutations=permutations,
+        max_miss=max_miss,
+    ):
+        columns = (one.near[name].to_pylist() for name in ("doc", "twin", "similarity"))
+        removed += zip(*columns, strict=True)
+    return sorted(removed)
+
+
+def verified_rounds(
+    texts: Texts,
+    *,
+    threshold: float,
+    unit: Unit,
+    ngram: int,
+    permutations: int,
+    max_miss: float,
+) -> Iterator[Round]:
+    """The rounds that `near_duplicates` goes through."""
     array = text_array(texts).cast(pa.string())
     bands, rows = bands_for(permutations, threshold, max_miss)
     _, buckets, words = sign_texts(array, permutations, ngram, unit, bands, rows)
     doc = np.repeat(np.flatnonzero(words), bands)
-    left = batch_of(BANDS.schema, (doc, buckets[words > 0].ravel(), np.zeros_like(doc)))
-    removed: list[tuple[int, int, float]] = []
-    for number in range(ROUNDS + 1):
-        met = in_memory(CandidatePairs(width_of(number)), bands=left)
-        pairs = in_memory(DistinctPairs(), pairs=met["pairs"])["pairs"]
-        if not pairs.num_rows:
-            break
-        decided = in_memory(CandidateDocuments(), members=met["members"])
-        beside = {"candidates": decided["candidates"], "pairs": pairs}
-        found = in_memory(Shingles(unit, ngram), **beside, text=batch_of_texts(array))
-        verified = in_memory(Verify(threshold), sets=found["sets"])
-        steps = pa.concat_batches([found["steps"], verified["steps"]])
-        settled = in_memory(GreedySelection(), steps=steps)
-        columns = (settled["near"].column(n).to_pylist() for n in ("doc", "twin", "similarity"))
-        removed += zip(*columns, strict=True)
-        done = np.append(column(settled["near"], "doc"), column(settled["kept"], "doc"))
-        left = decided["undecided"]
-        left = left.filter(pa.array(~np.isin(column(left, "doc"), done)))
-    return sorted(removed)
+    columns = (doc, buckets[words > 0].ravel(), np.zeros_like(doc))
+    engine, text = InMemory(), pa.table([pa.array(np.arange(len(array))), array], schema=TEXT)
 
+    def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
+        found = engine.map(Shingles(unit, ngram), candidates=candidates, pairs=pairs, text=text)
+        verified = engine.group(Verify(threshold), sets=found["sets"])
+        return pa.concat_tables([found["steps"], verified["steps"]])
 
-def batch_of_texts(texts: pa.StringArray) -> pa.RecordBatch:
-    """Rows of TEXT, numbered from 0."""
-    return pa.RecordBatch.from_arrays([pa.array(np.arange(len(texts))), texts], schema=TEXT)
-
-
-def in_memory(stage: PlainStage, **inputs: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
-    """Run a stage with one input (a map: any number) on whole tables, sorted as it asks."""
-
-    def rows() -> Tagged:
-        for tag, batch in inputs.items():
-            by = [(name, "ascending") for name in (*stage.key, *stage.order)]
-            yield tag, batch.sort_by(by) if stage.key else batch
-
-    with stage.open() as run:
-        produced = list(run(rows()))
-    return {
-        tag: pa.Table.from_batches([b for t, b in produced if t == tag], schema)
-        .combine_chunks()
-        .to_batches()[0]
-        if any(t == tag and b.num_rows for t, b in produced)
-        else pa.RecordBatch.from_pylist([], schema)
-        for tag, schema in stage.outputs.items()
-    }
+    return rounds(engine, pa.Table.from_batches([batch_of(BANDS.schema, columns)]), steps)

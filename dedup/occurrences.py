@@ -1,14 +1,14 @@
 """How often given passages occur in texts: exactly, and nearly.
 
 An exact occurrence is found by a *probe*: of each passage one k-mer (k consecutive bytes, k the
-largest power of two up to 32 that fits) and its place in the passage. A text's k-mers are looked up
+largest power of two up to 32 that fits) and its offset in the passage. A text's k-mers are looked up
 by a rolling hash, and where one is a probe, the bytes of the passage are compared. The hash is the
 "gear" of Xia et al. (2014): h <- h * 2**(64/k) + gear[byte], out of which a byte is shifted after k
 steps. Of a passage's k-mers the probe is the one that is rarest among the k-mers of all passages
 (counted by hash), so that neither a header which many passages share nor a run of spaces makes
 candidates; the smallest hash decides between equally rare ones.
 
-A near occurrence is told by the word shingles that a text shares with a passage (containment,
+A near occurrence is found by the word shingles that a text shares with a passage (containment,
 Broder 1997), found in an index from shingles to passages.
 """
 
@@ -89,7 +89,7 @@ class Exact(NamedTuple):
 class Near(NamedTuple):
     """The shingles of the same passages, in classes: those of a class are in the same passages.
 
-    A stretch of text that no other passage has, or that all have which have any of it, is thus one
+    Text that no other passage has, or that all have which have any of it, is thus one
     class, and counted at one go. To a shingle in `lookup` belongs its class; class c is in the
     passages holders[first[c]:first[c + 1]] (int32, int64). needed: int32[m], how many a text must
     have of a passage's shingles.
@@ -103,7 +103,7 @@ class Near(NamedTuple):
 
 
 def _lookup(keys: Hashes) -> Lookup:
-    """Of ascending keys (uint64): each distinct one with the place where it begins."""
+    """Of ascending keys (uint64): each distinct one with the index where it begins."""
     new = np.ones(len(keys) + 1, dtype=np.bool_)
     new[1:-1] = keys[1:] != keys[:-1]
     first = np.flatnonzero(new)
@@ -272,24 +272,24 @@ def _held(
 
 @kernel
 def _classes_held(
-    lookup: Lookup, hashes: Ints, size: Int, places: Ints, times: Numbers, touched: Numbers
+    lookup: Lookup, hashes: Ints, size: Int, indices: Ints, times: Numbers, touched: Numbers
 ) -> Int:
     """How often each class of shingles is among hashes[:size], into `times` (int32[classes]).
 
-    touched: int32[classes + 1], the classes that are; returns how many. places: int64, workspace.
+    touched: int32[classes + 1], the classes that are; returns how many. indices: int64, workspace.
     One loop for each memory access that must wait for the one before, so that the processor has
     those of many shingles under way at once.
     """
     entries, starts, drop = lookup.entries, lookup.starts, lookup.drop
     reached = np.int64(0)
-    for low in range(0, size, places.size):
-        high = min(size, low + places.size)
+    for low in range(0, size, indices.size):
+        high = min(size, low + indices.size)
         for i in range(low, high):
-            places[i - low] = starts[np.int64(np.uint64(hashes[i]) >> drop)]
+            indices[i - low] = starts[np.int64(np.uint64(hashes[i]) >> drop)]
         for i in range(low, high):
-            places[i - low] += entries[places[i - low], 0] < np.uint64(hashes[i])
+            indices[i - low] += entries[indices[i - low], 0] < np.uint64(hashes[i])
         for i in range(low, high):
-            number = _find(entries, np.uint64(hashes[i]), places[i - low])
+            number = _find(entries, np.uint64(hashes[i]), indices[i - low])
             if number >= 0:
                 c = np.int64(entries[number, 1])
                 touched[reached] = c
@@ -339,11 +339,11 @@ def _count(
     near: Near,
     gear: Hashes,
     steps: Hashes,
-    wanted: Int,
+    near_too: bool,
 ) -> tuple[Ints, Ints]:
     """(exact int64[m], near int64[m]) of the texts data[offsets[i]:offsets[i + 1]].
 
-    wanted: 1 for the exact ones alone.
+    near_too: whether to count near ones.
     """
     m, longest = exact.ends.size, np.int64(0)
     for d in range(offsets.size - 1):
@@ -353,14 +353,14 @@ def _count(
     times = np.zeros(near.first.size - 1, dtype=np.int32)
     classes, touched = np.empty(times.size + 1, dtype=np.int32), np.empty(m + 1, dtype=np.int32)
     ring, state = np.zeros(near.ngram, dtype=np.uint64), np.zeros(STATE, dtype=np.int64)
-    buffer, places = np.empty(BUFFERED, dtype=np.uint64), np.empty(BUFFERED, dtype=np.int64)
+    buffer, indices = np.empty(BUFFERED, dtype=np.uint64), np.empty(BUFFERED, dtype=np.int64)
     hashes = np.empty(longest // 2 + 2, dtype=np.int64)  # a word and what parts it: two bytes
     for d in range(offsets.size - 1):
         start, end = offsets[d], offsets[d + 1]
         _count_exact(data, start, end, exact, gear, steps, free, found)
-        if wanted > 1:
+        if near_too:
             size = _held(data, start, end, near, table, ring, state, buffer, hashes)
-            size = _classes_held(near.lookup, hashes, size, places, times, classes)
+            size = _classes_held(near.lookup, hashes, size, indices, times, classes)
             _count_near(near, classes[:size], times, free, start, tally, touched, shared)
     return found, shared
 
@@ -398,10 +398,10 @@ class Passages:
         chosen = distinct.take(some[order])
         self._exact = _exact(chosen, keys[order], ends[order])
         self._near, counts = _near(self._exact, ngram, least)
-        place = np.full(len(distinct), len(some), dtype=np.int64)
-        place[some[order]] = np.arange(len(some))
-        self._place = place[codes]
-        self.shingles = np.append(counts, 0)[self._place]
+        index = np.full(len(distinct), len(some), dtype=np.int64)
+        index[some[order]] = np.arange(len(some))
+        self._index = index[codes]
+        self.shingles = np.append(counts, 0)[self._index]
 
     def count(self, data: Bytes, offsets: Ints) -> tuple[Ints, Ints]:
         """Count the passages in the texts data[offsets[i]:offsets[i + 1]].
@@ -416,16 +416,16 @@ class Passages:
         share `least` of them; near / shingles is thus a number of copies weighted by containment.
         Shingles are compared by their 64-bit hashes, exact occurrences by their bytes.
         """
-        return self._counted(data, offsets, 2)
+        return self._counted(data, offsets, True)
 
     def count_exact(self, data: Bytes, offsets: Ints) -> Ints:
         """`count` without the near occurrences: int64[n]."""
-        return self._counted(data, offsets, 1)[0]
+        return self._counted(data, offsets, False)[0]
 
-    def _counted(self, data: Bytes, offsets: Ints, wanted: int) -> tuple[Ints, Ints]:
+    def _counted(self, data: Bytes, offsets: Ints, near_too: bool) -> tuple[Ints, Ints]:
         table = table_for(data)
-        found = _count(data, offsets, table, self._exact, self._near, _GEAR, _STEPS, wanted)
-        return np.append(found[0], 0)[self._place], np.append(found[1], 0)[self._place]
+        found = _count(data, offsets, table, self._exact, self._near, _GEAR, _STEPS, near_too)
+        return np.append(found[0], 0)[self._index], np.append(found[1], 0)[self._index]
 
 
 def _choose(texts: pa.LargeStringArray) -> tuple[Hashes, Ints]:
@@ -468,9 +468,9 @@ def _same(a: Numbers, i: Int, end: Int, b: Numbers, j: Int, stop: Int) -> bool:
 
 @kernel
 def _classes(entries: Hashes, holders: Numbers) -> tuple[Ints, Numbers]:
-    """Classes of keys with equal holders, which are given by the places where they begin.
+    """Classes of keys with equal holders, which are given by the indices where they begin.
 
-    holders: int32, ascending for each key. In `entries` the place becomes the class.
+    holders: int32, ascending for each key. In `entries` the index becomes the class.
     Returns (first int64[classes + 1], holders int32) of the classes.
     """
     room = np.int64(1)

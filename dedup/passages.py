@@ -1,4 +1,4 @@
-"""What a duplicate passage is, and what becomes of copied windows, whichever method found them.
+"""Duplicate passages, defined, and made of copied windows, whichever method found these.
 
 Documents stand in `doc` order. L is `min_bytes`. A *window* is L consecutive UTF-8 bytes inside
 one document, known by its first byte. F(p) is the first occurrence, in corpus order (document,
@@ -6,11 +6,11 @@ byte), of the content of window p. Window p is a *copy* iff F(p) lies in an earl
 the same one with F(p) + L <= p. Its *occurrences* are all windows of the corpus with that content.
 
 *Witness.* The witness of a copy is F(p), but in a repetition it stands close by. Let [s, e) be a
-maximal stretch of one document with the period g <= L // 2, g the smallest, and t * g the smallest
+maximal substring of one document with the period g <= L // 2, g the smallest, and t * g the smallest
 multiple of g that is at least L. The windows p with s + t * g <= p <= e - L (all of them copies)
 have the witness p - t * g. So a repetition is one row, not one for each byte.
 
-*COPIES* are the maximal stretches of neighbouring copies of a document whose witnesses lie in one
+*COPIES* are the maximal ranges of neighbouring copies of a document whose witnesses lie in one
 document at a constant distance. A window is in one row, so rows are disjoint in windows (their text
 overlaps). `occurrences` is the least of the row's windows.
 
@@ -165,7 +165,7 @@ def _period(data: np.ndarray, start: int, end: int) -> int:
 
 
 @kernel
-def settle(
+def merge_windows(
     data: np.ndarray,
     offsets: np.ndarray,
     rows: np.ndarray,
@@ -173,9 +173,9 @@ def settle(
     bases: np.ndarray,
     min_bytes: int,
 ) -> np.ndarray:
-    """COPIES out of stretches of copies with constant occurrences: repetitions, then neighbours.
+    """COPIES out of ranges of copies with constant occurrences: repetitions, then neighbours.
 
-    rows: stretches of windows whose witness is the first occurrence; where windows of a repetition
+    rows: ranges of windows whose witness is the first occurrence; where windows of a repetition
     are missing, equal ones of the same repetition must be there. names, bases: int64, what a
     document is called as a witness and the buffer offset from which its witness bytes count.
     """
@@ -191,13 +191,13 @@ def settle(
         # Each row and each repetition ends in at most one row more than it begins with.
         while len(out) < used + b - a + 2 * len(regions):
             out = more_room(out)
-        used = _settle_document(data, begin, names[doc], bases[doc], rows, a, b, regions, out, used)
+        used = _merge_document(data, begin, names[doc], bases[doc], rows, a, b, regions, out, used)
         a = b
     return out[:used]
 
 
 @kernel
-def _settle_document(
+def _merge_document(
     data: np.ndarray,
     begin: int,
     name: int,
@@ -209,7 +209,7 @@ def _settle_document(
     out: np.ndarray,
     used: int,
 ) -> int:
-    """`settle` rows a:b, all of one document; `out` has room. Returns how many rows it has then."""
+    """`merge_windows` of rows a:b, all of one document; `out` has room. Returns how many rows it has then."""
     r, least, fresh = 0, -1, used
     for i in range(a, b):
         at, stop = rows[i, START], rows[i, START] + rows[i, WINDOWS]
@@ -247,10 +247,10 @@ def _region(
     if least < 0:
         return used
     start, stop = regions[r, 0], regions[r, 1]
-    place = start - regions[r, 2]
+    witness = start - regions[r, 2]
     out[used, DOC], out[used, START], out[used, WINDOWS] = doc, start, stop - start
-    out[used, WITNESS], out[used, WITNESS_BYTE] = name, place - base
-    out[used, WITNESS_CHAR], out[used, OCCURRENCES] = count_chars(data, begin, place), least
+    out[used, WITNESS], out[used, WITNESS_BYTE] = name, witness - base
+    out[used, WITNESS_CHAR], out[used, OCCURRENCES] = count_chars(data, begin, witness), least
     return used + 1
 
 
@@ -304,14 +304,14 @@ def locate(
     """
     used = 0
     for i in range(len(rows)):
-        place, length = rows[i, WITNESS_BYTE], rows[i, WINDOWS] - 1 + min_bytes
-        if same_length(data, place, rows[i, START], rows[i, START] + length) < length:
+        witness, length = rows[i, WITNESS_BYTE], rows[i, WINDOWS] - 1 + min_bytes
+        if same_length(data, witness, rows[i, START], rows[i, START] + length) < length:
             continue
-        doc = np.searchsorted(offsets, place, side="right") - 1
+        doc = np.searchsorted(offsets, witness, side="right") - 1
         begin = offsets[doc]
         copy_row(rows, i, rows, used)
-        rows[used, WITNESS], rows[used, WITNESS_BYTE] = doc, place - begin
-        rows[used, WITNESS_CHAR] = _chars_before(data, place, index) - _chars_before(
+        rows[used, WITNESS], rows[used, WITNESS_BYTE] = doc, witness - begin
+        rows[used, WITNESS_CHAR] = _chars_before(data, witness, index) - _chars_before(
             data, begin, index
         )
         used += 1
@@ -444,7 +444,7 @@ def _clip(
     out: np.ndarray,
     used: int,
 ) -> int:
-    """Append row i clipped to start:stop, in its place among those with the same start and end."""
+    """Append row i clipped to start:stop, sorted among those with the same start and end."""
     first, behind = _narrowed(data, rows, i, end, min_bytes)
     first, behind = max(first, start), min(behind, stop)
     if first >= behind:
@@ -453,28 +453,28 @@ def _clip(
     counted[1, 1] += count_chars(data, counted[1, 0], behind)
     counted[0, 0], counted[1, 0] = first, behind
     doc, witness, count = rows[i, DOC], rows[i, WITNESS], rows[i, OCCURRENCES]
-    place = rows[i, WITNESS_CHAR] + count_chars(data, rows[i, START], first)
+    witness_char = rows[i, WITNESS_CHAR] + count_chars(data, rows[i, START], first)
     to = used
-    while to > 0 and _order(doc, first, behind, witness, place, out, to - 1) < 0:
+    while to > 0 and _order(doc, first, behind, witness, witness_char, out, to - 1) < 0:
         to -= 1
-    if to > 0 and _order(doc, first, behind, witness, place, out, to - 1) == 0:
+    if to > 0 and _order(doc, first, behind, witness, witness_char, out, to - 1) == 0:
         out[to - 1, CUT_OCCURRENCES] = min(out[to - 1, CUT_OCCURRENCES], count)
         return used
     for j in range(used, to, -1):
         copy_row(out, j - 1, out, j)
     out[to, DOC], out[to, FIRST_BYTE], out[to, LAST_BYTE] = doc, first, behind
     out[to, CUT_START], out[to, CUT_END] = counted[0, 1], counted[1, 1]
-    out[to, CUT_WITNESS], out[to, CUT_FROM], out[to, CUT_OCCURRENCES] = witness, place, count
+    out[to, CUT_WITNESS], out[to, CUT_FROM], out[to, CUT_OCCURRENCES] = witness, witness_char, count
     return used + 1
 
 
 @inlined
 def _order(
-    doc: int, first: int, behind: int, witness: int, place: int, cuts: np.ndarray, i: int
+    doc: int, first: int, behind: int, witness: int, witness_char: int, cuts: np.ndarray, i: int
 ) -> int:
     """Whether a cut sorts before (< 0), as or after (> 0) cut i: their starts and ends ascend."""
     if cuts[i, DOC] != doc or cuts[i, FIRST_BYTE] != first or cuts[i, LAST_BYTE] != behind:
         return 1
     if cuts[i, CUT_WITNESS] != witness:
         return -1 if witness < cuts[i, CUT_WITNESS] else 1
-    return -1 if place < cuts[i, CUT_FROM] else int(place > cuts[i, CUT_FROM])
+    return -1 if witness_char < cuts[i, CUT_FROM] else int(witness_char > cuts[i, CUT_FROM])

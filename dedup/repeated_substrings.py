@@ -1,4 +1,4 @@
-"""Which parts of the released text are there more than once, roughly: corpus.substrings as stages."""
+"""Repeated substrings of the released text, by samples: corpus.substrings as stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from unrote.dedup.shingles import Ints
 SAMPLED_SUBSTRINGS = pa.schema(
     [(name, pa.int64()) for name in ("substring", "doc", "start_byte", "in_input", "in_released")]
 )
-"""A sampled substring: its hash, its place in a view, and whether it counts there (1) or not (0)."""
+"""A sampled substring: its hash, its offset in a view, and whether it counts there (1) or not (0)."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,11 @@ def _rows(texts: pa.Array, docs: Ints, in_input: Ints, in_released: Ints) -> pa.
 
 @dataclass(frozen=True)
 class RepeatedSubstrings(PlainStage):
-    """SampledSubstrings of equal hash, counted: rows of REPEATED_SUBSTRINGS for those in the released view.
+    """Sampled substrings of equal hash, counted: rows of REPEATED_SUBSTRINGS for those in the
+    released view.
 
-    Crowded groups (dedup.groups) are passed on as they come, to `HotSubstrings`, each with a row of its
-    sums, of which the document is -1.
+    Those of a hot key (dedup.groups) are passed on as they come, to `HotSubstrings`, with a row of
+    their sums, of which the document is -1.
     """
 
     key: ClassVar[tuple[str, ...]] = ("substring",)
@@ -97,7 +98,7 @@ class RepeatedSubstrings(PlainStage):
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"substrings": SAMPLED_SUBSTRINGS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "repeated": REPEATED_SUBSTRINGS.schema,
-        "hot_key": SAMPLED_SUBSTRINGS,
+        "hot": SAMPLED_SUBSTRINGS,
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -106,7 +107,7 @@ class RepeatedSubstrings(PlainStage):
         for substring, batch in with_hot_keys(tagged, "substring"):
             if open_substring is not None and substring != open_substring:
                 yield (
-                    "hot_key",
+                    "hot",
                     batch_of(
                         SAMPLED_SUBSTRINGS, np.array([[open_substring], [-1], [-1], *sums[:, None]])
                     ),
@@ -117,10 +118,10 @@ class RepeatedSubstrings(PlainStage):
                 yield "repeated", self._counted(batch)
             else:
                 sums += [column(batch, name).sum() for name in ("in_input", "in_released")]
-                yield "hot_key", batch
+                yield "hot", batch
         if open_substring is not None:
             yield (
-                "hot_key",
+                "hot",
                 batch_of(
                     SAMPLED_SUBSTRINGS, np.array([[open_substring], [-1], [-1], *sums[:, None]])
                 ),
@@ -137,11 +138,11 @@ class RepeatedSubstrings(PlainStage):
 
 @dataclass(frozen=True)
 class HotSubstrings(PlainStage):
-    """Crowded groups, each after the row with its sums, to rows of REPEATED_SUBSTRINGS."""
+    """Substrings of hot keys, each key after the row with its sums, to rows of REPEATED_SUBSTRINGS."""
 
     key: ClassVar[tuple[str, ...]] = ("substring",)
     order: ClassVar[tuple[str, ...]] = ("doc", "start_byte", "in_input")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"hot_key": SAMPLED_SUBSTRINGS}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"hot": SAMPLED_SUBSTRINGS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"repeated": REPEATED_SUBSTRINGS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:

@@ -1,11 +1,11 @@
-"""Copies by anchors, as stages: no group of anchors with equal hash has to fit in memory.
+"""Copied windows by anchors, as stages: no group of anchors with equal hash has to fit in memory.
 
     A   text → Anchors → Repeats → copies, ambiguous
-                         Repeats → hot_key → HotKeys → copies, ambiguous
+                         Repeats → hot → HotKeys → copies, ambiguous
     B   text beside ambiguous → Windows → CompareWindows → ambiguous copies
 
 `dedup.anchors` says what groups and classes are. What is held of a group grows with its classes,
-not with its members (docs/adr/0006-hot-groups.md).
+not with its members (docs/adr/0006-hot-keys.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,8 +61,8 @@ HOT_KEYS = pa.schema(
     + [("char", pa.int32()), ("lead", pa.int16()), ("windows", pa.int16())]
     + [(name, pa.int64()) for name in ("size", "kind", "classes")]
 )
-"""Crowded groups, class by class: what is to be known of the class (role 0), then its members (role
-1). Role 0 has the place of the first member, the class's `size` (weights summed), its place in the
+"""Groups of hot keys, class by class: a summary of the class (role 0), then its members (role 1).
+Role 0 has the position of the first member, the class's `size` (weights summed), its number in the
 group (`kind`), and how many `classes` the group has."""
 
 AMBIGUOUS = Table(
@@ -75,7 +75,7 @@ AMBIGUOUS = Table(
     ),
     sort=("doc", "at", "hash"),
 )
-"""Anchors of groups with several classes. `kind` is the class's place in its group, `size` the sum
+"""Anchors of groups with several classes. `kind` is the class's number in its group, `size` the sum
 of its members' weights, `first` is 1 in its first member, whose windows stand for all."""
 
 AMBIGUOUS_WINDOWS = pa.schema(
@@ -87,7 +87,7 @@ Role 0 has the text of its windows, which takes a fraction of what their hashes 
 
 AMBIGUOUS_COPIES = replace(COPIES, name="ambiguous-copies")
 
-_STRETCH_BYTES = 1 << 24  # of rows that CompareWindows works on at once
+_HELD_BYTES = 1 << 24  # of rows that CompareWindows works on at once
 _BATCH_ROWS = 1 << 18  # in a batch of copies: 14 MiB
 
 
@@ -137,7 +137,7 @@ def _described(
     """Document (its index), byte, code point, lead and windows of anchors: int64 each."""
     n = len(shapes)
     docs, ats, chars = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-    paired, windows = np.empty(n, np.int64), np.empty(n, np.int64)
+    leads, windows = np.empty(n, np.int64), np.empty(n, np.int64)
     doc, counted, count = 0, offsets[0], 0
     for i in range(n):
         at = anchors.shape_at(shapes[i])
@@ -147,15 +147,16 @@ def _described(
         count += count_chars(data, counted, at)
         counted = at
         docs[i], ats[i], chars[i] = doc, at - offsets[doc], count
-        paired[i], windows[i] = anchors.shape_lead(shapes[i]), anchors.shape_windows(shapes[i])
-    return docs, ats, chars, paired, windows
+        leads[i], windows[i] = anchors.shape_lead(shapes[i]), anchors.shape_windows(shapes[i])
+    return docs, ats, chars, leads, windows
 
 
 @dataclass(frozen=True)
 class Repeats(PlainStage):
     """Groups of anchors. One class: its copies. Several: rows for `Windows`. One anchor: none.
 
-    A hot group goes on to `HotKeys`. Holds HOT_KEY_ROWS rows, and of an open hot_key its classes.
+    The group of a hot key goes on to `HotKeys`. Holds HOT_KEY_ROWS rows, and of an open hot key its
+    classes.
     """
 
     min_bytes: int = 100
@@ -167,7 +168,7 @@ class Repeats(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "copies": COPIES.schema,
         "ambiguous": AMBIGUOUS.schema,
-        "hot_key": HOT_KEYS,
+        "hot": HOT_KEYS,
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -177,14 +178,14 @@ class Repeats(PlainStage):
                 yield from hot_key.summary()
                 hot_key = None
             if key is None:
-                yield from self._settled(batch)
+                yield from self._whole_groups(batch)
             else:
                 hot_key = hot_key or _HotKey(key)
-                yield hot_key.joined(batch)
+                yield hot_key.members(batch)
         if hot_key is not None:
             yield from hot_key.summary()
 
-    def _settled(self, batch: pa.RecordBatch) -> Tagged:
+    def _whole_groups(self, batch: pa.RecordBatch) -> Tagged:
         """The outputs for whole groups."""
         names = ("doc", "at", "hash", "char", "lead", "windows")
         rows = np.stack([column(batch, name).astype(np.int64) for name in names], axis=1)
@@ -236,7 +237,7 @@ def _repeated(
 
 
 class _HotKey:
-    """The classes of a hot group in the order of their first members, 56 to 112 bytes each."""
+    """The classes of a hot key in the order of their first members, 56 to 112 bytes each."""
 
     def __init__(self, key: int) -> None:
         self.hash = key
@@ -244,32 +245,32 @@ class _HotKey:
         self.classes = np.empty((64, 5), dtype=np.int64)  # print, size; doc, at, char of the first
         self.slots = np.full(128, -1, dtype=np.int64)
 
-    def joined(self, batch: pa.RecordBatch) -> tuple[str, pa.RecordBatch]:
+    def members(self, batch: pa.RecordBatch) -> tuple[str, pa.RecordBatch]:
         """Count members in; they come out as rows of HOT_KEYS."""
         names = ("fingerprint", "weight", "doc", "at", "char")
-        members = np.stack([column(batch, name).astype(np.int64) for name in names], axis=1)
-        most = self.count + len(members)
+        rows = np.stack([column(batch, name).astype(np.int64) for name in names], axis=1)
+        most = self.count + len(rows)
         self.classes = grown(self.classes, most)
         if 2 * most > len(self.slots):
             self.slots = np.full(1 << (2 * most).bit_length(), -1, dtype=np.int64)
             _enter(self.classes[: self.count], self.slots)
-        self.count = _join(members, self.classes, self.count, self.slots)
-        zero, one = (pa.array(np.full(len(members), value)) for value in (0, 1))
+        self.count = _join(rows, self.classes, self.count, self.slots)
+        zero, one = (pa.array(np.full(len(rows), value)) for value in (0, 1))
         keys = (batch.column("hash"), batch.column("fingerprint"), one)
         own = (batch.column(name) for name in ("doc", "at", "char", "lead", "windows"))
         columns = [*keys, *own, zero, zero, zero]
-        return "hot_key", pa.RecordBatch.from_arrays(columns, schema=HOT_KEYS)
+        return "hot", pa.RecordBatch.from_arrays(columns, schema=HOT_KEYS)
 
     def summary(self) -> Tagged:
-        """The rows of HOT_KEYS that say what is to be known of the classes."""
+        """The rows of HOT_KEYS that summarise the classes."""
         for at in range(0, self.count, _BATCH_ROWS):
-            fingerprints, size, doc, place, char = self.classes[
+            fingerprints, size, doc, first, char = self.classes[
                 at : min(at + _BATCH_ROWS, self.count)
             ].T
             zero = np.zeros_like(size)
             kind = np.arange(at, at + len(size))
-            columns = (zero + self.hash, fingerprints, zero, doc, place, char, zero, zero)
-            yield "hot_key", batch_of(HOT_KEYS, (*columns, size, kind, zero + self.count))
+            columns = (zero + self.hash, fingerprints, zero, doc, first, char, zero, zero)
+            yield "hot", batch_of(HOT_KEYS, (*columns, size, kind, zero + self.count))
 
 
 @kernel
@@ -303,16 +304,16 @@ def _enter(classes: Ints, slots: Ints) -> None:
 
 @dataclass(frozen=True)
 class HotKeys(PlainStage):
-    """Crowded groups, class by class: what `Repeats` says of the others.
+    """Groups of hot keys, class by class: what `Repeats` says of the others.
 
-    Holds what is known of the open class.
+    Holds the summary of the open class.
     """
 
     min_bytes: int = 100
 
     key: ClassVar[tuple[str, ...]] = ("hash", "fingerprint")
     order: ClassVar[tuple[str, ...]] = ("role", "doc", "at")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"hot_key": HOT_KEYS}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"hot": HOT_KEYS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "copies": COPIES.schema,
         "ambiguous": AMBIGUOUS.schema,
@@ -391,7 +392,7 @@ class Windows(PlainStage):
 def _window_texts(
     data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, rows: np.ndarray, min_bytes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`run` of AMBIGUOUS_WINDOWS: uint8[:], and where each row's begins, int64[n + 1].
+    """`text` of AMBIGUOUS_WINDOWS: uint8[:], and where each row's begins, int64[n + 1].
 
     rows: doc, at, windows and first of AMBIGUOUS.
     """
@@ -429,8 +430,8 @@ class CompareWindows(PlainStage):
     """Copies among ambiguous anchors: windows compared one by one within each group.
 
     Holds the first members of the open group's classes with their windows, and once all have come
-    what they say of the others: the classes' *segments*, stretches of windows that occur first side
-    by side and equally often.
+    what they say of the others: the classes' *segments*, ranges of windows that occur first side by
+    side and equally often.
     """
 
     min_bytes: int = 100
@@ -465,9 +466,9 @@ class CompareWindows(PlainStage):
 
 
 def _with_all_classes(tagged: Tagged) -> Iterator[pa.RecordBatch]:
-    """Rows of AMBIGUOUS_WINDOWS, a stretch at a time, cut so that no group's rows of role 0 are torn apart."""
+    """Rows of AMBIGUOUS_WINDOWS, cut so that no group's rows of role 0 are torn apart."""
     held: list[pa.RecordBatch] = []
-    size, enough = 0, _STRETCH_BYTES
+    size, enough = 0, _HELD_BYTES
     for _, batch in tagged:
         if not batch.num_rows:
             continue
@@ -483,24 +484,24 @@ def _with_all_classes(tagged: Tagged) -> Iterator[pa.RecordBatch]:
             yield rows.slice(0, known)
         held = [rows.slice(known)] if known < rows.num_rows else []
         size = sum(left.nbytes for left in held)
-        enough = max(_STRETCH_BYTES, 2 * size)  # many classes are not copied again and again
+        enough = max(_HELD_BYTES, 2 * size)  # many classes are not copied again and again
     if held:
         yield one_batch(held)
 
 
-# Columns of a segment: its first window's place in the class, how many windows; where they occur
+# Columns of a segment: its first window's number in the class, how many windows; where they occur
 # first, and how often.
 _OFFSET, _LENGTH, _DOC, _BYTE, _CHAR, _COUNT = range(6)
 _SEGMENT = 6
 
 
 def _segments_of(batch: pa.RecordBatch, first: Ints, min_bytes: int) -> tuple[Ints, Ints]:
-    """The segments of the classes in rows `first` of AMBIGUOUS_WINDOWS, and where those of each class begin."""
+    """The segments of the classes in rows `first` of AMBIGUOUS_WINDOWS, and their bounds by class."""
     names = ("hash", "doc", "at", "char", "size", "lead", "windows")
     rows = np.stack([column(batch, name)[first] for name in names], axis=1)
     binary = batch.column("text")
-    _, places, buffer = binary.buffers()
-    ends = np.frombuffer(places, np.int64)[binary.offset :][: len(binary) + 1]
+    _, offsets, buffer = binary.buffers()
+    ends = np.frombuffer(offsets, np.int64)[binary.offset :][: len(binary) + 1]
     sides, side_bounds = _sides(bytes_view(buffer), ends[first], rows, min_bytes)
     return _segments(rows, side_bounds, sides)
 
@@ -511,7 +512,7 @@ def _sides(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of the windows of classes, uint64[:, 2], and where those of each begin, int64[n + 1].
 
-    The run of class c begins at data[begins[c]]; rows as in `_segments_of`. The lowest bit of a
+    The text of class c begins at data[begins[c]]; rows as in `_segments_of`. The lowest bit of a
     window's first hash says whether it begins with the start of a code point.
     """
     side_bounds = np.zeros(len(rows) + 1, dtype=np.int64)
@@ -535,9 +536,10 @@ def _sides(
 def _segments(
     rows: np.ndarray, side_bounds: np.ndarray, sides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces int64[:, _SEGMENT] of classes, and their bounds int64[len(rows) + 1].
+    """Segments int64[:, _SEGMENT] of classes, and their bounds int64[len(rows) + 1].
 
-    rows: hash, doc, at, char and size of the classes; sides[side_bounds[c]:side_bounds[c + 1]]: their windows.
+    rows: hash, doc, at, char and size of the classes; sides[side_bounds[c]:side_bounds[c + 1]]:
+    their windows.
     """
     seeds = np.empty(len(rows), dtype=np.uint64)
     for c in range(len(rows)):
@@ -604,12 +606,9 @@ def _copies_of_members(
     used = 0
     for i in range(len(rows)):
         for p in range(bounds[rows[i, 2]], bounds[rows[i, 2] + 1]):
-            doc, place, at = (
-                segments[p, _DOC],
-                segments[p, _BYTE],
-                rows[i, 1] + segments[p, _OFFSET],
-            )
-            if doc != rows[i, 0] or place + min_bytes <= at:
+            doc, witness_byte = segments[p, _DOC], segments[p, _BYTE]
+            at = rows[i, 1] + segments[p, _OFFSET]
+            if doc != rows[i, 0] or witness_byte + min_bytes <= at:
                 if used == len(out):
                     out = more_room(out)
                 out[used, DOC], out[used, START], out[used, WINDOWS] = (
@@ -617,7 +616,7 @@ def _copies_of_members(
                     at,
                     segments[p, _LENGTH],
                 )
-                out[used, WITNESS], out[used, WITNESS_BYTE] = doc, place
+                out[used, WITNESS], out[used, WITNESS_BYTE] = doc, witness_byte
                 out[used, WITNESS_CHAR] = segments[p, _CHAR]
                 out[used, OCCURRENCES] = segments[p, _COUNT]
                 used += 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from unrote.corpus.schema import COPIES
 from unrote.dedup import linking
-from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, settle
+from unrote.dedup.passages import COLUMNS, DOC, START, block_chars, locate, merge_windows
 
 Method = Literal["anchors", "suffix-array"]
 
@@ -62,7 +62,7 @@ def find(
         nothing = np.zeros(len(offsets) - 1, dtype=np.int64)
 
         def chunk(rows: np.ndarray) -> np.ndarray:
-            rows = settle(data, offsets, rows, nothing, nothing, min_bytes)
+            rows = merge_windows(data, offsets, rows, nothing, nothing, min_bytes)
             return finish(locate(data, offsets, rows, index, min_bytes))
 
         if method == "anchors":

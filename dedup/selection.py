@@ -1,14 +1,15 @@
-"""Greedy selection in keep order: who is kept, who is removed as similar to one that is.
+"""The greedy maximal independent set of the similar pairs, in keep order.
 
-`GreedySelection` goes over the similar pairs of a round, and settles what they decide. Documents that are
-similar but below the threshold fill buckets together, and no round decides many of them. Once few
-are left, it is cheaper to bring each one's shingles to one worker once (`UndecidedSets`), and to compare
-it in keep order with those kept so far that share a bucket with it and with nobody else (`FinalSelection`).
+`GreedySelection` goes over the similar pairs of a round, and decides the documents that they can
+decide. Documents that are similar but below the threshold fill buckets together, and no round
+decides many of them. Once few remain, it is cheaper to bring each one's shingles to one worker once
+(`UndecidedSets`), and to compare it in keep order with those kept so far that share a bucket with
+it and with nobody else (`FinalSelection`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,57 +26,58 @@ from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
 Statuses = NDArray[np.uint8]
 
 STEPS = pa.schema(
-    [(n, pa.int64()) for n in ("walk", "rank", "doc", "role", "kept_rank", "kept", "complete")]
+    [(n, pa.int64()) for n in ("all", "rank", "doc", "role", "kept_rank", "kept", "complete")]
     + [("similarity", pa.float64())]
 )
-"""What the walk goes over: each candidate (role 0), then the similar ones before it in keep order
-(role 1, `kept`). `walk` is 0: there is one walk."""
+"""The steps of the selection: each candidate (role 0), then the similar ones before it in keep order
+(role 1, `kept`). `all` is 0: they are one group."""
 
 _KEPT, _REMOVED, _UNDECIDED = 1, 2, 3
 
 
 @dataclass(frozen=True)
 class GreedySelection(PlainStage):
-    """Settles candidates in keep order.
+    """Decides candidates in keep order.
 
     A candidate is removed if it is similar to one that is kept; the first of those is its twin. It
     is kept if it is complete and all that it is similar to are removed. Otherwise it stays
-    undecided. There is one walk and so one worker, which streams. It holds the candidate that is
+    undecided. They are one group and so one worker, which streams. It holds the candidate that is
     open, without what that is similar to, and 18 to 36 bytes for each document of the round that is
     not kept.
     """
 
     version: ClassVar[int] = 2
-    key: ClassVar[tuple[str, ...]] = ("walk",)
+    key: ClassVar[tuple[str, ...]] = ("all",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc", "role", "kept_rank", "kept")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema, "kept": KEPT.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         table = _Table()
-        settled = np.zeros((1, 4), dtype=np.int64)  # the last is the candidate that is open
+        decided = np.zeros((1, 4), dtype=np.int64)  # the last is the candidate that is open
         similarity = np.zeros(1)
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
             _, rank, doc, role, _, kept, complete, similar = (c.to_numpy() for c in batch.columns)
             table.make_room(len(doc) + 1)
-            settled, similarity = _select_pairs(
-                rank, doc, role, kept, complete, similar, settled[-1], similarity[-1], table.keys,
+            decided, similarity = _select_pairs(
+                rank, doc, role, kept, complete, similar, decided[-1], similarity[-1], table.keys,
                 table.values,
             )  # fmt: skip
-            yield from self._outcomes(settled[:-1], similarity[:-1])
-        yield from self._outcomes(settled[-1:], similarity[-1:])
+            yield from self._outcomes(decided[:-1], similarity[:-1])
+        yield from self._outcomes(decided[-1:], similarity[-1:])
 
     @staticmethod
-    def _outcomes(settled: Ints, similarity: NDArray[np.float64]) -> Tagged:
-        """The outputs for candidates that are settled."""
-        doc, rank, status, twin = settled.T
-        gone, stay = status == _REMOVED, status == _KEPT
-        if gone.any():
-            yield "near", duplicate_rows(doc[gone], "near", twin[gone], similarity[gone])
-        if stay.any():
-            yield "kept", batch_of(KEPT.schema, (doc[stay], rank[stay]))
+    def _outcomes(decided: Ints, similarity: NDArray[np.float64]) -> Tagged:
+        """The outputs for candidates that are decided."""
+        doc, rank, status, twin = decided.T
+        removed, kept = status == _REMOVED, status == _KEPT
+        if removed.any():
+            rows = duplicate_rows(doc[removed], "near", twin[removed], similarity[removed])
+            yield "near", rows
+        if kept.any():
+            yield "kept", batch_of(KEPT.schema, (doc[kept], rank[kept]))
 
 
 class _Table:
@@ -83,7 +85,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.keys = np.zeros(1 << 10, dtype=np.int64)
-        self.values = np.zeros(1 << 10, dtype=np.uint8)  # 0: nothing here
+        self.values = np.zeros(1 << 10, dtype=np.uint8)  # 0: an empty slot
         self.entries = 0  # at most
 
     def make_room(self, more: int) -> None:
@@ -111,27 +113,27 @@ def _select_pairs(
     keys: Ints,
     values: Statuses,
 ) -> tuple[Ints, NDArray[np.float64]]:
-    """Contenders with their statuses so far: (doc, rank, status, twin) and similarity with the twin.
+    """Candidates with their statuses so far: (doc, rank, status, twin), similarity with the twin.
 
     The first is `held`, of the rows before; the last is open, and the others are in the table.
     """
-    settled = np.empty((np.sum(role == 0) + 1, 4), dtype=np.int64)
-    similarity = np.zeros(len(settled))
-    settled[0], similarity[0] = held, held_similarity
+    decided = np.empty((np.sum(role == 0) + 1, 4), dtype=np.int64)
+    similarity = np.zeros(len(decided))
+    decided[0], similarity[0] = held, held_similarity
     last = 0
     for i in range(doc.size):
         if role[i] == 0:
-            _remember(settled[last, 0], settled[last, 2], keys, values)
+            _remember(decided[last, 0], decided[last, 2], keys, values)
             last += 1
-            settled[last, 0], settled[last, 1], settled[last, 3] = doc[i], rank[i], 0
-            settled[last, 2] = _KEPT if complete[i] else _UNDECIDED
+            decided[last, 0], decided[last, 1], decided[last, 3] = doc[i], rank[i], 0
+            decided[last, 2] = _KEPT if complete[i] else _UNDECIDED
             continue
         other = values[_slot_of(keys, values, kept[i])]
-        if other == 0 and settled[last, 2] != _REMOVED:
-            settled[last, 2], settled[last, 3], similarity[last] = _REMOVED, kept[i], similar[i]
-        elif other == _UNDECIDED and settled[last, 2] == _KEPT:
-            settled[last, 2] = _UNDECIDED
-    return settled, similarity
+        if other == 0 and decided[last, 2] != _REMOVED:
+            decided[last, 2], decided[last, 3], similarity[last] = _REMOVED, kept[i], similar[i]
+        elif other == _UNDECIDED and decided[last, 2] == _KEPT:
+            decided[last, 2] = _UNDECIDED
+    return decided, similarity
 
 
 @inlined
@@ -151,7 +153,7 @@ def _copy(keys: Ints, values: Statuses, to_keys: Ints, to_values: Statuses) -> N
 
 @inlined
 def _slot_of(keys: Ints, values: Statuses, key: int) -> Any:
-    """Where `key` is in the table, or would be."""
+    """The slot of `key` in the table, taken or free."""
     mask = np.int64(keys.size - 1)
     at = np.int64(mix64(np.uint64(key))) & mask
     while values[at] and keys[at] != key:
@@ -162,16 +164,16 @@ def _slot_of(keys: Ints, values: Statuses, key: int) -> Any:
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
 
 UNDECIDED_SETS = pa.schema(
-    [(name, pa.int64()) for name in ("walk", "rank", "doc")]
+    [(name, pa.int64()) for name in ("all", "rank", "doc")]
     + [("buckets", _LIST), ("shingles", _LIST)]
 )
-"""An undecided document with its buckets and its shingles (ascending, distinct). `walk` is 0."""
+"""An undecided document with its buckets and its shingles (ascending, distinct). `all` is 0."""
 
 FINAL_DOCUMENTS = 1 << 14
-"""So few undecided documents are finished in one place."""
+"""So few undecided documents are decided by one worker at once."""
 
 _BATCH_VALUES = 1 << 22  # shingles in a batch: 32 MiB
-_MERGE_STEPS = 16  # of a merge, without looking whether it can be left
+_MERGE_STEPS = 16  # of a merge, between two looks at whether it can end early
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class UndecidedSets(PlainStage):
 
     def _run(self, tagged: Tagged) -> Tagged:
         rows: list[pa.RecordBatch] = []
-        read = False  # whether text of the stretch that `rows` belong to has come
+        read = False  # whether text of the document range of `rows` has come
         for tag, batch in tagged:
             if tag == "undecided":
                 rows = [batch] if read else [*rows, batch]
@@ -222,31 +224,31 @@ def _lists(values: Ints, bounds: Ints, part: slice) -> pa.ListArray:
 
 @dataclass(frozen=True)
 class FinalSelection(PlainStage):
-    """Walks in keep order: a document is removed if it is similar to one that was kept before it
+    """In keep order: a document is removed if it is similar to one that was kept before it
     and shares a bucket with it; the first of those is its twin. Holds the kept documents' shingles,
     and there are at most FINAL_DOCUMENTS of them.
     """
 
     threshold: float = 0.8
 
-    key: ClassVar[tuple[str, ...]] = ("walk",)
+    key: ClassVar[tuple[str, ...]] = ("all",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        kept = _Kept()
+        kept = _Kept.empty()
         for _, batch in tagged:
             doc = column(batch, "doc")
             buckets, bucket_bounds = _flat(batch.column("buckets"))
             shingles, bounds = _flat(batch.column("shingles"))
-            kept.make_room(len(doc), len(buckets), len(shingles))
-            twins, similarity = _select_sets(
-                doc, buckets, bucket_bounds, shingles, bounds, self.threshold, *kept.arrays
-            )
-            gone = np.flatnonzero(similarity)
-            if len(gone):
-                yield "near", duplicate_rows(doc[gone], "near", twins[gone], similarity[gone])
+            kept = kept.with_room(len(doc), len(buckets), len(shingles))
+            sets = _Sets(doc, buckets, bucket_bounds, shingles, bounds)
+            twins, similarity = _select_sets(sets, self.threshold, kept)
+            removed = np.flatnonzero(similarity)
+            if len(removed):
+                found = similarity[removed]
+                yield "near", duplicate_rows(doc[removed], "near", twins[removed], found)
 
 
 def _flat(lists: pa.ListArray) -> tuple[Ints, Ints]:
@@ -255,65 +257,72 @@ def _flat(lists: pa.ListArray) -> tuple[Ints, Ints]:
     return lists.values.to_numpy()[bounds[0] : bounds[-1]], bounds - bounds[0]
 
 
-@dataclass
-class _Kept:
-    """What is kept so far, in arrays that grow by doubling.
+class _Sets(NamedTuple):
+    """Documents: document i has the buckets buckets[bucket_bounds[i]:bucket_bounds[i + 1]] and the
+    shingles shingles[bounds[i]:bounds[i + 1]]. int64.
+    """
+
+    doc: Ints
+    buckets: Ints
+    bucket_bounds: Ints
+    shingles: Ints
+    bounds: Ints
+
+
+class _Kept(NamedTuple):
+    """The documents kept so far, in arrays that grow by doubling.
 
     sizes: [documents kept, entries in chains]. docs, bounds, values: documents and their shingles.
     keys, heads: a hash table, open addressing, from buckets (0: empty) to the last entry of a
-    chain; owner, before: an entry's document (by place) and the entry before it, -1 for none.
+    chain; owner, before: an entry's document (by index) and the entry before it, -1 for none.
     """
 
-    sizes: Ints = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
-    docs: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
-    bounds: Ints = field(default_factory=lambda: np.zeros(65, dtype=np.int64))
-    values: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
-    keys: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
-    heads: Ints = field(default_factory=lambda: np.full(64, -1, dtype=np.int64))
-    owner: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
-    before: Ints = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+    sizes: Ints
+    docs: Ints
+    bounds: Ints
+    values: Ints
+    keys: Ints
+    heads: Ints
+    owner: Ints
+    before: Ints
 
-    @property
-    def arrays(self) -> tuple[Ints, ...]:
-        return (
-            self.sizes, self.docs, self.bounds, self.values,
-            self.keys, self.heads, self.owner, self.before,
-        )  # fmt: skip
+    @classmethod
+    def empty(cls) -> "_Kept":
+        docs, values, keys, owner, before = (np.zeros(64, dtype=np.int64) for _ in range(5))
+        sizes, bounds = np.zeros(2, dtype=np.int64), np.zeros(65, dtype=np.int64)
+        heads = np.full(64, -1, dtype=np.int64)
+        return cls(sizes, docs, bounds, values, keys, heads, owner, before)
 
-    def make_room(self, documents: int, entries: int, shingles: int) -> None:
-        """Make the arrays large enough for so many more, if all are kept."""
+    def with_room(self, documents: int, entries: int, shingles: int) -> "_Kept":
+        """The same, large enough for so many more if all are kept."""
         count, used = self.sizes.tolist()
-        self.docs = grown(self.docs, count + documents)
-        self.values = grown(self.values, int(self.bounds[count]) + shingles)
-        self.bounds = grown(self.bounds, count + documents + 1)
-        self.owner, self.before = (grown(a, used + entries) for a in (self.owner, self.before))
-        if 2 * (used + entries) > len(self.keys):
+        keys, heads = self.keys, self.heads
+        if 2 * (used + entries) > len(keys):
             size = 1 << (4 * (used + entries)).bit_length()
             keys, heads = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
             _move(self.keys, self.heads, keys, heads)
-            self.keys, self.heads = keys, heads
+        return _Kept(
+            self.sizes,
+            grown(self.docs, count + documents),
+            grown(self.bounds, count + documents + 1),
+            grown(self.values, int(self.bounds[count]) + shingles),
+            keys,
+            heads,
+            grown(self.owner, used + entries),
+            grown(self.before, used + entries),
+        )
 
 
 @kernel
-def _select_sets(
-    doc: Ints,
-    buckets: Ints,
-    bucket_bounds: Ints,
-    shingles: Ints,
-    bounds: Ints,
-    threshold: float,
-    sizes: Ints,
-    kept_docs: Ints,
-    kept_bounds: Ints,
-    kept_values: Ints,
-    keys: Ints,
-    heads: Ints,
-    owner: Ints,
-    before: Ints,
-) -> tuple[Ints, NDArray[np.float64]]:
+def _select_sets(sets: _Sets, threshold: float, kept: _Kept) -> tuple[Ints, NDArray[np.float64]]:
     """Twin and similarity of each document; similarity 0.0 where it is kept. Adds to the kept."""
+    # Out of a tuple within a loop, numba would count references with locked instructions.
+    doc, buckets, bucket_bounds = sets.doc, sets.buckets, sets.bucket_bounds
+    shingles, bounds = sets.shingles, sets.bounds
+    sizes, kept_docs, kept_bounds, kept_values = kept.sizes, kept.docs, kept.bounds, kept.values
+    keys, heads, owner, before = kept.keys, kept.heads, kept.owner, kept.before
     twins, found = np.zeros(doc.size, dtype=np.int64), np.zeros(doc.size, dtype=np.float64)
-    seen = np.full(kept_docs.size, -1, dtype=np.int64)  # the last document that met a kept one
+    seen = np.full(kept_docs.size, -1, dtype=np.int64)  # the last document compared with a kept one
     for d in range(doc.size):
         own = shingles[bounds[d] : bounds[d + 1]]
         twin = np.int64(-1)
@@ -376,13 +385,13 @@ def _similarity(left: Ints, right: Ints, threshold: float) -> float:
 
 @inlined
 def _stored(bucket: int) -> Any:
-    """A bucket as a key of the table, in which 0 is an empty place."""
+    """A bucket as a key of the table, in which 0 is an empty slot."""
     return bucket if bucket != 0 else np.int64(-1)
 
 
 @inlined
 def _bucket_slot(keys: Ints, bucket: int) -> Any:
-    """Where a bucket is in the table, or would be."""
+    """The slot of a bucket in the table, taken or free."""
     key = _stored(bucket)
     mask = np.int64(keys.size - 1)
     at = np.int64(mix64(np.uint64(key))) & mask

@@ -22,7 +22,7 @@ SETS = pa.schema(
     + [("shingles", pa.list_(pa.field("item", pa.int64(), nullable=False)))]
 )
 """Shingle sets beside the document that they are compared with (`kept`, if it will be): its own
-(role 0), then those of the documents that met it (role 1). Ascending, distinct."""
+(role 0), then those of the documents that are paired with it (role 1). Ascending, distinct."""
 
 _BATCH_VALUES = 1 << 22  # shingles in a batch of sets: 32 MiB
 
@@ -30,7 +30,7 @@ _BATCH_VALUES = 1 << 22  # shingles in a batch of sets: 32 MiB
 @dataclass(frozen=True)
 class Shingles(PlainStage):
     """The shingle sets of the candidates, each beside what it is compared with; and the candidates
-    as steps of the walk.
+    as steps of the greedy selection.
     """
 
     unit: str = "word"
@@ -44,19 +44,19 @@ class Shingles(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS, "steps": STEPS}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        beside: dict[str, list[list[Ints]]] = {"candidates": [], "pairs": []}
+        tables: dict[str, list[list[Ints]]] = {"candidates": [], "pairs": []}
         roles: list[Ints] | None = None
         for tag, batch in tagged:
             if tag == "text":
                 if roles is None:
-                    roles = _roles(**beside)
-                    beside = {"candidates": [], "pairs": []}
+                    roles = _roles(**tables)
+                    tables = {"candidates": [], "pairs": []}
                 yield from self._sets(roles, batch)
                 continue
-            roles = None  # tables again: another stretch
-            beside[tag].append([column(batch, name) for name in batch.schema.names])
+            roles = None  # tables again: another range of documents
+            tables[tag].append([column(batch, name) for name in batch.schema.names])
             if tag == "candidates" and batch.num_rows:
-                doc, rank, complete, _ = beside[tag][-1]
+                doc, rank, complete, _ = tables[tag][-1]
                 zero = np.zeros_like(doc)
                 columns = (zero, rank, doc, zero, zero, zero, complete, zero)
                 yield "steps", batch_of(STEPS, columns)
@@ -86,7 +86,7 @@ class Shingles(PlainStage):
 
 
 def _roles(candidates: list[list[Ints]], pairs: list[list[Ints]]) -> list[Ints]:
-    """(kept, role, doc, kept_rank, rank) for each set that a stretch's documents give, by `doc`."""
+    """(kept, role, doc, kept_rank, rank) for each set that a range's documents give, by `doc`."""
     candidate, rank, _, paired = _joined(candidates, 4)
     doc, kept, kept_rank = _joined(pairs, 3)
     own = paired == 1
@@ -118,7 +118,7 @@ def _gathered(values: Ints, bounds: Ints, sets: Ints) -> pa.ListArray:
 
 @dataclass(frozen=True)
 class Verify(PlainStage):
-    """The pairs whose exact Jaccard similarity is at or above the threshold, as steps of the walk.
+    """The pairs whose exact Jaccard similarity is at or above the threshold, as steps of the selection.
 
     The similarity is the float64 nearest to intersection / union; it is compared as it is. Holds
     one set, of the open group's `kept`.

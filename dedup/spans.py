@@ -1,4 +1,4 @@
-"""Duplicate passages: runs of at least `min_bytes` bytes that occur more than once.
+"""Duplicate passages: substrings of at least `min_bytes` bytes that occur more than once.
 
 `dedup.passages` says exactly what is found. Two methods find it: `dedup.anchors` (the default) and
 `dedup.suffix_array`; their answers are the same. On lists of strings:
@@ -37,7 +37,7 @@ from unrote.dedup.passages import (
     WITNESS,
     cut,
     locate,
-    settle,
+    merge_windows,
     word_classes,
 )
 from unrote.dedup.repeats import AMBIGUOUS_COPIES, copies_batch, with_rows
@@ -69,7 +69,7 @@ def duplicate_spans(
     found and compared range of hashes by range of hashes. None: as many as they need, about 2.5
     bytes for each byte of text with min_bytes=100.
 
-    Returns `corpus.schema.SPANS`: `doc` and `witness` are places in `texts`, offsets code points.
+    Returns `corpus.schema.SPANS`: `doc` and `witness` are indices of `texts`, offsets code points.
     Raises ValueError for a setting that is not allowed, TypeError for texts that are no strings.
     """
     if boundary not in BOUNDARIES:
@@ -88,8 +88,9 @@ def duplicate_spans(
 EVERYTHING = pa.schema([("all", pa.int64()), ("doc", pa.int64()), ("text", pa.string())])
 
 CLAIMS = pa.schema([(name, pa.int64()) for name in ("doc", "kind", "start", "end")])
-"""What decides whether a document of which little is left goes. `kind` 0: it is a candidate with
-`start` characters left; 1: a cut of a candidate; 2: a witness range in it. Code points."""
+"""Claims decide whether a document is removed because too little of it remains. `kind` 0: it is a
+candidate with `start` remaining characters; 1: a cut of a candidate; 2: a witness range in it. Code
+points."""
 
 _CANDIDATE, _CUT, _WITNESS = range(3)
 _BATCH_ROWS = 1 << 17  # in a batch of copies: 7 MiB
@@ -142,7 +143,7 @@ class SuffixArray(PlainStage):
 
 @dataclass(frozen=True)
 class Spans(PlainStage):
-    """What is cut from each document, and what decides whether the rest of it stays."""
+    """The passages that are cut from each document, and the claims that decide whether it is kept."""
 
     min_bytes: int = 100
     boundary: Boundary = "word"
@@ -177,7 +178,7 @@ class Spans(PlainStage):
     def _cuts(
         self, data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, rows: np.ndarray
     ) -> np.ndarray:
-        rows = settle(data, offsets, rows, docs, offsets, self.min_bytes)
+        rows = merge_windows(data, offsets, rows, docs, offsets, self.min_bytes)
         classes = word_classes(not len(data) or int(data.max()) < 128)
         boundary = BOUNDARIES[self.boundary]
         return cut(data, offsets, rows, self.min_bytes, boundary, self.min_words, classes)
@@ -210,7 +211,7 @@ def _distinct(claims: np.ndarray) -> np.ndarray:
 def _remaining(
     data: np.ndarray, offsets: np.ndarray, cuts: np.ndarray, table: np.ndarray
 ) -> np.ndarray:
-    """Characters but white space that are left of each document: int64; -1 if nothing is cut."""
+    """Characters that remain of each document, white space not counted: int64; -1 if nothing is cut."""
     out = np.full(len(offsets) - 1, -1, dtype=np.int64)
     a = 0
     while a < len(cuts):
@@ -233,7 +234,7 @@ def _remaining(
 
 @dataclass(frozen=True)
 class Remainder(PlainStage):
-    """Documents of which too little is left, unless what is left is somebody's witness.
+    """Documents emptied by cuts: too little remains of them, and no document has that for a witness.
 
     Holds the cuts of the open document, those that touch as one, if it is a candidate.
     """
@@ -265,13 +266,13 @@ class Remainder(PlainStage):
 
 
 # What is known of the open document: its key, whether it is a candidate that nothing has claimed so
-# far, how many stretches are cut from it, and which of these the witness ranges have reached.
+# far, how many ranges are cut from it, and which of these the witness ranges have reached.
 _OPEN, _STANDS, _HELD, _REACHED = range(4)
 
 
 @kernel
 def _unclaimed(rows: np.ndarray, state: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """The candidates no witness range of which reaches out of their cuts.
+    """The candidates whose witness ranges, if any, lie within their cuts.
 
     rows: CLAIMS, sorted; cuts: room for those of the open document. The last document stays open.
     """

@@ -43,7 +43,7 @@ def copied_windows(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> np.
         array.astype(wide, copy=False), common.astype(wide, copy=False), offsets - base, min_bytes
     )
     del array, common
-    rows = _stretches(first, counts, offsets - base, min_bytes)
+    rows = _copied_ranges(first, counts, offsets - base, min_bytes)
     rows[:, START] += base
     rows[:, WITNESS_BYTE] += base
     return rows
@@ -86,7 +86,7 @@ def _count_interval(
 
 
 @kernel
-def _stretches(
+def _copied_ranges(
     first: np.ndarray, counts: np.ndarray, offsets: np.ndarray, min_bytes: int
 ) -> np.ndarray:
     rows = np.empty((1024, COLUMNS), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Twins that stay: what went as an exact copy of a near-duplicate gets the latter's twin."""
+"""Twins that are kept: an exact copy of a near-duplicate gets the latter's twin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ class TwinLinks(PlainStage):
     """Removed documents by the document that they depend on: see TWIN_LINKS."""
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema, "exact": EXACT.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"chain": TWIN_LINKS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"links": TWIN_LINKS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for tag, batch in tagged:
             key = batch.column("doc" if tag == "near" else "twin")
             role = pa.array(np.full(batch.num_rows, int(tag != "near")))
             rest = [batch.column(name) for name in ("doc", "twin", "similarity")]
-            yield "chain", pa.RecordBatch.from_arrays([key, role, *rest], schema=TWIN_LINKS)
+            yield "links", pa.RecordBatch.from_arrays([key, role, *rest], schema=TWIN_LINKS)
 
 
 @dataclass(frozen=True)
 class ResolveTwins(PlainStage):
-    """Rows of DUPLICATES in which every twin stayed.
+    """Rows of DUPLICATES in which every twin is kept.
 
     An exact copy of a near-duplicate has the near-duplicate's shingles, so it has its similarity
     with its twin too. Holds the open group's first row.
@@ -43,12 +43,12 @@ class ResolveTwins(PlainStage):
 
     key: ClassVar[tuple[str, ...]] = ("key",)
     order: ClassVar[tuple[str, ...]] = ("role", "doc")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"chain": TWIN_LINKS}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"links": TWIN_LINKS}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"duplicates": DUPLICATES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         before: tuple[int, ...] | None = None
-        gone, open_twin, open_similarity = 0, 0, np.zeros(1)  # gone: the key went as near
+        removed, open_twin, open_similarity = 0, 0, np.zeros(1)  # removed: the key is near
         for _, batch in tagged:
             if not batch.num_rows:
                 continue
@@ -56,7 +56,7 @@ class ResolveTwins(PlainStage):
             similarity = np.concatenate((open_similarity, batch.column("similarity").to_numpy()))
             begins = starts((key,), before)
             first = spread(np.arange(1, len(key) + 1), begins, 0)
-            near = spread((role == 0).astype(np.int64), begins, gone) == 1
+            near = spread((role == 0).astype(np.int64), begins, removed) == 1
             twin = np.where(near, spread(twin, begins, open_twin), twin)
             similarity = similarity[np.where(near, first, np.arange(1, len(key) + 1))]
             for some, reason in ((near, "near"), (~near, "exact")):
@@ -64,4 +64,4 @@ class ResolveTwins(PlainStage):
                     rows = duplicate_rows(doc[some], reason, twin[some], similarity[some])
                     yield "duplicates", rows
             before = (int(key[-1]),)
-            gone, open_twin, open_similarity = int(near[-1]), int(twin[-1]), similarity[-1:]
+            removed, open_twin, open_similarity = int(near[-1]), int(twin[-1]), similarity[-1:]

@@ -32,20 +32,3 @@ class RejectAtRisk(PlainStage):
                 reasons = pa.array([why] * batch.num_rows, pa.string())
                 columns = [*(batch[name] for name in ("doc", "shard", "row")), reasons]
                 yield "rejects", pa.RecordBatch.from_arrays(columns, schema=REJECTS.schema)
-
-
-@dataclass(frozen=True)
-class EarlierRejects(PlainStage):
-    """Rejects of earlier phases, as they are. table: the name of theirs."""
-
-    table: str
-
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"rejects": REJECTS.schema}
-
-    @property
-    def inputs(self) -> Mapping[str, pa.Schema]:
-        return {self.table: REJECTS.schema}
-
-    def _run(self, tagged: Tagged) -> Tagged:
-        for _, batch in tagged:
-            yield "rejects", batch

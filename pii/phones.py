@@ -48,14 +48,15 @@ _BETWEEN += "\u3000\u30fc\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d\uff5e-"
 _SIGN = "[0-9x\u30fc]"
 _SPACE = "[ \xa0\\t,]*"
 
-GATES = (
+PREFILTER_EXPRESSIONS = (
     f"{_SIGN}(?:[+\uff0b{_BETWEEN}]{{0,9}}{_SIGN}){{{MIN_SIGNS - 1}}}",
     f"[0-9]{_SPACE}(?:;ext=|\uff45?\uff58\uff54|e?xt|\u0434\u043e\u0431|anexo|int|\uff49\uff4e\uff54)",
     f"[0-9]{_SPACE}[x\uff58#\uff03~\uff5e][:.\uff0e]?[ \xa0\\t,-]*[0-9]",
     "[0-9][- ]+[0-9]{1,6}#",
 )
 """One of these matches in any candidate of MIN_SIGNS digits and letters: within its digits, or from
-its last digit into its extension. (Digits of other scripts are 0 to 9 in what the gate reads.)"""
+its last digit into its extension. (The prefilter reads digits
+of other scripts as 0.)"""
 
 KINDS = (
     *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "voip"),

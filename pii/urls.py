@@ -40,7 +40,7 @@ def domains(base: str) -> tuple[str, ...]:
 
 
 def dot_expression(base: str) -> str:
-    """What the gate looks for: a host character, a dot, a top-level domain."""
+    """What the prefilter looks for: a host character, a dot, a top-level domain."""
     return rf"[a-z0-9.\-]\.(?:{'|'.join(domains(base))})"
 
 

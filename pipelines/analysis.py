@@ -1,4 +1,4 @@
-"""The analysis that clean and gate share: duplicates, personal data, memorization. Lists of phases.
+"""The analysis that clean and gate share: duplicates, personal data, memorization. A list of phases.
 
 Each function builds the flow of a phase or of a few that belong together. What a phase knows of
 another is only the tables in corpus/schema.py.
@@ -16,7 +16,9 @@ from unrote.corpus.schema import (
     KEPT,
     NEAR,
     PAIRS,
+    READ_REJECTS,
     REPLACEMENTS,
+    SCAN_REJECTS,
     SPANS,
     UNDECIDED,
     Table,
@@ -30,17 +32,19 @@ from unrote.dedup.twins import ResolveTwins, TwinLinks
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Read
 from unrote.pipelines.job import Phases
-from unrote.pipelines.scoring import check, rejects_of, score
+from unrote.pipelines.rejects import unite_rejects
+from unrote.pipelines.scoring import check_model, score
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:
-    """Find duplicates and personal data, and score memorization; commits the published tables.
+    """Find duplicates, personal data, and the sequences that a model would memorize; commits the
+    published tables.
 
     allow_empty: whether a corpus without a document is gone through like any other; otherwise it
     raises InputError, or TooManyRejects.
     """
     if job.settings.memorization.enabled:
-        check(job)
+        check_model(job)
     fingerprint(job)
     if not (allow_empty and not job.rows(DOCUMENTS)):
         refuse_too_many_rejects(job)
@@ -59,6 +63,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
         findings(job)
     if job.settings.memorization.enabled:
         score(job)
+    unite_rejects(job)
 
 
 def fingerprint(job: Phases) -> None:
@@ -79,20 +84,19 @@ def fingerprint(job: Phases) -> None:
     flow.write(DOCUMENTS, out["documents"])
     flow.write(FINGERPRINTS, out["fingerprints"])
     flow.write(BANDS, out["bands"])
-    flow.write(rejects_of(job.settings, "fingerprint"), out["rejects"])
+    flow.write(READ_REJECTS, out["rejects"])
     job.phase("fingerprint", flow)
 
 
 def refuse_too_many_rejects(job: Phases) -> None:
     """Raise TooManyRejects, with the first reasons, where more rows are unreadable than allowed."""
-    unreadable = rejects_of(job.settings, "fingerprint")
-    rejected = job.rows(unreadable)
+    rejected = job.rows(READ_REJECTS)
     total = rejected + job.rows(DOCUMENTS)
     limit = job.settings.input.max_rejects
     if rejected <= limit * total:
         return
     shown = (
-        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(unreadable, 5)
+        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(READ_REJECTS, 5)
     )
     raise TooManyRejects(
         f"{rejected:,} of {total:,} rows were rejected ({rejected / total:.2%}; input.max_rejects "
@@ -107,7 +111,7 @@ def refuse_empty(job: Phases) -> None:
     """Raise InputError where there is no document: what is said of none of them says nothing."""
     if job.rows(DOCUMENTS):
         return
-    rejected = job.rows(rejects_of(job.settings, "fingerprint"))
+    rejected = job.rows(READ_REJECTS)
     why = f"all {rejected:,} rows were rejected" if rejected else "no file of it holds a row"
     raise InputError(
         f"the input has no document: {why}. Look at what wrote it, name another input, or mend it "
@@ -128,8 +132,9 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
     """Keep the first maximal set of documents of which no two are similar, by rounds.
 
     A round pairs the first members of each bucket with the others in it, verifies the pairs, and
-    walks in keep order as far as they decide. They end when few are left, which are walked through
-    in one place, when no bucket holds two undecided documents, or with the round that decides all.
+    selects greedily in keep order as far as they decide. They end when few documents remain, which
+    one worker decides, when no bucket holds two undecided documents, or with the round that decides
+    all.
     """
     source = Flow().read(None, BANDS, drop=removed)
     tables: tuple[Table, ...] = ()
@@ -140,7 +145,7 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
             return tables
         tables += (NEAR.at(round_),)
         if job.rows(CANDIDATES.at(round_)) <= FINAL_DOCUMENTS:
-            finish(job, round_)
+            select(job, round_)
             return tables
         verify(job, round_)
         if round_ > near.ROUNDS:
@@ -154,17 +159,17 @@ def pairs(job: Phases, source: Read, round_: int) -> None:
     """Pair the members of each bucket with the first ones in it."""
     width = near.width_of(round_ - 1)
     flow = Flow()
-    met = flow.group(CandidatePairs(width), bands=source)
-    decided = flow.group(CandidateDocuments(), members=met["members"])
-    distinct = flow.group(DistinctPairs(), pairs=met["pairs"])
-    flow.write(CANDIDATES.at(round_), decided["candidates"])
-    flow.write(UNDECIDED.at(round_), decided["undecided"])
+    paired = flow.group(CandidatePairs(width), bands=source)
+    documents = flow.group(CandidateDocuments(), members=paired["members"])
+    distinct = flow.group(DistinctPairs(), pairs=paired["pairs"])
+    flow.write(CANDIDATES.at(round_), documents["candidates"])
+    flow.write(UNDECIDED.at(round_), documents["undecided"])
     flow.write(PAIRS.at(round_), distinct["pairs"])
     job.phase(f"near-{round_}-pairs", flow)
 
 
 def verify(job: Phases, round_: int) -> None:
-    """Compute the exact similarity of the round's pairs, and settle what they decide."""
+    """Compute the exact similarity of the round's pairs, and select as far as they decide."""
     settings = job.settings.dedup.near
     candidates, pairs = CANDIDATES.at(round_), PAIRS.at(round_)
     flow = Flow()
@@ -173,14 +178,14 @@ def verify(job: Phases, round_: int) -> None:
         flow.read("text", candidates, pairs, only=(candidates,)),
     )
     verified = flow.group(Verify(threshold=settings.threshold), sets=shingles["sets"])
-    settled = flow.group(GreedySelection(), steps=(shingles["steps"], verified["steps"]))
-    flow.write(NEAR.at(round_), settled["near"])
-    flow.write(KEPT.at(round_), settled["kept"])
+    selected = flow.group(GreedySelection(), steps=(shingles["steps"], verified["steps"]))
+    flow.write(NEAR.at(round_), selected["near"])
+    flow.write(KEPT.at(round_), selected["kept"])
     job.phase(f"near-{round_}-verify", flow)
 
 
-def finish(job: Phases, round_: int) -> None:
-    """Walk through the documents that are still undecided in one place."""
+def select(job: Phases, round_: int) -> None:
+    """Select among the documents that are still undecided, in one worker."""
     settings = job.settings.dedup.near
     undecided = UNDECIDED.at(round_)
     flow = Flow()
@@ -188,13 +193,13 @@ def finish(job: Phases, round_: int) -> None:
         UndecidedSets(unit=settings.unit, ngram=settings.ngram),
         flow.read("text", undecided, only=(undecided,)),
     )
-    finished = flow.group(FinalSelection(threshold=settings.threshold), sets=sets["sets"])
-    flow.write(NEAR.at(round_), finished["near"])
-    job.phase(f"near-{round_}-finish", flow)
+    selected = flow.group(FinalSelection(threshold=settings.threshold), sets=sets["sets"])
+    flow.write(NEAR.at(round_), selected["near"])
+    job.phase(f"near-{round_}-select", flow)
 
 
 def copies(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Every window of the documents left that occurs earlier, with its first occurrence."""
+    """Every window of the remaining documents that occurs earlier, with its first occurrence."""
     settings = job.settings.dedup.passages
     if settings.method == "anchors":
         return copies_by_anchors(job, removed, settings.min_bytes)
@@ -202,20 +207,20 @@ def copies(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
 
 
 def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -> tuple[Table, ...]:
-    """Anchors with equal text around them settle all their windows; the others' are compared."""
+    """Copies by anchors; windows of ambiguous ones are compared one by one."""
     flow = Flow()
     found = flow.map(repeats.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
     plain = flow.group(repeats.Repeats(min_bytes=min_bytes), anchors=found["anchors"])
-    hot_keys = flow.group(repeats.HotKeys(min_bytes=min_bytes), hot_key=plain["hot_key"])
-    flow.write(COPIES, plain["copies"], hot_keys["copies"])
-    flow.write(AMBIGUOUS, plain["ambiguous"], hot_keys["ambiguous"])
+    hot = flow.group(repeats.HotKeys(min_bytes=min_bytes), hot=plain["hot"])
+    flow.write(COPIES, plain["copies"], hot["copies"])
+    flow.write(AMBIGUOUS, plain["ambiguous"], hot["ambiguous"])
     job.phase("anchors", flow)
 
     flow = Flow()
     source = flow.read("text", AMBIGUOUS, only=(AMBIGUOUS,))
     windows = flow.map(repeats.Windows(min_bytes=min_bytes), source)
-    contest = flow.group(repeats.CompareWindows(min_bytes=min_bytes), windows=windows["windows"])
-    flow.write(AMBIGUOUS_COPIES, contest["copies"])
+    compared = flow.group(repeats.CompareWindows(min_bytes=min_bytes), windows=windows["windows"])
+    flow.write(AMBIGUOUS_COPIES, compared["copies"])
     job.phase("windows", flow)
     return COPIES, AMBIGUOUS_COPIES
 
@@ -223,7 +228,7 @@ def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -
 def copies_by_suffix_array(
     job: Phases, removed: tuple[Table, ...], min_bytes: int
 ) -> tuple[Table, ...]:
-    """One suffix array over all text that is left, in one worker."""
+    """One suffix array over all remaining text, in one worker."""
     flow = Flow()
     everything = flow.map(spans.Everything(), flow.read("text", drop=removed))
     found = flow.group(spans.SuffixArray(min_bytes=min_bytes), everything=everything["everything"])
@@ -236,10 +241,10 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     """Passages from copied windows, and one table of all removed documents with their twins."""
     settings = job.settings.dedup.passages
     flow = Flow()
-    gone = []
+    removals = []
     if removed:
-        chain = flow.map(TwinLinks(), flow.read(None, *removed))
-        gone.append(flow.group(ResolveTwins(), chain=chain["chain"])["duplicates"])
+        links = flow.map(TwinLinks(), flow.read(None, *removed))
+        removals.append(flow.group(ResolveTwins(), links=links["links"])["duplicates"])
     if copied:
         stage = spans.Spans(
             min_bytes=settings.min_bytes,
@@ -250,13 +255,13 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
         )
         found = flow.map(stage, flow.read("text", *copied, only=copied))
         flow.write(SPANS, found["spans"])
-        gone.append(flow.group(spans.Remainder(), claims=found["claims"])["remainder"])
-    flow.write(DUPLICATES, *gone)
+        removals.append(flow.group(spans.Remainder(), claims=found["claims"])["remainder"])
+    flow.write(DUPLICATES, *removals)
     job.phase("conclude", flow)
 
 
 def findings(job: Phases) -> None:
-    """Personal data and markers in the documents that are left, and what is put in their place.
+    """Personal data and markers in the remaining documents, and their replacements.
 
     Detectors read the text of the input, passages that are cut included: a cut may split an
     address, and what reaches into text that stays is replaced whole.
@@ -276,5 +281,5 @@ def findings(job: Phases) -> None:
     found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
     flow.write(FINDINGS, found["findings"])
     flow.write(REPLACEMENTS, found["replacements"])
-    flow.write(rejects_of(job.settings, "findings"), found["rejects"])
+    flow.write(SCAN_REJECTS, found["rejects"])
     job.phase("findings", flow)

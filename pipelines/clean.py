@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from unrote.corpus.errors import RunError
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
+from unrote.pipelines.finished import open_run
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
-from unrote.pipelines.publish import finish, read_report, summarised, write_report
+from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.release import release
 from unrote.pipelines.report.formatting import counted
 from unrote.pipelines.report.memorization import unread
@@ -41,7 +42,7 @@ def clean(
     """
     with open_job(kind, inputs, out, settings, progress, fresh=fresh) as job:
         if job.run.finished:
-            return read_report(job.run.out)
+            return open_run(job.run.out).report
         analyse(job)
         release(job, write=settings.output.data)
         report = summarised(job)

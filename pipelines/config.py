@@ -31,7 +31,7 @@ from unrote.pii.config import (
     actions_for,
 )
 from unrote.pii.findings import MARKER_TYPES
-from unrote.pii.keys import VARIABLE
+from unrote.pii.keys import KEY_VARIABLE
 
 
 class Section(BaseModel):
@@ -168,7 +168,7 @@ class PiiSettings(Section):
     key_file: str = Field(
         "",
         description="File with the secret that surrogates and fingerprints are made with; the "
-        f"variable {VARIABLE} outranks it. Without either a run makes a secret and forgets it.",
+        f"variable {KEY_VARIABLE} outranks it. Without either a run makes a secret and forgets it.",
     )
     max_chars: int = Field(
         50_000_000, ge=1, description="Longest document, in characters; longer ones are rejected."

@@ -16,7 +16,7 @@ from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel, load_reference_model
-from unrote.pii.keys import FRESH, Key, fresh_key, load_key
+from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
@@ -143,7 +143,7 @@ def open_job(
         named = "" if given is None else given.fingerprint()
         run = open_run(out, kind, inputs, settings, pinned, key=named, fresh=fresh)
         if settings.pii.enabled and given is None and not run.finished:
-            progress.note(FRESH)
+            progress.note(FRESH_KEY_NOTICE)
         try:
             yield Job(run, engine, progress, given or fresh_key(), marked)
         finally:

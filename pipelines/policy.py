@@ -369,7 +369,7 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     return policy
 
 
-def check(policy: Policy, settings: Mapping[str, Any]) -> None:
+def check_policy(policy: Policy, settings: Mapping[str, Any]) -> None:
     """Raise ConfigError for rules whose analysis is off in `settings`: ask before a run."""
     for number, rule in enumerate(policy.rule, 1):
         for need in MEASURES[rule.measure].needs:
@@ -387,7 +387,7 @@ def _enabled(settings: Mapping[str, Any], path: str) -> bool:
     return value is True
 
 
-def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
+def results_of(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
     """How the corpus measures up: a result for each rule and source it is about, before them those
     of the minima that the policy names or the corpus misses.
 
@@ -395,7 +395,7 @@ def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
     source where there are more than a report lists.
     """
     policy.require_rules("the policy")
-    check(policy, report.settings)
+    check_policy(policy, report.settings)
     return (
         *_minima(policy, report),
         *_scored(report),
@@ -450,9 +450,9 @@ def _scored(report: Report) -> Iterator[RuleResult]:
         )
 
 
-def judge(policy: Policy, report: Report) -> Report:
+def evaluate(policy: Policy, report: Report) -> Report:
     """The report with the policy's verdict in it."""
-    rules = evaluate(policy, report)
+    rules = results_of(policy, report)
     verdict = Verdict(passed=all(rule.passed for rule in rules), rules=rules)
     return report.model_copy(update={"verdict": verdict})
 

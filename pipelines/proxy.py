@@ -27,9 +27,10 @@ from unrote.memorization.selection import random_numbers
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.config import Settings
-from unrote.pipelines.job import Job, open_job, reopen_job
+from unrote.pipelines.finished import FinishedRun, open_run
+from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
-from unrote.pipelines.publish import finish, read_whole, rows_of, summarised, write_report
+from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.report.proxy import FOLDER, ProxyReport
 
 Floats = NDArray[np.float64]
@@ -62,65 +63,65 @@ def proxy(
             report = summarised(job)
             write_report(job.run.out, report)
             finish(job, report)
-    with reopen_job(out) as job:
-        scores = read_whole(job, SCORES)
-        with progress.aside("choosing documents"):
-            texts = _training_texts(job, scores, 60 * minutes)
-        prompted = _prompted(scores, texts)
-        with progress.phase("proxy") as advance:
-            outcome = run_proxy(
-                texts,
-                prompted,
-                settings.memorization.model,
-                seconds=60 * minutes,
-                seed=seed,
-                progress=lambda share, _: advance(share),
-            )
-        columns = _columns(prompted) | _copies(prompted, texts)
-        given, extractable = settings.memorization.risk, outcome.extraction.extractable
-        refitted, known = _recalibrated(given, columns, extractable)
-        after = refitted.predict(columns)
-        before = given.predict(columns)
-        result = ProxyReport(
-            seed,
-            outcome.parameters,
-            job.rows(DOCUMENTS),
-            len(texts),
-            outcome.trained.tokens,
-            round(outcome.training_seconds, 1),
-            round(outcome.trained.loss, 4),
-            int(known.sum()),
-            int(np.nansum(extractable)),
-            *_expected(before[known], after[known]),
-            *_expected(*(_all(scores, risk) for risk in (given, refitted))),
-        )
-        _write(
-            Path(job.run.out) / FOLDER,
-            result,
-            refitted,
+    run = open_run(out)
+    scores = run.table(SCORES.name)
+    with progress.aside("choosing documents"):
+        texts = _training_texts(run, scores, 60 * minutes)
+    prompted = _prompted(scores, texts)
+    with progress.phase("proxy") as advance:
+        outcome = run_proxy(
+            texts,
             prompted,
-            outcome.extraction,
-            before,
-            after,
+            settings.memorization.model,
+            seconds=60 * minutes,
+            seed=seed,
+            progress=lambda share, _: advance(share),
         )
-        return result
+    columns = _columns(prompted) | _copies(prompted, texts)
+    given, extractable = settings.memorization.risk, outcome.extraction.extractable
+    refitted, known = _recalibrated(given, columns, extractable)
+    after = refitted.predict(columns)
+    before = given.predict(columns)
+    result = ProxyReport(
+        seed,
+        outcome.parameters,
+        run.table(DOCUMENTS.name).num_rows,
+        len(texts),
+        outcome.trained.tokens,
+        round(outcome.training_seconds, 1),
+        round(outcome.trained.loss, 4),
+        int(known.sum()),
+        int(np.nansum(extractable)),
+        *_expected(before[known], after[known]),
+        *_expected(*(_all(scores, risk) for risk in (given, refitted))),
+    )
+    _write(
+        run.out / FOLDER,
+        result,
+        refitted,
+        prompted,
+        outcome.extraction,
+        before,
+        after,
+    )
+    return result
 
 
-def _training_texts(job: Job, scores: pa.Table, seconds: float) -> dict[int, str]:
+def _training_texts(run: FinishedRun, scores: pa.Table, seconds: float) -> dict[int, str]:
     """The text of documents, drawn at random, that can be trained on in the time there is."""
     from unrote.memorization.proxy_run import EPOCHS, speed  # noqa: PLC0415 (loads torch)
 
-    documents = read_whole(job, DOCUMENTS)
+    documents = run.table(DOCUMENTS.name)
     tokens = pc.sum(pc.add(scores["prefix_tokens"], scores["suffix_tokens"])).as_py() or 0
     if tokens < 2:
         raise InputError("the corpus has no text to train a proxy model on. Name another.")
-    share = seconds * speed(job.settings.memorization.model) / EPOCHS / tokens
+    share = seconds * speed(run.settings.memorization.model) / EPOCHS / tokens
     docs, sizes = (documents[name].to_numpy() for name in ("doc", "bytes"))
     order = np.argsort(random_numbers(docs, np.zeros_like(docs)), kind="stable")
     fitting = int(np.searchsorted(np.cumsum(sizes[order]), share * sizes.sum(), side="right"))
     taken = np.sort(docs[order[: max(1, fitting)]])
-    rows = rows_of(job.run.corpus, job.run.fields, taken.tolist())
-    return {row["doc"]: row["text"] for row in rows}
+    rows = run.records(taken.tolist())
+    return {doc: row["text"] for doc, row in rows.items()}
 
 
 def _prompted(scores: pa.Table, texts: Mapping[int, str]) -> pa.Table:

@@ -1,34 +1,32 @@
 """From tables to the two report files: summarised where the tables are, built and rendered here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import InputError
 from unrote.corpus.extras import installed
-from unrote.corpus.read import Fields, read_cut
-from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table, doc_key
-from unrote.corpus.shard import Corpus
+from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel
-from unrote.pii.mask import Scrubbed, masked
-from unrote.pii.opened import scanner_of
+from unrote.pii.mask import MaskedText, masked
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.finished import open_run, report_in
 from unrote.pipelines.job import Job, reopen_job
 from unrote.pipelines.manifest import (
     check_sealed,
     digest_of,
-    holds_reports,
     read_manifest,
     reports_of,
     write_manifest,
 )
+from unrote.pipelines.records import records_of
 from unrote.pipelines.release import release
 from unrote.pipelines.report import html
 from unrote.pipelines.report.model import (
@@ -36,10 +34,9 @@ from unrote.pipelines.report.model import (
     Verdict,
     build,
     environment,
-    examples,
-    from_json,
+    example_positions,
+    excerpt_positions,
     to_json,
-    wanted,
 )
 from unrote.pipelines.scoring import at_risk_again, removes_sequences
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
@@ -63,14 +60,14 @@ def summarised(job: Job) -> Report:
     job.phase("summary", flow)
     model = reference_model_of(job)
     with job.progress.aside("writing the report"):
-        tables = {table.name: read_whole(job, table) for table in SUMMARIES}
+        tables = {table.name: _rows(job, table) for table in SUMMARIES}
         manifest = job.run.manifest() | {"environment": environment()}
-        shown = Shown(job, wanted(tables), examples(tables))
+        excerpts = Excerpts(job, excerpt_positions(tables), example_positions(tables))
         return build(
             manifest,
             tables,
-            shown.excerpt,
-            shown.example,
+            excerpts.excerpt,
+            excerpts.example,
             *_columns(job),
             reference_model=model,
             scrubs=installed("pii"),
@@ -134,23 +131,6 @@ def write_report(folder: Path, report: Report) -> None:
     write_atomically(folder / "report.html", html.render(report).encode())
 
 
-def read_report(folder: Path) -> Report:
-    """The report of a finished run. Raises InputError where it is not the one the run wrote."""
-    if not holds_reports(read_manifest(str(folder)), folder):
-        raise InputError(
-            f"{folder / 'report.json'} or report.html is not what the run wrote. `unrote report "
-            f"{folder}` writes both anew from the tables; of a gate, the command that ran it does."
-        )
-    return _report_in(folder)
-
-
-def _report_in(folder: Path) -> Report:
-    try:
-        return from_json((folder / "report.json").read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {folder / 'report.json'}: {error.strerror}.") from None
-
-
 def rebuild(out: str) -> Path:
     """Summarise the tables of a finished run anew and write its reports; returns report.html.
 
@@ -166,10 +146,10 @@ def rebuild(out: str) -> Path:
 
 
 def known_report(out: str) -> Report:
-    """The report of a finished run, to be judged; from its tables if the files were changed."""
-    folder = Path(out)
-    if holds_reports(read_manifest(out), folder):
-        return _report_in(folder)
+    """The report of a finished run, to be evaluated; from its tables if the files were changed."""
+    run = open_run(out)
+    if run.has_reports:
+        return run.report
     with reopen_job(out) as job:
         return _from_tables(job)
 
@@ -185,7 +165,7 @@ def _from_tables(job: Job) -> Report:
 def _given_verdict(folder: Path, manifest: Mapping[str, Any]) -> Verdict | None:
     """The verdict in report.json, if it is the one whose digest the manifest lists."""
     there = (folder / "report.json").exists()
-    verdict = _report_in(folder).verdict if there else None
+    verdict = report_in(folder).verdict if there else None
     if digest_of(_plain(verdict)) != manifest.get("reports", {}).get("verdict"):
         raise InputError(
             f"the verdict in {folder / 'report.json'} is not the one that the run gave, so it "
@@ -195,7 +175,7 @@ def _given_verdict(folder: Path, manifest: Mapping[str, Any]) -> Verdict | None:
     return verdict
 
 
-def read_whole(job: Job, table: Table) -> pa.Table:
+def _rows(job: Job, table: Table) -> pa.Table:
     """A small table, all slices."""
     batches = [
         batch
@@ -205,11 +185,11 @@ def read_whole(job: Job, table: Table) -> pa.Table:
     return pa.Table.from_batches(batches, table.schema)
 
 
-MARGIN = 300
+CONTEXT = 300
 """Code points around an excerpt that are scanned with it: what it cuts off may say what it is."""
 
 
-class Shown:
+class Excerpts:
     """The text that a report shows, read from the input in one pass, and scrubbed.
 
     Where `output.excerpts` is false, or the detectors that scrub are not installed, there is none.
@@ -218,7 +198,7 @@ class Shown:
     def __init__(
         self,
         job: Job,
-        places: Sequence[tuple[int, int, int]],
+        positions: Sequence[tuple[int, int, int]],
         findings: Sequence[tuple[int, int, int, int, str]],
     ) -> None:
         self._ids: dict[int, str] = {}
@@ -227,12 +207,12 @@ class Shown:
         self._settings = job.settings
         self._excerpts: dict[int, list[tuple[int, int, int]]] = {}
         self._findings: dict[int, list[tuple[int, int, int, int, str]]] = {}
-        for place in places:
-            self._excerpts.setdefault(place[0], []).append(place)
+        for position in positions:
+            self._excerpts.setdefault(position[0], []).append(position)
         for finding in findings:
             self._findings.setdefault(finding[0], []).append(finding)
         docs = sorted({*self._excerpts, *self._findings})
-        for row in rows_of(job.run.corpus, job.run.fields, docs):
+        for row in records_of(job.run.corpus, job.run.fields, docs):
             self._read(row)
 
     def _read(self, row: Mapping[str, Any]) -> None:
@@ -252,12 +232,12 @@ class Shown:
 
     def _scrubbed(self, text: str, start: int, length: int) -> str:
         """text[start:start + length] without personal data; a little longer where that is so."""
-        before, behind = text[max(0, start - MARGIN) : start], text[start + length :][:MARGIN]
+        before, behind = text[max(0, start - CONTEXT) : start], text[start + length :][:CONTEXT]
         around = before + text[start : start + length] + behind
         pii = self._settings.pii
         scanners = [scanner_of(config) for config in pii.shown_configs]
-        clean = Scrubbed(around, scanners, pii.all_actions)
-        return clean.between(len(before), len(around) - len(behind))
+        clean = MaskedText(around, scanners, pii.all_actions)
+        return clean.excerpt(len(before), len(around) - len(behind))
 
     def excerpt(self, doc: int, start: int, length: int) -> tuple[str, str]:
         """The document's id, and `length` code points of its text from `start`, scrubbed."""
@@ -266,16 +246,3 @@ class Shown:
     def example(self, doc: int, field: int, start: int, end: int, type: str) -> str:  # noqa: A002
         """A finding, masked."""
         return self._examples[doc, field, start, end, type]
-
-
-def rows_of(corpus: Corpus, fields: Fields, docs: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The rows (corpus.schema.RECORDS) of a few documents, ascending."""
-    wanted = np.array(docs, dtype=np.int64)
-    cuts = [cut for piece in corpus.slices for cut in piece.cuts]
-    firsts = [doc_key(cut.shard, cut.row) for cut in cuts] + [np.iinfo(np.int64).max]
-    for cut, first, end in zip(cuts, firsts, firsts[1:], strict=False):
-        here = wanted[(wanted >= first) & (wanted < end)]
-        if here.size:
-            for tag, batch in read_cut(corpus, cut, fields, "records", wanted=here):
-                if tag == "text":
-                    yield from batch.to_pylist()

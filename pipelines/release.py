@@ -28,7 +28,8 @@ from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import Change, apply_edits, changes_outside
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
-from unrote.pipelines.scoring import rejects_documents, removes_sequences
+from unrote.pipelines.rejects import rejects_documents
+from unrote.pipelines.scoring import removes_sequences
 from unrote.pipelines.summary.totals import RELEASED
 
 REMOVED = Table(

@@ -15,20 +15,20 @@ from unrote.corpus.schema import (
     KEPT_FINDINGS,
     MASKS,
     MEASURED,
-    REJECTS,
     REPEATED_SUBSTRINGS,
     REPLACEMENTS,
+    RISK_REJECTS,
+    SCAN_REJECTS,
     SCORES,
     SELECTED,
     SEQUENCE_COPIES,
     SEQUENCES,
     SPANS,
-    UNREADABLE,
     Table,
 )
-from unrote.dedup.copies import AddUpCopies, CountCopies
+from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.repeated_substrings import HotSubstrings, RepeatedSubstrings, SampledSubstrings
-from unrote.memorization.at_risk import EarlierRejects, RejectAtRisk
+from unrote.memorization.at_risk import RejectAtRisk
 from unrote.memorization.completion import Complete, KeptFindings, Prompt, sample
 from unrote.memorization.goldfish_stage import GoldfishMasks
 from unrote.memorization.scores import AtRiskOfScores, Measure, Score
@@ -37,6 +37,7 @@ from unrote.memorization.sequences import RANKS, SIZES, CutSequences
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Phases
+from unrote.pipelines.rejects import rejects_documents
 from unrote.pipelines.summary.sums import SumByKey
 
 SIZES_BY_RANK = Table("sequence_sizes", SIZES, sort=("doc", "rank"))
@@ -51,7 +52,7 @@ class Released:
     """Which tables make the released view out of the text."""
 
     duplicates: bool
-    rejects: Table | None
+    rejects: tuple[Table, ...]
     edits: tuple[Table, ...]
     cut: bool
 
@@ -59,41 +60,24 @@ class Released:
     def removed(self) -> tuple[Table, ...]:
         """Tables whose documents are not released."""
         twins = (DUPLICATES,) if self.duplicates else ()
-        return twins if self.rejects is None else (*twins, self.rejects)
+        return (*twins, *self.rejects)
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(table.name for table in self.edits)
 
 
-def check(job: Phases) -> None:
+def check_model(job: Phases) -> None:
     """Raise ConfigError or InputError for a model or calibration that cannot be used, before
     anything is run.
     """
     _ = job.reference_model, job.settings.memorization.risk
 
 
-def rejects_documents(settings: Settings) -> bool:
-    """Whether documents with a sequence at risk of memorization are rejected."""
-    ours = settings.memorization
-    return ours.enabled and ours.action == "remove-document"
-
-
 def removes_sequences(settings: Settings) -> bool:
     """Whether sequences at risk of memorization are taken out."""
     ours = settings.memorization
     return ours.enabled and ours.action == "remove-sequence"
-
-
-def rejects_of(settings: Settings, phase: str) -> Table:
-    """The table that the phase writes rejects to: the last one with any publishes them all."""
-    finding = ["fingerprint"]
-    finding += ["findings"] if settings.pii.enabled else []
-    finding += ["at-risk-documents"] if rejects_documents(settings) else []
-    if phase == finding[-1]:
-        return REJECTS
-    number = finding.index(phase)
-    return UNREADABLE.at(number) if number else UNREADABLE
 
 
 def released_view(settings: Settings) -> Released:
@@ -103,9 +87,8 @@ def released_view(settings: Settings) -> Released:
     edits = (SPANS,) if cut else ()
     twins = dedup.exact.enabled or dedup.near.enabled or dedup.passages.enabled
     if not settings.pii.enabled:
-        return Released(twins, None, edits, cut)
-    rejects = rejects_of(settings, "findings")
-    return Released(twins, rejects, (*edits, REPLACEMENTS), cut)
+        return Released(twins, (), edits, cut)
+    return Released(twins, (SCAN_REJECTS,), (*edits, REPLACEMENTS), cut)
 
 
 def final_view(settings: Settings) -> Released:
@@ -113,7 +96,9 @@ def final_view(settings: Settings) -> Released:
     view = released_view(settings)
     if removes_sequences(settings):
         return replace(view, edits=(*view.edits, AT_RISK))
-    return replace(view, rejects=REJECTS) if rejects_documents(settings) else view
+    if rejects_documents(settings):
+        return replace(view, rejects=(*view.rejects, RISK_REJECTS))
+    return view
 
 
 def score(job: Phases) -> None:
@@ -151,7 +136,7 @@ def repeated_substrings(job: Phases, view: Released) -> None:
     stage = SampledSubstrings(edits=view.names, removed=names, cut=view.cut)
     substrings = flow.map(stage, flow.read("text", *view.removed, *view.edits))
     found = flow.group(RepeatedSubstrings(), substrings=substrings["substrings"])
-    hot = flow.group(HotSubstrings(), hot_key=found["hot_key"])
+    hot = flow.group(HotSubstrings(), hot=found["hot"])
     flow.write(REPEATED_SUBSTRINGS, found["repeated"], hot["repeated"])
     job.phase("repeated-substrings", flow)
 
@@ -187,11 +172,11 @@ def selected(job: Phases, view: Released, selection: Selection) -> None:
 def copies(job: Phases, view: Released) -> None:
     """Exact and near copies of the selected sequences, in every view."""
     flow = Flow()
-    rejects = "" if view.rejects is None else view.rejects.name
+    rejects = "".join(table.name for table in view.rejects)  # one at most
     stage = CountCopies(duplicates=view.duplicates, rejects=rejects, edits=view.names, cut=view.cut)
     source = flow.read("text", *view.removed, *view.edits, whole=(SELECTED,))
     counted = flow.map(stage, source)
-    flow.write(SEQUENCE_COPIES, flow.group(AddUpCopies(), counted=counted["counted"])["counted"])
+    flow.write(SEQUENCE_COPIES, flow.group(SumCopies(), counted=counted["counted"])["counted"])
     job.phase("sequence-copies", flow)
 
 
@@ -228,10 +213,7 @@ def at_risk_documents(job: Phases) -> None:
     flow = Flow()
     stage = RejectAtRisk(threshold=job.settings.memorization.threshold)
     at_risk = flow.map(stage, flow.read(None, DOCUMENTS, AT_RISK, only=(AT_RISK,)))
-    before_it = "findings" if job.settings.pii.enabled else "fingerprint"
-    earlier = rejects_of(job.settings, before_it)
-    before = flow.map(EarlierRejects(earlier.name), flow.read(None, earlier))
-    flow.write(REJECTS, before["rejects"], at_risk["rejects"])
+    flow.write(RISK_REJECTS, at_risk["rejects"])
     job.phase("at-risk-documents", flow)
 
 

@@ -31,8 +31,13 @@ class Text(Format):
     suffixes: Mapping[str, Compression] = {".txt": ""}
 
     def read(
-        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
-    ) -> Tagged:  # noqa: ARG002 - one cut
+        self,
+        shard: Shard,
+        cut: Cut,  # noqa: ARG002 - one cut
+        fields: Fields,
+        view: View,
+        wanted: SelectedRows,
+    ) -> Tagged:
         return read_text(shard, fields, view, wanted)
 
     def rewrite(

@@ -18,7 +18,7 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.schema import row_of, shard_of
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
-from unrote.pii.keys import VARIABLE
+from unrote.pii.keys import KEY_VARIABLE
 from unrote.pipelines.report.formatting import count, counted, share
 from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
 from unrote.pipelines.report.memorization import notes as memorization_notes
@@ -354,7 +354,8 @@ def build(
 
     manifest: as docs/architecture.md describes it. tables: the tables `SUMMARIES` by name; those
     that were not written are left out. excerpt: gives ids and text; called once for each of
-    `wanted(tables)`. example: gives findings masked; called once for each of `examples(tables)`.
+    `excerpt_positions(tables)`. example: gives findings masked; called once for each of
+    `example_positions(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
     and of which no text was seen. reference_model: of the run; None: none. scrubs: whether the
     detectors that scrub excerpts are installed.
@@ -406,7 +407,7 @@ def build(
     )
 
 
-def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
+def excerpt_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     """What `build` will ask `excerpt` for: (doc, start, length), in `doc` order, so that a job can
     read all of it in one pass.
     """
@@ -421,7 +422,7 @@ def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     )
 
 
-def examples(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
+def example_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
     """What `build` will ask `example` for: (doc, field, start, end, type), in `doc` order."""
     rows = tables[FINDING_EXAMPLES.name].to_pylist() if FINDING_EXAMPLES.name in tables else []
     return sorted((r["document"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
@@ -593,7 +594,7 @@ def _warnings(
     if not manifest["key"]:
         yield (
             "No key was given: surrogates and fingerprints are those of this run alone. With "
-            f"pii.key_file or {VARIABLE} every run has the same."
+            f"pii.key_file or {KEY_VARIABLE} every run has the same."
         )
     if unscanned:
         names = ", ".join(map(display.name, unscanned))

@@ -158,7 +158,10 @@ def _counted(
 def _values(batch: pa.RecordBatch, types: list[str]) -> pa.RecordBatch:
     """A row for each value of the batch, and one for each surrogate."""
     counts: dict[tuple[str, int, str], int] = {}
-    fingerprints, surrogates = batch["fingerprint"].to_pylist(), batch["surrogate"].to_pylist()
+    fingerprints, surrogates = (
+        batch["fingerprint"].to_pylist(),
+        batch["surrogate_fingerprint"].to_pylist(),
+    )
     for type_, own, drawn in zip(types, fingerprints, surrogates, strict=True):
         for kind, value in enumerate((own, drawn)):
             if value is not None:

@@ -63,7 +63,7 @@ def _finding_problem(
         ),
         "its action is none": finding.action not in ACTIONS,
         "it has a surrogate and another action, or the other way round": (
-            (finding.action == "surrogate") != (finding.surrogate is not None)
+            (finding.action == "surrogate") != (finding.surrogate_fingerprint is not None)
         ),
         "it went with a passage and another action is named, or the other way round": (
             within != (finding.action == "cut")

@@ -38,7 +38,7 @@ TABLES: dict[str, dict[str, str]] = {
         "origin": "string",
         "stands_for": "string",
         "fingerprint": "string",
-        "surrogate": "string",
+        "surrogate_fingerprint": "string",
     },
     "scores": {
         "doc": "int64",
@@ -101,7 +101,7 @@ TABLES: dict[str, dict[str, str]] = {
 
 NULLABLE = {
     "duplicates": {"twin", "similarity"},
-    "findings": {"surrogate"},
+    "findings": {"surrogate_fingerprint"},
     "scores": set(TABLES["scores"]).difference(
         ("doc", "start", "end", "prefix_tokens", "suffix_tokens", "sampled"),
         ("copies_input", "copies", "action"),

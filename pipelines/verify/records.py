@@ -118,7 +118,7 @@ class Finding(NamedTuple):
     type: str
     action: str
     fingerprint: str
-    surrogate: str | None
+    surrogate_fingerprint: str | None
 
 
 class ScoredSequence(NamedTuple):

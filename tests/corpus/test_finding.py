@@ -4,7 +4,7 @@ import pytest
 from tests.corpus.helpers import lines, pack, read_all, stored
 from unrote.corpus.errors import InputChanged, InputError, StorageError
 from unrote.corpus.finding import find
-from unrote.corpus.pinning import pin
+from unrote.corpus.pinning import check_sizes, pin
 
 ONE = lines({"text": "a"})
 

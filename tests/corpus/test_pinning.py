@@ -14,7 +14,7 @@ from tests.corpus.helpers import lines, read_all, stored
 from unrote.corpus import pinning
 from unrote.corpus.errors import InputChanged, InputError
 from unrote.corpus.formats.jsonl import LineCuts
-from unrote.corpus.pinning import pin
+from unrote.corpus.pinning import check_sizes, pin
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shard import Corpus, Shard
 

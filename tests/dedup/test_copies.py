@@ -18,7 +18,7 @@ from unrote.corpus.schema import (
     SPANS,
     TEXT,
 )
-from unrote.dedup.copies import AddUpCopies, CountCopies
+from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.occurrences import LEAST
 
 EDITS = (SPANS.name, REPLACEMENTS.name)
@@ -41,7 +41,7 @@ def ran(case: View, sequences, seed: int = 0):
         if own:
             parts.append(_counted(engine, case, own, sequences))
     counted = pa.concat_tables(parts)
-    return rows_of(engine.group(AddUpCopies(), counted=counted)["counted"])
+    return rows_of(engine.group(SumCopies(), counted=counted)["counted"])
 
 
 def _counted(engine: MiniEngine, case: View, own: dict[int, str], sequences) -> pa.Table:

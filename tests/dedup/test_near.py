@@ -44,15 +44,15 @@ def band_rows(texts: list[str], rank: list[int]) -> pa.Table:
     return table(BANDS.schema, rows)
 
 
-def walk(bands: pa.Table, similarity, threshold: float = 0.8) -> set[int]:
-    """Who is removed by a walk in keep order that compares with the kept candidates so far."""
+def greedy(bands: pa.Table, similarity, threshold: float = 0.8) -> set[int]:
+    """Who is removed by the greedy selection, one document after the other in keep order."""
     buckets = defaultdict(set)
     for doc, bucket, _ in rows_of(bands):
         buckets[doc].add(bucket)
     members, removed = defaultdict(list), set()
     for _, doc in sorted({(rank, doc) for doc, _, rank in rows_of(bands)}):
-        met = {k for b in buckets[doc] for k in members[b]}
-        if any(similarity(doc, k) >= threshold for k in met):
+        earlier = {k for b in buckets[doc] for k in members[b]}
+        if any(similarity(doc, k) >= threshold for k in earlier):
             removed.add(doc)
             continue
         for b in buckets[doc]:
@@ -60,50 +60,35 @@ def walk(bands: pa.Table, similarity, threshold: float = 0.8) -> set[int]:
     return removed
 
 
-def round_a(engine: MiniEngine, bands: pa.Table, width: int) -> tuple[pa.Table, ...]:
-    """One round's A: (pairs, candidates, undecided)."""
-    met = engine.group(CandidatePairs(width), bands=bands)
-    decided = engine.group(CandidateDocuments(), members=met["members"])
-    pairs = engine.group(DistinctPairs(), pairs=met["pairs"])["pairs"]
-    return pairs, decided["candidates"], decided["undecided"]
-
-
-def remaining(undecided: pa.Table, gone: set[int]) -> pa.Table:
-    return table(BANDS.schema, [row for row in rows_of(undecided) if row[0] not in gone])
-
-
 def staged(
     texts: list[str], bands: pa.Table, seed: int, widths: Callable[[int], int] = width_of
 ) -> list[tuple[int, str, int, float]]:
     """The rows of NEAR by the stages, round after round."""
     engine = MiniEngine(seed)
-    found = []
-    for number in itertools.count():
-        assert number <= near.ROUNDS + 1 or widths is not width_of
-        pairs, candidates, undecided = round_a(engine, bands, widths(number))
-        if not pairs.num_rows:
-            break
+
+    def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
         needed = {row[0] for row in rows_of(candidates)}
         text = table(TEXT, [(d, t) for d, t in enumerate(texts) if d in needed])
-        shingled = engine.map(Shingles(), text=text, pairs=pairs, candidates=candidates)
-        verified = engine.group(Verify(0.8), sets=shingled["sets"])["steps"]
-        steps = pa.concat_tables([verified, shingled["steps"]])
-        settled = engine.group(GreedySelection(), steps=steps)
-        gone, kept = (rows_of(settled[tag]) for tag in ("near", "kept"))
-        assert gone or kept
-        found += gone
-        bands = remaining(undecided, {row[0] for row in gone + kept})
-    return sorted(found)
+        found = engine.map(Shingles(), text=text, pairs=pairs, candidates=candidates)
+        verified = engine.group(Verify(0.8), sets=found["sets"])["steps"]
+        return pa.concat_tables([verified, found["steps"]])
+
+    removed = []
+    for number, one in enumerate(near.rounds(engine, bands, steps, widths)):
+        assert number <= near.ROUNDS or widths is not width_of
+        assert one.near.num_rows or one.kept.num_rows
+        removed += rows_of(one.near)
+    return sorted(removed)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_rounds_remove_what_the_walk_removes(seed):
+def test_rounds_remove_what_greedy_selection_removes(seed):
     texts = family(seed)
     rank = random.Random(seed).choices(range(20), k=len(texts)) if seed % 2 else [0] * len(texts)
     bands = band_rows(texts, rank)
     found = staged(texts, bands, seed)
     removed = {row[0] for row in found}
-    assert removed == walk(bands, lambda a, b: reference.jaccard(texts[a], texts[b]))
+    assert removed == greedy(bands, lambda a, b: reference.jaccard(texts[a], texts[b]))
     assert len(removed) == len(found) > 5
     for doc, reason, twin, similarity in found:
         assert reason == "near"
@@ -128,32 +113,30 @@ GRAPHS = st.integers(2, 14).flatmap(
 
 @given(GRAPHS, st.integers(0, 9), st.integers(1, 3))
 @settings(max_examples=200, deadline=None)
-def test_rounds_and_walk_agree_on_any_graph(graph, seed, width):
+def test_rounds_and_greedy_selection_agree_on_any_graph(graph, seed, width):
     rank, buckets, edges = graph
     edges |= {(b, a) for a, b in edges}
     bands = table(
         BANDS.schema, [(d, b, rank[d]) for d in range(len(rank)) for b in sorted(buckets[d])]
     )
-    expected = walk(bands, lambda a, b: float((a, b) in edges))
-    engine, removed, kept = MiniEngine(seed), set(), set()
-    while True:
-        pairs, candidates, undecided = round_a(engine, bands, width)
-        if not pairs.num_rows:
-            break
-        met = [row[:2] for row in rows_of(pairs)]
-        assert len(met) == len(set(met))
-        leaders = {row[0] for row in rows_of(candidates) if row[3]}
-        assert leaders == {row[1] for row in met}
-        assert {row[0] for row in rows_of(candidates)} == leaders | {row[0] for row in met}
-        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
-        steps += [(0, rank[d], d, 1, r, k, 0, 0.9) for d, k, r in rows_of(pairs) if (d, k) in edges]
-        settled = engine.group(GreedySelection(), steps=table(STEPS, steps))
-        gone, stay = (rows_of(settled[tag]) for tag in ("near", "kept"))
-        assert gone or stay
-        kept |= {row[0] for row in stay}
-        removed |= {row[0] for row in gone}
-        assert all((doc, twin) in edges and twin in kept for doc, _, twin, _ in gone)
-        bands = remaining(undecided, {row[0] for row in gone + stay})
+    expected = greedy(bands, lambda a, b: float((a, b) in edges))
+    removed, kept = set(), set()
+
+    def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
+        similar = [row for row in rows_of(pairs) if row[:2] in edges]
+        rows = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
+        return table(STEPS, rows + [(0, rank[d], d, 1, r, k, 0, 0.9) for d, k, r in similar])
+
+    for one in near.rounds(MiniEngine(seed), bands, steps, lambda _: width):
+        pairs = [row[:2] for row in rows_of(one.pairs)]
+        assert len(pairs) == len(set(pairs))
+        firsts = {row[0] for row in rows_of(one.candidates) if row[3]}
+        assert firsts == {row[1] for row in pairs}
+        assert {row[0] for row in rows_of(one.candidates)} == firsts | {row[0] for row in pairs}
+        assert one.near.num_rows or one.kept.num_rows
+        kept |= {row[0] for row in rows_of(one.kept)}
+        removed |= {row[0] for row in rows_of(one.near)}
+        assert all((doc, twin) in edges and twin in kept for doc, _, twin, _ in rows_of(one.near))
     assert removed == expected
     assert not kept & removed
 
@@ -175,18 +158,17 @@ def by_rounds(bands: pa.Table, edges: Edges, seed: int, most: int) -> tuple[set[
     rank = {doc: r for doc, _, r in rows_of(bands)}
     sets = sharing(edges)
     engine, removed, number = MiniEngine(seed, most), set(), 0
-    while bands.num_rows:
-        pairs, candidates, undecided = round_a(engine, bands, width_of(number))
-        number += bool(pairs.num_rows)
-        beside = [(k, 1, d, r, rank[d], sets[d]) for d, k, r in rows_of(pairs)]
-        beside += [(d, 0, d, r, r, sets[d]) for d, r, _, paired in rows_of(candidates) if paired]
-        verified = engine.group(Verify(1e-9), sets=table(SETS, beside))["steps"]
-        steps = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
-        steps = pa.concat_tables([verified, table(STEPS, steps)])
-        settled = engine.group(GreedySelection(), steps=steps)
-        gone, stay = ({row[0] for row in rows_of(settled[tag])} for tag in ("near", "kept"))
-        removed |= gone
-        bands = remaining(undecided, gone | stay)
+
+    def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
+        rows = [(k, 1, d, r, rank[d], sets[d]) for d, k, r in rows_of(pairs)]
+        rows += [(d, 0, d, r, r, sets[d]) for d, r, _, paired in rows_of(candidates) if paired]
+        verified = engine.group(Verify(1e-9), sets=table(SETS, rows))["steps"]
+        rows = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
+        return pa.concat_tables([verified, table(STEPS, rows)])
+
+    for one in near.rounds(engine, bands, steps):
+        number += 1
+        removed |= {row[0] for row in rows_of(one.near)}
     return removed, number
 
 
@@ -212,24 +194,24 @@ def graphs(draw, most: int = 40) -> tuple[pa.Table, Edges]:
 
 
 def agree(bands: pa.Table, edges: Edges, seed: int, most: int = 7) -> int:
-    """Compare with the sequential walk; how many rounds there were."""
+    """Compare with the greedy selection; how many rounds there were."""
     both = edges | {(b, a) for a, b in edges}
     removed, rounds = by_rounds(bands, edges, seed, most)
-    assert removed == walk(bands, lambda a, b: float((a, b) in both))
+    assert removed == greedy(bands, lambda a, b: float((a, b) in both))
     assert rounds <= near.ROUNDS + 1
     return rounds
 
 
 @given(graphs(), st.integers(0, 99), st.sampled_from([0, 1, 2, 6]))
 @settings(max_examples=200, deadline=None)
-def test_the_stages_remove_what_the_walk_removes(graph, seed, rounds):
+def test_the_stages_remove_what_greedy_selection_removes(graph, seed, rounds):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "ROUNDS", rounds)
         agree(*graph, seed)
 
 
 def one_bucket(order: list[int]) -> pa.Table:
-    return table(BANDS.schema, [(d, 7, place) for place, d in enumerate(order)])
+    return table(BANDS.schema, [(d, 7, position) for position, d in enumerate(order)])
 
 
 @pytest.mark.parametrize("rounds", [2, 6])
@@ -255,7 +237,11 @@ def test_buckets_of_two_are_decided_in_one_round():
 def test_copies_of_one_text_make_few_pairs():
     count = 300
     bands = band_rows(["some text that everybody copies from everybody"] * count, [0] * count)
-    pairs, candidates, undecided = round_a(MiniEngine(most=64), bands, 1)
+    engine = MiniEngine(most=64)
+    paired = engine.group(CandidatePairs(1), bands=bands)
+    found = engine.group(CandidateDocuments(), members=paired["members"])
+    candidates, undecided = found["candidates"], found["undecided"]
+    pairs = engine.group(DistinctPairs(), pairs=paired["pairs"])["pairs"]
     assert rows_of(pairs) == [(d, 0, 0) for d in range(1, count)]
     assert rows_of(candidates) == [(d, 0, int(d == 0), int(d == 0)) for d in range(count)]
     assert sorted(undecided.to_pylist(), key=str) == sorted(bands.to_pylist(), key=str)
@@ -269,7 +255,7 @@ def test_many_pairs_come_in_several_batches(monkeypatch):
     assert max(len(chunk) for chunk in found.column("doc").chunks) == 10
 
 
-def test_a_walk_remembers_more_than_fits_its_first_table():
+def test_a_selection_remembers_more_than_fits_its_first_table():
     count = 5000
     rows = [(0, 0, d, 0, 0, 0, 0, 0.0) for d in range(count)]
     rows += [(0, 0, d, 1, 0, d - 1, 0, 0.8) for d in range(1, count)]
@@ -280,7 +266,7 @@ def test_a_walk_remembers_more_than_fits_its_first_table():
     assert rows_of(found["kept"]) == [(2 * count, 1)]
 
 
-def test_shingles_in_stretches_and_small_batches(monkeypatch):
+def test_shingles_in_document_ranges_and_small_batches(monkeypatch):
     monkeypatch.setattr("unrote.dedup.similarity._BATCH_VALUES", 20)
     texts = family(3, 30)
     pairs = [(d, k, 100 + k) for d in range(2, 30, 3) for k in (1, 4)]
@@ -303,7 +289,7 @@ def test_shingles_in_stretches_and_small_batches(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_resolve(seed):
+def test_resolve_twins(seed):
     near_rows = [(3, "near", 1, 0.9), (8, "near", 2, 0.85)]
     exact_rows = [
         (d, "exact", t, 1.0) for d, t in [(4, 3), (5, 3), (6, 1), (9, 8), (7, 2), (0, 10)]
@@ -315,8 +301,8 @@ def test_resolve(seed):
             ("exact", table(DUPLICATES.schema, exact_rows).to_batches()[0]),
             ("near", table(DUPLICATES.schema, near_rows[1:]).to_batches()[0]),
         ]
-        chain = pa.Table.from_batches([batch for _, batch in run(iter(batches))])
-    found = engine.group(ResolveTwins(), chain=chain)["duplicates"]
+        links = pa.Table.from_batches([batch for _, batch in run(iter(batches))])
+    found = engine.group(ResolveTwins(), links=links)["duplicates"]
     assert rows_of(found) == [
         (0, "exact", 10, 1.0),
         (3, "near", 1, 0.9),

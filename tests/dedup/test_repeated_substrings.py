@@ -34,7 +34,7 @@ def ran(case: View, seed: int = 0):
     )["substrings"]
     assert substrings.schema == SAMPLED_SUBSTRINGS
     found = engine.group(RepeatedSubstrings(), substrings=substrings)
-    hot = engine.group(HotSubstrings(), hot_key=found["hot_key"])
+    hot = engine.group(HotSubstrings(), hot=found["hot"])
     return sorted(rows_of(found["repeated"]) + rows_of(hot["repeated"]))
 
 

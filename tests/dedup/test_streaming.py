@@ -42,7 +42,7 @@ POOLS: list[pa.MemoryPool] = []
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     monkeypatch.setattr(groups, "HOT_KEY_ROWS", BATCH)
-    monkeypatch.setattr(repeats, "_STRETCH_BYTES", 1 << 18)
+    monkeypatch.setattr(repeats, "_HELD_BYTES", 1 << 18)
     monkeypatch.setattr(repeats, "_BATCH_ROWS", BATCH)
     monkeypatch.setattr(candidates, "_BATCH_PAIRS", BATCH)
 
@@ -143,7 +143,7 @@ STREAMS = {
     "repeated substrings": (
         RepeatedSubstrings(),
         lambda: many(SAMPLED_SUBSTRINGS, lambda n: (5, n, 0, 1, 1)),
-        {"hot_key": MANY + 1},
+        {"hot": MANY + 1},
     ),
     "hot substrings": (
         HotSubstrings(),
@@ -169,7 +169,7 @@ STREAMS = {
         lambda: many(TWIN_LINKS, lambda n: (5, np.minimum(n, 1), n + 5, 3, 0.9)),
         {"duplicates": MANY},
     ),
-    "repeats": (Repeats(), lambda: anchors(3), {"hot_key": MANY + 3}),
+    "repeats": (Repeats(), lambda: anchors(3), {"hot": MANY + 3}),
     "hot keys, one class": (HotKeys(), lambda: hot_key(1), {"copies": MANY - 1}),
     "hot keys, three classes": (HotKeys(), lambda: hot_key(3), {"ambiguous": MANY}),
     # Both windows of each member but the two of the first, and the first of the second.
@@ -189,7 +189,7 @@ def test_a_million_members_in_small_batches(name):
 
 def test_the_classes_of_a_hot_key_are_what_is_held():
     count, peak = streamed(Repeats(), lambda: anchors(MANY // 4))
-    assert count == {"hot_key": MANY + MANY // 4}
+    assert count == {"hot": MANY + MANY // 4}
     assert peak < LIMIT + MANY // 4 * 250
 
 

@@ -238,8 +238,8 @@ def test_the_probe_of_a_shape_matches_where_its_pattern_does(shape):
         assert not shape.pattern.search(text) or probe.search(image), text
 
 
-def test_the_gate_changes_no_finding():
-    without = DeidDetector(gate=False)
+def test_the_prefilter_changes_no_finding():
+    without = DeidDetector(prefilter=False)
     for text in [*(line for line, *_ in REAL), *LOOKALIKES]:
         assert without.find(text) == DETECTOR.find(text)
 
@@ -262,8 +262,8 @@ def test_it_never_raises_and_its_offsets_are_within_the_text(text):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=40).map("".join))
-def test_the_gate_changes_no_finding_of_any_text(text):
-    assert DeidDetector(gate=False).find(text) == DETECTOR.find(text)
+def test_the_prefilter_changes_no_finding_of_any_text(text):
+    assert DeidDetector(prefilter=False).find(text) == DETECTOR.find(text)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from phonenumbers import PhoneMetadata
 
 from tests.pii.fuzz import ASCII, BEYOND, PHONES
 from unrote.pii import phones
-from unrote.pii.gates import Gate, Probe
-from unrote.pii.phones import GATES, MIN_SIGNS, PhoneFinder, few_tries
+from unrote.pii.phones import MIN_SIGNS, PREFILTER_EXPRESSIONS, PhoneFinder, few_tries
+from unrote.pii.prefilter import Prefilter, Probe
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")
 BRIEF = settings(max_examples=600, deadline=None, derandomize=True)
@@ -78,18 +78,18 @@ def test_cases_that_went_wrong_or_might(text):
     assert ours(PhoneFinder(REGIONS, 1).part(text)) == by_phonenumbers(text)
 
 
-GATE = Gate([Probe(0, expression, 2) for expression in GATES])
+PREFILTER = Prefilter([Probe(0, expression, 2) for expression in PREFILTER_EXPRESSIONS])
 
 
 @BRIEF
 @given(phone_texts())
-def test_the_gate_fires_for_every_candidate(text):
+def test_the_prefilter_fires_for_every_candidate(text):
     index, long = 0, False
     while (candidate := phones._candidate(text, index)) is not None:
         start, found = candidate
         long |= phones._signs(found) >= MIN_SIGNS
         index = start + len(found)
-    assert not long or GATE.block(0, text.encode()).fired
+    assert not long or PREFILTER.block(0, text.encode()).fired
 
 
 def test_shortest_numbers():

@@ -22,7 +22,8 @@ from unrote.pii.findings import (
     Failure,
     Finding,
 )
-from unrote.pii.scanner import FINDINGS, Scanner, outranked
+from unrote.pii.overlaps import prefer_markers
+from unrote.pii.scanner import FINDINGS, Scanner
 
 LABELLED = Path(__file__).parent / "markers" / "positives.jsonl"
 CONFIG = Config(threshold=0)
@@ -180,7 +181,7 @@ def reference(text, own, traces):
 
 @settings(max_examples=300)
 @given(st.text("ab1 .-(", min_size=20, max_size=20), SPANS, SPANS, st.data())
-def test_outranked_like_the_reference(text, own, marked, data):
+def test_markers_are_preferred_like_the_reference(text, own, marked, data):
     own = [Finding(s, s + n, data.draw(st.sampled_from("AB")), 0.5, "test") for s, n in own]
     traces, here = [], 0
     for start, size in sorted(marked):
@@ -188,7 +189,7 @@ def test_outranked_like_the_reference(text, own, marked, data):
             kind = data.draw(st.sampled_from([DEID_MARKER, RESERVED_VALUE]))
             here = start + size
             traces.append(Finding(start, here, kind, 0.9, "test", "PERSON"))
-    result = outranked(text, [*own, *traces])
+    result = prefer_markers(text, [*own, *traces])
     kept, pieces = reference(text, own, traces)
     assert result == sorted(result)
     assert [f for f in result if f.type in MARKER_TYPES] == kept

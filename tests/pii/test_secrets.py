@@ -13,9 +13,9 @@ from detect_secrets.plugins.base import RegexBasedDetector
 from unrote.pii import Config, scan
 from unrote.pii.config import ACTIONS_BY_DEFAULT
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pii.scrubbing import scrub_text
 from unrote.pii.secrets import FORMS, detectors
-from unrote.pii.settle import settle
 
 # Values are put together here, so that no scanner of repositories takes them for real ones.
 LETTERS = "Q7mZr2XkT9bVw4LhN8cYd3PfS6gJt5KaB"
@@ -267,7 +267,7 @@ def test_an_address_of_mail_beside_a_password_stays_one():
 
 
 def scrub(text):
-    done = settle(text, scanner_of(Config()), ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
+    done = scrub_text(text, scanner_of(Config()), ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
     assert not done.rejected
     return done.edits
 
@@ -332,7 +332,7 @@ def _matches(expression, line):
 @settings(max_examples=100, deadline=None)
 def test_outside_findings_nothing_changes(text):
     scanner = scanner_of(ONLY)
-    done = settle(text, scanner, ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
+    done = scrub_text(text, scanner, ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
     first = scanner.find(text)
     spans = [(one.finding.start, one.finding.end) for one in done.applied]
     assert all((edit.start, edit.end) in spans for edit in done.edits)

@@ -17,7 +17,7 @@ from unrote.pii import Config
 from unrote.pii.config import ACTIONS, ACTIONS_BY_DEFAULT
 from unrote.pii.findings import CUT, DEID_MARKER, RESERVED_VALUE
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
+from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.stages import Scan
 from unrote.pii.surrogates import is_surrogate
 
@@ -131,12 +131,12 @@ def test_a_row_says_what_was_found_and_done():
     assert (mail[1]["type"], mail[1]["action"]) == ("EMAIL_ADDRESS", "surrogate")
     assert (mail[1]["origin"], mail[1]["stands_for"]) == ("EmailRecognizer", "")
     assert (nobody[1]["type"], nobody[1]["action"]) == (RESERVED_VALUE, "keep")
-    assert nobody[1]["surrogate"] is None
+    assert nobody[1]["surrogate_fingerprint"] is None
     assert marker[0] == "[**Known lastname 742**]"
     assert (marker[1]["type"], marker[1]["stands_for"]) == (DEID_MARKER, "PERSON")
     first, second = result["replacements"].to_pylist()
-    assert mail[1]["surrogate"] == KEY.value_fingerprint(first["text"], "EMAIL_ADDRESS")
-    assert marker[1]["surrogate"] == KEY.value_fingerprint(second["text"], "PERSON")
+    assert mail[1]["surrogate_fingerprint"] == KEY.value_fingerprint(first["text"], "EMAIL_ADDRESS")
+    assert marker[1]["surrogate_fingerprint"] == KEY.value_fingerprint(second["text"], "PERSON")
     assert is_surrogate(first["text"], "EMAIL_ADDRESS", KEY)
 
 
@@ -213,11 +213,11 @@ def test_equal_values_have_equal_fingerprints_and_surrogates(texts):
         for value, row in values(text, result, n << 3):
             prints[row["type"], value].add(row["fingerprint"])
             if row["type"] not in {"DATE_TIME", DEID_MARKER}:
-                drawn[row["type"], value].add(row["surrogate"])
+                drawn[row["type"], value].add(row["surrogate_fingerprint"])
     assert all(len(each) == 1 for each in (*prints.values(), *drawn.values()))
     assert len({print_ for (print_,) in prints.values()}) == len(prints)
     others = scan(texts, Scan(CONFIG, OTHER, EVERYTHING))["findings"]
-    for column in ("fingerprint", "surrogate"):
+    for column in ("fingerprint", "surrogate_fingerprint"):
         own = set(result["findings"][column].to_pylist()) - {None}
         assert own.isdisjoint(others[column].to_pylist())
 
@@ -299,10 +299,10 @@ def test_a_document_beyond_the_limit():
     assert set(result["findings"]["doc"].to_pylist()) == {0}
 
 
-def test_rejects_of_others_pass_through():
+def test_rows_that_could_not_be_read_are_not_rejected_again():
     rejects = [(3, "a.jsonl", 3, "no text"), (9, "b.jsonl", 1, "not JSON")]
     result = scan(["jane.roe@acme.com"], rejects=rejects)
-    assert rows_of(result["rejects"]) == rejects
+    assert rows_of(result["rejects"]) == []
 
 
 # Cut passages.
@@ -412,7 +412,7 @@ def test_a_column_that_cannot_be_read_rejects_the_row():
 
 def test_scanners_are_opened_once(monkeypatch):
     opened = []
-    monkeypatch.setattr("unrote.pii.opened._opened", threading.local())
+    monkeypatch.setattr("unrote.pii.scanner_cache._thread", threading.local())
     monkeypatch.setattr(
         "unrote.pii.scanner.Scanner", lambda config: opened.append(config) or object()
     )

@@ -25,16 +25,16 @@ from presidio_analyzer.predefined_recognizers import (
 
 from unrote.pii.keys import Key
 from unrote.pii.surrogates import (
-    STAND_INS,
+    SAMPLE_VALUES,
+    bitcoin,
     codes,
-    crypto,
     dates,
     is_surrogate,
+    marker_surrogate,
     names,
-    stand_in,
     surrogate,
 )
-from unrote.pii.surrogates.subset import Subset, check_bits
+from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
 KEY = Key(b"the key of the tests, of 32 or so")
 OTHER = Key(b"another key of the tests, as long")
@@ -96,8 +96,8 @@ VALUES = {
     "US_BANK_NUMBER": number("########") | number("#################"),
     "UK_NHS": number("4########").map(nhs).filter(bool),
     "MEDICAL_LICENSE": number("B@######").map(lambda body: body + codes.dea_check(body[2:])),
-    "CRYPTO": st.binary(min_size=20, max_size=20).map(lambda h: crypto.base58(b"\0" + h))
-    | st.binary(min_size=32, max_size=32).map(lambda p: crypto.segwit("bc", 1, p)),
+    "CRYPTO": st.binary(min_size=20, max_size=20).map(lambda h: bitcoin.base58(b"\0" + h))
+    | st.binary(min_size=32, max_size=32).map(lambda p: bitcoin.segwit("bc", 1, p)),
     "ZIP_CODE": number("1####") | number("9####-####"),
     "PERSON": st.tuples(WORD, WORD).map(" ".join) | WORD,
     "LOCATION": WORD | st.tuples(WORD, WORD).map(" ".join),
@@ -205,14 +205,14 @@ def test_spellings_of_one_number_have_one_surrogate():
 def test_another_process_gives_the_same():
     code = (
         "from tests.pii.test_surrogates import *\n"
-        "for type_ in sorted(STAND_INS): print(surrogate(STAND_INS[type_], type_, KEY, 'd'))\n"
+        "for t, value in sorted(SAMPLE_VALUES.items()): print(surrogate(value, t, KEY, 'd'))\n"
     )
     root = Path(__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "7"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env, cwd=root
     )
-    here = [surrogate(STAND_INS[type_], type_, KEY, "d") for type_ in sorted(STAND_INS)]
+    here = [surrogate(SAMPLE_VALUES[type_], type_, KEY, "d") for type_ in sorted(SAMPLE_VALUES)]
     assert done.stdout.splitlines() == here
 
 
@@ -294,8 +294,8 @@ def test_a_wallet_in_capitals():
     ["bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdr", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3", "1"],
 )
 def test_what_is_no_wallet_is_not_read(value):
-    assert crypto.base58_payload(value) is None
-    assert crypto.segwit_program(value) is None
+    assert bitcoin.base58_payload(value) is None
+    assert bitcoin.segwit_program(value) is None
 
 
 @pytest.mark.parametrize(
@@ -484,16 +484,16 @@ def test_surrogates_of_another_key_are_not_recognised():
 @settings(deadline=None)
 def test_the_permutation_is_one(size, seed):
     subset = Subset(KEY, "test", size, check_bits(size, reserved=False))
-    place = subset.drawn(seed)
-    assert 0 <= place < size
-    assert subset.holds(place)
+    index = subset.drawn(seed)
+    assert 0 <= index < size
+    assert subset.contains(index)
 
 
 @pytest.mark.parametrize("size", [2, 3, 97, 100, 1000, 4096, 4097])
 def test_the_subset_has_the_size_it_says(size):
     for bits in (0, 1, 3):
         subset = Subset(KEY, "test", size, bits)
-        assert sum(subset.holds(place) for place in range(size)) == size >> bits
+        assert sum(subset.contains(index) for index in range(size)) == size >> bits
 
 
 # How widely surrogates are drawn.
@@ -551,17 +551,17 @@ def test_a_hundred_thousand():
 )  # fmt: skip
 def test_dates_keep_their_format(value, moved):
     assert surrogate(value, "DATE_TIME", KEY, days=400) == moved
-    again = dates.read(moved)
+    again = dates.parse(moved)
     assert again is not None
-    assert again.grain == dates.read(value).grain
+    assert again.granularity == dates.parse(value).granularity
 
 
 def test_what_is_no_date():
     assert surrogate("yesterday", "DATE_TIME", KEY) == "yesterday"
     out = surrogate("45 brumaire 12345", "DATE_TIME", KEY)
-    assert dates.read(out) is None
+    assert dates.parse(out) is None
     assert is_surrogate(out, "DATE_TIME", KEY)
-    assert dates.read("in brumaire") is None
+    assert dates.parse("in brumaire") is None
 
 
 DAYS = st.dates(min_value=dates.date(1920, 1, 1), max_value=dates.date(2030, 1, 1))
@@ -614,17 +614,17 @@ def test_years_alone_stay():
 # Stand-ins for markers.
 
 
-@pytest.mark.parametrize("type_", sorted(STAND_INS))
+@pytest.mark.parametrize("type_", sorted(SAMPLE_VALUES))
 def test_stand_ins(type_):
     markers = [(f"[**x {at}**]", document) for at in range(6) for document in "abc"]
-    outs = [stand_in(type_, KEY, *marker) for marker in markers]
-    assert outs == [stand_in(type_, KEY, *marker) for marker in markers]
+    outs = [marker_surrogate(type_, KEY, *marker) for marker in markers]
+    assert outs == [marker_surrogate(type_, KEY, *marker) for marker in markers]
     assert len(set(outs)) > 5
     assert type_ == "DATE_TIME" or all(is_surrogate(out, type_, KEY) for out in outs)
 
 
 def test_no_stand_in_for_what_has_no_shape():
-    assert stand_in("", KEY, "___", 1) is None
+    assert marker_surrogate("", KEY, "___", 1) is None
 
 
 def test_the_lists_are_in_order_and_digested():

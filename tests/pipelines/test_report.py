@@ -13,7 +13,7 @@ from rich.console import Console
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import doc_key
 from unrote.pipelines.config import Settings
-from unrote.pipelines.policy import Policy, judge
+from unrote.pipelines.policy import Policy, evaluate
 from unrote.pipelines.report import formatting
 from unrote.pipelines.report.html import WIDTH, render, segments
 from unrote.pipelines.report.model import (
@@ -21,10 +21,10 @@ from unrote.pipelines.report.model import (
     Report,
     build,
     environment,
+    excerpt_positions,
     from_json,
     summed,
     to_json,
-    wanted,
 )
 from unrote.pipelines.report.terminal import print_summary, print_verdict
 from unrote.pipelines.summary.clusters import CLUSTERS
@@ -167,7 +167,7 @@ def refused() -> Report:
         {"measure": "near_share", "limit": 0.05, "each_source": False, "source": "web"},
         {"measure": "passage_share", "limit": 0.25},
     ]
-    return judge(Policy.model_validate({"rule": rules}), example("gate", memorization=OFF))
+    return evaluate(Policy.model_validate({"rule": rules}), example("gate", memorization=OFF))
 
 
 # The model.
@@ -223,7 +223,7 @@ def test_excerpts_are_asked_for_in_document_order():
     build(
         manifest(), tables(), lambda *place: (asked.append(place), excerpt(*place))[1], no_example
     )
-    places = wanted(tables())
+    places = excerpt_positions(tables())
     assert places == sorted(set(asked))
     assert all(length <= EXCERPT for _, _, length in places)
 

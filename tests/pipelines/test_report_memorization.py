@@ -14,10 +14,10 @@ from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.corpus.schema import doc_key
 from unrote.memorization.reference_model import ReferenceModel
-from unrote.pipelines.policy import Policy, evaluate, judge
+from unrote.pipelines.policy import Policy, results_of
 from unrote.pipelines.report.html import copies_of, histogram, less, part_bars, render
 from unrote.pipelines.report.memorization import expected
-from unrote.pipelines.report.model import Report, build, from_json, to_json, wanted
+from unrote.pipelines.report.model import Report, build, excerpt_positions, from_json, to_json
 from unrote.pipelines.report.terminal import print_summary, print_verdict
 from unrote.pipelines.summary.scores import (
     EDGES,
@@ -182,7 +182,7 @@ def test_the_riskiest_are_shown_as_the_input_has_them():
 
 
 def test_excerpts_are_requested():
-    excerpts = wanted(tables() | scored())
+    excerpts = excerpt_positions(tables() | scored())
     assert (doc_key(1, 7), 21, 200) in excerpts
     assert (doc_key(1, 0), 0, 20) in excerpts
     assert excerpts == sorted(excerpts)
@@ -302,7 +302,7 @@ def test_the_terminal_tells_it():
 
 def measured(*rules: dict, others: bool = False) -> list[tuple]:
     policy = Policy.model_validate({"rule": [rule | {"limit": 10} for rule in rules]})
-    return [(r.measure, r.source, r.measured) for r in evaluate(policy, report("gate", others))]
+    return [(r.measure, r.source, r.measured) for r in results_of(policy, report("gate", others))]
 
 
 def test_rules_about_memorization():
@@ -328,7 +328,7 @@ def test_of_a_source_without_sequences_nothing_is_known():
     gone[RISK_SOURCES.name] = gone[RISK_SOURCES.name].slice(0, 1)
     found = build(manifest("gate"), tables() | gone, excerpt, no_example, reference_model=REFERENCE)
     rule = {"measure": "extracted_per_million_words", "source": "books", "limit": 0}
-    (result,) = evaluate(Policy.model_validate({"rule": [rule]}), found)
+    (result,) = results_of(Policy.model_validate({"rule": [rule]}), found)
     assert (result.measured, result.passed) == (None, False)
     assert "no sequence" in result.reason
 
@@ -348,13 +348,13 @@ def test_a_model_that_read_nothing_passes_no_gate(by):
     )
     why = "read none of" if by else "found no token"
     assert any(why in note for note in found.notes)
-    results = evaluate(
+    results = results_of(
         Policy.model_validate({"rule": [{"measure": "sequences_at_risk", "limit": 9}]}), found
     )
     assert [(one.measured or 0, one.passed) for one in results] == [(0, False), (0, False)]
     assert all(why in one.reason for one in results)
     other = Policy.model_validate({"rule": [{"measure": "near_share", "limit": 1}]})
-    assert not judge(other, found).passed
+    assert not results_of(other, found).passed
 
 
 def test_a_source_that_is_not_listed_does_not_pass():
@@ -363,14 +363,14 @@ def test_a_source_that_is_not_listed_does_not_pass():
     found = build(manifest("gate"), tables() | gone, excerpt, no_example, reference_model=REFERENCE)
     rule = {"measure": "expected_extracted", "source": "books", "limit": 9}
     with pytest.raises(RunError, match="'books' is not known"):
-        evaluate(Policy.model_validate({"rule": [rule]}), found)
+        results_of(Policy.model_validate({"rule": [rule]}), found)
 
 
 def test_what_was_not_scored_cannot_be_limited():
     policy = Policy.model_validate({"rule": [{"measure": "sequences_at_risk", "limit": 1}]})
     off = build(manifest("gate", memorization={"enabled": False}), tables(), excerpt, no_example)
     with pytest.raises(ConfigError, match=r"while memorization\.enabled is false"):
-        evaluate(policy, off)
+        results_of(policy, off)
 
 
 def test_only_these_have_views():
@@ -391,7 +391,7 @@ def test_a_model_that_guesses_is_said_to():
         )
         assert any("no better than chance" in note for note in found.notes) == said
         assert any("completes" in note for note in found.notes) != said
-        verdict = judge(Policy.model_validate({"minimum_documents": 1}), found)
+        verdict = results_of(Policy.model_validate({"minimum_documents": 1}), found)
         out = io.StringIO()
         print_verdict(verdict, "", Console(file=out, width=200))
         assert ("no better than chance" in out.getvalue()) == said

@@ -96,6 +96,7 @@ def run(tmp_path: Path) -> Path:
         "format": 1,
         "settings": {"input": {"text": "text"}, "dedup": {"passages": {"action": "cut"}}},
         "input": corpus.to_json(),
+        "phases": [{"rows": {table.name: 0 for table in PUBLISHED}}],
         "tables": {table.name: [{"slice": 0}] for table in PUBLISHED},
     }
     (out / "manifest.json").write_text(json.dumps(manifest))

@@ -49,7 +49,7 @@ def finding(rng: random.Random, doc: int, field: int, start: int, end: int) -> d
     row = {"doc": doc, "field": field, "start": start, "end": end, "type": rng.choice(TYPES)}
     row |= {"score": 0.5, "action": action, "origin": rng.choice(ORIGINS), "stands_for": ""}
     drawn = f"{rng.randint(0, 12):032x}" if action == "surrogate" else None
-    return row | {"fingerprint": print_, "surrogate": drawn}
+    return row | {"fingerprint": print_, "surrogate_fingerprint": drawn}
 
 
 def summaries(tables: dict[str, list[dict]], seed: int) -> dict[str, list[dict]]:
@@ -79,8 +79,8 @@ def expected_repeated(tables):
     values = Counter()
     for row in tables["findings"]:
         values[row["type"], 0, row["fingerprint"]] += 1
-        if row["surrogate"] is not None:
-            values[row["type"], 1, row["surrogate"]] += 1
+        if row["surrogate_fingerprint"] is not None:
+            values[row["type"], 1, row["surrogate_fingerprint"]] += 1
     by_type = defaultdict(list)
     for (type_, kind, _), count in values.items():
         by_type[type_, kind].append(count)

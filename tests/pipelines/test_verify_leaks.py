@@ -137,7 +137,7 @@ def finding(text: str, value: str, type_: str) -> dict[str, Any]:
     return {
         "doc": D, "field": 0, "start": start, "end": start + len(value), "type": type_,
         "score": 1.0, "action": "surrogate", "origin": "o", "stands_for": "",
-        "fingerprint": value, "surrogate": "s",
+        "fingerprint": value, "surrogate_fingerprint": "s",
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ AT_RISK = (A, D)
 
 NAME = {
     "doc": A, "field": 0, "start": 0, "end": 8, "type": "PERSON", "score": 1.0, "action": "mask",
-    "origin": "o", "stands_for": "", "fingerprint": "f", "surrogate": None,
+    "origin": "o", "stands_for": "", "fingerprint": "f", "surrogate_fingerprint": None,
 }  # fmt: skip
 """A value that was replaced, in the first sequence."""
 

@@ -1,4 +1,5 @@
-r"""Which recogniser can match where: one Hyperscan pass over the bytes, before any expression runs.
+r"""The prefilter: which recogniser can match where. One Hyperscan pass over the bytes, before any
+expression runs.
 
 A document is read in *blocks*: whole lines, at least 512 bytes. An expression none of whose parts
 can match a line break finds in a block what it finds there in the document: look-behind and
@@ -10,9 +11,10 @@ one block.
 Hyperscan's PREFILTER mode reports a superset of what an expression matches. That it does so rests
 on Hyperscan reading the expression as the `regex` package does, which holds for ASCII. Beyond, its
 tables are older and narrower: it does not know marks and joiners as word characters, nor the
-letters that equal an ASCII letter in another case. What a gate reads need not be the text, so a
-block with such characters is read as its *image*: such a letter as the ASCII letter, any digit as
-"0", any other word character that no expression names as "é". In the image both agree.
+letters that equal an ASCII letter in another case. A prefilter need not read the
+text itself, so a block with such characters is read as its *image*: such a letter as the ASCII
+letter, any digit as "0", any other word character that no expression names as "é". In the image
+both agree.
 """
 
 import hashlib
@@ -68,7 +70,7 @@ class Block(NamedTuple):
     fired: frozenset[int]
 
 
-class Gate:
+class Prefilter:
     """The probes as two Hyperscan databases: for ASCII, and for images of other text.
 
     Without hyperscan (it has wheels for Linux and macOS) every probe fires everywhere.
@@ -85,7 +87,7 @@ class Gate:
 
     @property
     def works(self) -> bool:
-        """Whether anything is gated."""
+        """Whether anything is filtered."""
         return self._hyperscan is not None
 
     def block(self, start: int, data: bytes, text: str | None = None) -> Block:
@@ -224,7 +226,7 @@ _other = _not_of(AS_THEY_ARE)
 
 
 class _Image(dict[int, int]):
-    """str.translate's table from a character to what the gate reads in its place.
+    """str.translate's table from a character to what the prefilter reads in its place.
 
     Filled as characters are met.
     """

@@ -9,10 +9,10 @@ hyperscan = pytest.importorskip("hyperscan")
 regex = pytest.importorskip("regex")
 
 from tests.corpora import personal
-from unrote.pii import gates
+from unrote.pii import prefilter as module
 from unrote.pii.catalogue import ENTRIES, build
 from unrote.pii.deid import DeidDetector
-from unrote.pii.gates import AS_THEY_ARE, Gate, Probe, is_within_lines
+from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines
 from unrote.pii.recognizers import _is_wide
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
@@ -23,8 +23,8 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("UNROTE_CACHE", str(tmp_path / "cache"))
 
 
-def gate(*expressions, **more):
-    return Gate([Probe(n, text, int(FLAGS)) for n, text in enumerate(expressions)], **more)
+def prefilter(*expressions, **more):
+    return Prefilter([Probe(n, text, int(FLAGS)) for n, text in enumerate(expressions)], **more)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_lines_need_multiline_anchors():
 
 def test_blocks_are_whole_lines_that_fired():
     text = ("x" * 700 + "\n") * 2 + "é" * 600 + "\n" + "a 123\nrest"
-    found = list(gate(r"\d{3}").blocks(text.encode()))
+    found = list(prefilter(r"\d{3}").blocks(text.encode()))
     assert [text[b.start : b.start + len(b.text)] for b in found] == [b.text for b in found]
     assert [b.text for b in found] == ["a 123\nrest"]
 
 
 def test_characters_hyperscan_does_not_know():
-    probes = gate(r"a\wb", r"\d{3}", r"kiss", r"ä\wö")
+    probes = prefilter(r"a\wb", r"\d{3}", r"kiss", r"ä\wö")
     cases = {"a\u0301b": 0, "a\u200db": 0, "\u0663\u0664\U0001e950": 1, "Kiſſ": 2, "Äxö": 3}
     for text, number in cases.items():
         expression = probes.probes[number].expression
@@ -76,7 +76,7 @@ def test_characters_read_as_they_are():
     chars = [chr(c) for low, high in AS_THEY_ARE for c in range(max(low, 128), high + 1)]
     for kind in (r"\w", r"\d"):
         wanted = {char for char in chars if regex.match(kind, char)}
-        database = gates._database(hyperscan, [Probe(0, kind, 0)], False)
+        database = module._database(hyperscan, [Probe(0, kind, 0)], False)
         found = {char for char in chars if _fires(database, char)}
         assert found == wanted
     assert not [char for char in chars if regex.match("[a-z]|[A-Z]", char, regex.I)]
@@ -84,7 +84,7 @@ def test_characters_read_as_they_are():
 
 def _fires(database, char):
     fired = []
-    database.scan(char.encode(), match_event_handler=gates._note, context=fired)
+    database.scan(char.encode(), match_event_handler=module._note, context=fired)
     return bool(fired)
 
 
@@ -95,37 +95,37 @@ def test_presidio_names_characters_one_by_one():
 
 
 def test_databases_are_cached(monkeypatch):
-    gate("abc").block(0, b"abc")
-    (path,) = gates.cache_folder().iterdir()
+    prefilter("abc").block(0, b"abc")
+    (path,) = module.cache_folder().iterdir()
 
     def fail(*_, **__):
         raise AssertionError("compiled again")
 
     written = path.read_bytes()
-    monkeypatch.setattr(gates, "store", fail)
-    assert gate("abc").block(0, b"xabcx").fired
+    monkeypatch.setattr(module, "store", fail)
+    assert prefilter("abc").block(0, b"xabcx").fired
     path.write_bytes(written[:-50])
     monkeypatch.undo()
     monkeypatch.setenv("UNROTE_CACHE", str(path.parent))
-    assert gate("abc").block(0, b"xabcx").fired
+    assert prefilter("abc").block(0, b"xabcx").fired
     assert path.read_bytes() == written
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch):
     monkeypatch.setenv("UNROTE_CACHE", "/dev/null/x")
-    assert gate("abc").block(0, b"abc").fired
+    assert prefilter("abc").block(0, b"abc").fired
 
 
 def test_without_hyperscan_it_says_so(monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "hyperscan", None)
     with caplog.at_level(logging.WARNING):
-        plain = gate("abc")
+        plain = prefilter("abc")
     assert not plain.works
     assert "pip install hyperscan" in caplog.text
     assert [b.fired for b in plain.blocks(b"nothing")] == [frozenset({0})]
 
 
-def test_threads_may_share_a_gate():
+def test_threads_may_share_a_prefilter():
     """As those do that share the marker detector's, of which there is one in a process."""
     detector = DeidDetector()
     texts = [row["text"] for row in personal(0, 60)] * 5

@@ -8,7 +8,7 @@ import hashlib
 
 from unrote.pii.keys import Key
 from unrote.pii.surrogates.family import Family
-from unrote.pii.surrogates.subset import Subset, check_bits
+from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -19,8 +19,8 @@ _PAYLOAD = 20
 def base58_payload(value: str) -> bytes | None:
     """Version and hash of a base58check address; None if it is not a valid one."""
     number = 0
-    for sign in value:
-        digit = _BASE58.find(sign)
+    for char in value:
+        digit = _BASE58.find(char)
         if digit < 0:
             return None
         number = number * 58 + digit
@@ -36,11 +36,11 @@ def base58(payload: bytes) -> str:
     """The base58check address of a version and hash."""
     raw = payload + _sha256d(payload)
     number = int.from_bytes(raw, "big")
-    signs = ""
+    chars = ""
     while number:
         number, digit = divmod(number, 58)
-        signs = _BASE58[digit] + signs
-    return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + signs
+        chars = _BASE58[digit] + chars
+    return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + chars
 
 
 def _sha256d(payload: bytes) -> bytes:
@@ -52,9 +52,9 @@ def segwit_program(value: str) -> tuple[str, int, bytes] | None:
     if value not in (value.lower(), value.upper()):
         return None
     prefix, one, data = value.lower().rpartition("1")
-    if not one or not prefix or len(data) < 14 or any(sign not in _BASE32 for sign in data):
+    if not one or not prefix or len(data) < 14 or any(char not in _BASE32 for char in data):
         return None
-    digits = [_BASE32.index(sign) for sign in data]
+    digits = [_BASE32.index(char) for char in data]
     constant = _BECH32 if digits[0] == 0 else _BECH32M
     if _polymod(_expanded(prefix) + digits) != constant:
         return None
@@ -80,7 +80,7 @@ def segwit(prefix: str, version: int, program: bytes) -> str:
 
 
 def _expanded(prefix: str) -> list[int]:
-    return [ord(sign) >> 5 for sign in prefix] + [0] + [ord(sign) & 31 for sign in prefix]
+    return [ord(char) >> 5 for char in prefix] + [0] + [ord(char) & 31 for char in prefix]
 
 
 def _polymod(digits: list[int]) -> int:
@@ -106,9 +106,9 @@ def _drawn(key: Key, length: int, seed: str, attempt: int) -> bytes:
     return (first + key.mac("wallet", seed, attempt))[:length]
 
 
-def _holds_bytes(key: Key, payload: bytes) -> bool:
+def _recognizes_bytes(key: Key, payload: bytes) -> bool:
     first = payload[:_PAYLOAD]
-    return _subset(key, len(first)).holds(int.from_bytes(first, "big"))
+    return _subset(key, len(first)).contains(int.from_bytes(first, "big"))
 
 
 def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
@@ -121,11 +121,11 @@ def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     return None
 
 
-def _holds(key: Key, value: str) -> bool:
+def _recognizes(key: Key, value: str) -> bool:
     if payload := base58_payload(value):
-        return _holds_bytes(key, payload[1:])
+        return _recognizes_bytes(key, payload[1:])
     if parts := segwit_program(value):
-        return _holds_bytes(key, parts[2])
+        return _recognizes_bytes(key, parts[2])
     return False
 
 
@@ -133,4 +133,4 @@ def _is_wallet(value: str) -> bool:
     return base58_payload(value) is not None or segwit_program(value) is not None
 
 
-CRYPTO = Family("crypto", _draw, _holds, _is_wallet, str)
+CRYPTO = Family("crypto", _draw, _recognizes, _is_wallet, str)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from unrote.pii.deid.model import Evidence, Shape, Spot
-from unrote.pii.deid.words import in_sentence, mentioned, quoted_in_code
+from unrote.pii.deid.context import in_sentence, mentioned, quoted_in_code
+from unrote.pii.deid.shapes import Candidate, Evidence, Shape
 from unrote.pii.findings import RESERVED_VALUE
 
 
@@ -54,19 +54,19 @@ _NO_ADDRESS = re.compile(
 )
 
 
-def _weigh_constant(spot: Spot) -> Iterator[Evidence]:
+def _weigh_constant(candidate: Candidate) -> Iterator[Evidence]:
     """Nobody else writes these."""
-    if spot.before.endswith("`"):
+    if candidate.before.endswith("`"):
         yield "in backticks", -1
 
 
-def _weigh_address(spot: Spot) -> Iterator[Evidence]:
+def _weigh_address(candidate: Candidate) -> Iterator[Evidence]:
     """A private address that others use as well, or a public one of somebody."""
-    if _NO_ADDRESS.search(spot.before):
+    if _NO_ADDRESS.search(candidate.before):
         yield "a version or a section", -4
-    if re.match(r"/\d", spot.after):
+    if re.match(r"/\d", candidate.after):
         yield "a network", -3
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
 # Rows 25, 26: datatrove's PIIFormatter
@@ -87,26 +87,26 @@ _DOCUMENTATION = re.compile(
 )
 
 
-def _weigh_datatrove_mail(spot: Spot) -> Iterator[Evidence]:
-    line = spot.line_before[-100:] + " " + spot.line_after[:100]
+def _weigh_datatrove_mail(candidate: Candidate) -> Iterator[Evidence]:
+    line = candidate.line_before[-100:] + " " + candidate.line_after[:100]
     if _DOCUMENTATION.search(line):
         yield "the line documents something", -2.5
-    if re.search(r"[\"'`=]$", spot.before) or re.match(r"[\"'`]", spot.after):
+    if re.search(r"[\"'`=]$", candidate.before) or re.match(r"[\"'`]", candidate.after):
         yield "in quotation marks", -1.5
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
 # Row 41: [email protected]; row 42: no_address@enron.com
 
 
-def _weigh_proxy(spot: Spot) -> Iterator[Evidence]:
-    yield from mentioned(spot)
+def _weigh_proxy(candidate: Candidate) -> Iterator[Evidence]:
+    yield from mentioned(candidate)
 
 
-def _proxied(spot: Spot) -> str:
+def _proxied(candidate: Candidate) -> str:
     """Cloudflare takes anything with an @ for an address: versions of packages too."""
-    version = re.search(r"[\w-]/$|\b(?:npm|yarn|pnpm|go get|install|git clone) $", spot.before)
+    version = re.search(r"[\w-]/$|\b(?:npm|yarn|pnpm|go get|install|git clone) $", candidate.before)
     return "" if version else "EMAIL_ADDRESS"
 
 
@@ -120,19 +120,19 @@ _SCHEMA = re.compile(
 )
 
 
-def _weigh_name(spot: Spot) -> Iterator[Evidence]:
-    if re.search(r"[$#%&@{\"'`\[(=./\\:<-]$|\b(?:export|define|unset) $", spot.before):
+def _weigh_name(candidate: Candidate) -> Iterator[Evidence]:
+    if re.search(r"[$#%&@{\"'`\[(=./\\:<-]$|\b(?:export|define|unset) $", candidate.before):
         yield "an identifier in code", -2.5
-    if re.match(r"[ ]?[=}\"'`\]:)>%;]|[.(\[]\w|->", spot.after):
+    if re.match(r"[ ]?[=}\"'`\]:)>%;]|[.(\[]\w|->", candidate.after):
         yield "an identifier in code", -2.5
-    if _SCHEMA.search(spot.line):
+    if _SCHEMA.search(candidate.line):
         yield "the line speaks of columns or constants", -3
-    snakes = spot.area.distinct(_SNAKE)
+    snakes = candidate.area.distinct(_SNAKE)
     if snakes:
         yield "other identifiers of this form", -min(2.0, float(snakes))
-    yield from in_sentence(spot)
-    yield from quoted_in_code(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from quoted_in_code(candidate)
+    yield from mentioned(candidate)
 
 
 # Row 44: @USER, HTTPURL, [deleted]
@@ -140,13 +140,13 @@ def _weigh_name(spot: Spot) -> Iterator[Evidence]:
 _TWEET = re.compile(r"HTTPURL|(?<!\w)@USER\b|\bRT\b|(?<!\w)#\w{3,}|[\U0001F300-\U0001FAFF]")
 
 
-def _weigh_tweet(spot: Spot) -> Iterator[Evidence]:
-    if spot.area.distinct(_TWEET) > 1:
+def _weigh_tweet(candidate: Candidate) -> Iterator[Evidence]:
+    if candidate.area.distinct(_TWEET) > 1:
         yield "other signs of a tweet", 1
-    if re.search(r"[\"'`=(,/$]$|\b(?:set|select|declare) $", spot.before, re.IGNORECASE):
+    if re.search(r"[\"'`=(,/$]$|\b(?:set|select|declare) $", candidate.before, re.IGNORECASE):
         yield "in code", -1.5
-    yield from quoted_in_code(spot)
-    yield from mentioned(spot)
+    yield from quoted_in_code(candidate)
+    yield from mentioned(candidate)
 
 
 _FORUM = re.compile(
@@ -160,23 +160,23 @@ _TOOL = re.compile(
 )
 
 
-def _weigh_forum(spot: Spot) -> Iterator[Evidence]:
-    forum = spot.area.distinct(_FORUM)
+def _weigh_forum(candidate: Candidate) -> Iterator[Evidence]:
+    forum = candidate.area.distinct(_FORUM)
     yield ("words of a forum", min(forum, 2)) if forum else ("no word of a forum", -2)
-    if re.search(r"u/$|\bby $|\"(?:author|body)\": ?\"$|thanks[\w ]{0,20}, $", spot.before):
+    if re.search(r"u/$|\bby $|\"(?:author|body)\": ?\"$|thanks[\w ]{0,20}, $", candidate.before):
         yield "where a name or a text stands", 2
-    elif spot.is_alone or re.match(r" [·•|] ", spot.after):
+    elif candidate.is_alone or re.match(r" [·•|] ", candidate.after):
         yield "in the place of a name or a text", 1
-    if _TOOL.search(spot.line):
+    if _TOOL.search(candidate.line):
         yield "the line of a tool", -3
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
-def _forum_stands_for(spot: Spot) -> str:
-    if spot.marker != "[deleted]":
+def _forum_stands_for(candidate: Candidate) -> str:
+    if candidate.marker != "[deleted]":
         return ""
-    named = re.search(r"u/$|by $|\"author\": ?\"$|, $|(?:^|\n)[ \t]*$", spot.before)
-    alone = spot.is_alone or re.search(r"\"body\": ?\"$", spot.before)
+    named = re.search(r"u/$|by $|\"author\": ?\"$|, $|(?:^|\n)[ \t]*$", candidate.before)
+    alone = candidate.is_alone or re.search(r"\"body\": ?\"$", candidate.before)
     return "ID" if named and not alone else ""
 
 
@@ -209,36 +209,36 @@ _NOBODY = (
 )
 
 
-def _weigh_reserved(spot: Spot) -> Iterator[Evidence]:  # noqa: ARG001 (a Weigh)
+def _weigh_reserved(candidate: Candidate) -> Iterator[Evidence]:  # noqa: ARG001 (a Weigh)
     yield "reserved, or a stock value", 3
 
 
-def _mail(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _mail(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "EMAIL_ADDRESS"
 
 
-def _id(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _id(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "ID"
 
 
-def _ip(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _ip(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "IP_ADDRESS"
 
 
-def _number(spot: Spot) -> str:
-    return "US_SSN" if spot.marker == "078-05-1120" else "CREDIT_CARD"
+def _number(candidate: Candidate) -> str:
+    return "US_SSN" if candidate.marker == "078-05-1120" else "CREDIT_CARD"
 
 
-def _person(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _person(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "PERSON"
 
 
-def _phone(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _phone(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "PHONE_NUMBER"
 
 
-def _user(spot: Spot) -> str:
-    return "ID" if spot.marker == "@USER" else ""
+def _user(candidate: Candidate) -> str:
+    return "ID" if candidate.marker == "@USER" else ""
 
 
 _MAIL_EDGE = r"(?<![\w.+-])(?:{})(?![\w-]|\.\w)"

@@ -1,4 +1,4 @@
-"""Shapes, the places where they occur, and how evidence becomes a score.
+"""Shapes, candidates (text of a shape), and how evidence becomes a score.
 
 Each shape starts with `prior` points and gets more, or fewer, for what stands around it. A point is
 a factor of two in the odds: a score is 1 / (1 + 2 ** -points), so 0 points are 0.5, 3 points 0.89,
@@ -31,7 +31,7 @@ def score_of(points: float) -> float:
 
 
 class Area:
-    """The text around: what a document speaks of is asked here, once for all candidates in it."""
+    """The text around candidates, in which words are counted once for all of them."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -46,7 +46,7 @@ class Area:
 
 
 @dataclass
-class Spot:
+class Candidate:
     """A candidate: text[start:end] has a shape."""
 
     text: str
@@ -90,11 +90,11 @@ class Spot:
         return len(re.findall(r"(?<!\S)[^\W\d_A-Z]{2,}(?![^\s.,;:!?)\"”])", self.line)) >= 3
 
 
-Weigh = Callable[[Spot], Iterable[Evidence]]
-StandsFor = Callable[[Spot], str]
+Weigh = Callable[[Candidate], Iterable[Evidence]]
+StandsFor = Callable[[Candidate], str]
 
 
-def nothing(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def unknown_type(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     """It is not known what stood there."""
     return ""
 
@@ -103,10 +103,15 @@ def nothing(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
 class Shape:
     """A form that markers of an origin take.
 
-    `probe` is what the gate looks for in the image of the text: it matches wherever `pattern` can.
-    Where the pattern has a group "span", that is the marker. `needs` names a probe
-    (pii.deid.words) without which the document is not read. Shapes of one `family` speak for each
-    other.
+    name, rows   what it is called, and its rows in docs/pii-markers.md
+    origin       whose markers look like that: a data set, a scrubber
+    family       shapes of one family support each other
+    prior        points that a candidate has before anything around it is looked at
+    pattern      where it has a group "span", that is the marker
+    weigh        yields evidence for and against a candidate
+    probe        what the prefilter looks for in the image; it matches wherever `pattern` can
+    stands_for   the type that a candidate stands for, "" where unknown
+    needs        a probe of pii.deid.context; without it in a document the shape is not looked for
     """
 
     name: str
@@ -117,6 +122,6 @@ class Shape:
     pattern: re.Pattern[str]
     weigh: Weigh
     probe: str
-    stands_for: StandsFor = nothing
+    stands_for: StandsFor = unknown_type
     type: str = DEID_MARKER
     needs: str = ""

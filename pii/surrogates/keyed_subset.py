@@ -19,7 +19,7 @@ from unrote.pii.keys import Key
 
 ROUNDS = 8
 
-MOST_CHECK_BITS = 32
+MAX_CHECK_BITS = 32
 """A rate of 2**-32 is rare enough; further bits would only make surrogates fewer."""
 
 
@@ -32,8 +32,8 @@ def check_bits(size: int, reserved: bool) -> int:
     """
     bits = (size - 1).bit_length()
     if reserved:
-        return 1 if bits < 16 else min(MOST_CHECK_BITS, max(2, bits // 8))
-    return min(MOST_CHECK_BITS, bits * 2 // 5)
+        return 1 if bits < 16 else min(MAX_CHECK_BITS, max(2, bits // 8))
+    return min(MAX_CHECK_BITS, bits * 2 // 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,24 @@ class Subset:
         """The surrogate that a seed leads to."""
         return self._walk(self.key.number(self.members, "draw", self.name, *seed), self._forward)
 
-    def holds(self, place: int) -> bool:
-        return self._walk(place, self._backward) < self.members
+    def contains(self, index: int) -> bool:
+        return self._walk(index, self._backward) < self.members
 
-    def _walk(self, place: int, step: Callable[[int, int], int]) -> int:
+    def _walk(self, index: int, step: Callable[[int, int], int]) -> int:
         base = isqrt(self.size - 1) + 1
-        place = step(place, base)
-        while place >= self.size:
-            place = step(place, base)
-        return place
+        index = step(index, base)
+        while index >= self.size:
+            index = step(index, base)
+        return index
 
-    def _forward(self, place: int, base: int) -> int:
-        left, right = divmod(place, base)
+    def _forward(self, index: int, base: int) -> int:
+        left, right = divmod(index, base)
         for round_ in range(ROUNDS):
             left, right = right, (left + self._round(base, round_, right)) % base
         return left * base + right
 
-    def _backward(self, place: int, base: int) -> int:
-        left, right = divmod(place, base)
+    def _backward(self, index: int, base: int) -> int:
+        left, right = divmod(index, base)
         for round_ in reversed(range(ROUNDS)):
             left, right = (right - self._round(base, round_, left)) % base, left
         return left * base + right

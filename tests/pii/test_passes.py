@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("presidio_analyzer")
 
 from tests.corpora import documents
-from unrote.pii.actions import Edit, replace_in
 from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
 from unrote.pii.findings import Failure
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
-from unrote.pii.settle import _moved, _origins, settle
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pii.scrubbing import Edit, apply_edits, scrub_text
+from unrote.pii.scrubbing.edits import Alignment
 
 KEY = Key(b"the key of the tests, of 32 or so")
 
@@ -39,7 +39,7 @@ ODD = [
     "８３６６６９８３:xoxb-5281819245-702655474350-erynhpcerynhpcer",
     "DE２５６８５４７",
 ]
-"""Texts in which one sweep left something for the next, or had no surrogate."""
+"""Texts in which one pass left something for the next, or had no surrogate."""
 
 PARTS = [
     "168-71-9730", "(415) 664-7665", "4539 5787 6362 1486", "DE75 5121 0800 1245 1261 99",
@@ -64,31 +64,31 @@ def dense(seed: int) -> str:
     return "".join(part + random.choice(JOINTS) for part in parts)
 
 
-def scrubbed(text, actions, cuts=()):
-    settled = settle(text, scanner_of(Config()), actions, KEY, "x", cuts)
-    assert not settled.rejected
-    return replace_in(text, settled.edits), settled
+def scrub(text, actions, cuts=()):
+    scrubbed = scrub_text(text, scanner_of(Config()), actions, KEY, "x", cuts)
+    assert not scrubbed.rejected
+    return apply_edits(text, scrubbed.edits), scrubbed
 
 
 @pytest.mark.parametrize("actions", ACTIONS, ids=str)
 def test_scrubbing_again_changes_nothing(actions):
     for text in [*ODD, *map(dense, range(150)), *documents(1, 20)]:
-        once, settled = scrubbed(text, actions)
-        assert scrubbed(once, actions)[0] == once, text
-        spans = [(a.finding.start, a.finding.end) for a in settled.applied]
-        spans = sorted([*spans, *((f.start, f.end) for f in settled.gone)])
+        once, scrubbed = scrub(text, actions)
+        assert scrub(once, actions)[0] == once, text
+        spans = [(a.finding.start, a.finding.end) for a in scrubbed.applied]
+        spans = sorted([*spans, *((f.start, f.end) for f in scrubbed.in_cuts)])
         assert all(a < b for a, b in spans)
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-        for edit in settled.edits:  # each is told of, and nothing that is kept is in one
-            inside = [a for a in settled.applied if edit.start <= a.finding.start < edit.end]
+        for edit in scrubbed.edits:  # each is told of, and nothing that is kept is in one
+            inside = [a for a in scrubbed.applied if edit.start <= a.finding.start < edit.end]
             assert inside, text
             assert all(one.action != "keep" for one in inside)
 
 
 def test_no_digit_of_full_width_is_left():
     for text in ("１６８９", "DE２５６８５４７", "call １１６８９９２３４ now"):
-        settled = scrubbed(text, {"*": "surrogate"})[1]
-        for one in settled.applied:
+        scrubbed = scrub(text, {"*": "surrogate"})[1]
+        for one in scrubbed.applied:
             value = text[one.finding.start : one.finding.end]
             assert value not in one.replacement
 
@@ -96,54 +96,55 @@ def test_no_digit_of_full_width_is_left():
 def test_what_is_cut_stays_as_it_is():
     text = "Mail jane.roe@acme.com, 2 210-51-9626, and bob@kelvin-hardware.org too."
     cut = (text.index("2 210"), text.index(", and"))
-    once, settled = scrubbed(text, {"*": "surrogate"}, [cut])
+    once, scrubbed = scrub(text, {"*": "surrogate"}, [cut])
     assert text[slice(*cut)] in once
-    assert {f.start for f in settled.gone} <= set(range(*cut))
-    assert settled.gone
-    assert len(settled.edits) == 2
+    assert {f.start for f in scrubbed.in_cuts} <= set(range(*cut))
+    assert scrubbed.in_cuts
+    assert len(scrubbed.edits) == 2
 
 
-def test_a_later_sweep_can_reject():
+def test_a_later_pass_can_reject():
     """What nobody saw before may be what is not to be released."""
 
-    class Sees:
+    class SeesLate:
         def __init__(self):
-            self.sweeps = 0
+            self.passes = 0
 
         def find_all(self, text):
-            self.sweeps += 1
+            self.passes += 1
             found = scanner_of(Config()).find_all(text)
-            return found if self.sweeps == 1 else Failure(0, "Late", "raised ValueError")
+            return found if self.passes == 1 else Failure(0, "Late", "raised ValueError")
 
-    scanner = Sees()
-    settled = settle("Mail jane.roe@acme.com.", scanner, ACTIONS_BY_DEFAULT, KEY, "x")
-    assert settled.rejected == "Late raised ValueError"
-    assert not settled.edits
-    assert scanner.sweeps == 2
-    scanner.sweeps = 0
-    assert not settle("Nothing here.", scanner, ACTIONS_BY_DEFAULT, KEY, "x").rejected
-    assert scanner.sweeps == 1  # where nothing was written there is nothing to look at
+    scanner = SeesLate()
+    scrubbed = scrub_text("Mail jane.roe@acme.com.", scanner, ACTIONS_BY_DEFAULT, KEY, "x")
+    assert scrubbed.rejected == "Late raised ValueError"
+    assert not scrubbed.edits
+    assert scanner.passes == 2
+    scanner.passes = 0
+    assert not scrub_text("Nothing here.", scanner, ACTIONS_BY_DEFAULT, KEY, "x").rejected
+    assert scanner.passes == 1  # where nothing was written there is nothing to look at
 
 
-def test_what_does_not_settle_is_rejected(monkeypatch):
-    monkeypatch.setattr("unrote.pii.settle.SWEEPS", 0)
-    settled = settle("jane.roe@acme.com", scanner_of(Config()), {"*": "hash"}, KEY, "x")
-    assert settled.rejected == "does not settle in 0 sweeps"
-    assert not settle("Nothing.", scanner_of(Config()), {"*": "hash"}, KEY, "x").rejected
+def test_what_does_not_converge_is_rejected(monkeypatch):
+    monkeypatch.setattr("unrote.pii.scrubbing.passes.PASSES", 0)
+    scrubbed = scrub_text("jane.roe@acme.com", scanner_of(Config()), {"*": "hash"}, KEY, "x")
+    assert scrubbed.rejected == "does not converge in 0 passes"
+    assert not scrub_text("Nothing.", scanner_of(Config()), {"*": "hash"}, KEY, "x").rejected
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_origins_are_where_characters_come_from(seed):
+def test_an_alignment_says_where_characters_come_from(seed):
     random = Random(seed)
     length = random.randint(0, 40)
-    places = sorted(random.sample(range(length + 1), k=min(length + 1, 2 * random.randint(0, 4))))
+    bounds = sorted(random.sample(range(length + 1), k=min(length + 1, 2 * random.randint(0, 4))))
     edits = [
         Edit(a, b, "+" * random.randint(0, 5))
-        for a, b in zip(places[::2], places[1::2], strict=False)
+        for a, b in zip(bounds[::2], bounds[1::2], strict=False)
     ]
     text = "".join(random.choices("abc", k=length))
-    written = replace_in(text, edits)
-    starts, ends = _origins(length, edits)
+    written = apply_edits(text, edits)
+    alignment = Alignment.of(length, edits)
+    starts, ends = alignment.starts, alignment.ends
     assert len(starts) == len(ends) == len(written)
     assert np.all(np.diff(starts) >= 0)
     assert np.all(np.diff(ends) >= 0)
@@ -151,6 +152,6 @@ def test_origins_are_where_characters_come_from(seed):
         assert sign == "+" or (end == start + 1 and text[start] == sign)
         assert sign != "+" or any((e.start, e.end) == (start, end) for e in edits)
     for start, end in [(3, 9), (0, length)]:
-        for first, last in _moved([(start, end)], starts, ends):
+        for first, last in alignment.spans_edited_from([(start, end)]):
             assert start <= starts[first]
             assert ends[last - 1] <= end

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from unrote.pii.deid.model import Evidence, Shape, Spot
-from unrote.pii.deid.words import (
+from unrote.pii.deid.context import (
     GERMAN_LAW,
     in_sentence,
     mentioned,
@@ -12,6 +11,7 @@ from unrote.pii.deid.words import (
     of_tag,
     quoted_in_code,
 )
+from unrote.pii.deid.shapes import Candidate, Evidence, Shape
 
 # Row 35: [redact]…[/redact]
 
@@ -19,11 +19,11 @@ _OPENS = re.compile(r"\[redact\]")
 _CLOSES = re.compile(r"\[/redact\]")
 
 
-def _weigh_redact(spot: Spot) -> Iterator[Evidence]:
-    if _OPENS.search(spot.area.text) and _CLOSES.search(spot.area.text):
+def _weigh_redact(candidate: Candidate) -> Iterator[Evidence]:
+    if _OPENS.search(candidate.area.text) and _CLOSES.search(candidate.area.text):
         yield "opened and closed", 2
-    yield from quoted_in_code(spot)
-    yield from mentioned(spot)
+    yield from quoted_in_code(candidate)
+    yield from mentioned(candidate)
 
 
 # Row 36: (b)(6), (b)(7)(C); b6, b7C
@@ -58,66 +58,68 @@ _VERB = re.compile(
 )
 
 
-def _weigh_exemption(spot: Spot) -> Iterator[Evidence]:
-    first = _BESIDE.search(spot.before)
-    beside = first is not None or _THEN.match(spot.after) is not None
-    before = spot.before[: first.start()] if first else spot.before
+def _weigh_exemption(candidate: Candidate) -> Iterator[Evidence]:
+    first = _BESIDE.search(candidate.before)
+    beside = first is not None or _THEN.match(candidate.after) is not None
+    before = candidate.before[: first.start()] if first else candidate.before
     if re.search(r"[\w)]\Z", before):
         yield "part of a citation", -6
     elif _STATUTE.search(before):
         yield "a law is cited", -4
     if beside:
         yield "two exemptions side by side", 1.5
-    if _HEADER.search(spot.before) and not _STATUTE.search(spot.before):
+    if _HEADER.search(candidate.before) and not _STATUTE.search(candidate.before):
         yield "in the header of a letter", 2.5
-    elif _AGENT.search(spot.before):
+    elif _AGENT.search(candidate.before):
         yield "after an office", 2.5
-    if _VERB.match(spot.after):
+    if _VERB.match(candidate.after):
         yield "it does something", 1.5
-    if re.search(r"\(\w+ \Z", spot.before):
+    if re.search(r"\(\w+ \Z", candidate.before):
         yield "an expression in Lisp", -3
-    items = spot.area.distinct(_OTHER_ITEMS)
+    items = candidate.area.distinct(_OTHER_ITEMS)
     if items:
         yield "other items of a list", -min(4.0, 1.5 * items)
     if re.match(
         r" as amended|[ ]?(?:follows|shall|applies|through)|[),]? (?:an agency|sponsors)",
-        spot.after,
+        candidate.after,
     ):
         yield "a provision speaks", -4
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
 _BARE = re.compile(r"\bb[67][A-F]?\b")
 _OTHER_BITS = re.compile(r"(?<!\w)b[0-489](?!\w)|(?<!\w)[ac-h][1-8](?!\w)|\bb[67] ?=|= ?b[67]\b")
 
 
-def _weigh_bare_exemption(spot: Spot) -> Iterator[Evidence]:
-    if spot.area.distinct(_OTHER_BITS):
+def _weigh_bare_exemption(candidate: Candidate) -> Iterator[Evidence]:
+    if candidate.area.distinct(_OTHER_BITS):
         yield "b0 to b5: bits, bytes, squares or branches", -5
-    if spot.area.distinct(_BARE) > 1:
+    if candidate.area.distinct(_BARE) > 1:
         yield "two exemptions in the text", 2
-    if _VERB.match(spot.after) or _AGENT.search(spot.before):
+    if _VERB.match(candidate.after) or _AGENT.search(candidate.before):
         yield "it does something, or follows an office", 1.5
-    if re.match(r"[ ]b[67][A-F]?\b", spot.after) or re.search(r"\bb[67][A-F]?[ ]$", spot.before):
+    if re.match(r"[ ]b[67][A-F]?\b", candidate.after) or re.search(
+        r"\bb[67][A-F]?[ ]$", candidate.before
+    ):
         yield "two side by side", 1
-    if re.search(r"(?<!b)[\d.][ ]?$|[=+(\[-]$", spot.before) or re.match(
-        r"[ ]?[=+\-.)\]\[]\w", spot.after
+    if re.search(r"(?<!b)[\d.][ ]?$|[=+(\[-]$", candidate.before) or re.match(
+        r"[ ]?[=+\-.)\]\[]\w", candidate.after
     ):
         yield "a square of a chess board, a variable", -4
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
-def _exempt(spot: Spot) -> str:
+def _exempt(candidate: Candidate) -> str:
     """Exemptions 6 and 7(C) are personal; the label before may say more."""
-    if not re.search(r"6|7\)?\(?C", spot.marker):
+    if not re.search(r"6|7\)?\(?C", candidate.marker):
         return ""
-    return _labelled(spot) or "PERSON"
+    return _labelled(candidate) or "PERSON"
 
 
-def _labelled(spot: Spot) -> str:
-    label = re.search(r"(?:^|\n)[ \t>]*([\w -]{1,20}):[^\n:]{0,40}$", spot.before)
+def _labelled(candidate: Candidate) -> str:
+    label = re.search(r"(?:^|\n)[ \t>]*([\w -]{1,20}):[^\n:]{0,40}$", candidate.before)
     if label is None:
         return ""
     if re.search(r"cell|desk|phone|tel|mobile|fax", label[1], re.IGNORECASE):
@@ -150,54 +152,55 @@ _FRENCH_ROLE = re.compile(
 _LETTER_CHAIN = re.compile(r"(?:\[[A-Z]\][ -])+$")
 
 
-def _weigh_french_tag(spot: Spot) -> Iterator[Evidence]:
-    if spot.area.distinct(_FRENCH_LAW) > 1:
+def _weigh_french_tag(candidate: Candidate) -> Iterator[Evidence]:
+    if candidate.area.distinct(_FRENCH_LAW) > 1:
         yield "a decision in French", 1
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
-def _weigh_letter(spot: Spot) -> Iterator[Evidence]:
-    words = spot.area.distinct(_FRENCH_LAW)
+def _weigh_letter(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(_FRENCH_LAW)
     yield ("a decision in French", min(words, 3)) if words else ("no word of a French court", -4)
-    chain = _LETTER_CHAIN.search(spot.before)
-    before = spot.before[: chain.start()] if chain else spot.before
+    chain = _LETTER_CHAIN.search(candidate.before)
+    before = candidate.before[: chain.start()] if chain else candidate.before
     if _FRENCH_ROLE.search(before):
         yield "after a title or a role", 3
-    elif (re.search(r"(?:^|[\n;:])[ ]*$", before) and re.match(r"[ -]\[[A-Z]\]", spot.after)) or (
-        chain and re.search(r"(?:^|[\n;:])[ ]*$", before)
-    ):
+    elif (
+        re.search(r"(?:^|[\n;:])[ ]*$", before) and re.match(r"[ -]\[[A-Z]\]", candidate.after)
+    ) or (chain and re.search(r"(?:^|[\n;:])[ ]*$", before)):
         yield "two letters where a name begins", 1.5
-    elif chain is None and not re.match(r"[ -]\[[A-Z]\]", spot.after):
+    elif chain is None and not re.match(r"[ -]\[[A-Z]\]", candidate.after):
         yield "no title and no other letter", -1
-    if re.search(r"[«“\"][^»”\"]*$", spot.line_before) and re.match(
-        r"[^«“\"]*[»”\"]", spot.line_after
+    if re.search(r"[«“\"][^»”\"]*$", candidate.line_before) and re.match(
+        r"[^«“\"]*[»”\"]", candidate.line_after
     ):
         yield "in a quotation", -2
     if re.search(r"\b(?:note|fig|figure|réf|cf)\.? ?$", before, re.IGNORECASE):
         yield "a reference", -4
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
-def _weigh_party(spot: Spot) -> Iterator[Evidence]:
-    words = spot.area.distinct(_FRENCH_LAW)
+def _weigh_party(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(_FRENCH_LAW)
     yield ("a decision in French", min(words, 3)) if words else ("no word of a French court", -4)
     if re.search(
-        r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.|association|banque|compagnie)[ ]$", spot.before
+        r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.|association|banque|compagnie)[ ]$",
+        candidate.before,
     ):
         yield "after the form of a company", 4
 
 
-def _organisation(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _organisation(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "ORGANIZATION"
 
 
-def _letter_stands_for(spot: Spot) -> str:
-    company = re.search(r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.)[ ]$", spot.before)
+def _letter_stands_for(candidate: Candidate) -> str:
+    company = re.search(r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.)[ ]$", candidate.before)
     return "ORGANIZATION" if company else "PERSON"
 
 
-def _french_tag_stands_for(spot: Spot) -> str:
-    return of_tag(spot.match["tag"].replace("Adresse", "Address"))
+def _french_tag_stands_for(candidate: Candidate) -> str:
+    return of_tag(candidate.match["tag"].replace("Adresse", "Address"))
 
 
 # Row 39: [verdachte], [medeverdachte 1]
@@ -225,21 +228,23 @@ _PARTY = re.compile(
 )
 
 
-def _weigh_dutch(spot: Spot) -> Iterator[Evidence]:
-    words = spot.area.distinct(_DUTCH_LAW)
+def _weigh_dutch(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(_DUTCH_LAW)
     if words < 2:
         yield "hardly a Dutch word", -4
     else:
         yield "a Dutch text", min(words, 4) / 2
-    if _PARTY.search(spot.marker) or spot.match["number"]:
+    if _PARTY.search(candidate.marker) or candidate.match["number"]:
         yield "a party, or with a number", 1
-    if re.search(r"[“„\"'(][^”\"')]{0,20}$", spot.before) and re.match(r"[”\"']", spot.after):
+    if re.search(r"[“„\"'(][^”\"')]{0,20}$", candidate.before) and re.match(
+        r"[”\"']", candidate.after
+    ):
         yield "quoted by itself", -1.5
     if re.search(
-        r"\b(?:vul|invullen|sjabloon|formulier|velden|tussen haken|vervang\w*)\b", spot.line
+        r"\b(?:vul|invullen|sjabloon|formulier|velden|tussen haken|vervang\w*)\b", candidate.line
     ):
         yield "a form to be filled in", -3
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
 _DUTCH_TYPES = (
@@ -252,10 +257,10 @@ _DUTCH_TYPES = (
 )
 
 
-def _dutch_stands_for(spot: Spot) -> str:
-    if "e-mail" in spot.marker:
+def _dutch_stands_for(candidate: Candidate) -> str:
+    if "e-mail" in candidate.marker:
         return "EMAIL_ADDRESS"
-    found = (stands_for for words, stands_for in _DUTCH_TYPES if re.search(words, spot.marker))
+    found = (stands_for for words, stands_for in _DUTCH_TYPES if re.search(words, candidate.marker))
     return next(found, "PERSON")
 
 
@@ -285,29 +290,30 @@ _GERMAN_FORM = re.compile(
 _GERMAN_PLACE = re.compile(r"\b(?:in|bei|nach|aus|zu|von|mit|und|,)[ ]„?$")
 
 
-def _weigh_german(spot: Spot) -> Iterator[Evidence]:
-    words = spot.area.distinct(GERMAN_LAW)
+def _weigh_german(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(GERMAN_LAW)
     if words == 0:
         yield "no word of a German court", -6
     else:
         yield "words of a German court", 1 if words == 1 else 2
-    dots = spot.marker[-1] in ".…" and len(spot.marker.rstrip(".…")) == 0
-    if _GERMAN_ROLE.search(spot.before):
+    dots = candidate.marker[-1] in ".…" and len(candidate.marker.rstrip(".…")) == 0
+    if _GERMAN_ROLE.search(candidate.before):
         yield "after a title or a role", 3
-    elif _GERMAN_VALUE.search(spot.before):
+    elif _GERMAN_VALUE.search(candidate.before):
         yield "where a date, a place or a number stands", 2 if dots else 0.5
-    elif _GERMAN_PLACE.search(spot.before):
-        yield "after a preposition", 1.5 if dots or len(spot.marker) > 1 else 0.5
-    if _GERMAN_FORM.match(spot.after):
+    elif _GERMAN_PLACE.search(candidate.before):
+        yield "after a preposition", 1.5 if dots or len(candidate.marker) > 1 else 0.5
+    if _GERMAN_FORM.match(candidate.after):
         yield "before the rest of a name", 3
-    if dots and re.search(r"^\.?\d{4}|^ \d{4}", spot.after):
+    if dots and re.search(r"^\.?\d{4}|^ \d{4}", candidate.after):
         yield "before a year", 1.5
-    if dots and re.search(r"[(„\"]$|\[$", spot.before):
+    if dots and re.search(r"[(„\"]$|\[$", candidate.before):
         yield "an omission in a quotation", -3
-    if dots and re.match(r"[ ]?[\"“”]", spot.after):
+    if dots and re.match(r"[ ]?[\"“”]", candidate.after):
         yield "an unfinished sentence", -2
     if re.search(
-        r"\b(?:Abs|Art|Figur|Tafel|Anlage|Satz|Ziffer|Buchst|Kap|Sei|Punkt)\.?[ ]$", spot.before
+        r"\b(?:Abs|Art|Figur|Tafel|Anlage|Satz|Ziffer|Buchst|Kap|Sei|Punkt)\.?[ ]$",
+        candidate.before,
     ):
         yield "a letter that counts", -4
 
@@ -320,12 +326,14 @@ _GERMAN_TYPES = (
 )
 
 
-def _german_stands_for(spot: Spot) -> str:
-    if re.match(r"straße|str\.|weg|platz", spot.after):
+def _german_stands_for(candidate: Candidate) -> str:
+    if re.match(r"straße|str\.|weg|platz", candidate.after):
         return "LOCATION"
-    if re.match(r"[ ](?:GmbH|AG|KG|OHG|UG|SE)\b", spot.after):
+    if re.match(r"[ ](?:GmbH|AG|KG|OHG|UG|SE)\b", candidate.after):
         return "ORGANIZATION"
-    found = (stands_for for words, stands_for in _GERMAN_TYPES if re.search(words, spot.before))
+    found = (
+        stands_for for words, stands_for in _GERMAN_TYPES if re.search(words, candidate.before)
+    )
     return next(found, "PERSON")
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from unrote.pii.deid.model import Area, Evidence, Spot
+from unrote.pii.deid.shapes import Area, Candidate, Evidence
 
 CLINICAL_WORDS = (
     r"(?:\[\*\*[A-Z\d]|\bm\.d\.|\b(?:patients?|pt's|y/o|yo|s/p|h/o|c/o|p/w|w/u|r/o|hx|pmh|"
@@ -97,9 +97,9 @@ def clinical_words(area: Area) -> float:
     return area.distinct(CLINICAL) + area.distinct(WEAK) / 3
 
 
-def clinical(spot: Spot) -> Iterator[Evidence]:
+def clinical(candidate: Candidate) -> Iterator[Evidence]:
     """Is this a clinical document?"""
-    words = clinical_words(spot.area)
+    words = clinical_words(candidate.area)
     if words == 0:
         yield "no clinical word around", -4
     elif words < 0.6:
@@ -112,42 +112,44 @@ def clinical(spot: Spot) -> Iterator[Evidence]:
         yield "a clinical document", 3
 
 
-def in_sentence(spot: Spot) -> Iterator[Evidence]:
+def in_sentence(candidate: Candidate) -> Iterator[Evidence]:
     """Does it stand where a sentence has a name, a place or a date?"""
-    if after_title(spot):
+    if after_title(candidate):
         yield "after a title or an address", 2
-    elif _LEADS.search(spot.before):
+    elif _LEADS.search(candidate.before):
         yield "after a word that names and dates follow", 1.5
-    elif _LABEL.search(spot.line_before[-50:]):
+    elif _LABEL.search(candidate.line_before[-50:]):
         yield "after a label", 1
-    if _FOLLOWS.match(spot.after):
+    if _FOLLOWS.match(candidate.after):
         yield "before a word that follows names", 1
-    if spot.is_within_prose:
+    if candidate.is_within_prose:
         yield "within a sentence", 0.5
 
 
-def after_title(spot: Spot) -> bool:
-    return _TITLE.search(spot.before) is not None
+def after_title(candidate: Candidate) -> bool:
+    return _TITLE.search(candidate.before) is not None
 
 
-def mentioned(spot: Spot) -> Iterator[Evidence]:
+def mentioned(candidate: Candidate) -> Iterator[Evidence]:
     """Is it spoken of, rather than left behind?"""
-    around = spot.line_before[-120:] + " " + spot.line_after[:120]
+    around = candidate.line_before[-120:] + " " + candidate.line_after[:120]
     if _ABOUT.search(around):
         yield "the line speaks of placeholders", -3.5
-    if spot.before.endswith("`") or (spot.line_before.count("`") % 2 and "`" in spot.line_after):
+    if candidate.before.endswith("`") or (
+        candidate.line_before.count("`") % 2 and "`" in candidate.line_after
+    ):
         yield "in backticks", -3
-    if spot.before.endswith("\\") or spot.after.startswith("\\"):
+    if candidate.before.endswith("\\") or candidate.after.startswith("\\"):
         yield "escaped", -3
 
 
-def quoted_in_code(spot: Spot) -> Iterator[Evidence]:
+def quoted_in_code(candidate: Candidate) -> Iterator[Evidence]:
     """A string of a program is rarely a trace, unless it is a value in a record."""
-    if _JSON_KEY.search(spot.line_before[-100:]):
+    if _JSON_KEY.search(candidate.line_before[-100:]):
         return
-    if _QUOTE_IN_CODE.search(spot.line_before[-100:]):
+    if _QUOTE_IN_CODE.search(candidate.line_before[-100:]):
         yield "a string in code", -3
-    elif _CODE_LINE.search(spot.line):
+    elif _CODE_LINE.search(candidate.line):
         yield "a line of code", -1
 
 
@@ -202,17 +204,17 @@ _PERSON = re.compile(
 _PLACE = re.compile(r"\b(?:at|in|to|from|near|the|lives in)[ ]$", re.IGNORECASE)
 
 
-def of_sentence(spot: Spot) -> str:
+def of_sentence(candidate: Candidate) -> str:
     """What a filler stands for, told by its neighbours alone."""
-    if _AGE.match(spot.after) and not after_title(spot):
+    if _AGE.match(candidate.after) and not after_title(candidate):
         return "AGE"
-    if after_title(spot) or re.match(r", ?(?:M\.?D|R\.?N)\b|[’']s\b", spot.after):
+    if after_title(candidate) or re.match(r", ?(?:M\.?D|R\.?N)\b|[’']s\b", candidate.after):
         return "PERSON"
-    if re.match(r"\s?\d\d:\d\d|[:]", spot.after) or _DATED.search(spot.before):
+    if re.match(r"\s?\d\d:\d\d|[:]", candidate.after) or _DATED.search(candidate.before):
         return "DATE_TIME"
-    label = _LABEL.search(spot.line_before[-50:])
+    label = _LABEL.search(candidate.line_before[-50:])
     if label and of_tag(label[0]):
         return of_tag(label[0])
-    if _PERSON.search(spot.before):
+    if _PERSON.search(candidate.before):
         return "PERSON"
-    return "LOCATION" if _PLACE.search(spot.before) else ""
+    return "LOCATION" if _PLACE.search(candidate.before) else ""

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from unrote.corpus.schema import FINDINGS
-from unrote.pii.actions import replace_in
 from unrote.pii.config import Action, Config
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
-from unrote.pii.settle import settle
-from unrote.pii.stages import FoundRows
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pii.scrubbing.edits import apply_edits
+from unrote.pii.scrubbing.passes import scrub_text
+from unrote.pii.scrubbing.rows import ScrubRows
 
 
 @dataclass(frozen=True)
 class ScrubbedTexts:
-    """texts: the scrubbed ones, None for those that are not to be released. findings: as
-    `unrote.corpus.schema.FINDINGS`, where `doc` is the index of the text. rejected: why a text is
-    None, by index.
+    """What `unrote.scrub` returns.
+
+    texts: the scrubbed texts, in their order; None for one that is not to be released.
+    findings: a table of schema `unrote.corpus.schema.FINDINGS`, where `doc` is the index of the
+    text, and `start` and `end` are code points of the text as it was given.
+    rejected: the index of each text that is None -> the reason.
     """
 
     texts: list[str | None]
@@ -33,18 +36,18 @@ def scrub_texts(
     actions: Mapping[str, Action],
     key: Key,
 ) -> ScrubbedTexts:
-    """`texts` with every finding done with as `actions` say (pii.config.actions_for)."""
+    """Every finding in `texts` acted on as `actions` say (pii.config.actions_for)."""
     scanner = scanner_of(config)
-    rows = FoundRows()
+    rows = ScrubRows()
     released: list[str | None] = []
     rejected: dict[int, str] = {}
     for index, (text, name) in enumerate(zip(texts, ids, strict=True)):
-        scanned = settle(text, scanner, actions, key, name)
-        if scanned.rejected:
-            rejected[index] = scanned.rejected
+        scrubbed = scrub_text(text, scanner, actions, key, name)
+        if scrubbed.rejected:
+            rejected[index] = scrubbed.rejected
             released.append(None)
             continue
-        rows.add(index, 0, text, scanned, key)
-        released.append(replace_in(text, scanned.edits))
+        rows.add(index, 0, text, scrubbed, key)
+        released.append(apply_edits(text, scrubbed.edits))
     found = [batch for tag, batch in rows.batches() if tag == "findings"]
     return ScrubbedTexts(released, pa.Table.from_batches(found, FINDINGS.schema), rejected)
