@@ -1,4 +1,4 @@
-"""The analysis that clean and gate share: duplicates, personal data, memorization. A list of phases.
+"""The analysis that clean and gate share: duplicates, personal data, memorization; lists of phases.
 
 Each function builds the flow of a phase or of a few that belong together. What a phase knows of
 another is only the tables in corpus/schema.py.
