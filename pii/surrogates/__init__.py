@@ -1,9 +1,9 @@
-"""Surrogates: what stands in a text instead of personal data.
+"""Surrogates: made-up values that replace personal data in a text.
 
-A surrogate is a value of the same type and shape as the original, and nobody's. It is a function of
-the original and a secret key, so that it is the same all over a corpus and in every run with that
-key, and with another key another. `is_surrogate` tells, with the key, that a value is one, so that
-scrubbing a scrubbed text changes nothing.
+A surrogate is a value of the same type and shape as the original that belongs to nobody. It is a
+function of the original and a secret key: the same all over a corpus and in every run with that
+key, another with another key. With the key `is_surrogate` recognises it, so that scrubbing a
+scrubbed text changes nothing.
 
 How that goes together: each family of values (`codes`, `network`, `phones`, `crypto`, `names`) is a
 numbered domain; the key makes a random-looking subset of it (`subset`); the original, hashed with

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unrote.pii.keys import Key
 
 Draw = Callable[[Key, str, str, int], str | None]
-"""(key, the value whose shape is wanted, seed, attempt) -> a surrogate, or None.
+"""(key, the value whose shape it takes, seed, attempt) -> a surrogate, or None.
 
 None says that this attempt gave no valid value, or, if every one does, that the value is not of the
 family's shape. Equal keys, shapes, seeds and attempts give equal surrogates.
