@@ -1,7 +1,7 @@
-"""Every table there is, and the document key.
+"""All tables, and the document key.
 
 A document is known by an int64 `doc`: the shard's number and the row's number within it, so that
-sorting by `doc` is sorting by place in the input. Row numbers count the shard's non-blank lines
+sorting by `doc` is sorting by position in the input. Row numbers count the shard's non-blank lines
 (JSONL), rows (Parquet) or are 0 (text files). Offsets in published tables are Unicode code points
 of the input text; internal tables may use UTF-8 bytes and then say so in the column's name.
 
@@ -18,7 +18,7 @@ MAX_ROWS = 1 << ROW_BITS
 MAX_SHARDS = 1 << (63 - ROW_BITS)
 
 Tagged = Iterator[tuple[str, pa.RecordBatch]]
-"""What flows between stages: record batches, each under the name of the input or output it is."""
+"""Record batches between stages, each under the name of the input or output that it is."""
 
 
 def doc_key(shard: int, row: int) -> int:
@@ -120,12 +120,12 @@ FINDINGS = Table(
     sort=("doc", "field", "start", "end"),
     internal=False,
 )
-"""Personal data and de-identification markers in the documents that deduplication left; no values.
+"""Personal data and de-identification markers in the deduplicated documents; no values.
 
 `field` is 0 for the text, n for the n-th of the named other columns. Findings of a field do not
 overlap. `action` is what was done, or "cut" where the text around the finding went as a copied
 passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprint` is of the value,
-`surrogate` of what stands in its place (null where that is none); both are keyed: equal values of a
+`surrogate` of its surrogate (null where there is none); both are keyed: equal values of a
 type have equal ones, and without the key they say nothing."""
 
 MEASURES: Mapping[str, pa.DataType] = {
@@ -189,7 +189,7 @@ scored_by     "model": the reference LM has read it; "text": only what its text 
 sampled       whether it was drawn at random, so that the sampled rows speak for all
 copies_*      exact copies of it in the input (before anything was replaced), in what deduplication
               left, and (`copies`) in the released text, itself among them. Counted where the LM has
-              read it; elsewhere estimated by the rarest of the sampled runs of 32 bytes in it, and
+              read it; elsewhere estimated by the rarest sampled substring of 32 bytes in it, and
               copies_deduplicated is null
 copies_near   documents without such a copy that share word 5-grams with it, each with the share
 copies_per_million  copies for each million tokens of the released text
@@ -233,7 +233,7 @@ not to be released. `doc` is what the row's key is, or would be."""
 
 PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
 
-# Internal tables: rows without an answer, and what is put in the place of findings.
+# Internal tables: rejects of earlier phases, and replacements of findings.
 
 UNREADABLE = Table("unreadable", REJECTS.schema)
 """The rejects of a run that will have more: the last phase to find some publishes them all."""
@@ -243,7 +243,7 @@ REPLACEMENTS = Table(
     _schema(doc=_int, field=_int, start=_int, end=_int, text=_str),
     sort=("doc", "field", "start", "end"),
 )
-"""Put `text` in the place of start:end of a field. None overlaps another; `text` may be empty."""
+"""`text` replaces start:end of a field. None overlaps another; `text` may be empty."""
 
 # Internal tables: memorization.
 
@@ -252,7 +252,7 @@ REPEATED_SUBSTRINGS = Table(
     _schema(doc=_int, start_byte=_int, copies_input=_int, copies=_int),
     sort=("doc", "start_byte"),
 )
-"""Sampled runs of bytes of the released text that occur more than once, by their place in it."""
+"""Sampled substrings of the released text that occur more than once (corpus.substrings)."""
 
 SEQUENCES = Table(
     "sequences",
@@ -318,7 +318,7 @@ MEASURED = Table(
 """What the language model says of the wanted sequences."""
 
 RISKY = Table("risky", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end"))
-"""The sequences of SCORES that are not to be released, by their places in the input."""
+"""The sequences of SCORES that are not to be released, by their offsets in the input."""
 
 REMAINING = Table(
     "remaining", _schema(doc=_int, start=_int, end=_int, type=_str), sort=("doc", "start", "end")
@@ -328,7 +328,7 @@ REMAINING = Table(
 # Internal tables: duplicate documents.
 
 FINGERPRINTS = Table("fingerprints", _schema(doc=_int, high=_int, low=_int, rank=_int))
-"""128-bit fingerprint of the normalised text, and the place in keep order (lower is kept)."""
+"""128-bit fingerprint of the normalised text, and the rank in keep order (lower is kept)."""
 
 BANDS = Table("bands", _schema(doc=_int, bucket=_int, rank=_int), sort=("doc", "bucket"))
 """The LSH buckets a document is in; `bucket` hashes the band's number and its signature rows."""

@@ -275,6 +275,6 @@ def rows_of(corpus: Corpus, fields: Fields, docs: Sequence[int]) -> Iterator[dic
     for cut, first, end in zip(cuts, firsts, firsts[1:], strict=False):
         here = wanted[(wanted >= first) & (wanted < end)]
         if here.size:
-            for tag, batch in read_cut(corpus, cut, fields, "records", wanted=here):
+            for tag, batch in read_cut(corpus, cut, fields, "records", docs=here):
                 if tag == "text":
                     yield from batch.to_pylist()

@@ -32,7 +32,7 @@ def only(text: pa.Table, *tables: pa.Table) -> pa.Table:
 
 def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, pa.Table]:
     engine = MiniEngine(seed, most)
-    # Keys with gaps: the stages must not take them for places.
+    # Keys with gaps: the stages must not take them for indices.
     docs = [(5 + 3 * i) << 33 for i in range(len(texts))]
     text = table(TEXT, list(zip(docs, texts, strict=True)))
     nothing = table(COPIES.schema, [])
@@ -65,7 +65,7 @@ def nothing_or(engine, size, ambiguous, text):
 
 
 def numbered(rows: pa.Table | None) -> list[tuple]:
-    """Rows of SPANS with documents by place again."""
+    """Rows of SPANS with documents by index again."""
     found = rows_of(rows) if rows is not None else []
     return sorted(
         tuple(((v >> 33) - 5) // 3 if i in (0, 3) else v for i, v in enumerate(row))
@@ -225,8 +225,8 @@ def test_candidates_go_unless_a_witness_range_reaches_out_of_their_cuts(document
         if candidate:
             claims += [(doc, 0, 3, 0), *((doc, 1, a, a + n) for a, n in cuts)]
         claims += [(doc, 2, a, a + n) for a, n in witnesses]
-        gone = {at for a, n in cuts for at in range(a, a + n)}
-        if candidate and all(at in gone for a, n in witnesses for at in range(a, a + n)):
+        cut_out = {at for a, n in cuts for at in range(a, a + n)}
+        if candidate and all(at in cut_out for a, n in witnesses for at in range(a, a + n)):
             expected.append(doc)
     got = MiniEngine(seed, 3).group(Remainder(), claims=table(CLAIMS, claims))
     assert [row[0] for row in rows_of(got["remainder"])] == expected
