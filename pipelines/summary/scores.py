@@ -226,7 +226,7 @@ def _millionths(values: NDArray[np.float64]) -> Ints:
 
 @dataclass
 class _Documents:
-    """The documents of a range, and which of them are rejects; the last that had scores."""
+    """The documents of a chunk, and which of them are rejects; the last that had scores."""
 
     docs: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     words: Ints = field(default_factory=lambda: np.empty(0, np.int64))
