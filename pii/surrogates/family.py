@@ -35,5 +35,5 @@ class Family:
     """Whether the value is of the family's shape; if not, it is replaced character by character."""
     canonical: Callable[[str], str] = normalised
     """What two spellings of one value have in common: the seed."""
-    total: bool = False
-    """`draw` may give the value itself: it tells nothing about which of several it was."""
+    generalises: bool = False
+    """`draw` maps several values to one of them, which may be the value itself."""
