@@ -244,7 +244,7 @@ def test_the_riskiest_sequences(run: Path) -> None:
         "copies +2.5: 1 released, 20 in the input",
         "predictability -0.2",
         "rarity +0.5",
-        "from its text; copies are estimated",
+        "scored by its text; copies are estimated",
     ):
         assert why in said
 
