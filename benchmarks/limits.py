@@ -3,8 +3,8 @@ docs/scaling.md.
 
     python benchmarks/limits.py [--smoke]
 
-Prints JSON: the walk in keep order (one worker), a group of anchors in which every member has
-another context (`CompareWindows` holds its classes), and the driver's plan, which every worker gets.
+Prints JSON: the greedy selection (one worker), a group of anchors in which every member has another
+context (`CompareWindows` holds its classes), and the driver's plan, which every worker gets.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def drain(rows: Tagged) -> None:
 
 
 def steps(candidates: int) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Rows of the walk, in order: every second candidate is similar to the one before it."""
+    """Steps of the selection, in order: every second candidate is similar to the one before it."""
     for low in range(0, candidates, BATCH):
         rank = np.repeat(np.arange(low, low + BATCH), 1 + np.arange(BATCH) % 2)
         role = np.append(np.diff(rank) == 0, True).astype(np.int64)
@@ -65,15 +65,15 @@ def steps(candidates: int) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield "steps", pa.RecordBatch.from_arrays([*map(pa.array, columns.values())], schema=STEPS)
 
 
-def walk(candidates: int) -> dict[str, float]:
-    """The walk without the sorting: rows a second, bytes held for each candidate that goes."""
+def selection(candidates: int) -> dict[str, float]:
+    """The selection without the sorting: rows a second, bytes held for each removed candidate."""
     drain(GreedySelection()._run(steps(BATCH)))
     before, began = forget_peak(), time.perf_counter()
     drain(GreedySelection()._run(steps(candidates)))
     seconds = time.perf_counter() - began
     return {
-        "walk_rows_per_second": 1.5 * candidates / seconds,
-        "walk_bytes_per_removed": (peak() - before) / (candidates / 2),
+        "selection_rows_per_second": 1.5 * candidates / seconds,
+        "selection_bytes_per_removed": (peak() - before) / (candidates / 2),
     }
 
 
@@ -84,8 +84,8 @@ def contexts(classes: int) -> Iterator[tuple[str, pa.RecordBatch]]:
     random = np.random.default_rng(0)
     lead = (size - 51) // 2
     for low in range(0, classes, BATCH):
-        runs = random.integers(97, 123, (BATCH, size), dtype=np.uint8)
-        runs[:, lead : lead + 51] = 120
+        texts = random.integers(97, 123, (BATCH, size), dtype=np.uint8)
+        texts[:, lead : lead + 51] = 120
         columns: dict[str, Any] = dict.fromkeys(
             AMBIGUOUS_WINDOWS.names, np.zeros(BATCH, dtype=np.int64)
         )
@@ -97,20 +97,20 @@ def contexts(classes: int) -> Iterator[tuple[str, pa.RecordBatch]]:
         bounds = pa.py_buffer(np.arange(BATCH + 1) * size)
         arrays.append(
             pa.LargeBinaryArray.from_buffers(
-                pa.large_binary(), BATCH, [None, bounds, pa.py_buffer(runs.tobytes())]
+                pa.large_binary(), BATCH, [None, bounds, pa.py_buffer(texts.tobytes())]
             )
         )
         yield "windows", pa.RecordBatch.from_arrays(arrays, schema=AMBIGUOUS_WINDOWS)
 
 
-def contest(classes: int) -> dict[str, float]:
+def compare_windows(classes: int) -> dict[str, float]:
     """Memory for each distinct context of an anchor, and how many a second are compared."""
     drain(CompareWindows(min_bytes=MIN_BYTES)._run(contexts(BATCH)))
     before, began = forget_peak(), time.perf_counter()
     drain(CompareWindows(min_bytes=MIN_BYTES)._run(contexts(classes)))
     return {
-        "contest_bytes_per_context": (peak() - before) / classes,
-        "contest_contexts_per_second": classes / (time.perf_counter() - began),
+        "comparison_bytes_per_context": (peak() - before) / classes,
+        "comparison_contexts_per_second": classes / (time.perf_counter() - began),
     }
 
 
@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="small inputs")
     count = 100_000 if parser.parse_args().smoke else 2_000_000
-    found = {**walk(count), **contest(count // 4), **plan(count // 20)}
+    found = {**selection(count), **compare_windows(count // 4), **plan(count // 20)}
     rounded = {name: float(f"{value:.4g}") for name, value in found.items()}
     print(orjson.dumps(rounded, option=orjson.OPT_INDENT_2).decode())
 

@@ -155,16 +155,16 @@ class Measured:
         seconds = max(0.0, slope) * self.section["workers"] / 1e8
         return Phase(name, seconds, text, tables, shuffled, rows)
 
-    def walk_minutes(self, cluster: Cluster) -> float:
-        """What the walks of all rounds take, one worker each time: no other can help it."""
+    def selection_minutes(self, cluster: Cluster) -> float:
+        """What the selections of all rounds take, one worker each time: no other can help it."""
         rows = cluster.text * self.rows("candidates", "pairs")
         moved = 4 * rows * width(STEPS)  # through the shuffle and through the sorter
-        return (rows / self.limits["walk_rows_per_second"] + moved / cluster.disk) / 60
+        return (rows / self.limits["selection_rows_per_second"] + moved / cluster.disk) / 60
 
     def minutes(self, cluster: Cluster, names: Sequence[str] = ()) -> float:
         """The least time of phases (all, if none are named): each its longest part."""
         phases = [p for p in self.phases() if not names or p.name in names]
-        return sum(max(p.minutes(cluster)) for p in phases) + self.walk_minutes(cluster)
+        return sum(max(p.minutes(cluster)) for p in phases) + self.selection_minutes(cluster)
 
     @staticmethod
     def _sum(name: str, of: Mapping[str, float]) -> float:
@@ -267,9 +267,9 @@ def cost(measured: Measured, cluster: Cluster) -> str:
         slowest = max(minutes)
         times = [f"**{time(m)}**" if m == slowest and m else time(m) for m in minutes]
         rows.append([name, *cells, f"{hours:.1f}", *times])
-    walk = time(measured.walk_minutes(cluster))
+    selection = time(measured.selection_minutes(cluster))
     rows.append(
-        ["`GreedySelection`, in `near`, one worker", "–", "–", "–", "", f"**{walk}**", "", ""]
+        ["`GreedySelection`, in `near`, one worker", "–", "–", "–", "", f"**{selection}**", "", ""]
     )
     sums = [*map(amount, totals[:3]), f"{totals[3]:.0f}"]
     rows.append(["all", *sums, "", "", f"at least {time(measured.minutes(cluster))}"])
@@ -288,7 +288,7 @@ def alone(measured: Measured) -> str:
     anchors = next(p for p in measured.phases() if p.name == "anchors")
     candidates, pairs = measured.first("candidates"), measured.first("pairs")
 
-    def walked(cluster: Cluster) -> float:
+    def steps(cluster: Cluster) -> float:
         return cluster.text * (candidates + pairs)
 
     def tasks(cluster: Cluster) -> float:
@@ -317,31 +317,31 @@ def alone(measured: Measured) -> str:
             "bytes in one of them",
             lambda c: amount(c.text * anchors.shuffled / tasks(c) / partitions(c)),
         ),
-        ("`GreedySelection`, round 1: rows", lambda c: count(walked(c))),
+        ("`GreedySelection`, round 1: rows", lambda c: count(steps(c))),
         (
             "`GreedySelection`: sorted on one worker's disk",
-            lambda c: amount(walked(c) * width(STEPS)),
+            lambda c: amount(steps(c) * width(STEPS)),
         ),
         (
             "`GreedySelection`: memory, if few of them stay",
-            lambda c: amount(c.text * candidates * limits["walk_bytes_per_removed"]),
+            lambda c: amount(c.text * candidates * limits["selection_bytes_per_removed"]),
         ),
         (
             "`GreedySelection`, all rounds: time of one worker",
-            lambda c: time(measured.walk_minutes(c)),
+            lambda c: time(measured.selection_minutes(c)),
         ),
         (
             f"`FinalSelection`: shingles of {FINAL_DOCUMENTS:,} average documents",
             lambda _: amount(FINAL_DOCUMENTS * measured.text_bytes / measured.documents * 8 / 6),
         ),
         (
-            "`CompareWindows`: memory if 1 % of the documents have one line in contexts of their own",
+            "`CompareWindows`: memory if 1 % of the documents have one line in own contexts",
             lambda c: amount(
                 c.text
                 * measured.documents
                 / measured.text_bytes
                 * 0.01
-                * limits["contest_bytes_per_context"]
+                * limits["comparison_bytes_per_context"]
             ),
         ),
         ("cuts", lambda c: count(cuts(c))),
@@ -362,11 +362,11 @@ def alone(measured: Measured) -> str:
     head = ["", *(cluster.name for cluster in CLUSTERS)]
     told = (
         f"Measured in one process (`benchmarks/limits.py`): `CompareWindows` holds "
-        f"{limits['contest_bytes_per_context']:,.0f} bytes for each distinct context and compares "
-        f"{limits['contest_contexts_per_second']:,.0f} of them a second; `GreedySelection` goes over "
-        f"{count(limits['walk_rows_per_second'])} rows a second and holds "
-        f"{limits['walk_bytes_per_removed']:.0f} bytes for each document that is not kept. A group "
-        f"of anchors is hot from {HOT_KEY_ROWS:,} rows on."
+        f"{limits['comparison_bytes_per_context']:,.0f} bytes for each distinct context and "
+        f"compares {limits['comparison_contexts_per_second']:,.0f} of them a second; "
+        f"`GreedySelection` goes over {count(limits['selection_rows_per_second'])} rows a second "
+        f"and holds {limits['selection_bytes_per_removed']:.0f} bytes for each document that is "
+        f"not kept. The hash of more than {HOT_KEY_ROWS:,} anchors is a hot key."
     )
     rows = [[name, *(value(cluster) for cluster in CLUSTERS)] for name, value in lines]
     return f"{report.table(head, rows)}\n\n{told}"

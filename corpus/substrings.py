@@ -114,7 +114,7 @@ def _keys(text: Ints, offset: Ints) -> Ints:
 
 
 def _in_chars(data: Bytes, offsets: Ints, number: Ints, start: Ints) -> tuple[Ints, Ints]:
-    """The code points before which substrings begin and end; a part of a code point counts whole."""
+    """The code points before which substrings begin and end; part of a code point counts whole."""
     begin, end = start.copy(), np.minimum(start + LENGTH, np.diff(offsets)[number])
     bounds = np.searchsorted(number, np.arange(offsets.size))
     for one, (low, high) in enumerate(pairwise(bounds)):

@@ -10,8 +10,9 @@ byte `at`, the anchor itself `lead` bytes behind `at`. In ordinary text there is
 (w + 1) / 2 bytes.
 
 Anchors with equal hash are a *group*; those whose owned text, lead and count of windows agree as
-well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Anchors of
-other groups are *ambiguous*: the windows of each class are hashed once and compared within the group.
+well (by fingerprint) are a *class*. A group of one class needs no look at single windows. Anchors
+of other groups are *ambiguous*: the windows of each class are hashed once and compared within the
+group.
 
 In a repetition (period g <= w) there is one anchor every g bytes, all of one class. Those all of
 whose windows also stand t * g bytes earlier in it (t * g >= L) are copies by the repetition rule of
@@ -68,27 +69,30 @@ class Anchors(NamedTuple):
         return Anchors(*(array[:size].copy() for array, size in zip(self, sizes, strict=True)))
 
 
-class _Document(NamedTuple):
-    """data[begin:end]. Part of the kernels' input."""
-
-    data: np.ndarray
-    begin: int
-    end: int
-
-
 class _Scan(NamedTuple):
-    """The settings and the memory of a pass over documents. Part of the kernels' input.
+    """What stays the same while windows of one document are scanned. Numbers alone: out of a tuple
+    of arrays numba would count references, at every anchor.
 
-    values: of `rolling_values`; only anchors whose hash has top bits (PART_BITS) in [low, high) are
-    written; ring: uint64, the last hashes, as many as a power of two; state: int64[STATE].
+    The document is data[begin:end]; windows start before `stop`. Only anchors whose hash has top
+    bits (PART_BITS) in [low, high) are written. slots: of the ring.
     """
 
+    begin: int
+    end: int
+    stop: int
     min_bytes: int
-    values: np.ndarray
     low: int
     high: int
-    ring: np.ndarray
-    state: np.ndarray
+    slots: int
+
+
+class _Anchor(NamedTuple):
+    """The k-mer at byte `anchor` with the hash `least`, and its `windows` windows from `at` on."""
+
+    at: int
+    windows: int
+    anchor: int
+    least: np.uint64
 
 
 def _byte_values() -> np.ndarray:
@@ -166,34 +170,45 @@ def pick(
         slots *= 2
     ring = np.empty(slots, dtype=np.uint64)
     state = np.zeros(STATE, dtype=np.int64)
-    scan = _Scan(min_bytes, values, low, high, ring, state)
     doc = np.searchsorted(offsets, first, side="right") - 1
     while doc < len(offsets) - 1 and offsets[doc] < last:
         start = max(offsets[doc], first)
         stop = min(offsets[doc + 1] - min_bytes + 1, last)
         if start < stop:
             state[_HASH], state[_AT], state[_GAP], state[_KEPT] = 0, 0, 0, 0
-            _pick_windows(_Document(data, offsets[doc], offsets[doc + 1]), start, stop, scan, out)
+            scan = _Scan(offsets[doc], offsets[doc + 1], stop, min_bytes, low, high, slots)
+            _pick_windows(data, start, scan, values, ring, state, out)
         doc += 1
     return state[_COUNT], state[_HEAVIES]
 
 
 # What is remembered from one anchor of a document to the next: the last one (its hash as int64; its
-# offset + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and end,
-# and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because nothing
-# but such anchors are to come. Behind them: how much has been written.
+# offset + 1, 0 for none), and the repetition it lies in: period, where it was seen to begin and
+# end, and the anchor (+ 1) that stands for those to come; how many bytes may be skipped, because
+# nothing but such anchors are to come. Behind them: how much has been written.
 _HASH, _AT, _GAP, _FROM, _TO, _KEPT, _SKIP, _COUNT, _HEAVIES = range(9)
 STATE = 9
 
 
 @kernel
-def _pick_windows(document: _Document, start: int, stop: int, scan: _Scan, out: Anchors) -> None:
-    """`pick` for the windows of a document that start in data[start:stop]."""
-    data, ring, state = document.data, scan.ring, scan.state
-    width = scan.min_bytes // 2
+def _pick_windows(
+    data: np.ndarray,
+    start: int,
+    scan: _Scan,
+    values: np.ndarray,
+    ring: np.ndarray,
+    state: np.ndarray,
+    out: Anchors,
+) -> None:
+    """`pick` for the windows of a document that start in data[start:scan.stop].
+
+    ring: uint64[slots], the last hashes; state: int64[STATE].
+    """
+    hashes, fingerprints, shapes, heavy = out.hashes, out.fingerprints, out.shapes, out.heavy
+    stop, width = scan.stop, scan.min_bytes // 2
     size = scan.min_bytes - width + 1
     mask = len(ring) - 1
-    entering, leaving = scan.values[0], scan.values[1]
+    entering, leaving = values[0], values[1]
     # The least hash so far is `least`, of the k-mer at `anchor`; `at` is the first window it owns.
     # The k-mer at j is the last one of the window at j - width + 1.
     h, least, anchor = _first_window(data, start, width, size, entering, leaving, ring)
@@ -209,7 +224,8 @@ def _pick_windows(document: _Document, start: int, stop: int, scan: _Scan, out: 
                 break
             j += 1
         window = j - width + 1
-        _emit(document, at, stop, window - at, anchor, least, scan, out)
+        owned = _Anchor(at, window - at, anchor, least)
+        _emit(data, scan, owned, state, hashes, fingerprints, shapes, heavy)
         window += state[_SKIP]
         j += state[_SKIP]
         if found:
@@ -217,7 +233,7 @@ def _pick_windows(document: _Document, start: int, stop: int, scan: _Scan, out: 
         elif j < behind:
             h = h * _BASE + (entering[data[j + size - 1]] + leaving[data[j - 1]])
             ring[j & mask] = h
-            # What was least has left the window. Where it occurs again, as in a repetition, that is the least.
+            # The least has left the window; an equal one, as in a repetition, takes its place.
             left, i = least, window
             least, anchor = ring[i & mask], i
             while i < j and (least != left or h < left):
@@ -258,50 +274,44 @@ def _first_window(
 
 @inlined
 def _emit(
-    document: _Document,
-    at: int,
-    stop: int,
-    windows: int,
-    anchor: int,
-    least: np.uint64,
+    data: np.ndarray,
     scan: _Scan,
-    out: Anchors,
+    owned: _Anchor,
+    state: np.ndarray,
+    hashes: np.ndarray,
+    fingerprints: np.ndarray,
+    shapes: np.ndarray,
+    heavy: np.ndarray,
 ) -> None:
-    """Write the anchor at `anchor`, unless another stands for it."""
+    """Write an anchor, unless another stands for it."""
     # The least of many hashes is small. Mixed again it spreads over all parts.
-    mixed = multiply_fold(least ^ _A, _D)
-    state = scan.state
+    mixed = multiply_fold(owned.least ^ _A, _D)
     state[_SKIP] = 0
     write = bool(scan.low <= np.int64(mixed >> _TOP) < scan.high)
-    if write and state[_AT] > 0 and np.int64(least) == state[_HASH]:
-        write = _repeats(document, at, stop, windows, anchor, scan, out.heavy)
+    if write and state[_AT] > 0 and np.int64(owned.least) == state[_HASH]:
+        write = _repeats(data, scan, owned, state, heavy)
     else:
         state[_GAP] = 0
         state[_KEPT] = 0
-    state[_HASH] = np.int64(least)
-    state[_AT] = anchor + 1 + state[_SKIP]
+    state[_HASH] = np.int64(owned.least)
+    state[_AT] = owned.anchor + 1 + state[_SKIP]
     if write:
         count = state[_COUNT]
-        shape = (anchor - at) << _SHAPE | (windows - 1)
-        owned = windows - 1 + scan.min_bytes
-        out.hashes[count] = mixed
-        out.fingerprints[count] = text_fingerprint(document.data, at, owned, np.uint64(shape))
-        out.shapes[count] = at << SHAPE_BITS | shape
+        shape = (owned.anchor - owned.at) << _SHAPE | (owned.windows - 1)
+        length = owned.windows - 1 + scan.min_bytes
+        hashes[count] = mixed
+        fingerprints[count] = text_fingerprint(data, owned.at, length, np.uint64(shape))
+        shapes[count] = owned.at << SHAPE_BITS | shape
         state[_COUNT] = count + 1
 
 
 @kernel
 def _repeats(
-    document: _Document,
-    at: int,
-    stop: int,
-    windows: int,
-    anchor: int,
-    scan: _Scan,
-    heavy: np.ndarray,
+    data: np.ndarray, scan: _Scan, owned: _Anchor, state: np.ndarray, heavy: np.ndarray
 ) -> bool:
     """Whether to write an anchor whose hash is that of the one before it in the document."""
-    data, state, min_bytes, slots = document.data, scan.state, scan.min_bytes, len(scan.ring)
+    at, windows, anchor = owned.at, owned.windows, owned.anchor
+    stop, min_bytes, slots = scan.stop, scan.min_bytes, scan.slots
     gap = anchor + 1 - state[_AT]
     shift = (min_bytes + gap - 1) // gap * gap
     if windows != gap:
@@ -310,12 +320,12 @@ def _repeats(
         return True
     if gap != state[_GAP]:
         state[_GAP], state[_FROM], state[_TO], state[_KEPT] = gap, anchor, anchor + gap, 0
-        low = max(document.begin, at - shift)
+        low = max(scan.begin, at - shift)
         while state[_FROM] > low and data[state[_FROM] - 1] == data[state[_FROM] - 1 + gap]:
             state[_FROM] -= 1
     need = at + windows - 1 + min_bytes
     if state[_TO] < need:
-        limit = min(document.end, stop + min_bytes + gap)
+        limit = min(scan.end, stop + min_bytes + gap)
         state[_TO] += same_length(data, state[_TO] - gap, state[_TO], limit)
     if state[_FROM] > at - shift or state[_TO] < need:
         state[_KEPT] = 0
@@ -518,7 +528,7 @@ def pick_all(
     def pick_chunk(first: int) -> Anchors:
         if not hasattr(scratch, "anchors"):
             scratch.anchors = _scratch(min(_CHUNK, int(offsets[-1] - offsets[0])))
-        out = scratch.anchors
+        out: Anchors = scratch.anchors
         last = min(first + _CHUNK, int(offsets[-1]))
         return out.copied(*pick(data, offsets, first, last, min_bytes, values, low, high, out))
 
@@ -527,8 +537,12 @@ def pick_all(
 
 def _scratch(size: int) -> Anchors:
     """Room for an anchor at every byte. Memory that is never written to is never there."""
-    kinds = (np.uint64, np.uint64, np.int64)
-    return Anchors(*(np.empty(size, dtype=kind) for kind in kinds), np.empty((size, 2), np.int64))
+    return Anchors(
+        np.empty(size, dtype=np.uint64),
+        np.empty(size, dtype=np.uint64),
+        np.empty(size, dtype=np.int64),
+        np.empty((size, 2), dtype=np.int64),
+    )
 
 
 def pick_each(data: np.ndarray, offsets: np.ndarray, min_bytes: int) -> Iterator[Anchors]:

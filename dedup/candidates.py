@@ -32,7 +32,8 @@ class CandidatePairs(PlainStage):
     """In each bucket with more than one member the first `width`, each with all that come later.
 
     A member is complete if it is one of the first, or the one after them and the last: it is paired
-    with all before it. Others after it would not be paired with it, so that it could not be kept yet.
+    with all before it. Others after it would not be paired with it, so that it could not be kept
+    yet.
 
     Holds the first members of the open bucket: 16 bytes each.
     """

@@ -35,12 +35,12 @@ _ANCHOR_BYTES = 64
 
 # In memory: what is known of an anchor is one word, its *link*. 0: nothing. Positive: the whole of
 # its windows first occurs at those of anchor (low 32 bits), so many times (above). Negative: the
-# complement is the index of the first of its *segments*, tagged with the task that made them. A segment
-# is (offset of the first occurrence, occurrences << 14 | windows).
+# complement is the index of the first of its *segments*, tagged with the task that made them. A
+# segment is (offset of the first occurrence, occurrences << 14 | windows).
 
 
 class Parts(NamedTuple):
-    """Anchors by the top bits of their hash: part p has those of the indices bounds[p]:bounds[p + 1].
+    """Anchors by the top bits of their hash: part p has the indices bounds[p]:bounds[p + 1].
 
     hashes, fingerprints: uint64; numbers: uint32, the top bit set for heavy ones. Part of the
     kernels' input.
@@ -80,8 +80,8 @@ def scatter(
 ) -> None:
     """Put anchors into the parts that their hash's top bits name, in their order.
 
-    next_index: int64, where the next anchor of each part goes; advanced. Number i is base + i, its top
-    bit set for those in `heavy` (int64, ascending).
+    next_index: int64, where the next anchor of each part goes; advanced. Number i is base + i, its
+    top bit set for those in `heavy` (int64, ascending).
     """
     out_hashes, out_fingerprints, out_numbers = out.hashes, out.fingerprints, out.numbers
     h = 0
@@ -174,7 +174,7 @@ def _add_segments(
     used: int,
     index: np.ndarray,
 ) -> tuple[np.ndarray, int]:
-    """Pieces of the classes `chosen`, appended to `segments`; index[c] is where those of c begin."""
+    """Append the segments of the classes `chosen`; index[c] is where those of c begin."""
     data, shapes, min_bytes = buffer.data, buffer.shapes, buffer.min_bytes
     hashes, numbers, first, size = classes.hashes, classes.numbers, classes.first, classes.size
     n = len(chosen)
@@ -224,7 +224,7 @@ def expand(
 ) -> np.ndarray:
     """The copied windows that anchors start:end own, as rows of `dedup.passages`.
 
-    doc: the document of the first; tables: int64, where the segments of each task begin in `segments`.
+    doc: the document of the first; tables: int64, where those of each task begin in `segments`.
     """
     rows = np.empty((max(16, end - start), COLUMNS), dtype=np.int64)
     used = 0

@@ -1,9 +1,9 @@
 """MinHash signatures and their LSH bands (Broder 1997; Leskovec, Rajaraman, Ullman, ch. 3).
 
 A signature holds, for each of `permutations` hash functions, its least value over the shingles of a
-text. Two texts agree at a position with a probability that is their Jaccard similarity. The functions
-are x -> a*x + b modulo 2**32 (a odd) on half of a shingle's hash: a permutation of the 32-bit
-numbers, and one multiplication that the compiler does for 16 functions at a time.
+text. Two texts agree at a position with a probability that is their Jaccard similarity. The
+functions are x -> a*x + b modulo 2**32 (a odd) on half of a shingle's hash: a permutation of the
+32-bit numbers, and one multiplication that the compiler does for 16 functions at a time.
 
 A text is in as many buckets as there are bands; two texts are a candidate pair if they share one.
 """
@@ -171,8 +171,8 @@ def signatures(
 ) -> Signatures:
     """The MinHash signatures of texts: uint32[n, permutations].
 
-    A text without words has `EMPTY` in every position. Raises ValueError if `unit` or `ngram` is not
-    allowed, TypeError for texts that are no strings.
+    A text without words has `EMPTY` in every position. Raises ValueError if `unit` or `ngram` is
+    not allowed, TypeError for texts that are no strings.
     """
     return sign_texts(text_array(texts), permutations, ngram, unit, 0, 0)[0]
 

@@ -6,9 +6,9 @@ byte), of the content of window p. Window p is a *copy* iff F(p) lies in an earl
 the same one with F(p) + L <= p. Its *occurrences* are all windows of the corpus with that content.
 
 *Witness.* The witness of a copy is F(p), but in a repetition it stands close by. Let [s, e) be a
-maximal substring of one document with the period g <= L // 2, g the smallest, and t * g the smallest
-multiple of g that is at least L. The windows p with s + t * g <= p <= e - L (all of them copies)
-have the witness p - t * g. So a repetition is one row, not one for each byte.
+maximal substring of one document with the period g <= L // 2, g the smallest, and t * g the
+smallest multiple of g that is at least L. The windows p with s + t * g <= p <= e - L (all of them
+copies) have the witness p - t * g. So a repetition is one row, not one for each byte.
 
 *COPIES* are the maximal ranges of neighbouring copies of a document whose witnesses lie in one
 document at a constant distance. A window is in one row, so rows are disjoint in windows (their text
@@ -209,7 +209,7 @@ def _merge_document(
     out: np.ndarray,
     used: int,
 ) -> int:
-    """`merge_windows` of rows a:b, all of one document; `out` has room. Returns how many rows it has then."""
+    """`merge_windows` of rows a:b, all of one document; `out` has room. Its rows then."""
     r, least, fresh = 0, -1, used
     for i in range(a, b):
         at, stop = rows[i, START], rows[i, START] + rows[i, WINDOWS]

@@ -27,7 +27,7 @@ from unrote.dedup.shingles import Ints
 SAMPLED_SUBSTRINGS = pa.schema(
     [(name, pa.int64()) for name in ("substring", "doc", "start_byte", "in_input", "in_released")]
 )
-"""A sampled substring: its hash, its offset in a view, and whether it counts there (1) or not (0)."""
+"""A sampled substring: its hash and its offset in a view, and whether it counts in either."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class RepeatedSubstrings(PlainStage):
 
 @dataclass(frozen=True)
 class HotSubstrings(PlainStage):
-    """Substrings of hot keys, each key after the row with its sums, to rows of REPEATED_SUBSTRINGS."""
+    """Substrings of hot keys, after the row with their sums, to rows of REPEATED_SUBSTRINGS."""
 
     key: ClassVar[tuple[str, ...]] = ("substring",)
     order: ClassVar[tuple[str, ...]] = ("doc", "start_byte", "in_input")
@@ -164,7 +164,7 @@ class HotSubstrings(PlainStage):
 def _repeated(
     batch: pa.RecordBatch, before: Ints, after: Ints, released: NDArray[np.bool_]
 ) -> pa.RecordBatch:
-    """Of rows of SAMPLED_SUBSTRINGS, with the counts of their substrings, those of the released view that recur."""
+    """Of sampled substrings with their counts, those of the released view that are repeated."""
     kept = released & ((before > 1) | (after > 1))
     columns = (column(batch, "doc"), column(batch, "start_byte"), before, after)
     return batch_of(REPEATED_SUBSTRINGS.schema, [c[kept] for c in columns])

@@ -496,7 +496,7 @@ _SEGMENT = 6
 
 
 def _segments_of(batch: pa.RecordBatch, first: Ints, min_bytes: int) -> tuple[Ints, Ints]:
-    """The segments of the classes in rows `first` of AMBIGUOUS_WINDOWS, and their bounds by class."""
+    """Segments of the classes in rows `first` of AMBIGUOUS_WINDOWS, and their bounds by class."""
     names = ("hash", "doc", "at", "char", "size", "lead", "windows")
     rows = np.stack([column(batch, name)[first] for name in names], axis=1)
     binary = batch.column("text")

@@ -29,8 +29,8 @@ STEPS = pa.schema(
     [(n, pa.int64()) for n in ("all", "rank", "doc", "role", "kept_rank", "kept", "complete")]
     + [("similarity", pa.float64())]
 )
-"""The steps of the selection: each candidate (role 0), then the similar ones before it in keep order
-(role 1, `kept`). `all` is 0: they are one group."""
+"""The steps of the selection: each candidate (role 0), then the similar ones before it in keep
+order (role 1, `kept`). `all` is 0: they are one group."""
 
 _KEPT, _REMOVED, _UNDECIDED = 1, 2, 3
 

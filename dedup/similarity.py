@@ -118,7 +118,7 @@ def _gathered(values: Ints, bounds: Ints, sets: Ints) -> pa.ListArray:
 
 @dataclass(frozen=True)
 class Verify(PlainStage):
-    """The pairs whose exact Jaccard similarity is at or above the threshold, as steps of the selection.
+    """Pairs whose exact Jaccard similarity is at or above the threshold: steps of the selection.
 
     The similarity is the float64 nearest to intersection / union; it is compared as it is. Holds
     one set, of the open group's `kept`.

@@ -143,7 +143,7 @@ class SuffixArray(PlainStage):
 
 @dataclass(frozen=True)
 class Spans(PlainStage):
-    """The passages that are cut from each document, and the claims that decide whether it is kept."""
+    """The passages cut from each document, and the claims that decide whether it is kept."""
 
     min_bytes: int = 100
     boundary: Boundary = "word"
@@ -211,7 +211,7 @@ def _distinct(claims: np.ndarray) -> np.ndarray:
 def _remaining(
     data: np.ndarray, offsets: np.ndarray, cuts: np.ndarray, table: np.ndarray
 ) -> np.ndarray:
-    """Characters that remain of each document, white space not counted: int64; -1 if nothing is cut."""
+    """Remaining characters of each document, white space not counted: int64; -1 without cuts."""
     out = np.full(len(offsets) - 1, -1, dtype=np.int64)
     a = 0
     while a < len(cuts):
@@ -234,7 +234,7 @@ def _remaining(
 
 @dataclass(frozen=True)
 class Remainder(PlainStage):
-    """Documents emptied by cuts: too little remains of them, and no document has that for a witness.
+    """Documents emptied by cuts: too little remains of them, and it is no document's witness.
 
     Holds the cuts of the open document, those that touch as one, if it is a candidate.
     """

@@ -1,4 +1,4 @@
-"""What a detector looks for. Small and picklable: it travels to workers in place of the detector.
+"""What a detector looks for. Small and picklable: it is sent to workers instead of the detector.
 
 `recognizers` and `without` take entities ("US_SSN"), countries ("de") and presets: "default" is
 Presidio's default English set, "hipaa" what of HIPAA's list has a recogniser, "all" everything.
@@ -9,7 +9,7 @@ that it is weak: on documentation text half of what it finds then is any word wi
 for, and what has a check digit or an unmistakable shape counts always.
 
 Limits are in characters of the document, so that every engine rejects the same documents whatever
-the machine; `max_seconds` stands behind them, for the input nobody thought of.
+the machine; `max_seconds` stands behind them, for input that nobody thought of.
 """
 
 import math
@@ -85,7 +85,7 @@ class Config:
     secrets       whether detect-secrets' detectors run (findings of type SECRET, score 1)
     markers       whether traces of earlier de-identification are looked for (pii.deid)
     marker_threshold  score in [0, 1] from which such a trace counts
-    ner           "" or a model for names and places: "spacy:NAME", "transformers:NAME" or
+    ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
                   "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
                   entity. IN_PAN's expression is quadratic, so its default is lower

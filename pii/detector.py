@@ -18,7 +18,7 @@ from unrote.pii import recognizers
 from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
-from unrote.pii.phones import count_digits, few_tries
+from unrote.pii.phones import count_digits, few_failures
 from unrote.pii.prefilter import Block, Prefilter, Probe
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
 from unrote.pii.secrets import Secrets, detectors, without_hosts
@@ -122,7 +122,7 @@ class Detector:
         self, recognizer: Recognizer, document: "_Document", work: list[tuple[Block, list[int]]]
     ) -> list[Span]:
         """The findings of one recogniser that reach their threshold, in the document."""
-        if isinstance(recognizer, Phones) and not few_tries(document.chars, document.digits):
+        if isinstance(recognizer, Phones) and not few_failures(document.chars, document.digits):
             return self._above_threshold(recognizer, document, recognizer.find_whole(document.text))
         spans: list[Span] = []
         began = perf_counter()

@@ -1,4 +1,4 @@
-"""What a detector says: where, of which type, how sure, and who says so."""
+"""Findings: span, type, score and detector; and the failures of detectors."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from unrote.corpus.errors import RunError
 
 DEID_MARKER = "DEID_MARKER"
-"""What an earlier scrubbing left in the text."""
+"""What an earlier de-identification left in the text: a tag, a mask, a constant."""
 SHIFTED_DATE = "SHIFTED_DATE"
 SURROGATE_AGE = "SURROGATE_AGE"
 RESERVED_VALUE = "RESERVED_VALUE"
@@ -14,7 +14,7 @@ MARKER_TYPES = (DEID_MARKER, SHIFTED_DATE, SURROGATE_AGE, RESERVED_VALUE)
 
 
 CUT = "cut"
-"""The action of a finding whose text went with a copied passage: nothing was left to act on."""
+"""The action of a finding within a duplicate passage, which was cut with its text."""
 
 TIMED_OUT = "took more than"
 """What the reason of a failure begins with where the wall clock decided: another machine might not
@@ -46,4 +46,4 @@ class Failure:
 
 
 class DetectionFailed(RunError):
-    """A recogniser could not finish a document; nothing may be said of it."""
+    """A recogniser could not finish a text, so that its findings are unknown."""

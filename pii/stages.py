@@ -1,7 +1,7 @@
-"""Personal data as a stage: texts to findings, and to what is put in their place.
+"""Personal data as a stage: texts to findings and replacements.
 
-The replacement is made here, where text and key are at hand, so that no later phase needs a key:
-who applies the replacements gets the released text.
+Surrogates are drawn here, where text and key are available, so that no later phase needs a key:
+the text with its replacements applied is the released text.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class Scan(PlainStage):
     """Documents to FINDINGS, REPLACEMENTS and REJECTS. Rows that could not be read are left out.
 
-    config: what is looked for. actions: what is done, by type (pii.actions). secret: the key of
-    fingerprints and surrogates. columns: names of the other columns that are scanned, for reasons
-    of rejects. cut: whether SPANS are read, and are going to be cut.
+    config: what is looked for. actions: what is done, by type (pii.config.actions_for). secret: the
+    key of fingerprints and surrogates. columns: names of the other columns that are scanned, for
+    the reasons of rejects. cut: whether SPANS are read, which are going to be cut.
 
     A document that a recogniser could not finish, or with a finding whose action is
     reject-document, is a reject and has no findings.

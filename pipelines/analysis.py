@@ -1,4 +1,5 @@
-"""The analysis that clean and gate share: duplicates, personal data, memorization. Lists phases.
+"""The analysis that clean and gate share, as a list of phases: duplicates, personal data,
+memorization.
 
 Each function builds the flow of a phase or of a few that belong together. What a phase knows of
 another is only the tables in corpus/schema.py.

@@ -203,7 +203,7 @@ class PiiSettings(Section):
 
     @property
     def all_actions(self) -> dict[str, Action]:
-        """What is done by type, DEFAULT (pii.actions) among them."""
+        """What is done by type, DEFAULT (pii.config) among them."""
         return actions_for(self.recognizers, self.actions)
 
     @property

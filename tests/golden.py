@@ -93,8 +93,8 @@ def recorded() -> list[Entry]:
         for name, given in JOBS.items():
             out = str(Path(folder) / "out" / name)
             pii = f"pii.enabled={str(name in SCANNED).lower()}"
-            finish = 0 if name == "rounds" else analysis.FINISH_DOCUMENTS
-            with recording(found), mock.patch.object(analysis, "FINISH_DOCUMENTS", finish):
+            final = 0 if name == "rounds" else analysis.FINAL_DOCUMENTS
+            with recording(found), mock.patch.object(analysis, "FINAL_DOCUMENTS", final):
                 clean([str(corpus)], out, settings(*FIXED, pii, *given), Silent())
                 if name == "scored":
                     assert unrote("report", out).status == 0

@@ -1,7 +1,8 @@
 """De-identification markers: the traces that earlier scrubbing left in a text.
 
-The shapes are those of `docs/pii-markers.md`, a module per family; `pii.deid.shapes` says how a
-score is made of evidence, `pii.deid.detector` runs them.
+The shapes are those of `docs/pii-markers.md`, to whose rows the modules refer; a module holds the
+shapes of a kind. `pii.deid.shapes` says how a score is made of evidence, `pii.deid.detector` runs
+them.
 """
 
 from unrote.pii.deid.detector import DeidDetector, ScoredCandidate

@@ -1,4 +1,4 @@
-"""What de-identification leaves in clinical notes: rows 1–10, 13 and 37 of the catalogue."""
+"""De-identified clinical notes: rows 1–10, 13 and 37."""
 
 import re
 from collections.abc import Iterator
@@ -41,17 +41,17 @@ def _weigh_tag(candidate: Candidate) -> Iterator[Evidence]:
     if _TAG_DATE.match(body):
         yield "a date in the tag", 3
     elif not _TAG_KINDS.match(body):
-        yield "no kind that PhysioNet's deid writes", -4
+        yield "not a category of PhysioNet's deid", -4
     elif _TAG_NUMBERED.search(body):
-        yield "a kind with its number", 3
+        yield "a category with its number", 3
     else:
-        yield "a kind without a number", 1
+        yield "a category without a number", 1
     if re.match(r"\([^()\s]{0,200}\)|\]\(|\]\[", candidate.after):
-        yield "a link follows", -9
+        yield "before a link target", -9
     if candidate.before.endswith("["):
         yield "within a link", -4
     if _ABOUT_TAGS.search(candidate.line_before[-60:] + " " + candidate.line_after[:60]):
-        yield "the line speaks of tags", -4
+        yield "the line is about tags", -4
     if candidate.before.endswith("`") or candidate.after.startswith("`"):
         yield "in backticks", -4
 
@@ -98,9 +98,9 @@ def _weigh_blank(candidate: Candidate) -> Iterator[Evidence]:  # noqa: C901 (an 
     ):
         yield "two side by side, as names are", 1
     if candidate.line_before == "" and re.match(r":| \w", candidate.after):
-        yield "it begins a line of text", 0.5
+        yield "at the start of a line of text", 0.5
     if _FORM.search(candidate.line_before[-60:]) or _FORM.search(candidate.line_after[:60]):
-        yield "the line asks to be filled in", -2
+        yield "the line is to be filled in", -2
     if _FORM_NEAR.search(candidate.before[-30:]):
         yield "beside a signature", -3
     if of_sentence(candidate) == "AGE" and not _BLANK_AFTER.match(candidate.after):
@@ -129,7 +129,7 @@ def _weigh_filler(candidate: Candidate) -> Iterator[Evidence]:
     if re.match(r"-[0-9XA-Z*#]", candidate.after):
         yield "part of a number", -4
     if _CODED.search(candidate.line_before[-40:]) or _CODED.search(candidate.line_after[:20]):
-        yield "the line speaks of numbers", -2
+        yield "the line is about codes or numbers", -2
     if re.search(r"[=/\\%$@\"'`:<{]\Z|= \Z", candidate.before):
         yield "in code", -2
     if re.match(r"[ -]XXXX\b", candidate.after) or re.search(r"\bXXXX[ -]\Z", candidate.before):
@@ -162,7 +162,7 @@ def _weigh_mask(candidate: Candidate) -> Iterator[Evidence]:
     words = [(why, max(points, -1.0)) for why, points in clinical(candidate)]
     yield from words if candidate.match.re is _FORMED else clinical(candidate)
     if re.search(r"\*/\*|\*-\*|\)", candidate.marker):
-        yield "it keeps the form of a date or number", 2
+        yield "the form of a date or number is kept", 2
     if candidate.is_alone:
         yield "a line of its own", -5
     ends = not candidate.line_before.strip(" \t*#") or not candidate.line_after.strip(" \t*")
@@ -171,7 +171,7 @@ def _weigh_mask(candidate: Candidate) -> Iterator[Evidence]:
     if _RATED.search(candidate.line):
         yield "stars of a rating or a test", -3
     if _SECRET.search(candidate.before):
-        yield "a password as it is shown", -3
+        yield "a masked password", -3
     if re.match(r"/\d|[ ]?\d(?!\d?:\d\d)", candidate.after):
         yield "a number follows", -3
     if after_title(candidate):
@@ -189,13 +189,13 @@ _CHART = re.compile(r"^\s*[\w .:()/-]{0,30}[ |:\t]*$")
 
 def _weigh_block(candidate: Candidate) -> Iterator[Evidence]:
     if _DRAWN.search(candidate.line):
-        yield "part of a drawing or of a progress bar", -4
+        yield "part of a drawing or a progress bar", -4
     if candidate.is_alone and "\n" not in candidate.marker:
         yield "a line of its own", -2
     if _CHART.match(candidate.line_before) and re.match(r"\s*[\d.,]*\s*$", candidate.line_after):
         yield "a bar after its label", -0.5
     if re.search(r"[^\W\d_]\Z", candidate.before) or re.match(r"[^\W\d_]", candidate.after):
-        yield "glued to a word", -1.5
+        yield "a letter right beside it", -1.5
     if re.search(r"[^\W\d_]{2}", candidate.line_before + candidate.line_after):
         yield "words on the line", 0.5
     yield from in_sentence(candidate)

@@ -1,4 +1,4 @@
-"""What the words around a candidate say: of the sentence it stands in, and of the document."""
+"""Evidence from the words around a candidate: its sentence, its line, the document."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ PROBES = {
     "clinical or weak": f"{CLINICAL_WORDS}|{WEAK_WORDS}",
     "german law": GERMAN_LAW_WORDS,
 }
-"""What a document must hold for some shapes to be looked for at all."""
+"""Expressions of which a document must hold one for some shapes to be looked for in it."""
 
 _TITLE = re.compile(
     r"\b(?:[Dd]rs?|DR|Mrs?|Ms|Miss|Messrs|Prof|Professor|Doctor|Sir|Cllr|Sgt|Capt|Officer|Agent|"
@@ -98,7 +98,7 @@ def clinical_words(area: Area) -> float:
 
 
 def clinical(candidate: Candidate) -> Iterator[Evidence]:
-    """Is this a clinical document?"""
+    """Evidence that the document is clinical, or is not."""
     words = clinical_words(candidate.area)
     if words == 0:
         yield "no clinical word around", -4
@@ -113,11 +113,11 @@ def clinical(candidate: Candidate) -> Iterator[Evidence]:
 
 
 def in_sentence(candidate: Candidate) -> Iterator[Evidence]:
-    """Does it stand where a sentence has a name, a place or a date?"""
+    """Evidence that a sentence has a name, a location or a date here."""
     if after_title(candidate):
         yield "after a title or an address", 2
     elif _LEADS.search(candidate.before):
-        yield "after a word that names and dates follow", 1.5
+        yield "after a word that precedes names and dates", 1.5
     elif _LABEL.search(candidate.line_before[-50:]):
         yield "after a label", 1
     if _FOLLOWS.match(candidate.after):
@@ -131,10 +131,10 @@ def after_title(candidate: Candidate) -> bool:
 
 
 def mentioned(candidate: Candidate) -> Iterator[Evidence]:
-    """Is it spoken of, rather than left behind?"""
+    """Evidence that the text is about markers, rather than scrubbed."""
     around = candidate.line_before[-120:] + " " + candidate.line_after[:120]
     if _ABOUT.search(around):
-        yield "the line speaks of placeholders", -3.5
+        yield "the line is about placeholders", -3.5
     if candidate.before.endswith("`") or (
         candidate.line_before.count("`") % 2 and "`" in candidate.line_after
     ):
@@ -144,7 +144,7 @@ def mentioned(candidate: Candidate) -> Iterator[Evidence]:
 
 
 def quoted_in_code(candidate: Candidate) -> Iterator[Evidence]:
-    """A string of a program is rarely a trace, unless it is a value in a record."""
+    """Evidence of code: a string in it is rarely a marker, unless it is a value in a record."""
     if _JSON_KEY.search(candidate.line_before[-100:]):
         return
     if _QUOTE_IN_CODE.search(candidate.line_before[-100:]):
@@ -184,7 +184,7 @@ _TYPES = tuple(
 
 
 def of_tag(tag: str) -> str:
-    """What a tag says that it stands for, as an entity of Presidio; empty where it does not say."""
+    """The type that a tag names, as an entity of Presidio; "" where it names none."""
     upper = tag.upper()
     return next((stands_for for words, stands_for in _TYPES if words.search(upper)), "")
 
@@ -205,7 +205,7 @@ _PLACE = re.compile(r"\b(?:at|in|to|from|near|the|lives in)[ ]$", re.IGNORECASE)
 
 
 def of_sentence(candidate: Candidate) -> str:
-    """What a filler stands for, told by its neighbours alone."""
+    """The type that a filler stands for, inferred from the words beside it; "" where unknown."""
     if _AGE.match(candidate.after) and not after_title(candidate):
         return "AGE"
     if after_title(candidate) or re.match(r", ?(?:M\.?D|R\.?N)\b|[’']s\b", candidate.after):

@@ -1,4 +1,4 @@
-"""Dates that were moved and ages that stand for "over 89": rows 11 and 12 of the catalogue."""
+"""Shifted dates, and ages that stand for "over 89": rows 11 and 12."""
 
 import re
 from collections.abc import Iterator
@@ -54,10 +54,10 @@ def _weigh_date(candidate: Candidate) -> Iterator[Evidence]:
     if len(candidate.marker) > 4:
         yield "a date, not a year alone", 1
     elif _NO_YEAR.search(candidate.before) or _QUANTITY.match(candidate.after):
-        yield "a number that is no year", -5
+        yield "a number, not a year", -5
     futures = candidate.area.distinct(_FUTURE)
     if futures:
-        yield "the text speaks of the future", -2.0 * min(futures, 2)
+        yield "the text is about the future", -2.0 * min(futures, 2)
     if re.search(r"datetime\($|DATE '$", candidate.before):
         yield "in code", -3
     yield from mentioned(candidate)
@@ -103,7 +103,7 @@ def _weigh_age(candidate: Candidate) -> Iterator[Evidence]:
     elif _OLD.match(candidate.after):
         yield "an age", 1
     if _AGED.search(candidate.before):
-        yield "called an age", 2
+        yield 'after "age"', 2
     elif _in_column(candidate):
         yield "in a column of ages", 4
     if after_title(candidate):

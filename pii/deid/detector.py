@@ -161,7 +161,7 @@ def _regions(text: str, use: bool) -> Iterator[tuple[Shape, int, int]]:
     if prefilter.works:
         fired = prefilter.block(0, data).fired
     else:
-        fired = frozenset(_fired_by_hand(data.decode("ascii")))
+        fired = frozenset(_fired_without_hyperscan(data.decode("ascii")))
     possible = _possible(fired)
     if not possible:
         return
@@ -179,8 +179,8 @@ def _regions(text: str, use: bool) -> Iterator[tuple[Shape, int, int]]:
             yield SHAPES[number], start, end
 
 
-def _fired_by_hand(image: str) -> list[int]:
-    """Without Hyperscan every shape is tried, but what it needs is looked for."""
+def _fired_without_hyperscan(image: str) -> list[int]:
+    """Every shape, and the words that shapes need, looked for by `re`."""
     words = (number for number, word in enumerate(_words(), len(SHAPES)) if word.search(image))
     return [*range(len(SHAPES)), *words]
 

@@ -1,4 +1,4 @@
-"""Values that are always the same: rows 23–26 and 41–45 of the catalogue."""
+"""Dummy values: constants that scrubbers write, reserved and stock values: rows 23–26 and 41–45."""
 
 import re
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ _DOCUMENTATION = re.compile(
 def _weigh_datatrove_mail(candidate: Candidate) -> Iterator[Evidence]:
     line = candidate.line_before[-100:] + " " + candidate.line_after[:100]
     if _DOCUMENTATION.search(line):
-        yield "the line documents something", -2.5
+        yield "the line is documentation", -2.5
     if re.search(r"[\"'`=]$", candidate.before) or re.match(r"[\"'`]", candidate.after):
         yield "in quotation marks", -1.5
     yield from in_sentence(candidate)
@@ -126,7 +126,7 @@ def _weigh_name(candidate: Candidate) -> Iterator[Evidence]:
     if re.match(r"[ ]?[=}\"'`\]:)>%;]|[.(\[]\w|->", candidate.after):
         yield "an identifier in code", -2.5
     if _SCHEMA.search(candidate.line):
-        yield "the line speaks of columns or constants", -3
+        yield "the line is about columns or constants", -3
     snakes = candidate.area.distinct(_SNAKE)
     if snakes:
         yield "other identifiers of this form", -min(2.0, float(snakes))
@@ -142,7 +142,7 @@ _TWEET = re.compile(r"HTTPURL|(?<!\w)@USER\b|\bRT\b|(?<!\w)#\w{3,}|[\U0001F300-\
 
 def _weigh_tweet(candidate: Candidate) -> Iterator[Evidence]:
     if candidate.area.distinct(_TWEET) > 1:
-        yield "other signs of a tweet", 1
+        yield "other features of a tweet", 1
     if re.search(r"[\"'`=(,/$]$|\b(?:set|select|declare) $", candidate.before, re.IGNORECASE):
         yield "in code", -1.5
     yield from quoted_in_code(candidate)
@@ -164,11 +164,11 @@ def _weigh_forum(candidate: Candidate) -> Iterator[Evidence]:
     forum = candidate.area.distinct(_FORUM)
     yield ("words of a forum", min(forum, 2)) if forum else ("no word of a forum", -2)
     if re.search(r"u/$|\bby $|\"(?:author|body)\": ?\"$|thanks[\w ]{0,20}, $", candidate.before):
-        yield "where a name or a text stands", 2
+        yield "where a user name or a text is expected", 2
     elif candidate.is_alone or re.match(r" [·•|] ", candidate.after):
-        yield "in the place of a name or a text", 1
+        yield "instead of a user name or a text", 1
     if _TOOL.search(candidate.line):
-        yield "the line of a tool", -3
+        yield "the output of a tool", -3
     yield from mentioned(candidate)
 
 
@@ -180,7 +180,8 @@ def _forum_stands_for(candidate: Candidate) -> str:
     return "ID" if named and not alone else ""
 
 
-# Row 45: values that belong to nobody. The score says that it is one, not how it came there.
+# Row 45: reserved values, which belong to nobody. The score says that a value is one, not that a
+# scrubber wrote it.
 
 _FAKER = _either(
     (
@@ -210,7 +211,7 @@ _NOBODY = (
 
 
 def _weigh_reserved(candidate: Candidate) -> Iterator[Evidence]:  # noqa: ARG001 (a Weigh)
-    yield "reserved, or a stock value", 3
+    yield "a reserved value or a known dummy", 3
 
 
 def _mail(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)

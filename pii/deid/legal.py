@@ -1,4 +1,4 @@
-"""What courts and authorities leave in the place of names: rows 35, 36 and 38–40."""
+"""Redactions in decisions of courts and in released records (FOIA): rows 35, 36 and 38–40."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _CLOSES = re.compile(r"\[/redact\]")
 
 def _weigh_redact(candidate: Candidate) -> Iterator[Evidence]:
     if _OPENS.search(candidate.area.text) and _CLOSES.search(candidate.area.text):
-        yield "opened and closed", 2
+        yield "opening and closing tag in the text", 2
     yield from quoted_in_code(candidate)
     yield from mentioned(candidate)
 
@@ -71,9 +71,9 @@ def _weigh_exemption(candidate: Candidate) -> Iterator[Evidence]:
     if _HEADER.search(candidate.before) and not _STATUTE.search(candidate.before):
         yield "in the header of a letter", 2.5
     elif _AGENT.search(candidate.before):
-        yield "after an office", 2.5
+        yield "after a title of an official", 2.5
     if _VERB.match(candidate.after):
-        yield "it does something", 1.5
+        yield "before a verb, as its subject", 1.5
     if re.search(r"\(\w+ \Z", candidate.before):
         yield "an expression in Lisp", -3
     items = candidate.area.distinct(_OTHER_ITEMS)
@@ -83,7 +83,7 @@ def _weigh_exemption(candidate: Candidate) -> Iterator[Evidence]:
         r" as amended|[ ]?(?:follows|shall|applies|through)|[),]? (?:an agency|sponsors)",
         candidate.after,
     ):
-        yield "a provision speaks", -4
+        yield "the wording of a statute", -4
     yield from in_sentence(candidate)
     yield from mentioned(candidate)
 
@@ -94,11 +94,11 @@ _OTHER_BITS = re.compile(r"(?<!\w)b[0-489](?!\w)|(?<!\w)[ac-h][1-8](?!\w)|\bb[67
 
 def _weigh_bare_exemption(candidate: Candidate) -> Iterator[Evidence]:
     if candidate.area.distinct(_OTHER_BITS):
-        yield "b0 to b5: bits, bytes, squares or branches", -5
+        yield "b0 to b5 in the text: bits, bytes, squares or branches", -5
     if candidate.area.distinct(_BARE) > 1:
         yield "two exemptions in the text", 2
     if _VERB.match(candidate.after) or _AGENT.search(candidate.before):
-        yield "it does something, or follows an office", 1.5
+        yield "before a verb, or after a title of an official", 1.5
     if re.match(r"[ ]b[67][A-F]?\b", candidate.after) or re.search(
         r"\bb[67][A-F]?[ ]$", candidate.before
     ):
@@ -168,7 +168,7 @@ def _weigh_letter(candidate: Candidate) -> Iterator[Evidence]:
     elif (
         re.search(r"(?:^|[\n;:])[ ]*$", before) and re.match(r"[ -]\[[A-Z]\]", candidate.after)
     ) or (chain and re.search(r"(?:^|[\n;:])[ ]*$", before)):
-        yield "two letters where a name begins", 1.5
+        yield "two letters where a name is expected", 1.5
     elif chain is None and not re.match(r"[ -]\[[A-Z]\]", candidate.after):
         yield "no title and no other letter", -1
     if re.search(r"[«“\"][^»”\"]*$", candidate.line_before) and re.match(
@@ -187,7 +187,7 @@ def _weigh_party(candidate: Candidate) -> Iterator[Evidence]:
         r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.|association|banque|compagnie)[ ]$",
         candidate.before,
     ):
-        yield "after the form of a company", 4
+        yield "after a legal form of companies", 4
 
 
 def _organisation(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
@@ -235,7 +235,7 @@ def _weigh_dutch(candidate: Candidate) -> Iterator[Evidence]:
     else:
         yield "a Dutch text", min(words, 4) / 2
     if _PARTY.search(candidate.marker) or candidate.match["number"]:
-        yield "a party, or with a number", 1
+        yield "a party to a case, or numbered", 1
     if re.search(r"[“„\"'(][^”\"')]{0,20}$", candidate.before) and re.match(
         r"[”\"']", candidate.after
     ):
@@ -300,7 +300,7 @@ def _weigh_german(candidate: Candidate) -> Iterator[Evidence]:
     if _GERMAN_ROLE.search(candidate.before):
         yield "after a title or a role", 3
     elif _GERMAN_VALUE.search(candidate.before):
-        yield "where a date, a place or a number stands", 2 if dots else 0.5
+        yield "where a date, a location or a number is expected", 2 if dots else 0.5
     elif _GERMAN_PLACE.search(candidate.before):
         yield "after a preposition", 1.5 if dots or len(candidate.marker) > 1 else 0.5
     if _GERMAN_FORM.match(candidate.after):
@@ -315,7 +315,7 @@ def _weigh_german(candidate: Candidate) -> Iterator[Evidence]:
         r"\b(?:Abs|Art|Figur|Tafel|Anlage|Satz|Ziffer|Buchst|Kap|Sei|Punkt)\.?[ ]$",
         candidate.before,
     ):
-        yield "a letter that counts", -4
+        yield "a letter that numbers a section", -4
 
 
 _GERMAN_TYPES = (

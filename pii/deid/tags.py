@@ -1,4 +1,4 @@
-"""A type in delimiters: rows 14–22 and 28–34 of the catalogue."""
+"""Tags: the name of a type in delimiters; rows 14–22 and 28–34."""
 
 import re
 from collections.abc import Iterator
@@ -61,12 +61,12 @@ def _weigh_angle(candidate: Candidate) -> Iterator[Evidence]:
     if candidate.area.distinct(_element(tag)):
         yield "an element of this name", -6
     elif re.match(r"[A-Za-z0-9]", candidate.after) or candidate.area.distinct(_ELEMENT) > 1:
-        yield "elements in upper case, or text right behind", -2
+        yield "elements in upper case, or text right after it", -2
     others = candidate.area.distinct(_OTHER_UPPER)
     if others:
         yield "other words in angle brackets", -min(3.0, 1.0 * others)
     if re.search(r"\w$", candidate.before) and not re.search(r"[a-z]{2}\d?-$", candidate.before):
-        yield "type parameter of what stands before", -4
+        yield "a type parameter", -4
     if re.search(r"(?:^|\s)(?:<[^<>\n]{1,20}>\s?)?\+$|\+\s?$", candidate.before):
         yield "a key to press", -3
     if _OPTION.search(candidate.line_before):
@@ -76,10 +76,10 @@ def _weigh_angle(candidate: Candidate) -> Iterator[Evidence]:
 
 
 def quoted_comparison(candidate: Candidate) -> Iterator[Evidence]:
-    """What a test expects, what a replacement writes."""
+    """Evidence of code that replaces values, or of a test that expects a tag."""
     line = candidate.line_before[-120:]
     if re.search(r"==\s?[\"'][^\"']*$|\bnew_value\b|\breplace\w*\(|\b(?:re\.)?sub\(|\bmask=", line):
-        yield "what a program writes or expects", -3
+        yield "a replacement or an expected value in code", -3
 
 
 def _weigh_starcoder(candidate: Candidate) -> Iterator[Evidence]:
@@ -103,7 +103,7 @@ def _weigh_presidio(candidate: Candidate) -> Iterator[Evidence]:
     yield from _weigh_angle(candidate)
     yield from quoted_in_code(candidate)
     if "_" in candidate.match["tag"]:
-        yield "an entity's name in two words", 0.5
+        yield "an entity name of two words", 0.5
     elif candidate.match["tag"] in {"ID", "URL", "AGE"}:
         yield "a name that many placeholders have", -1.5
     yield from in_sentence(candidate)
@@ -138,11 +138,11 @@ _TEMPLATE_CASED = re.compile(rf"\{{\{{(?!(?:{_SCRUBADUB})\}}\}})[A-Z][A-Z_]{{1,3
 def _weigh_curly(candidate: Candidate) -> Iterator[Evidence]:
     syntax = candidate.area.distinct(_TEMPLATE)
     if syntax:
-        yield "signs of a template", -3 if syntax > 2 else -1.5
+        yield "template syntax", -3 if syntax > 2 else -1.5
     if candidate.area.distinct(_TEMPLATE_CASED):
         yield "other fields in double braces", -3
     if re.search(r"\\[a-z]{2,20}\{", candidate.area.text):
-        yield "a text in TeX", -3
+        yield "TeX in the text", -3
     if re.search(r"[\\{$%]$|\\\w+$", candidate.before) or re.match(r"[}]", candidate.after):
         yield "in TeX or code", -3
     if candidate.before.endswith("<") and candidate.after.startswith(">"):
@@ -169,7 +169,7 @@ _WORD = (
 
 def _weigh_numbered(candidate: Candidate) -> Iterator[Evidence]:
     if re.search(r"\w$", candidate.before):
-        yield "an index of what stands before", -3
+        yield "an index after a name", -3
     yield from in_sentence(candidate)
     yield from quoted_in_code(candidate)
     yield from quoted_comparison(candidate)
@@ -222,15 +222,15 @@ _SIMPLE = r"redacted|de-?identified|anonymi[sz]ed|name withheld|names? withheld(
 
 def _weigh_redacted(candidate: Candidate) -> Iterator[Evidence]:
     if re.search(r"\w[\w.]*$", candidate.before) and candidate.marker.startswith("["):
-        yield "an index of what stands before", -2
+        yield "an index after a name", -2
     if re.match(r"\(", candidate.after):
         yield "a link", -4
     if candidate.match["what"]:
-        yield "it says what is gone", 1
+        yield "it names what was removed", 1
     elif candidate.marker.startswith("<") and "</" in candidate.area.text:
-        yield "among elements", -1
+        yield "markup in the text", -1
     if re.search(r"\bwords? $|\bterm $", candidate.before):
-        yield "the word itself", -3
+        yield "the word itself is meant", -3
     yield from in_sentence(candidate)
     yield from quoted_in_code(candidate)
     yield from quoted_comparison(candidate)

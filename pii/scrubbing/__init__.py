@@ -1,4 +1,4 @@
-"""Scrubbing: findings, and what is written in their place. A text goes through it in this order.
+"""Scrubbing: replace what was found in a text. A text goes through these modules in this order.
 
 ==================  ============================================================================
 `passes`            scan, select and act, again on what was written, until nothing new is found
@@ -7,7 +7,7 @@
 `actions`           act: by type keep, remove, mask, placeholder, hash, surrogate, reject-document
 `whitespace`        act: no white space is left over around what is removed
 `edits`             the replacements in the text, and the way back to its own offsets
-`rows`, `texts`     the results: rows for tables (stages), strings for who has strings
+`rows`, `texts`     the results: rows of tables for stages; strings for a list of strings
 ==================  ============================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Findings that scrubbing with this key wrote itself, and that are therefore no findings.
+"""Recognising what an earlier scrubbing with this key wrote, which is no finding.
 
 Surrogates carry a keyed check by which they are recognised (unrote.pii.surrogates); placeholders,
 hashes and masks are recognised by their form, where the actions of this run write them.
@@ -63,7 +63,7 @@ def _is_mask(value: str) -> bool:
 
 
 def _is_own(text: str, finding: Finding, key: Key, own: Spans) -> bool:
-    """Whether a finding is made of surrogates alone. If it is, its span is added to `own`."""
+    """Whether a finding consists of own surrogates. If it does, its span is added to `own`."""
     type_ = surrogate_type(finding)
     uncovered = own.uncovered(text, finding.start, finding.end)
     if not uncovered:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
 
 PASSES = 10
-"""Most passes after the first. One in thirty findings of a text made of nothing but numbers needs a
-second one."""
+"""Passes after the first, at most. One in thirty findings of a text of nothing but numbers needs
+another pass."""
 
 Cuts = Sequence[tuple[int, int]]
 
@@ -84,7 +84,7 @@ def _pass(
     findings = drop_own_surrogates(text, findings, key, actions)
     findings = prefer_markers(text, findings)
     findings = resolve_overlaps(text, findings, actions)
-    parts_in_cuts, findings = _split_by_cuts(findings, cuts)  # the uncovered part of a finding may
+    parts_in_cuts, findings = _split_by_cuts(findings, cuts)  # uncovered parts may lie in a cut
     outcome = apply_actions(text, findings, actions, key, document)
     if outcome.rejected_for:
         types = ", ".join(outcome.rejected_for)

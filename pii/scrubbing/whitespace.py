@@ -25,9 +25,9 @@ def repair_white_space(text: str, edits: Sequence[Edit]) -> list[Edit]:
         else:
             out.append(edit)
     repaired: list[Edit] = []
-    for at, edit in enumerate(out):
+    for index, edit in enumerate(out):
         low = repaired[-1].end if repaired else 0
-        high = out[at + 1].start if at + 1 < len(out) else len(text)
+        high = out[index + 1].start if index + 1 < len(out) else len(text)
         repaired.append(edit if edit.text else _repaired(text, edit, low, high))
     return repaired
 
@@ -35,8 +35,8 @@ def repair_white_space(text: str, edits: Sequence[Edit]) -> list[Edit]:
 def _repaired(text: str, edit: Edit, low: int, high: int) -> Edit:
     """A removal, widened within low:high so that no white space is left over.
 
-    One of two blanks goes, and the blank before a closing or after an opening sign; brackets and
-    quotes that would be empty go too, and so does a line.
+    One of two blanks goes, and the blank before a closing or after an opening character; so do
+    brackets, quotes and a line that would be empty.
     """
     start, end = edit.start, edit.end
     while low < start and end < high and text[start - 1] + text[end] in _PAIRS:

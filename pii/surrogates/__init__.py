@@ -1,9 +1,9 @@
-"""Surrogates: what stands in a text instead of personal data.
+"""Surrogates: made-up values that replace personal data in a text.
 
-A surrogate is a value of the same type and shape as the original, and nobody's. It is a function of
-the original and a secret key, so that it is the same all over a corpus and in every run with that
-key, and with another key another. `is_surrogate` tells, with the key, that a value is one, so that
-scrubbing a scrubbed text changes nothing.
+A surrogate is a value of the same type and shape as the original that belongs to nobody. It is a
+function of the original and a secret key: the same all over a corpus and in every run with that
+key, another with another key. With the key `is_surrogate` recognises it, so that scrubbing a
+scrubbed text changes nothing.
 
 How that goes together: each family of values (`codes`, `network`, `phones`, `crypto`, `names`) is a
 numbered domain; the key makes a random-looking subset of it (`subset`); the original, hashed with
@@ -74,7 +74,7 @@ __all__ = ["NoSurrogate", "is_surrogate", "marker_surrogate", "surrogate"]
 
 
 class NoSurrogate(Exception):
-    """A value has a shape that leaves no room for another; it is to be removed."""
+    """A value's shape has no room for a surrogate; the value is to be removed."""
 
 
 MAX_ATTEMPTS = 400
@@ -192,8 +192,8 @@ def marker_surrogate(
     days: int = 0,
 ) -> str | None:
     """A surrogate for a de-identification marker that stands for this type; None if there is no
-    shape for it. Equal markers of a document have equal stand-ins; those of two documents differ,
-    because a marker's number counts from the start in each.
+    shape for it. Equal markers of a document have equal surrogates; those of two documents differ,
+    because the numbers in markers start anew in each.
     """
     shape = SAMPLE_VALUES.get(type)
     if shape is None:
@@ -206,7 +206,7 @@ def marker_surrogate(
 
 
 def marker_date(key: Key, marker: str, document: str | int) -> str:
-    """The date that a marker for a date is taken for, before the document's dates move."""
+    """The date that a marker stands for, made up, before the document's dates are shifted."""
     drawn = key.number(7305, "stand-in date", document, marker)  # 1995 to 2014
     dated = dates.parse("1995-01-01")
     return "" if dated is None else dates.shifted(dated, drawn)
@@ -225,7 +225,7 @@ def is_surrogate(value: str, type: str, key: Key) -> bool:  # noqa: A002
 
 
 def _possible(value: str, type: str) -> tuple[Family, ...]:  # noqa: A002
-    """The families that a surrogate of this type may be of."""
+    """The families that a surrogate of this type may belong to."""
     if type == "DATE_TIME":
         return () if dates.parse(value) is not None else (PATTERN,)
     family = _FAMILIES.get(type, PATTERN)
@@ -249,12 +249,12 @@ def _date_shifted(value: str, key: Key, days: int) -> str:
 def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
     """The first acceptable draw, of the type's family or else of the shape alone."""
     family = _FAMILIES.get(type, PATTERN)
-    for tried in (family, PATTERN) if family.accepts(value) else (PATTERN,):
+    for chosen in (family, PATTERN) if family.accepts(value) else (PATTERN,):
         for attempt in range(MAX_ATTEMPTS):
-            out = tried.draw(key, value, seed, attempt)
+            out = chosen.draw(key, value, seed, attempt)
             if out is not None and _is_acceptable(out, type, key, value):
                 return out
-            if out is None and attempt == 0 and tried in _NAMES:
+            if out is None and attempt == 0 and chosen in _NAMES:
                 break
     raise NoSurrogate(f"no surrogate of type {type} was found in {MAX_ATTEMPTS} draws")
 
@@ -262,7 +262,7 @@ def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
 def _is_acceptable(out: str, type: str, key: Key, value: str) -> bool:  # noqa: A002
     if not is_surrogate(out, type, key):
         return False
-    if type in _FAMILIES and _FAMILIES[type].total:
+    if type in _FAMILIES and _FAMILIES[type].generalises:
         return True
     before, after = compact(value).casefold(), compact(out).casefold()
     contained = type != "IP_ADDRESS" and len(before) > 3 and before in after  # all begin 2001:db8

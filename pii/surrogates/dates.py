@@ -80,7 +80,8 @@ _COMPILED = tuple((g, re.compile(rf"(?<!\w){form}", re.IGNORECASE)) for g, form 
 _TIME = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 _DIGIT = re.compile(r"\d")
 _LEAP = 2000  # the year of a date that has none
-_LEAST, _MOST, _CLEAR = 366, 3652, 31
+_MIN_SHIFT, _MAX_SHIFT = 366, 3652  # days
+_MIN_OFF_YEAR = 31  # days between a shift and a whole number of years, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +198,9 @@ _Ints = NDArray[np.int64]
 @cache
 def _candidates() -> _Ints:
     """The shifts, in days."""
-    days = np.arange(_LEAST, _MOST + 1)
+    days = np.arange(_MIN_SHIFT, _MAX_SHIFT + 1)
     from_year = np.abs(days - np.round(days / 365.2425) * 365.2425)
-    days = days[from_year >= _CLEAR]
+    days = days[from_year >= _MIN_OFF_YEAR]
     return np.concatenate([-days[::-1], days]).astype(np.int64)
 
 
@@ -267,6 +268,6 @@ def are_shifted(values: Sequence[str], key: Key) -> bool:
 
 
 def usual_shift(key: Key, document: str | int) -> int:
-    """A shift for who has one date only of a document at hand; it carries no check."""
+    """A shift for a single date, without the others of its document; it carries no check."""
     candidates = _candidates()
     return int(candidates[key.number(len(candidates), "shift", document)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unrote.pii.keys import Key
 
 Draw = Callable[[Key, str, str, int], str | None]
-"""(key, the value whose shape is wanted, seed, attempt) -> a surrogate, or None.
+"""(key, the value whose shape it takes, seed, attempt) -> a surrogate, or None.
 
 None says that this attempt gave no valid value, or, if every one does, that the value is not of the
 family's shape. Equal keys, shapes, seeds and attempts give equal surrogates.
@@ -35,5 +35,5 @@ class Family:
     """Whether the value is of the family's shape; if not, it is replaced character by character."""
     canonical: Callable[[str], str] = normalised
     """What two spellings of one value have in common: the seed."""
-    total: bool = False
-    """`draw` may give the value itself: it tells nothing about which of several it was."""
+    generalises: bool = False
+    """`draw` maps several values to one of them, which may be the value itself."""

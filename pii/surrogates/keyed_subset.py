@@ -2,13 +2,13 @@
 
 A domain is the numbers below `size`, each of which a family of surrogates can write as a value and
 read back. The key gives a permutation of the domain, and a value is a surrogate if the permutation
-takes it from below `members`. So a surrogate is made without trial, and told without a list: by the
-inverse. A value that is not one of ours is taken for one with probability members / size.
+takes it from below `members`. So a surrogate is drawn without trial, and recognised without a list,
+by the inverse. A value that is not one of ours is taken for one with probability members / size.
 
 The permutation is a Feistel network of eight rounds over two digits of base ceil(sqrt(size)), in
 the manner of NIST SP 800-38G (FF1), with cycle walking where the square is larger than the domain.
 It is not there to hide the original, which is not among its inputs (`Family.draw` gives it a keyed
-hash of the original), but to make the subset look random to who has no key.
+hash of the original), but to make the subset look random without the key.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ MAX_CHECK_BITS = 32
 
 
 def check_bits(size: int, reserved: bool) -> int:
-    """How many of a domain's bits tell its surrogates apart.
+    """How many of a domain's bits are the check by which its surrogates are recognised.
 
     Two fifths, which balances the two ways to be wrong: to take a real value for a surrogate, and
     to give two originals one surrogate. Of a range that no real value is in, an eighth and at least
-    two: there the range itself tells.
+    two: there the range itself is a check.
     """
     bits = (size - 1).bit_length()
     if reserved:
@@ -52,7 +52,7 @@ class Subset:
         return self.size >> self.bits
 
     def drawn(self, *seed: str | int) -> int:
-        """The surrogate that a seed leads to."""
+        """The index of the surrogate that a seed draws."""
         return self._walk(self.key.number(self.members, "draw", self.name, *seed), self._forward)
 
     def contains(self, index: int) -> bool:

@@ -351,4 +351,4 @@ def _age_recognizes(key: Key, value: str) -> bool:
     return bool(ages) and all(_age(key, age) == age for age in ages)
 
 
-AGE = Family("age", _age_draw, _age_recognizes, lambda v: bool(_NUMBER.search(v)), total=True)
+AGE = Family("age", _age_draw, _age_recognizes, lambda v: bool(_NUMBER.search(v)), generalises=True)

@@ -122,10 +122,10 @@ def _other_national(key: Key, number: Any, seed: str, attempt: int) -> str | Non
     )
     if national.startswith("00"):
         return None
-    wanted = _phonenumbers().is_valid_number(number) and attempt < _VALID
-    if wanted and not _phonenumbers().is_valid_number(other):
+    must_be_valid = _phonenumbers().is_valid_number(number) and attempt < _VALID
+    if must_be_valid and not _phonenumbers().is_valid_number(other):
         return None
-    if wanted and attempt < _SAME_REGION and _region(other) != _region(number):
+    if must_be_valid and attempt < _SAME_REGION and _region(other) != _region(number):
         return None
     return national if _national(other) == national else None
 

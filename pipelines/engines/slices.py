@@ -117,7 +117,7 @@ class Reader:
         assert self._source.view is not None
         for cut in task.cuts:
             yield from read_cut(
-                self._run.corpus, cut, self._run.fields, self._source.view, wanted=only
+                self._run.corpus, cut, self._run.fields, self._source.view, docs=only
             )
 
     def _table(

@@ -1,4 +1,4 @@
-"""Sampled substrings: copies have the same ones, so that a part's rarest one is an estimate of its copies."""
+"""Sampled substrings: copies have the same ones, so that the rarest one estimates them."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Sampled substrings counted in the input and in the released view, against a count of their bytes."""
+"""Sampled substrings counted in the input and the released view, against a count of bytes."""
 
 from collections import Counter
 

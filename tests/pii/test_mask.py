@@ -99,24 +99,24 @@ def planted_texts(draw):
 @given(planted_texts(), st.data())
 def test_no_piece_of_a_planted_value_is_shown(scanner, planted, data):
     text, shown, types = planted
-    scrubbed = MaskedText(text, [scanner], ACTIONS_BY_DEFAULT)
-    assert scrubbed.text == shown
+    masked_text = MaskedText(text, [scanner], ACTIONS_BY_DEFAULT)
+    assert masked_text.text == shown
     pieces = {PLANTED[t][at : at + 5] for t in types for at in range(len(PLANTED[t]) - 4)}
     for _ in range(20):
         start = data.draw(st.integers(0, len(text)))
-        part = scrubbed.excerpt(start, data.draw(st.integers(start, len(text))))
+        part = masked_text.excerpt(start, data.draw(st.integers(start, len(text))))
         assert part in shown or not part
         assert not any(piece in part for piece in pieces)
 
 
 def test_every_range_of_a_text(scanner):
     text = f"Mail {PLANTED['EMAIL_ADDRESS']} or {PLANTED['PHONE_NUMBER']}!"
-    scrubbed = MaskedText(text, [scanner], {})
+    masked_text = MaskedText(text, [scanner], {})
     mail, phone = text.index("jane"), text.index("(")
     ends = mail + len(PLANTED["EMAIL_ADDRESS"]), phone + len(PLANTED["PHONE_NUMBER"])
     for start in range(len(text) + 1):
         for end in range(start, len(text) + 1):
-            part = scrubbed.excerpt(start, end)
+            part = masked_text.excerpt(start, end)
             assert ("j***@k***" in part) == (start < ends[0] and end > mail)
             assert ("(***) ***" in part) == (start < ends[1] and end > phone)
             assert part.startswith("M") == (start == 0 < end)
@@ -152,6 +152,6 @@ def test_a_page_with_an_address_in_it(scanner):
 def test_a_text_without_an_answer_is_not_shown():
     scanner = Scanner(Config(max_chars=20))
     text = f"Mail {PLANTED['EMAIL_ADDRESS']}!"
-    scrubbed = MaskedText(text, [scanner], {})
-    assert {scrubbed.text, scrubbed.excerpt(0, 3), scrubbed.excerpt(8, 20)} == {UNREADABLE}
+    masked_text = MaskedText(text, [scanner], {})
+    assert {masked_text.text, masked_text.excerpt(0, 3), masked_text.excerpt(8, 20)} == {UNREADABLE}
     assert MaskedText("\ud800 jane", [scanner], {}).text == UNREADABLE

@@ -79,7 +79,7 @@ def test_scrubbing_again_changes_nothing(actions):
         spans = sorted([*spans, *((f.start, f.end) for f in scrubbed.in_cuts)])
         assert all(a < b for a, b in spans)
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-        for edit in scrubbed.edits:  # each is told of, and nothing that is kept is in one
+        for edit in scrubbed.edits:  # each has findings, and none of them is kept
             inside = [a for a in scrubbed.applied if edit.start <= a.finding.start < edit.end]
             assert inside, text
             assert all(one.action != "keep" for one in inside)

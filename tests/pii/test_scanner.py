@@ -46,8 +46,8 @@ def found(scanner, text):
     return [(text[f.start : f.end], f.type) for f in scanner.find(text)]
 
 
-def told(findings, text):
-    """The places of letters and digits in findings."""
+def covered(findings, text):
+    """The offsets of letters and digits in findings."""
     return {at for f in findings for at in range(f.start, f.end) if text[at].isalnum()}
 
 
@@ -93,10 +93,10 @@ def test_no_marker_of_the_labelled_set_is_personal_data(scanner):
             held = [f for f in own if f.start <= trace.start and trace.end <= f.end]
             assert trace in traces or (trace.type == RESERVED_VALUE and held)
             assert not (trace.type == DEID_MARKER and held)
-        claimed = told(traces, text)
-        assert not claimed & told(own, text)
-        plain = told(findings_of(scanner._detector, text), text)
-        assert plain | claimed == told(findings, text)
+        claimed = covered(traces, text)
+        assert not claimed & covered(own, text)
+        plain = covered(findings_of(scanner._detector, text), text)
+        assert plain | claimed == covered(findings, text)
         trapped += bool(plain & claimed)
     assert trapped > 60
 
@@ -214,13 +214,13 @@ WORDS = st.lists(
 @settings(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(WORDS, st.sampled_from(sorted(PLANTED))), min_size=1, max_size=4))
 def test_offsets_slice_the_text(usual, parts):
-    text, places = "", set()
+    text, planted = "", set()
     for words, type_ in parts:
         text += " ".join([*words, ""])
-        places.add((len(text), len(text) + len(PLANTED[type_]), type_))
+        planted.add((len(text), len(text) + len(PLANTED[type_]), type_))
         text += PLANTED[type_] + " \n"
     findings = usual.find(text)
-    assert places <= {f[:3] for f in findings}
+    assert planted <= {f[:3] for f in findings}
     assert findings == sorted(findings)
 
 
@@ -235,7 +235,7 @@ def test_findings_are_sorted_and_in_the_text(scanner, data):
     traces = [f for f in findings if f.type in MARKER_TYPES]
     assert all(one.end <= other.start for one, other in pairwise(traces))
     plain = findings_of(scanner._detector, text)
-    assert told(findings, text) == told(plain, text) | told(traces, text)
+    assert covered(findings, text) == covered(plain, text) | covered(traces, text)
 
 
 # Without an answer.

@@ -251,9 +251,9 @@ WORDS = "bypass passport pass the compass a expressed x example index user at".s
 def test_a_password_is_in_its_address_alone(before, password, after):
     before, after = " ".join(before), " ".join(after)
     text = f"{before} https://user:{password}@git.unrote.org/{password} {after}"
-    place = len(before) + len(" https://user:")
+    start = len(before) + len(" https://user:")
     edits = scrub(text)
-    assert [(edit.start, edit.end) for edit in edits] == [(place, place + len(password))]
+    assert [(edit.start, edit.end) for edit in edits] == [(start, start + len(password))]
 
 
 def test_an_address_of_mail_beside_a_password_stays_one():
@@ -323,8 +323,8 @@ def test_findings_are_where_an_expression_matched(text):
 
 
 def _matches(expression, line):
-    """The matches from every place."""
-    matches = (expression.match(line, place) for place in range(len(line)))
+    """The matches from every index."""
+    matches = (expression.match(line, start) for start in range(len(line)))
     return [match for match in matches if match is not None]
 
 

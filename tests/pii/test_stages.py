@@ -107,7 +107,7 @@ def test_rows_do_not_depend_on_how_batches_are_cut(texts):
         for seed in SEEDS
     ]
     assert all(result == results[0] for result in results)
-    assert results[0]["rejects"] == rejects
+    assert results[0]["rejects"] == []
     assert len(results[0]["findings"]) > 40
     assert {row[6] for row in results[0]["findings"]} >= {"surrogate", CUT}
 
@@ -143,8 +143,8 @@ def test_a_row_says_what_was_found_and_done():
 def test_no_row_holds_a_value(texts):
     result = scan(texts)
     for name in ("findings", "replacements", "rejects"):
-        told = repr(result[name].to_pylist())
-        assert not [value for value in PERSONAL if value in told]
+        written = repr(result[name].to_pylist())
+        assert not [value for value in PERSONAL if value in written]
 
 
 # What becomes of the text.
@@ -208,14 +208,14 @@ def test_a_surrogate_of_a_reserved_value_is_of_what_it_stands_for():
 
 def test_equal_values_have_equal_fingerprints_and_surrogates(texts):
     result = scan(texts)
-    prints, drawn = defaultdict(set), defaultdict(set)
+    fingerprints, drawn = defaultdict(set), defaultdict(set)
     for n, text in enumerate(texts):
         for value, row in values(text, result, n << 3):
-            prints[row["type"], value].add(row["fingerprint"])
+            fingerprints[row["type"], value].add(row["fingerprint"])
             if row["type"] not in {"DATE_TIME", DEID_MARKER}:
                 drawn[row["type"], value].add(row["surrogate_fingerprint"])
-    assert all(len(each) == 1 for each in (*prints.values(), *drawn.values()))
-    assert len({print_ for (print_,) in prints.values()}) == len(prints)
+    assert all(len(each) == 1 for each in (*fingerprints.values(), *drawn.values()))
+    assert len({fingerprint for (fingerprint,) in fingerprints.values()}) == len(fingerprints)
     others = scan(texts, Scan(CONFIG, OTHER, EVERYTHING))["findings"]
     for column in ("fingerprint", "surrogate_fingerprint"):
         own = set(result["findings"][column].to_pylist()) - {None}
@@ -368,12 +368,12 @@ def test_random_cuts():
             gone = {at for start, end in cuts[n] for at in range(start, end)}
             rows = values(text, result, n << 3)
             for value, row in rows:
-                places = set(range(row["start"], row["end"]))
-                assert (places <= gone) == (row["action"] == CUT), (value, row["action"])
+                offsets = set(range(row["start"], row["end"]))
+                assert (offsets <= gone) == (row["action"] == CUT), (value, row["action"])
                 if row["action"] == CUT:
-                    assert not places & replaced[n << 3]
+                    assert not offsets & replaced[n << 3]
                 else:
-                    assert places <= replaced[n << 3]
+                    assert offsets <= replaced[n << 3]
             assert all(one["end"] <= two["start"] for (_, one), (_, two) in pairwise(rows))
 
 
