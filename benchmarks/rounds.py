@@ -1,4 +1,4 @@
-"""The unrote command without its short cut for small corpora, the finish (docs/adr/0002).
+"""The unrote command without its short cut for small corpora, the final selection (docs/adr/0002).
 
 Near-duplicates then go through all their rounds, as they do in a large corpus until few documents
 are left. The answer is the same.

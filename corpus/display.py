@@ -25,7 +25,7 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks that are blank: a name that has one looks like another."""
 
 _JOINERS = "\u200c\u200d"
-"""Emoji and many scripts need them, so that they stay in a text; a name is told apart by them."""
+"""Emoji and many scripts need them, so that they stay in a text; in a name they are escaped."""
 
 
 def line(text: object, limit: int = LINE) -> str:

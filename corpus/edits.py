@@ -1,4 +1,4 @@
-"""What is to become of documents: their new strings, and which of them go.
+"""Edits of a shard: new strings of documents, and which documents are removed.
 
 An edit is a row (doc: int64, field: int64, text: string). Its text replaces the string in a field
 of the document: in the text if `field` is 0, in Fields.columns[n - 1] if it is n. A null text in
@@ -19,7 +19,7 @@ EDITS = pa.schema([("doc", pa.int64()), ("field", pa.int64()), ("text", pa.strin
 
 
 class ShardEdits:
-    """ShardEdits of one shard that come in batches, handed out in the order of its rows."""
+    """The edits of one shard, which come in batches, handed out in the order of its rows."""
 
     def __init__(self, shard: Shard, fields: Fields, batches: Iterable[pa.RecordBatch]) -> None:
         self._shard = shard
@@ -33,7 +33,7 @@ class ShardEdits:
     def of_rows(
         self, first: int, readable: np.ndarray, has_string: Callable[[int, int], bool]
     ) -> tuple[np.ndarray, dict[int, dict[int, str]]]:
-        """What becomes of the rows `first`, `first` + 1, …, of which `readable` (bool) can be read.
+        """The edits of the rows `first`, `first` + 1, …, of which `readable` (bool) can be read.
 
         Returns which of them are kept (bool), and the new strings of those that are edited, kept or
         not: by row, counted from `first`, and field. has_string(row, field) says whether there is a

@@ -75,13 +75,13 @@ def _files(given: str) -> list[_File]:
             f"cannot list {given}: {error.strerror or error}{where}. Check address and permissions."
         ) from error
     direct = list(found) == [path]
-    kept = {place: info for place, info in found.items() if direct or not _hidden(place, root)}
+    kept = {key: info for key, info in found.items() if direct or not _hidden(key, root)}
     if not kept:
         raise InputError(
             f"no files in {given}. Give files, folders or globs of {_allowed()}; names that start "
             "with '.' or '_' are skipped."
         )
-    unknown = sorted(place for place, info in kept.items() if not _is_shard(place, info))
+    unknown = sorted(key for key, info in kept.items() if not _is_shard(key, info))
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise InputError(
@@ -92,7 +92,7 @@ def _files(given: str) -> list[_File]:
     local = not is_remote(given)
     prefix = "" if local else filesystem.unstrip_protocol(path)[: -len(path)]
     return [
-        _File(prefix + place, prefix + root, int(info["size"] or 0)) for place, info in kept.items()
+        _File(prefix + key, prefix + root, int(info["size"] or 0)) for key, info in kept.items()
     ]
 
 
@@ -124,14 +124,14 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _is_shard(place: str, info: dict[str, Any]) -> bool:
+def _is_shard(key: str, info: dict[str, Any]) -> bool:
     """Whether we read what lies there: no pipe or device, and a name that a table can hold."""
     try:
-        place.encode()
+        key.encode()
     except UnicodeEncodeError:
         return False
     regular = info.get("type", "file") == "file" or bool(info.get("islink"))
-    return regular and kind_of(place) is not None
+    return regular and kind_of(key) is not None
 
 
 def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
@@ -142,16 +142,16 @@ def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
         what = "is no regular file" if filesystem.exists(pattern) else "does not exist"
         raise InputError(f"{pattern} {what}. Give a file, a folder, a glob or a URL.")
     found: dict[str, Any] = {}
-    for place, info in filesystem.glob(pattern, detail=True).items():
+    for key, info in filesystem.glob(pattern, detail=True).items():
         if info["type"] == "directory":
-            found.update(_below(filesystem, place))
+            found.update(_below(filesystem, key))
         else:
-            found[place] = info
+            found[key] = info
     return "/".join(parts[:magic]), found
 
 
-def _hidden(place: str, root: str) -> bool:
-    return any(part[:1] in (".", "_") for part in place[len(root) :].lstrip("/").split("/"))
+def _hidden(key: str, root: str) -> bool:
+    return any(part[:1] in (".", "_") for part in key[len(root) :].lstrip("/").split("/"))
 
 
 def _allowed() -> str:

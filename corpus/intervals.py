@@ -1,4 +1,4 @@
-"""Stretches of a text, as pairs of start and end."""
+"""Ranges of a text, as pairs of start and end."""
 
 from collections.abc import Iterable, Iterator
 

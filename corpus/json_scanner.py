@@ -23,7 +23,7 @@ MAX_DEPTH = 512
 
 # Columns of the table that `scan` makes, one row per row it looked at. For field k, the value's
 # start is in column VALUES + 2k and its end in the next; -1 where the field is missing. REPEATED is
-# 1 where one of the fields is there more than once.
+# 1 where one of the fields occurs more than once.
 ROW, START, END, STATUS, REPEATED, VALUES = 0, 1, 2, 3, 4, 5
 
 # Values of STATUS.
@@ -51,8 +51,8 @@ def count_rows(
 ) -> tuple[int, int, bool]:
     """Count rows (lines that are not blank) up to the first newline at or behind data[goal].
 
-    `in_row` says whether the line that `at` is in was counted already. Returns the place after that
-    newline, -1 where there is none in `data`; the rows; and whether the last line was counted.
+    `in_row` says whether the line that `at` is in was counted already. Returns the offset after
+    that newline, -1 where there is none in `data`; the rows; and whether the last line was counted.
     """
     size = len(data)
     while at < size:
@@ -75,7 +75,7 @@ def count_rows(
 
 @inlined
 def skip_space(data: np.ndarray, at: int, end: int) -> int:
-    """The place of the first byte in data[at:end] that is no JSON white space within a line."""
+    """The offset of the first byte in data[at:end] that is no JSON white space within a line."""
     while at < end and (data[at] == 0x20 or data[at] == 0x09 or data[at] == 0x0D):
         at += 1
     return at
@@ -83,7 +83,7 @@ def skip_space(data: np.ndarray, at: int, end: int) -> int:
 
 @kernel
 def newline(data: np.ndarray, at: int, end: int) -> int:
-    """The place of the first newline in data[at:end], `end` if there is none."""
+    """The offset of the first newline in data[at:end], `end` if there is none."""
     while at + 32 <= end:
         found = (
             zero_bytes(load64(data, at) ^ _NEWLINES)
@@ -99,12 +99,12 @@ def newline(data: np.ndarray, at: int, end: int) -> int:
     return at
 
 
-# The scanner. Each function takes a place and returns the place behind what it read, -1 for none.
+# The scanner. Each function takes an offset and returns that behind what it read, -1 for none.
 
 
 @kernel
 def _skip_string(data: np.ndarray, at: int, end: int) -> int:
-    """The place behind the closing quote of a string whose first byte is at `at`."""
+    """The offset behind the closing quote of a string whose first byte is at `at`."""
     while True:
         while at + 8 <= end:
             word = load64(data, at)
@@ -217,7 +217,7 @@ def _skip_scalar(data: np.ndarray, at: int, end: int) -> int:
 
 @inlined
 def _skip_name(data: np.ndarray, at: int, end: int) -> int:
-    """The place behind the colon of a member whose name starts, after spaces, at `at`."""
+    """The offset behind the colon of a member whose name starts, after spaces, at `at`."""
     at = skip_space(data, at, end)
     if at >= end or data[at] != QUOTE:
         return -1
@@ -230,7 +230,7 @@ def _skip_name(data: np.ndarray, at: int, end: int) -> int:
 
 @kernel
 def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: int) -> int:
-    """The place behind a value; opened[:depth] (uint8) are the brackets that are open around it."""
+    """The offset behind a value; opened[:depth] (uint8) are the brackets open around it."""
     around = depth
     while True:
         at = skip_space(data, at, end)
@@ -315,7 +315,7 @@ def _scan_line(
     opened: np.ndarray,
     line: np.ndarray,
 ) -> int:
-    """Read the row that starts at `at` into `line`. The place of the newline behind it, or -1."""
+    """Read the row that starts at `at` into `line`. The offset of the newline behind it, or -1."""
     if data[at] != BRACE:
         line[STATUS] = NOT_OBJECT
         at = _skip_value(data, at, end, opened, 0)
@@ -368,13 +368,13 @@ def scan(
     name_offsets: np.ndarray,
     row: int,
     every: bool,
-    wanted: np.ndarray,
+    selected: np.ndarray,
     before: int,
 ) -> tuple[np.ndarray, int]:
     """Scan the lines in data[start:]; the first row there has number `row`.
 
     Field k has the name names[name_offsets[k]:name_offsets[k + 1]] (uint8, int64); only values that
-    start before data[before] are looked at. Unless `every`, only the rows in `wanted` (int64,
+    start before data[before] are looked at. Unless `every`, only the rows in `selected` (int64,
     ascending) are read, and scanning may stop behind the last of them.
     Returns a table, int64 of shape (rows read, VALUES + 2 * fields), see the columns above, and the
     number of the row after the last one.
@@ -385,9 +385,9 @@ def scan(
     count = 0
     end = len(data)
     at = start
-    next_wanted = 0
-    while next_wanted < len(wanted) and wanted[next_wanted] < row:
-        next_wanted += 1
+    next_selected = 0
+    while next_selected < len(selected) and selected[next_selected] < row:
+        next_selected += 1
     while at < end:
         line_start = at
         at = skip_space(data, at, end)
@@ -397,13 +397,13 @@ def scan(
             at += 1
             continue
         if not every:
-            if next_wanted == len(wanted):
+            if next_selected == len(selected):
                 break
-            if wanted[next_wanted] != row:
+            if selected[next_selected] != row:
                 row += 1
                 at = newline(data, at, end) + 1
                 continue
-            next_wanted += 1
+            next_selected += 1
         if count == len(table):
             larger = np.empty((2 * count, width), dtype=np.int64)
             larger[:count] = table

@@ -96,8 +96,8 @@ def load64(typingctx: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
-        place = builder.gep(array.data, [args[1]])
-        word = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
+        pointer = builder.gep(array.data, [args[1]])
+        word = builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()))
         word.align = 1
         return word
 

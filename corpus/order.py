@@ -70,11 +70,11 @@ def _count_sort(parts: Ints, count: int) -> tuple[Ints, Ints]:
         offsets[p + 1] += 1
     for i in range(count):
         offsets[i + 1] += offsets[i]
-    place = offsets[:-1].copy()
+    next_index = offsets[:-1].copy()
     order = np.empty(parts.size, dtype=np.int64)
     for i in range(parts.size):
-        order[place[parts[i]]] = i
-        place[parts[i]] += 1
+        order[next_index[parts[i]]] = i
+        next_index[parts[i]] += 1
     return order, offsets
 
 

@@ -64,7 +64,7 @@ def corpus_of(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Corpus:
 
 
 def stat_snapshot(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
-    """Size and time of the last change (ns) of each local shard, by URL."""
+    """Size and modification time (ns) of each local shard, by URL."""
     found = {}
     for shard in shards:
         if not is_remote(shard.url):
@@ -74,9 +74,9 @@ def stat_snapshot(shards: Sequence[Shard]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def check_unmodified(marked: Mapping[str, tuple[int, int]]) -> None:
+def check_unmodified(snapshot: Mapping[str, tuple[int, int]]) -> None:
     """Raises InputChanged where a shard was written to since `stat_snapshot`. Reads no data."""
-    for url, then in marked.items():
+    for url, then in snapshot.items():
         try:
             status = os.stat(url)
             now = (status.st_size, status.st_mtime_ns)
@@ -119,7 +119,7 @@ def _size(url: str) -> int | None:
 def pin_shard(
     shard: Shard, progress: Callable[[int], None] = lambda _: None
 ) -> tuple[Shard, list[Cut]]:
-    """The shard with size and checksum, and its cuts. `progress` is told how much was read since.
+    """The shard with size and checksum, and its cuts. `progress` is called with bytes read since.
 
     Raises InputError (a file that is not Parquet), StorageError.
     """

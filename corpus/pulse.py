@@ -1,4 +1,4 @@
-"""What long work tells whoever runs it, without knowing who that is: that it lives, and how far.
+"""Heartbeats of long work: that it goes on and how far, to a listener that it does not know.
 
 Work that takes long for one batch calls `pulse` between its parts. Who runs it listens in that
 thread with `heard_by`; where nobody listens, nothing happens. A listener that wants the work to end

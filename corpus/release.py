@@ -1,4 +1,4 @@
-"""Writing what is released: the input's bytes, with the edits and without the removed rows.
+"""Writing released shards: the input's bytes, with the edits and without the removed rows.
 
 Documents that no edit (corpus.edits) names are copied. Rejected rows are not released. How a row is
 written back is in its format's module (corpus.formats).

@@ -1,4 +1,4 @@
-"""What every format is read into: record batches of rows, and the rows that were rejected."""
+"""Rows as record batches, whatever the format, and rejected rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def rejects(shard: Shard, rows: Sequence[int] | np.ndarray, reasons: Iterable[st
 
 
 def _spans(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Runs of rows whose texts together fit in a batch."""
+    """Ranges of rows whose texts together fit in a batch."""
     start, count = 0, len(offsets) - 1
     while start < count:
         goal = offsets[start] + BATCH_BYTES

@@ -1,7 +1,7 @@
-"""Every table there is, and the document key.
+"""All tables, and the document key.
 
 A document is known by an int64 `doc`: the shard's number and the row's number within it, so that
-sorting by `doc` is sorting by place in the input. Row numbers count the shard's non-blank lines
+sorting by `doc` is sorting by position in the input. Row numbers count the shard's non-blank lines
 (JSONL), rows (Parquet) or are 0 (text files). Offsets in published tables are Unicode code points
 of the input text; internal tables may use UTF-8 bytes and then say so in the column's name.
 
@@ -18,7 +18,7 @@ MAX_ROWS = 1 << ROW_BITS
 MAX_SHARDS = 1 << (63 - ROW_BITS)
 
 Tagged = Iterator[tuple[str, pa.RecordBatch]]
-"""What flows between stages: record batches, each under the name of the input or output it is."""
+"""Record batches between stages, each under the name of the input or output that it is."""
 
 
 def doc_key(shard: int, row: int) -> int:
@@ -120,7 +120,7 @@ FINDINGS = Table(
     sort=("doc", "field", "start", "end"),
     internal=False,
 )
-"""Personal data and de-identification markers in the documents that deduplication left; no values.
+"""Personal data and de-identification markers in the deduplicated documents; no values.
 
 `field` is 0 for the text, n for the n-th of the named other columns. Findings of a field do not
 overlap. `action` is what was done, or "cut" where the text around the finding went as a copied
@@ -251,7 +251,7 @@ REPLACEMENTS = Table(
     _schema(doc=_int, field=_int, start=_int, end=_int, text=_str),
     sort=("doc", "field", "start", "end"),
 )
-"""Put `text` in the place of start:end of a field. None overlaps another; `text` may be empty."""
+"""`text` replaces start:end of a field. None overlaps another; `text` may be empty."""
 
 # Internal tables: memorization.
 
@@ -260,7 +260,7 @@ REPEATED_SUBSTRINGS = Table(
     _schema(doc=_int, start_byte=_int, copies_input=_int, copies=_int),
     sort=("doc", "start_byte"),
 )
-"""Sampled runs of bytes of the released text that occur more than once, by their place in it."""
+"""Sampled substrings of the released text that occur more than once (corpus.substrings)."""
 
 SEQUENCES = Table(
     "sequences",
@@ -339,7 +339,7 @@ KEPT_FINDINGS = Table(
 # Internal tables: duplicate documents.
 
 FINGERPRINTS = Table("fingerprints", _schema(doc=_int, high=_int, low=_int, rank=_int))
-"""128-bit fingerprint of the normalised text, and the place in keep order (lower is kept)."""
+"""128-bit fingerprint of the normalised text, and the rank in keep order (lower is kept)."""
 
 BANDS = Table("bands", _schema(doc=_int, bucket=_int, rank=_int), sort=("doc", "bucket"))
 """The LSH buckets a document is in; `bucket` hashes the band's number and its signature rows."""

@@ -66,8 +66,8 @@ class Corpus:
         """The number (int64) of the slice in which each of `docs` (int64 keys) lies."""
         firsts = [doc_key(part.cuts[0].shard, part.cuts[0].row) for part in self.slices]
         # A slice without rows has its successor's first key: the last of equals is the right one.
-        places = np.searchsorted(np.array(firsts, dtype=np.int64), docs, side="right")
-        return places.astype(np.int64) - 1
+        numbers = np.searchsorted(np.array(firsts, dtype=np.int64), docs, side="right")
+        return numbers.astype(np.int64) - 1
 
     def to_json(self) -> dict[str, Any]:
         """The "input" object of manifest.json (docs/architecture.md)."""

@@ -33,9 +33,9 @@ def open_output(path: str | os.PathLike[str]) -> Any:
         return open(path, "wb")
     import fsspec  # noqa: PLC0415
 
-    filesystem, place = fsspec.core.url_to_fs(os.fspath(path))
-    filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
-    return filesystem.open(place, "wb")
+    filesystem, path_there = fsspec.core.url_to_fs(os.fspath(path))
+    filesystem.makedirs(path_there.rpartition("/")[0], exist_ok=True)
+    return filesystem.open(path_there, "wb")
 
 
 def chunks(file: Any, size: int) -> Iterator[bytes]:

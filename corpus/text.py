@@ -65,8 +65,8 @@ def arrow_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     if len(array) == 0 or offsets is None:
         return bytes_view(data), np.zeros(len(array) + 1, dtype=np.int64)
     kind = np.int64 if pa.types.is_large_string(array.type) else np.int32
-    places = np.frombuffer(offsets, dtype=kind)[array.offset : array.offset + len(array) + 1]
-    return bytes_view(data), places.astype(np.int64)
+    bounds = np.frombuffer(offsets, dtype=kind)[array.offset : array.offset + len(array) + 1]
+    return bytes_view(data), bounds.astype(np.int64)
 
 
 def strings_from(
@@ -81,12 +81,12 @@ def strings_from(
     size = int(offsets[-1]) - first
     if size > MAX_STRING_BYTES:
         raise ValueError(f"{size} bytes of text in one array: at most {MAX_STRING_BYTES}.")
-    places = (offsets - first).astype(np.int32)
+    bounds = (offsets - first).astype(np.int32)
     mask = None
     if valid is not None and not valid.all():
         mask = pa.py_buffer(np.packbits(valid, bitorder="little"))
     return pa.StringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(places), pa.py_buffer(data[first : first + size]), mask
+        len(offsets) - 1, pa.py_buffer(bounds), pa.py_buffer(data[first : first + size]), mask
     )
 
 
@@ -108,8 +108,8 @@ def store64(typingctx: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG0
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
-        place = builder.gep(array.data, [args[1]])
-        stored = builder.store(args[2], builder.bitcast(place, ir.IntType(64).as_pointer()))
+        pointer = builder.gep(array.data, [args[1]])
+        stored = builder.store(args[2], builder.bitcast(pointer, ir.IntType(64).as_pointer()))
         stored.align = 1
         return context.get_dummy_value()
 
@@ -154,7 +154,7 @@ def utf8_ranges(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.nd
 
 @kernel
 def _after_code_point(data: np.ndarray, at: int, end: int) -> int:
-    """The place after the code point at `at`, -1 if there is none (Unicode, table 3-7)."""
+    """The offset after the code point at `at`, -1 if there is none (Unicode, table 3-7)."""
     lead = data[at]
     if lead < 0x80:
         return at + 1

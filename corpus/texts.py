@@ -51,7 +51,7 @@ def refuse_single(texts: object) -> None:
     """Raise TypeError for one text where a list of texts is meant."""
     if isinstance(texts, str | bytes | bytearray):
         raise TypeError(
-            f"A list of texts is wanted, not one {type(texts).__name__}, whose letters would be "
+            f"Give a list of texts, not one {type(texts).__name__}, whose letters would be "
             "taken for texts. Put it in a list: [text]."
         )
 

@@ -1,7 +1,7 @@
 """A document's released text, made of its input text by cuts and changes, and the way back.
 
 Three views of a document have names: *input*, as it was read; *deduplicated*, without what is cut;
-*released*, with what is put in the place of findings besides. Tables speak of the input's places;
+*released*, with findings replaced besides. Tables speak of the input's offsets;
 who looks at another view finds them again with `View.inside`, and its way there with `View.where`.
 """
 
@@ -27,12 +27,12 @@ _Segment = tuple[int, int, str, bool]
 
 @dataclass(frozen=True)
 class View:
-    """A text made of another. Segment i begins at places[i] (int64[n], ascending, code points); it
+    """A text made of another. Segment i begins at offsets[i] (int64[n], ascending, code points); it
     stands for text[starts[i]:ends[i]] of the input, unchanged if copied[i] (bool[n]).
     """
 
     text: str
-    places: Ints
+    offsets: Ints
     starts: Ints
     ends: Ints
     copied: NDArray[np.bool_]
@@ -43,37 +43,37 @@ class View:
         What was changed counts whole, and a line break between two sides of a cut as the cut. An
         empty range is empty there too, but within what was changed.
         """
-        if not self.places.size:
+        if not self.offsets.size:
             return np.zeros_like(first), np.zeros_like(last)
-        at = np.searchsorted(self.places, first, side="right") - 1
-        behind = np.maximum(np.searchsorted(self.places, last, side="left") - 1, at)
-        begin = self.starts[at] + np.where(self.copied[at], first - self.places[at], 0)
-        stop = self.starts[behind] + last - self.places[behind]
+        at = np.searchsorted(self.offsets, first, side="right") - 1
+        behind = np.maximum(np.searchsorted(self.offsets, last, side="left") - 1, at)
+        begin = self.starts[at] + np.where(self.copied[at], first - self.offsets[at], 0)
+        stop = self.starts[behind] + last - self.offsets[behind]
         return begin, np.where(self.copied[behind], stop, self.ends[behind])
 
     def where(self, start: Ints, end: Ints) -> tuple[Ints, Ints]:
         """What stands for the input's [start, end) is text[first:last]: (firsts, lasts), int64[m]
         each, equal where nothing does. As in `inside`, changes and cuts count whole.
         """
-        if not self.places.size:
+        if not self.offsets.size:
             return np.zeros_like(start), np.zeros_like(end)
         at = np.searchsorted(self.ends, start, side="right")
         behind = np.searchsorted(self.starts, end, side="left") - 1
         nothing = behind < at
         at, behind = np.where(nothing, 0, at), np.where(nothing, 0, behind)
         begin = np.where(self.copied[at], np.maximum(start - self.starts[at], 0), 0)
-        stops = np.append(self.places[1:], len(self.text))
+        stops = np.append(self.offsets[1:], len(self.text))
         beyond = np.maximum(self.ends[behind] - end, 0)
-        first = self.places[at] + begin
+        first = self.offsets[at] + begin
         last = stops[behind] - np.where(self.copied[behind], beyond, 0)
         return np.where(nothing, 0, first), np.where(nothing, 0, last)
 
 
 class DocumentEdits:
-    """What the tables SPANS, REPLACEMENTS and AT_RISK say of texts that are yet to come.
+    """The edits of documents whose text is yet to come, from SPANS, REPLACEMENTS and AT_RISK.
 
     cut: whether SPANS are cut. Rows come before the text they speak of; those of later documents
-    stay, since the text of a stretch may come in several batches.
+    stay, since the text of a document range may come in several batches.
     """
 
     def __init__(self, *, cut: bool) -> None:
@@ -89,8 +89,8 @@ class DocumentEdits:
         if tag in {SPANS.name, AT_RISK.name}:
             cuts = self._cuts if tag == SPANS.name else self._removed
             columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
-            for doc, *place in zip(*columns, strict=True):
-                cuts.setdefault(doc, []).append(tuple(place))
+            for doc, *bounds in zip(*columns, strict=True):
+                cuts.setdefault(doc, []).append(tuple(bounds))
         elif tag == REPLACEMENTS.name:
             names = ("doc", "field", "start", "end", "text")
             columns = (batch[name].to_pylist() for name in names)
@@ -109,7 +109,7 @@ class DocumentEdits:
 
 
 def changes_outside(changes: Sequence[Change], removed: Sequence[tuple[int, int]]) -> list[Change]:
-    """The changes that do not reach into text that goes whole: disjoint stretches, in order."""
+    """The changes that do not reach into text that goes whole: disjoint ranges, in order."""
     ends = [end for _, end in removed]
     left = []
     for change in changes:
@@ -129,7 +129,7 @@ def apply_edits(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Ch
 
 
 def view(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> View:
-    """What `apply_edits` makes, with where it comes from."""
+    """What `apply_edits` makes, with the ranges of the input that it comes from."""
     segments = [one for one in _segments(text, cuts, changes) if one[2]]
     starts, ends, texts, copied = zip(*segments, strict=True) if segments else ((),) * 4
     sizes = np.array([len(one) for one in texts], dtype=np.int64)
@@ -145,20 +145,20 @@ def view(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) 
 def _segments(
     text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]
 ) -> Iterator[_Segment]:
-    """What the view is made of, in order; empty stretches between two cuts are no lines."""
-    place, last = 0, -1
+    """What the view is made of, in order; empty ranges between two cuts are no lines."""
+    at, last = 0, -1
     for start, end in (*_apart(union(cuts), changes), (len(text), len(text))):
-        here = [one for one in _changed(text, place, start, changes) if one[2]]
+        here = [one for one in _changed(text, at, start, changes) if one[2]]
         if here and last >= 0:
-            yield last, place, "\n", False
+            yield last, at, "\n", False
         if here:
             last = start
             yield from here
-        place = end
+        at = end
 
 
 def _apart(cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> Iterator[tuple[int, int]]:
-    """The cuts without the places that are changed."""
+    """The cuts without the ranges that are changed."""
     ends = [end for _, end, _ in changes]
     for start, end in cuts:
         at = bisect_left(ends, start + 1)

@@ -3,10 +3,10 @@
 An exact occurrence is found by a *probe*: of each passage one k-mer (k consecutive bytes, k the
 largest power of two up to 32 that fits) and its offset in the passage. A text's k-mers are looked
 up by a rolling hash, and where one is a probe, the bytes of the passage are compared. The hash is
-the "gear" of Xia et al. (2014): h <- h * 2**(64/k) + gear[byte], out of which a byte is shifted after k
-steps. Of a passage's k-mers the probe is the one that is rarest among the k-mers of all passages
-(counted by hash), so that neither a header which many passages share nor a run of spaces makes
-candidates; the smallest hash decides between equally rare ones.
+the "gear" of Xia et al. (2014): h <- h * 2**(64/k) + gear[byte], out of which a byte is shifted
+after k steps. Of a passage's k-mers the probe is the one that is rarest among the k-mers of all
+passages (counted by hash), so that neither a header which many passages share nor a run of spaces
+makes candidates; the smallest hash decides between equally rare ones.
 
 A near occurrence is found by the word shingles that a text shares with a passage (containment,
 Broder 1997), found in an index from shingles to passages.

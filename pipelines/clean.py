@@ -18,9 +18,9 @@ from unrote.pipelines.report.model import Report
 def refuse_unread(report: Report) -> None:
     """Raise RunError where a model was to read the text and its tokenizer found nothing in it."""
     found = report.memorization
-    if found is not None and found.tokenless and report.total.words_left:
+    if found is not None and found.tokenless and report.total.words_kept:
         raise RunError(
-            f"{unread(found)}, though {counted(report.total.words_left, 'word')} were left, so "
+            f"{unread(found)}, though {counted(report.total.words_kept, 'word')} were left, so "
             "nothing is known of memorization. Name another with memorization.model, "
             "or do without with --set memorization.enabled=false, and start over with --fresh."
         )

@@ -134,7 +134,7 @@ def clean(
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
-    """Clean a corpus: remove what is there more than once, replace personal data, write the rest
+    """Clean a corpus: remove duplicates, replace personal data, write the rest
     and a report.
     """
     settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)

@@ -179,7 +179,7 @@ class PiiSettings(Section):
 
     @property
     def config(self) -> Config:
-        """What detectors are told. Raises ConfigError for a name or value that cannot be."""
+        """Of the detectors. Raises ConfigError for a name or value that cannot be."""
         return Config(
             recognizers=tuple(self.recognizers),
             without=tuple(self.without),
@@ -198,7 +198,7 @@ class PiiSettings(Section):
 
     @property
     def shown_configs(self) -> tuple[Config, ...]:
-        """What detectors are told that look at text before it is shown: this, and the default."""
+        """Of detectors for text that is shown: this one, and the default."""
         return tuple(dict.fromkeys((self.config, PiiSettings().config)))
 
     @property

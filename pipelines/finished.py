@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import holds_reports, read_manifest
 from unrote.pipelines.records import records_of
 from unrote.pipelines.report.model import Report, from_json
+from unrote.pipelines.storage import Location, location
 
 SCHEMAS = {table.name: table.schema for table in PUBLISHED}
 """Of the tables that a run may publish, by name."""
@@ -32,7 +32,7 @@ SCHEMAS = {table.name: table.schema for table in PUBLISHED}
 class FinishedRun:
     """What a run left in its folder. Open with `open_run`."""
 
-    def __init__(self, out: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, out: Location, manifest: Mapping[str, Any]) -> None:
         self.out = out
         self.manifest = manifest
 
@@ -118,10 +118,10 @@ class FinishedRun:
 
 def open_run(out: str | os.PathLike[str]) -> FinishedRun:
     """The finished run in the folder `out`. Raises InputError where there is none."""
-    return FinishedRun(Path(out), read_manifest(os.fspath(out)))
+    return FinishedRun(location(out), read_manifest(os.fspath(out)))
 
 
-def report_in(folder: Path) -> Report:
+def report_in(folder: Location) -> Report:
     """What report.json says, whoever wrote it. Raises InputError where it is missing."""
     try:
         return from_json((folder / "report.json").read_bytes())

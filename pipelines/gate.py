@@ -4,7 +4,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
@@ -43,8 +42,8 @@ def gate(
     # A configuration that it shares with clean may say where to keep what is removed; nothing is.
     output = settings.output.model_copy(update={"keep_removed": ""})
     settings = settings.model_copy(update={"output": output})
-    place = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
-    with place as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
+    opened = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
+    with opened as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:
             report = evaluate(rules, known_report(str(job.run.out)))
             replace_report(job.run.out, report)
@@ -52,6 +51,6 @@ def gate(
         analyse(job, allow_empty=True)  # the verdict says so
         release(job, write=False)
         report = evaluate(rules, summarised(job))
-        write_report(Path(folder), report)
+        write_report(job.run.out, report)
         finish(job, report)
         return report

@@ -61,8 +61,8 @@ class Job:
     engine: Engine
     progress: Progress
     key: Key
-    marked: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """How the input's files were when they were pinned (corpus.pinning.stat_snapshot)."""
+    snapshot: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """The stat snapshot of the input's files when they were pinned (corpus.pinning)."""
 
     @property
     def settings(self) -> Settings:
@@ -86,7 +86,7 @@ class Job:
                 commit = self.engine.execute(name, flow, self.run, advance)
             except Exception as error:
                 check_unmodified(
-                    self.marked
+                    self.snapshot
                 )  # a file that was changed explains whatever went wrong
                 if not isinstance(error, OSError):
                     raise
@@ -94,7 +94,7 @@ class Job:
                     f"cannot read or write {error.filename or self.run.out}: "
                     f"{error.strerror or error}. Free space there and run the same command again."
                 ) from error
-            check_unmodified(self.marked)
+            check_unmodified(self.snapshot)
             self.run.commit(commit)
 
     def rows(self, table: Table) -> int:
@@ -125,14 +125,14 @@ def open_job(
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
     require_extras(settings)
     compile_kernels(progress)
-    marked: dict[str, tuple[int, int]] = {}
+    snapshot: dict[str, tuple[int, int]] = {}
     given = load_key(settings.pii.key_file) if settings.pii.enabled else None
     engine = open_engine(settings.engine)
 
     def pinned() -> Corpus:
         with progress.aside("finding the input"):
             shards = find(inputs)
-            marked.update(stat_snapshot(shards))
+            snapshot.update(stat_snapshot(shards))
         with progress.phase("pin") as advance:
             corpus = engine.pin(shards, advance)
         with progress.aside("looking at columns"):
@@ -145,7 +145,7 @@ def open_job(
         if settings.pii.enabled and given is None and not run.finished:
             progress.note(FRESH_KEY_NOTICE)
         try:
-            yield Job(run, engine, progress, given or fresh_key(), marked)
+            yield Job(run, engine, progress, given or fresh_key(), snapshot)
         finally:
             run.close()
     finally:

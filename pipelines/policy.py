@@ -199,9 +199,9 @@ def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
         for row in rows
         if counts(row) and row.action != CUT and own in {None, row.source}
     )
-    if not scope.balance.words_left:
+    if not scope.balance.words_kept:
         raise Unmeasured("deduplication and rejects leave no word in which to find anything")
-    return 1e6 * found / scope.balance.words_left
+    return 1e6 * found / scope.balance.words_kept
 
 
 MEMORIZATION = ("memorization.enabled",)
@@ -436,7 +436,7 @@ def _scored(report: Report) -> Iterator[RuleResult]:
     the policy asks: a run that was to look and did not is no ground to pass.
     """
     found = report.memorization
-    if found is not None and report.total.words_left and (nothing := unread(found)):
+    if found is not None and report.total.words_kept and (nothing := unread(found)):
         yield RuleResult(
             measure="minimum_sequences",
             description="sequences that the reference model read, where there is text",

@@ -8,7 +8,6 @@ many.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -25,13 +24,13 @@ from unrote.memorization.risk import Risk, recalibrated
 from unrote.memorization.scores import MODEL_FEATURES
 from unrote.memorization.selection import random_numbers
 from unrote.pipelines.analysis import analyse
-from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.config import Settings
 from unrote.pipelines.finished import FinishedRun, open_run
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
 from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.report.proxy import FOLDER, ProxyReport
+from unrote.pipelines.storage import Location, make_folder, write_atomically
 
 Floats = NDArray[np.float64]
 
@@ -181,7 +180,7 @@ def _expected(before: Floats, after: Floats) -> tuple[float, float]:
 
 
 def _write(
-    folder: Path,
+    folder: Location,
     result: ProxyReport,
     refitted: Risk,
     prompted: pa.Table,
@@ -189,7 +188,7 @@ def _write(
     before: Floats,
     after: Floats,
 ) -> None:
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     extractable, tokens, accuracy, log_pz = extraction
     columns = {
         "extractable": pa.array(extractable, from_pandas=True).cast(pa.bool_()),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,6 @@ from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import MaskedText, masked
 from unrote.pii.scanner_cache import scanner_of
-from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.finished import open_run, report_in
 from unrote.pipelines.job import Job, reopen_job
@@ -39,6 +37,7 @@ from unrote.pipelines.report.model import (
     to_json,
 )
 from unrote.pipelines.scoring import at_risk_again, removes_sequences
+from unrote.pipelines.storage import Location, location, write_atomically
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
 from unrote.pipelines.summary.totals import RELEASED
 
@@ -95,7 +94,7 @@ def finish(job: Job, report: Report) -> None:
         job.run.finish({"environment": report.environment, "reports": reports} | known)
 
 
-def replace_report(folder: Path, report: Report) -> None:
+def replace_report(folder: Location, report: Report) -> None:
     """Write another report of a finished run, and then its digests into the manifest.
 
     If that is cut off the manifest lists other reports than there are, and `verify` says so; the
@@ -125,13 +124,13 @@ def _columns(job: Job) -> tuple[list[str], list[str]]:
     return unscanned, [name for name in named if name not in found]
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_report(folder: Location, report: Report) -> None:
     """report.json and report.html."""
     write_atomically(folder / "report.json", to_json(report))
     write_atomically(folder / "report.html", html.render(report).encode())
 
 
-def rebuild(out: str) -> Path:
+def rebuild(out: str) -> Location:
     """Summarise the tables of a finished run anew and write its reports; returns report.html.
 
     A verdict that report.json holds is kept: it speaks of the same tables. Raises InputError where
@@ -142,7 +141,7 @@ def rebuild(out: str) -> Path:
         verdict = _given_verdict(job.run.out, job.run.manifest())
         report = _from_tables(job)
         replace_report(job.run.out, report.model_copy(update={"verdict": verdict}))
-    return Path(out) / "report.html"
+    return location(out) / "report.html"
 
 
 def known_report(out: str) -> Report:
@@ -162,7 +161,7 @@ def _from_tables(job: Job) -> Report:
     return summarised(job)
 
 
-def _given_verdict(folder: Path, manifest: Mapping[str, Any]) -> Verdict | None:
+def _given_verdict(folder: Location, manifest: Mapping[str, Any]) -> Verdict | None:
     """The verdict in report.json, if it is the one whose digest the manifest lists."""
     there = (folder / "report.json").exists()
     verdict = report_in(folder).verdict if there else None

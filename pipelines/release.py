@@ -163,7 +163,7 @@ class Edit(PlainStage):
     def _edit(self, batch: pa.RecordBatch, known: _Known) -> Tagged:
         """What becomes of the documents in `batch`; takes their rows out of what is known.
 
-        Rows of later documents stay: the text of a stretch may come in several batches.
+        Rows of later documents stay: the text of a chunk may come in several batches.
         """
         edits: list[dict[str, Any]] = []
         released, removed = [], []

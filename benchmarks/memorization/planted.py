@@ -222,12 +222,12 @@ def assign(found: list[Target], plan: Plan, order: random.Random) -> list[Target
     for half in (0, 1):
         pool = [target for target in found if target.half == half]
         order.shuffle(pool)
-        wanted = [("planted", level, 0, 0.0, n) for level, n in plan.levels.items()]
-        wanted += [("fuzzy", 1, plan.fuzzy_copies, r, plan.fuzzy) for r in plan.fuzzy_rates]
-        needed = sum(row[-1] for row in wanted)
+        requested = [("planted", level, 0, 0.0, n) for level, n in plan.levels.items()]
+        requested += [("fuzzy", 1, plan.fuzzy_copies, r, plan.fuzzy) for r in plan.fuzzy_rates]
+        needed = sum(row[-1] for row in requested)
         if len(pool) < needed:
-            raise SystemExit(f"half {half} has {len(pool)} windows, {needed} are wanted")
-        for arm, level, near, rate, count in wanted:
+            raise SystemExit(f"half {half} has {len(pool)} windows, {needed} are needed")
+        for arm, level, near, rate, count in requested:
             for _ in range(count):
                 target = pool.pop()
                 target.arm, target.level, target.near, target.rate = arm, level, near, rate
@@ -310,11 +310,11 @@ def training_documents(
             inserts[row].append((int(generator.integers(background[row].size + 1)), copy))
     made = []
     for ids, extra in zip(background, inserts, strict=True):
-        pieces, at = [], 0
+        chunks, at = [], 0
         for index, copy in sorted(extra, key=lambda pair: pair[0]):
-            pieces += [ids[at:index], copy]
+            chunks += [ids[at:index], copy]
             at = index
-        made.append(np.concatenate([*pieces, ids[at:]]))
+        made.append(np.concatenate([*chunks, ids[at:]]))
     return made
 
 
@@ -372,11 +372,13 @@ def ngram_logprobs(text: Ints, ids: Ints) -> tuple[np.ndarray, np.ndarray]:
 
 def _conditional(grams: Ints, histories: Ints, whole: Ints, given: Ints) -> np.ndarray:
     """Count of each n-gram of `whole` over that of its history, 0 for a history never seen."""
-    up, down = (_counts(keys, wanted) for keys, wanted in ((grams, whole), (histories, given)))
+    up, down = (
+        _counts(keys, requested) for keys, requested in ((grams, whole), (histories, given))
+    )
     return np.divide(up, down, out=np.zeros(up.shape), where=down > 0)
 
 
-def _counts(keys: Ints, wanted: Ints) -> np.ndarray:
+def _counts(keys: Ints, requested: Ints) -> np.ndarray:
     names, counts = np.unique(keys, return_counts=True)
-    index = np.minimum(np.searchsorted(names, wanted), names.size - 1)
-    return np.where(names[index] == wanted, counts[index], 0).astype(np.float64)
+    index = np.minimum(np.searchsorted(names, requested), names.size - 1)
+    return np.where(names[index] == requested, counts[index], 0).astype(np.float64)

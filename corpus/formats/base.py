@@ -54,7 +54,7 @@ class Format(ABC):
 
     @abstractmethod
     def read(
-        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
         """The rows of a cut, and (for view "records") its rejects; see `read.read_cut`."""
 

@@ -76,10 +76,10 @@ class JsonLines(Format):
         return Cutter(shard) if shard.compression else LineCuts(shard, goal)
 
     def read(
-        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
         content = stored_lines(shard, cut)
-        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, wanted)
+        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, selected)
 
     def rewrite(
         self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: ShardEdits, path: Path
@@ -116,7 +116,7 @@ class LineCuts(Cutter):
     def __init__(self, shard: Shard, goal: int) -> None:
         super().__init__(shard)
         self._goal = goal
-        self._places: list[tuple[int, int]] = [(0, 0)]
+        self._cut_points: list[tuple[int, int]] = [(0, 0)]
         self._rows = 0
         self._in_row = False
 
@@ -125,20 +125,20 @@ class LineCuts(Cutter):
         skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
         at = skip
         while True:
-            goal = self._places[-1][0] + self._goal - 1 - offset
+            goal = self._cut_points[-1][0] + self._goal - 1 - offset
             at, self._rows, self._in_row = count_rows(data, at, goal, self._rows, self._in_row)
             if at < 0:
                 return
-            self._places.append((offset + at, self._rows))
+            self._cut_points.append((offset + at, self._rows))
 
     def cuts(self, size: int) -> list[Cut]:
-        places = self._places
-        if len(places) > 1 and places[-1][0] == size:
-            places.pop()
-        ends = [start for start, _ in places[1:]] + [size]
+        points = self._cut_points
+        if len(points) > 1 and points[-1][0] == size:
+            points.pop()
+        ends = [start for start, _ in points[1:]] + [size]
         return [
             Cut(self._shard.number, start, end, row)
-            for (start, row), end in zip(places, ends, strict=True)
+            for (start, row), end in zip(points, ends, strict=True)
         ]
 
 
@@ -155,9 +155,9 @@ def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
             yield from chunks(file, cut.end - cut.start)
 
 
-def _seek(file: Any, place: int) -> None:
-    if place:
-        file.seek(place)
+def _seek(file: Any, offset: int) -> None:
+    if offset:
+        file.seek(offset)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def scan_blocks(
     row: int,
     fields: Fields,
     view: View,
-    wanted: SelectedRows,
+    selected: SelectedRows,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
     """Blocks with what the scanner found: data, table, reasons, number of the next block's row.
 
@@ -219,12 +219,12 @@ def scan_blocks(
     """
     names = _Names.of(fields, view)
     for data in blocks(chunks):
-        if wanted.none_from(row):
+        if selected.none_from(row):
             return
         start = len(BOM) if at_start and data[: len(BOM)].tobytes() == BOM else 0
         at_start = False
         table, row = scan(
-            data, start, names.data, names.offsets, row, wanted.all, wanted.rows, _ALWAYS
+            data, start, names.data, names.offsets, row, selected.all, selected.rows, _ALWAYS
         )
         if len(table):
             yield data, table, _reasons(data, start, table, fields.text), row
@@ -235,14 +235,14 @@ def scan_blocks(
 def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.ndarray:
     """Why each row of `table` is rejected (object array), None where it is not."""
     reasons = np.full(len(table), None, dtype=object)
-    places = table[:, VALUES]
-    if len(table) and not ((table[:, STATUS] == GOOD).all() and _all_strings(data, places)):
-        first = data[np.maximum(places, 0)]
+    value_starts = table[:, VALUES]
+    if len(table) and not ((table[:, STATUS] == GOOD).all() and _all_strings(data, value_starts)):
+        first = data[np.maximum(value_starts, 0)]
         for mark, kind in _KINDS:
             reasons[first == ord(mark)] = kind
         reasons[(first == MINUS) | ((first >= 0x30) & (first <= 0x39))] = "text is a number"
         reasons[first == QUOTE] = None
-        reasons[places < 0] = f"no field '{name}'"
+        reasons[value_starts < 0] = f"no field '{name}'"
         reasons[table[:, STATUS] == NOT_OBJECT] = "not a JSON object"
         reasons[table[:, STATUS] == NOT_JSON] = "not JSON"
     # One look at the whole block is faster than one at each line; blame lines only if it fails.
@@ -263,8 +263,8 @@ _KINDS = (
 )
 
 
-def _all_strings(data: np.ndarray, places: np.ndarray) -> bool:
-    return bool((places >= 0).all() and (data[places] == QUOTE).all())
+def _all_strings(data: np.ndarray, value_starts: np.ndarray) -> bool:
+    return bool((value_starts >= 0).all() and (data[value_starts] == QUOTE).all())
 
 
 def read_jsonl(
@@ -274,7 +274,7 @@ def read_jsonl(
     row: int,
     fields: Fields,
     view: View,
-    wanted: SelectedRows,
+    selected: SelectedRows,
 ) -> Tagged:
     """Rows and (for view "records") rejects of JSON lines that come in chunks of any size.
 
@@ -284,11 +284,13 @@ def read_jsonl(
     After damage: one reject at the next row, and the end.
     """
     try:
-        for data, table, reasons, after in scan_blocks(chunks, at_start, row, fields, view, wanted):
+        for data, table, reasons, after in scan_blocks(
+            chunks, at_start, row, fields, view, selected
+        ):
             row = after
             yield from _block_rows(data, table, reasons, shard, fields, view)
     except Damaged as damage:
-        if view == "records" and wanted.has(row):
+        if view == "records" and selected.has(row):
             yield from rejects(shard, [row], [str(damage)])
 
 
@@ -330,9 +332,9 @@ def read_strings(
         blamed = _blamed(data, readable, strings, fields)
         if not blamed:
             return readable, strings
-        places = np.flatnonzero(good)
+        good_rows = np.flatnonzero(good)
         for rows, reason in reversed(blamed):  # of several reasons the first stays
-            reasons[places[rows]] = reason
+            reasons[good_rows[rows]] = reason
 
 
 def _blamed(
@@ -345,8 +347,8 @@ def _blamed(
         sizes = np.sum([np.diff(offsets) for _, offsets, _ in columns], axis=0)
         found.append((sizes > MAX_TEXT, COLUMNS_TOO_LONG))
     for k, (_, _, valid) in enumerate(columns, 1):
-        places = table[:, VALUES + 2 * k]
-        first = np.where(places >= 0, data[np.maximum(places, 0)], 0)
+        value_starts = table[:, VALUES + 2 * k]
+        first = np.where(value_starts >= 0, data[np.maximum(value_starts, 0)], 0)
         name = fields.editable[k]
         found += [
             ((first == QUOTE) & ~valid, f"lone surrogate in field '{name}'"),
@@ -427,8 +429,8 @@ def _rewritten_block(
     view = memoryview(data)  # type: ignore[arg-type]
 
     def has_string(at: int, field: int) -> bool:
-        place = table[at, VALUES + 2 * field]
-        return bool(place >= 0 and data[place] == ord('"'))
+        start = table[at, VALUES + 2 * field]
+        return bool(start >= 0 and data[start] == ord('"'))
 
     kept, changes = edits.of_rows(int(table[0, ROW]), readable, has_string)
     for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
@@ -460,10 +462,10 @@ def _edited_line(
     """The chunks of `line`, of which the scanner says `found`, with `changes` made."""
     values: list[tuple[int, int, bytes]] = []
     for field, name in enumerate(fields.editable):
-        place = VALUES + 2 * field
-        if found[place] < 0:
+        column = VALUES + 2 * field
+        if found[column] < 0:
             continue
-        start, end = (found[place : place + 2] - found[START]).tolist()
+        start, end = (found[column : column + 2] - found[START]).tolist()
         if field in changes:
             values.append((start, end, _written(changes[field], bytes(line[start:end]))))
         if found[REPEATED]:
@@ -479,14 +481,14 @@ def _edited_line(
 
 
 def _written(text: str, old: bytes) -> bytes:
-    """`text` as a JSON string in place of `old`."""
+    """`text` as a JSON string instead of `old`."""
     # Who wrote everything as ASCII may read nothing else.
     ascii_only = b"\\u" in old and old.isascii()
     return json.dumps(text).encode() if ascii_only else orjson.dumps(text)
 
 
 def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, int]]:
-    """The places of the values of field `name` in `line` that start before `before`, last first."""
+    """The ranges of the values of field `name` in `line` that start before `before`, last first."""
     names = _Names.encoded([name])
     none = np.empty(0, dtype=np.int64)
     while True:

@@ -52,9 +52,9 @@ class Parquet(Format):
         return shard.size
 
     def read(
-        self, shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
-        return read_parquet(shard, cut, fields, view, wanted)
+        return read_parquet(shard, cut, fields, view, selected)
 
     def rewrite(
         self,
@@ -102,23 +102,23 @@ def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
 
     So does every named column that is there.
     """
-    places = schema.get_all_field_indices(fields.text)
-    if len(places) != 1:
-        how = "no column" if not places else f"{len(places)} columns"
+    columns_at = schema.get_all_field_indices(fields.text)
+    if len(columns_at) != 1:
+        how = "no column" if not columns_at else f"{len(columns_at)} columns"
         raise InputError(
             f"{shard.url} has {how} {fields.text!r}. Columns there: {', '.join(schema.names)}. "
             "Set input.text to the one that holds the text."
         )
-    _check_type(shard, schema.field(places[0]), "Set input.text to a column of text.")
+    _check_type(shard, schema.field(columns_at[0]), "Set input.text to a column of text.")
     for name in fields.columns:
-        places = schema.get_all_field_indices(name)
-        if len(places) > 1:
+        columns_at = schema.get_all_field_indices(name)
+        if len(columns_at) > 1:
             raise InputError(
-                f"{shard.url} has {len(places)} columns {name!r}; a column that is named has to be "
-                "the only one of its name. Rename the others or do not name it."
+                f"{shard.url} has {len(columns_at)} columns {name!r}; a column that is named has "
+                "to be the only one of its name. Rename the others or do not name it."
             )
-        for place in places:
-            _check_type(shard, schema.field(place), "Do not name it, or store it as text.")
+        for number in columns_at:
+            _check_type(shard, schema.field(number), "Do not name it, or store it as text.")
 
 
 def _check_type(shard: Shard, column: pa.Field, remedy: str) -> None:
@@ -168,7 +168,7 @@ class GroupCuts(Cutter):
 
 
 def read_parquet(
-    shard: Shard, cut: Cut, fields: Fields, view: View, wanted: SelectedRows
+    shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
 ) -> Tagged:
     """Rows and (for view "records") rejects of a cut's row groups.
 
@@ -181,13 +181,13 @@ def read_parquet(
         check_columns(shard, file.schema_arrow, fields)
         for number in range(cut.start, cut.end):
             after = row + file.metadata.row_group(number).num_rows
-            if len(wanted.of(row, after)) > 0:
+            if len(selected.of(row, after)) > 0:
                 try:
                     for batch in _batches(shard, file, number, _present(file, fields)):
-                        yield from _batch_rows(batch, row, shard, fields, view, wanted)
+                        yield from _batch_rows(batch, row, shard, fields, view, selected)
                         row += len(batch)
                 except Damaged as damage:
-                    lost = wanted.of(row, after)
+                    lost = selected.of(row, after)
                     if view == "records":
                         yield from rejects(shard, lost, [str(damage)] * len(lost))
             row = after
@@ -223,9 +223,14 @@ def _batches(
 
 
 def _batch_rows(
-    batch: pa.RecordBatch, row: int, shard: Shard, fields: Fields, view: View, wanted: SelectedRows
+    batch: pa.RecordBatch,
+    row: int,
+    shard: Shard,
+    fields: Fields,
+    view: View,
+    selected: SelectedRows,
 ) -> Tagged:
-    rows = wanted.of(row, row + len(batch))
+    rows = selected.of(row, row + len(batch))
     if len(rows) == 0:
         return
     text, columns = _texts(batch, fields)
@@ -376,13 +381,13 @@ class _Group:
 
 def _compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch without the dictionary values that no row has: they may be what was removed."""
-    for place, column in enumerate(batch.columns):
+    for number, column in enumerate(batch.columns):
         if pa.types.is_dictionary(column.type):
             used = pa.array(np.unique(column.indices.drop_null().to_numpy()))
             indices = pc.index_in(column.indices, value_set=used).cast(column.type.index_type)
             values = column.dictionary.take(used)
             column = pa.DictionaryArray.from_arrays(indices, values, ordered=column.type.ordered)
-            batch = batch.set_column(place, batch.schema.field(place), column)
+            batch = batch.set_column(number, batch.schema.field(number), column)
     return batch
 
 
@@ -390,37 +395,37 @@ def _rewritten_batch(
     batch: pa.RecordBatch, row: int, fields: Fields, edits: ShardEdits
 ) -> Iterator[pa.RecordBatch]:
     """`batch`, whose first row is `row`, with the edits made, in one chunk or more."""
-    places = [batch.schema.get_field_index(name) for name in fields.editable]
+    columns_at = [batch.schema.get_field_index(name) for name in fields.editable]
 
     def has_string(at: int, field: int) -> bool:
-        return places[field] >= 0 and batch.column(places[field])[at].as_py() is not None
+        return columns_at[field] >= 0 and batch.column(columns_at[field])[at].as_py() is not None
 
     kept, changes = edits.of_rows(row, readable_rows(batch, fields), has_string)
     new: dict[int, pa.LargeStringArray] = {}
     for field in {field for strings in changes.values() for field in strings}:
         own = {at: strings[field] for at, strings in changes.items() if field in strings}
-        new[places[field]] = _replaced(batch.column(places[field]), own)
+        new[columns_at[field]] = _replaced(batch.column(columns_at[field]), own)
     return _with_strings(batch, new, kept)
 
 
 def _with_strings(
     batch: pa.RecordBatch, new: dict[int, pa.LargeStringArray], kept: np.ndarray
 ) -> Iterator[pa.RecordBatch]:
-    """The `kept` rows of `batch` with the columns at some places replaced.
+    """The `kept` rows of `batch` with some columns replaced, which are given by number.
 
     In several chunks where a dictionary's index type cannot number all values of a column.
     """
     done = batch
     try:
-        for place, strings in new.items():
-            column = batch.schema.field(place)
-            done = done.set_column(place, column, _as(strings, column.type))
+        for number, strings in new.items():
+            column = batch.schema.field(number)
+            done = done.set_column(number, column, _as(strings, column.type))
     except pa.ArrowInvalid:
         if len(batch) == 1:
             raise
         half = len(batch) // 2
         for part in (slice(0, half), slice(half, None)):
-            own = {place: strings[part] for place, strings in new.items()}
+            own = {number: strings[part] for number, strings in new.items()}
             yield from _with_strings(batch[part], own, kept[part])
     else:
         yield done if kept.all() else _filtered(done, kept)
@@ -437,12 +442,12 @@ def _filtered(batch: pa.RecordBatch, kept: np.ndarray) -> pa.RecordBatch:
 
 
 def _replaced(texts: pa.Array, new: dict[int, str]) -> pa.LargeStringArray:
-    places = sorted(new)
+    columns_at = sorted(new)
     plain = texts.cast(pa.large_string())
     # Take from the old texts with the new ones behind them.
-    both = pa.concat_arrays([plain, pa.array([new[at] for at in places], pa.large_string())])
+    both = pa.concat_arrays([plain, pa.array([new[at] for at in columns_at], pa.large_string())])
     order = np.arange(len(plain), dtype=np.int64)
-    order[places] = len(plain) + np.arange(len(places))
+    order[columns_at] = len(plain) + np.arange(len(columns_at))
     return both.take(pa.array(order))
 
 

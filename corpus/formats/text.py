@@ -36,9 +36,9 @@ class Text(Format):
         cut: Cut,  # noqa: ARG002 - one cut
         fields: Fields,
         view: View,
-        wanted: SelectedRows,
+        selected: SelectedRows,
     ) -> Tagged:
-        return read_text(shard, fields, view, wanted)
+        return read_text(shard, fields, view, selected)
 
     def rewrite(
         self,
@@ -51,9 +51,9 @@ class Text(Format):
         return rewrite_text(shard, fields, edits, path)
 
 
-def read_text(shard: Shard, fields: Fields, view: View, wanted: SelectedRows) -> Tagged:
+def read_text(shard: Shard, fields: Fields, view: View, selected: SelectedRows) -> Tagged:
     """The file's one row, or (for view "records") its reject. A byte order mark is left out."""
-    if not wanted.has(0) and not wanted.all:
+    if not selected.has(0) and not selected.all:
         return
     with storage(shard.url, "read"), open_stored(shard.url) as file:
         content = file.read(MAX_TEXT + len(BOM) + 1)

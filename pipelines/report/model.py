@@ -90,7 +90,7 @@ class Balance(_Part):
     )
     passage_rows: int = Field(description="Rows of the table `spans`.")
     passage_chars: int = Field(description="Code points of text in duplicate passages.")
-    words_left: int = Field(description="Words of the documents that are kept.")
+    words_kept: int = Field(description="Words of the documents that are kept.")
     ids_derived: int = Field(description="Documents that had no id and were given one.")
 
     @property
@@ -310,11 +310,11 @@ class Report(_Part):
             return "There were no documents to read."
         if self.job == "scrub" and self.findings is not None:
             counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
-            told = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
-            return f"{counts}: {told} {'replaced' if self.output else 'to be replaced'}."
+            changed = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
+            return f"{counts}: {changed} {'replaced' if self.output else 'to be replaced'}."
         if self.job == "score" and self.memorization is not None:
-            told = f"{self.memorization.finding} would be extractable"
-            return f"{counted(total.documents, 'document')} read: {told}."
+            expected = f"{self.memorization.finding} would be extractable"
+            return f"{counted(total.documents, 'document')} read: {expected}."
         if self.job == "gate":
             return (
                 f"{counted(total.documents, 'document')} read: {found} of the bytes are duplicates."
@@ -448,7 +448,7 @@ def summed(balances: Iterable[Balance]) -> Balance:
         parts: list[Amount] = [getattr(row, name) for row in rows]
         return _amount(sum(p.documents for p in parts), sum(p.bytes for p in parts), size)
 
-    names = ("sources", "documents", "bytes", "words", "words_left", "passage_rows")
+    names = ("sources", "documents", "bytes", "words", "words_kept", "passage_rows")
     numbers = {
         name: sum(getattr(row, name) for row in rows)
         for name in (*names, "passage_chars", "ids_derived")
@@ -482,7 +482,7 @@ def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
         "passages": (row["documents_cut"], row["bytes_passages"]),
         "kept": (kept_documents, kept_bytes),
     }
-    names = ("source", "sources", "documents", "bytes", "words", "words_left", "passage_chars")
+    names = ("source", "sources", "documents", "bytes", "words", "words_kept", "passage_chars")
     columns = {name: row[name] for name in (*names, "ids_derived")} | {
         "passage_rows": row["passages"]
     }

@@ -1,4 +1,4 @@
-"""The report in a terminal, short: what happened, by reason, and where the rest is told.
+"""The report in a terminal, short: what happened, by reason, and where the rest is.
 
 It is data, so it goes to stdout, and reads the same without colours or a terminal.
 """
@@ -45,7 +45,7 @@ def print_summary(
         _print(console, _sources(report))
     for note in report.notes:
         _print(console, _said(f"Note: {note}", "dim"))
-    _print_place(console, report, out)
+    _print_location(console, report, out)
 
 
 def print_verdict(
@@ -65,7 +65,7 @@ def print_verdict(
         if report.memorization is not None and report.memorization.guessing:
             _print(console, _said(f"Note: {report.memorization.guessing}"))
         _print(console, Text(text, style="bold red" if failed else "bold green"))
-    _print_place(console, report, out)
+    _print_location(console, report, out)
 
 
 def _said(text: str, style: str = "") -> Text:
@@ -82,7 +82,7 @@ def _print(console: Console, *parts: RenderableType) -> None:
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _print_place(console: Console, report: Report, out: str | os.PathLike[str]) -> None:
+def _print_location(console: Console, report: Report, out: str | os.PathLike[str]) -> None:
     spent = f"{duration(report.seconds)}, {rate(_speed(report))}"
     _print(console, Text(f"{size(report.total.bytes)} of text in {spent}."))
     if os.fspath(out):  # Last and alone on its line, so that it can be copied or opened.

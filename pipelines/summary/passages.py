@@ -74,13 +74,13 @@ def _by_size(found: Ints) -> Ints:
 
 
 def _distinct(found: Ints) -> Ints:
-    """The largest of the passages in one witness that are the same stretch of it.
+    """The largest of the passages in one witness that are the same range of it.
 
-    A licence text may be the witness of millions of spans, but they are few stretches of it.
+    A licence text may be the witness of millions of spans, but they are few ranges of it.
     """
     found = _by_size(found)
-    stretches = found[START] << 32 | found[LENGTH]
-    return found[:, np.sort(np.unique(stretches, return_index=True)[1])]
+    ranges = found[START] << 32 | found[LENGTH]
+    return found[:, np.sort(np.unique(ranges, return_index=True)[1])]
 
 
 def _largest_apart(found: Ints) -> Ints:

@@ -147,7 +147,7 @@ def summarise_scores(flow: Flow, threshold: float, *, rejects: bool, entities: b
 
 @dataclass(frozen=True)
 class TallyScores(PlainStage):
-    """Scores beside their documents: partial sums, and candidates for the riskiest.
+    """Scores with their documents: partial sums, and candidates for the riskiest.
 
     rejects: whether there is such a table: a document in it that has scores was rejected for them.
     """
@@ -170,23 +170,23 @@ class TallyScores(PlainStage):
         return {table.name: table.schema for table in tables}
 
     def _run(self, batches: Tagged) -> Tagged:
-        beside, complete = _Beside(), False
+        documents, complete = _Documents(), False
         riskiest = RISKIEST_ROWS.schema.empty_table()
         for tag, batch in batches:
             if tag != SCORES.name:
                 if complete:
-                    beside, complete = _Beside(last=beside.last), False
-                beside.learn(tag, batch)
+                    documents, complete = _Documents(last=documents.last), False
+                documents.learn(tag, batch)
                 continue
             complete = True
             if batch.num_rows:
                 scores = _scores_of(batch, self.threshold)
-                yield "bins", _bins(scores, beside.kept(scores))
-                yield "sources", _sources(scores, beside)
+                yield "bins", _bins(scores, documents.kept(scores))
+                yield "sources", _sources(scores, documents)
                 yield "by", _by(scores)
                 yield "sample", _sample(scores)
-                yield "removed", _removed(scores, beside)
-                beside.last = int(scores["doc"][-1])
+                yield "removed", _removed(scores, documents)
+                documents.last = int(scores["doc"][-1])
                 riskiest = _riskiest(riskiest, batch, scores)
         for rows in riskiest.to_batches():
             yield "riskiest", rows
@@ -225,8 +225,8 @@ def _millionths(values: NDArray[np.float64]) -> Ints:
 
 
 @dataclass
-class _Beside:
-    """The documents of a stretch, and which of them are rejects; the last that had scores."""
+class _Documents:
+    """The documents of a chunk, and which of them are rejects; the last that had scores."""
 
     docs: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     words: Ints = field(default_factory=lambda: np.empty(0, np.int64))
@@ -269,16 +269,16 @@ def _bins(scores: Scores, kept: NDArray[np.bool_]) -> pa.RecordBatch:
     return batch_of(RISK_BINS.schema, zeros, key, key // len(EDGES), key % len(EDGES), count)
 
 
-def _sources(scores: Scores, beside: _Beside) -> pa.RecordBatch:
-    at = np.searchsorted(beside.docs, scores["doc"])
+def _sources(scores: Scores, documents: _Documents) -> pa.RecordBatch:
+    index = np.searchsorted(documents.docs, scores["doc"])
     codes: dict[str, int] = {}
-    places, inverse = np.unique(at, return_inverse=True)
-    known = [codes.setdefault(beside.sources[place], len(codes)) for place in places.tolist()]
+    distinct, inverse = np.unique(index, return_inverse=True)
+    known = [codes.setdefault(documents.sources[one], len(codes)) for one in distinct.tolist()]
     source = np.array(known, np.int64)[inverse]
-    fresh = beside.fresh(scores)
-    columns = [fresh, beside.words[at] * fresh]
+    fresh = documents.fresh(scores)
+    columns = [fresh, documents.words[index] * fresh]
     for view in VIEWS:
-        here = scores["scored"] & beside.kept(scores) if view == "filtered" else scores["scored"]
+        here = scores["scored"] & documents.kept(scores) if view == "filtered" else scores["scored"]
         columns += [here, scores[view] * here, scores[f"at_risk_{view}"] & here]
     sums = [_grouped(source, column, len(codes)) for column in columns]
     names, expected = list(codes), sums[2 + SUMS.index("expected_extracted_released")]
@@ -311,11 +311,11 @@ def _sample(scores: Scores) -> pa.RecordBatch:
     return batch_of(RISK_SAMPLE.schema, [0], [0], *([number] for number in sums))
 
 
-def _removed(scores: Scores, beside: _Beside) -> pa.RecordBatch:
-    rejected = beside.in_rejects(scores)
+def _removed(scores: Scores, documents: _Documents) -> pa.RecordBatch:
+    rejected = documents.in_rejects(scores)
     sequences = int((rejected | scores["removed"]).sum())
-    documents = int((rejected & beside.fresh(scores)).sum())
-    return batch_of(RISK_REMOVED.schema, [0], [0], [sequences], [documents])
+    rejects = int((rejected & documents.fresh(scores)).sum())
+    return batch_of(RISK_REMOVED.schema, [0], [0], [sequences], [rejects])
 
 
 # ----------------------------------------------------------------------------------------------

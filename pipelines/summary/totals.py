@@ -64,7 +64,7 @@ MEASURES = (
     "bytes_rejected_at_risk",
     "documents_at_risk",  # documents that stay, without their sequences at risk of memorization
     "bytes_at_risk",  # bytes of those documents that the sequences take
-    "words_left",  # of the documents that are neither removed nor rejected
+    "words_kept",  # of the documents that are neither removed nor rejected
 )
 
 
@@ -103,26 +103,26 @@ class Tally(PlainStage):
         return {table.name: table.schema for table in self.tables}
 
     def _run(self, batches: Tagged) -> Tagged:
-        stretch = _Stretch()
+        chunk = _Chunk()
         for tag, batch in batches:
             if tag == DOCUMENTS.name:
-                if stretch.complete:
-                    yield "parts", stretch.parts()
-                    stretch = _Stretch()
-                stretch.add_documents(batch)
+                if chunk.complete:
+                    yield "parts", chunk.parts()
+                    chunk = _Chunk()
+                chunk.add_documents(batch)
             elif tag == DUPLICATES.name:
-                yield "copies", stretch.add_duplicates(batch)
+                yield "copies", chunk.add_duplicates(batch)
             elif tag == REJECTS.name:
-                yield "rejected", stretch.add_rejects(batch)
+                yield "rejected", chunk.add_rejects(batch)
             elif tag == SPANS.name:
-                stretch.add_spans(batch)
+                chunk.add_spans(batch)
             else:
-                stretch.add_released(batch)
-        yield "parts", stretch.parts()
+                chunk.add_released(batch)
+        yield "parts", chunk.parts()
 
 
-class _Stretch:
-    """A stretch of documents and what their rows of the other tables add up to, for each source."""
+class _Chunk:
+    """A chunk of documents and what their rows of the other tables add up to, for each source."""
 
     def __init__(self) -> None:
         self.complete = False  # A row of another table was seen: no more documents follow.
@@ -192,7 +192,7 @@ class _Stretch:
     def parts(self) -> pa.RecordBatch:
         """The sums as rows of `TOTALS`, not yet in order."""
         left = ~self.removed
-        self._add(self.sources[left], words_left=self.words[left])
+        self._add(self.sources[left], words_kept=self.words[left])
         names = list(self.codes)
         zeros, ones = np.zeros(len(names), np.int64), np.ones(len(names), np.int64)
         keys = np.array([text_key(name) for name in names], np.int64)
@@ -223,7 +223,7 @@ class _Stretch:
         return codes
 
     def _find(self, batch: pa.RecordBatch) -> Ints:
-        """Where in this stretch the rows' documents are."""
+        """Where in this chunk the rows' documents are."""
         self.complete = True
         docs = numbers_of(batch, "doc")
         at: Ints = np.searchsorted(self.docs, docs)

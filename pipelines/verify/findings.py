@@ -24,7 +24,7 @@ def check_findings(
     doc, tally = document.doc, run.tally["findings"]
     found = run.findings.pop(doc, [])
     gone = rejected or run.reason(doc) in ("exact", "near")
-    tally.expect(not (found and gone), "%s has findings and is not released", run.place(doc))
+    tally.expect(not (found and gone), "%s has findings and is not released", run.name_of(doc))
     expected = {}
     names = (run.rules.text, *run.rules.columns)
     for number, (name, text) in enumerate(zip(names, (fields.text, *fields.columns), strict=False)):
@@ -34,16 +34,18 @@ def check_findings(
             for i, finding in enumerate(own):
                 before = own[i - 1].end if i else 0
                 problem = _finding_problem(run, finding, text, before, cuts)
-                tally.expect(problem is None, "%s, %d: %s", run.place(doc), finding.start, problem)
+                tally.expect(
+                    problem is None, "%s, %d: %s", run.name_of(doc), finding.start, problem
+                )
             changed = [f for f in own if changes(f) and f.end <= len(text)]
             if at_risk and number == 0:
                 changed = [f for f in changed if not touches(at_risk, f.start, f.end)]
                 cuts = joined([*cuts, *at_risk])
             expected[name] = Left(text, cuts, changed)
         else:
-            tally.expect(not own, "%s has findings in a field that it lacks", run.place(doc))
+            tally.expect(not own, "%s has findings in a field that it lacks", run.name_of(doc))
     stray = any(finding.field >= len(names) for finding in found)
-    tally.expect(not stray, "%s has findings in a field that was not scanned", run.place(doc))
+    tally.expect(not stray, "%s has findings in a field that was not scanned", run.name_of(doc))
     return expected
 
 
@@ -56,7 +58,7 @@ def _finding_problem(
 ) -> str | None:
     within = any(start <= finding.start and finding.end <= end for start, end in cuts)
     value = hash((finding.type, text[finding.start : finding.end]))
-    print_ = run.prints.setdefault(finding.fingerprint, value)
+    known = run.values.setdefault(finding.fingerprint, value)
     problems = {
         "it is not in the text, or overlaps another": not (
             before <= finding.start < finding.end <= len(text)
@@ -68,6 +70,6 @@ def _finding_problem(
         "it went with a passage and another action is named, or the other way round": (
             within != (finding.action == "cut")
         ),
-        "another value has its fingerprint": print_ != value,
+        "another value has its fingerprint": known != value,
     }
     return next((problem for problem, is_so in problems.items() if is_so), None)

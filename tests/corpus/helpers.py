@@ -47,16 +47,16 @@ def lines(*values: object) -> bytes:
 
 
 def read_all(
-    corpus: Corpus, fields: Fields = DEFAULT, view: str = "records", wanted=None
+    corpus: Corpus, fields: Fields = DEFAULT, view: str = "records", selected=None
 ) -> tuple[list[dict], list[dict]]:
     """All rows and all rejects of a corpus."""
     out: dict[str, list[dict]] = {"text": [], "rejects": []}
-    if wanted is not None:
-        wanted = np.array(wanted, dtype=np.int64)
+    if selected is not None:
+        selected = np.array(selected, dtype=np.int64)
     schemas = {"text": RECORDS if view == "records" else TEXT, "rejects": REJECTS.schema}
     for part in corpus.slices:
         for cut in part.cuts:
-            for tag, batch in read_cut(corpus, cut, fields, view, wanted):
+            for tag, batch in read_cut(corpus, cut, fields, view, selected):
                 assert batch.schema.equals(schemas[tag])
                 batch.validate(full=True)
                 out[tag] += batch.to_pylist()

@@ -40,10 +40,10 @@ def names() -> list[str]:
 def test_the_list_is_what_runs_use():
     # In a new process: here other tests have loaded kernels, which are not asked for again.
     code = "import json; from tests import kernels; print(json.dumps(kernels.used()))"
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", code], cwd=kernels.ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert json.loads(told.splitlines()[-1]) == compiling.signatures(), "run `make signatures`"
+    assert json.loads(printed.splitlines()[-1]) == compiling.signatures(), "run `make signatures`"
 
 
 def test_every_kernel_on_the_list_is_compiled():
@@ -54,14 +54,14 @@ def test_every_kernel_on_the_list_is_compiled():
 
 def test_names_are_the_same_in_every_process():
     code = "from tests.corpus.test_compiled import names; print(names())"
-    told = [
+    printed = [
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, cwd=kernels.ROOT,
             capture_output=True, text=True, check=True,
         ).stdout
         for seed in ("1", "2")
     ]  # fmt: skip
-    assert told[0] == told[1] == f"{names()}\n"
+    assert printed[0] == printed[1] == f"{names()}\n"
 
 
 def test_a_name_tells_all_that_goes_in(monkeypatch):

@@ -14,12 +14,12 @@ def names(*inputs):
 
 
 def test_folders_are_searched_and_sorted(tmp_path):
-    for place in ["b.jsonl", "a/z.jsonl.gz", "a/b/c.parquet", "x.txt", "a/y.JSONL.ZST"]:
-        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / place).write_bytes(b"x")
-    for place in ["_SUCCESS", ".hidden", ".git/config", "a/_tmp/a.jsonl", "a/.b.jsonl"]:
-        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / place).write_bytes(b"x")
+    for name in ["b.jsonl", "a/z.jsonl.gz", "a/b/c.parquet", "x.txt", "a/y.JSONL.ZST"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    for name in ["_SUCCESS", ".hidden", ".git/config", "a/_tmp/a.jsonl", "a/.b.jsonl"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"x")
     found = find([tmp_path])
     assert [(s.number, s.name, s.format, s.compression, s.source) for s in found] == [
         (0, "a/b/c.parquet", "parquet", "", "a"),

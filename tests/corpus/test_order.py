@@ -38,10 +38,10 @@ def test_partitions_hold_equal_rows_together_in_their_order(rows, bits):
     assert sorted(order.tolist()) == list(range(rows.shape[1]))
     seen = {}
     for part in range(1 << bits):
-        places = order[offsets[part] : offsets[part + 1]].tolist()
-        assert places == sorted(places)
-        for place in places:
-            assert seen.setdefault(tuple(rows[:, place]), part) == part
+        rows_of_part = order[offsets[part] : offsets[part + 1]].tolist()
+        assert rows_of_part == sorted(rows_of_part)
+        for row in rows_of_part:
+            assert seen.setdefault(tuple(rows[:, row]), part) == part
 
 
 @settings(deadline=None)

@@ -50,19 +50,19 @@ def test_wanted_rows_only(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(pinning, "CUT_BYTES", 5000)
     monkeypatch.setattr(storage, "CHUNK", 300)
     corpus = corpus_of(tmp_path / "in", kind)
-    for wanted in ([], [0], [399], [5, 6, 7, 200], list(range(0, 400, 3)), list(range(400))):
+    for selected in ([], [0], [399], [5, 6, 7, 200], list(range(0, 400, 3)), list(range(400))):
         others = [doc_key(1, 4), doc_key(9, 0)]  # of other shards
-        rows, _ = read_all(corpus, wanted=[*wanted, *others])
-        assert [row["row"] for row in rows] == wanted
-        assert [row["text"] for row in rows] == [ROWS[i]["text"] for i in wanted]
+        rows, _ = read_all(corpus, selected=[*selected, *others])
+        assert [row["row"] for row in rows] == selected
+        assert [row["text"] for row in rows] == [ROWS[i]["text"] for i in selected]
 
 
 def test_unwanted_rows_are_not_looked_into(tmp_path):
     path = stored(tmp_path, b'broken\n{"text": "a"}\n\xff\n\n{"text": "b"}\nbroken')
-    rows, rejects = read_all(pin([path]), wanted=[1, 3])
+    rows, rejects = read_all(pin([path]), selected=[1, 3])
     assert [row["text"] for row in rows] == ["a", "b"]
     assert rejects == []
-    assert [row["row"] for row in read_all(pin([path]), wanted=[2])[1]] == [2]
+    assert [row["row"] for row in read_all(pin([path]), selected=[2])[1]] == [2]
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst"])
@@ -183,7 +183,7 @@ def test_named_columns(tmp_path_factory, data, kind, size):
         corpus = pin([folder])
         found, rejects = read_all(corpus, fields)
         some = [row for row in range(len(rows)) if row % 3 == 1]
-        wanted, _ = read_all(corpus, fields, wanted=some)
+        selected, _ = read_all(corpus, fields, selected=some)
     finally:
         pinning.CUT_BYTES, corpus_rows.BATCH_BYTES = before
     assert rejects == []
@@ -191,7 +191,7 @@ def test_named_columns(tmp_path_factory, data, kind, size):
         [row[n] if isinstance(row.get(n), str) else None for n in names] for row in rows
     ]
     assert [row["text"] for row in found] == [row["text"] for row in rows]
-    assert wanted == [found[row] for row in some]
+    assert selected == [found[row] for row in some]
 
 
 def test_batches_are_bounded_by_what_named_columns_hold_too(tmp_path, monkeypatch):
@@ -222,7 +222,7 @@ def test_text_files(tmp_path):
     assert rejects == [
         {"doc": doc_key(2, 0), "shard": "c.txt", "row": 0, "reason": "invalid UTF-8"}
     ]
-    assert [r["text"] for r in read_all(corpus, wanted=[doc_key(3, 0)])[0]] == ["x"]
+    assert [r["text"] for r in read_all(corpus, selected=[doc_key(3, 0)])[0]] == ["x"]
     assert {len(row["columns"]) for row in rows} == {0}
     rows, _ = read_all(corpus, Fields(columns=("title", "author")))
     assert [row["columns"] for row in rows] == [[None, None]] * 3
@@ -359,8 +359,8 @@ def test_parquet_that_is_damaged_in_a_named_column(tmp_path):
     with pq.ParquetFile(path) as file:
         at = file.metadata.row_group(1).column(1).data_page_offset
     content = bytearray(path.read_bytes())
-    for place in range(at, at + 40):
-        content[place] ^= 0xA5
+    for offset in range(at, at + 40):
+        content[offset] ^= 0xA5
     path.write_bytes(content)
     corpus = pin([path])
     assert len(read_all(corpus)[0]) == 300

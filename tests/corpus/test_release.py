@@ -82,7 +82,7 @@ def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, chunk, 
         done = unpack(rewritten(path, sorted(changes.items()), folder / "out"), kind)
     finally:
         storage.CHUNK, pinning.CUT_BYTES = before, cut
-    wanted = b""
+    expected = b""
     for i, line in enumerate(made):
         if i in changes and changes[i] is None:
             continue
@@ -90,8 +90,8 @@ def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, chunk, 
             raw = json.dumps("<" + rows[i][0], ensure_ascii=rows[i][1]).encode()
             ascii_only = rb"\u" in raw and raw.isascii()
             line = line.replace(raw, _encoded(changes[i], ascii_only), 1)
-        wanted += line + (line_end if ended or i < len(made) - 1 else b"")
-    assert done == wanted
+        expected += line + (line_end if ended or i < len(made) - 1 else b"")
+    assert done == expected
 
 
 def _encoded(text: str, ascii_only: bool) -> bytes:
@@ -250,9 +250,9 @@ def test_parquet_round_trip(tmp_path, kind, group, compression):
     rewritten(path, [(0, "new ü"), (3, None), (4, "")], tmp_path / "out.parquet")
     source, out = pq.ParquetFile(path), pq.ParquetFile(tmp_path / "out.parquet")
     assert out.schema_arrow.equals(source.schema_arrow, check_metadata=True)
-    wanted = [row for i, row in enumerate(table.to_pylist()) if i not in (2, 3)]
-    wanted[0]["text"], wanted[2]["text"] = "new ü", ""
-    assert out.read().to_pylist() == wanted
+    expected = [row for i, row in enumerate(table.to_pylist()) if i not in (2, 3)]
+    expected[0]["text"], expected[2]["text"] = "new ü", ""
+    assert out.read().to_pylist() == expected
     sides = [file.metadata.row_group(0).column(0).compression for file in (source, out)]
     assert sides[0] == sides[1]
     source.close(), out.close()
@@ -283,8 +283,8 @@ def damaged(tmp_path, column):
     with pq.ParquetFile(path) as file:
         at = file.metadata.row_group(1).column(column).data_page_offset
     content = bytearray(path.read_bytes())
-    for place in range(at, at + 40):
-        content[place] ^= 0xA5
+    for offset in range(at, at + 40):
+        content[offset] ^= 0xA5
     path.write_bytes(content)
     return path
 
@@ -398,7 +398,7 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, chunk):
     rows = data.draw(st.lists(members(), max_size=8))
     names = ("text", *COLUMNS_NAMED)
     gaps = data.draw(st.sampled_from(["", " ", "\t "]))
-    changes, wanted = [], []
+    changes, expected = [], []
     for row, made in enumerate(rows):
         line = joined(made, gaps)
         parsed = json.loads(line)
@@ -412,8 +412,8 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, chunk):
             changes += [(row, k, text) for k, text in own.items() if k]
             continue
         changes += [(row, k, text) for k, text in own.items()]
-        wanted.append(joined(edited(made, {names[k]: t for k, t in own.items()}, names), gaps))
-        assert json.loads(wanted[-1]) == parsed | {names[k]: text for k, text in own.items()}
+        expected.append(joined(edited(made, {names[k]: t for k, t in own.items()}, names), gaps))
+        assert json.loads(expected[-1]) == parsed | {names[k]: text for k, text in own.items()}
     folder = tmp_path_factory.mktemp("fields")
     path = stored(folder, b"".join(joined(made, gaps) + b"\r\n" for made in rows), kind)
     before, storage.CHUNK = storage.CHUNK, chunk
@@ -422,7 +422,7 @@ def test_edits_of_several_fields(tmp_path_factory, data, kind, chunk):
         done = rewritten(path, changes, folder / "out", columns=COLUMNS_NAMED)
     finally:
         storage.CHUNK, pinning.CUT_BYTES = before, cut
-    assert unpack(done, kind) == b"".join(line + b"\r\n" for line in wanted)
+    assert unpack(done, kind) == b"".join(line + b"\r\n" for line in expected)
 
 
 def test_earlier_values_are_emptied_whatever_is_edited():
@@ -459,7 +459,7 @@ def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, grou
         for (name, own), kind in zip(columns.items(), kinds, strict=True)
     }
     table = pa.table({name: arrays.get(name, pa.array(range(len(rows)))) for name in order})
-    changes, wanted = [], []
+    changes, expected = [], []
     for row, values_of in enumerate(table.to_pylist()):
         if values_of["text"] is None:
             continue
@@ -470,14 +470,14 @@ def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, grou
             if values_of[name] is not None and data.draw(st.booleans()):
                 values_of[name] = data.draw(words)
                 changes.append((row, k, values_of[name]))
-        wanted.append(values_of)
+        expected.append(values_of)
     folder = tmp_path_factory.mktemp("parquet")
     pq.write_table(table, folder / "a.parquet", row_group_size=group)
     rewritten(folder / "a.parquet", changes, folder / "out.parquet", columns=COLUMNS_NAMED)
     files = [pq.ParquetFile(folder / name) for name in ("a.parquet", "out.parquet")]
     with files[0] as source, files[1] as out:
         assert out.schema_arrow.equals(source.schema_arrow, check_metadata=True)
-        assert out.read().to_pylist() == wanted
+        assert out.read().to_pylist() == expected
 
 
 @pytest.mark.parametrize(("group", "batch_bytes"), [(50, 300), (300, 300), (300, 1 << 20)])
@@ -492,10 +492,10 @@ def test_a_dictionary_that_edits_make_too_large_for_its_index_type(
     rewritten(tmp_path / "a.parquet", changes, tmp_path / "out.parquet", columns=("author",))
     out = pq.read_table(tmp_path / "out.parquet")
     assert out.schema == table.schema
-    wanted = table["author"].to_pylist()
+    expected = table["author"].to_pylist()
     for row, _, name in changes:
-        wanted[row] = name
-    assert out["author"].to_pylist() == wanted
+        expected[row] = name
+    assert out["author"].to_pylist() == expected
 
 
 def test_parquet_keeps_nothing_of_what_went(tmp_path):

@@ -38,8 +38,8 @@ def test_bytes_do_not_depend_on_batches(tmp_path_factory, count, breaks, group):
     before, tables.ROW_GROUP = tables.ROW_GROUP, group
     try:
         whole = write_table(folder / "whole", DUPLICATES.schema, table)
-        places = sorted({0, count, *(b for b in breaks if b < count)})
-        parts = [table.slice(a, b - a) for a, b in itertools.pairwise(places)]
+        bounds = sorted({0, count, *(b for b in breaks if b < count)})
+        parts = [table.slice(a, b - a) for a, b in itertools.pairwise(bounds)]
         batches = [batch for part in parts for batch in part.combine_chunks().to_batches()]
         # Columns in another order.
         batches = [b.select(b.schema.names[::-1]) for b in batches]

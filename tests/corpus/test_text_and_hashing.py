@@ -28,11 +28,11 @@ def test_arrow_and_back(values, start, size, large):
     array = pa.array(values, pa.large_string() if large else pa.string()).slice(start, size)
     data, offsets = arrow_buffers(array)
     assert (data.dtype, offsets.dtype, len(offsets)) == (np.uint8, np.int64, len(array) + 1)
-    wanted = [value or "" for value in values[start : start + size]]
-    assert [data[a:b].tobytes().decode() for a, b in itertools.pairwise(offsets)] == wanted
+    expected = [value or "" for value in values[start : start + size]]
+    assert [data[a:b].tobytes().decode() for a, b in itertools.pairwise(offsets)] == expected
     back = strings_from(data, offsets)
     back.validate(full=True)
-    assert back.to_pylist() == wanted
+    assert back.to_pylist() == expected
     valid = np.array([value is not None for value in values[start : start + size]], dtype=bool)
     assert strings_from(data, offsets, valid).to_pylist() == values[start : start + size]
 
@@ -62,8 +62,8 @@ def test_offsets(before, string, data):
     raw = bytes_view((before + string + "é!").encode())
     start = len(before.encode())
     chars = sorted(data.draw(st.lists(st.integers(0, len(string)), max_size=8)))
-    places = [len(string[:char].encode()) for char in chars]
-    assert chars_at(raw, start, np.array(places, dtype=np.int64)).tolist() == chars
+    offsets = [len(string[:char].encode()) for char in chars]
+    assert chars_at(raw, start, np.array(offsets, dtype=np.int64)).tolist() == chars
 
 
 def test_a_byte_within_a_code_point():

@@ -18,9 +18,9 @@ NEW = st.sampled_from(["", "X", "Y Y", "\n", "长"])
 def works(draw):
     """A text without line breaks, cuts (sorted, may overlap) and changes (apart; may touch)."""
     text = draw(st.text("abcdé 語", max_size=24))
-    places = st.integers(0, len(text))
-    cuts = draw(st.lists(st.tuples(places, places).map(sorted).map(tuple), max_size=5))
-    bounds = sorted(draw(st.sets(places, max_size=8)))
+    offsets = st.integers(0, len(text))
+    cuts = draw(st.lists(st.tuples(offsets, offsets).map(sorted).map(tuple), max_size=5))
+    bounds = sorted(draw(st.sets(offsets, max_size=8)))
     pairs = list(zip(bounds[::2], bounds[1::2], strict=False))
     if draw(st.booleans()):
         pairs = list(pairwise(bounds))
@@ -29,7 +29,7 @@ def works(draw):
 
 
 def reference(text, cuts, changes):
-    """Place by place: a change, a letter that stays, or a cut, which ends a line."""
+    """Character by character: a change, a letter that stays, or a cut, which ends a line."""
     lines = [""]
     starts = {start: (end, new) for start, end, new in changes}
     at = 0
@@ -111,7 +111,7 @@ def test_nothing_left_between_two_cuts_is_no_line():
 @settings(max_examples=300)
 @given(works())
 def test_verify_agrees(work):
-    """It foretells what is left, for `verify` of a released corpus."""
+    """It foretells the remaining text, for `verify` of a released corpus."""
     text, cuts, changes = work
     changed = [
         Finding(0, 0, start, end, "PERSON", "surrogate" if new else "remove", "", None)
@@ -126,7 +126,7 @@ def test_a_view_is_what_is_applied(work):
     text, cuts, changes = work
     made = view(text, cuts, changes)
     assert made.text == apply_edits(text, cuts, changes)
-    bounds = [*made.places.tolist(), len(made.text)]
+    bounds = [*made.offsets.tolist(), len(made.text)]
     for (first, last), start, end, copied in zip(
         pairwise(bounds), made.starts, made.ends, made.copied, strict=True
     ):
@@ -145,7 +145,7 @@ def test_what_a_range_stands_for_is_its_letters(work, data):
     ((start,), (end,)) = made.inside(np.array([first]), np.array([last]))
     each = [made.inside(np.array([at]), np.array([at + 1])) for at in range(first, last)]
     assert (start, end) == (each[0][0][0], each[-1][1][0])
-    segments = np.searchsorted(made.places, np.arange(first, last), side="right") - 1
+    segments = np.searchsorted(made.offsets, np.arange(first, last), side="right") - 1
     for at, ((begin,), (stop,)), segment in zip(range(first, last), each, segments, strict=True):
         if made.copied[segment]:
             assert text[begin:stop] == made.text[at]
@@ -162,8 +162,8 @@ def test_the_way_back_finds_the_range(work, data):
     first = data.draw(st.integers(0, len(made.text) - 1))
     last = data.draw(st.integers(first + 1, len(made.text)))
     ((begin,), (stop,)) = made.where(*made.inside(np.array([first]), np.array([last])))
-    segment = np.searchsorted(made.places, [first, last - 1], side="right") - 1
-    bounds = np.append(made.places, len(made.text))
+    segment = np.searchsorted(made.offsets, [first, last - 1], side="right") - 1
+    bounds = np.append(made.offsets, len(made.text))
     whole = ~made.copied[segment]
     assert begin == (bounds[segment[0]] if whole[0] else first)
     assert stop == (bounds[segment[1] + 1] if whole[1] else last)
@@ -187,8 +187,8 @@ def test_what_stands_for_a_range_of_the_input(work, data):
 @given(works(), st.data())
 def test_what_goes_whole_takes_changes_with_it(work, data):
     text, _, changes = work
-    places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
-    removed = sorted(tuple(sorted(one)) for one in data.draw(st.lists(places, max_size=3)))
+    offsets = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
+    removed = sorted(tuple(sorted(one)) for one in data.draw(st.lists(offsets, max_size=3)))
     removed = list(union(one for one in removed if one[0] < one[1]))
     left = [c for c in changes if all(c[1] <= start or c[0] >= end for start, end in removed)]
     assert changes_outside(changes, removed) == left

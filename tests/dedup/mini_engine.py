@@ -25,10 +25,10 @@ class MiniEngine:
         return self._run(stage, self._cut(self._merged(stage, inputs)))
 
     def map(self, stage, **inputs: pa.Table) -> dict[str, pa.Table]:
-        """Stretches of documents: first the rows of the tables beside them, then their text."""
-        return self._run(stage, self._stretches(stage, inputs))
+        """Ranges of documents: first the rows of the tables beside them, then their text."""
+        return self._run(stage, self._ranges(stage, inputs))
 
-    def _stretches(self, stage, inputs) -> Iterator[tuple[str, pa.RecordBatch]]:
+    def _ranges(self, stage, inputs) -> Iterator[tuple[str, pa.RecordBatch]]:
         docs = sorted(inputs["text"].column("doc").to_pylist())
         cuts = sorted(self.random.sample(docs[1:], min(self.random.randint(0, 2), len(docs[1:]))))
         for low, high in zip([0, *cuts], [*cuts, 1 << 62], strict=True):
@@ -45,16 +45,16 @@ class MiniEngine:
         """Sorted as the stage asks; ties beyond that fall at random."""
         by = (*stage.key, *stage.order)
         rows = []
-        for place, tag in enumerate(stage.inputs):
+        for number, tag in enumerate(stage.inputs):
             table = inputs[tag]
             assert all(table.schema.field(n).type == pa.int64() for n in by if n != "tag")
-            places = [place] * table.num_rows
-            keys = (places if n == "tag" else table.column(n).to_pylist() for n in by)
+            numbers = [number] * table.num_rows
+            keys = (numbers if n == "tag" else table.column(n).to_pylist() for n in by)
             rows += zip(zip(*keys, strict=True), itertools.repeat(tag), range(table.num_rows))
         self.random.shuffle(rows)
         rows.sort(key=lambda row: row[0])
-        for tag, run in itertools.groupby(rows, key=lambda row: row[1]):
-            taken = inputs[tag].take([row[2] for row in run]).combine_chunks()
+        for tag, group in itertools.groupby(rows, key=lambda row: row[1]):
+            taken = inputs[tag].take([row[2] for row in group]).combine_chunks()
             for batch in taken.to_batches():
                 yield tag, batch
 

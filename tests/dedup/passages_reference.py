@@ -24,9 +24,9 @@ def copies(texts: list[str], size: int) -> list[tuple[int, ...]]:
             e, q = first[window]
             if e == d and q + size > p:
                 continue
-            place = repeated(doc, p, size)
-            if place is not None:
-                e, q = d, place
+            offset = repeated(doc, p, size)
+            if offset is not None:
+                e, q = d, offset
             last = rows[-1] if rows else None
             if last and last[:2] == [d, p - last[2]] and last[3:5] == [e, q - last[2]]:
                 last[2] += 1
@@ -60,8 +60,8 @@ def spans(
         covered = [False] * len(text)
         for (a, b), _ in own:
             covered[a:b] = [True] * (b - a)
-        # Touching rows are one component; so are touching stretches of covered characters.
-        for start, end in stretches(covered):
+        # Touching rows are one component; so are touching ranges of covered characters.
+        for start, end in ranges(covered):
             while start < end and not may_cut(text, start, boundary):
                 start += 1
             while start < end and not may_cut(text, end, boundary):
@@ -78,16 +78,16 @@ def spans(
 
 
 def narrow(text: str, start: int, end: int) -> tuple[int, int]:
-    places = [0]
+    offsets = [0]
     for c in text:
-        places.append(places[-1] + len(c.encode()))
+        offsets.append(offsets[-1] + len(c.encode()))
     return (
-        next(i for i, place in enumerate(places) if place >= start),
-        max(i for i, place in enumerate(places) if place <= end),
+        next(i for i, offset in enumerate(offsets) if offset >= start),
+        max(i for i, offset in enumerate(offsets) if offset <= end),
     )
 
 
-def stretches(covered: list[bool]) -> list[tuple[int, int]]:
+def ranges(covered: list[bool]) -> list[tuple[int, int]]:
     out, start = [], None
     for i, c in enumerate([*covered, False]):
         if c and start is None:

@@ -35,13 +35,13 @@ def nearly(passages: list[str], documents: list[str], ngram: int, least: float) 
     held = [set(reference.shingles(d, ngram)) for d in documents]
     found = []
     for passage in passages:
-        wanted = set(reference.shingles(passage, ngram))
+        needed = set(reference.shingles(passage, ngram))
         shared = [
-            len(wanted & shingles)
+            len(needed & shingles)
             for document, shingles in zip(documents, held, strict=True)
             if passage not in document
         ]
-        found.append(sum(n for n in shared if n >= least * len(wanted)))
+        found.append(sum(n for n in shared if n >= least * len(needed)))
     return found
 
 

@@ -22,9 +22,9 @@ def same_structure(hashes: list[list[int]], expected: list[list[tuple]]) -> None
     """Hashes correspond one to one with shingles, over all texts together."""
     assert [len(h) for h in hashes] == [len(e) for e in expected]
     flat = [int(h) for part in hashes for h in part]
-    told = [e for part in expected for e in part]
+    listed = [e for part in expected for e in part]
     forward, back = {}, {}
-    for h, e in zip(flat, told, strict=True):
+    for h, e in zip(flat, listed, strict=True):
         assert forward.setdefault(e, h) == h
         assert back.setdefault(h, e) == e
 

@@ -104,8 +104,8 @@ def check_witnesses(texts: list[str], found: pa.Table) -> None:
         )
         for i in range(end - start):
             towards.setdefault((doc, start + i), (witness, from_ + i))
-    for place in towards:
-        at = place
+    for point in towards:
+        at = point
         while at in towards:
             assert towards[at] < at
             at = towards[at]

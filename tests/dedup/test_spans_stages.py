@@ -32,17 +32,17 @@ def only(text: pa.Table, *tables: pa.Table) -> pa.Table:
 
 def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, pa.Table]:
     engine = MiniEngine(seed, most)
-    # Keys with gaps: the stages must not take them for places.
+    # Keys with gaps: the stages must not take them for indices.
     docs = [(5 + 3 * i) << 33 for i in range(len(texts))]
     text = table(TEXT, list(zip(docs, texts, strict=True)))
     nothing = table(COPIES.schema, [])
     if method == "anchors":
         found = engine.map(Anchors(size), text=text)
         plain = engine.group(Repeats(size), anchors=found["anchors"])
-        hot_keys = engine.group(HotKeys(size), hot_key=plain["hot_key"])
-        ambiguous = pa.concat_tables([plain["ambiguous"], hot_keys["ambiguous"]])
+        hot = engine.group(HotKeys(size), hot=plain["hot"])
+        ambiguous = pa.concat_tables([plain["ambiguous"], hot["ambiguous"]])
         hashed = nothing_or(engine, size, ambiguous, only(text, ambiguous))
-        copies = pa.concat_tables([plain["copies"], hot_keys["copies"]])
+        copies = pa.concat_tables([plain["copies"], hot["copies"]])
         more = engine.group(CompareWindows(size), windows=hashed)["copies"]
     else:
         everything = engine.map(Everything(), text=text)["everything"] if texts else None
@@ -65,7 +65,7 @@ def nothing_or(engine, size, ambiguous, text):
 
 
 def numbered(rows: pa.Table | None) -> list[tuple]:
-    """Rows of SPANS with documents by place again."""
+    """Rows of SPANS with documents by index again."""
     found = rows_of(rows) if rows is not None else []
     return sorted(
         tuple(((v >> 33) - 5) // 3 if i in (0, 3) else v for i, v in enumerate(row))
@@ -74,12 +74,12 @@ def numbered(rows: pa.Table | None) -> list[tuple]:
 
 
 @contextmanager
-def small_groups(hot_key: int) -> Iterator[None]:
+def small_groups(hot_rows: int) -> Iterator[None]:
     """Groups that are hot, and cut up, in tests as those of millions are in earnest."""
     with (
-        patch.object(groups, "HOT_KEY_ROWS", hot_key),
-        patch.object(repeats, "_STRETCH_BYTES", 40 * hot_key),
-        patch.object(repeats, "_BATCH_ROWS", hot_key),
+        patch.object(groups, "HOT_KEY_ROWS", hot_rows),
+        patch.object(repeats, "_HELD_BYTES", 40 * hot_rows),
+        patch.object(repeats, "_BATCH_ROWS", hot_rows),
     ):
         yield
 
@@ -93,21 +93,21 @@ def small_groups(hot_key: int) -> Iterator[None]:
     chunks,
     st.sampled_from([1, 3, 20, 1 << 17]),
 )
-def test_stages_give_what_memory_gives(texts, size, seed, method, chunk, hot_key):
+def test_stages_give_what_memory_gives(texts, size, seed, method, chunk, hot_rows):
     expected = rows_of(duplicate_spans(texts, min_bytes=size, workers=1))
-    with small_chunks(chunk), small_groups(hot_key):
+    with small_chunks(chunk), small_groups(hot_rows):
         got = staged(texts, size, seed, method, most=seed % 50 + 1)
     assert numbered(got.get("spans")) == expected
 
 
-def settled(rows: pa.Table, seed: int, hot_key: int) -> dict[str, list[tuple]]:
+def answers(rows: pa.Table, seed: int, hot_rows: int) -> dict[str, list[tuple]]:
     """Copies and ambiguous anchors by both ways, and which groups were hot."""
     engine = MiniEngine(seed, seed % 9 + 1)
-    with small_groups(hot_key):
+    with small_groups(hot_rows):
         plain = engine.group(Repeats(16), anchors=rows)
-        hot_keys = engine.group(HotKeys(16), hot_key=plain["hot_key"])
-    both = {t: sorted(rows_of(plain[t]) + rows_of(hot_keys[t])) for t in hot_keys}
-    return both | {"hot_key": rows_of(plain["hot_key"])}
+        hot = engine.group(HotKeys(16), hot=plain["hot"])
+    both = {t: sorted(rows_of(plain[t]) + rows_of(hot[t])) for t in hot}
+    return both | {"hot": rows_of(plain["hot"])}
 
 
 anchor_rows = st.lists(  # hash, doc, at, print, weight
@@ -123,19 +123,19 @@ anchor_rows = st.lists(  # hash, doc, at, print, weight
 
 @settings(max_examples=200, deadline=None)
 @given(anchor_rows, st.integers(0, 99), st.sampled_from([1, 2, 5]))
-def test_crowded_groups_are_settled_as_others_are(rows, seed, hot_key):
-    expected, got = settled(rows, seed, 1 << 17), settled(rows, seed, hot_key)
-    assert expected["hot_key"] == []
+def test_hot_keys_are_answered_as_others_are(rows, seed, hot_rows):
+    expected, got = answers(rows, seed, 1 << 17), answers(rows, seed, hot_rows)
+    assert expected["hot"] == []
     assert (got["copies"], got["ambiguous"]) == (expected["copies"], expected["ambiguous"])
     of_group = Counter(rows.column("hash").to_pylist())
-    assert {row[0] for row in got["hot_key"]} == {h for h, n in of_group.items() if n > hot_key}
-    assert got == settled(rows, seed + 1, hot_key)  # however batches are cut
+    assert {row[0] for row in got["hot"]} == {h for h, n in of_group.items() if n > hot_rows}
+    assert got == answers(rows, seed + 1, hot_rows)  # however batches are cut
 
 
 def test_the_members_of_a_class_are_counted_once():
     rows = [(7, d, 0, p, 0, 2, 0, 4) for d, p in enumerate([1, 1, 2, 1, 2])]
-    for hot_key in (2, 100):
-        found = settled(table(ANCHORS.schema, rows), 1, hot_key)["ambiguous"]
+    for hot_rows in (2, 100):
+        found = answers(table(ANCHORS.schema, rows), 1, hot_rows)["ambiguous"]
         # doc; size, kind, first
         assert [(row[0], *row[6:]) for row in found] == [
             (0, 6, 0, 1), (1, 6, 0, 0), (2, 4, 1, 1), (3, 6, 0, 0), (4, 4, 1, 0),
@@ -225,8 +225,8 @@ def test_candidates_go_unless_a_witness_range_reaches_out_of_their_cuts(document
         if candidate:
             claims += [(doc, 0, 3, 0), *((doc, 1, a, a + n) for a, n in cuts)]
         claims += [(doc, 2, a, a + n) for a, n in witnesses]
-        gone = {at for a, n in cuts for at in range(a, a + n)}
-        if candidate and all(at in gone for a, n in witnesses for at in range(a, a + n)):
+        cut_out = {at for a, n in cuts for at in range(a, a + n)}
+        if candidate and all(at in cut_out for a, n in witnesses for at in range(a, a + n)):
             expected.append(doc)
     got = MiniEngine(seed, 3).group(Remainder(), claims=table(CLAIMS, claims))
     assert [row[0] for row in rows_of(got["remainder"])] == expected

@@ -53,16 +53,16 @@ def views(
 
 
 def left(text: str, cuts: list[Cut], changes: list[Change]) -> str:
-    """Piece by piece: what is cut ends a line, empty lines are none."""
-    lines, place = [""], 0
+    """Part by part: what is cut ends a line, empty lines are none."""
+    lines, at = [""], 0
     for start, end, new in sorted([*changes, *((a, b, None) for a, b in cuts)], key=lambda m: m[0]):
-        lines[-1] += text[place:start]
+        lines[-1] += text[at:start]
         if new is None:
             lines.append("")
         else:
             lines[-1] += new
-        place = end
-    lines[-1] += text[place:]
+        at = end
+    lines[-1] += text[at:]
     return "\n".join(line for line in lines if line)
 
 
@@ -73,9 +73,9 @@ PARTS = st.lists(WORDS, min_size=1, max_size=40).map("".join)
 @st.composite
 def cases(draw) -> View:
     blocks = draw(st.lists(PARTS, min_size=1, max_size=3))
-    pieces = st.lists(st.sampled_from(blocks) | PARTS, max_size=4).map("".join)
+    parts = st.lists(st.sampled_from(blocks) | PARTS, max_size=4).map("".join)
     docs = draw(st.sets(st.integers(0, 30), min_size=1, max_size=6))
-    texts = {doc: draw(pieces) for doc in sorted(docs)}
+    texts = {doc: draw(parts) for doc in sorted(docs)}
     some = st.lists(st.sampled_from(sorted(docs)), max_size=2, unique=True)
     cuts, changes = {}, {}
     for doc, text in texts.items():

@@ -221,12 +221,12 @@ def test_models_that_change_logits_behind_their_head():
     capped = prepare("gemma", Gemma2ForCausalLM(config), words)
     assert not capped.separable
     found = sequences(tokenize(capped.tokenizer, list(tiny.SENTENCES[:2])), 6, 5)
-    said = statistics(capped, found)
+    stats = statistics(capped, found)
     for i in range(len(found)):
         ids = found.ids[found.offsets[i] : found.offsets[i + 1]].tolist()
         rows = reference.logits_of(capped, ids, bos=False)
         expected = [reference.log_softmax(r)[t] for r, t in zip(rows, ids, strict=True) if r]
-        ours = said.logprob[said.offsets[i] : said.offsets[i + 1]]
+        ours = stats.logprob[stats.offsets[i] : stats.offsets[i + 1]]
         assert ours.tolist() == pytest.approx(expected, abs=1e-4)
 
 

@@ -187,9 +187,11 @@ def test_sequences_longer_than_the_context():
 
 def test_progress_tells_how_many_of_how_many(capsys):
     model = tiny.model()
-    told = []
-    Scorer(model, CONFIG, tiny.model(seed=1)).table(TEXTS, lambda *counts: told.append(counts))
-    assert {total for _, total in told} == {len(sequences(tokenize(model.tokenizer, TEXTS), 9, 4))}
+    progress = []
+    Scorer(model, CONFIG, tiny.model(seed=1)).table(TEXTS, lambda *counts: progress.append(counts))
+    assert {total for _, total in progress} == {
+        len(sequences(tokenize(model.tokenizer, TEXTS), 9, 4))
+    }
     assert memorization.score(TEXTS, model, config=CONFIG, progress=True).num_rows
     output = capsys.readouterr()
     assert output.out == ""

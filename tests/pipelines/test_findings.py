@@ -290,7 +290,7 @@ def test_gate_measures_findings(corpus, tmp_path):
         for row in counted["findings"]["by_source"]
         if row["type"] == "SECRET" and row["action"] != "cut"
     )
-    words = counted["total"]["words_left"]
+    words = counted["total"]["words_kept"]
     assert verdict["rules"][3]["measured"] == pytest.approx(1e6 * secrets / words)
     assert leaks(tmp_path / "out") == []
 

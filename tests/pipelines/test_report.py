@@ -88,7 +88,7 @@ def row(source: str | None, sources: int, *numbers: int) -> dict:
         "passage_chars", "ids_derived",
     )  # fmt: skip
     counts = dict(zip(names, numbers, strict=True))
-    counts |= {"rejected": 0, "bytes_rejected": 0, "words_left": counts["words"]}
+    counts |= {"rejected": 0, "bytes_rejected": 0, "words_kept": counts["words"]}
     counts |= dict.fromkeys(
         ("rejected_at_risk", "bytes_rejected_at_risk", "documents_at_risk", "bytes_at_risk"), 0
     )

@@ -14,7 +14,7 @@ from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.corpus.schema import doc_key
 from unrote.memorization.reference_model import ReferenceModel
-from unrote.pipelines.policy import Policy, results_of
+from unrote.pipelines.policy import Policy, evaluate, results_of
 from unrote.pipelines.report.html import copies_of, histogram, less, part_bars, render
 from unrote.pipelines.report.memorization import expected
 from unrote.pipelines.report.model import Report, build, excerpt_positions, from_json, to_json
@@ -36,7 +36,7 @@ REFERENCE = ReferenceModel("cpu", "digest", 4_600_000)
 
 
 def source(name: str | None, words: int, *views: tuple[int, int, int]) -> dict:
-    """views: of each the sequences, expected extractable in millionths, and how many are at risk."""
+    """views: sequences, expected extractable ones in millionths, ones at risk, of each view."""
     row = {
         "doc": 0,
         "negative_expected_extracted_released": -views[2][1],
@@ -354,7 +354,7 @@ def test_a_model_that_read_nothing_passes_no_gate(by):
     assert [(one.measured or 0, one.passed) for one in results] == [(0, False), (0, False)]
     assert all(why in one.reason for one in results)
     other = Policy.model_validate({"rule": [{"measure": "near_share", "limit": 1}]})
-    assert not results_of(other, found).passed
+    assert not evaluate(other, found).passed
 
 
 def test_a_source_that_is_not_listed_does_not_pass():
@@ -391,7 +391,7 @@ def test_a_model_that_guesses_is_said_to():
         )
         assert any("no better than chance" in note for note in found.notes) == said
         assert any("completes" in note for note in found.notes) != said
-        verdict = results_of(Policy.model_validate({"minimum_documents": 1}), found)
+        verdict = evaluate(Policy.model_validate({"minimum_documents": 1}), found)
         out = io.StringIO()
         print_verdict(verdict, "", Console(file=out, width=200))
         assert ("no better than chance" in out.getvalue()) == said

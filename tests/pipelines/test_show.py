@@ -236,7 +236,7 @@ def test_broken_runs(run: Path, tmp_path: Path) -> None:
 
 def test_the_riskiest_sequences(run: Path) -> None:
     said = flowed(shown(run, "a.jsonl#0"))
-    assert "The riskiest of 2 sequences" in said
+    assert "Memorization: the riskiest of 2 sequences" in said
     first, second = said.index("60 to 120, risk 75.00%"), said.index("0 to 60, risk 25.00%")
     assert first < second
     for why in (
@@ -244,7 +244,7 @@ def test_the_riskiest_sequences(run: Path) -> None:
         "copies +2.5: 1 released, 20 in the input",
         "predictability -0.2",
         "rarity +0.5",
-        "from its text; copies are estimated",
+        "scored by its text; copies are estimated",
     ):
         assert why in said
 

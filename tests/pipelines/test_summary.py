@@ -191,7 +191,7 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
             bytes=row["bytes"],
             words=row["words"],
             ids_derived=derived,
-            words_left=row["words"] * (doc not in removed),
+            words_kept=row["words"] * (doc not in removed),
         )
     for row in tables["duplicates"]:
         size = documents[row["doc"]]["bytes"]

@@ -24,9 +24,9 @@ class Fortunes(formats.Format):
     name = "fortunes"
     suffixes = {".fortunes": ""}  # noqa: RUF012
 
-    def read(self, shard, cut, fields, view, wanted):
+    def read(self, shard, cut, fields, view, selected):
         texts = _texts(shard)
-        rows = wanted.of(cut.row, len(texts))
+        rows = selected.of(cut.row, len(texts))
         good = [row for row in rows.tolist() if is_utf8(bytes_view(texts[row]))]
         data = b"".join(texts[row] for row in good)
         offsets = np.cumsum([0, *(len(texts[row]) for row in good)], dtype=np.int64)

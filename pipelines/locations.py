@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import orjson
 
 from unrote.corpus.errors import OutputError, StorageError
 from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import is_remote
+from unrote.pipelines.storage import Location, absolute, location, make_folder, make_private, remove
 
 MANIFEST = "manifest.json"
 STATE = ".run"
@@ -45,7 +45,7 @@ def reaching(out: str) -> Iterator[None]:
         ) from None
 
 
-def local_folder(name: str, what: str) -> Path:
+def local_folder(name: str, what: str) -> Location:
     """`name` as an absolute path. Raises OutputError where it is none; `what` is what it is for."""
     if not name.strip():
         raise OutputError(f"{what} is empty. Name a folder.")
@@ -56,18 +56,18 @@ def local_folder(name: str, what: str) -> Path:
             "it afterwards."
         )
     try:
-        return Path(name).resolve()
+        return absolute(name)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"{what} {name} cannot be found: {error}.") from None
 
 
-def refuse_overlap(folder: Path, what: str, inputs: Sequence[str]) -> None:
+def refuse_overlap(folder: Location, what: str, inputs: Sequence[str]) -> None:
     """Raise OutputError where `folder` lies in the input, or the input in it."""
     for name in inputs:
         plain = re.sub(r"^(file|local)://", "", name)
         if is_remote(plain):
             continue
-        source = Path(plain).resolve()
+        source = absolute(plain)
         if folder == source:
             raise OutputError(f"{what} {folder} is the input. Name another folder.")
         if source in folder.parents or _reaches(plain, folder):
@@ -79,25 +79,25 @@ def refuse_overlap(folder: Path, what: str, inputs: Sequence[str]) -> None:
             raise OutputError(_inside(plain, folder, what))
 
 
-def refuse_shards_in(folder: Path, what: str, corpus: Corpus) -> None:
+def refuse_shards_in(folder: Location, what: str, corpus: Corpus) -> None:
     """Raise OutputError where a shard lies in `folder`, whatever way the input was named."""
     for shard in corpus.shards:
-        if not is_remote(shard.url) and folder in Path(shard.url).resolve().parents:
+        if not is_remote(shard.url) and folder in absolute(shard.url).parents:
             raise OutputError(_inside(shard.url, folder, what))
 
 
-def _inside(name: str, folder: Path, what: str) -> str:
+def _inside(name: str, folder: Location, what: str) -> str:
     return (
         f"the input {name} lies inside {what} {folder}; it might be overwritten. Name another "
         "folder."
     )
 
 
-def _reaches(pattern: str, folder: Path) -> bool:
+def _reaches(pattern: str, folder: Location) -> bool:
     """Whether a glob would find what a run writes to `folder`."""
     if not any(mark in pattern for mark in "*?["):
         return False
-    asked = Path(os.path.abspath(pattern)).parts
+    asked = location(os.path.abspath(pattern)).parts
     for part, own in zip(asked, (*folder.parts, "data"), strict=False):
         if part == "**":
             return True
@@ -106,31 +106,31 @@ def _reaches(pattern: str, folder: Path) -> bool:
     return True
 
 
-def prepare_removed(named: str, out: Path, fingerprint: str, *, fresh: bool) -> None:
+def prepare_removed(named: str, out: Location, fingerprint: str, *, fresh: bool) -> None:
     """Make the folder for what is removed, for its owner alone, or take it up again.
 
     Raises OutputError where it holds anything but what this run, or with `fresh` an earlier run of
     `out`, put there.
     """
-    folder = Path(named)
+    folder = location(named)
     owner = {"out": str(out), "fingerprint": fingerprint}
     with reaching(named):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         found = {path.name for path in folder.iterdir()}
         held = _owner(folder)
         if fresh and held.get("out") == str(out):
             for name in (name for name in found if re.fullmatch(r"\d{5}\.parquet", name)):
-                (folder / name).unlink()
+                remove(folder / name)
         elif found and held != owner:
             raise OutputError(
                 f"{named}, which is to hold what is removed, is not empty. Name an empty or new "
                 "folder with --keep-removed."
             )
-        folder.chmod(0o700)
+        make_private(folder)
         (folder / MARKER).write_bytes(orjson.dumps(owner))
 
 
-def _owner(folder: Path) -> dict[str, str]:
+def _owner(folder: Location) -> dict[str, str]:
     try:
         owner = orjson.loads((folder / MARKER).read_bytes())
     except (OSError, orjson.JSONDecodeError):
