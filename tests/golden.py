@@ -96,7 +96,7 @@ def recorded() -> list[Entry]:
             final = 0 if name == "rounds" else analysis.FINAL_DOCUMENTS
             with recording(found), mock.patch.object(analysis, "FINAL_DOCUMENTS", final):
                 clean([str(corpus)], out, settings(*FIXED, pii, *given), Silent())
-                if name == "documents-removed":
+                if name == "scored":
                     assert unrote("report", out).status == 0
     return found
 

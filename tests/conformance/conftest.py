@@ -12,7 +12,11 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("ran", cases, ids=str, indirect=True, scope="class")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--full-matrix"):
+        items[:] = [
+            item for item in items if item.originalname not in getattr(item.cls, "whole_only", ())
+        ]
     for item in items:
         for gap in getattr(item.cls, "gaps", ()):
             if gap.test == item.originalname:

@@ -45,6 +45,25 @@ CONFIGURATIONS = {
 }
 """Settings under which engines are compared; each one takes another way through the phases."""
 
+
+def joined(*names: str) -> dict[str, tuple[str, ...]]:
+    """Configurations that set different things, as one."""
+    return {"+".join(names): tuple(one for name in names for one in CONFIGURATIONS[name])}
+
+
+JOINED = (
+    joined("defaults")
+    | joined("longest", "characters", "lines", "masked")
+    | joined("newest", "short-passages", "all-replaced")
+    | joined("few-words", "report")
+    | joined("documents-only", "not-scanned")
+    | joined("passages-only", "suffix-array")
+    | joined("scored")
+)
+"""Each of CONFIGURATIONS once, in as few runs as there can be: where a run takes long."""
+
+SETTINGS = CONFIGURATIONS | JOINED
+
 PARTITIONS = (1, 3, 7)
 BATCHES = ("500", "8MiB")
 """Sizes of `engine.batch`: less than most documents have, and more than the corpus has."""
@@ -71,7 +90,7 @@ class Case:
     @property
     def settings(self) -> tuple[str, ...]:
         cut = (f"engine.partitions={self.partitions}", f'engine.batch="{self.batch}"')
-        return (*cut, *CONFIGURATIONS[self.configuration])
+        return (*cut, *SETTINGS[self.configuration])
 
 
 def all_cases() -> list[Case]:
@@ -79,13 +98,13 @@ def all_cases() -> list[Case]:
 
 
 def covering(turn: int) -> list[Case]:
-    """A case for each configuration; of three turns in a row any two values meet in one of them.
+    """A case for each of JOINED; of three turns in a row any two values meet in one of them.
 
     That is any two of a configuration, a number of partitions and a batch size; and each turn,
     which is an engine, meets each value of the three.
     """
     cases = []
-    for number, configuration in enumerate(CONFIGURATIONS):
+    for number, configuration in enumerate(JOINED):
         place = (number + turn) % len(PARTITIONS)
         batch = BATCHES[(number + place) % len(BATCHES)]
         cases.append(Case(configuration, PARTITIONS[place], batch))
@@ -129,7 +148,7 @@ class EngineSuite:
             kind = (name, pinning.SLICE_BYTES)
             if kind not in known:
                 out = tmp_path_factory.mktemp("expected") / "out"
-                known[kind] = run(corpus, out, "engine.workers=1", *CONFIGURATIONS[name])
+                known[kind] = run(corpus, out, "engine.workers=1", *SETTINGS[name])
             return known[kind]
 
         return of
@@ -139,6 +158,9 @@ class SpreadSuite(EngineSuite):
     """Of an engine that has workers."""
 
     settings: ClassVar[tuple[str, ...]]
+
+    whole_only: ClassVar[tuple[str, ...]] = ()
+    """Tests of the whole matrix only: another class has them of the same code in `make test`."""
 
     @classmethod
     def cases(cls, *, full: bool) -> list[Case]:

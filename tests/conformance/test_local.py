@@ -1,5 +1,7 @@
 """The local engine against itself: workers, cuts, batches, and a budget that makes it spill."""
 
+import itertools
+
 import pytest
 
 import unrote.corpus.pinning
@@ -18,15 +20,31 @@ VARIATIONS = {
 }
 
 
-class TestLocal(EngineSuite):
-    @pytest.fixture(params=CONFIGURATIONS)
-    def configuration(self, request):
-        return request.param
+def covering() -> list[tuple[str, str]]:
+    """Each configuration with two variations; three configurations meet all of them."""
+    names = list(VARIATIONS)
+    return [
+        (configuration, names[(2 * number + turn) % len(names)])
+        for number, configuration in enumerate(CONFIGURATIONS)
+        for turn in range(2)
+    ]
 
-    @pytest.fixture(params=VARIATIONS)
-    def variation(self, request, monkeypatch, expected, configuration):
+
+def pytest_generate_tests(metafunc):
+    """All of them where the whole matrix is asked for."""
+    if "pair" in metafunc.fixturenames:
+        whole = list(itertools.product(CONFIGURATIONS, VARIATIONS))
+        pairs = whole if metafunc.config.getoption("--full-matrix") else covering()
+        metafunc.parametrize("pair", pairs, ids="-".join, indirect=True)
+
+
+class TestLocal(EngineSuite):
+    @pytest.fixture
+    def pair(self, request, monkeypatch, expected):
+        """A configuration, with the settings of a variation, whose sizes are in force."""
+        configuration, variation = request.param
         expected(configuration)  # at the usual sizes
-        workers, sizes = VARIATIONS[request.param]
+        workers, sizes = VARIATIONS[variation]
         if "cut" in sizes:
             # The cuts of a pinned input are a constant of the format; where they lie must not
             # matter to what is found, only to how tables are split into slices, which is one here.
@@ -40,9 +58,10 @@ class TestLocal(EngineSuite):
             monkeypatch.setattr(unrote.pipelines.engines.local, "RUN_BYTES", sizes["run"])
             monkeypatch.setattr(unrote.pipelines.engines.sorting, "BLOCK_BYTES", sizes["run"] // 10)
         batch = sizes.get("batch", "8MiB")
-        return (f"engine.workers={workers}", f'engine.batch="{batch}"')
+        return configuration, (f"engine.workers={workers}", f'engine.batch="{batch}"')
 
-    def test_the_same_bytes(self, variation, configuration, corpus, expected, tmp_path):
-        found = run(corpus, tmp_path / "out", *variation, *CONFIGURATIONS[configuration])
+    def test_the_same_bytes(self, pair, corpus, expected, tmp_path):
+        configuration, settings = pair
+        found = run(corpus, tmp_path / "out", *settings, *CONFIGURATIONS[configuration])
         assert found == expected(configuration)
         assert any(name.startswith("data/") for name in found)

@@ -59,6 +59,7 @@ class TestSpark(SparkSuite):
 
 class TestSparkCluster(SparkSuite):
     master = CLUSTER
+    whole_only = ("test_little_is_collected",)
 
     @classmethod
     def chosen(cls):

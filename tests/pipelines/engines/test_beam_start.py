@@ -18,6 +18,10 @@ def corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("in"), count=30)
 
 
+FEW_PHASES = ["--set", "pii.enabled=false", "--set", "dedup.passages.enabled=false"]
+"""For what is about processes and not about phases."""
+
+
 def options(*given):
     return ["--set", f"engine.beam.options={json.dumps(given)}"]
 
@@ -77,10 +81,10 @@ def test_a_run_says_what_we_say(tmp_path, setting):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_its_workers(corpus, tmp_path, number):
-    args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "beam"]
+    args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "beam", *FEW_PHASES]
     started = process(*args, "--set", MULTI, start_new_session=True)
     for line in started.stderr:
-        if '"fingerprint"' in line:
+        if '"fingerprint","done":1.0' in line:
             break
     time.sleep(1)
     started.send_signal(number)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.command import ROOT, finish, process, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
-from tests.pipelines.engines.test_beam_start import nothing_left
+from tests.pipelines.engines.test_beam_start import FEW_PHASES, nothing_left
 from tests.wheel import bare_python
 
 
@@ -162,7 +162,7 @@ def test_a_run_says_what_we_say(tmp_path, args):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_its_java(corpus, tmp_path, number):
-    args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark"]
+    args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *FEW_PHASES]
     started = process(*args, start_new_session=True)
     for line in started.stderr:
         if '"fingerprint","done":1.0' in line:
