@@ -234,7 +234,7 @@ def basis(measured: Measured) -> str:
         ("ambiguous anchors in 1 kB", f"{measured.rows('ambiguous') * kilobyte:.2f}"),
         (
             "rows of copied windows in 1 kB",
-            f"{measured.rows('copies', 'ambiguous-copies') * kilobyte:.2f}",
+            f"{measured.rows('copies', 'ambiguous_copies') * kilobyte:.2f}",
         ),
         ("passages in 1 kB", f"{measured.rows('spans') * kilobyte:.2f}"),
     ]

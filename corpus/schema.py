@@ -256,7 +256,7 @@ REPLACEMENTS = Table(
 # Internal tables: memorization.
 
 REPEATED_SUBSTRINGS = Table(
-    "repeated-substrings",
+    "repeated_substrings",
     _schema(doc=_int, start_byte=_int, copies_input=_int, copies=_int),
     sort=("doc", "start_byte"),
 )
