@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
+from tests.examples import examples
 from unrote.corpus.schema import (
     DUPLICATES,
     REJECTS,
@@ -109,7 +110,7 @@ def counting(draw):
     return case, sorted(found)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(counting(), st.integers(0, 9))
 def test_like_counting(given_, seed):
     case, sequences = given_

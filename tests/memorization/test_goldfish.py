@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling
 
@@ -26,7 +26,6 @@ def test_one_target_in_k_is_dropped(k):
     assert share == pytest.approx(1 / k, abs=4 * (1 / k * (1 - 1 / k) / WORDS.size) ** 0.5)
 
 
-@settings(deadline=None)
 @given(IDS, IDS, st.integers(1, 20), st.integers(0, 1 << 70))
 def test_only_the_h_tokens_before_decide(left, right, h, key):
     """A passage has the same mask behind any text, from its token h on."""

@@ -3,7 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.memorization import reference
@@ -118,7 +118,6 @@ def test_standardized_of_a_certain_token_is_zero():
 TOKENS = st.lists(st.integers(0, 3), max_size=6)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(TOKENS, TOKENS)
 def test_edit_distance(left, right):
     ours = measures.edit_distance(np.array(left, dtype=np.int64), np.array(right, dtype=np.int64))

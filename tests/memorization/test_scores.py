@@ -6,9 +6,10 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.memorization import tiny
 from unrote.corpus.schema import (
     MEASURED,
@@ -63,7 +64,7 @@ def side_by_side(rows, selected, seed):
                     yield name, batch(chunk)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(tables(), st.integers(0, 10**6))
 def test_document_ranges(given_, seed):
     """All rows come once and in order, each beside its rows of the other tables."""

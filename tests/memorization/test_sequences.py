@@ -5,12 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus.test_substrings import substrings_of
 from tests.dedup.mini_engine import MiniEngine, table
 from tests.dedup.views import VIEWS, views
+from tests.examples import examples
 from tests.memorization import tiny
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from unrote.corpus.views import apply_edits
@@ -81,7 +82,7 @@ def test_batches_cut_anywhere_give_the_same(folder, seed):
     assert sequences_of(folder, case, seed) == sequences_of(folder, case)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(VIEWS)
 def test_sequences_are_those_of_the_released_text(folder, case):
     rows, sizes = sequences_of(folder, case)
@@ -102,7 +103,7 @@ def test_sequences_are_those_of_the_released_text(folder, case):
     assert empty == {doc for doc, text in case.released.items() if not text}
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(VIEWS)
 def test_offsets_are_those_of_the_input(folder, case):
     """What stands there, with the edits that are in it, is what the sequence has."""
@@ -197,7 +198,7 @@ def sizes(draw):
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(sizes(), st.integers(1, 300_000))
 def test_the_budget_is_spent(rows, most):
     ranks = np.repeat([row["rank"] for row in rows], [row["sequences"] for row in rows])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unrote import memorization
@@ -51,7 +51,6 @@ words = st.sampled_from(
 )
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(words, max_size=60).map(" ".join) | st.text(max_size=80))
 def test_as_in_plain_python(text):
     found = {

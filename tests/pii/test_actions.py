@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from faker import Faker
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
+from tests.examples import examples
 from unrote.pii.config import ACTIONS
 from unrote.pii.findings import Finding
 from unrote.pii.keys import Key
@@ -292,7 +293,7 @@ TEXTS = st.lists(PIECES, max_size=12).map("; ".join)
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_scrubbing_twice_changes_nothing(text):
     once = scrub(text)
     again = scrub(once.text, document="d")
@@ -302,7 +303,7 @@ def test_scrubbing_twice_changes_nothing(text):
 
 
 @given(TEXTS)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_nothing_that_was_found_is_left(text):
     once = scrub(text)
     for one_ in once.applied:

@@ -3,11 +3,12 @@
 from unicodedata import category
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.examples import examples
 from unrote.pii import Config
 from unrote.pii.config import ACTIONS_BY_DEFAULT
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE
@@ -50,7 +51,7 @@ def test_a_marker_may_hold_what_it_should_hide():
 TYPES = st.sampled_from(["EMAIL_ADDRESS", "PERSON", "SHIFTED_DATE", "SURROGATE_AGE", "SECRET"])
 
 
-@settings(max_examples=400)
+@examples(200)
 @given(st.text().map(lambda text: text.replace("*", "")) | st.from_regex(r"[\w@. -]*"), TYPES)
 def test_at_most_one_letter_of_each_part(value, type_):
     shown = masked(value.replace("*", ""), type_)
@@ -95,7 +96,7 @@ def planted_texts(draw):
     return text + end, shown + end, types
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(planted_texts(), st.data())
 def test_no_piece_of_a_planted_value_is_shown(scanner, planted, data):
     text, shown, types = planted
@@ -124,7 +125,7 @@ def test_every_range_of_a_text(scanner):
 
 
 @given(st.text("abc \n語", max_size=60), st.integers(0, 60), st.integers(0, 60))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_other_text_is_shown_as_it_is(scanner, text, start, size):
     start = min(start, len(text))
     end = min(start + size, len(text))

@@ -3,17 +3,18 @@ import pytest
 
 phonenumbers = pytest.importorskip("phonenumbers")
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneMetadata
 
+from tests.examples import examples
 from tests.pii.fuzz import ASCII, BEYOND, PHONES
 from unrote.pii import phones
 from unrote.pii.phones import MIN_CHARS, PREFILTER_EXPRESSIONS, PhoneFinder, few_failures
 from unrote.pii.prefilter import Prefilter, Probe
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")
-BRIEF = settings(max_examples=600, deadline=None, derandomize=True)
+BRIEF = examples(200, derandomize=True)
 
 
 def by_phonenumbers(text, regions=REGIONS):

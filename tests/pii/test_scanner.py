@@ -5,11 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.examples import examples
 from tests.pii import fuzz
 from tests.pii.detecting import findings_of
 from unrote import pii
@@ -179,7 +180,7 @@ def reference(text, own, traces):
     return kept, pieces
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.text("ab1 .-(", min_size=20, max_size=20), SPANS, SPANS, st.data())
 def test_markers_are_preferred_like_the_reference(text, own, marked, data):
     own = [Finding(s, s + n, data.draw(st.sampled_from("AB")), 0.5, "test") for s, n in own]
@@ -211,7 +212,7 @@ WORDS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(st.lists(st.tuples(WORDS, st.sampled_from(sorted(PLANTED))), min_size=1, max_size=4))
 def test_offsets_slice_the_text(usual, parts):
     text, planted = "", set()
@@ -224,7 +225,7 @@ def test_offsets_slice_the_text(usual, parts):
     assert findings == sorted(findings)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.data())
 def test_findings_are_sorted_and_in_the_text(scanner, data):
     text = data.draw(fuzz.texts(CONFIG.entries))

@@ -2,7 +2,7 @@ import re
 from base64 import urlsafe_b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("detect_secrets")
@@ -10,6 +10,7 @@ pytest.importorskip("detect_secrets")
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.plugins.base import RegexBasedDetector
 
+from tests.examples import examples
 from unrote.pii import Config, scan
 from unrote.pii.config import ACTIONS_BY_DEFAULT
 from unrote.pii.keys import Key
@@ -247,7 +248,7 @@ WORDS = "bypass passport pass the compass a expressed x example index user at".s
     st.sampled_from([*WORDS, "p.w", "p-w_1", "~"]),
     st.lists(st.sampled_from(WORDS), max_size=20),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_password_is_in_its_address_alone(before, password, after):
     before, after = " ".join(before), " ".join(after)
     text = f"{before} https://user:{password}@git.unrote.org/{password} {after}"
@@ -299,7 +300,7 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_findings_are_where_an_expression_matched(text):
     """And in the lines in which detect-secrets finds something, and in no others."""
     theirs = all_detectors()
@@ -329,7 +330,7 @@ def _matches(expression, line):
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=8).map(" ".join))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_outside_findings_nothing_changes(text):
     scanner = scanner_of(ONLY)
     done = scrub_text(text, scanner, ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import phonenumbers
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
@@ -23,6 +23,7 @@ from presidio_analyzer.predefined_recognizers import (
     UsSsnRecognizer,
 )
 
+from tests.examples import examples
 from unrote.pii.keys import Key
 from unrote.pii.surrogates import (
     SAMPLE_VALUES,
@@ -152,7 +153,7 @@ TYPE_OF = {"PHONE_GB": "PHONE_NUMBER", "PHONE_DE": "PHONE_NUMBER", "SURNAME": "P
 
 
 @given(ANY)
-@settings(max_examples=400, deadline=None)
+@examples(200)
 @example(("SOMETHING_ELSE", "***"))
 @example(("SOMETHING_ELSE", "7"))
 @example(("PERSON", "Mr. Li"))
@@ -174,7 +175,7 @@ def test_a_surrogate_is_recognised_and_differs(typed):
 
 
 @given(ANY)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_another_key_gives_another_surrogate(typed):
     type_, value = typed
     outs = {surrogate(value, type_, Key(bytes([at]) * 32)) for at in range(4)}
@@ -220,7 +221,6 @@ def test_another_process_gives_the_same():
 
 
 @given(VALUES["CREDIT_CARD"])
-@settings(deadline=None)
 def test_cards(value):
     out = surrogate(value, "CREDIT_CARD", KEY)
     assert CreditCardRecognizer().validate_result(out)
@@ -231,7 +231,6 @@ def test_cards(value):
 @given(VALUES["IBAN_CODE"])
 @example("GB33BUKB20201555555555")
 @example("fr76 3000 6000 0112 3456 7890 189")
-@settings(deadline=None)
 def test_ibans(value):
     out = surrogate(value, "IBAN_CODE", KEY)
     assert IbanRecognizer().validate_result(out.upper())
@@ -242,7 +241,6 @@ def test_ibans(value):
 
 
 @given(VALUES["US_SSN"])
-@settings(deadline=None)
 def test_social_security_numbers_are_none(value):
     out = surrogate(value, "US_SSN", KEY)
     assert not UsSsnRecognizer().invalidate_result(out)
@@ -252,13 +250,11 @@ def test_social_security_numbers_are_none(value):
 
 
 @given(VALUES["US_ITIN"])
-@settings(deadline=None)
 def test_itins_are_none(value):
     assert re.fullmatch(r"9\d\d-6[6-9]-\d{4}", surrogate(value, "US_ITIN", KEY))
 
 
 @given(VALUES["UK_NHS"])
-@settings(deadline=None)
 def test_nhs_numbers(value):
     out = surrogate(value, "UK_NHS", KEY)
     assert NhsRecognizer().validate_result(out)
@@ -266,7 +262,6 @@ def test_nhs_numbers(value):
 
 
 @given(VALUES["MEDICAL_LICENSE"])
-@settings(deadline=None)
 def test_dea_numbers(value):
     assert MedicalLicenseRecognizer().validate_result(surrogate(value, "MEDICAL_LICENSE", KEY))
 
@@ -274,7 +269,6 @@ def test_dea_numbers(value):
 @given(VALUES["CRYPTO"])
 @example("3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy")
 @example("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq")
-@settings(deadline=None)
 def test_wallets(value):
     assert CryptoRecognizer().validate_result(value)
     out = surrogate(value, "CRYPTO", KEY)
@@ -325,7 +319,6 @@ def test_an_impossible_phone_keeps_its_country_code():
 
 
 @given(st.ip_addresses())
-@settings(deadline=None)
 def test_addresses_keep_their_version_and_are_reserved(address):
     out = ipaddress.ip_address(surrogate(str(address), "IP_ADDRESS", KEY))
     assert out.version == address.version
@@ -344,7 +337,6 @@ def test_ports_masks_and_zones_stay():
 
 
 @given(VALUES["UUID"], VALUES["MAC_ADDRESS"])
-@settings(deadline=None)
 def test_uuids_and_mac_addresses(uuid, mac):
     out = surrogate(uuid, "UUID", KEY)
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", out)
@@ -354,7 +346,6 @@ def test_uuids_and_mac_addresses(uuid, mac):
 
 
 @given(VALUES["EMAIL_ADDRESS"])
-@settings(deadline=None)
 def test_email_addresses_are_below_example(value):
     out = surrogate(value, "EMAIL_ADDRESS", KEY)
     local, host = out.split("@")
@@ -481,7 +472,6 @@ def test_surrogates_of_another_key_are_not_recognised():
 
 
 @given(st.integers(2, 1 << 180), st.integers(0, 1 << 200))
-@settings(deadline=None)
 def test_the_permutation_is_one(size, seed):
     subset = Subset(KEY, "test", size, check_bits(size, reserved=False))
     index = subset.drawn(seed)
@@ -569,7 +559,7 @@ FORMATS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%y", "%B %d, %Y", "%d %b %Y", "%A, %d 
 
 
 @given(st.lists(st.tuples(DAYS, st.sampled_from(FORMATS)), min_size=1, max_size=8), st.integers())
-@settings(deadline=None, max_examples=150)
+@examples(150)
 def test_a_document_is_shifted_as_a_whole_and_recognised(drawn, document):
     values = [day.strftime(form) for day, form in drawn]
     days = dates.shift(values, KEY, document)
