@@ -27,7 +27,9 @@ from unrote.corpus.packaged import store
 Progress = Callable[[int, int], None]
 """Told how many of how many kernels are done."""
 
-_TOKEN = re.compile(r"\s*(readonly )?(array)\((\w+), (\d)d, (\w)\)|\s*(\w+)(\()?|\s*(\))|,")
+_TOKEN = re.compile(
+    r"\s*(readonly )?(array)\((\w+), (\d)d, (\w)\)|\s*x (\d+)|\s*(\w+)(\()?|\s*(\))|,"
+)
 
 
 def signatures() -> Mapping[str, list[str]]:
@@ -128,21 +130,27 @@ def _types(name: str, written: str) -> tuple[Any, ...]:
     return tuple(_parsed(_TOKEN.finditer(written), module))
 
 
-def _parsed(tokens: Iterator[re.Match[str]], module: Any) -> Iterator[Any]:
+def _parsed(tokens: Iterator[re.Match[str]], module: Any) -> list[Any]:
     """Types up to the closing bracket; named tuples by the name of their class in the module."""
+    found: list[Any] = []
     for token in tokens:
-        readonly, array, dtype, dimensions, layout, name, opened, closed = token.groups()
+        readonly, array, dtype, dimensions, layout, times, name, opened, closed = token.groups()
         if array:
-            yield types.Array(
-                getattr(types, dtype), int(dimensions), layout, readonly=bool(readonly)
-            )
+            one = types.Array(getattr(types, dtype), int(dimensions), layout, bool(readonly))
+            found.append(one)
+        elif times:  # "T x 3", in a named tuple whose fields have one type
+            found *= int(times)
         elif name and opened:
-            kind = getattr(module, name)
-            yield types.NamedTuple(tuple(_parsed(tokens, module)), kind)
+            fields, kind = _parsed(tokens, module), getattr(module, name)
+            if len(set(fields)) == 1:
+                found.append(types.NamedUniTuple(fields[0], len(fields), kind))
+            else:
+                found.append(types.NamedTuple(tuple(fields), kind))
         elif name:
-            yield types.boolean if name == "bool" else getattr(types, name)
+            found.append(types.boolean if name == "bool" else getattr(types, name))
         elif closed:
-            return
+            break
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:

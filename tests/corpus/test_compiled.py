@@ -103,6 +103,14 @@ def test_types_are_read_as_numba_writes_them(written):
     assert ", ".join(map(str, found)) == written
 
 
+def test_types_of_all_kernels_are_read_as_numba_writes_them():
+    """Among them named tuples, some of which have fields of one type ("T x 8")."""
+    written = [(name, one) for name, own in compiling.signatures().items() for one in own]
+    assert any(" x " in one for _, one in written)
+    for name, one in written:
+        assert ", ".join(map(str, compiling._types(name, one))) == one
+
+
 def test_host_leaves_it_to_numba(monkeypatch):
     compiled.target.cache_clear()
     monkeypatch.setenv(compiled.VARIABLE, "host")

@@ -58,7 +58,7 @@ def _counted(engine: MiniEngine, case: View, own: dict[int, str], sequences) -> 
                 yield SELECTED.name, batch.slice(at, 1)
         beside = {name: rows.filter(_of(rows, own)) for name, rows in tables.items()}
         stage = SimpleNamespace(inputs=_BESIDE)
-        yield from engine._stretches(stage, beside | {"text": table(TEXT, list(own.items()))})
+        yield from engine._ranges(stage, beside | {"text": table(TEXT, list(own.items()))})
 
     with STAGE.open() as run:
         batches = [batch for _, batch in run(tagged())]
