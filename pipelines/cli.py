@@ -58,8 +58,8 @@ def _say(text: object) -> None:
 app = typer.Typer(
     name="unrote",
     cls=_Commands,
-    help="Stops language models from learning their training data by rote: removes what a corpus "
-    "holds more than once, replaces personal data, and proves what it did.",
+    help="Stops language models from learning their training data by rote: removes duplicates, "
+    "replaces personal data, and proves what it did.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -140,7 +140,7 @@ class Edit(PlainStage):
     cut: bool = True
     keep_removed: bool = False
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "edits": EDITS,
         "released": RELEASED.schema,
@@ -187,7 +187,7 @@ class Edit(PlainStage):
             gone: list[tuple[int, int, int | None, str]] = []
             if self.cut:
                 gone += [(*span, "passage") for span in own]
-            gone += [(*place, None, "at-risk") for place in at_risk]
+            gone += [(*span, None, "at-risk") for span in at_risk]
             cuts = sorted(one[:2] for one in gone)
             edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
             removed += [

@@ -49,6 +49,7 @@ class TallyRejects(PlainStage):
 
     shards: tuple[str, ...]
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {REJECTS.name: REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": REJECT_REASONS.schema,
