@@ -7,7 +7,7 @@ import pytest
 from tests import golden
 from unrote.corpus import stages
 from unrote.pipelines import analysis, scoring  # noqa: F401 - all stages
-from unrote.pipelines.report import summary  # noqa: F401
+from unrote.pipelines import summary  # noqa: F401
 
 
 @pytest.fixture(scope="module")
