@@ -14,7 +14,7 @@ from collections import Counter
 from time import perf_counter
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates import STAND_INS, is_surrogate, surrogate
+from unrote.pii.surrogates import SAMPLE_VALUES, is_surrogate, surrogate
 
 KEY = Key(b"the key of the benchmark of surrogates")
 
@@ -37,7 +37,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     heads = "{:18}{:>9}{:>9}{:>11}{:>10}{:>6}{:>6}"
     print(heads.format("type", "draw us", "tell us", "originals", "distinct", "most", "pass"))
-    for type_, shape in STAND_INS.items():
+    for type_, shape in SAMPLE_VALUES.items():
         values = originals(shape, count)
         start = perf_counter()
         drawn = [surrogate(value, type_, KEY) for value in values]

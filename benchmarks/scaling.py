@@ -38,7 +38,7 @@ from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
 from unrote.dedup.selection import FINAL_DOCUMENTS, STEPS
 from unrote.pipelines.engines.driver import TASK_BYTES
 from unrote.pipelines.engines.plan import partition_bits
-from unrote.pipelines.report.summary import RELEASED
+from unrote.pipelines.summary.totals import RELEASED
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "scaling.md"
@@ -234,7 +234,7 @@ def basis(measured: Measured) -> str:
         ("ambiguous anchors in 1 kB", f"{measured.rows('ambiguous') * kilobyte:.2f}"),
         (
             "rows of copied windows in 1 kB",
-            f"{measured.rows('copies', 'ambiguous-copies') * kilobyte:.2f}",
+            f"{measured.rows('copies', 'ambiguous_copies') * kilobyte:.2f}",
         ),
         ("passages in 1 kB", f"{measured.rows('spans') * kilobyte:.2f}"),
     ]

@@ -1,12 +1,14 @@
-"""Importing a package without those that it takes along where they are installed."""
+"""Importing a package without the optional packages that it would import in turn."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
-class _Absent:
-    """A finder of modules that finds everything elsewhere but the named packages."""
+class _BlockingFinder:
+    """An import finder for which the named packages are not installed; it leaves all others to the
+    finders behind it.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = frozenset(names)
@@ -17,9 +19,11 @@ class _Absent:
 
 
 @contextmanager
-def hidden(*names: str) -> Iterator[None]:
-    """While this holds the packages `names` seem not to be installed, unless they are imported."""
-    finder = _Absent(names)
+def block_imports(*names: str) -> Iterator[None]:
+    """Within this context importing one of the packages `names` raises ModuleNotFoundError, as if
+    it were not installed; those that are imported already stay.
+    """
+    finder = _BlockingFinder(names)
     sys.meta_path.insert(0, finder)
     try:
         yield

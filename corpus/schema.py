@@ -115,7 +115,7 @@ FINDINGS = Table(
         origin=_str,
         stands_for=_str,
         fingerprint=_str,
-        surrogate=_str,
+        surrogate_fingerprint=_str,
     ),
     sort=("doc", "field", "start", "end"),
     internal=False,
@@ -125,8 +125,8 @@ FINDINGS = Table(
 `field` is 0 for the text, n for the n-th of the named other columns. Findings of a field do not
 overlap. `action` is what was done, or "cut" where the text around the finding went as a copied
 passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprint` is of the value,
-`surrogate` of its surrogate (null where there is none); both are keyed: equal values of a
-type have equal ones, and without the key they say nothing."""
+`surrogate_fingerprint` of its surrogate (null where there is none); both are keyed: equal values of
+a type have equal ones, and without the key they say nothing."""
 
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),
@@ -141,16 +141,16 @@ MEASURES: Mapping[str, pa.DataType] = {
     "extractable": pa.bool_(),
     "extraction_strength": pa.float64(),
     "pz_log": pa.float64(),
-    "recited_within": pa.float64(),
+    "extracted_within": pa.float64(),
     "queries_log": pa.float64(),
     "biderman": pa.float64(),
     "edit_distance": pa.float64(),
     "bleu": pa.float64(),
 }
-"""What a language model says of a sequence (memorization.scorer.SCORES says what each is)."""
+"""The memorization measures of a sequence (memorization.scorer.SCORES says what each is)."""
 
-WORDING = ("template", "repetition", "rare_words", "word_duplication")
-"""What a sequence's words say of it (memorization.wording)."""
+TEXT_FEATURES = ("template", "repetition", "rare_words", "word_duplication")
+"""What the text of a sequence alone says of it (memorization.text_features)."""
 
 SCORES = Table(
     "scores",
@@ -167,38 +167,40 @@ SCORES = Table(
         copies=_int,
         copies_near=pa.float64(),
         copies_per_million=pa.float64(),
-        **dict.fromkeys(WORDING, pa.float64()),
+        **dict.fromkeys(TEXT_FEATURES, pa.float64()),
         **MEASURES,
         risk_input=pa.float64(),
         risk_deduplicated=pa.float64(),
         risk=pa.float64(),
-        part_copies=pa.float64(),
-        part_predictability=pa.float64(),
-        part_rarity=pa.float64(),
+        log_odds_copies=pa.float64(),
+        log_odds_predictability=pa.float64(),
+        log_odds_rarity=pa.float64(),
         action=_str,
         reason=_str,
     ),
     sort=("doc", "start", "end"),
     internal=False,
 )
-"""The sequences of the text as it is released, and how likely a model trained on it recites them.
+"""The sequences of the released text, and the risk that each is extractable from a model trained on
+it.
 
 start, end    what the sequence stands for in the input: replaced values whole, cuts between its
               two sides too
-scored_by     "model": the reference LM has read it; "text": only what its text says; null: neither
-sampled       whether it was drawn at random, so that the sampled rows speak for all
+scored_by     "model": the reference model has read it; "text": by its text features and copies
+              alone; null: it has no token
+sampled       whether it is in the random sample, which is representative of all
 copies_*      exact copies of it in the input (before anything was replaced), in what deduplication
-              left, and (`copies`) in the released text, itself among them. Counted where the LM has
-              read it; elsewhere estimated by the rarest sampled substring of 32 bytes in it, and
-              copies_deduplicated is null
+              left, and (`copies`) in the released text, itself among them. Counted where the
+              reference model has read it; elsewhere estimated by the rarest of the sampled
+              substrings of 32 bytes in it, and copies_deduplicated is null
 copies_near   documents without such a copy that share word 5-grams with it, each with the share
 copies_per_million  copies for each million tokens of the released text
-risk*         the calibrated probability that its suffix is recited (memorization.risk), with the
-              copies of each view; part_*: what copies, predictability and rarity add to the
-              log-odds of `risk`
+risk*         the calibrated probability that it is extractable (memorization.risk), with the copies
+              of each view
+log_odds_*    what copies, predictability and rarity add to the log-odds of `risk`
 action        what was done: "keep", "remove-sequence", "remove-document"
-reason        why measures are null, as in memorization.scorer.SCORES; "not chosen" where the LM
-              was not asked
+reason        why measures are null, as in memorization.scorer.SCORES; "not selected" where
+              the reference model did not read it
 """
 
 ENTITIES = Table(
@@ -218,8 +220,8 @@ ENTITIES = Table(
     sort=("doc", "start", "end"),
     internal=False,
 )
-"""Findings that are left in the released text, and whether a model completes them from what stands
-before them (memorization.entities says what the columns are)."""
+"""Personal data that stays in the released text, and whether the reference model completes it from
+its left context (memorization.entities says what the columns are)."""
 
 MASKS = Table(
     "masks", _schema(doc=_int, tokens=_int, positions=pa.list_(pa.int32())), internal=False
@@ -233,10 +235,16 @@ not to be released. `doc` is what the row's key is, or would be."""
 
 PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
 
-# Internal tables: rejects of earlier phases, and replacements of findings.
+# Internal tables: the rejects of each phase, and what is put in the place of findings.
 
-UNREADABLE = Table("unreadable", REJECTS.schema)
-"""The rejects of a run that will have more: the last phase to find some publishes them all."""
+READ_REJECTS = Table("read_rejects", REJECTS.schema)
+"""Rows that could not be read."""
+
+SCAN_REJECTS = Table("scan_rejects", REJECTS.schema)
+"""Documents that a detector could not finish, or with a finding that is not to be released."""
+
+RISK_REJECTS = Table("risk_rejects", REJECTS.schema)
+"""Documents with a sequence at risk of memorization, where these are removed."""
 
 REPLACEMENTS = Table(
     "replacements",
@@ -248,7 +256,7 @@ REPLACEMENTS = Table(
 # Internal tables: memorization.
 
 REPEATED_SUBSTRINGS = Table(
-    "repeated-substrings",
+    "repeated_substrings",
     _schema(doc=_int, start_byte=_int, copies_input=_int, copies=_int),
     sort=("doc", "start_byte"),
 )
@@ -261,42 +269,43 @@ SEQUENCES = Table(
         number=_int,
         start=_int,
         end=_int,
-        first=_int,
-        second=_int,
-        last=_int,
+        released_start=_int,
+        second_token=_int,
+        released_end=_int,
         prefix_tokens=_int,
         ids=pa.list_(pa.int32()),
         copies_input=_int,
         copies=_int,
-        **dict.fromkeys(WORDING, pa.float64()),
+        **dict.fromkeys(TEXT_FEATURES, pa.float64()),
         rank=_int,
-        draw=_int,
+        random=_int,
     ),
     sort=("doc", "number"),
 )
-"""The sequences of a document. `first`, `second` and `last` are code points of the released text:
-where it, its second token, and what follows it begin. `rank` orders by risk as far as the text
-tells (-1: there is nothing to score), `draw` at random in 0 ... 2**32."""
+"""The sequences of a document. `released_start`, `second_token` and `released_end` are code points
+of the released text: where it, its second token, and what follows it begin. `rank` orders by the
+risk that the text features predict (-1: there is nothing to score), `random` at random in 0 ...
+2**32."""
 
-WANTED = Table(
-    "wanted",
+SELECTED = Table(
+    "selected",
     _schema(
         doc=_int,
         number=_int,
-        lot=_int,
+        batch_group=_int,
         prefix_tokens=_int,
-        second=_int,
+        second_token=_int,
         ids=pa.list_(pa.int32()),
         text=_str,
         source=_str,
     ),
     sort=("doc", "number"),
 )
-"""Sequences that the language model reads, lot by lot: released text, and what it was before values
-in it were replaced (null if the same). `second` is in code points of `text`."""
+"""Sequences that the reference model reads, a batch group at a time: released text, and what it was
+before values in it were replaced (null if the same). `second_token` is in code points of `text`."""
 
-COUNTED = Table(
-    "counted",
+SEQUENCE_COPIES = Table(
+    "sequence_copies",
     _schema(
         doc=_int,
         number=_int,
@@ -308,22 +317,24 @@ COUNTED = Table(
     ),
     sort=("doc", "number"),
 )
-"""Copies of the wanted sequences. `near` over `shingles` is `copies_near` of SCORES."""
+"""Copies of the selected sequences. `near` over `shingles` is `copies_near` of SCORES."""
 
 MEASURED = Table(
     "measured",
     _schema(doc=_int, number=_int, **MEASURES, reason=_str),
     sort=("doc", "number"),
 )
-"""What the language model says of the wanted sequences."""
+"""The reference model's measures of the selected sequences."""
 
-RISKY = Table("risky", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end"))
+AT_RISK = Table("at_risk", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end"))
 """The sequences of SCORES that are not to be released, by their offsets in the input."""
 
-REMAINING = Table(
-    "remaining", _schema(doc=_int, start=_int, end=_int, type=_str), sort=("doc", "start", "end")
+KEPT_FINDINGS = Table(
+    "kept_findings",
+    _schema(doc=_int, start=_int, end=_int, type=_str),
+    sort=("doc", "start", "end"),
 )
-"""Findings of the text that nothing was done to and that may be somebody's secret."""
+"""Findings in the text that were kept as they are and that may be somebody's secret."""
 
 # Internal tables: duplicate documents.
 

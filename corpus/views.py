@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.intervals import union
-from unrote.corpus.schema import REPLACEMENTS, RISKY, SPANS
+from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS
 
 Ints = NDArray[np.int64]
 
@@ -70,7 +70,7 @@ class View:
 
 
 class DocumentEdits:
-    """The edits of documents whose text is yet to come, from SPANS, REPLACEMENTS and RISKY.
+    """The edits of documents whose text is yet to come, from SPANS, REPLACEMENTS and AT_RISK.
 
     cut: whether SPANS are cut. Rows come before the text they speak of; those of later documents
     stay, since the text of a document range may come in several batches.
@@ -86,7 +86,7 @@ class DocumentEdits:
         """Takes rows of these tables, those of other fields than the text left out; False for a
         batch of another kind.
         """
-        if tag in {SPANS.name, RISKY.name}:
+        if tag in {SPANS.name, AT_RISK.name}:
             cuts = self._cuts if tag == SPANS.name else self._removed
             columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
             for doc, *bounds in zip(*columns, strict=True):

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.schema import (
-    COUNTED,
     DUPLICATES,
     REJECTS,
     REPLACEMENTS,
+    SELECTED,
+    SEQUENCE_COPIES,
     SPANS,
     TEXT,
-    WANTED,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, whole_keys
@@ -29,7 +29,8 @@ COUNTS = ("copies_input", "copies_deduplicated", "copies", "near")
 
 @dataclass(frozen=True)
 class CountCopies(PlainStage):
-    """Texts to how often each sequence of WANTED, which is read whole, occurs in them: COUNTED.
+    """Texts to how often each sequence of SELECTED, which is read whole, occurs in them: rows of
+    SEQUENCE_COPIES.
 
     A sequence's text from before values in it were replaced is looked for in the input and in the
     deduplicated view, its released text in the released view. duplicates, rejects: whether these
@@ -41,7 +42,7 @@ class CountCopies(PlainStage):
     edits: tuple[str, ...] = ()
     cut: bool = False
 
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
@@ -50,14 +51,14 @@ class CountCopies(PlainStage):
         if self.rejects:
             removed[self.rejects] = REJECTS.schema
         edits = {name: known[name] for name in self.edits}
-        return {WANTED.name: WANTED.schema, **removed, **edits, "text": TEXT}
+        return {SELECTED.name: SELECTED.schema, **removed, **edits, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
         wanted: list[pa.RecordBatch] = []
         counter: _Counter | None = None
         edits, twins, rejected = DocumentEdits(cut=self.cut), set[int](), set[int]()
         for tag, batch in tagged:
-            if tag == WANTED.name:
+            if tag == SELECTED.name:
                 wanted.append(batch.select(["doc", "number", "text", "source"]))
             elif tag == DUPLICATES.name:
                 twins.update(batch["doc"].to_pylist())
@@ -128,7 +129,7 @@ class _Counter:
         counts = list(self.counts.values())
         some = np.any([one > 0 for one in counts], axis=0)
         columns = [*self.keys, *counts, self.released.shingles]
-        return batch_of(COUNTED.schema, [one[some] for one in columns])
+        return batch_of(SEQUENCE_COPIES.schema, [one[some] for one in columns])
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ class SumCopies(PlainStage):
 
     key: ClassVar[tuple[str, ...]] = ("doc", "number")
     order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": COUNTED.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for batch in whole_keys((batch for _, batch in tagged), "doc"):
@@ -148,4 +149,5 @@ class SumCopies(PlainStage):
             starts: Ints = np.flatnonzero(new)
             sums = [np.add.reduceat(column(batch, name), starts) for name in COUNTS]
             rest = column(batch, "shingles")[starts]
-            yield "counted", batch_of(COUNTED.schema, [doc[starts], number[starts], *sums, rest])
+            columns = [doc[starts], number[starts], *sums, rest]
+            yield "counted", batch_of(SEQUENCE_COPIES.schema, columns)

@@ -85,7 +85,7 @@ AMBIGUOUS_WINDOWS = pa.schema(
 """The same, in each group first the first members of classes (role 0), then the others (role 1).
 Role 0 has the text of its windows, which takes a fraction of what their hashes would."""
 
-AMBIGUOUS_COPIES = replace(COPIES, name="ambiguous-copies")
+AMBIGUOUS_COPIES = replace(COPIES, name="ambiguous_copies")
 
 _HELD_BYTES = 1 << 24  # of rows that CompareWindows works on at once
 _BATCH_ROWS = 1 << 18  # in a batch of copies: 14 MiB

@@ -179,8 +179,10 @@ def _one_line(text: str) -> str:
 
 def _prose(text: str) -> str:
     """A docstring as Markdown: a line that begins with "name:" begins an item of a list, and one
-    that begins with what is returned or raised a paragraph.
+    that begins with what is returned or raised a paragraph. A paragraph of `>>>` is an example.
     """
+    text = text.replace("  # doctest: +SKIP", "")
+    text = re.sub(r"(?m)^>>> (?:.+\n?)+", lambda block: f"```pycon\n{block[0].strip()}\n```", text)
     items = re.sub(r"(?m)^(?=[a-z_]+(?:, [a-z_]+)*: )", "- ", text)
     return re.sub(r"(?<!\n)\n(?=(?:Raises|Returns) )", "\n\n", items)
 

@@ -1,4 +1,4 @@
-"""Memorization: which sequences would a model trained on these texts recite?
+"""Memorization: which sequences are extractable from a language model, and how probably?
 
 >>> from unrote import memorization
 >>> memorization.score(["..."], model="EleutherAI/pythia-410m").to_pylist()  # doctest: +SKIP
@@ -24,7 +24,7 @@ def score(
     texts: "Texts",
     model: "str | LanguageModel" = "default",
     *,
-    reference: "str | LanguageModel | None" = None,
+    comparison: "str | LanguageModel | None" = None,
     config: Config | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -32,7 +32,7 @@ def score(
 ) -> "pa.Table":
     """The sequences of `texts` and their measures: a table of schema memorization.scorer.SCORES.
 
-    model, reference: "default", a folder, a name in the Hugging Face cache, or a loaded
+    model, comparison: "default", a folder, a name in the Hugging Face cache, or a loaded
     memorization.model.LanguageModel (what saves time over many calls). device, precision: as in
     memorization.model.load. progress: a bar on stderr.
     Raises ConfigError for a model or device that is not there or can't be used, RunError where
@@ -47,7 +47,7 @@ def score(
     from unrote.memorization.scorer import Scorer  # noqa: PLC0415
 
     first, second = (
-        load(one, device, precision) if isinstance(one, str) else one for one in (model, reference)
+        load(one, device, precision) if isinstance(one, str) else one for one in (model, comparison)
     )
     assert first is not None
     scorer = Scorer(first, config or Config(), second)

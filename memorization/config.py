@@ -9,14 +9,14 @@ from unrote.corpus.errors import ConfigError
 class Config:
     """How texts are cut into sequences, and which measures are taken of them.
 
-    prefix, suffix  tokens of a sequence that are given, and that would be recited
+    prefix, suffix  tokens of a sequence that are the prompt, and that are to be extracted
     stride        tokens from one sequence's start to the next one's; 0 is prefix + suffix, so that
                   every token is in one sequence (the last sequence of a text overlaps)
     bos           whether a sequence starts with the beginning-of-text token; None: as the model's
                   tokenizer does by itself. Without it the first token has no probability
     top_k         how many tokens sampling chooses from in (n, p)-discoverability; 0: from all
     temperature   of that sampling
-    queries       the n for which the probability to recite the suffix in n samples is given
+    queries       the n for which the probability to extract the suffix in n samples is given
     probability   the p for which the number of samples is given
     min_k         the share of tokens, of the least probable, that Min-K% and Min-K%++ average
     generate      whether the suffix is also generated freely (greedy): the Biderman score, edit
@@ -71,16 +71,16 @@ class Config:
 
 @dataclass(frozen=True)
 class Models:
-    """Which models to ask for what, and where. model, reference, device and precision as for
-    memorization.model.load; reference "" is none.
+    """Which models measure what, and where. model, comparison, device and precision as for
+    memorization.model.load; comparison "" is none.
     """
 
     model: str = "default"
-    reference: str = ""
+    comparison: str = ""
     device: str = "auto"
     precision: str = "auto"
     config: Config = field(default_factory=Config)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (self.model, self.reference) if self.reference else (self.model,)
+        return (self.model, self.comparison) if self.comparison else (self.model,)

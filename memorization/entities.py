@@ -1,8 +1,9 @@
-"""Does a model complete an entity because of what stands before it, or because it is common?
+"""Prior-aware memorization of entities (2602.18733): does a model complete an entity because of its
+left context, or because it is common?
 
-The probability of an entity given its left context, over the mean of its probability after
-unrelated contexts: the prior-aware test (2602.18733). A name that a model writes anywhere is no
-secret of this text, however probable it is here.
+The probability of an entity after its left context is divided by its prior, the mean of its
+probability after unrelated contexts. A name that a model writes anywhere is no secret of this text,
+however probable it is here.
 """
 
 from collections.abc import Sequence
@@ -45,31 +46,31 @@ unrelated ones, their difference; why they are null: "no context" before it, "no
 
 
 class Context(NamedTuple):
-    """What stands before something: of which text, its characters, its tokens."""
+    """A left context: the text it is of, its characters, its tokens."""
 
     doc: int
     text: str
     ids: Ints
 
 
-class Case:
-    """An entity as a model is asked for it: its tokens (int64[n]) in contexts, its own first.
+class Entity:
+    """An entity to be completed: its tokens (int64[n]) after contexts, its own first.
 
-    context: its own. begins: whether the model reads a beginning-of-text token before a sequence.
+    context: its own. bos: whether the model reads a beginning-of-text token before a sequence.
     """
 
-    def __init__(self, text: str, ids: Ints, context: Context, *, begins: bool) -> None:
+    def __init__(self, text: str, ids: Ints, context: Context, *, bos: bool) -> None:
         self.text, self.ids, self.own = text, ids, context
         self.contexts = [context.ids]
         self.reason = ""
         if ids.size == 0:
             self.reason = "no tokens"
-        elif context.ids.size == 0 and not begins:
+        elif context.ids.size == 0 and not bos:
             self.reason = "no context"
 
     def choose(self, pool: Sequence[Context], count: int, room: int) -> None:
-        """Adds the first `count` contexts of the pool that have nothing to do with the entity: of
-        another text, with other characters than its own context, and without the entity's.
+        """Adds the first `count` unrelated contexts of the pool: of another text, with other
+        characters than its own context, and without the entity's.
 
         room: the tokens that the model reads at once.
         """
@@ -94,11 +95,11 @@ def shuffled(pool: Sequence[Context], seed: int) -> list[Context]:
     return [pool[i] for i in order.tolist() if pool[i].ids.size]
 
 
-def found_in(
-    tokens: Tokens, texts: Sequence[str], doc: int, place: tuple[int, int], context: int
+def with_context(
+    tokens: Tokens, texts: Sequence[str], doc: int, span: tuple[int, int], context: int
 ) -> tuple[Ints, Context]:
-    """The tokens that cover texts[doc][start:end], and what stands before: at most `context`."""
-    first, last = tokens_of(tokens, doc, *place)
+    """The tokens that cover the span (start, end) of texts[doc], and up to `context` before it."""
+    first, last = tokens_of(tokens, doc, *span)
     begin = max(int(tokens.offsets[doc]), first - context)
     before = texts[doc][_start(tokens, doc, begin) : _start(tokens, doc, first)]
     return tokens.ids[first:last], Context(doc, before, tokens.ids[begin:first])
@@ -109,28 +110,28 @@ def _start(tokens: Tokens, doc: int, token: int) -> int:
     return int(tokens.ends[token - 1]) if token > tokens.offsets[doc] else 0
 
 
-def asked(
-    model: LanguageModel, cases: Sequence[Case], bos: bool | None, token_budget: int
+def completions(
+    model: LanguageModel, entities: Sequence[Entity], bos: bool | None, token_budget: int
 ) -> list[dict[str, Any]]:
-    """What the model says of each case: the columns of ENTITIES but its place."""
-    able = [case for case in cases if not case.reason]
-    rows = [(context, case.ids) for case in able for context in case.contexts]
+    """The columns of ENTITIES that the model gives of each entity."""
+    able = [entity for entity in entities if not entity.reason]
+    rows = [(context, entity.ids) for entity in able for context in entity.contexts]
     logs = iter(_suffix_logs(model, rows, bos, token_budget))
-    answers = []
-    for case in cases:
+    measured = []
+    for entity in entities:
         own = prior = None
-        if not case.reason:
-            values = np.array([next(logs) for _ in case.contexts])
+        if not entity.reason:
+            values = np.array([next(logs) for _ in entity.contexts])
             own, prior = float(values[0]), measures.log_mean_exp(values[1:])
             if not (np.isfinite(own) and np.isfinite(prior)):
                 own = prior = None
-                case.reason = "not finite"
-        answers.append(
-            {"tokens": case.ids.size, "contexts": len(case.contexts) - 1}
-            | {"log_probability": own, "log_prior": prior, "reason": case.reason or None}
+                entity.reason = "not finite"
+        measured.append(
+            {"tokens": entity.ids.size, "contexts": len(entity.contexts) - 1}
+            | {"log_probability": own, "log_prior": prior, "reason": entity.reason or None}
             | {"log_ratio": None if own is None or prior is None else own - prior}
         )
-    return answers
+    return measured
 
 
 def _suffix_logs(
@@ -140,8 +141,8 @@ def _suffix_logs(
     prefix = np.array([before.size for before, _ in rows], dtype=np.int64)
     suffix = np.array([ids.size for _, ids in rows], dtype=np.int64)
     empty = np.empty(0, dtype=np.int64)
-    nowhere = np.zeros(len(rows), dtype=np.int64)
+    unused = np.zeros(len(rows), dtype=np.int64)
     ids = np.concatenate([empty, *(part for row in rows for part in row)])
-    found = Sequences(ids, offsets_of(prefix + suffix), prefix, nowhere, nowhere, nowhere, nowhere)
-    said = statistics(model, found, top_k=1, bos=bos, token_budget=token_budget)
-    return measures.sums(said.logprob, said.suffix, said.offsets[1:])
+    found = Sequences(ids, offsets_of(prefix + suffix), prefix, unused, unused, unused, unused)
+    stats = statistics(model, found, top_k=1, bos=bos, token_budget=token_budget)
+    return measures.sums(stats.logprob, stats.suffix, stats.offsets[1:])

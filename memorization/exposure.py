@@ -62,7 +62,7 @@ def _log_perplexities(
     tokens = tokenize(model.tokenizer, texts)
     longest = int(np.diff(tokens.offsets).max(initial=1))
     found = sequences(tokens, 0, max(longest, 1))
-    said = statistics(model, found, top_k=1, bos=bos, token_budget=token_budget)
+    stats = statistics(model, found, top_k=1, bos=bos, token_budget=token_budget)
     bits = np.full(len(texts), np.nan)
-    bits[found.doc] = measures.total_bits(said.logprob, said.offsets[:-1], said.offsets[1:])
+    bits[found.doc] = measures.total_bits(stats.logprob, stats.offsets[:-1], stats.offsets[1:])
     return bits

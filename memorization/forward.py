@@ -55,7 +55,7 @@ class Statistics:
 def uses_bos(model: LanguageModel, bos: bool | None) -> bool:
     """Whether sequences start with the beginning-of-text token; None: as the tokenizer does."""
     if bos is None:
-        return model.begins
+        return model.adds_bos
     return bos and model.bos is not None
 
 
@@ -69,7 +69,7 @@ def statistics(
     token_budget: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Statistics:
-    """One pass over the sequences. `progress` is told the number of sequences after each batch.
+    """One pass over the sequences. `progress` gets the number of sequences after each batch.
 
     Without a beginning-of-text token a sequence's first token has no probability. On out-of-memory
     a batch is halved, and so are those after it. Raises RunError where one sequence alone does not
@@ -84,7 +84,7 @@ def statistics(
 
     def run(rows: Ints) -> None:
         found = _batch(model, sequences, rows, first, top_k or model.vocabulary, temperature)
-        values[:, _places(offsets[rows], offsets[rows + 1])] = found
+        values[:, _indices(offsets[rows], offsets[rows + 1])] = found
         if progress:
             progress(rows.size)
 
@@ -168,8 +168,8 @@ def check_context(model: LanguageModel, tokens: int) -> None:
         )
 
 
-def _places(starts: Ints, ends: Ints) -> Ints:
-    """The places of ranges, one after the other."""
+def _indices(starts: Ints, ends: Ints) -> Ints:
+    """The indices in ranges, one range after the other."""
     sizes = ends - starts
     offsets = offsets_of(sizes)
     return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)
@@ -186,13 +186,18 @@ def padded(model: LanguageModel, sequences: Sequences, rows: Ints, first: int) -
         ids[:, 0] = model.bos
     inside = np.arange(ids.shape[1] - lead) < lengths[:, None]
     ids[:, lead:][inside] = sequences.ids[
-        _places(sequences.offsets[rows], sequences.offsets[rows + 1])
+        _indices(sequences.offsets[rows], sequences.offsets[rows + 1])
     ]
     return torch.from_numpy(ids).to(model.device)
 
 
 def _batch(
-    model: LanguageModel, sequences: Sequences, rows: Ints, first: int, top_k: int, heat: float
+    model: LanguageModel,
+    sequences: Sequences,
+    rows: Ints,
+    first: int,
+    top_k: int,
+    temperature: float,
 ) -> Floats:
     """float64[5, tokens]: logprob, hit, log_q, mean, variance of the rows' tokens, in order."""
     whole = padded(model, sequences, rows, first)
@@ -203,27 +208,31 @@ def _batch(
         torch.from_numpy(sizes[rows]).to(model.device)[:, None]
         for sizes in (sequences.lengths, sequences.prefix)
     )
-    wanted = (column < lengths).flatten().nonzero().flatten()
+    positions = (column < lengths).flatten().nonzero().flatten()
     sequence = torch.arange(rows.size, device=model.device)[:, None]
-    asked = torch.where(column >= prefix, sequence, -1).flatten()[wanted]
-    target = targets.flatten()[wanted]
+    suffix_of = torch.where(column >= prefix, sequence, -1).flatten()[positions]
+    target = targets.flatten()[positions]
     size = max(1, LOGITS[model.device.type] // model.vocabulary)
     parts, at = [], 0
-    for logits in model.logits(inputs, wanted, size):
+    for logits in model.logits(inputs, positions, size):
         inside = slice(at, at + logits.shape[0])
-        parts.append(reduce(logits, target[inside], asked[inside], top_k, heat))
+        parts.append(reduce(logits, target[inside], suffix_of[inside], top_k, temperature))
         at += logits.shape[0]
     found: Floats = torch.cat(parts, dim=1).cpu().numpy().astype(np.float64)
     return found
 
 
 def reduce(
-    logits: torch.Tensor, target: torch.Tensor, asked: torch.Tensor, top_k: int, heat: float
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    suffix_of: torch.Tensor,
+    top_k: int,
+    temperature: float,
 ) -> torch.Tensor:
     """float32[5, m] (logprob, hit, log_q, mean, variance) of logits float32[m, vocabulary], which
     are overwritten: every pass over them that needs new memory costs as much as the model.
 
-    target int64[m]; asked int64[m]: the sequence whose suffix the token is in, -1 for none.
+    target int64[m]; suffix_of int64[m]: the sequence whose suffix the token is in, -1 for none.
     The variance is that of centred values: the mean of squares less the squared mean loses all
     digits on flat distributions.
     """
@@ -238,7 +247,7 @@ def reduce(
     weight = logits.exp()
     total = weight.sum(-1)
     logprob = own - total.log()
-    log_q = _log_sampled(logits, own, logprob, asked, top_k, heat)
+    log_q = _log_sampled(logits, own, logprob, suffix_of, top_k, temperature)
     mean = (weight * logits).sum(-1) / total
     logits -= mean[:, None]
     weight *= logits
@@ -251,9 +260,9 @@ def _log_sampled(
     logits: torch.Tensor,
     own: torch.Tensor,
     logprob: torch.Tensor,
-    asked: torch.Tensor,
+    suffix_of: torch.Tensor,
     top_k: int,
-    heat: float,
+    temperature: float,
 ) -> torch.Tensor:
     """Log-probability of targets under top-k sampling with a temperature: float32[m].
 
@@ -263,20 +272,20 @@ def _log_sampled(
     k largest are only sought for the rest.
     """
     log_q = torch.zeros_like(own)
-    rows = (asked >= 0).nonzero()[:, 0]
+    rows = (suffix_of >= 0).nonzero()[:, 0]
     if top_k >= logits.shape[1]:
-        log_q[rows] = own[rows] / heat - (logits[rows] / heat).logsumexp(-1)
+        log_q[rows] = own[rows] / temperature - (logits[rows] / temperature).logsumexp(-1)
         return log_q
     if rows.numel() == 0:
         return log_q
-    part = torch.diff(asked[rows], prepend=asked[rows[:1]]).ne(0).cumsum(0)
+    part = torch.diff(suffix_of[rows], prepend=suffix_of[rows[:1]]).ne(0).cumsum(0)
     least = own.new_full(rows.shape, torch.inf)
     least.scatter_reduce_(0, part, logprob[rows], "amin")
     first = rows[logprob[rows] == least[part]]
     out = (logits[first] > own[first, None]).sum(-1) >= top_k
     log_q[first[out]] = -torch.inf
-    rows = rows[~torch.isin(asked[rows], asked[first[out]])]
+    rows = rows[~torch.isin(suffix_of[rows], suffix_of[first[out]])]
     largest = logits[rows].topk(top_k, dim=-1, sorted=False).values
-    drawn = own[rows] / heat - (largest / heat).logsumexp(-1)
+    drawn = own[rows] / temperature - (largest / temperature).logsumexp(-1)
     log_q[rows] = drawn.clamp(max=0).masked_fill(own[rows] < largest.amin(-1), -torch.inf)
     return log_q

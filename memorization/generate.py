@@ -24,7 +24,7 @@ def greedy_suffixes(
 ) -> list[Ints]:
     """For each sequence what greedy decoding gives after its prefix: int64[suffix tokens].
 
-    An empty array where there is nothing to go on from: no prefix, and no beginning-of-text token.
+    An empty array where there is nothing to prompt with: no prefix, and no beginning-of-text token.
     Raises RunError where one sequence alone does not fit into memory.
     """
     first = 0 if uses_bos(model, bos) else 1

@@ -4,7 +4,7 @@
 Target i is dropped if a keyed hash of the h tokens *before* it is 0 modulo k: one in k, the same
 ones wherever the passage is copied. (The published code hashes the target too, by a product of
 numbers, in which order is lost and a token 0 hides all others.) A text's first h targets are kept,
-since nothing tells copies apart by less.
+since copies cannot be recognised by less.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -71,15 +71,15 @@ def masks(
     """The tokens of each text to leave out of the loss, schema MASKS.
 
     tokenizer: a `tokenizers.Tokenizer` (of a Hugging Face one: `.backend_tokenizer`). within: a
-    table with doc, start and end (code points), such as the risky rows of memorization.score; only
-    tokens with characters in one of its rows are dropped.
+    table with doc, start and end (code points), such as the extractable rows of memorization.score;
+    only tokens with characters in one of its rows are dropped.
     """
     tokens = tokenize(own_copy(tokenizer), texts)
-    places = None
+    ranges = None
     if within is not None:
         rows = (within[name].to_pylist() for name in ("doc", "start", "end"))
-        places = zip(*rows, strict=True)
-    positions = positions_of(tokens, k, h, key, places)
+        ranges = zip(*rows, strict=True)
+    positions = positions_of(tokens, k, h, key, ranges)
     arrays = [np.arange(len(texts)), np.diff(tokens.offsets), positions]
     return pa.Table.from_arrays(
         [pa.array(values, field.type) for values, field in zip(arrays, MASKS, strict=True)],
@@ -170,11 +170,11 @@ class LabelMasker:
         own = real & ~np.isin(ids, self.separators)
         drop = np.zeros(ids.shape, dtype=np.bool_)
         for row in range(ids.shape[0]):
-            places = np.flatnonzero(own[row])
+            indices = np.flatnonzero(own[row])
             if positions is not None:
-                drop[row, places[positions[row]]] = True
+                drop[row, indices[positions[row]]] = True
                 continue
-            for text in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
+            for text in np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1):
                 drop[row, text] = dropped(ids[row, text], self.k, self.h, self.key)
         return labels.masked_fill(torch.from_numpy(drop).to(labels.device), IGNORED)
 

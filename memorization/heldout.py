@@ -1,4 +1,5 @@
-"""Which documents the default reference LM has never seen: a part of every source it learnt from.
+"""Which documents the default reference model has never seen: a part of every source it learnt
+from.
 
 An experiment that measures the default model, or measures with it, takes its texts from there.
 """

@@ -74,7 +74,7 @@ def relative_loss(losses: Floats, reference: Floats) -> Floats:
 
 
 def extractable(hits: Bools, starts: Ints, ends: Ints) -> Floats:
-    """1 where greedy decoding recites the range, else 0 (Carlini 2202.07646, Def. 3.1).
+    """1 where greedy decoding gives the range (extractable), else 0 (Carlini 2202.07646, Def. 3.1).
 
     hits: whether a token is the most probable one given the true tokens before it. Greedy decoding
     gives the suffix exactly if it is at every one: until the first miss it sees the true tokens.
@@ -85,8 +85,8 @@ def extractable(hits: Bools, starts: Ints, ends: Ints) -> Floats:
 
 def hits_before_miss(hits: Bools, starts: Ints, ends: Ints) -> Floats:
     """Tokens of each range that greedy decoding gives before its first wrong one."""
-    place = np.arange(hits.size, dtype=np.float64)
-    first = _reduce(np.minimum, np.where(hits, np.inf, place), starts, ends, np.inf)
+    index = np.arange(hits.size, dtype=np.float64)
+    first = _reduce(np.minimum, np.where(hits, np.inf, index), starts, ends, np.inf)
     return np.where(ends > starts, np.minimum(first, ends) - starts, np.nan)
 
 
@@ -94,8 +94,8 @@ def extraction_strength(hits: Bools, starts: Ints, ends: Ints) -> Floats:
     """1 - k/length, k the least number of given tokens from which greedy decoding gets the rest
     (Carlini 2202.07646 after open-unlearning). 0 where even the last token is missed.
     """
-    place = np.arange(hits.size, dtype=np.float64) + 1
-    given = _reduce(np.maximum, np.where(hits, 0.0, place), starts, ends, 0.0)
+    behind = np.arange(hits.size, dtype=np.float64) + 1
+    given = _reduce(np.maximum, np.where(hits, 0.0, behind), starts, ends, 0.0)
     given = np.where(given > 0, given - starts, 0.0)
     return 1 - _mean(given, ends - starts)
 
@@ -140,8 +140,8 @@ def lowest_mean(values: Floats, starts: Ints, ends: Ints, share: float) -> Float
     taken = np.where(counts > 0, np.maximum(1, (counts * share).astype(np.int64)), 0)
     owner = np.repeat(np.arange(starts.size), counts)
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    place = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
-    own = values[place]
+    index = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+    own = values[index]
     ranked = own[np.lexsort((own, owner))]
     return _mean(sums(ranked, offsets[:-1], offsets[:-1] + taken), taken)
 
@@ -156,9 +156,9 @@ def standardized(logprob: Floats, mean: Floats, variance: Floats) -> Floats:
     return np.divide(away, spread, out=np.zeros_like(away), where=spread > 0)
 
 
-def positions_right(generated: Ints, suffix: Ints) -> Floats:
-    """Share of places where free-running greedy decoding has the true token: the Biderman score
-    (2304.11158, Eq. 1). int64[n, length] each; memorized if 1.
+def biderman_score(generated: Ints, suffix: Ints) -> Floats:
+    """Share of positions at which free-running greedy decoding has the true token: the Biderman
+    score (2304.11158, Eq. 1). int64[n, length] each; memorized if 1.
     """
     if suffix.shape[1] == 0:
         return np.full(suffix.shape[0], np.nan)

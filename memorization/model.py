@@ -1,8 +1,9 @@
-"""The reference LM: any causal language model of the Hugging Face kind, from this machine's disk.
+"""The reference model: any causal language model of the Hugging Face kind, from this machine's
+disk.
 
 A model is "" or "default" (the one in this package), a folder, or the name of one that lies in the
 Hugging Face cache. Nothing is downloaded, no code that comes with a model is run, and weights are
-read from safetensors only. What is loaded is tried on a few tokens, because folders that load may
+read from safetensors only. What is loaded is checked on a few tokens, because folders that load may
 still be useless: heads that were never trained, models that see the future, weights that overflow.
 """
 
@@ -29,7 +30,7 @@ _PRECISIONS = {
     "float16": torch.float16,
 }
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
-"""How far logits computed in two ways may be apart, relative to the largest of them."""
+"""How far logits computed in two ways may differ, relative to the largest of them."""
 
 
 TOKENIZER_FILES = (
@@ -64,8 +65,8 @@ class LanguageModel:
 
     tokenizer is a `tokenizers.Tokenizer`; vocabulary is the number of logits; context the most
     tokens it reads at once; bos the token with which it begins a text, None if it has none, and
-    `begins` whether its tokenizer puts it there by itself. `apart` says that hidden states and
-    vocabulary projection can be computed apart, which bounds memory.
+    `adds_bos` whether its tokenizer puts it there by itself. `separable` says that hidden states
+    and vocabulary projection can be computed separately, which bounds memory.
     """
 
     name: str
@@ -76,28 +77,30 @@ class LanguageModel:
     vocabulary: int
     context: int
     bos: int | None
-    begins: bool
-    apart: bool
+    adds_bos: bool
+    separable: bool
 
-    def logits(self, ids: torch.Tensor, wanted: torch.Tensor, rows: int) -> Iterator[torch.Tensor]:
-        """The next-token logits (float32[m, vocabulary]) after chosen places of `ids`.
+    def logits(
+        self, ids: torch.Tensor, positions: torch.Tensor, rows: int
+    ) -> Iterator[torch.Tensor]:
+        """The next-token logits (float32[m, vocabulary]) after chosen positions of `ids`.
 
         ids int64[b, t], padded on the right (with what does not matter: a causal model never looks
-        ahead); wanted int64[n], ascending places in ids.ravel(). Parts come in order, of at most
-        `rows` places each, or of one sequence's where the projection can't be told apart.
+        ahead); positions int64[n], ascending, of ids.ravel(). Parts come in order, of at most
+        `rows` positions each, or of one sequence's where the projection is not separable.
         """
         width = ids.shape[1]
-        if self.apart:
+        if self.separable:
             hidden = self.network.base_model(input_ids=ids, use_cache=False)[0]
             flat, head = hidden.reshape(ids.numel(), -1), self.network.get_output_embeddings()
-            for part in torch.split(wanted, rows):
+            for part in torch.split(positions, rows):
                 yield head(flat[part]).float()
             return
         step = max(1, rows // width)
         for first in range(0, ids.shape[0], step):
             logits = self.network(input_ids=ids[first : first + step], use_cache=False).logits
             low, high = first * width, (first + step) * width
-            inside = wanted[(wanted >= low) & (wanted < high)] - low
+            inside = positions[(positions >= low) & (positions < high)] - low
             yield logits.reshape(-1, logits.shape[-1])[inside].float()
 
 
@@ -131,7 +134,7 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
 
 
 def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
-    """A LanguageModel of a loaded `transformers` model and tokenizer, tried on a few tokens.
+    """A LanguageModel of a loaded `transformers` model and tokenizer, checked on a few tokens.
 
     Raises ConfigError if the two don't fit, or the model is not causal or gives no numbers.
     """
@@ -165,7 +168,7 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
         getattr(config, "max_position_embeddings", None) or 1 << 30,
         bos,
         bos is not None and fast.encode("a").ids[:1] == [bos],
-        _try_out(name, network, vocabulary),
+        _check_network(name, network, vocabulary),
     )
 
 
@@ -205,7 +208,7 @@ def _fast(name: str, tokenizer: Any) -> Any:
     if not any(_kept(copied, text) > 0.5 for text in PROBES):
         raise ConfigError(
             f"The tokenizer of model {name!r} ({copied.get_vocab_size()} tokens) loses the letters "
-            f"of every script that was tried: its files are missing or broken. {_remedy(name)}"
+            f"of every script that was checked: its files are missing or broken. {_remedy(name)}"
         )
     return copied
 
@@ -217,9 +220,9 @@ def _kept(tokenizer: Any, text: str) -> float:
         folded = unicodedata.normalize("NFKD", of.casefold())
         return Counter(letter for letter in folded if letter.isalpha())
 
-    asked = letters(text)
+    given = letters(text)
     ids = tokenizer.encode(text, add_special_tokens=False).ids
-    return (asked & letters(tokenizer.decode(ids))).total() / asked.total()
+    return (given & letters(tokenizer.decode(ids))).total() / given.total()
 
 
 def _remedy(name: str) -> str:
@@ -321,16 +324,16 @@ def digest(folder: Path) -> str:
     return state.hexdigest()
 
 
-def check_same_tokens(model: LanguageModel, reference: LanguageModel) -> None:
+def check_same_tokens(model: LanguageModel, comparison: LanguageModel) -> None:
     """Raises ConfigError unless both models cut every text into the same tokens."""
-    one, two = (_tokenization(either) for either in (model, reference))
+    one, two = (_tokenization(either) for either in (model, comparison))
     if one != two:
         differing = ", ".join(sorted(part for part in one if one[part] != two[part]))
         raise ConfigError(
             f"Models {model.name!r} ({len(model.tokenizer.get_vocab())} tokens) and "
-            f"{reference.name!r} ({len(reference.tokenizer.get_vocab())} tokens) have different "
-            f"tokenizers ({differing}): losses on different tokens can't be compared. Take a "
-            "reference of the same family."
+            f"{comparison.name!r} ({len(comparison.tokenizer.get_vocab())} tokens) have different "
+            f"tokenizers ({differing}): losses on different tokens can't be compared. Take two "
+            "models of the same family."
         )
 
 
@@ -416,7 +419,7 @@ def _silent() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _try_out(name: str, network: Any, vocabulary: int) -> bool:
+def _check_network(name: str, network: Any, vocabulary: int) -> bool:
     """Whether head(body(x)) is what the model gives for x; some change logits after the head.
 
     Raises ConfigError where the model's logits are not finite, or depend on later tokens.
@@ -440,5 +443,5 @@ def _try_out(name: str, network: Any, vocabulary: int) -> bool:
             )
         if hidden.shape[-1] != network.get_output_embeddings().weight.shape[1]:
             return False
-        apart = network.get_output_embeddings()(hidden).float()
-        return float((whole - apart).abs().max()) <= tolerance
+        separate = network.get_output_embeddings()(hidden).float()
+        return float((whole - separate).abs().max()) <= tolerance

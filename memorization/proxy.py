@@ -1,9 +1,10 @@
-"""Small decoders trained from scratch: what a model trained on a text really recites.
+"""Proxy models: small decoders trained from scratch, from which memorized sequences are extracted.
 
 A proxy stands in for the model that will be trained on a corpus: it reads the same text, and costs
-minutes. `train` makes one, `emitted` says which sequences it recites. What a proxy recites a larger
-model recites too, almost always (precision .96 for a 70M model's verdict on a 12B one); what it
-doesn't recite says little (recall .20; Biderman 2304.11158, Table 2): no clean bill.
+minutes. `train` makes one, `extraction` says which suffixes are extractable from it. What is
+extractable from a proxy is extractable from a larger model too, almost always (precision .96 for a
+70M model's verdict on a 12B one); what is not says little (recall .20; Biderman 2304.11158, Table
+2): no clean bill.
 
 The seed fixes initial weights and order. Another processor or thread count rounds otherwise, and a
 time budget ends training where the clock says: then a second run is as good, not the same.
@@ -68,7 +69,7 @@ class Trained(NamedTuple):
     loss: float
 
 
-def packed(documents: Sequence[Ints], context: int, end: int | None, seed: int) -> Ints:
+def pack(documents: Sequence[Ints], context: int, end: int | None, seed: int) -> Ints:
     """One epoch: the documents in an order of their own, one after the other, each with `end`
     behind it, cut into windows: int64[windows, context + 1].
 
@@ -77,8 +78,8 @@ def packed(documents: Sequence[Ints], context: int, end: int | None, seed: int) 
     """
     order = np.random.default_rng(seed).permutation(len(documents))
     tail = [] if end is None else [np.array([end], dtype=np.int64)]
-    pieces = [piece for row in order for piece in (documents[row], *tail)]
-    flat = np.concatenate([np.empty(0, dtype=np.int64), *pieces])
+    chunks = [chunk for row in order for chunk in (documents[row], *tail)]
+    flat = np.concatenate([np.empty(0, dtype=np.int64), *chunks])
     if flat.size < 2:
         raise ConfigError(f"{flat.size} tokens are too few to train on: give at least 2.")
     if flat.size <= context:
@@ -88,7 +89,7 @@ def packed(documents: Sequence[Ints], context: int, end: int | None, seed: int) 
     return cut
 
 
-def rate(done: float, step: int) -> float:
+def learning_rate_share(done: float, step: int) -> float:
     """Share of the full learning rate after a share `done` of training: a rise, a plateau, and a
     straight fall to zero.
 
@@ -137,14 +138,14 @@ def train(
     """A decoder trained from scratch on documents (int64[n] each, tokens of `tokenizer`).
 
     Training ends after `epochs` passes or, if that is sooner, `seconds`; the learning rate falls
-    over the last part of either. `progress` is told the share done and the loss after each step.
+    over the last part of either. `progress` gets the share done and the loss after each step.
     compiled: through torch.compile, which takes a C++ compiler and a minute, and then 0.7 of the
     time.
     Raises ConfigError where there is nothing to train on.
     """
     shape = shape or Shape()
     network = _network(shape, tokenizer, seed).to(device)
-    learners = optimizers(network, shape.learning_rate)
+    algorithms = optimizers(network, shape.learning_rate)
     loss_of = torch.compile(window_loss) if compiled else window_loss
     began, done, step = time.monotonic(), 0.0, 0
     losses = []
@@ -152,21 +153,21 @@ def train(
     for windows in _batches(documents, tokenizer.eos_token_id, shape, seed):
         if done >= 1:
             break
-        for learner in learners:
-            for group in learner.param_groups:
-                group["lr"] = shape.learning_rate * rate(done, step)
+        for algorithm in algorithms:
+            for group in algorithm.param_groups:
+                group["lr"] = shape.learning_rate * learning_rate_share(done, step)
         batch = torch.from_numpy(windows).to(device)
-        losses.append(_step(network, learners, batch, shape, loss_of))
+        losses.append(_step(network, algorithms, batch, shape, loss_of))
         step += 1
         done = max(step / total, (time.monotonic() - began) / seconds)
         if progress:
             progress(min(done, 1.0), losses[-1])
     tail = losses[-max(1, step // 20) :]
     model = prepare("proxy", network, tokenizer)
-    return Trained(model, step * rows_in_step(shape) * shape.context, step, float(np.mean(tail)))
+    return Trained(model, step * windows_in_step(shape) * shape.context, step, float(np.mean(tail)))
 
 
-def rows_in_step(shape: Shape) -> int:
+def windows_in_step(shape: Shape) -> int:
     """Windows in a step."""
     return max(1, shape.batch // shape.context)
 
@@ -175,7 +176,7 @@ def _steps(documents: Sequence[Ints], tokenizer: Any, shape: Shape) -> float:
     """Steps in an epoch."""
     ends = tokenizer.eos_token_id is not None
     tokens = sum(document.size + ends for document in documents)
-    return tokens / shape.context / rows_in_step(shape)
+    return tokens / shape.context / windows_in_step(shape)
 
 
 def _batches(
@@ -184,9 +185,9 @@ def _batches(
     """Steps without end: epoch after epoch, windows of an epoch in an order of their own."""
     left = np.empty((0, shape.context + 1), dtype=np.int64)
     epoch = 0
-    rows = rows_in_step(shape)
+    rows = windows_in_step(shape)
     while True:
-        windows = packed(documents, shape.context, end, seed * 1000 + epoch)
+        windows = pack(documents, shape.context, end, seed * 1000 + epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(windows))
         left = np.concatenate([left, windows[order]])
         while len(left) >= rows:
@@ -197,7 +198,7 @@ def _batches(
 
 def _step(
     network: Any,
-    learners: list[torch.optim.Optimizer],
+    algorithms: list[torch.optim.Optimizer],
     windows: torch.Tensor,
     shape: Shape,
     loss_of: Callable[[Any, torch.Tensor], torch.Tensor],
@@ -209,9 +210,9 @@ def _step(
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    for learner in learners:
-        learner.step()
-        learner.zero_grad()
+    for algorithm in algorithms:
+        algorithm.step()
+        algorithm.zero_grad()
     return total
 
 
@@ -234,36 +235,36 @@ def _network(shape: Shape, tokenizer: Any, seed: int) -> Any:
     return LlamaForCausalLM(config)
 
 
-class Emitted(NamedTuple):
-    """What a model recites of each sequence, float64[n] each.
+class Extraction(NamedTuple):
+    """What is extractable of each sequence from a model, float64[n] each.
 
-    exact    1 where greedy decoding gives the suffix token for token, else 0
-    recited  tokens of the suffix that it gives before the first wrong one
-    graded   share of the suffix's tokens that are the most probable given the true ones before them
-    log_p    ln of the probability that one sample (temperature 1, all tokens) is the suffix
-    NaN for a sequence whose suffix can't be asked for.
+    extractable  1 where greedy decoding gives the suffix token for token, else 0
+    extracted_tokens  tokens of the suffix that it gives before the first wrong one
+    accuracy     next-token accuracy over the suffix: the share of its tokens that are the most
+                 probable given the true ones before them
+    log_pz       ln of the probability that one sample (temperature 1, all tokens) is the suffix
+    NaN for a sequence that has nothing to prompt with.
     """
 
-    exact: Floats
-    recited: Floats
-    graded: Floats
-    log_p: Floats
+    extractable: Floats
+    extracted_tokens: Floats
+    accuracy: Floats
+    log_pz: Floats
 
 
-def emitted(
+def extraction(
     model: LanguageModel, sequences: Sequences, progress: Callable[[int], None] | None = None
-) -> Emitted:
-    """Whether and how far `model` recites the suffixes: one teacher-forced pass
+) -> Extraction:
+    """Whether and how far the suffixes are extractable from `model`: one teacher-forced pass
     (memorization.measures.extractable says why that suffices for greedy decoding).
     """
-    said = statistics(model, sequences, top_k=1, progress=progress)
-    suffix, ends = said.suffix, said.offsets[1:]
-    asked = ends - suffix == sequences.lengths - sequences.prefix
-    graded = -measures.loss(said.hit.astype(np.float64), suffix, ends)
+    stats = statistics(model, sequences, top_k=1, progress=progress)
+    suffix, ends = stats.suffix, stats.offsets[1:]
+    prompted = ends - suffix == sequences.lengths - sequences.prefix
     columns = (
-        measures.extractable(said.hit, suffix, ends),
-        measures.hits_before_miss(said.hit, suffix, ends),
-        graded,
-        measures.sums(said.logprob, suffix, ends),
+        measures.extractable(stats.hit, suffix, ends),
+        measures.hits_before_miss(stats.hit, suffix, ends),
+        -measures.loss(stats.hit.astype(np.float64), suffix, ends),
+        measures.sums(stats.logprob, suffix, ends),
     )
-    return Emitted(*(np.where(asked, column, np.nan) for column in columns))
+    return Extraction(*(np.where(prompted, column, np.nan) for column in columns))

@@ -1,4 +1,5 @@
-"""The risk: how probable it is that a model trained on a corpus recites a sequence's suffix.
+"""The memorization risk: how probable it is that a sequence is extractable from a model trained on
+a corpus.
 
 What it means: the calibrated probability that greedy decoding, given the sequence's prefix, gives
 its suffix token for token, for a model like those of the ground-truth experiment
@@ -6,13 +7,13 @@ its suffix token for token, for a model like those of the ground-truth experimen
 tokens. The card in the file of coefficients says how they were fitted, and how well they did on a
 seed and a model size they had not seen.
 
-What it does not mean: it is no probability for a larger model. Those recite more, and from fewer
-copies: take it as an order of sequences, the risky ones first, or recalibrate it with a trial run
-on the corpus (`recalibrated`). A low risk is no proof of anything. A sum over a corpus is mostly of
-small risks: they are fitted on ordinary text that is there once, of which hardly any is recited
+What it does not mean: it is no probability for a larger model. Those memorize more, and from fewer
+copies: take it as a ranking of sequences, or recalibrate it with a proxy run on the corpus
+(`recalibrated`). A low risk is no proof of anything. A sum over a corpus is mostly of small risks:
+they are fitted on ordinary text that is there once, of which hardly any is extractable
 (benchmarks/memorization/ordinary.py), and which another corpus may have more or less of.
 
-The log-odds are a sum that can be read:
+The log-odds are a sum, so that a risk can be explained:
 
     intercept + copies + predictability + rarity
 
@@ -55,8 +56,8 @@ _EPSILON = 1e-9
 
 @dataclass(frozen=True)
 class Form:
-    """What is tried: a knot (0: none), the weight of near copies, and the terms that also change
-    how much the logarithm of the copies counts.
+    """A candidate of model selection: a knot (0: none), the weight of near copies, and the terms
+    that also change how much the logarithm of the copies counts.
     """
 
     knot: float
@@ -99,7 +100,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Fit:
-    """Log-odds of recital. n = copies + near_weight * copies_near, c = ln n:
+    """Log-odds of extraction. n = copies + near_weight * copies_near, c = ln n:
 
     intercept + log_copies * c + above * max(0, c - ln knot) + length * ln(suffix_tokens / 32)
     + the terms; then the calibration: scale * that + shift.
@@ -169,13 +170,13 @@ class Risk:
         path.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
 
     def predict(self, columns: Columns) -> Floats:
-        """The probability that each sequence's suffix is recited: float64[n] in (0, 1), never NaN.
+        """The probability that each sequence is extractable: float64[n] in (0, 1), never NaN.
 
         columns: arrays of n. `copies`, exact copies in the text trained on (1 or more, as the
         sequence itself is one), must be there. The others may lack: `copies_near`,
         similarity-weighted near copies; `loss_prefix`, `loss_suffix`, `pz_log`, `min_k` of a
         reference model (NaN where it has not scored it: then the fit without them counts);
-        `template`, `repetition`, `rare_words` (memorization.wording); `suffix_tokens`.
+        `template`, `repetition`, `rare_words` (memorization.text_features); `suffix_tokens`.
         Raises ConfigError if `copies` lacks or arrays differ in length.
         """
         found = np.empty(_size(columns))
@@ -222,16 +223,16 @@ def fit(
     labels: NDArray[Any],
     groups: NDArray[Any] | None = None,
     *,
-    recited: NDArray[Any] | None = None,
+    extracted_tokens: NDArray[Any] | None = None,
     ridge: float = 1.0,
     card: dict[str, Any] | None = None,
 ) -> Risk:
-    """The risk of labelled sequences: `labels` is 1 where a model trained on them recites.
+    """The risk fitted to labelled sequences: `labels` is 1 where a model trained on them memorized.
 
     columns: as for `predict`, all scored by the reference model; groups: the documents, kept whole
     in the five folds by which form and calibration are chosen. ridge: of the squared effects, in
-    units of one sequence. recited: tokens of each suffix that are recited before the first miss,
-    from which the effect of the suffix's length is learnt; without it there is none.
+    units of one sequence. extracted_tokens: tokens of each suffix before the first miss, from
+    which the effect of the suffix's length is learnt; without it there is none.
     Raises ConfigError where labels are all alike or arrays differ in length.
     """
     y = np.asarray(labels, dtype=np.float64)
@@ -242,15 +243,15 @@ def fit(
         )
     folds = _folds(np.arange(y.size) if groups is None else groups)
     made = [_choose(columns, y, folds, terms, ridge) for terms in (MODEL_TERMS, TEXT_TERMS)]
-    if recited is not None:
-        made = [(_with_length(one, columns, recited), losses) for one, losses in made]
-    tried = {name: losses for name, (_, losses) in zip(("scored", "text"), made, strict=True)}
-    return Risk(made[0][0], made[1][0], (card or {}) | {"forms_tried": tried})
+    if extracted_tokens is not None:
+        made = [(_with_length(one, columns, extracted_tokens), losses) for one, losses in made]
+    forms = {name: losses for name, (_, losses) in zip(("scored", "text"), made, strict=True)}
+    return Risk(made[0][0], made[1][0], (card or {}) | {"forms": forms})
 
 
 def recalibrated(risk: Risk, columns: Columns, labels: NDArray[Any]) -> Risk:
     """The same order of sequences with new probabilities: scale and shift of both fits refitted to
-    what a trial run recites (labels 0 or 1), held towards the old ones.
+    what a proxy run extracts (labels 0 or 1), held towards the old ones.
 
     The prior is worth a few sequences: normal, of standard deviation 3 for the shift, and a third
     of itself for the scale, which stays positive. Labels all alike move the shift alone.
@@ -266,7 +267,7 @@ def recalibrated(risk: Risk, columns: Columns, labels: NDArray[Any]) -> Risk:
             old.log_odds(_rows(columns, rows)), y[rows], (old.scale, old.shift), (old.scale / 3, 3)
         )
         fits.append(replace(old, scale=scale, shift=shift))
-    card = risk.card | {"recalibrated": {"sequences": int(y.size), "recited": int(y.sum())}}
+    card = risk.card | {"recalibrated": {"sequences": int(y.size), "extractable": int(y.sum())}}
     return Risk(fits[0], fits[1], card)
 
 
@@ -287,21 +288,23 @@ def _choose(
     best = int(np.argmin(losses))
     whole = _fit(columns, y, terms, ridge, forms[best])
     scale, shift = _line(odds[best], y, (1.0, 0.0), (1.0, 3.0))
-    told = {
+    mean_losses = {
         f"knot {form.knot:g}, near {form.near:g}{', bent' if form.bending else ''}": round(loss, 4)
         for form, loss in zip(forms, losses, strict=True)
     }
-    return replace(whole, scale=scale, shift=shift), told
+    return replace(whole, scale=scale, shift=shift), mean_losses
 
 
-def _with_length(made: Fit, columns: Columns, recited: NDArray[Any]) -> Fit:
+def _with_length(made: Fit, columns: Columns, extracted_tokens: NDArray[Any]) -> Fit:
     """The fit with an effect of the suffix's length: shorter suffixes of the same sequences are
-    recited where the first miss comes later. Lengths are 1/2, 3/4 and all of a suffix.
+    extractable where the first miss comes later. Lengths are 1/2, 3/4 and all of a suffix.
     """
     tokens = np.nan_to_num(_column(columns, "suffix_tokens"), nan=32.0)
     odds = made.log_odds(columns)
     length = np.concatenate([np.maximum(1.0, np.floor(share * tokens)) for share in (0.5, 0.75, 1)])
-    labels = (np.tile(np.asarray(recited, dtype=np.float64), 3) >= length).astype(np.float64)
+    labels = (np.tile(np.asarray(extracted_tokens, dtype=np.float64), 3) >= length).astype(
+        np.float64
+    )
     beta = newton(np.log(length / 32)[:, None], labels, np.full(1, 1e-2), np.tile(odds, 3))
     return replace(made, length=min(0.0, float(beta[0])))
 
@@ -369,7 +372,7 @@ def _made(
 def newton(design: Floats, y: Floats, penalty: Floats, offset: Floats | float = 0.0) -> Floats:
     """The coefficients of least log loss plus penalty * squares / 2, by damped Newton steps.
 
-    offset: log-odds that are there already.
+    offset: log-odds that are added.
     """
     beta = np.zeros(design.shape[1])
 

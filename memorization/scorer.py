@@ -42,20 +42,20 @@ SCORES = pa.schema(
 loss*         nats per token, of the sequence, its prefix, its suffix; perplexity = exp(loss)
 bits          of the sequence under the model; zlib_ratio: over zlib's bits for the same characters
 min_k*        mean of the lowest share of (standardised) log-probabilities
-loss_relative loss less that of the reference model; null without one
-extractable   whether greedy decoding recites the suffix; extraction_strength is of the sequence
+loss_relative loss less that of the comparison model; null without one
+extractable   whether greedy decoding gives the suffix; extraction_strength is of the sequence
 pz_log        ln of the probability that one sample is the suffix; -inf if sampling can't draw it
-recited_within  the probability that it is among Config.queries samples
+extracted_within  the probability that it is among Config.queries samples
 queries_log   ln of the samples needed to have it with Config.probability; inf if none suffice
-biderman      share of suffix places right when generating freely; edit_distance (in suffix lengths)
-              and bleu compare that text with the suffix; null without Config.generate
+biderman      share of suffix positions right when generating freely; edit_distance (in suffix
+              lengths) and bleu compare that text with the suffix; null without Config.generate
 reason        why measures are null: "no tokens", "one token", "no prefix", "not finite"
 """
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model with what is to be measured. `reference` is the second model of loss_relative.
+    """A model with what is to be measured. `comparison` is the second model of loss_relative.
 
     Raises ConfigError if the two models have different tokenizers, or a sequence is longer than a
     model's context.
@@ -63,19 +63,19 @@ class Scorer:
 
     model: LanguageModel
     config: Config = field(default_factory=Config)
-    reference: LanguageModel | None = None
+    comparison: LanguageModel | None = None
 
     def __post_init__(self) -> None:
-        for model in filter(None, (self.model, self.reference)):
+        for model in filter(None, (self.model, self.comparison)):
             check_context(model, self.config.length + uses_bos(model, self.config.bos) - 1)
-        if self.reference is not None:
-            check_same_tokens(self.model, self.reference)
+        if self.comparison is not None:
+            check_same_tokens(self.model, self.comparison)
 
     def table(
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
     ) -> pa.Table:
         """The sequences of `texts` (one slice) and their measures, schema SCORES, by text and
-        place. A text without tokens has one row of nulls. `progress` is told how many of how many
+        offset. A text without tokens has one row of nulls. `progress` gets how many of how many
         sequences a pass has done.
         """
         tokens = tokenize(self.model.tokenizer, texts)
@@ -93,13 +93,13 @@ class Scorer:
 
         texts: those that `found.doc` numbers. progress: as in `table`.
         """
-        said = self._statistics(self.model, found, progress)
-        columns = self._measures(found, said, texts)
-        if self.reference is not None:
-            theirs = self._statistics(self.reference, found, progress)
+        stats = self._statistics(self.model, found, progress)
+        columns = self._measures(found, stats, texts)
+        if self.comparison is not None:
+            others = self._statistics(self.comparison, found, progress)
             # Models may differ in whether they start with BOS: compare the tokens both give.
-            ours, other = (self._without_first(stats, found) for stats in (said, theirs))
-            columns["loss_relative"] = measures.relative_loss(ours, other)
+            ours, theirs = (self._without_first(one, found) for one in (stats, others))
+            columns["loss_relative"] = measures.relative_loss(ours, theirs)
         if self.config.generate:
             columns |= self._generated(found, progress)
         return columns, _reasons(found, columns)
@@ -127,31 +127,31 @@ class Scorer:
         return measures.loss(stats.logprob, starts + scored_all, ends)
 
     def _measures(
-        self, found: Sequences, said: Statistics, texts: Sequence[str]
+        self, found: Sequences, stats: Statistics, texts: Sequence[str]
     ) -> dict[str, NDArray[np.generic]]:
-        starts, suffix, ends = said.offsets[:-1], said.suffix, said.offsets[1:]
-        loss = measures.loss(said.logprob, starts, ends)
-        bits = measures.total_bits(said.logprob, starts, ends)
-        unusual = measures.standardized(said.logprob, said.mean, said.variance)
-        reciting = {
-            "extractable": measures.extractable(said.hit, suffix, ends),
-            "pz_log": measures.log_pz(said.log_q, suffix, ends),
+        starts, suffix, ends = stats.offsets[:-1], stats.suffix, stats.offsets[1:]
+        loss = measures.loss(stats.logprob, starts, ends)
+        bits = measures.total_bits(stats.logprob, starts, ends)
+        unusual = measures.standardized(stats.logprob, stats.mean, stats.variance)
+        of_suffix = {
+            "extractable": measures.extractable(stats.hit, suffix, ends),
+            "pz_log": measures.log_pz(stats.log_q, suffix, ends),
         }
-        # A suffix without anything before it can't be asked for.
-        asked = ends - suffix == found.lengths - found.prefix
-        reciting = {name: np.where(asked, value, np.nan) for name, value in reciting.items()}
-        log_pz = reciting["pz_log"]
-        columns = reciting | {
+        # A suffix without anything before it cannot be prompted.
+        prompted = ends - suffix == found.lengths - found.prefix
+        of_suffix = {name: np.where(prompted, value, np.nan) for name, value in of_suffix.items()}
+        log_pz = of_suffix["pz_log"]
+        columns = of_suffix | {
             "loss": loss,
-            "loss_prefix": measures.loss(said.logprob, starts, suffix),
-            "loss_suffix": measures.loss(said.logprob, suffix, ends),
+            "loss_prefix": measures.loss(stats.logprob, starts, suffix),
+            "loss_suffix": measures.loss(stats.logprob, suffix, ends),
             "perplexity": measures.perplexity(loss),
             "bits": bits,
-            "zlib_ratio": measures.zlib_ratio(bits, _scored_texts(found, said, texts)),
-            "min_k": measures.lowest_mean(said.logprob, starts, ends, self.config.min_k),
+            "zlib_ratio": measures.zlib_ratio(bits, _scored_texts(found, stats, texts)),
+            "min_k": measures.lowest_mean(stats.logprob, starts, ends, self.config.min_k),
             "min_k_plus_plus": measures.lowest_mean(unusual, starts, ends, self.config.min_k),
-            "extraction_strength": measures.extraction_strength(said.hit, starts, ends),
-            "recited_within": measures.probability_within(log_pz, self.config.queries),
+            "extraction_strength": measures.extraction_strength(stats.hit, starts, ends),
+            "extracted_within": measures.probability_within(log_pz, self.config.queries),
             "queries_log": measures.log_queries(log_pz, self.config.probability),
         }
         return {name: np.where(np.isnan(loss), np.nan, column) for name, column in columns.items()}
@@ -171,7 +171,7 @@ class Scorer:
             if generated.size:
                 true = found.ids[found.offsets[row] + found.prefix[row] : found.offsets[row + 1]]
                 scores[row] = (
-                    measures.positions_right(generated[None], true[None])[0],
+                    measures.biderman_score(generated[None], true[None])[0],
                     measures.edit_distance(generated, true) / true.size,
                     measures.bleu(generated.tolist(), true.tolist()),
                 )
@@ -222,9 +222,9 @@ def _counting(
     return count
 
 
-def _scored_texts(found: Sequences, said: Statistics, texts: Sequence[str]) -> list[str]:
+def _scored_texts(found: Sequences, stats: Statistics, texts: Sequence[str]) -> list[str]:
     """The characters of each sequence's tokens that have a probability."""
-    begins = np.where(np.diff(said.offsets) < found.lengths, found.second, found.start)
+    begins = np.where(np.diff(stats.offsets) < found.lengths, found.second, found.start)
     return [
         texts[doc][begin:end]
         for doc, begin, end in zip(
@@ -258,8 +258,8 @@ def _table(
         "prefix_tokens": found.prefix,
         "suffix_tokens": found.lengths - found.prefix,
     }
-    places = [pa.array(values).cast(SCORES.field(name).type) for name, values in known.items()]
-    arrays = [*places, *measure_arrays(columns, n), pa.array(reason, pa.string())]
+    offsets = [pa.array(values).cast(SCORES.field(name).type) for name, values in known.items()]
+    arrays = [*offsets, *measure_arrays(columns, n), pa.array(reason, pa.string())]
     rows = pa.Table.from_arrays(arrays, schema=SCORES)
     empty = np.flatnonzero(np.diff(tokens.offsets) == 0)
     nothing = [
@@ -268,8 +268,8 @@ def _table(
         for doc, end in zip(empty.tolist(), tokens.chars[empty].tolist(), strict=True)
     ]
     whole = pa.concat_tables([rows, pa.Table.from_pylist(nothing, SCORES)])
-    place = [(name, "ascending") for name in ("doc", "start", "end")]
-    return whole.sort_by(place).combine_chunks()
+    order = [(name, "ascending") for name in ("doc", "start", "end")]
+    return whole.sort_by(order).combine_chunks()
 
 
 def _reasons(found: Sequences, columns: dict[str, NDArray[np.generic]]) -> list[str | None]:

@@ -3,7 +3,7 @@
 Windows start every `stride` tokens; the last one is aligned to the text's end, so that it is as
 long as the others and overlaps the one before. A text shorter than a window is one window, whose
 prefix has the same share of the tokens as in a full one (rounded down), so that a short text is not
-easier or harder to recite by its cut alone. A text without tokens has none.
+easier or harder to extract by its cut alone. A text without tokens has none.
 
 Every token owns the characters from the end of the token before it to its own end: spaces that a
 tokenizer leaves out, or a character that several tokens share, belong to exactly one. So windows of
@@ -97,7 +97,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
     """The tokens of texts, no special ones added, nothing truncated.
 
     tokenizer: a `tokenizers.Tokenizer` that neither pads nor truncates (`own_copy`).
-    Of tokens that are the text's bytes places are counted: asking for them takes twice the time.
+    Offsets of tokens that are the text's bytes are computed: asking for them takes twice the time.
     """
     sizes_of, known = byte_sizes(tokenizer), list(texts)
     encode = tokenizer.encode_batch if sizes_of is None else tokenizer.encode_batch_fast
@@ -105,9 +105,9 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
     for text, encoding in zip(known, encode(known, add_special_tokens=False), strict=True):
         own = np.array(encoding.ids, dtype=np.int64)
         ids.append(own)
-        end = None if sizes_of is None else _counted(text, own, sizes_of)
+        end = None if sizes_of is None else _computed_ends(text, own, sizes_of)
         if end is None:
-            end = _asked(tokenizer, text, encoding, sizes_of is None)
+            end = _reported_ends(tokenizer, text, encoding, sizes_of is None)
         ends.append(end)
         sizes.append(own.size)
     return Tokens(
@@ -118,20 +118,20 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
     )
 
 
-def _counted(text: str, ids: Ints, sizes: Ints) -> Ints | None:
+def _computed_ends(text: str, ids: Ints, sizes: Ints) -> Ints | None:
     """Where each token ends, of tokens with known sizes; None if they are not all of the text."""
     if ids.size and int(ids.max()) >= sizes.size:
         return None
     data = text.encode("utf-8", "surrogatepass")
-    places = np.cumsum(sizes[ids])
-    if (places[-1] if ids.size else 0) != len(data) or (sizes[ids] == 0).any():
+    ends = np.cumsum(sizes[ids])
+    if (ends[-1] if ids.size else 0) != len(data) or (sizes[ids] == 0).any():
         return None
-    return places if len(data) == len(text) else chars_at(bytes_view(data), 0, places)
+    return ends if len(data) == len(text) else chars_at(bytes_view(data), 0, ends)
 
 
-def _asked(tokenizer: Any, text: str, encoding: Any, has_places: bool) -> Ints:
+def _reported_ends(tokenizer: Any, text: str, encoding: Any, has_offsets: bool) -> Ints:
     """Where each token ends, as the tokenizer says."""
-    if not has_places:
+    if not has_offsets:
         encoding = tokenizer.encode(text, add_special_tokens=False)
     end = np.array([stop for _, stop in encoding.offsets], dtype=np.int64)
     end = np.maximum.accumulate(end)
@@ -140,7 +140,8 @@ def _asked(tokenizer: Any, text: str, encoding: Any, has_places: bool) -> Ints:
 
 
 def tokens_of(tokens: Tokens, doc: int, start: int, end: int) -> tuple[int, int]:
-    """The places (first, behind the last) in tokens.ids of what covers text[start:end] of a text.
+    """The indices (first, one after the last) in tokens.ids of what covers text[start:end] of a
+    text.
 
     Tokens that share a character are taken together. first = last where nothing does.
     """
@@ -163,7 +164,7 @@ def window_starts(tokens: int, length: int, stride: int) -> Ints:
 
 
 def sequences(tokens: Tokens, prefix: int, suffix: int, stride: int = 0) -> Sequences:
-    """The windows of texts, by text and place. `stride` 0 is prefix + suffix."""
+    """The windows of texts, by text and offset. `stride` 0 is prefix + suffix."""
     length = prefix + suffix
     docs, firsts, lasts = [], [], []
     for text, count in enumerate(np.diff(tokens.offsets).tolist()):
@@ -175,9 +176,9 @@ def sequences(tokens: Tokens, prefix: int, suffix: int, stride: int = 0) -> Sequ
     doc, first, last = (np.concatenate([none, *part]) for part in (docs, firsts, lasts))
     sizes = last - first
     offsets = offsets_of(sizes)
-    place = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], sizes)
+    index = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], sizes)
     return Sequences(
-        tokens.ids[place],
+        tokens.ids[index],
         offsets,
         np.where(sizes == length, prefix, sizes * prefix // length),
         doc,
@@ -187,9 +188,9 @@ def sequences(tokens: Tokens, prefix: int, suffix: int, stride: int = 0) -> Sequ
     )
 
 
-def _chars_before(tokens: Tokens, place: Ints, text: Ints) -> Ints:
-    """The code points before token `place` in the text that begins at token `text`."""
-    return np.where(place > text, np.append(tokens.ends, 0)[place - 1], 0)
+def _chars_before(tokens: Tokens, index: Ints, first: Ints) -> Ints:
+    """The code points before token `index` in the text whose first token is `first`."""
+    return np.where(index > first, np.append(tokens.ends, 0)[index - 1], 0)
 
 
 def offsets_of(sizes: Ints) -> Ints:

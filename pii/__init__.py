@@ -1,10 +1,10 @@
-"""Personal data and secrets in text: where they are, of what type, and what stands for them.
+"""Personal data and secrets in text: found, typed, and replaced by surrogates.
 
 >>> import unrote
->>> unrote.scan(["Mail jane.roe@unrote.org, please."]).to_pylist()  # doctest: +SKIP
-[{'doc': 0, 'start': 5, 'end': 24, 'type': 'EMAIL_ADDRESS', 'score': 1.0, ...}]
->>> unrote.scrub(["Mail jane.roe@unrote.org, please."], key=key).texts  # doctest: +SKIP
-['Mail kcxl.iqv@gqdkbc.org, please.']
+>>> unrote.scan(["Her SSN is 536-90-4399."]).to_pylist()  # doctest: +SKIP
+[{'doc': 0, 'start': 11, 'end': 22, 'type': 'US_SSN', 'score': 0.85, ...}]
+>>> unrote.scrub(["Her SSN is 536-90-4399."], key=key).texts  # doctest: +SKIP
+['Her SSN is 927-11-8973.']
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,20 +23,39 @@ __all__ = ["Config", "scan", "scrub"]
 
 
 def scan(texts: "Texts", config: Config | None = None) -> "pa.Table":
-    """The findings in `texts` as a table: doc (index), start, end (code points), type, score,
-    origin (the recogniser's name, or where a marker probably comes from), stands_for (what a
-    marker stands for), by document and place. Findings may overlap.
+    """Find personal data, secrets and traces of earlier de-identification in `texts`.
 
-    Opens the detectors, which takes a second or two; keep a `pii.scanner.Scanner` for many calls.
-    Raises DetectionFailed for the first text that a recogniser could not finish: a table without
-    that text's rows would say that there is nothing in it. (`Scanner.table` lists such texts.)
-    Raises TypeError for texts that are no strings.
+    texts: strings, or Arrow strings.
+    config: what is looked for, and from which score on; None: what the commands look for.
+
+    Returns a table of schema `unrote.pii.scanner.FINDINGS`, a row for each finding, by `doc` and
+    `start`. Findings of different recognisers may overlap. Its columns:
+
+    doc: index of the text, int64.
+    start, end: offsets in code points, int64: `texts[doc][start:end]` is the value.
+    type: an entity of Presidio ("EMAIL_ADDRESS"), "SECRET", or a marker's type ("DEID_MARKER").
+    score: how sure the recogniser is, float64 in [0, 1].
+    origin: the recogniser, or where a marker probably comes from.
+    stands_for: the type that a marker stands for; "" where that is unknown, and for all others.
+
+    Raises DetectionFailed where a recogniser could not finish a text: a table without that text's
+    rows would say that there is nothing in it (`unrote.pii.scanner.Scanner.table` lists such
+    texts). Raises ConfigError where the extra `pii` or a model of `config` is not installed.
+    Raises TypeError for texts that are not strings.
+
+    Each call opens the detectors, which takes a second or two; for many calls keep a
+    `unrote.pii.scanner.Scanner`.
+
+    >>> texts = ["Her SSN is 536-90-4399."]
+    >>> for row in unrote.scan(texts).to_pylist():  # doctest: +SKIP
+    ...     print(texts[row["doc"]][row["start"] : row["end"]], row["type"], row["score"])
+    536-90-4399 US_SSN 0.85
     """
     from unrote.corpus.texts import text_list  # noqa: PLC0415 (loads Arrow)
 
     listed = text_list(texts)
     from unrote.pii.findings import DetectionFailed  # noqa: PLC0415
-    from unrote.pii.opened import open_scanner  # noqa: PLC0415
+    from unrote.pii.scanner_cache import open_scanner  # noqa: PLC0415
 
     table, failures = open_scanner(config or default_config()).table(listed)
     if failures:
@@ -58,14 +77,30 @@ def scrub(
 ) -> "ScrubbedTexts":
     """Replace personal data, secrets and traces of earlier de-identification in `texts`.
 
-    key: the secret that surrogates are made with (32 characters or more): the same key gives the
-    same surrogates in every call; None: one of this call's own. config, actions: what is looked for
-    and what is done, by type; as the commands do it where nothing is said. ids: names of the
-    documents, by which dates are shifted; their indices where there are none.
+    texts: strings, or Arrow strings.
+    key: the secret that surrogates are drawn with, 32 characters or more. The same key gives the
+    same surrogates in every call, and scrubbing scrubbed texts with it changes nothing. None: a
+    random key of this call alone.
+    config: what is looked for, as for `unrote.scan`.
+    actions: what is done, by type: "keep", "remove", "mask", "placeholder", "hash", "surrogate" or
+    "reject-document"; "*" is for the types not named. None: what the commands do.
+    ids: a name for each text, which decides how far its dates are shifted. None: its index.
 
-    Returns the texts, the findings, and why a text is None: a recogniser could not finish it, or it
-    has a finding whose action is reject-document. Raises TypeError for texts that are no strings,
-    ConfigError for a key that is too short.
+    Returns a `ScrubbedTexts` of three fields:
+
+    texts: a list as long as the input; None for a text that is not to be released.
+    findings: a table of schema `unrote.corpus.schema.FINDINGS`: as that of `unrote.scan`, without
+    overlaps, with the action taken and keyed fingerprints of the value and of its surrogate.
+    rejected: the index of each text that is None -> the reason: a recogniser could not finish it,
+    or it has a finding whose action is "reject-document".
+
+    Raises ConfigError for a key that is too short, and where the extra `pii` or a model of `config`
+    is not installed. Raises ValueError for an action that does not exist, or where `ids` has
+    another length than `texts`. Raises TypeError for texts that are not strings.
+
+    >>> scrubbed = unrote.scrub(["Her SSN is 536-90-4399."], key=key)  # doctest: +SKIP
+    >>> scrubbed.texts, scrubbed.findings["action"].to_pylist()  # doctest: +SKIP
+    (['Her SSN is 927-11-8973.'], ['surrogate'])
     """
     from unrote.corpus.texts import text_list  # noqa: PLC0415 (loads Arrow)
 

@@ -175,16 +175,16 @@ def resolve(names: Iterable[str]) -> tuple[Entry, ...]:
 
     Raises ConfigError for a name that is none of these.
     """
-    wanted: set[str] = set()
+    entities: set[str] = set()
     for name in names:
         if name in PRESETS:
-            wanted.update(PRESETS[name])
+            entities.update(PRESETS[name])
         elif name.lower() in COUNTRIES:
-            wanted.update(entry.entity for entry in ENTRIES if entry.country == name.lower())
+            entities.update(entry.entity for entry in ENTRIES if entry.country == name.lower())
         else:
             check_entity(name, PRESETS["all"], "an entity, country or preset")
-            wanted.add(name)
-    return tuple(entry for entry in ENTRIES if entry.entity in wanted)
+            entities.add(name)
+    return tuple(entry for entry in ENTRIES if entry.entity in entities)
 
 
 def check_entity(name: str, allowed: Iterable[str], kind: str = "an entity") -> None:

@@ -1,4 +1,4 @@
-"""What a detector looks for. Small and picklable: it travels to workers in place of the detector.
+"""What a detector looks for. Small and picklable: it is sent to workers instead of the detector.
 
 `recognizers` and `without` take entities ("US_SSN"), countries ("de") and presets: "default" is
 Presidio's default English set, "hipaa" what of HIPAA's list has a recogniser, "all" everything.
@@ -9,7 +9,7 @@ that it is weak: on documentation text half of what it finds then is any word wi
 for, and what has a check digit or an unmistakable shape counts always.
 
 Limits are in characters of the document, so that every engine rejects the same documents whatever
-the machine; `max_seconds` stands behind them, for the input nobody thought of.
+the machine; `max_seconds` stands behind them, for input that nobody thought of.
 """
 
 import math
@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from unrote.corpus.errors import ConfigError
 from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
-from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE
+from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding
 
 SECRET = "SECRET"  # noqa: S105 (the name of a type)
 
@@ -59,6 +59,14 @@ def actions_for(
     return {type_: a for type_, a in ACTIONS_BY_DEFAULT.items() if type_ not in kept} | named
 
 
+def action_of(finding: Finding, actions: Mapping[str, Action]) -> Action:
+    """The action for a finding's type; for a marker's, that of the type which it stands for."""
+    default = actions.get(DEFAULT, "surrogate")
+    if finding.type == DEID_MARKER:
+        return actions.get(DEID_MARKER, actions.get(finding.stands_for, default))
+    return actions.get(finding.type, default)
+
+
 ALLOW_BY_DEFAULT = ("::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255")  # noqa: S104 (no bind)
 """Texts that are no findings where nobody says otherwise: addresses of no machine."""
 
@@ -77,12 +85,12 @@ class Config:
     secrets       whether detect-secrets' detectors run (findings of type SECRET, score 1)
     markers       whether traces of earlier de-identification are looked for (pii.deid)
     marker_threshold  score in [0, 1] from which such a trace counts
-    ner           "" or a model for names and places: "spacy:NAME", "transformers:NAME" or
+    ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
                   "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
                   entity. IN_PAN's expression is quadratic, so its default is lower
     max_seconds   wall clock that one recogniser may use on one document
-    gate          whether Hyperscan chooses what runs where. Findings are the same without
+    prefilter     whether Hyperscan chooses what runs where. Findings are the same without
 
     Raises ConfigError for a name, threshold, expression or limit that cannot be.
     """
@@ -101,7 +109,7 @@ class Config:
     max_chars: int = 50_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
     max_seconds: float = 60.0
-    gate: bool = True
+    prefilter: bool = True
 
     def __post_init__(self) -> None:
         known = (*PRESETS["all"], SECRET)

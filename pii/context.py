@@ -1,4 +1,4 @@
-"""Context words: Presidio's LemmaContextAwareEnhancer where no language model is at hand.
+"""Context words: Presidio's LemmaContextAwareEnhancer without a language model.
 
 Presidio raises the score of a finding when one of its recogniser's context words occurs in the
 words before it. It wants lemmas from a language model; without one it finds no words at all. Here
@@ -19,10 +19,14 @@ from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 from spacy.lang.en.stop_words import STOP_WORDS
 
 WORDS = 6
+"""Words that count: the first of the finding, and Presidio's `context_prefix_count` before it."""
 FACTOR = 0.35
-AT_LEAST = 0.4
-HIGHEST = 1.0
+"""What a context word adds to a score: Presidio's `context_similarity_factor`."""
+MIN_SCORE = 0.4
+"""The least score with a context word: Presidio's `min_score_with_context_similarity`."""
+MAX_SCORE = 1.0
 LOOK_BACK = 160
+"""Characters before a finding in which its words are looked for first."""
 
 _token = re.compile(r"\w+|[^\w\s]+")
 _word = re.compile(r"\w+")
@@ -93,8 +97,8 @@ def words_around(text: str, start: int) -> list[str]:
 
 def boosted(score: float, context: list[str], words: list[str]) -> float:
     """The score after Presidio's enhancer has seen `words`; `context` is in lower case."""
-    if any(wanted in word for wanted in context for word in words):
-        return min(max(score + FACTOR, AT_LEAST), HIGHEST)
+    if any(term in word for term in context for word in words):
+        return min(max(score + FACTOR, MIN_SCORE), MAX_SCORE)
     return score
 
 
@@ -114,7 +118,7 @@ def may_boost(context: list[str], text: str, start: int, end: int) -> bool:
         back *= 4
     after = _next_word(text, end)
     near = text[begin : end if after is None else after.end()].lower()
-    return any(wanted in near for wanted in context)
+    return any(term in near for term in context)
 
 
 def _end_of_token(text: str, start: int) -> int:

@@ -1,9 +1,9 @@
-"""Personal data and secrets in texts: what Presidio finds, found where it can be.
+"""Personal data and secrets in texts: Presidio's recognisers, run only where they can match.
 
 `Detector` is opened once per worker (it compiles and loads); workers are sent the Config. For each
-document the gate (pii.gates) says which recogniser can match in which lines; only these run. The
-findings are those of Presidio's AnalyzerEngine with the same recognisers, LowerCaseNlpEngine
-(pii.context) and the same thresholds: offsets, types and scores.
+document the prefilter (pii.prefilter) says which recogniser can match in which lines; only these
+run. The findings are those of Presidio's AnalyzerEngine with the same recognisers,
+LowerCaseNlpEngine (pii.context) and the same thresholds: offsets, types and scores.
 
 Fail closed: a recogniser that raises, runs out of time or is given a document beyond its limit
 makes a Failure of the document. A document with a Failure has no findings: it is to be rejected.
@@ -18,8 +18,8 @@ from unrote.pii import recognizers
 from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
-from unrote.pii.gates import Block, Gate, Probe
-from unrote.pii.phones import count_digits, few_tries
+from unrote.pii.phones import count_digits, few_failures
+from unrote.pii.prefilter import Block, Prefilter, Probe
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
 from unrote.pii.secrets import Secrets, detectors, without_hosts
 
@@ -37,19 +37,21 @@ class Detector:
         self.config = config or Config()
         self.recognizers = _recognizers(self.config)
         self._limits = [(r.origin, self.config.limit_of(r.entity)) for r in self.recognizers]
-        self._least = min((limit for _, limit in self._limits), default=self.config.max_chars)
-        self._owner: list[tuple[int, int]] = []
+        self._lowest_limit = min(
+            (limit for _, limit in self._limits), default=self.config.max_chars
+        )
+        self._owners: list[tuple[int, int]] = []
         lines: list[Probe] = []
         whole: list[Probe] = []
         for index, recognizer in enumerate(self.recognizers):
-            for place, expression in enumerate(recognizer.expressions):
+            for number, expression in enumerate(recognizer.expressions):
                 probe = Probe(
-                    len(self._owner), expression.text, expression.flags, expression.beyond_ascii
+                    len(self._owners), expression.text, expression.flags, expression.beyond_ascii
                 )
                 (lines if recognizer.within_lines else whole).append(probe)
-                self._owner.append((index, place))
-        self._lines = Gate(lines, self.config.gate)
-        self._whole = Gate(whole, self.config.gate)
+                self._owners.append((index, number))
+        self._lines = Prefilter(lines, self.config.prefilter)
+        self._whole = Prefilter(whole, self.config.prefilter)
         self._always = [
             index for index, recognizer in enumerate(self.recognizers) if not recognizer.expressions
         ]
@@ -59,9 +61,11 @@ class Detector:
         """Processor time spent in each recogniser since the detector was opened, by origin."""
 
     def find_bytes(self, data: bytes, doc: int = 0) -> list[Finding] | Failure:
-        """The findings in one UTF-8 document, by place."""
+        """The findings in one UTF-8 document, by offset; a Failure if a recogniser could not
+        finish it.
+        """
         document = _Document(data)
-        if len(data) > self._least:
+        if len(data) > self._lowest_limit:
             for origin, limit in self._limits:
                 if document.chars > limit:
                     return Failure(
@@ -88,11 +92,13 @@ class Detector:
                 found = by_entity.setdefault(recognizer.entity, [])
                 found += [(span, recognizer.origin) for span in spans]
         for entity, found in by_entity.items():
-            findings += self._kept(entity, found, document)
+            findings += self._not_allowed(entity, found, document)
         return sorted(without_hosts(document.text, findings) if SECRET in by_entity else findings)
 
     def _plan(self, document: "_Document") -> dict[int, list[tuple[Block, list[int]]]]:
-        """For each recogniser that can match the blocks in which it can, and with what."""
+        """For each recogniser that can match, by index: the blocks in which it can, and with which
+        of its expressions.
+        """
         plan: dict[int, list[tuple[Block, list[int]]]] = {}
         for block in self._lines.blocks(document.data):
             self._add(plan, block)
@@ -107,25 +113,24 @@ class Detector:
     def _add(self, plan: dict[int, list[tuple[Block, list[int]]]], block: Block) -> None:
         here: dict[int, list[int]] = {}
         for number in sorted(block.fired):
-            index, place = self._owner[number]
-            here.setdefault(index, []).append(place)
-        for index, places in here.items():
-            plan.setdefault(index, []).append((block, places))
+            index, expression = self._owners[number]
+            here.setdefault(index, []).append(expression)
+        for index, expressions in here.items():
+            plan.setdefault(index, []).append((block, expressions))
 
     def _run(
         self, recognizer: Recognizer, document: "_Document", work: list[tuple[Block, list[int]]]
     ) -> list[Span]:
         """The findings of one recogniser that reach their threshold, in the document."""
-        if isinstance(recognizer, Phones) and not few_tries(document.chars, document.digits):
-            return self._counted(recognizer, document, recognizer.find_whole(document.text))
+        if isinstance(recognizer, Phones) and not few_failures(document.chars, document.digits):
+            return self._above_threshold(recognizer, document, recognizer.find_whole(document.text))
         spans: list[Span] = []
         began = perf_counter()
-        for block, places in work:
+        for block, fired in work:
             if perf_counter() - began > self.config.max_seconds:
                 raise TimeoutError
-            fired = places
             if recognizer.weak:
-                fired = self._worth(recognizer, document, block, places)
+                fired = self._that_may_count(recognizer, document, block, fired)
                 if not fired:
                     continue
             start = block.start
@@ -135,35 +140,35 @@ class Detector:
             ]
         if isinstance(recognizer, Secrets):
             spans = [recognizer.extend(document.text, span) for span in spans]
-        return self._counted(recognizer, document, spans)
+        return self._above_threshold(recognizer, document, spans)
 
-    def _worth(
-        self, recognizer: Recognizer, document: "_Document", block: Block, places: list[int]
+    def _that_may_count(
+        self, recognizer: Recognizer, document: "_Document", block: Block, fired: list[int]
     ) -> list[int]:
-        """`places` without the weak ones, if no context word can raise their findings here."""
-        if not recognizer.weak.intersection(places):
-            return places
+        """`fired` without weak expressions, if no context word can raise their findings here."""
+        if not recognizer.weak.intersection(fired):
+            return fired
         end = block.start + len(block.text)
         if may_boost(recognizer.context, document.text, block.start, end):
-            return places
-        return [place for place in places if place not in recognizer.weak]
+            return fired
+        return [expression for expression in fired if expression not in recognizer.weak]
 
-    def _counted(
+    def _above_threshold(
         self, recognizer: Recognizer, document: "_Document", spans: Iterable[Span]
     ) -> list[Span]:
         """The spans with the score that context gives them, if that reaches the threshold."""
         threshold = self.config.threshold_of(recognizer.entity)
         context = recognizer.context if self.config.context else []
-        counted = []
+        above = []
         for span in spans:
             score = span.score
             if context and score < 1:
                 score = boosted(score, context, words_around(document.text, span.start))
             if score >= threshold:
-                counted.append(Span(span.start, span.end, score))
-        return counted
+                above.append(Span(span.start, span.end, score))
+        return above
 
-    def _kept(
+    def _not_allowed(
         self, entity: str, found: list[tuple[Span, str]], document: "_Document"
     ) -> Iterator[Finding]:
         origins = dict(reversed(found))

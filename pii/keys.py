@@ -17,20 +17,20 @@ from typing import NoReturn
 
 from unrote.corpus.errors import ConfigError
 
-VARIABLE = "UNROTE_KEY"
+KEY_VARIABLE = "UNROTE_KEY"
 """The environment variable that holds the secret; it outranks `pii.key_file`."""
 
-LEAST_LENGTH = 32
+MIN_LENGTH = 32
 """Characters of a secret: 128 bits, if they are hexadecimal digits."""
 
-LEAST_DISTINCT = 8
+MIN_DISTINCT = 8
 """Distinct characters of a secret. 32 random hexadecimal digits have fewer once in 10**7."""
 
-FRESH = (
+FRESH_KEY_NOTICE = (
     "no key is given for surrogates and fingerprints: this run makes one and forgets it. Another "
     "run will have other surrogates, and whoever continues this one, if it is stopped, looks for "
     "personal data again. For the same ones in every run: (umask 077; openssl rand -hex 32 > "
-    f"unrote.key), then pii.key_file = 'unrote.key' or {VARIABLE}."
+    f"unrote.key), then pii.key_file = 'unrote.key' or {KEY_VARIABLE}."
 )
 """What a user is told when a run makes its own key."""
 
@@ -101,8 +101,10 @@ def load_key(key_file: str = "") -> Key | None:
     White space around the secret does not count. Raises ConfigError if the file cannot be read or
     the secret is short or has few distinct characters; the message does not show it.
     """
-    if secret := os.environ.get(VARIABLE, "").strip():
-        return Key(_checked(secret.encode("utf-8", "surrogateescape"), f"the variable {VARIABLE}"))
+    if secret := os.environ.get(KEY_VARIABLE, "").strip():
+        return Key(
+            _checked(secret.encode("utf-8", "surrogateescape"), f"the variable {KEY_VARIABLE}")
+        )
     if not key_file:
         return None
     path = Path(key_file)
@@ -113,7 +115,7 @@ def load_key(key_file: str = "") -> Key | None:
         reason = error.strerror or type(error).__name__
         raise ConfigError(
             f"pii.key_file = {key_file!r} cannot be read ({reason}): name a file that holds at "
-            f"least {LEAST_LENGTH} characters, or set {VARIABLE}"
+            f"least {MIN_LENGTH} characters, or set {KEY_VARIABLE}"
         ) from None
     key = Key(_checked(content, f"pii.key_file = {key_file!r}"))
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -126,19 +128,19 @@ def load_key(key_file: str = "") -> Key | None:
 
 
 def fresh_key() -> Key:
-    """A new random key, which dies with the run. Tell the user `FRESH`."""
+    """A new random key, which dies with the run. Tell the user `FRESH_KEY_NOTICE`."""
     return Key(secrets.token_bytes(32))
 
 
 def _checked(secret: bytes, source: str) -> bytes:
-    if len(secret) < LEAST_LENGTH:
+    if len(secret) < MIN_LENGTH:
         raise ConfigError(
-            f"{source} holds {len(secret)} characters: a key needs at least {LEAST_LENGTH}, such "
+            f"{source} holds {len(secret)} characters: a key needs at least {MIN_LENGTH}, such "
             f"as those of `openssl rand -hex 32`"
         )
-    if len(set(secret)) < LEAST_DISTINCT:
+    if len(set(secret)) < MIN_DISTINCT:
         raise ConfigError(
             f"{source} holds {len(set(secret))} distinct characters: a key needs at least "
-            f"{LEAST_DISTINCT}, such as those of `openssl rand -hex 32`"
+            f"{MIN_DISTINCT}, such as those of `openssl rand -hex 32`"
         )
     return secret

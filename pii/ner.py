@@ -1,11 +1,11 @@
-"""Names, places and what else a language model finds, through Presidio's engines.
+"""Named entities: names, locations and what else a language model finds, by Presidio's engines.
 
 Models are named "spacy:NAME", "transformers:NAME" or "gliner:NAME", where NAME is an installed
 model (of the Hugging Face cache, for the latter two) or a folder. Nothing is ever downloaded:
 Presidio's spaCy engine would fetch a model that is missing, so it is looked for first.
 
 What a spaCy pipeline's labels are called follows Presidio's mapping (GPE becomes LOCATION, ORG
-becomes ORGANIZATION); labels that it does not know, or is told to ignore, are no findings.
+becomes ORGANIZATION); labels that it does not know, or is configured to ignore, are no findings.
 """
 
 import os
@@ -74,7 +74,7 @@ def recognizers(model: Model) -> list[Ner]:
 
 
 def _spacy(name: str) -> Model:
-    import spacy  # noqa: PLC0415 (only for who asks for it)
+    import spacy  # noqa: PLC0415 (only where it is asked for)
 
     if not Path(name).is_dir() and not spacy.util.is_package(name):
         raise ConfigError(

@@ -32,12 +32,13 @@ from phonenumbers.phonenumberutil import (
 )
 
 LEAD = 10
+"""Characters before the first digit in which a candidate may begin."""
 matcher: Any = phonenumbermatcher  # whose own parts are called here
 
-MIN_SIGNS = 4
+MIN_CHARS = 4
 """Digits and letters of the shortest number of any region or calling code (tested)."""
 
-MAX_TRIES = 65_535
+MAX_FAILURES = 65_535
 MEMO = 200_000
 """Answers kept; then all are forgotten."""
 
@@ -45,17 +46,17 @@ _BETWEEN = "x \xa0\xad.()\\[\\]/~\u2010\u2011\u2012\u2013\u2014\u2015\u2053\u200
 _BETWEEN += "\u3000\u30fc\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d\uff5e-"
 """What may stand between the digits of a candidate, as in phonenumbers."""
 
-_SIGN = "[0-9x\u30fc]"
+_ALPHANUMERIC = "[0-9x\u30fc]"
 _SPACE = "[ \xa0\\t,]*"
 
-GATES = (
-    f"{_SIGN}(?:[+\uff0b{_BETWEEN}]{{0,9}}{_SIGN}){{{MIN_SIGNS - 1}}}",
+PREFILTER_EXPRESSIONS = (
+    f"{_ALPHANUMERIC}(?:[+\uff0b{_BETWEEN}]{{0,9}}{_ALPHANUMERIC}){{{MIN_CHARS - 1}}}",
     f"[0-9]{_SPACE}(?:;ext=|\uff45?\uff58\uff54|e?xt|\u0434\u043e\u0431|anexo|int|\uff49\uff4e\uff54)",
     f"[0-9]{_SPACE}[x\uff58#\uff03~\uff5e][:.\uff0e]?[ \xa0\\t,-]*[0-9]",
     "[0-9][- ]+[0-9]{1,6}#",
 )
-"""One of these matches in any candidate of MIN_SIGNS digits and letters: within its digits, or from
-its last digit into its extension. (Digits of other scripts are 0 to 9 in what the gate reads.)"""
+"""One of these matches in any candidate of MIN_CHARS digits and letters: within its digits, or from
+its last digit into its extension. (The prefilter reads digits of other scripts as 0.)"""
 
 KINDS = (
     *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "voip"),
@@ -86,7 +87,7 @@ class Phone(NamedTuple):
 class _Answer(NamedTuple):
     """What a region makes of a candidate: the match within it, if any, and failures on the way."""
 
-    tries: int
+    failures: int
     found: bool = False
     start: int = 0
     end: int = 0
@@ -180,13 +181,13 @@ class PhoneFinder:
         self._memo: dict[tuple[str, bool, bool, bool], tuple[_Answer, ...]] = {}
 
     def part(self, text: str) -> list[Phone]:
-        """The phones of whole lines of a document of which `few_tries` is true."""
-        return self._walk(text)[0]
+        """The phones of whole lines of a document of which `few_failures` is true."""
+        return self._search(text)[0]
 
     def whole(self, text: str) -> list[Phone]:
         """The phones of a document."""
-        phones, tries = self._walk(text)
-        if tries < MAX_TRIES:
+        phones, failures = self._search(text)
+        if failures < MAX_FAILURES:
             return phones
         return [
             Phone(region, match.start, match.end, match.number)
@@ -194,10 +195,10 @@ class PhoneFinder:
             for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=self.leniency)
         ]
 
-    def _walk(self, text: str) -> tuple[list[Phone], int]:
+    def _search(self, text: str) -> tuple[list[Phone], int]:
         """The phones of `text`, and a bound of the failures in any one region."""
         phones: list[Phone] = []
-        tries, skipped = [0] * len(self.regions), 0
+        failures, skipped = [0] * len(self.regions), 0
         waiting = {0: tuple(range(len(self.regions)))}
         while waiting:
             index = min(waiting)
@@ -207,21 +208,21 @@ class PhoneFinder:
                 continue
             start, found = candidate
             end = start + len(found)
-            if _signs(found) < MIN_SIGNS:
-                skipped += most_tries(found)
+            if _alphanumerics(found) < MIN_CHARS:
+                skipped += max_failures(found)
                 waiting[end] = (*waiting.get(end, ()), *regions)
                 continue
             answers = self._ask(text, start, found)
             for region in regions:
                 answer = answers[region]
-                tries[region] += answer.tries
+                failures[region] += answer.failures
                 after = end
                 if answer.found:
                     after = start + answer.end
                     name = self.regions[region]
                     phones.append(Phone(name, start + answer.start, after, answer.number))
                 waiting[after] = (*waiting.get(after, ()), region)
-        return phones, skipped + max(tries, default=0)
+        return phones, skipped + max(failures, default=0)
 
     def _ask(self, text: str, start: int, found: str) -> tuple[_Answer, ...]:
         end = start + len(found)
@@ -240,7 +241,7 @@ class PhoneFinder:
     def _answers(self, found: str, before: bool, after: bool, minutes: bool) -> tuple[_Answer, ...]:
         beside = ":00" if minutes else "a" if after else " "
         text = f"{'a' if before else ' '}{found}{beside}"
-        none = _Answer(most_tries(found))
+        none = _Answer(max_failures(found))
         if self.leniency < matcher.Leniency.VALID or _plus.search(found):
             return tuple(self._answer(region, found, text) for region in self.regions)
         groups = _groups(found)
@@ -252,10 +253,10 @@ class PhoneFinder:
     def _answer(self, region: str, found: str, text: str) -> _Answer:
         asked = matcher.PhoneNumberMatcher(text, region, leniency=self.leniency)
         match = asked._extract_match(found, 1)
-        tries = MAX_TRIES - asked._max_tries
+        failures = MAX_FAILURES - asked._max_tries
         if match is None:
-            return _Answer(tries + 1)
-        return _Answer(tries, True, match.start - 1, match.end - 1, match.number)
+            return _Answer(failures + 1)
+        return _Answer(failures, True, match.start - 1, match.end - 1, match.number)
 
 
 def _groups(found: str) -> Groups:
@@ -273,8 +274,8 @@ def _groups(found: str) -> Groups:
         known = _readings(group)
         readings.update(known)
         if not known:
-            unreadable = max(unreadable, _signs(group))
-    return Groups({digits for digits in readings if len(digits) >= MIN_SIGNS}, unreadable)
+            unreadable = max(unreadable, _alphanumerics(group))
+    return Groups({digits for digits in readings if len(digits) >= MIN_CHARS}, unreadable)
 
 
 def _readings(group: str) -> tuple[str, ...]:
@@ -290,19 +291,19 @@ def _readings(group: str) -> tuple[str, ...]:
     return tuple(_not_digit.sub("", group[:end]) for end in (*ends, len(group)))
 
 
-def few_tries(chars: int, digits: int) -> bool:
+def few_failures(chars: int, digits: int) -> bool:
     """Whether PhoneNumberMatcher surely reaches the end of a document of so many code points,
     of which so many are digits.
 
     A candidate fails once, and then where one of six expressions splits it: each begins with a
     character that is no digit, and only white space begins two. So at most 7 times and twice for
-    each such character. What fails is not read again; a match, of at least MIN_SIGNS digits and
+    each such character. What fails is not read again; a match, of at least MIN_CHARS digits and
     letters, ends a candidate early, whose rest (at most 150 such characters) is read again.
     """
-    return 2 * chars + digits * (7 + (7 + 2 * 150) // MIN_SIGNS) < MAX_TRIES
+    return 2 * chars + digits * (7 + (7 + 2 * 150) // MIN_CHARS) < MAX_FAILURES
 
 
-def most_tries(found: str) -> int:
+def max_failures(found: str) -> int:
     """A bound of how often a candidate can fail."""
     return 1 if found.isdigit() else 7 + 2 * sum(not char.isdigit() for char in found)
 
@@ -324,7 +325,7 @@ def _candidate(text: str, index: int) -> tuple[int, str] | None:
     return match.start(), found[: second.start()] if second else found
 
 
-def _signs(found: str) -> int:
+def _alphanumerics(found: str) -> int:
     """Digits and letters."""
     return sum(map(str.isalnum, found))
 

@@ -1,7 +1,5 @@
-"""The same findings by Presidio's AnalyzerEngine: what `Detector` is compared with.
-
-For tests and benchmarks, and for who wants to see for himself. Secrets and models for names are
-not Presidio's default and are left out.
+"""The same findings by Presidio's AnalyzerEngine: the reference that `Detector` is compared with,
+in tests and benchmarks. Secrets and models for names are not Presidio's default and are left out.
 """
 
 from collections.abc import Iterable
@@ -18,7 +16,7 @@ from unrote.pii.catalogue import Entry, without_network
 from unrote.pii.config import Config
 from unrote.pii.context import LowerCaseNlpEngine
 
-Key = tuple[int, int, str, float]
+Result = tuple[int, int, str, float]
 
 
 def analyzer_engine(config: Config) -> AnalyzerEngine:
@@ -58,8 +56,8 @@ def _english(languages: list[Any] | None) -> list[Any]:
     return [one for one in named if one["language"] == "en"] or ["en"]
 
 
-def analyze(engine: AnalyzerEngine, text: str, config: Config) -> list[Key]:
-    """(start, end, type, score) of every finding, by place."""
+def analyze(engine: AnalyzerEngine, text: str, config: Config) -> list[Result]:
+    """(start, end, type, score) of every finding, by offset."""
     options: dict[str, Any] = {}
     if config.allow_regex:
         options = {"allow_list": list(config.allow_regex), "allow_list_match": "regex"}

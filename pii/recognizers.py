@@ -24,8 +24,8 @@ from presidio_analyzer.predefined_recognizers import (
 from unrote.pii.catalogue import Entry, build
 from unrote.pii.config import Config
 from unrote.pii.context import boosted
-from unrote.pii.gates import is_within_lines
-from unrote.pii.phones import GATES, Phone, PhoneFinder
+from unrote.pii.phones import PREFILTER_EXPRESSIONS, Phone, PhoneFinder
+from unrote.pii.prefilter import is_within_lines
 from unrote.pii.urls import UrlFinder, dot_expression
 
 ZaPhone = (ZaMobileNumberRecognizer, ZaTelephoneNumberRecognizer)
@@ -40,7 +40,7 @@ class Span(NamedTuple):
 
 
 class Expression(NamedTuple):
-    """What the gate looks for on behalf of a recogniser, under `flags` of the re module.
+    """What the prefilter looks for on behalf of a recogniser, under `flags` of the re module.
 
     `beyond_ascii` says that it counts as found in every block that is not ASCII.
     """
@@ -92,7 +92,7 @@ def wrap(presidio: Any, config: Config) -> Recognizer | None:
 
 
 def without_duplicates(spans: Iterable[Span]) -> list[Span]:
-    """Presidio's EntityRecognizer.remove_duplicates, for spans of one type; by place.
+    """Presidio's EntityRecognizer.remove_duplicates, for spans of one type; by offset.
 
     A span goes if another contains it that has at least its score.
     """
@@ -229,7 +229,9 @@ class Phones(_Base):
     def __init__(self, presidio: Any) -> None:
         super().__init__(presidio)
         self._finder = PhoneFinder(tuple(presidio.supported_regions), presidio.leniency)
-        self.expressions = tuple(Expression(gate, int(regex.I)) for gate in GATES)
+        self.expressions = tuple(
+            Expression(prefilter, int(regex.I)) for prefilter in PREFILTER_EXPRESSIONS
+        )
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
         return self._spans(self._finder.part(text))

@@ -1,8 +1,7 @@
 """All that is looked for in a text: personal data, secrets, and the traces of their removal.
 
-A trace is never reported as personal data, though recognisers take many for such: what the marker
-detector claims, no other finding may have. A reserved value ("user@example.com") belongs to nobody:
-a finding that is no more than one is that. What of another finding lies beyond stays a finding.
+A marker is never reported as personal data, though recognisers take many for it: where the two
+overlap markers win (pii.overlaps).
 """
 
 from collections.abc import Iterable
@@ -12,7 +11,8 @@ import pyarrow as pa
 from unrote.pii.config import Config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.detector import Detector
-from unrote.pii.findings import MARKER_TYPES, RESERVED_VALUE, Failure, Finding, Spans
+from unrote.pii.findings import Failure, Finding
+from unrote.pii.overlaps import prefer_markers
 
 FINDINGS = pa.schema(
     [
@@ -39,18 +39,22 @@ class Scanner:
         self.config = config or Config()
         self._detector = Detector(self.config)
         self._markers = (
-            DeidDetector(self.config.marker_threshold, self.config.gate)
+            DeidDetector(self.config.marker_threshold, self.config.prefilter)
             if self.config.markers
             else None
         )
 
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
-        """The findings in one text, by place; those of recognisers may overlap."""
+        """The findings in one text, by offset; those of recognisers may overlap. A Failure if a
+        detector could not finish it.
+        """
         found = self.find_all(text, doc)
-        return found if isinstance(found, Failure) else outranked(text, found)
+        return found if isinstance(found, Failure) else prefer_markers(text, found)
 
     def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
-        """The same before markers outranked anything, for who knows some of them better."""
+        """The same, before markers win over what they overlap: for pii.scrubbing, which has to drop
+        its own surrogates first.
+        """
         try:
             data = text.encode()
         except UnicodeEncodeError:  # which holds the text
@@ -59,13 +63,15 @@ class Scanner:
         if isinstance(found, Failure) or self._markers is None:
             return found
         try:
-            traces = self._markers.find(text)
+            markers = self._markers.find(text)
         except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
             return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
-        return sorted([*found, *traces])
+        return sorted([*found, *markers])
 
     def table(self, texts: Iterable[str]) -> tuple[pa.Table, list[Failure]]:
-        """The findings (schema FINDINGS) in some texts, and those without an answer."""
+        """The findings in texts (schema FINDINGS), and the failures: the texts that have no rows
+        because a detector could not finish them.
+        """
         rows: list[tuple[int, *tuple[object, ...]]] = []
         failures: list[Failure] = []
         for doc, text in enumerate(texts):
@@ -77,36 +83,3 @@ class Scanner:
         columns = list(zip(*rows, strict=True)) or [()] * len(FINDINGS)
         arrays = [pa.array(c, field.type) for c, field in zip(columns, FINDINGS, strict=True)]
         return pa.Table.from_arrays(arrays, schema=FINDINGS), failures
-
-
-def outranked(text: str, findings: Iterable[Finding]) -> list[Finding]:
-    """Findings by place, those of the marker detector above the others.
-
-    Of a finding that overlaps a marker only the pieces beyond it stay; one that is within a
-    reserved value goes, and a reserved value within a longer finding does.
-    """
-    own: list[Finding] = []
-    traces: list[Finding] = []
-    for finding in findings:
-        (traces if finding.type in MARKER_TYPES else own).append(finding)
-    if not traces:
-        return sorted(own)
-    claimed = Spans()
-    kept: list[Finding] = []
-    for trace in traces:
-        if trace.type == RESERVED_VALUE and any(_is_more(text, other, trace) for other in own):
-            continue
-        claimed.add(trace.start, trace.end)
-        kept.append(trace)
-    for finding in own:
-        pieces = claimed.beyond(text, finding.start, finding.end)
-        kept += [finding._replace(start=start, end=end) for start, end in pieces]
-    return sorted(kept)
-
-
-def _is_more(text: str, finding: Finding, trace: Finding) -> bool:
-    """Whether a finding holds a trace, and letters or digits beside it: a bracket is nothing."""
-    if not finding.start <= trace.start <= trace.end <= finding.end:
-        return False
-    beside = text[finding.start : trace.start] + text[trace.end : finding.end]
-    return any(map(str.isalnum, beside))

@@ -1,9 +1,9 @@
 """API keys, tokens and private keys, by the detectors of detect-secrets.
 
 A detector is a list of expressions that are looked for line by line. detect-secrets gives back the
-strings that their groups hold: the prefix alone of `(ghp|gho)_[A-Za-z0-9_]{36}`, and of a password
-no place, though the line may spell it elsewhere. So the expressions are run here, and a `Form` says
-for each detector which part of a match is the secret. It also says how a secret goes on behind the
+strings that their groups hold: the prefix alone of `(ghp|gho)_[A-Za-z0-9_]{36}`, and a password
+without its offset, though the line may spell it twice. So the expressions are run here, and a
+`Form` says for each detector which part of a match is the secret, and how it goes on behind the
 match: an expression counts on the lengths that tokens had when it was written, and of a longer one
 a part would stay. A private key is found by its first line; the finding runs to the end of the key.
 
@@ -52,7 +52,7 @@ class Form(NamedTuple):
 
 FORMS: Mapping[str, Form] = {
     "AWSKeyDetector": Form(group=1),
-    # Matched with the signs around it.
+    # Matched with the characters around it.
     "ArtifactoryDetector": Form(part="([A-Za-z0-9]+)"),
     "AzureStorageKeyDetector": Form(part="AccountKey=(.+)", tail="[A-Za-z0-9+/=]*"),
     # A password may hold an "@", which the expression takes for its end. A host holds none.
@@ -159,7 +159,7 @@ class Secrets:
 
     def _in_line(self, expression: Any, line: str) -> Iterator[tuple[int, int]]:
         """The secrets of one expression. The next is looked for behind a secret, not behind all
-        that was matched, for two may share the sign between them.
+        that was matched, for two may share the character between them.
         """
         at = 0
         while (match := expression.search(line, at)) is not None:

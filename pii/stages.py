@@ -1,7 +1,7 @@
-"""Personal data as a stage: texts to findings, and to what is put in their place.
+"""Personal data as a stage: texts to findings and replacements.
 
-The replacement is made here, where text and key are at hand, so that no later phase needs a key:
-who applies the replacements gets the released text.
+Surrogates are drawn here, where text and key are available, so that no later phase needs a key:
+the text with its replacements applied is the released text.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,13 @@ import pyarrow as pa
 
 from unrote.corpus.intervals import union
 from unrote.corpus.pulse import pulse
-from unrote.corpus.schema import FINDINGS, RECORDS, REJECTS, REPLACEMENTS, SPANS, Tagged
+from unrote.corpus.schema import RECORDS, REJECTS, SPANS, Tagged
 from unrote.corpus.stages import PlainStage, Workers
-from unrote.pii.actions import Applied
 from unrote.pii.config import Action, Config
-from unrote.pii.findings import CUT
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
-from unrote.pii.settle import Settled, settle
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pii.scrubbing import ScrubRows, scrub_text
+from unrote.pii.scrubbing.rows import SCHEMAS
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scan(PlainStage):
-    """Documents to FINDINGS, REPLACEMENTS and REJECTS; rejects are passed through.
+    """Documents to FINDINGS, REPLACEMENTS and REJECTS. Rows that could not be read are left out.
 
-    config: what is looked for. actions: what is done, by type (pii.actions). secret: the key of
-    fingerprints and surrogates. columns: names of the other columns that are scanned, for reasons
-    of rejects. cut: whether SPANS are read, and are going to be cut.
+    config: what is looked for. actions: what is done, by type (pii.config.actions_for). secret: the
+    key of fingerprints and surrogates. columns: names of the other columns that are scanned, for
+    the reasons of rejects. cut: whether SPANS are read, which are going to be cut.
 
     A document that a recogniser could not finish, or with a finding whose action is
     reject-document, is a reject and has no findings.
@@ -43,13 +42,9 @@ class Scan(PlainStage):
     columns: tuple[str, ...] = ()
     cut: bool = False
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 4
     workers: ClassVar[Workers] = "process"  # Presidio is Python
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {
-        "findings": FINDINGS.schema,
-        "replacements": REPLACEMENTS.schema,
-        "rejects": REJECTS.schema,
-    }
+    outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
@@ -60,15 +55,15 @@ class Scan(PlainStage):
         cuts: dict[int, list[tuple[int, int]]] = {}
         for tag, batch in tagged:
             if tag == "rejects":
-                yield tag, batch
-            elif tag == SPANS.name:
+                continue  # rows that could not be read: an earlier phase says so
+            if tag == SPANS.name:
                 _collect(batch, cuts)
             else:
                 yield from self._scan(batch, cuts)
 
     def _scan(self, batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> Tagged:
         scanner = scanner_of(self.config)
-        rows = FoundRows()
+        rows = ScrubRows()
         for number, record in enumerate(batch.to_pylist()):
             pulse(number / batch.num_rows)
             self._document(scanner, record, cuts.pop(record["doc"], []), rows)
@@ -79,56 +74,21 @@ class Scan(PlainStage):
         scanner: "Scanner",
         record: Mapping[str, Any],
         cuts: list[tuple[int, int]],
-        rows: "FoundRows",
+        rows: "ScrubRows",
     ) -> None:
         doc, actions, found = record["doc"], dict(self.actions), []
         for field, text in enumerate((record["text"], *record["columns"])):
             if text is None:
                 continue
             own = tuple(union(cuts)) if field == 0 else ()
-            scanned = settle(text, scanner, actions, self.secret, record["id"], own)
-            if scanned.rejected:
+            scrubbed = scrub_text(text, scanner, actions, self.secret, record["id"], own)
+            if scrubbed.rejected:
                 name = f" (column {self.columns[field - 1]})" if field else ""
-                rows.rejects.append((doc, record["shard"], record["row"], scanned.rejected + name))
+                rows.rejects.append((doc, record["shard"], record["row"], scrubbed.rejected + name))
                 return
-            found.append((field, text, scanned))
-        for field, text, scanned in found:
-            rows.add(doc, field, text, scanned, self.secret)
-
-
-class FoundRows:
-    """Rows of the three outputs, as they are found."""
-
-    def __init__(self) -> None:
-        self.findings: list[tuple[Any, ...]] = []
-        self.replacements: list[tuple[Any, ...]] = []
-        self.rejects: list[tuple[Any, ...]] = []
-
-    def add(self, doc: int, field: int, text: str, scanned: Settled, key: Key) -> None:
-        actions = [(one, str(one.action)) for one in scanned.applied]
-        actions += [(Applied(finding, "keep"), CUT) for finding in scanned.gone]
-        for one, action in sorted(actions, key=lambda pair: pair[0].finding.start):
-            finding = one.finding
-            value = text[finding.start : finding.end]
-            kind = finding.stands_for or finding.type
-            drawn = key.value_fingerprint(one.replacement, kind) if action == "surrogate" else None
-            place = (doc, field, finding.start, finding.end, finding.type, finding.score)
-            print_ = key.value_fingerprint(value, finding.type)
-            row = (action, finding.origin, finding.stands_for, print_, drawn)
-            self.findings.append((*place, *row))
-        self.replacements += [(doc, field, e.start, e.end, e.text) for e in scanned.edits]
-
-    def batches(self) -> Tagged:
-        for tag, rows in (
-            ("findings", self.findings),
-            ("replacements", self.replacements),
-            ("rejects", self.rejects),
-        ):
-            if rows:
-                schema = Scan.outputs[tag]
-                columns = zip(zip(*rows, strict=True), schema, strict=True)
-                arrays = [pa.array(column, field.type) for column, field in columns]
-                yield tag, pa.RecordBatch.from_arrays(arrays, schema=schema)
+            found.append((field, text, scrubbed))
+        for field, text, scrubbed in found:
+            rows.add(doc, field, text, scrubbed, self.secret)
 
 
 def _collect(batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> None:

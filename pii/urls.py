@@ -5,12 +5,12 @@ All four hold the same host: `(www\d{0,3}[.])?[a-z0-9.\-]{1,253}[.](top-level do
 
 * a host is a dot with a top-level domain behind it and a host character before it (a *dot* below),
   and nothing but host characters from its beginning to that dot, at most 260 of them;
-* what follows the domain is optional. So an expression matches from any place in the run of host
+* what follows the domain is optional. So an expression matches from any index in the run of host
   characters before a dot that is within 253 characters of it, and the leftmost match from index i
   begins at or near the beginning of the first dot's run;
 * an expression with a scheme or a quote begins at that scheme, or at a quote before the run.
 
-Presidio's compiled expressions are asked at those places, in order, and decide. The classes come
+Presidio's compiled expressions are tried at those indices, in order, and decide. The classes come
 from the expression's own letters under the same flags, "ſ" and the Kelvin sign included.
 No match holds a line break, so any run of whole lines can be searched alone.
 """
@@ -40,7 +40,7 @@ def domains(base: str) -> tuple[str, ...]:
 
 
 def dot_expression(base: str) -> str:
-    """What the gate looks for: a host character, a dot, a top-level domain."""
+    """What the prefilter looks for: a host character, a dot, a top-level domain."""
     return rf"[a-z0-9.\-]\.(?:{'|'.join(domains(base))})"
 
 
@@ -55,16 +55,16 @@ class UrlFinder:
         scheme = regex.compile(r"https?://", flags)
         quoted_scheme = regex.compile(r"""["']https?://""", flags)
         self._finders: tuple[Callable[[str, list[int], float], Iterator[Span]], ...] = (
-            lambda text, _, limit: _from_places(standard, scheme, text, limit),
+            lambda text, _, limit: _from_leads(standard, scheme, text, limit),
             lambda text, dots, limit: self._bare(bare, text, dots, limit),
-            lambda text, _, limit: _from_places(quoted, quoted_scheme, text, limit),
+            lambda text, _, limit: _from_leads(quoted, quoted_scheme, text, limit),
             lambda text, dots, limit: self._quoted(quoted_bare, text, dots, limit),
         )
 
     def find(self, text: str, limit: float) -> list[list[Span]]:
         """For each expression its matches in whole lines of a text, as `finditer` has them.
 
-        `limit` is in seconds for any one expression at any one place: TimeoutError beyond.
+        `limit` is in seconds for one match of one expression; TimeoutError where it takes longer.
         """
         dots = [match.start() for match in self._dot.finditer(text)]
         if not dots:
@@ -102,13 +102,13 @@ class UrlFinder:
         return int(self._run.match(text, 0, dot).start())
 
 
-def _from_places(expression: Any, places: Any, text: str, limit: float) -> Iterator[Span]:
-    """The matches of an expression all of whose matches begin with one of `places`."""
+def _from_leads(expression: Any, lead: Any, text: str, limit: float) -> Iterator[Span]:
+    """The matches of an expression all of whose matches begin with a match of `lead`."""
     after = 0
-    while (place := places.search(text, after)) is not None:
-        match = expression.match(text, place.start(), timeout=limit)
+    while (begin := lead.search(text, after)) is not None:
+        match = expression.match(text, begin.start(), timeout=limit)
         if match is not None:
             yield match.span()
             after = match.end()
         else:
-            after = place.start() + 1
+            after = begin.start() + 1

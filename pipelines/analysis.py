@@ -17,7 +17,9 @@ from unrote.corpus.schema import (
     KEPT,
     NEAR,
     PAIRS,
+    READ_REJECTS,
     REPLACEMENTS,
+    SCAN_REJECTS,
     SPANS,
     UNDECIDED,
     Table,
@@ -31,7 +33,8 @@ from unrote.dedup.twins import ResolveTwins, TwinLinks
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Read
 from unrote.pipelines.job import Phases
-from unrote.pipelines.scoring import check, rejects_of, score
+from unrote.pipelines.rejects import unite_rejects
+from unrote.pipelines.scoring import check_model, score
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:
@@ -42,7 +45,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     raises InputError, or TooManyRejects.
     """
     if job.settings.memorization.enabled:
-        check(job)
+        check_model(job)
     fingerprint(job)
     if not (allow_empty and not job.rows(DOCUMENTS)):
         refuse_too_many_rejects(job)
@@ -61,6 +64,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
         findings(job)
     if job.settings.memorization.enabled:
         score(job)
+    unite_rejects(job)
 
 
 def fingerprint(job: Phases) -> None:
@@ -81,20 +85,19 @@ def fingerprint(job: Phases) -> None:
     flow.write(DOCUMENTS, out["documents"])
     flow.write(FINGERPRINTS, out["fingerprints"])
     flow.write(BANDS, out["bands"])
-    flow.write(rejects_of(job.settings, "fingerprint"), out["rejects"])
+    flow.write(READ_REJECTS, out["rejects"])
     job.phase("fingerprint", flow)
 
 
 def refuse_too_many_rejects(job: Phases) -> None:
     """Raise TooManyRejects, with the first reasons, where more rows are unreadable than allowed."""
-    unreadable = rejects_of(job.settings, "fingerprint")
-    rejected = job.rows(unreadable)
+    rejected = job.rows(READ_REJECTS)
     total = rejected + job.rows(DOCUMENTS)
     limit = job.settings.input.max_rejects
     if rejected <= limit * total:
         return
     shown = (
-        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(unreadable, 5)
+        f"  {r['shard']}, row {r['row']}: {r['reason']}" for r in job.first_rows(READ_REJECTS, 5)
     )
     raise TooManyRejects(
         f"{rejected:,} of {total:,} rows were rejected ({rejected / total:.2%}; input.max_rejects "
@@ -109,7 +112,7 @@ def refuse_empty(job: Phases) -> None:
     """Raise InputError where there is no document: what is said of none of them says nothing."""
     if job.rows(DOCUMENTS):
         return
-    rejected = job.rows(rejects_of(job.settings, "fingerprint"))
+    rejected = job.rows(READ_REJECTS)
     why = f"all {rejected:,} rows were rejected" if rejected else "no file of it holds a row"
     raise InputError(
         f"the input has no document: {why}. Look at what wrote it, name another input, or mend it "
@@ -279,5 +282,5 @@ def findings(job: Phases) -> None:
     found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
     flow.write(FINDINGS, found["findings"])
     flow.write(REPLACEMENTS, found["replacements"])
-    flow.write(rejects_of(job.settings, "findings"), found["rejects"])
+    flow.write(SCAN_REJECTS, found["rejects"])
     job.phase("findings", flow)

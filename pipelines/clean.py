@@ -5,22 +5,23 @@ from collections.abc import Sequence
 from unrote.corpus.errors import RunError
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
+from unrote.pipelines.finished import open_run
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
+from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.release import release
-from unrote.pipelines.report.figures import counted
+from unrote.pipelines.report.formatting import counted
+from unrote.pipelines.report.memorization import unread
 from unrote.pipelines.report.model import Report
-from unrote.pipelines.report.publish import finish, read_report, summarised, write_report
-from unrote.pipelines.report.recital import unread
 
 
 def refuse_unread(report: Report) -> None:
     """Raise RunError where a model was to read the text and its tokenizer found nothing in it."""
     found = report.memorization
-    if found is not None and found.tokenless and report.total.words_left:
+    if found is not None and found.tokenless and report.total.words_kept:
         raise RunError(
-            f"{unread(found)}, though {counted(report.total.words_left, 'word')} were left, so "
-            "nothing is known of what a model would recite. Name another with memorization.model, "
+            f"{unread(found)}, though {counted(report.total.words_kept, 'word')} were left, so "
+            "nothing is known of memorization. Name another with memorization.model, "
             "or do without with --set memorization.enabled=false, and start over with --fresh."
         )
 
@@ -41,7 +42,7 @@ def clean(
     """
     with open_job(kind, inputs, out, settings, progress, fresh=fresh) as job:
         if job.run.finished:
-            return read_report(job.run.out)
+            return open_run(job.run.out).report
         analyse(job)
         release(job, write=settings.output.data)
         report = summarised(job)

@@ -58,8 +58,8 @@ def _say(text: object) -> None:
 app = typer.Typer(
     name="unrote",
     cls=_Commands,
-    help="Stops language models from learning their training data by rote: removes what a corpus "
-    "holds more than once, replaces personal data, and proves what it did.",
+    help="Stops language models from learning their training data by rote: removes duplicates, "
+    "replaces personal data, and proves what it did.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -134,7 +134,7 @@ def clean(
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
-    """Clean a corpus: remove what is there more than once, replace personal data, write the rest
+    """Clean a corpus: remove duplicates, replace personal data, write the rest
     and a report.
     """
     settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)
@@ -195,13 +195,13 @@ def score(
     overrides: Overrides = [],  # noqa: B006
     engine: EngineName = "",
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="The reference LM: default, a folder, or a name.")
+        str, typer.Option(metavar="NAME", help="The reference model: default, a folder, or a name.")
     ] = "",
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
-    """The memorization part of clean alone: what a model trained on this text would recite. Writes
-    tables and a report, no data.
+    """The memorization part of clean alone: which sequences are extractable from a model trained on
+    this text. Writes tables and a report, no data.
     """
     shortcuts = {"engine__name": engine, "memorization__model": model}
     settings = _settings(config, overrides, _scored_as_it_is(), **shortcuts)
@@ -209,30 +209,30 @@ def score(
 
 
 @app.command()
-def trial(
+def proxy(
     inputs: Inputs,
     out: Out,
     config: ConfigFile = None,
     overrides: Overrides = [],  # noqa: B006
     engine: EngineName = "",
     minutes: Annotated[float, typer.Option(min=0.01, help="Time to train for, about.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the trial model's weights and order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the proxy model's weights and order.")] = 0,
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a small model on a corpus as it is, for some minutes: what does it recite? Names the
-    sequences, and refits the risk to this corpus.
+    """Train a proxy model on a corpus as it is, for some minutes: which sequences are extractable
+    from it? Names them, and recalibrates the risk to this corpus.
     """
     without_pandas()
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
-    from unrote.pipelines.report.tried import print_trial  # noqa: PLC0415
-    from unrote.pipelines.trial import trial as run  # noqa: PLC0415
+    from unrote.pipelines.proxy import proxy as run  # noqa: PLC0415
+    from unrote.pipelines.report.proxy import print_proxy  # noqa: PLC0415
 
     settings = _settings(config, overrides, _scored_as_it_is(), engine__name=engine)
     progress = progress_for(quiet)
     result = run(inputs, out, settings, progress, minutes=minutes, seed=seed, fresh=fresh)
     if not quiet:
-        print_trial(result, out)
+        print_proxy(result, out)
 
 
 def _scored_as_it_is() -> dict[str, Any]:
@@ -305,7 +305,7 @@ def verify(out: FinishedRun) -> None:
 def report(out: FinishedRun) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
-    from unrote.pipelines.report.publish import rebuild  # noqa: PLC0415
+    from unrote.pipelines.publish import rebuild  # noqa: PLC0415
 
     with progress_for(False).aside("report"):
         path = rebuild(out)

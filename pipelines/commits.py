@@ -5,14 +5,13 @@ The same command again skips every phase whose marker still holds.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 import xxhash
 
 from unrote.corpus.storage import chunks, storage
-from unrote.pipelines.atomic import write_atomically
+from unrote.pipelines.storage import Location, write_atomically
 
 FORMAT = 1
 """Of markers, of a run's state and of its manifest."""
@@ -60,7 +59,7 @@ class Commit:
         return cls(**{**tree, "tables": tables, "data": tuple(DataFile(**d) for d in tree["data"])})
 
 
-def read_marker(path: Path) -> Commit | None:
+def read_marker(path: Location) -> Commit | None:
     """The commit of a phase; None where it has none, or a damaged one."""
     if not path.exists():
         return None
@@ -70,12 +69,12 @@ def read_marker(path: Path) -> Commit | None:
         return None
 
 
-def write_marker(path: Path, commit: Commit) -> None:
+def write_marker(path: Location, commit: Commit) -> None:
     """Record a phase as done."""
     write_atomically(path, orjson.dumps(asdict(commit)))
 
 
-def holds(path: Path, file: TableFile | DataFile) -> bool:
+def holds(path: Location, file: TableFile | DataFile) -> bool:
     """Whether `path` is the committed file: a power cut can leave another one of the same size."""
     if not path.is_file() or path.stat().st_size != file.bytes:
         return False

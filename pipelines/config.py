@@ -31,7 +31,7 @@ from unrote.pii.config import (
     actions_for,
 )
 from unrote.pii.findings import MARKER_TYPES
-from unrote.pii.keys import VARIABLE
+from unrote.pii.keys import KEY_VARIABLE
 
 
 class Section(BaseModel):
@@ -168,7 +168,7 @@ class PiiSettings(Section):
     key_file: str = Field(
         "",
         description="File with the secret that surrogates and fingerprints are made with; the "
-        f"variable {VARIABLE} outranks it. Without either a run makes a secret and forgets it.",
+        f"variable {KEY_VARIABLE} outranks it. Without either a run makes a secret and forgets it.",
     )
     max_chars: int = Field(
         50_000_000, ge=1, description="Longest document, in characters; longer ones are rejected."
@@ -179,7 +179,7 @@ class PiiSettings(Section):
 
     @property
     def config(self) -> Config:
-        """What detectors are told. Raises ConfigError for a name or value that cannot be."""
+        """Of the detectors. Raises ConfigError for a name or value that cannot be."""
         return Config(
             recognizers=tuple(self.recognizers),
             without=tuple(self.without),
@@ -198,12 +198,12 @@ class PiiSettings(Section):
 
     @property
     def shown_configs(self) -> tuple[Config, ...]:
-        """What detectors are told that look at text before it is shown: this, and the default."""
+        """Of detectors for text that is shown: this one, and the default."""
         return tuple(dict.fromkeys((self.config, PiiSettings().config)))
 
     @property
     def all_actions(self) -> dict[str, Action]:
-        """What is done by type, DEFAULT (pii.actions) among them."""
+        """What is done by type, DEFAULT (pii.config) among them."""
         return actions_for(self.recognizers, self.actions)
 
     @property
@@ -235,24 +235,26 @@ class PiiSettings(Section):
 
 
 class MemorizationSettings(Section):
-    """Which sequences of the released text would a model trained on it recite?"""
+    """Which sequences of the released text would be extractable from a model trained on it?"""
 
-    enabled: bool = Field(True, description="Score what a model would recite.")
+    enabled: bool = Field(True, description="Score the risk of memorization.")
     model: str = Field(
         "default",
         min_length=1,
-        description="The reference LM: default (comes with unrote, small), a folder, or a name in "
-        "the Hugging Face cache. Nothing is downloaded.",
+        description="The reference model: default (comes with unrote, small), a folder, or a name "
+        "in the Hugging Face cache. Nothing is downloaded.",
     )
-    reference: str = Field(
-        "", description="A second model whose loss is compared; empty: none. Same tokenizer."
+    comparison_model: str = Field(
+        "",
+        description="A second model, whose loss `loss_relative` is relative to; empty: none. Same "
+        "tokenizer.",
     )
     device: str = Field("auto", description="auto, cuda, cuda:N, mps or cpu.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto is bfloat16 on a GPU and float32 on a CPU."
     )
-    prefix: int = Field(50, ge=0, description="Tokens of a sequence that are given.")
-    suffix: int = Field(50, ge=1, description="Tokens of a sequence that would be recited.")
+    prefix: int = Field(50, ge=0, description="Tokens of a sequence that are the prompt.")
+    suffix: int = Field(50, ge=1, description="Tokens of a sequence to be extracted.")
     top_k: int = Field(40, ge=0, description="Tokens that sampling chooses from; 0 is all.")
     temperature: float = Field(1.0, gt=0, description="Of that sampling.")
     generate: bool = Field(
@@ -261,30 +263,30 @@ class MemorizationSettings(Section):
     max_tokens: int = Field(
         0,
         ge=0,
-        description="Tokens that the model reads, of the riskiest sequences as far as their text "
-        "tells and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
+        description="Tokens that the reference model reads, of the riskiest sequences by their "
+        "text features and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
     )
     max_entities: int = Field(
         1000,
         ge=0,
-        description="Findings left in the text of which is measured whether a model completes "
-        "them; each takes as much as 33 sequences.",
+        description="Findings kept in the text of which is measured whether the reference model "
+        "completes them; each takes as much as 33 sequences.",
     )
     calibration: str = Field(
         "",
-        description="Coefficients of the risk, as a trial run writes them (unrote trial); empty: "
+        description="Coefficients of the risk, as a proxy run writes them (unrote proxy); empty: "
         "those that come with unrote.",
     )
-    above: float = Field(
-        0.5, gt=0, le=1, description="The risk from which on `action` is taken, and counts."
+    threshold: float = Field(
+        0.5, gt=0, le=1, description="The risk from which a sequence is at risk."
     )
     action: Literal["report", "remove-sequence", "remove-document"] = Field(
         "report", description="What is done with sequences at risk, or with their documents."
     )
-    masks: Literal["none", "risky", "all"] = Field(
+    masks: Literal["none", "at-risk", "all"] = Field(
         "none",
         description="Goldfish masks, the table `masks`: tokens of the released text to leave out "
-        "of the training loss. risky: only in sequences at risk (`above`).",
+        "of the training loss. at-risk: only in sequences at risk (`threshold`).",
     )
     mask_tokenizer: str = Field(
         "",
@@ -315,8 +317,8 @@ class MemorizationSettings(Section):
 
     @property
     def models(self) -> Models:
-        """Which models are asked, for what, and where. Raises ConfigError for what cannot be."""
-        return Models(self.model, self.reference, self.device, self.precision, self.config)
+        """Which models measure what, and where. Raises ConfigError for what cannot be."""
+        return Models(self.model, self.comparison_model, self.device, self.precision, self.config)
 
 
 class SparkSettings(Section):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from unrote.pipelines.places import reaching
+from unrote.pipelines.locations import reaching
 
 Document = tuple[str, str]  # id, text
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from unrote.corpus.schema import Table
-from unrote.memorization.identity import Identity
+from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.keys import Key, fresh_key
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
@@ -17,7 +17,7 @@ class Explanation:
 
     settings: Settings
     key: Key = field(default_factory=fresh_key)
-    reader: Identity = field(default_factory=lambda: Identity("cpu", ""))
+    reference_model: ReferenceModel = field(default_factory=lambda: ReferenceModel("cpu", ""))
     lines: list[str] = field(default_factory=list)
 
     def phase(self, name: str, flow: Flow) -> None:

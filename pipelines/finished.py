@@ -1,34 +1,38 @@
-"""A finished run, read: its manifest, settings, input, tables and report."""
+"""A finished run, read: its manifest, settings, input, tables and report.
+
+The one reader for `show`, reports, proxy runs and notebooks.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unrote.corpus import schema
 from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.pinning import check_sizes
+from unrote.corpus.read import Fields
+from unrote.corpus.schema import PUBLISHED, shard_of
 from unrote.corpus.shard import Corpus
 from unrote.pipelines.config import Settings
-from unrote.pipelines.manifest import read_manifest
-from unrote.pipelines.report.model import Report
-from unrote.pipelines.report.publish import read_report
+from unrote.pipelines.manifest import holds_reports, read_manifest
+from unrote.pipelines.records import records_of
+from unrote.pipelines.report.model import Report, from_json
+from unrote.pipelines.storage import Location, location
 
-PUBLISHED = {
-    table.name: table
-    for table in vars(schema).values()
-    if isinstance(table, schema.Table) and not table.internal
-}
-"""The tables that a run may publish, by name."""
+SCHEMAS = {table.name: table.schema for table in PUBLISHED}
+"""Of the tables that a run may publish, by name."""
 
 
 class FinishedRun:
     """What a run left in its folder. Open with `open_run`."""
 
-    def __init__(self, out: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, out: Location, manifest: Mapping[str, Any]) -> None:
         self.out = out
         self.manifest = manifest
 
@@ -44,33 +48,69 @@ class FinishedRun:
 
     @cached_property
     def report(self) -> Report:
-        """What report.json says. Raises InputError where it is missing."""
-        return read_report(self.out)
+        """What report.json says. Raises InputError where it is not the one that the run wrote."""
+        if not self.has_reports:
+            raise InputError(
+                f"{self.out / 'report.json'} or report.html is not what the run wrote. `unrote "
+                f"report {self.out}` writes both anew from the tables; of a gate, the command that "
+                "ran it does."
+            )
+        return report_in(self.out)
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether the reports are there, as the run wrote them."""
+        return holds_reports(self.manifest, self.out)
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that the run published, those without a row too."""
         written = {name for phase in self.manifest["phases"] for name in phase["rows"]}
-        return tuple(sorted(written & set(PUBLISHED)))
+        return tuple(sorted(written & set(SCHEMAS)))
 
-    def table(self, name: str) -> pa.Table:
-        """A published table, all of it (unrote.corpus.schema lists the columns).
+    def table(
+        self, name: str, condition: pc.Expression | None = None, *, doc: int | None = None
+    ) -> pa.Table:
+        """A published table (unrote.corpus.schema lists the columns).
 
+        condition: the rows that are wanted, None is all. doc: a document, if only its rows are;
+        then only the files that may have them are read.
         Raises InputError for a table that the run has not, StorageError where its files are
         damaged or missing.
         """
         if name not in self.tables:
             raise InputError(f"{self.out} has no table {name!r}. It has {', '.join(self.tables)}.")
-        files = self.manifest["tables"].get(name, [])
-        paths = [self.out / "tables" / name / f"{file['slice']:05d}.parquet" for file in files]
-        empty = PUBLISHED[name].schema.empty_table()
-        try:
-            return pa.concat_tables([empty, *(pq.read_table(path) for path in paths)])
-        except (OSError, pa.ArrowException) as error:
-            raise StorageError(
-                f"the table {name!r} of {self.out} cannot be read ({type(error).__name__}). "
-                "`unrote verify` says what is damaged; run the job again with --fresh."
-            ) from error
+        found = [SCHEMAS[name].empty_table()]
+        if doc is not None:
+            own = pc.field("doc") == doc
+            condition = own if condition is None else condition & own
+        for file in self.manifest["tables"].get(name, ()):
+            if doc is not None and file["slice"] != self._slice_of(doc):
+                continue
+            path = self.out / "tables" / name / f"{file['slice']:05d}.parquet"
+            try:
+                found.append(pq.read_table(path, filters=condition))
+            except (OSError, pa.ArrowException) as error:
+                raise StorageError(
+                    f"cannot read {path} ({type(error).__name__}). `unrote verify` says what is "
+                    "damaged; run the job again with --fresh."
+                ) from error
+        return pa.concat_tables(found)
+
+    def records(self, docs: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """The rows of the input that some documents are, by document (corpus.schema.RECORDS).
+
+        Raises InputChanged where the input is not the one that was read.
+        """
+        wanted = sorted(set(docs))
+        shards = tuple(self.corpus.shards[n] for n in sorted({shard_of(doc) for doc in wanted}))
+        check_sizes(replace(self.corpus, shards=shards))
+        settings = self.settings
+        fields = Fields(text=settings.input.text, columns=tuple(settings.pii.columns))
+        return {row["doc"]: row for row in records_of(self.corpus, fields, wanted)}
+
+    def _slice_of(self, doc: int) -> int:
+        return int(self.corpus.slice_of(np.array([doc]))[0])
 
     def __repr__(self) -> str:
         return f"<finished {self.manifest['job']} in {str(self.out)!r}>"
@@ -78,4 +118,12 @@ class FinishedRun:
 
 def open_run(out: str | os.PathLike[str]) -> FinishedRun:
     """The finished run in the folder `out`. Raises InputError where there is none."""
-    return FinishedRun(Path(out), read_manifest(os.fspath(out)))
+    return FinishedRun(location(out), read_manifest(os.fspath(out)))
+
+
+def report_in(folder: Location) -> Report:
+    """What report.json says, whoever wrote it. Raises InputError where it is missing."""
+    try:
+        return from_json((folder / "report.json").read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {folder / 'report.json'}: {error.strerror}.") from None

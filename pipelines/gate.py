@@ -4,22 +4,21 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
 from unrote.pipelines.job import open_job
-from unrote.pipelines.policy import check, judge, load_policy
+from unrote.pipelines.policy import check_policy, evaluate, load_policy
 from unrote.pipelines.progress import Progress
-from unrote.pipelines.release import release
-from unrote.pipelines.report.model import Report
-from unrote.pipelines.report.publish import (
+from unrote.pipelines.publish import (
     finish,
     known_report,
     replace_report,
     summarised,
     write_report,
 )
+from unrote.pipelines.release import release
+from unrote.pipelines.report.model import Report
 
 
 def gate(
@@ -39,19 +38,19 @@ def gate(
     be applied.
     """
     rules = load_policy(policy)
-    check(rules, settings.model_dump())
+    check_policy(rules, settings.model_dump())
     # A configuration that it shares with clean may say where to keep what is removed; nothing is.
     output = settings.output.model_copy(update={"keep_removed": ""})
     settings = settings.model_copy(update={"output": output})
-    place = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
-    with place as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
+    opened = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
+    with opened as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:
-            report = judge(rules, known_report(str(job.run.out)))
+            report = evaluate(rules, known_report(str(job.run.out)))
             replace_report(job.run.out, report)
             return report
         analyse(job, allow_empty=True)  # the verdict says so
         release(job, write=False)
-        report = judge(rules, summarised(job))
-        write_report(Path(folder), report)
+        report = evaluate(rules, summarised(job))
+        write_report(job.run.out, report)
         finish(job, report)
         return report

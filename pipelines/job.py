@@ -15,8 +15,8 @@ from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
-from unrote.memorization.identity import Identity, identify
-from unrote.pii.keys import FRESH, Key, fresh_key, load_key
+from unrote.memorization.reference_model import ReferenceModel, load_reference_model
+from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
@@ -36,8 +36,8 @@ class Phases(Protocol):
         ...
 
     @property
-    def reader(self) -> Identity:
-        """The language model that reads sequences. Raises ConfigError if it cannot be used."""
+    def reference_model(self) -> ReferenceModel:
+        """The model that measures sequences. Raises ConfigError if it cannot be used."""
         ...
 
     def phase(self, name: str, flow: Flow) -> None:
@@ -69,11 +69,11 @@ class Job:
         return self.run.settings
 
     @cached_property
-    def reader(self) -> Identity:
+    def reference_model(self) -> ReferenceModel:
         settings = self.settings.memorization
         masks = "" if settings.masks == "none" else settings.mask_tokenizer or settings.model
         with self.progress.aside("loading the model"):
-            return identify(settings.models, masks)
+            return load_reference_model(settings.models, masks)
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""
@@ -143,7 +143,7 @@ def open_job(
         named = "" if given is None else given.fingerprint()
         run = open_run(out, kind, inputs, settings, pinned, key=named, fresh=fresh)
         if settings.pii.enabled and given is None and not run.finished:
-            progress.note(FRESH)
+            progress.note(FRESH_KEY_NOTICE)
         try:
             yield Job(run, engine, progress, given or fresh_key(), snapshot)
         finally:

@@ -7,27 +7,26 @@ compute digests too.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import orjson
 import xxhash
 
 from unrote.corpus.errors import InputError
-from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.commits import FORMAT
-from unrote.pipelines.places import MANIFEST, STATE
+from unrote.pipelines.locations import MANIFEST, STATE
+from unrote.pipelines.storage import Location, location, write_atomically
 
 REPORTS = ("report.html", "report.json")
 
 
 def read_manifest(out: str) -> dict[str, Any]:
     """The manifest of a finished run. Raises InputError where there is none."""
-    path = Path(out) / MANIFEST
+    path = location(out) / MANIFEST
     try:
         manifest: dict[str, Any] = orjson.loads(path.read_bytes())
     except FileNotFoundError:
-        hint = "its run is not finished" if (Path(out) / STATE).exists() else "no run wrote it"
+        hint = "its run is not finished" if (location(out) / STATE).exists() else "no run wrote it"
         raise InputError(f"{out} has no {MANIFEST}: {hint}. Name OUT of a finished run.") from None
     except (OSError, orjson.JSONDecodeError) as error:
         raise InputError(
@@ -42,13 +41,13 @@ def read_manifest(out: str) -> dict[str, Any]:
     return manifest
 
 
-def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(out: Location, manifest: Mapping[str, Any]) -> None:
     """Write the manifest of a finished run, with the digest of all that it says."""
     said = sealed(orjson.loads(orjson.dumps(manifest)))
     write_atomically(out / MANIFEST, orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
-def reports_of(folder: Path, verdict: object) -> dict[str, Any]:
+def reports_of(folder: Location, verdict: object) -> dict[str, Any]:
     """What a manifest says of the two report files. The verdict has a digest of its own, so that
     it can be kept when they are written anew.
     """
@@ -72,7 +71,7 @@ def digest_of(tree: object) -> str:
     )
 
 
-def check_sealed(manifest: Mapping[str, Any], out: Path) -> None:
+def check_sealed(manifest: Mapping[str, Any], out: Location) -> None:
     """Raise InputError where a manifest is not what its run wrote."""
     if sealed(manifest) != dict(manifest):
         raise InputError(
@@ -81,7 +80,7 @@ def check_sealed(manifest: Mapping[str, Any], out: Path) -> None:
         )
 
 
-def holds_reports(manifest: Mapping[str, Any], out: Path) -> bool:
+def holds_reports(manifest: Mapping[str, Any], out: Location) -> bool:
     """Whether the reports are those that the manifest lists."""
     listed = manifest.get("reports", {}).get("files")
     try:

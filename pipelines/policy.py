@@ -19,6 +19,7 @@ from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from unrote.pipelines.config import describe, read_toml
+from unrote.pipelines.report.memorization import RiskStep, unread
 from unrote.pipelines.report.model import (
     UNCHANGED,
     Balance,
@@ -27,7 +28,6 @@ from unrote.pipelines.report.model import (
     RuleResult,
     Verdict,
 )
-from unrote.pipelines.report.recital import RiskStep, unread
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Scope:
     type: str | None = None
     """Only findings of this type."""
     view: str = "released"
-    """The view of the text of which it is said what a model would recite."""
+    """The view of the text whose memorization risk is meant."""
 
 
 class Unmeasured(Exception):
@@ -100,19 +100,19 @@ def _share(part: int, whole: int, of: str = "document") -> float:
     return part / whole
 
 
-@measure("exact_share", "documents that are exact copies", needs=("dedup.exact.enabled",))
+@measure("exact_share", "documents that are exact duplicates", needs=("dedup.exact.enabled",))
 def exact_share(scope: Scope) -> float:
     return _share(scope.balance.exact.documents, scope.balance.documents)
 
 
-@measure("near_share", "documents that are near copies", needs=("dedup.near.enabled",))
+@measure("near_share", "documents that are near-duplicates", needs=("dedup.near.enabled",))
 def near_share(scope: Scope) -> float:
     return _share(scope.balance.near.documents, scope.balance.documents)
 
 
 @measure(
     "duplicate_share",
-    "documents that are exact or near copies",
+    "documents that are exact or near-duplicates",
     needs=("dedup.exact.enabled", "dedup.near.enabled"),
 )
 def duplicate_share(scope: Scope) -> float:
@@ -199,52 +199,52 @@ def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
         for row in rows
         if counts(row) and row.action != CUT and own in {None, row.source}
     )
-    if not scope.balance.words_left:
+    if not scope.balance.words_kept:
         raise Unmeasured("deduplication and rejects leave no word in which to find anything")
-    return 1e6 * found / scope.balance.words_left
+    return 1e6 * found / scope.balance.words_kept
 
 
-RECITAL = ("memorization.enabled",)
+MEMORIZATION = ("memorization.enabled",)
 
 
 @measure(
-    "expected_recited",
-    "sequences that a small model trained on this would recite",
+    "expected_extracted",
+    "expected number of sequences extractable from a small model trained on this",
     unit="",
-    needs=RECITAL,
+    needs=MEMORIZATION,
     takes_view=True,
 )
-def expected_recited(scope: Scope) -> float:
-    return sum(step.recited for step, _ in _steps(scope))
+def expected_extracted(scope: Scope) -> float:
+    return sum(step.expected_extracted for step, _ in _steps(scope))
 
 
 @measure(
-    "recited_per_million_words",
-    "the same, for each million words",
+    "extracted_per_million_words",
+    "expected number of extractable sequences, for each million words",
     unit="per M words",
-    needs=RECITAL,
+    needs=MEMORIZATION,
     takes_view=True,
 )
-def recited_per_million_words(scope: Scope) -> float:
-    return _for_a_million(expected_recited(scope), scope)
+def extracted_per_million_words(scope: Scope) -> float:
+    return _for_a_million(expected_extracted(scope), scope)
 
 
 @measure(
     "sequences_at_risk",
-    "sequences with a risk of memorization.above or more",
+    "sequences with a risk of memorization.threshold or more",
     unit="",
-    needs=RECITAL,
+    needs=MEMORIZATION,
     takes_view=True,
 )
 def sequences_at_risk(scope: Scope) -> float:
-    return sum(step.above for step, _ in _steps(scope))
+    return sum(step.at_risk for step, _ in _steps(scope))
 
 
 @measure(
     "at_risk_per_million_words",
-    "the same, for each million words",
+    "sequences at risk, for each million words",
     unit="per M words",
-    needs=RECITAL,
+    needs=MEMORIZATION,
     takes_view=True,
 )
 def at_risk_per_million_words(scope: Scope) -> float:
@@ -259,7 +259,7 @@ def _for_a_million(number: float, scope: Scope) -> float:
 
 
 def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
-    """What would be recited of each source in the scope, and its words.
+    """The memorization risk of each source in the scope, and its words.
 
     Words, like the sequences, are those of the documents that deduplication leaves and no detector
     rejects, before `memorization.action` takes any out: a gate is about what is there.
@@ -271,11 +271,11 @@ def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
     if not rows and any(row.source is None for row in found.by_source):
         # Not zero but unknown: a gate must not pass what nobody measured.
         raise RunError(
-            f"there are more sources than a report lists, so that what a model would recite of "
+            "there are more sources than a report lists, so that the memorization risk of "
             f"{own!r} is not known. Let input.source name a field with fewer values."
         )
     if not any(step.sequences for row in rows for step in row.steps):
-        raise Unmeasured("there is no sequence of which to say what a model would recite")
+        raise Unmeasured("there is no sequence whose memorization risk could be scored")
     if nothing := unread(found):
         raise Unmeasured(nothing)
     return [(step, row.words) for row in rows for step in row.steps if step.view == scope.view]
@@ -293,8 +293,8 @@ class Rule(BaseModel):
     type: str | None = Field(default=None, description="Only findings of this type.")
     view: Literal["input", "deduplicated", "released"] | None = Field(
         default=None,
-        description="What a model would recite of the text as it came in, without duplicates, or "
-        "as it would be released, which is meant where nothing is said.",
+        description="Memorization in the input, the deduplicated or the released text; without, "
+        "the released text.",
     )
 
     @field_validator("measure")
@@ -369,7 +369,7 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     return policy
 
 
-def check(policy: Policy, settings: Mapping[str, Any]) -> None:
+def check_policy(policy: Policy, settings: Mapping[str, Any]) -> None:
     """Raise ConfigError for rules whose analysis is off in `settings`: ask before a run."""
     for number, rule in enumerate(policy.rule, 1):
         for need in MEASURES[rule.measure].needs:
@@ -387,7 +387,7 @@ def _enabled(settings: Mapping[str, Any], path: str) -> bool:
     return value is True
 
 
-def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
+def results_of(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
     """How the corpus measures up: a result for each rule and source it is about, before them those
     of the minima that the policy names or the corpus misses.
 
@@ -395,7 +395,7 @@ def evaluate(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
     source where there are more than a report lists.
     """
     policy.require_rules("the policy")
-    check(policy, report.settings)
+    check_policy(policy, report.settings)
     return (
         *_minima(policy, report),
         *_scored(report),
@@ -432,11 +432,11 @@ def _minima(policy: Policy, report: Report) -> Iterator[RuleResult]:
 
 
 def _scored(report: Report) -> Iterator[RuleResult]:
-    """A broken rule where a model was to read the text and read nothing, whatever the policy asks:
-    a run that was told to look and did not is no ground to pass.
+    """A broken rule where the reference model should have read the text and read nothing, whatever
+    the policy asks: a run that was to look and did not is no ground to pass.
     """
     found = report.memorization
-    if found is not None and report.total.words_left and (nothing := unread(found)):
+    if found is not None and report.total.words_kept and (nothing := unread(found)):
         yield RuleResult(
             measure="minimum_sequences",
             description="sequences that the reference model read, where there is text",
@@ -450,9 +450,9 @@ def _scored(report: Report) -> Iterator[RuleResult]:
         )
 
 
-def judge(policy: Policy, report: Report) -> Report:
+def evaluate(policy: Policy, report: Report) -> Report:
     """The report with the policy's verdict in it."""
-    rules = evaluate(policy, report)
+    rules = results_of(policy, report)
     verdict = Verdict(passed=all(rule.passed for rule in rules), rules=rules)
     return report.model_copy(update={"verdict": verdict})
 

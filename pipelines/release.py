@@ -2,7 +2,7 @@
 
 A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES or
 REJECTS has it, its text loses the union of its SPANS, the two sides of a cut joined by a line
-break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut. What RISKY
+break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut. What AT_RISK
 names goes whole, replacements in it too.
 """
 
@@ -15,11 +15,11 @@ import pyarrow as pa
 from unrote.corpus.edits import EDITS
 from unrote.corpus.intervals import union
 from unrote.corpus.schema import (
+    AT_RISK,
     DUPLICATES,
     RECORDS,
     REJECTS,
     REPLACEMENTS,
-    RISKY,
     SPANS,
     Table,
     Tagged,
@@ -28,8 +28,9 @@ from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import Change, apply_edits, changes_outside
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
-from unrote.pipelines.report.summary import RELEASED
-from unrote.pipelines.scoring import rejects_documents, removes_sequences
+from unrote.pipelines.rejects import rejects_documents
+from unrote.pipelines.scoring import removes_sequences
+from unrote.pipelines.summary.totals import RELEASED
 
 REMOVED = Table(
     "removed",
@@ -47,8 +48,9 @@ REMOVED = Table(
 )
 """What was removed: a whole document (start 0) with its twin, or a passage with its witness.
 
-A passage's reason is "passage", or "risk" where a model would recite it, without a witness.
-`source` may be null, so it is not sorted by; rows of one passage come in the order of SPANS."""
+A passage's reason is "passage", or "at-risk" where it is at risk of memorization, without a
+witness. `source` may be null, so it is not sorted by; rows of one passage come in the order of
+SPANS."""
 
 
 def release(job: Phases, *, write: bool) -> None:
@@ -62,7 +64,7 @@ def release(job: Phases, *, write: bool) -> None:
     if settings.dedup.passages.enabled:
         tables += (SPANS,)
     if removes_sequences(settings):
-        tables += (RISKY,)
+        tables += (AT_RISK,)
     if write:
         tables = (DUPLICATES, *tables)
         if settings.pii.enabled:
@@ -95,7 +97,7 @@ class _Known:
     rejects: set[int] = field(default_factory=set)
     spans: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     replacements: dict[tuple[int, int], list[Change]] = field(default_factory=dict)
-    risky: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    at_risk: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def learn(self, table: str, batch: pa.RecordBatch) -> None:
         names = {
@@ -103,7 +105,7 @@ class _Known:
             REJECTS.name: ("doc",),
             SPANS.name: ("doc", "start", "end", "witness"),
             REPLACEMENTS.name: ("doc", "field", "start", "end", "text"),
-            RISKY.name: ("doc", "start", "end"),
+            AT_RISK.name: ("doc", "start", "end"),
         }[table]
         for row in zip(*(batch[name].to_pylist() for name in names), strict=True):
             doc = row[0]
@@ -113,14 +115,14 @@ class _Known:
                 self.rejects.add(doc)
             elif table == SPANS.name:
                 self.spans.setdefault(doc, []).append(row[1:])
-            elif table == RISKY.name:
-                self.risky.setdefault(doc, []).append(row[1:])
+            elif table == AT_RISK.name:
+                self.at_risk.setdefault(doc, []).append(row[1:])
             else:
                 self.replacements.setdefault((doc, row[1]), []).append(row[2:])
 
-    def take_risky(self, doc: int) -> list[tuple[int, int]]:
-        """What goes of a document as RISKY says; the replacements in it are dropped."""
-        gone = list(union(self.risky.pop(doc, ())))
+    def take_at_risk(self, doc: int) -> list[tuple[int, int]]:
+        """What goes of a document as AT_RISK says; the replacements in it are dropped."""
+        gone = list(union(self.at_risk.pop(doc, ())))
         if gone and (doc, 0) in self.replacements:
             self.replacements[doc, 0] = changes_outside(self.replacements[doc, 0], gone)
         return gone
@@ -138,7 +140,7 @@ class Edit(PlainStage):
     cut: bool = True
     keep_removed: bool = False
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "edits": EDITS,
         "released": RELEASED.schema,
@@ -147,7 +149,7 @@ class Edit(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, RISKY)}
+        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, AT_RISK)}
         return {**{name: known[name] for name in self.tables}, "text": RECORDS}
 
     def _run(self, rows: Tagged) -> Tagged:
@@ -161,7 +163,7 @@ class Edit(PlainStage):
     def _edit(self, batch: pa.RecordBatch, known: _Known) -> Tagged:
         """What becomes of the documents in `batch`; takes their rows out of what is known.
 
-        Rows of later documents stay: the text of a stretch may come in several batches.
+        Rows of later documents stay: the text of a chunk may come in several batches.
         """
         edits: list[dict[str, Any]] = []
         released, removed = [], []
@@ -173,9 +175,9 @@ class Edit(PlainStage):
                 edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
                 continue
-            sequences, risky = len(known.risky.get(doc, ())), known.take_risky(doc)
-            if own or risky:
-                sizes = self._sizes(text, [span[:2] for span in own], risky)
+            sequences, at_risk = len(known.at_risk.get(doc, ())), known.take_at_risk(doc)
+            if own or at_risk:
+                sizes = self._sizes(text, [span[:2] for span in own], at_risk)
                 counts = {"doc": doc, "passages": len(own), "sequences": sequences}
                 released.append(counts | sizes)
             if doc in known.rejects:  # by a detector: what it holds is kept nowhere
@@ -185,7 +187,7 @@ class Edit(PlainStage):
             gone: list[tuple[int, int, int | None, str]] = []
             if self.cut:
                 gone += [(*span, "passage") for span in own]
-            gone += [(*place, None, "risk") for place in risky]
+            gone += [(*span, None, "at-risk") for span in at_risk]
             cuts = sorted(one[:2] for one in gone)
             edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
             removed += [
@@ -198,14 +200,16 @@ class Edit(PlainStage):
             yield "removed", pa.RecordBatch.from_pylist(removed, REMOVED.schema)
 
     def _sizes(
-        self, text: str, spans: list[tuple[int, int]], risky: list[tuple[int, int]]
+        self, text: str, spans: list[tuple[int, int]], at_risk: list[tuple[int, int]]
     ) -> dict[str, int]:
         """The bytes in a row of RELEASED, of the text before anything in it is replaced."""
         size = len(apply_edits(text, spans, []).encode())
         kept = spans if self.cut else []
         before = size if self.cut else len(text.encode())
-        after = len(apply_edits(text, sorted([*kept, *risky]), []).encode()) if risky else before
-        return {"bytes": size, "bytes_risk": before - after}
+        after = (
+            len(apply_edits(text, sorted([*kept, *at_risk]), []).encode()) if at_risk else before
+        )
+        return {"bytes": size, "bytes_at_risk": before - after}
 
 
 def _edits(

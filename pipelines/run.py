@@ -4,11 +4,9 @@ A phase is committed by a marker that lists the digests of the tables it wrote a
 of all that went into them. The same command again skips every phase whose marker still holds.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, Any
 
 import orjson
@@ -19,13 +17,10 @@ from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.version import VERSION
 from unrote.dedup.keep import KeepPolicy
-from unrote.pipelines.atomic import write_atomically
 from unrote.pipelines.commits import FORMAT, Commit, TableFile, holds, read_marker, write_marker
 from unrote.pipelines.config import Settings
 from unrote.pipelines.fingerprint import difference, input_digest, run_fingerprint
-from unrote.pipelines.lock import lock, refuse_in_use
-from unrote.pipelines.manifest import read_manifest, write_manifest
-from unrote.pipelines.places import (
+from unrote.pipelines.locations import (
     MANIFEST,
     REMOVED,
     STATE,
@@ -35,13 +30,25 @@ from unrote.pipelines.places import (
     refuse_overlap,
     refuse_shards_in,
 )
+from unrote.pipelines.lock import lock, refuse_in_use
+from unrote.pipelines.manifest import read_manifest, write_manifest
+from unrote.pipelines.storage import (
+    Location,
+    absolute,
+    discard_folder,
+    location,
+    move,
+    remove,
+    remove_folder,
+    write_atomically,
+)
 
 
 @dataclass
 class RunFolder:
     """OUT of one run. Open with `open_run`."""
 
-    out: Path
+    out: Location
     job: str
     settings: Settings
     corpus: Corpus
@@ -68,26 +75,28 @@ class RunFolder:
         )
 
     @property
-    def state(self) -> Path:
+    def state(self) -> Location:
         return self.out / STATE
 
     @property
-    def data(self) -> Path:
+    def data(self) -> Location:
         return self.out / "data"
 
-    def scratch(self) -> Path:
-        """The folder for spilled data."""
+    def scratch(self) -> Location:
+        """The folder for spilled data, on this machine's disk."""
         named = self.settings.engine.scratch
-        return Path(named) / f"unrote-{self.fingerprint[:16]}" if named else self.state / "scratch"
+        if not named:
+            return self.state / "scratch"
+        return location(named) / f"unrote-{self.fingerprint[:16]}"
 
-    def table_path(self, table: Table, slice_number: int) -> Path:
+    def table_path(self, table: Table, slice_number: int) -> Location:
         """Where a table's file for a slice lies. What was removed lies outside OUT."""
         if table.name == REMOVED:
             return self._removed() / f"{slice_number:05d}.parquet"
         root = self.state if table.internal else self.out
         return root / "tables" / table.folder / f"{slice_number:05d}.parquet"
 
-    def _removed(self) -> Path:
+    def _removed(self) -> Location:
         return local_folder(self.settings.output.keep_removed, "the folder for what is removed")
 
     def rows(self, table: Table) -> int:
@@ -125,7 +134,7 @@ class RunFolder:
         write_marker(self._marker(commit.name), commit)
         self.commits[commit.name] = commit
 
-    def _marker(self, name: str) -> Path:
+    def _marker(self, name: str) -> Location:
         return self.state / "phases" / f"{name}.json"
 
     def finish(self, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,10 +147,10 @@ class RunFolder:
     def drop_state(self) -> None:
         """Drop what only a running job needs, internal tables too unless they are to be kept."""
         if self.settings.output.internal_tables and (self.state / "tables").is_dir():
-            shutil.rmtree(self.out / "internal", ignore_errors=True)
-            shutil.move(self.state / "tables", self.out / "internal")
-        shutil.rmtree(self.scratch(), ignore_errors=True)
-        shutil.rmtree(self.state, ignore_errors=True)
+            discard_folder(self.out / "internal")
+            move(self.state / "tables", self.out / "internal")
+        discard_folder(self.scratch())
+        discard_folder(self.state)
         self.close()  # last, so that nobody else's files are dropped
 
     def manifest(self) -> dict[str, Any]:
@@ -216,12 +225,12 @@ def open_run(
 
     Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
-    folder, kept = _places(out, settings, inputs)
+    folder, kept = _output_folders(out, settings, inputs)
     refuse_in_use(folder, out)
     corpus = pin()
-    for place, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
-        if place is not None:
-            refuse_shards_in(place, what, corpus)
+    for target, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
+        if target is not None:
+            refuse_shards_in(target, what, corpus)
     fingerprint = run_fingerprint(job, settings, corpus, key)
     run = RunFolder(folder, job, settings, corpus, now(), fingerprint, key)
     if not fresh and _is_finished(run, out):
@@ -242,7 +251,9 @@ def open_run(
     return run
 
 
-def _places(out: str, settings: Settings, inputs: Sequence[str]) -> tuple[Path, Path | None]:
+def _output_folders(
+    out: str, settings: Settings, inputs: Sequence[str]
+) -> tuple[Location, Location | None]:
     """OUT and the folder for what is removed. Raises OutputError where one cannot be used."""
     folder = local_folder(out, "OUT")
     refuse_overlap(folder, "OUT", inputs)
@@ -275,7 +286,7 @@ def _is_finished(run: RunFolder, out: str) -> bool:
     return True
 
 
-def _refuse_foreign(folder: Path, out: str) -> None:
+def _refuse_foreign(folder: Location, out: str) -> None:
     """Raise OutputError unless `folder` is new, empty or a run's."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{out} is a file; OUT must be a folder.")
@@ -295,7 +306,7 @@ def reopen_run(out: str) -> RunFolder:
     }
     commit = Commit("published", "", 0.0, 0, 0, tables)
     return RunFolder(
-        Path(out).resolve(),
+        absolute(out),
         manifest["job"],
         _reopened(manifest["settings"]),
         Corpus.from_json(manifest["input"]),
@@ -353,23 +364,22 @@ def _continue(run: RunFolder, out: str) -> str:
     return run.started
 
 
-def clear(folder: Path) -> None:
+def clear(folder: Location) -> None:
     """Remove a run's files from `folder`, and nothing that a run does not write."""
     for name in (MANIFEST, "report.json", "report.html"):
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
     for path in (folder / STATE).glob("*"):
         if path.is_dir():
             _remove_tree(path)
         elif path.name != "lock":  # which says that OUT is ours
-            path.unlink()
+            remove(path)
     for name in ("data", "tables", "internal"):
         _remove_tree(folder / name)
 
 
-def _remove_tree(folder: Path) -> None:
+def _remove_tree(folder: Location) -> None:
     with reaching(str(folder)):
-        if folder.exists():
-            shutil.rmtree(folder)
+        remove_folder(folder)
 
 
 def now() -> str:

@@ -1,42 +1,44 @@
-"""The phases that say what a model would recite of the text as it would be released.
+"""The phases that score memorization: which sequences of the released text would be extractable?
 
-Cheap ones see every sequence: how often its parts recur, and what its words tell. The language
-model, and the exact count of copies, are for the riskiest of them and a random sample.
+Cheap phases see every sequence: how often its substrings repeat, and its text features. The
+reference model, and the exact count of copies, are for the riskiest of them and a random sample.
 """
 
 from dataclasses import dataclass, replace
 
 from unrote.corpus.schema import (
-    COUNTED,
+    AT_RISK,
     DOCUMENTS,
     DUPLICATES,
     ENTITIES,
     FINDINGS,
+    KEPT_FINDINGS,
     MASKS,
     MEASURED,
-    REJECTS,
-    REMAINING,
     REPEATED_SUBSTRINGS,
     REPLACEMENTS,
-    RISKY,
+    RISK_REJECTS,
+    SCAN_REJECTS,
     SCORES,
+    SELECTED,
+    SEQUENCE_COPIES,
     SEQUENCES,
     SPANS,
-    UNREADABLE,
-    WANTED,
     Table,
 )
 from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.repeated_substrings import HotSubstrings, RepeatedSubstrings, SampledSubstrings
-from unrote.memorization.masking import Mask
-from unrote.memorization.rate import Measure, Rate, Remembered
-from unrote.memorization.refuse import Earlier, Refuse
-from unrote.memorization.remaining import Answer, Ask, Remain, sample
-from unrote.memorization.survey import RANKS, SIZES, Choice, Draw, Survey, choice
+from unrote.memorization.at_risk import RejectAtRisk
+from unrote.memorization.completion import Complete, KeptFindings, Prompt, sample
+from unrote.memorization.goldfish_stage import GoldfishMasks
+from unrote.memorization.scores import AtRiskOfScores, Measure, Score
+from unrote.memorization.selection import Select, Selection, select
+from unrote.memorization.sequences import RANKS, SIZES, CutSequences
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Phases
-from unrote.pipelines.report.adding import AddUp
+from unrote.pipelines.rejects import rejects_documents
+from unrote.pipelines.summary.sums import SumByKey
 
 SIZES_BY_RANK = Table("sequence_sizes", SIZES, sort=("doc", "rank"))
 """How many sequences of each rank there are, and their tokens."""
@@ -50,7 +52,7 @@ class Released:
     """Which tables make the released view out of the text."""
 
     duplicates: bool
-    rejects: Table | None
+    rejects: tuple[Table, ...]
     edits: tuple[Table, ...]
     cut: bool
 
@@ -58,41 +60,24 @@ class Released:
     def removed(self) -> tuple[Table, ...]:
         """Tables whose documents are not released."""
         twins = (DUPLICATES,) if self.duplicates else ()
-        return twins if self.rejects is None else (*twins, self.rejects)
+        return (*twins, *self.rejects)
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(table.name for table in self.edits)
 
 
-def check(job: Phases) -> None:
+def check_model(job: Phases) -> None:
     """Raise ConfigError or InputError for a model or calibration that cannot be used, before
     anything is run.
     """
-    _ = job.reader, job.settings.memorization.risk
-
-
-def rejects_documents(settings: Settings) -> bool:
-    """Whether documents are rejected for what a model would recite of them."""
-    ours = settings.memorization
-    return ours.enabled and ours.action == "remove-document"
+    _ = job.reference_model, job.settings.memorization.risk
 
 
 def removes_sequences(settings: Settings) -> bool:
-    """Whether sequences are taken out for what a model would recite of them."""
+    """Whether sequences at risk of memorization are taken out."""
     ours = settings.memorization
     return ours.enabled and ours.action == "remove-sequence"
-
-
-def rejects_of(settings: Settings, phase: str) -> Table:
-    """The table that the phase writes rejects to: the last one with any publishes them all."""
-    finding = ["fingerprint"]
-    finding += ["findings"] if settings.pii.enabled else []
-    finding += ["refused"] if rejects_documents(settings) else []
-    if phase == finding[-1]:
-        return REJECTS
-    number = finding.index(phase)
-    return UNREADABLE.at(number) if number else UNREADABLE
 
 
 def released_view(settings: Settings) -> Released:
@@ -102,34 +87,35 @@ def released_view(settings: Settings) -> Released:
     edits = (SPANS,) if cut else ()
     twins = dedup.exact.enabled or dedup.near.enabled or dedup.passages.enabled
     if not settings.pii.enabled:
-        return Released(twins, None, edits, cut)
-    rejects = rejects_of(settings, "findings")
-    return Released(twins, rejects, (*edits, REPLACEMENTS), cut)
+        return Released(twins, (), edits, cut)
+    return Released(twins, (SCAN_REJECTS,), (*edits, REPLACEMENTS), cut)
 
 
 def final_view(settings: Settings) -> Released:
-    """The view without what a model would recite, where that is removed."""
+    """The view without what is at risk of memorization, where that is removed."""
     view = released_view(settings)
     if removes_sequences(settings):
-        return replace(view, edits=(*view.edits, RISKY))
-    return replace(view, rejects=REJECTS) if rejects_documents(settings) else view
+        return replace(view, edits=(*view.edits, AT_RISK))
+    if rejects_documents(settings):
+        return replace(view, rejects=(*view.rejects, RISK_REJECTS))
+    return view
 
 
 def score(job: Phases) -> None:
-    """Score the sequences of the released view; commits SCORES, and what is asked for of ENTITIES
-    and MASKS.
+    """Score the sequences of the released view; commits SCORES, and ENTITIES and MASKS where the
+    settings want them.
     """
     view = released_view(job.settings)
     repeated_substrings(job, view)
-    survey(job, view)
+    sequences(job, view)
     sizes = job.first_rows(SIZES_BY_RANK, RANKS)
-    chosen = choice(sizes, max_tokens(job))
-    draw(job, view, chosen)
+    selection = select(sizes, max_tokens(job))
+    selected(job, view, selection)
     copies(job, view)
     measure(job)
-    rate(job, chosen, sum(row["own"] for row in sizes))
+    scores(job, selection, sum(row["new_tokens"] for row in sizes))
     if rejects_documents(job.settings):
-        refuse(job)
+        at_risk_documents(job)
     final = final_view(job.settings)
     if job.settings.pii.enabled and job.settings.memorization.max_entities:
         entities(job, final)
@@ -138,9 +124,9 @@ def score(job: Phases) -> None:
 
 
 def max_tokens(job: Phases) -> int:
-    """What the model reads, 0 for all there is."""
+    """The tokens that the reference model reads, 0 for all there are."""
     given = job.settings.memorization.max_tokens
-    return given or (TOKENS_ON_CPU if job.reader.device == "cpu" else 0)
+    return given or (TOKENS_ON_CPU if job.reference_model.device == "cpu" else 0)
 
 
 def repeated_substrings(job: Phases, view: Released) -> None:
@@ -155,13 +141,13 @@ def repeated_substrings(job: Phases, view: Released) -> None:
     job.phase("repeated-substrings", flow)
 
 
-def survey(job: Phases, view: Released) -> None:
+def sequences(job: Phases, view: Released) -> None:
     """Every sequence of the released view, and how many there are by rank."""
     settings = job.settings.memorization
     flow = Flow()
-    stage = Survey(
+    stage = CutSequences(
         model=settings.model,
-        digest=job.reader.digest,
+        digest=job.reference_model.digest,
         config=settings.config,
         risk=settings.risk,
         edits=view.names,
@@ -169,110 +155,107 @@ def survey(job: Phases, view: Released) -> None:
     )
     found = flow.map(stage, flow.read("text", REPEATED_SUBSTRINGS, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = AddUp(SIZES_BY_RANK, "rank", ("sequences", "tokens", "own"))
+    adding = SumByKey(SIZES_BY_RANK, "rank", ("sequences", "tokens", "new_tokens"))
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 
 
-def draw(job: Phases, view: Released, chosen: Choice) -> None:
-    """The sequences that are read and counted, with their texts."""
+def selected(job: Phases, view: Released, selection: Selection) -> None:
+    """The sequences that the model reads and whose copies are counted, with their texts."""
     flow = Flow()
-    stage = Draw(choice=chosen, edits=view.names, cut=view.cut)
+    stage = Select(selection=selection, edits=view.names, cut=view.cut)
     source = flow.read("text", SEQUENCES, *view.edits, only=(SEQUENCES,))
-    flow.write(WANTED, flow.map(stage, source)["wanted"])
-    job.phase("drawn", flow)
+    flow.write(SELECTED, flow.map(stage, source)["selected"])
+    job.phase("selection", flow)
 
 
 def copies(job: Phases, view: Released) -> None:
-    """Exact and near copies of these, in every view."""
+    """Exact and near copies of the selected sequences, in every view."""
     flow = Flow()
-    rejects = "" if view.rejects is None else view.rejects.name
+    rejects = "".join(table.name for table in view.rejects)  # one at most
     stage = CountCopies(duplicates=view.duplicates, rejects=rejects, edits=view.names, cut=view.cut)
-    source = flow.read("text", *view.removed, *view.edits, whole=(WANTED,))
+    source = flow.read("text", *view.removed, *view.edits, whole=(SELECTED,))
     counted = flow.map(stage, source)
-    flow.write(COUNTED, flow.group(SumCopies(), counted=counted["counted"])["counted"])
+    flow.write(SEQUENCE_COPIES, flow.group(SumCopies(), counted=counted["counted"])["counted"])
     job.phase("sequence-copies", flow)
 
 
 def measure(job: Phases) -> None:
-    """What the language model says of these."""
+    """The reference model's measures of the selected sequences."""
     settings = job.settings.memorization
     flow = Flow()
-    stage = Measure(settings.models, job.reader.digest)
-    flow.write(MEASURED, flow.group(stage, wanted=flow.read(None, WANTED))["measured"])
+    stage = Measure(settings.models, job.reference_model.digest)
+    flow.write(MEASURED, flow.group(stage, selected=flow.read(None, SELECTED))["measured"])
     job.phase("measures", flow)
 
 
-def rate(job: Phases, chosen: Choice, tokens: int) -> None:
+def scores(job: Phases, selection: Selection, tokens: int) -> None:
     """The risk of every sequence."""
     settings = job.settings.memorization
     action = "keep" if settings.action == "report" else settings.action
     flow = Flow()
-    stage = Rate(chosen, settings.risk, tokens, above=settings.above, action=action)
-    found = flow.map(stage, flow.read(None, SEQUENCES, COUNTED, MEASURED))
+    stage = Score(selection, settings.risk, tokens, threshold=settings.threshold, action=action)
+    found = flow.map(stage, flow.read(None, SEQUENCES, SEQUENCE_COPIES, MEASURED))
     flow.write(SCORES, found["scores"])
-    flow.write(RISKY, found["risky"])
+    flow.write(AT_RISK, found["at_risk"])
     job.phase("scores", flow)
 
 
-def risky_again(job: Phases) -> None:
-    """The internal table RISKY of a finished run, from what was published."""
+def at_risk_again(job: Phases) -> None:
+    """The internal table AT_RISK of a finished run, from what was published."""
     flow = Flow()
-    flow.write(RISKY, flow.map(Remembered(), flow.read(None, SCORES))["risky"])
-    job.phase("risky", flow)
+    flow.write(AT_RISK, flow.map(AtRiskOfScores(), flow.read(None, SCORES))["at_risk"])
+    job.phase("at-risk", flow)
 
 
-def refuse(job: Phases) -> None:
+def at_risk_documents(job: Phases) -> None:
     """Documents with a sequence at risk are rejects."""
     flow = Flow()
-    stage = Refuse(above=job.settings.memorization.above)
-    refused = flow.map(stage, flow.read(None, DOCUMENTS, RISKY, only=(RISKY,)))
-    before_it = "findings" if job.settings.pii.enabled else "fingerprint"
-    earlier = rejects_of(job.settings, before_it)
-    before = flow.map(Earlier(earlier.name), flow.read(None, earlier))
-    flow.write(REJECTS, before["rejects"], refused["rejects"])
-    job.phase("refused", flow)
+    stage = RejectAtRisk(threshold=job.settings.memorization.threshold)
+    at_risk = flow.map(stage, flow.read(None, DOCUMENTS, AT_RISK, only=(AT_RISK,)))
+    flow.write(RISK_REJECTS, at_risk["rejects"])
+    job.phase("at-risk-documents", flow)
 
 
 def entities(job: Phases, view: Released) -> None:
-    """Whether a model completes the findings that are left in the text, or a sample of them."""
+    """Whether the reference model completes personal data that stays in the text, or a sample."""
     settings = job.settings.memorization
     flow = Flow()
-    remain = Remain(without=job.settings.pii.harmless)
-    found = flow.map(remain, flow.read(None, FINDINGS, drop=view.removed))
-    flow.write(REMAINING, found["remaining"])
-    job.phase("remaining", flow)
+    kept = KeptFindings(without=job.settings.pii.harmless)
+    found = flow.map(kept, flow.read(None, FINDINGS, drop=view.removed))
+    flow.write(KEPT_FINDINGS, found["kept_findings"])
+    job.phase("kept-findings", flow)
 
     flow = Flow()
-    ask = Ask(
-        choice=sample(job.rows(REMAINING), settings.max_entities),
+    prompt = Prompt(
+        selection=sample(job.rows(KEPT_FINDINGS), settings.max_entities),
         model=settings.model,
-        digest=job.reader.digest,
+        digest=job.reference_model.digest,
         edits=view.names,
         cut=view.cut,
     )
-    asked = flow.map(ask, flow.read("text", REMAINING, *view.edits, only=(REMAINING,)))
-    answer = Answer(settings.models, job.reader.digest)
-    flow.write(ENTITIES, flow.group(answer, asked=asked["asked"])["entities"])
+    prompts = flow.map(prompt, flow.read("text", KEPT_FINDINGS, *view.edits, only=(KEPT_FINDINGS,)))
+    complete = Complete(settings.models, job.reference_model.digest)
+    flow.write(ENTITIES, flow.group(complete, prompts=prompts["prompts"])["entities"])
     job.phase("entities", flow)
 
 
 def masks(job: Phases, view: Released) -> None:
     """Which tokens of the released documents are to be left out of the training loss."""
     settings = job.settings.memorization
-    risky = settings.masks == "risky"
+    only_at_risk = settings.masks == "at-risk"
     flow = Flow()
-    stage = Mask(
+    stage = GoldfishMasks(
         model=settings.mask_tokenizer or settings.model,
-        digest=job.reader.tokenizer,
+        digest=job.reference_model.tokenizer,
         k=settings.mask_k,
         h=settings.mask_h,
         mask_key=settings.mask_key,
-        above=settings.above if risky else None,
+        threshold=settings.threshold if only_at_risk else None,
         edits=view.names,
         cut=view.cut,
     )
-    scores = (SCORES,) if risky else ()
-    source = flow.read("text", *view.edits, *scores, drop=view.removed)
+    at_risk = (SCORES,) if only_at_risk else ()
+    source = flow.read("text", *view.edits, *at_risk, drop=view.removed)
     flow.write(MASKS, flow.map(stage, source)["masks"])
     job.phase("masks", flow)

@@ -9,24 +9,17 @@ read as such.
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from unrote.corpus import display
-from unrote.corpus.errors import InputChanged, StorageError, UsageError
-from unrote.corpus.pinning import check_sizes
-from unrote.corpus.read import Fields, read_cut
+from unrote.corpus.errors import UsageError
 from unrote.corpus.schema import (
     DOCUMENTS,
     DUPLICATES,
@@ -39,11 +32,9 @@ from unrote.corpus.schema import (
     row_of,
     shard_of,
 )
-from unrote.corpus.shard import Corpus, Cut
-from unrote.pii.mask import Scrubbed, masked
-from unrote.pii.opened import scanner_of
-from unrote.pipelines.config import Settings
-from unrote.pipelines.manifest import read_manifest
+from unrote.pii.mask import MaskedText, masked
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pipelines.finished import open_run
 
 LISTED = 20
 """Documents, and passages, that are listed."""
@@ -61,7 +52,7 @@ DIFFED = 20_000
 """Words of each text that are compared, after what both begin with: the time grows faster."""
 
 EQUAL = 24
-"""Longest stretch of equal words that is shown whole."""
+"""Longest run of equal words that is shown whole."""
 
 REASONS = {
     "exact": "an exact copy",
@@ -72,8 +63,8 @@ REASONS = {
 Row = dict[str, Any]
 
 
-class Place(NamedTuple):
-    """A place in a document, in code points."""
+class Position(NamedTuple):
+    """A position in a document, in code points."""
 
     doc: int
     start: int
@@ -106,86 +97,51 @@ def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
 
 
 class _Run:
-    """The tables and the input of a finished run, read where they are asked for."""
+    """A finished run, asked about documents. Only what is shown is read."""
 
     def __init__(self, out: str) -> None:
-        self._out = Path(out)
-        self._manifest = read_manifest(out)
-        self.corpus = Corpus.from_json(self._manifest["input"])
-        self._settings = Settings.model_validate(self._manifest["settings"])
+        self._run = open_run(out)
+        self.corpus = self._run.corpus
         self.spans = lru_cache(maxsize=1024)(self._spans)
 
-    @cached_property
+    @property
     def cuts_passages(self) -> bool:
-        return self._settings.dedup.passages.action == "cut"
+        return self._run.settings.dedup.passages.action == "cut"
 
-    def rows(self, table: Table, condition: pc.Expression, doc: int | None = None) -> list[Row]:
-        """The rows that meet a condition, of all slices or of that of one document."""
-        wanted = None if doc is None else int(self.corpus.slice_of(np.array([doc]))[0])
-        found: list[Row] = []
-        for entry in self._manifest["tables"].get(table.name, ()):
-            if wanted is None or entry["slice"] == wanted:
-                path = self._out / "tables" / table.name / f"{entry['slice']:05d}.parquet"
-                try:
-                    found += pq.read_table(path, filters=condition).to_pylist()
-                except (OSError, pa.ArrowException) as error:
-                    raise StorageError(
-                        f"cannot read {path} ({type(error).__name__}). `unrote verify` says what "
-                        "else is damaged; a new run mends it."
-                    ) from None
-        return found
+    def rows(
+        self, table: Table, condition: pc.Expression | None = None, doc: int | None = None
+    ) -> list[Row]:
+        """The rows that meet a condition, of all documents or of one; none of a missing table."""
+        if table.name not in self._run.tables:
+            return []
+        return self._run.table(table.name, condition, doc=doc).to_pylist()  # type: ignore[no-any-return]
 
     def document(self, doc: int) -> Row | None:
-        return next(iter(self.rows(DOCUMENTS, pc.field("doc") == doc, doc)), None)
+        return next(iter(self.rows(DOCUMENTS, doc=doc)), None)
 
     def duplicate(self, doc: int) -> Row | None:
         """The row of a removed document, None if it was kept."""
-        return next(iter(self.rows(DUPLICATES, pc.field("doc") == doc, doc)), None)
+        return next(iter(self.rows(DUPLICATES, doc=doc)), None)
 
     def _spans(self, doc: int) -> list[Row]:
-        return self.rows(SPANS, pc.field("doc") == doc, doc)
+        return self.rows(SPANS, doc=doc)
 
     def name(self, doc: int) -> str:
         """SHARD#ROW, to be shown."""
         return f"{display.name(self.corpus.shards[shard_of(doc)].name)}#{row_of(doc)}"
 
-    def shown(self, docs: Iterable[int]) -> dict[int, Scrubbed]:
+    def shown(self, docs: Iterable[int]) -> dict[int, MaskedText]:
         """The texts of some documents as they may be shown."""
-        pii = self._settings.pii
-        rows = self._records(docs)
+        pii = self._run.settings.pii
+        rows = self._run.records(docs)
         scanners = [scanner_of(config) for config in pii.shown_configs] if rows else []
-        return {doc: Scrubbed(row["text"], scanners, pii.all_actions) for doc, row in rows.items()}
+        actions = pii.all_actions
+        return {doc: MaskedText(row["text"], scanners, actions) for doc, row in rows.items()}
 
     def values(self, doc: int) -> tuple[str | None, ...]:
         """The text of a document and its other columns that were scanned."""
-        row = self._records([doc])[doc]
+        row = self._run.records([doc])[doc]
         return (row["text"], *row["columns"])
-
-    def _records(self, docs: Iterable[int]) -> dict[int, Row]:
-        """The rows of some documents, each cut of the input read at most once."""
-        by_cut: dict[Cut, list[int]] = {}
-        for doc in sorted(set(docs)):
-            by_cut.setdefault(self._cut_of(doc), []).append(doc)
-        shards = tuple(self.corpus.shards[number] for number in {cut.shard for cut in by_cut})
-        check_sizes(replace(self.corpus, shards=shards))
-        fields = Fields(text=self._settings.input.text, columns=tuple(self._settings.pii.columns))
-        found: dict[int, Row] = {}
-        for cut, wanted in by_cut.items():
-            keys = np.array(wanted, dtype=np.int64)
-            for tag, batch in read_cut(self.corpus, cut, fields, "records", keys):
-                if tag == "text":
-                    found.update((row["doc"], row) for row in batch.to_pylist())
-            if missing := [doc for doc in wanted if doc not in found]:
-                raise InputChanged(
-                    f"{self.name(missing[0])} is not in the input any more. Bring back the file "
-                    "that was cleaned, or clean the corpus again."
-                )
-        return found
-
-    def _cut_of(self, doc: int) -> Cut:
-        part = self.corpus.slices[int(self.corpus.slice_of(np.array([doc]))[0])]
-        cuts = [c for c in part.cuts if c.shard == shard_of(doc) and c.row <= row_of(doc)]
-        return cuts[-1]
 
 
 # Which document is meant.
@@ -420,26 +376,26 @@ def _passages(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
     yield from _more(len(rows))
 
 
-def _chain(run: _Run, row: Row) -> list[Place]:
-    """The witness of a passage; where that was cut itself, its witness; and so on to a kept place.
+def _chain(run: _Run, row: Row) -> list[Position]:
+    """The witness of a passage; where that was cut, its witness, and so on to text that is kept.
 
-    Follows the passage's first character: the rest may be kept in another place.
+    Follows the passage's first character: the rest may be kept elsewhere.
     """
-    chain = [Place(row["witness"], row["witness_start"])]
+    chain = [Position(row["witness"], row["witness_start"])]
     while run.cuts_passages:
         at = chain[-1]
         cut = next((s for s in run.spans(at.doc) if s["start"] <= at.start < s["end"]), None)
         if cut is None:
             break
-        step = Place(cut["witness"], cut["witness_start"] + at.start - cut["start"])
+        step = Position(cut["witness"], cut["witness_start"] + at.start - cut["start"])
         if step >= at:  # a broken table; `unrote verify` says more
             break
         chain.append(step)
     return chain
 
 
-def _route(run: _Run, chain: Sequence[Place]) -> str:
-    steps = [f"{run.name(place.doc)} at {place.start:,}" for place in chain]
+def _route(run: _Run, chain: Sequence[Position]) -> str:
+    steps = [f"{run.name(position.doc)} at {position.start:,}" for position in chain]
     if len(steps) == 1:
         return f"stays in {steps[0]}"
     if len(steps) > 4:
@@ -447,18 +403,18 @@ def _route(run: _Run, chain: Sequence[Place]) -> str:
     return "copied from " + ", there from ".join(steps[:-1]) + f"; stays in {steps[-1]}"
 
 
-def _in_context(text: Scrubbed, start: int, size: int) -> Text:
+def _in_context(text: MaskedText, start: int, size: int) -> Text:
     """A passage, long ones shortened, with a little of what stands around it."""
     end = start + size
     if size > PASSAGE:
         half = PASSAGE // 2
         left_out = f" … {size - 2 * half:,} characters … "
-        head, tail = text.between(start, start + half), text.between(end - half, end)
+        head, tail = text.excerpt(start, start + half), text.excerpt(end - half, end)
         shown = Text.assemble(display.flat(head), (left_out, "dim"), display.flat(tail))
     else:
-        shown = Text(display.flat(text.between(start, end)))
+        shown = Text(display.flat(text.excerpt(start, end)))
     shown.stylize("bold")
-    before, after = text.between(max(0, start - CONTEXT), start), text.between(end, end + CONTEXT)
+    before, after = text.excerpt(max(0, start - CONTEXT), start), text.excerpt(end, end + CONTEXT)
     return Text.assemble((display.flat(before), "dim"), shown, (display.flat(after), "dim"))
 
 
@@ -467,7 +423,7 @@ def _in_context(text: Scrubbed, start: int, size: int) -> Text:
 
 def _findings(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
     """What was found in the document, masked, and what was done about it."""
-    rows = run.rows(FINDINGS, pc.field("doc") == doc, doc)
+    rows = run.rows(FINDINGS, doc=doc)
     if not rows:
         return
     values = run.values(doc)
@@ -493,19 +449,18 @@ def _value(values: Sequence[str | None], row: Row) -> str:
     return (values[row["field"]] or "")[row["start"] : row["end"]]
 
 
-# Sequences that a model would recite.
+# Sequences at risk of memorization.
 
 
 def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
     """The riskiest sequences of the document, and why they are."""
-    scored = pc.field("risk").is_valid()
-    rows = run.rows(SCORES, (pc.field("doc") == doc) & scored, doc)
+    rows = run.rows(SCORES, pc.field("risk").is_valid(), doc)
     if not rows:
         return
     riskiest = sorted(rows, key=lambda row: (-row["risk"], row["start"]))[:RISKIEST]
     text = run.shown([doc])[doc]
-    title = f"The riskiest of {len(rows):,} sequences" if len(rows) > 1 else "The only sequence"
-    yield _title(f"{title}, which a model trained on this may recite")
+    which = f"the riskiest of {len(rows):,} sequences" if len(rows) > 1 else "the only sequence"
+    yield _title(f"Memorization: {which}")
     for row in riskiest:
         yield _grid(
             (f"{row['start']:,} to {row['end']:,}, risk {row['risk']:.2%}", ""),
@@ -520,16 +475,16 @@ def _why(row: Row) -> str:
     """What is added to the log-odds of a sequence's risk, and what else is known of it."""
     copies = f"{row['copies']:,} released, {row['copies_input']:,} in the input"
     lines = [
-        f"copies {row['part_copies']:+.1f}: {copies}",
-        f"predictability {row['part_predictability']:+.1f}",
-        f"rarity {row['part_rarity']:+.1f}",
+        f"copies {row['log_odds_copies']:+.1f}: {copies}",
+        f"predictability {row['log_odds_predictability']:+.1f}",
+        f"rarity {row['log_odds_rarity']:+.1f}",
     ]
     if row["copies_near"]:
         lines.append(f"near copies: {row['copies_near']:,.1f}")
     if row["extractable"]:
-        lines.append("the reference model recites it")
+        lines.append("extractable from the reference model")
     if row["scored_by"] != "model":
-        lines.append("from its text; copies are estimated")
+        lines.append("scored by its text; copies are estimated")
     if row["action"] != "keep":
         lines.append(f"done: {row['action']}")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import sys
 
-from unrote.corpus.imports import hidden
+from unrote.corpus.imports import block_imports
 
 
 def without_pandas() -> None:
@@ -16,5 +16,5 @@ def without_pandas() -> None:
         return
     import pyarrow as pa  # noqa: PLC0415 - not for --help
 
-    with hidden("pandas"):
+    with block_imports("pandas"):
         pa.array([0])

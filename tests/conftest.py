@@ -4,9 +4,12 @@ import os
 
 import pytest
 
+from tests import examples
 from tests.wheel import build_wheel
 
 KEY = "the key of the tests, of which no run depends"
+
+examples.register()
 
 
 def pytest_addoption(parser):

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 ALL = [package for packages in EXTRAS.values() for package in packages] + ["hyperscan"]
 HIDE = f"""
-from unrote.corpus.imports import hidden
-absent = hidden(*{ALL})
+from unrote.corpus.imports import block_imports
+absent = block_imports(*{ALL})
 absent.__enter__()
 """
 

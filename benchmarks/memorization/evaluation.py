@@ -1,4 +1,4 @@
-"""How well scores find what is recited: ranking, budgets, calibration, and how sure that is.
+"""How well scores find what is extractable: ranking, budgets, calibration, and how sure that is.
 
 Scores and labels are float64[n] arrays, higher scores riskier, labels 0 or 1. A value that is not
 defined (one kind of label only) is NaN.
@@ -17,7 +17,7 @@ BINS = 10
 
 
 def auroc(scores: Floats, labels: Floats) -> float:
-    """The chance that a recited sequence has the higher score; equals count half."""
+    """The chance that an extractable sequence has the higher score; equals count half."""
     positive = labels > 0
     pairs = positive.sum() * (~positive).sum()
     if pairs == 0:
@@ -55,12 +55,12 @@ def correlation_within(scores: Floats, graded: Floats, levels: NDArray) -> float
 
 def _ranks(scores: Floats) -> Floats:
     """1 for the lowest; the mean rank for equals."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
+    _, index, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[index])
 
 
 def average_precision(scores: Floats, labels: Floats) -> float:
-    """Mean precision at the recited ones; of equal scores each counts as if all were taken."""
+    """Mean precision at the extractable ones; of equal scores each counts as if all were taken."""
     if labels.sum() == 0:
         return float("nan")
     order = np.argsort(-scores, kind="stable")
@@ -73,7 +73,7 @@ def average_precision(scores: Floats, labels: Floats) -> float:
 
 
 def recall_at(scores: Floats, labels: Floats, budget: float) -> float:
-    """The share of recited sequences among the riskiest `budget` of all; ties shared evenly."""
+    """The share of extractable sequences among the riskiest `budget` of all; ties shared evenly."""
     if labels.sum() == 0:
         return float("nan")
     count = max(1, round(budget * labels.size))

@@ -1,9 +1,9 @@
-"""Ground truth: small LMs are trained on text with planted and natural copies, and asked.
+"""Ground truth: small LMs are trained on text with planted and natural copies, and prompted.
 
     pip install torch transformers tokenizers safetensors
     python -m benchmarks.memorization.ground_truth all --work WORK --data DATA
 
-or step by step: `prepare`, `train trial` and `train A`, `predict`, `train B` and `train B-small`,
+or step by step: `prepare`, `train proxy` and `train A`, `predict`, `train B` and `train B-small`,
 `report`. DATA holds prose.jsonl.zst and license-texts.jsonl.zst (`text`, `source` or `family`);
 documentation comes from Debian packages (after `apt-get update`). A training is one process of one
 thread; two at a time use two cores.
@@ -38,8 +38,8 @@ from unrote import memorization
 from unrote.memorization import proxy, risk
 from unrote.memorization.heldout import is_held_out
 from unrote.memorization.model import LanguageModel, load, pretrained_tokenizer
+from unrote.memorization.text_features import text_features
 from unrote.memorization.windows import Ints, Sequences
-from unrote.memorization.wording import wording
 
 HERE = Path(__file__).parent
 PREDICTIONS, RESULTS, README = (
@@ -54,7 +54,7 @@ RUNS = {
     "A": (0, "main", 1.0),
     "B": (1, "main", 1.0),
     "B-small": (1, "small", 1.0),
-    "trial": (1, "small", 0.25),
+    "proxy": (1, "small", 0.25),
 }
 """Seed, shape, and the share of the training documents that are read."""
 
@@ -109,12 +109,12 @@ def train(arguments: argparse.Namespace) -> None:
     if share < 1:
         chosen = np.random.default_rng([5, seed]).permutation(len(documents))
         documents = [documents[row] for row in chosen[: round(share * len(documents))]]
-    began, told = time.monotonic(), [0.0]
+    began, printed = time.monotonic(), [0.0]
 
     def progress(done: float, loss: float) -> None:
-        if time.monotonic() - told[0] > 30:
-            told[0] = time.monotonic()
-            print(f"{name} {done:.3f} loss {loss:.3f} {told[0] - began:.0f} s", flush=True)
+        if time.monotonic() - printed[0] > 30:
+            printed[0] = time.monotonic()
+            print(f"{name} {done:.3f} loss {loss:.3f} {printed[0] - began:.0f} s", flush=True)
 
     made = proxy.train(
         documents,
@@ -138,7 +138,7 @@ def keep(
     made: proxy.Trained,
     seconds: float,
 ) -> None:
-    said = emitted(model, targets)
+    labels = extraction(model, targets)
     facts = {
         "tokens": made.tokens,
         "steps": made.steps,
@@ -146,16 +146,16 @@ def keep(
         "seconds": seconds,
         "parameters": model.network.num_parameters(),
     }
-    np.savez(work / f"labels-{name}.npz", **said._asdict(), **facts)
-    print(name, facts, f"emitted {said.exact.mean():.3f}", flush=True)
+    np.savez(work / f"labels-{name}.npz", **labels._asdict(), **facts)
+    print(name, facts, f"extractable {labels.extractable.mean():.3f}", flush=True)
 
 
-def emitted(model: LanguageModel, targets: list[Target]) -> proxy.Emitted:
-    """Of every target: 32 tokens given, 32 asked for."""
+def extraction(model: LanguageModel, targets: list[Target]) -> proxy.Extraction:
+    """Of every target: a prefix of 32 tokens, a suffix of 32."""
     n = len(targets)
     ids = np.array([target.ids for target in targets], dtype=np.int64)
     none = np.zeros(n, dtype=np.int64)
-    asked = Sequences(
+    prompts = Sequences(
         ids.ravel(),
         np.arange(n + 1) * planted.LENGTH,
         none + planted.PREFIX,
@@ -164,7 +164,7 @@ def emitted(model: LanguageModel, targets: list[Target]) -> proxy.Emitted:
         none,
         none,
     )
-    return proxy.emitted(model, asked)
+    return proxy.extraction(model, prompts)
 
 
 # Features and predictions
@@ -187,7 +187,7 @@ def features(work: Path, seed: int) -> dict[str, np.ndarray]:
     assert table.num_rows == len(targets)
     names = ("loss", "loss_prefix", "loss_suffix", "min_k", "pz_log", "suffix_tokens")
     found = {name: table[name].to_numpy().astype(np.float64) for name in names}
-    found |= wording(texts)
+    found |= text_features(texts)
     found["copies"], found["copies_near"] = planted.copies(texts, documents)
     found |= baselines(targets, background)
     np.savez(path, **found)
@@ -243,7 +243,7 @@ def without(columns: dict[str, np.ndarray], group: str) -> dict[str, np.ndarray]
     }
 
 
-def asked(targets: list[Target], seed: int, copies: np.ndarray) -> np.ndarray:
+def tested(targets: list[Target], seed: int, copies: np.ndarray) -> np.ndarray:
     """Rows of the seed's half that are in its text: those fitted on, or predicted.
 
     Natural ones may not be there any more, where a planted copy lies across them.
@@ -257,22 +257,24 @@ def predict(arguments: argparse.Namespace) -> None:
     work = arguments.work
     _, _, targets = experiment(work)
     known = {seed: features(work, seed) for seed in (0, 1)}
-    emitted_a = np.load(work / "labels-A.npz")
-    rows = asked(targets, 0, known[0]["copies"])
+    labels_a = np.load(work / "labels-A.npz")
+    rows = tested(targets, 0, known[0]["copies"])
     groups = np.array([targets[row].document for row in rows])
-    columns, labels = taken(known[0], rows), emitted_a["exact"][rows]
+    columns, labels = taken(known[0], rows), labels_a["extractable"][rows]
     card = {
-        "what": "the probability that greedy decoding recites the 32-token suffix after a 32-token "
+        "what": "the probability that greedy decoding gives the 32-token suffix after a 32-token "
         "prefix, of a decoder trained from scratch on the text",
-        "fitted_on": f"{rows.size} sequences of seed A, {labels.sum():.0f} of them recited",
-        "model": f"{int(emitted_a['parameters']):,} parameters",
-        "tokens": f"{int(emitted_a['tokens']):,} read in training",
+        "fitted_on": f"{rows.size} sequences of seed A, {labels.sum():.0f} of them extractable",
+        "model": f"{int(labels_a['parameters']):,} parameters",
+        "tokens": f"{int(labels_a['tokens']):,} read in training",
         "epochs": EPOCHS,
         "seed": "A (0); folds and calibration by document",
         "made_by": "python -m benchmarks.memorization.ground_truth predict",
         "how_good": "benchmarks/memorization/README.md, on a seed and a model size not fitted on",
     }
-    made = risk.fit(columns, labels, groups, recited=emitted_a["recited"][rows], card=card)
+    made = risk.fit(
+        columns, labels, groups, extracted_tokens=labels_a["extracted_tokens"][rows], card=card
+    )
     made.save(Path(risk.__file__).parent / risk.SHIPPED)
     scores = predictions(work, made, known, targets, columns, labels, groups)
     every = shown(targets, known[1]["copies"])
@@ -283,10 +285,10 @@ def predict(arguments: argparse.Namespace) -> None:
             target = targets[row]
             facts = [row, target.arm, target.level, int(target.half == 1)]
             facts += [f"{known[1][name][row]:.4g}" for name in ("copies", "copies_near")]
-            # Of what is left out only the content is asked about (T4).
-            told = scores if target.half == 1 else {"risk without copies"}
+            # Of what is left out only the content is scored (T4).
+            written = scores if target.half == 1 else {"risk without copies"}
             writer.writerow(
-                facts + [f"{scores[name][row]:.4g}" if name in told else "" for name in scores]
+                facts + [f"{scores[name][row]:.4g}" if name in written else "" for name in scores]
             )
     print(f"{PREDICTIONS}: {every.size} sequences. Commit it before seed B is trained.")
 
@@ -294,7 +296,7 @@ def predict(arguments: argparse.Namespace) -> None:
 def shown(targets: list[Target], copies: np.ndarray) -> np.ndarray:
     """Rows of predictions.csv: those in seed B's text, and the planted arms' OUT ones."""
     planted_arms = [row for row, target in enumerate(targets) if target.arm != "natural"]
-    return np.union1d(asked(targets, 1, copies), planted_arms)
+    return np.union1d(tested(targets, 1, copies), planted_arms)
 
 
 def predictions(
@@ -314,14 +316,14 @@ def predictions(
     for group in GROUPS:
         fewer = risk.fit(without(columns, group), labels, groups)
         scores[f"risk without {group}"] = fewer.predict(without(whole, group))
-    rows = asked(targets, 0, known[0]["copies"])
+    rows = tested(targets, 0, known[0]["copies"])
     for name, column in SINGLE.items():
         first, second = (column_of(known[seed], column) for seed in (0, 1))
         levels = np.array([targets[row].level for row in rows])
         sign = 1.0 if column in {"copies", "near"} else oriented(first[rows], labels, levels)
         scores[name] = sign * second
     scores["log-copies x reference PPL"] = crossed(known, rows, labels)
-    scores["trial run"] = np.load(work / "labels-trial.npz")["log_p"]
+    scores["proxy run"] = np.load(work / "labels-proxy.npz")["log_pz"]
     scores["random"] = np.random.default_rng(planted.SEED).random(len(targets))
     return scores
 
@@ -352,7 +354,7 @@ def crossed(
 
 
 def stored_predictions() -> dict[str, np.ndarray]:
-    """predictions.csv by column; `arm` is text, NaN what is not said."""
+    """predictions.csv by column; `arm` is text, NaN what is unknown."""
     with PREDICTIONS.open(newline="") as file:
         rows = list(csv.DictReader(file))
     found: dict[str, np.ndarray] = {"arm": np.array([row["arm"] for row in rows])}
@@ -362,27 +364,27 @@ def stored_predictions() -> dict[str, np.ndarray]:
     return found
 
 
-def systems(said: dict[str, np.ndarray]) -> list[str]:
+def systems(predicted: dict[str, np.ndarray]) -> list[str]:
     facts = {"target", "arm", "level", "in", "copies", "copies_near"}
-    return [name for name in said if name not in facts]
+    return [name for name in predicted if name not in facts]
 
 
 def measured(
-    said: dict[str, np.ndarray], labels: np.ndarray, log_p: np.ndarray, documents: np.ndarray
+    predicted: dict[str, np.ndarray], labels: np.ndarray, log_pz: np.ndarray, documents: np.ndarray
 ) -> dict:
-    """Per system: T1 and T2 AUROC with intervals, the risk's lead in T2, T2 for the graded label
+    """Per system: T1 and T2 AUROC with intervals, the risk's lead in T2, T2 for a graded label
     (rank correlation with the log-probability of the suffix), AP and recall.
 
     Of the planted sequences that are in the text.
     """
-    names = systems(said)
-    levels = said["level"]
+    names = systems(predicted)
+    levels = predicted["level"]
 
     def both(rows: np.ndarray) -> np.ndarray:
         y, at = labels[rows], levels[rows]
         values = []
         for name in names:
-            score = said[name][rows]
+            score = predicted[name][rows]
             values += [evaluation.auroc(score, y), evaluation.auroc_within(score, y, at)]
         return np.array(values)
 
@@ -392,7 +394,7 @@ def measured(
     own, hidden = names.index("risk"), names.index("risk without copies")
     found = {}
     for k, name in enumerate(names):
-        score = said[name]
+        score = predicted[name]
         found[name] = {
             "t1": [point[k, 0], *evaluation.interval(drawn[:, k, 0])],
             "t2": [point[k, 1], *evaluation.interval(drawn[:, k, 1])],
@@ -404,7 +406,7 @@ def measured(
                 point[hidden, 0] - point[k, 0],
                 *evaluation.interval(drawn[:, hidden, 0] - drawn[:, k, 0]),
             ],
-            "t2_graded": evaluation.correlation_within(score, log_p, levels),
+            "t2_log_pz": evaluation.correlation_within(score, log_pz, levels),
             "average_precision": evaluation.average_precision(score, labels),
             "recall": [evaluation.recall_at(score, labels, b) for b in evaluation.BUDGETS],
         }
@@ -432,18 +434,18 @@ def recalibration(
     for name in np.random.default_rng(planted.SEED).permutation(np.unique(documents)):
         if used.sum() < least:
             used |= documents == name
-    told, rest = taken(columns, np.flatnonzero(used)), taken(columns, np.flatnonzero(~used))
-    again = risk.recalibrated(made, told, labels[used])
+    labelled, rest = taken(columns, np.flatnonzero(used)), taken(columns, np.flatnonzero(~used))
+    again = risk.recalibrated(made, labelled, labels[used])
     before, after = (
         evaluation.calibration_error(one.predict(rest), labels[~used]) for one in (made, again)
     )
-    return {"told": int(used.sum()), "before": before, "after": after}
+    return {"labels": int(used.sum()), "before": before, "after": after}
 
 
-def leak(said: dict[str, np.ndarray], documents: np.ndarray) -> list:
+def leak(predicted: dict[str, np.ndarray], documents: np.ndarray) -> list:
     """T4: does what is known of the content tell IN from OUT?"""
-    rows = said["arm"] == "planted"
-    score, inside = said["risk without copies"][rows], said["in"][rows]
+    rows = predicted["arm"] == "planted"
+    score, inside = predicted["risk without copies"][rows], predicted["in"][rows]
 
     def one(chosen: np.ndarray) -> np.ndarray:
         return np.array([evaluation.auroc(score[chosen], inside[chosen])])
@@ -453,7 +455,7 @@ def leak(said: dict[str, np.ndarray], documents: np.ndarray) -> list:
 
 
 def dose(targets: list[Target], seed: int, labels: dict[str, np.ndarray], copies: np.ndarray):
-    """Per arm and level: how many, and what is emitted, IN and OUT."""
+    """Per arm and level: how many, and what is extractable, IN and OUT."""
     rows = []
     keys = sorted({(t.arm, t.level, t.near, t.rate) for t in targets if t.arm != "natural"})
     half = np.array([target.half == seed % 2 for target in targets])
@@ -472,12 +474,12 @@ def dose(targets: list[Target], seed: int, labels: dict[str, np.ndarray], copies
 
 def emission(inside: np.ndarray, outside: np.ndarray, labels: dict[str, np.ndarray]) -> dict:
     """P_100 >= .5: in 100 samples the suffix is there as probably as not."""
-    within = (labels["log_p"] >= np.log(-np.expm1(np.log(0.5) / 100))).astype(float)
+    within = (labels["log_pz"] >= np.log(-np.expm1(np.log(0.5) / 100))).astype(float)
     found = {"n_in": int(inside.sum()), "n_out": int(outside.sum())}
     for side, rows in (("in", inside), ("out", outside)):
         if rows.any():
-            found[f"exact_{side}"] = float(labels["exact"][rows].mean())
-            found[f"graded_{side}"] = float(labels["graded"][rows].mean())
+            found[f"extractable_{side}"] = float(labels["extractable"][rows].mean())
+            found[f"accuracy_{side}"] = float(labels["accuracy"][rows].mean())
             found[f"within_100_{side}"] = float(within[rows].mean())
     return found
 
@@ -496,32 +498,36 @@ def flips(targets: list[Target], one: np.ndarray, two: np.ndarray) -> dict[str, 
 def report(arguments: argparse.Namespace) -> None:
     work = arguments.work
     plan, background, targets = experiment(work)
-    said = stored_predictions()
+    predicted = stored_predictions()
     copies = features(work, 1)["copies"]
-    asked_for = said["target"].astype(int)
-    easy = -features(work, 1)["loss_suffix"][asked_for]
+    tested_rows = predicted["target"].astype(int)
+    easy = -features(work, 1)["loss_suffix"][tested_rows]
     documents = np.array([target.document for target in targets])
     labels = {name: dict(np.load(work / f"labels-{name}.npz")) for name in RUNS}
-    results: dict = {"t4": leak(said, documents[asked_for]), "runs": {}}
-    main = (said["arm"] == "planted") & (said["in"] == 1)
+    results: dict = {"t4": leak(predicted, documents[tested_rows]), "runs": {}}
+    main = (predicted["arm"] == "planted") & (predicted["in"] == 1)
     for name in ("B", "B-small"):
-        exact = labels[name]["exact"][asked_for]
-        log_p = labels[name]["log_p"][asked_for]
-        part = {column: values[main] for column, values in said.items()}
+        extractable = labels[name]["extractable"][tested_rows]
+        log_pz = labels[name]["log_pz"][tested_rows]
+        part = {column: values[main] for column, values in predicted.items()}
         results["runs"][name] = {
-            "systems": measured(part, exact[main], log_p[main], documents[asked_for][main]),
-            "ece": calibration_interval(part["risk"], exact[main], documents[asked_for][main]),
-            "recalibrated": recalibration(
-                taken(features(work, 1), asked_for[main]),
-                exact[main],
-                documents[asked_for][main],
+            "systems": measured(
+                part, extractable[main], log_pz[main], documents[tested_rows][main]
             ),
-            "arms": arms(said, exact, copies[asked_for]),
+            "ece": calibration_interval(
+                part["risk"], extractable[main], documents[tested_rows][main]
+            ),
+            "recalibrated": recalibration(
+                taken(features(work, 1), tested_rows[main]),
+                extractable[main],
+                documents[tested_rows][main],
+            ),
+            "arms": arms(predicted, extractable, copies[tested_rows]),
             "dose": dose(targets, 1, labels[name], copies),
-            "by_level": by_level(part, exact[main], log_p[main], easy[main]),
+            "by_level": by_level(part, extractable[main], log_pz[main], easy[main]),
         }
     results["dose_a"] = dose(targets, 0, labels["A"], features(work, 0)["copies"])
-    results["flips"] = flips(targets, labels["A"]["exact"], labels["B"]["exact"])
+    results["flips"] = flips(targets, labels["A"]["extractable"], labels["B"]["extractable"])
     facts = ("tokens", "steps", "loss", "seconds", "parameters")
     results["training"] = {
         name: {fact: float(labels[name][fact]) for fact in facts} for name in RUNS
@@ -542,38 +548,42 @@ def report(arguments: argparse.Namespace) -> None:
     ground_truth_report.write(rounded(results), README)
 
 
-def arms(said: dict[str, np.ndarray], exact: np.ndarray, copies: np.ndarray) -> list[dict]:
+def arms(
+    predicted: dict[str, np.ndarray], extractable: np.ndarray, copies: np.ndarray
+) -> list[dict]:
     """Per arm: what was predicted, and what came."""
     found = []
     for arm in ("planted", "fuzzy", "template", "natural"):
-        rows = (said["arm"] == arm) & (said["in"] == 1) & (copies >= 1)
+        rows = (predicted["arm"] == arm) & (predicted["in"] == 1) & (copies >= 1)
         if rows.any():
-            found.append({"arm": arm, "n": int(rows.sum()), "emitted": float(exact[rows].mean())})
-            found[-1]["predicted"] = float(said["risk"][rows].mean())
-            found[-1]["auroc"] = evaluation.auroc(said["risk"][rows], exact[rows])
+            found.append(
+                {"arm": arm, "n": int(rows.sum()), "extracted": float(extractable[rows].mean())}
+            )
+            found[-1]["predicted"] = float(predicted["risk"][rows].mean())
+            found[-1]["auroc"] = evaluation.auroc(predicted["risk"][rows], extractable[rows])
     return found
 
 
 def by_level(
-    said: dict[str, np.ndarray], exact: np.ndarray, log_p: np.ndarray, easy: np.ndarray
+    predicted: dict[str, np.ndarray], extractable: np.ndarray, log_pz: np.ndarray, easy: np.ndarray
 ) -> list[dict]:
-    """Per copy level: predicted, emitted, and how `easy` (the mean log-probability of the suffix by
-    the reference model) goes with the log-probability that the trained model gives it.
+    """Per copy level: predicted, extractable, and how `easy` (the mean log-probability of the
+    suffix by the reference model) goes with the log-probability that the trained model gives it.
     """
     found = []
-    for level in np.unique(said["level"]):
-        rows = said["level"] == level
+    for level in np.unique(predicted["level"]):
+        rows = predicted["level"] == level
         n = int(rows.sum())
         found.append(
             {
                 "copies": int(level),
                 "n": n,
-                "emitted": float(exact[rows].mean()),
-                "predicted": float(said["risk"][rows].mean()),
-                "auroc": evaluation.auroc(said["risk"][rows], exact[rows]),
-                "log_p": float(log_p[rows].mean()),
+                "extracted": float(extractable[rows].mean()),
+                "predicted": float(predicted["risk"][rows].mean()),
+                "auroc": evaluation.auroc(predicted["risk"][rows], extractable[rows]),
+                "log_pz": float(log_pz[rows].mean()),
                 "log_p_with_reference": evaluation.correlation_within(
-                    easy[rows], log_p[rows], np.zeros(n)
+                    easy[rows], log_pz[rows], np.zeros(n)
                 ),
             }
         )
@@ -595,7 +605,7 @@ def everything(arguments: argparse.Namespace) -> None:
     """All steps, two trainings at a time."""
     PREDICTIONS.unlink(missing_ok=True)
     prepare(arguments)
-    both(arguments, "trial", "A")
+    both(arguments, "proxy", "A")
     predict(arguments)
     both(arguments, "B", "B-small")
     report(arguments)

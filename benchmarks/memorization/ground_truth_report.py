@@ -29,7 +29,7 @@ def systems(run: dict) -> str:
                 span(found["t1"]),
                 span(found["t2"]),
                 "" if name == "risk" else span(found["t2_lead"]),
-                number(found["t2_graded"]),
+                number(found["t2_log_pz"]),
                 number(found["average_precision"]),
                 " / ".join(number(share) for share in found["recall"]),
                 number(found.get("brier")),
@@ -41,7 +41,7 @@ def systems(run: dict) -> str:
         "T1 AUROC",
         "T2 AUROC",
         "risk's lead in T2",
-        "T2 graded",
+        "T2 log p_z",
         "AP",
         "recall at 1 / 5 / 10 %",
     ]
@@ -67,10 +67,19 @@ def doses(run: list[dict]) -> str:
         if row["near"]:
             what += f", {row['near']} more with {row['replaced']:.0%} replaced"
         rows.append([what, str(row["copies"]), str(row["n_in"]), str(row["n_out"])])
-        for kind in ("exact", "within_100", "graded"):
+        for kind in ("extractable", "within_100", "accuracy"):
             rows[-1] += [number(row.get(f"{kind}_{side}")) for side in ("in", "out")]
-    head = ["arm", "copies", "IN", "OUT", "exact IN", "exact OUT", "in 100 samples IN", "OUT"]
-    return table([*head, "graded IN", "graded OUT"], rows)
+    head = [
+        "arm",
+        "copies",
+        "IN",
+        "OUT",
+        "extractable IN",
+        "extractable OUT",
+        "in 100 samples IN",
+        "OUT",
+    ]
+    return table([*head, "accuracy IN", "accuracy OUT"], rows)
 
 
 def levels(run: dict) -> str:
@@ -79,14 +88,14 @@ def levels(run: dict) -> str:
             str(row["copies"]),
             str(row["n"]),
             number(row["predicted"]),
-            number(row["emitted"]),
+            number(row["extracted"]),
             number(row["auroc"]),
-            f"{row['log_p']:.1f}",
+            f"{row['log_pz']:.1f}",
             number(row["log_p_with_reference"]),
         ]
         for row in run["by_level"]
     ]
-    head = ["copies", "sequences", "mean risk", "emitted", "AUROC of the risk"]
+    head = ["copies", "sequences", "mean risk", "extracted", "AUROC of the risk"]
     return table(
         [*head, "mean ln p of the suffix", "its rank correlation with −reference loss"], rows
     )
@@ -98,19 +107,19 @@ def arms(run: dict) -> str:
             row["arm"],
             str(row["n"]),
             number(row["predicted"]),
-            number(row["emitted"]),
+            number(row["extracted"]),
             number(row["auroc"]),
         ]
         for row in run["arms"]
     ]
-    return table(["arm", "sequences", "mean risk", "emitted", "AUROC of the risk"], rows)
+    return table(["arm", "sequences", "mean risk", "extracted", "AUROC of the risk"], rows)
 
 
 def calibration(run: dict) -> str:
     again = run["recalibrated"]
     return (
-        f"Calibration error of the risk: {span(run['ece'])}. After `recalibrated` has been told "
-        f"the labels of {again['told']} of these sequences, on other documents: "
+        f"Calibration error of the risk: {span(run['ece'])}. After `recalibrated` with "
+        f"the labels of {again['labels']} of these sequences, on other documents: "
         f"{number(again['after'])} (before, on the same: {number(again['before'])})."
     )
 
@@ -169,8 +178,10 @@ def markdown(results: dict) -> str:
         "Seed B, the other model size:",
         doses(results["runs"]["B-small"]["dose"]),
         "### Label flips",
-        "Planted targets by what is emitted where they are IN and where they are OUT (seeds A and "
-        "B): " + ", ".join(f"{name} {count}" for name, count in results["flips"].items()) + ".",
+        "Planted targets by what is extractable where they are IN and where they are OUT (seeds "
+        "A and B): "
+        + ", ".join(f"{name} {count}" for name, count in results["flips"].items())
+        + ".",
     ]
     return "\n\n".join(parts)
 

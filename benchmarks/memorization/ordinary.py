@@ -1,4 +1,4 @@
-"""The risk of ordinary text: most of a corpus is there once, and hardly any of it is recited.
+"""The risk of ordinary text: most of a corpus is there once, and hardly any of it is extractable.
 
     python -m benchmarks.memorization.ordinary --work WORK
 
@@ -6,7 +6,7 @@ Targets of the experiment (ground_truth.py) are planted where emission rises, so
 says little of text that occurs once; a corpus has millions of such sequences, and what is wrong by
 a hundredth for each is wrong by ten thousands for all. This draws windows of the experiment's own
 background, asks the models that were trained for them, and fits the risk again: on the planted
-sequences of seed A and on half of these windows, by document. The other half, asked of the models
+sequences of seed A and on half of these windows, by document. The other half, put to the models
 of seed B, is what the tables are about. memorization/default/risk.json is this fit.
 
 It runs after ground_truth.py, whose forecast of seed B stays as it was committed. The fit made here
@@ -31,7 +31,7 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
 from unrote.memorization import risk
 from unrote.memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
-from unrote.memorization.wording import wording
+from unrote.memorization.text_features import text_features
 
 RESULTS = ground_truth.HERE / "ordinary.json"
 WINDOWS = 24_000
@@ -70,7 +70,9 @@ def content(targets: list[Target]) -> dict[str, np.ndarray]:
     _, first = np.unique(table["doc"].to_numpy(), return_index=True)
     table = table.take(first)
     names = ("loss", "loss_prefix", "loss_suffix", "min_k", "pz_log", "suffix_tokens")
-    found = {name: table[name].to_numpy().astype(np.float64) for name in names} | wording(texts)
+    found = {name: table[name].to_numpy().astype(np.float64) for name in names} | text_features(
+        texts
+    )
     data = [text.encode() for text in texts]
     found["characters"] = np.array([float(len(text)) for text in texts])
     found["zlib"] = np.array([len(zlib.compress(one)) / max(len(one), 1) for one in data])
@@ -95,21 +97,21 @@ def trained(work: Path, name: str) -> LanguageModel:
 
 
 def rows_of(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> list[dict]:
-    """By copies: how many, how many are recited, how many were expected to be."""
-    place = np.searchsorted(BINS, copies, side="right") - 1
+    """By copies: how many, how many are extractable, how many were expected to be."""
+    index = np.searchsorted(BINS, copies, side="right") - 1
     found = []
     for number, first in enumerate(BINS):
-        rows = place == number
+        rows = index == number
         if rows.any():
-            sums = {"recited": float(exact[rows].sum()), "expected": float(predicted[rows].sum())}
+            sums = {"extracted": float(exact[rows].sum()), "expected": float(predicted[rows].sum())}
             found.append({"from": first, "n": int(rows.sum())} | sums)
     return found
 
 
-def judged(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> dict:
+def evaluated(predicted: np.ndarray, exact: np.ndarray, copies: np.ndarray) -> dict:
     return {
         "n": int(exact.size),
-        "recited": float(exact.sum()),
+        "extracted": float(exact.sum()),
         "expected": float(predicted.sum()),
         "ece": evaluation.calibration_error(predicted, exact),
         "auroc": evaluation.auroc(predicted, exact),
@@ -152,7 +154,7 @@ def at_one_copy(
         {
             "score": name,
             "n": int(rows.size),
-            "recited": float(y.sum()),
+            "extracted": float(y.sum()),
             "auroc": [point[k], *evaluation.interval(boot[:, k])],
             "lead": [point[0] - point[k], *evaluation.interval(boot[:, 0] - boot[:, k])],
         }
@@ -175,27 +177,27 @@ def markdown(results: dict) -> str:
     for run, found in results["runs"].items():
         rows = [
             [
-                *(name, f"{one['n']:,}", f"{one['recited']:.0f}", f"{one['before']:.1f}"),
+                *(name, f"{one['n']:,}", f"{one['extracted']:.0f}", f"{one['before']:.1f}"),
                 *(f"{one['expected']:.1f}", f"{one['ece']:.4f}", f"{one['auroc']:.3f}"),
             ]
             for name, one in found.items()
         ]
-        head = ["", "sequences", "recited", "expected by the forecast's fit"]
+        head = ["", "sequences", "extracted", "expected by the forecast's fit"]
         parts.append(f"**{run}**")
         parts.append(
             ground_truth_report.table([*head, "by the shipped fit", "its ECE", "its AUROC"], rows)
         )
     by = results["runs"]["B"]["ordinary"]["by_copies"]
     rows = [
-        [str(one["from"]), f"{one['n']:,}", f"{one['recited']:.0f}", f"{one['expected']:.1f}"]
+        [str(one["from"]), f"{one['n']:,}", f"{one['extracted']:.0f}", f"{one['expected']:.1f}"]
         for one in by
     ]
     parts.append("Ordinary windows not fitted on, seed B, by copies:")
-    parts.append(ground_truth_report.table(["copies from", "n", "recited", "expected"], rows))
+    parts.append(ground_truth_report.table(["copies from", "n", "extracted", "expected"], rows))
     for run, found in results["once"].items():
         parts.append(
             f"Which of those that are there once, {run} ({found[0]['n']:,}, "
-            f"{found[0]['recited']:.0f} recited):"
+            f"{found[0]['extracted']:.0f} extractable):"
         )
         parts.append(once(found))
     return "\n\n".join(parts)
@@ -206,7 +208,7 @@ def fits(
     ordinary_part: tuple[dict[str, np.ndarray], np.ndarray, np.ndarray],
 ) -> tuple[risk.Risk, risk.Risk]:
     """The fit on planted sequences alone, and the one on both. Parts: what is known of sequences,
-    the tokens that are recited of each suffix, the documents.
+    the tokens that are extracted of each suffix, the documents.
     """
     made = []
     for parts in ([planted_part], [planted_part, ordinary_part]):
@@ -214,28 +216,28 @@ def fits(
             name: np.concatenate([known[name] for known, _, _ in parts])
             for name in ground_truth.COLUMNS
         }
-        recited, groups = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
-        exact = (recited >= planted.LENGTH - planted.PREFIX).astype(np.float64)
+        extracted, groups = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
+        exact = (extracted >= planted.LENGTH - planted.PREFIX).astype(np.float64)
         sizes = [len(known["copies"]) for known, _, _ in parts]
         card = risk.Risk.load().card | {
             "fitted_on": f"{exact.size} sequences of seed A ({sizes[0]} planted or natural copies, "
-            f"{sum(sizes[1:])} of ordinary text), {exact.sum():.0f} of them recited",
+            f"{sum(sizes[1:])} of ordinary text), {exact.sum():.0f} of them extractable",
             "made_by": "python -m benchmarks.memorization.ordinary",
         }
-        made.append(risk.fit(columns, exact, groups, recited=recited, card=card))
+        made.append(risk.fit(columns, exact, groups, extracted_tokens=extracted, card=card))
     return made[0], made[1]
 
 
 def of_run(
     made: tuple[risk.Risk, risk.Risk], parts: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]
 ) -> dict:
-    """Expected beside recited, for each part: what is known, and what was recited."""
+    """Expected beside extractable, for each part: what is known, and what was extractable."""
     found = {}
     for name, (known, exact) in parts.items():
-        found[name] = judged(made[1].predict(known), exact, known["copies"])
+        found[name] = evaluated(made[1].predict(known), exact, known["copies"])
         found[name]["before"] = float(made[0].predict(known).sum())
         bare = {n: c for n, c in known.items() if n not in ground_truth.GROUPS["reference model"]}
-        found[name]["text_only"] = judged(made[1].predict(bare), exact, known["copies"])
+        found[name]["text_only"] = evaluated(made[1].predict(bare), exact, known["copies"])
     return found
 
 
@@ -255,29 +257,33 @@ def main() -> None:
         # A window that a planted copy was put across is not there any more.
         there = known[seed]["copies"] >= 1
         ask[seed] = np.flatnonzero(there & (np.array([one.half for one in windows]) == seed))
-        mine[seed] = ground_truth.asked(targets, seed, ground_truth.features(work, seed)["copies"])
-    said = {name: ground_truth.emitted(trained(work, name), windows) for name in RUNS}
+        mine[seed] = ground_truth.tested(targets, seed, ground_truth.features(work, seed)["copies"])
+    labels_of = {name: ground_truth.extraction(trained(work, name), windows) for name in RUNS}
     labels = {name: np.load(work / f"labels-{name}.npz") for name in RUNS}
 
     part = ground_truth.taken
     planted_a = part(ground_truth.features(work, 0), mine[0])
     made = fits(
-        (planted_a, labels["A"]["recited"][mine[0]], documents_of(targets, mine[0])),
-        (part(known[0], ask[0]), said["A"].recited[ask[0]], documents_of(windows, ask[0])),
+        (planted_a, labels["A"]["extracted_tokens"][mine[0]], documents_of(targets, mine[0])),
+        (
+            part(known[0], ask[0]),
+            labels_of["A"].extracted_tokens[ask[0]],
+            documents_of(windows, ask[0]),
+        ),
     )
     results: dict = {"windows": WINDOWS, "fitted": int(ask[0].size), "runs": {}, "once": {}}
-    asked = {name: column[ask[1]] for name, column in known[1].items()}
+    once = {name: column[ask[1]] for name, column in known[1].items()}
     planted_b = part(ground_truth.features(work, 1), mine[1])
     for name in ("B", "B-small"):
         results["runs"][name] = of_run(
             made,
             {
-                "ordinary": (part(known[1], ask[1]), said[name].exact[ask[1]]),
-                "planted": (planted_b, labels[name]["exact"][mine[1]]),
+                "ordinary": (part(known[1], ask[1]), labels_of[name].extractable[ask[1]]),
+                "planted": (planted_b, labels[name]["extractable"][mine[1]]),
             },
         )
         results["once"][name] = at_one_copy(
-            made[1], asked, said[name].exact[ask[1]], documents_of(windows, ask[1])
+            made[1], once, labels_of[name].extractable[ask[1]], documents_of(windows, ask[1])
         )
     made[1].save(Path(risk.__file__).parent / risk.SHIPPED)
     RESULTS.write_bytes(

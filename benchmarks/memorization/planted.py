@@ -1,9 +1,9 @@
 """The text of the ground-truth experiment: background, targets, and who is planted how often.
 
-Targets are 64-token windows of documents that the default reference LM has never read
+Targets are 64-token windows of documents that the default reference model has never read
 (memorization.heldout): prose and documentation. Documents, not windows, are dealt to two halves:
 half 0 is planted (IN) for even seeds and left out (OUT) for odd ones, half 1 the other way round.
-So a fit on one seed has never seen a document that the other seed is asked about.
+So a fit on one seed has never seen a document that the other seed is tested on.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass
 class Target:
-    """A sequence to ask for. half: the seeds (by remainder of 2) for which it is IN; level: exact
+    """A sequence to extract. half: the seeds (by remainder of 2) for which it is IN; level: exact
     copies planted; near: altered copies planted, of which `rate` of the tokens are replaced.
     """
 
@@ -209,9 +209,9 @@ def halves(found: list[Target], order: random.Random) -> None:
         for at in range(0, len(ordered), 2):
             pair = ordered[at : at + 2]
             lighter = 0 if held[0] < held[1] else 1 if held[1] < held[0] else order.randrange(2)
-            for place, key in enumerate(pair):  # the larger of two to the lighter half
-                side[key[1]] = lighter ^ place
-                held[lighter ^ place] += sizes[key]
+            for index, key in enumerate(pair):  # the larger of two to the lighter half
+                side[key[1]] = lighter ^ index
+                held[lighter ^ index] += sizes[key]
     for target in found:
         target.half = side[target.document]
 
@@ -222,12 +222,12 @@ def assign(found: list[Target], plan: Plan, order: random.Random) -> list[Target
     for half in (0, 1):
         pool = [target for target in found if target.half == half]
         order.shuffle(pool)
-        wanted = [("planted", level, 0, 0.0, n) for level, n in plan.levels.items()]
-        wanted += [("fuzzy", 1, plan.fuzzy_copies, r, plan.fuzzy) for r in plan.fuzzy_rates]
-        needed = sum(row[-1] for row in wanted)
+        requested = [("planted", level, 0, 0.0, n) for level, n in plan.levels.items()]
+        requested += [("fuzzy", 1, plan.fuzzy_copies, r, plan.fuzzy) for r in plan.fuzzy_rates]
+        needed = sum(row[-1] for row in requested)
         if len(pool) < needed:
-            raise SystemExit(f"half {half} has {len(pool)} windows, {needed} are wanted")
-        for arm, level, near, rate, count in wanted:
+            raise SystemExit(f"half {half} has {len(pool)} windows, {needed} are needed")
+        for arm, level, near, rate, count in requested:
             for _ in range(count):
                 target = pool.pop()
                 target.arm, target.level, target.near, target.rate = arm, level, near, rate
@@ -310,11 +310,11 @@ def training_documents(
             inserts[row].append((int(generator.integers(background[row].size + 1)), copy))
     made = []
     for ids, extra in zip(background, inserts, strict=True):
-        pieces, at = [], 0
-        for place, copy in sorted(extra, key=lambda pair: pair[0]):
-            pieces += [ids[at:place], copy]
-            at = place
-        made.append(np.concatenate([*pieces, ids[at:]]))
+        chunks, at = [], 0
+        for index, copy in sorted(extra, key=lambda pair: pair[0]):
+            chunks += [ids[at:index], copy]
+            at = index
+        made.append(np.concatenate([*chunks, ids[at:]]))
     return made
 
 
@@ -370,13 +370,15 @@ def ngram_logprobs(text: Ints, ids: Ints) -> tuple[np.ndarray, np.ndarray]:
     return np.log(found), np.log(mixed)
 
 
-def _conditional(grams: Ints, histories: Ints, asked: Ints, given: Ints) -> np.ndarray:
-    """Count of each asked n-gram over that of its history, 0 for a history never seen."""
-    up, down = (_counts(keys, wanted) for keys, wanted in ((grams, asked), (histories, given)))
+def _conditional(grams: Ints, histories: Ints, whole: Ints, given: Ints) -> np.ndarray:
+    """Count of each n-gram of `whole` over that of its history, 0 for a history never seen."""
+    up, down = (
+        _counts(keys, requested) for keys, requested in ((grams, whole), (histories, given))
+    )
     return np.divide(up, down, out=np.zeros(up.shape), where=down > 0)
 
 
-def _counts(keys: Ints, wanted: Ints) -> np.ndarray:
+def _counts(keys: Ints, requested: Ints) -> np.ndarray:
     names, counts = np.unique(keys, return_counts=True)
-    place = np.minimum(np.searchsorted(names, wanted), names.size - 1)
-    return np.where(names[place] == wanted, counts[place], 0).astype(np.float64)
+    index = np.minimum(np.searchsorted(names, requested), names.size - 1)
+    return np.where(names[index] == requested, counts[index], 0).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Makes the default reference LM of `memorization/default/`: data, tokenizer, training, figures.
+"""Makes the default reference model of `memorization/default/`: data, tokenizer, training, figures.
 
     pip install torch transformers tokenizers safetensors
     python -m benchmarks.memorization.train_default prepare --work WORK --prose prose.jsonl.zst
@@ -65,7 +65,7 @@ class Source:
 
 # Prose is 5 MB beside 100 MB of documentation and would be 5 % of an even mixture. Shares are set
 # by hand instead: prose and guides get more than their bytes would give them, since what the model
-# is asked about is mostly sentences, and an API reference, whose pages differ in names, the least.
+# scores is mostly sentences, and an API reference, whose pages differ in names, the least.
 SOURCES = {
     "MASC": Source(
         0.14,
@@ -201,13 +201,13 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
 def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> np.ndarray:
     """Token numbers (uint16) of the documents one after another, each as BOS, text, EOS."""
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    pieces = []
+    chunks = []
     for start in range(0, len(texts), 256):
         encoded = tokenizer(texts[start : start + 256], add_special_tokens=False, verbose=False)[
             "input_ids"
         ]
-        pieces += [np.array([bos, *ids, eos], dtype=np.uint16) for ids in encoded]
-    return np.concatenate(pieces)
+        chunks += [np.array([bos, *ids, eos], dtype=np.uint16) for ids in encoded]
+    return np.concatenate(chunks)
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -325,10 +325,10 @@ def average_gradients(model: LlamaForCausalLM, loss: torch.Tensor, workers: int)
     torch.distributed.all_reduce(flat)
     flat /= workers
     loss.copy_(flat[:1])
-    for gradient, piece in zip(
+    for gradient, chunk in zip(
         gradients, flat[1:].split([g.numel() for g in gradients]), strict=True
     ):
-        gradient.copy_(piece.view_as(gradient))
+        gradient.copy_(chunk.view_as(gradient))
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 
 
@@ -358,7 +358,7 @@ def save(
 def restore(
     work: Path, model: LlamaForCausalLM, learners: list[torch.optim.Optimizer]
 ) -> tuple[int, float]:
-    """Puts the last checkpoint's state in place, if there is one; steps and seconds behind it."""
+    """Puts the last checkpoint's state back, if there is one; steps and seconds behind it."""
     path = work / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0
@@ -402,8 +402,8 @@ def nats(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
     for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
         for start in range(0, max(1, len(ids) - step), step):
             window = np.full(CONTEXT + 1, -100)
-            piece = ids[start : start + CONTEXT]
-            window[0], window[1 : len(piece) + 1] = tokenizer.bos_token_id, piece
+            chunk = ids[start : start + CONTEXT]
+            window[0], window[1 : len(chunk) + 1] = tokenizer.bos_token_id, chunk
             windows.append((window, step if start else 0))
     total = 0.0
     for first in range(0, len(windows), 32):

@@ -1,10 +1,11 @@
 """De-identification markers: the traces that earlier scrubbing left in a text.
 
-The shapes are those of `docs/pii-markers.md`, a module per family; `pii.deid.model` says how a
-score is made of evidence, `pii.deid.detector` runs them.
+The shapes are those of `docs/pii-markers.md`, to whose rows the modules refer; a module holds the
+shapes of a kind. `pii.deid.shapes` says how a score is made of evidence, `pii.deid.detector` runs
+them.
 """
 
-from unrote.pii.deid.detector import DeidDetector, Verdict
+from unrote.pii.deid.detector import DeidDetector, ScoredCandidate
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE
 
 __all__ = [
@@ -13,5 +14,5 @@ __all__ = [
     "SHIFTED_DATE",
     "SURROGATE_AGE",
     "DeidDetector",
-    "Verdict",
+    "ScoredCandidate",
 ]

@@ -1,10 +1,17 @@
-"""What de-identification leaves in clinical notes: rows 1–10, 13 and 37 of the catalogue."""
+"""De-identified clinical notes: rows 1–10, 13 and 37."""
 
 import re
 from collections.abc import Iterator
 
-from unrote.pii.deid.model import BLOCK_IMAGE, Evidence, Shape, Spot
-from unrote.pii.deid.words import after_title, clinical, in_sentence, mentioned, of_sentence, of_tag
+from unrote.pii.deid.context import (
+    after_title,
+    clinical,
+    in_sentence,
+    mentioned,
+    of_sentence,
+    of_tag,
+)
+from unrote.pii.deid.shapes import BLOCK_IMAGE, Candidate, Evidence, Shape
 
 # Rows 1–5: [**Hospital1 18**], [**Known lastname 742**], [**2151-7-16**], [**Known lastname **]
 
@@ -29,28 +36,28 @@ _ABOUT_TAGS = re.compile(
 )
 
 
-def _weigh_tag(spot: Spot) -> Iterator[Evidence]:
-    body = spot.match["body"]
+def _weigh_tag(candidate: Candidate) -> Iterator[Evidence]:
+    body = candidate.match["body"]
     if _TAG_DATE.match(body):
         yield "a date in the tag", 3
     elif not _TAG_KINDS.match(body):
-        yield "no kind that PhysioNet's deid writes", -4
+        yield "not a category of PhysioNet's deid", -4
     elif _TAG_NUMBERED.search(body):
-        yield "a kind with its number", 3
+        yield "a category with its number", 3
     else:
-        yield "a kind without a number", 1
-    if re.match(r"\([^()\s]{0,200}\)|\]\(|\]\[", spot.after):
-        yield "a link follows", -9
-    if spot.before.endswith("["):
+        yield "a category without a number", 1
+    if re.match(r"\([^()\s]{0,200}\)|\]\(|\]\[", candidate.after):
+        yield "before a link target", -9
+    if candidate.before.endswith("["):
         yield "within a link", -4
-    if _ABOUT_TAGS.search(spot.line_before[-60:] + " " + spot.line_after[:60]):
-        yield "the line speaks of tags", -4
-    if spot.before.endswith("`") or spot.after.startswith("`"):
+    if _ABOUT_TAGS.search(candidate.line_before[-60:] + " " + candidate.line_after[:60]):
+        yield "the line is about tags", -4
+    if candidate.before.endswith("`") or candidate.after.startswith("`"):
         yield "in backticks", -4
 
 
-def _tag_stands_for(spot: Spot) -> str:
-    body = spot.match["body"]
+def _tag_stands_for(candidate: Candidate) -> str:
+    body = candidate.match["body"]
     return "DATE_TIME" if _TAG_DATE.match(body) else of_tag(re.sub(r"\d", " ", body))
 
 
@@ -73,37 +80,37 @@ _BLANK_BEFORE = re.compile(r"(?:[$£€/|\\*=]|\d,|\b0)[ ]?\Z")
 _CLOSES = re.compile(r"[\s.?!]*$")
 
 
-def _weigh_blank(spot: Spot) -> Iterator[Evidence]:  # noqa: C901 (an if for each evidence)
-    yield from clinical(spot)
-    length = spot.end - spot.start
+def _weigh_blank(candidate: Candidate) -> Iterator[Evidence]:  # noqa: C901 (an if for each evidence)
+    yield from clinical(candidate)
+    length = candidate.end - candidate.start
     if length > 12:
         yield "as long as a line to write on", -4
     elif length != 3:
         yield "not MIMIC's length", -0.5
-    if spot.is_alone:
-        only = spot.line.strip() == spot.marker and length == 3
-        under_label = only and re.search(r":[ \t]*\n[ \t]*\Z", spot.before)
+    if candidate.is_alone:
+        only = candidate.line.strip() == candidate.marker and length == 3
+        under_label = only and re.search(r":[ \t]*\n[ \t]*\Z", candidate.before)
         yield ("alone, below a heading", 1) if under_label else ("a line of its own", -5)
-    if _BLANK_AFTER.match(spot.after) or _BLANK_BEFORE.search(spot.before):
+    if _BLANK_AFTER.match(candidate.after) or _BLANK_BEFORE.search(candidate.before):
         yield "a unit, a choice or another blank beside it", -3
-    if re.match(r"[ -]_{3,}(?![\w/])", spot.after) or re.search(
-        r"(?<![\w/])_{3,}[ -]$", spot.before
+    if re.match(r"[ -]_{3,}(?![\w/])", candidate.after) or re.search(
+        r"(?<![\w/])_{3,}[ -]$", candidate.before
     ):
         yield "two side by side, as names are", 1
-    if spot.line_before == "" and re.match(r":| \w", spot.after):
-        yield "it begins a line of text", 0.5
-    if _FORM.search(spot.line_before[-60:]) or _FORM.search(spot.line_after[:60]):
-        yield "the line asks to be filled in", -2
-    if _FORM_NEAR.search(spot.before[-30:]):
+    if candidate.line_before == "" and re.match(r":| \w", candidate.after):
+        yield "at the start of a line of text", 0.5
+    if _FORM.search(candidate.line_before[-60:]) or _FORM.search(candidate.line_after[:60]):
+        yield "the line is to be filled in", -2
+    if _FORM_NEAR.search(candidate.before[-30:]):
         yield "beside a signature", -3
-    if of_sentence(spot) == "AGE" and not _BLANK_AFTER.match(spot.after):
+    if of_sentence(candidate) == "AGE" and not _BLANK_AFTER.match(candidate.after):
         yield "before an age", 3
-    if after_title(spot):
+    if after_title(candidate):
         yield "a blank after a title", 1.5
-    if re.match(r"[ ]\d\d?:\d\d", spot.after):
+    if re.match(r"[ ]\d\d?:\d\d", candidate.after):
         yield "before a time of day", 1.5
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
 _CODED = re.compile(
@@ -113,24 +120,24 @@ _CODED = re.compile(
 )
 
 
-def _weigh_filler(spot: Spot) -> Iterator[Evidence]:
-    yield from clinical(spot)
-    if re.search(r"[0-9A-WYZX#*]-$", spot.before) and not re.search(
-        r"\b[xX]-$|[a-z]-$", spot.before
+def _weigh_filler(candidate: Candidate) -> Iterator[Evidence]:
+    yield from clinical(candidate)
+    if re.search(r"[0-9A-WYZX#*]-$", candidate.before) and not re.search(
+        r"\b[xX]-$|[a-z]-$", candidate.before
     ):
         yield "part of a number", -4
-    if re.match(r"-[0-9XA-Z*#]", spot.after):
+    if re.match(r"-[0-9XA-Z*#]", candidate.after):
         yield "part of a number", -4
-    if _CODED.search(spot.line_before[-40:]) or _CODED.search(spot.line_after[:20]):
-        yield "the line speaks of numbers", -2
-    if re.search(r"[=/\\%$@\"'`:<{]\Z|= \Z", spot.before):
+    if _CODED.search(candidate.line_before[-40:]) or _CODED.search(candidate.line_after[:20]):
+        yield "the line is about codes or numbers", -2
+    if re.search(r"[=/\\%$@\"'`:<{]\Z|= \Z", candidate.before):
         yield "in code", -2
-    if re.match(r"[ -]XXXX\b", spot.after) or re.search(r"\bXXXX[ -]\Z", spot.before):
+    if re.match(r"[ -]XXXX\b", candidate.after) or re.search(r"\bXXXX[ -]\Z", candidate.before):
         yield "two side by side, as names are", 1
-    if re.match(r"-year|[ -]?y/?o\b", spot.after):
+    if re.match(r"-year|[ -]?y/?o\b", candidate.after):
         yield "before an age", 4
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
 # Row 13: philter's asterisks, a mask of the value's length; row 37: ████
@@ -151,28 +158,28 @@ _SECRET = re.compile(
 )
 
 
-def _weigh_mask(spot: Spot) -> Iterator[Evidence]:
-    words = [(why, max(points, -1.0)) for why, points in clinical(spot)]
-    yield from words if spot.match.re is _FORMED else clinical(spot)
-    if re.search(r"\*/\*|\*-\*|\)", spot.marker):
-        yield "it keeps the form of a date or number", 2
-    if spot.is_alone:
+def _weigh_mask(candidate: Candidate) -> Iterator[Evidence]:
+    words = [(why, max(points, -1.0)) for why, points in clinical(candidate)]
+    yield from words if candidate.match.re is _FORMED else clinical(candidate)
+    if re.search(r"\*/\*|\*-\*|\)", candidate.marker):
+        yield "the form of a date or number is kept", 2
+    if candidate.is_alone:
         yield "a line of its own", -5
-    ends = not spot.line_before.strip(" \t*#") or not spot.line_after.strip(" \t*")
-    if ends and re.search(r"\*{3,}", spot.line_before + spot.line_after):
+    ends = not candidate.line_before.strip(" \t*#") or not candidate.line_after.strip(" \t*")
+    if ends and re.search(r"\*{3,}", candidate.line_before + candidate.line_after):
         yield "stars at both ends of the line", -3
-    if _RATED.search(spot.line):
+    if _RATED.search(candidate.line):
         yield "stars of a rating or a test", -3
-    if _SECRET.search(spot.before):
-        yield "a password as it is shown", -3
-    if re.match(r"/\d|[ ]?\d(?!\d?:\d\d)", spot.after):
+    if _SECRET.search(candidate.before):
+        yield "a masked password", -3
+    if re.match(r"/\d|[ ]?\d(?!\d?:\d\d)", candidate.after):
         yield "a number follows", -3
-    if after_title(spot):
+    if after_title(candidate):
         yield "a mask after a title", 1.5
-    if re.match(r"[ ](?:yo\b|y/o|year)", spot.after):
+    if re.match(r"[ ](?:yo\b|y/o|year)", candidate.after):
         yield "before an age", 2
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
 _BLOCK = re.compile(r"█++(?:(?:[ /.-]|\. |\n[ \t]*+)\d{0,4}█++|\d{1,4}█++)*+")
@@ -180,19 +187,19 @@ _DRAWN = re.compile(r"[▀▄▌▐░▒▓▁▂▃▅▆▇▏▎▍▋▊▉
 _CHART = re.compile(r"^\s*[\w .:()/-]{0,30}[ |:\t]*$")
 
 
-def _weigh_block(spot: Spot) -> Iterator[Evidence]:
-    if _DRAWN.search(spot.line):
-        yield "part of a drawing or of a progress bar", -4
-    if spot.is_alone and "\n" not in spot.marker:
+def _weigh_block(candidate: Candidate) -> Iterator[Evidence]:
+    if _DRAWN.search(candidate.line):
+        yield "part of a drawing or a progress bar", -4
+    if candidate.is_alone and "\n" not in candidate.marker:
         yield "a line of its own", -2
-    if _CHART.match(spot.line_before) and re.match(r"\s*[\d.,]*\s*$", spot.line_after):
+    if _CHART.match(candidate.line_before) and re.match(r"\s*[\d.,]*\s*$", candidate.line_after):
         yield "a bar after its label", -0.5
-    if re.search(r"[^\W\d_]\Z", spot.before) or re.match(r"[^\W\d_]", spot.after):
-        yield "glued to a word", -1.5
-    if re.search(r"[^\W\d_]{2}", spot.line_before + spot.line_after):
+    if re.search(r"[^\W\d_]\Z", candidate.before) or re.match(r"[^\W\d_]", candidate.after):
+        yield "a letter right beside it", -1.5
+    if re.search(r"[^\W\d_]{2}", candidate.line_before + candidate.line_after):
         yield "words on the line", 0.5
-    yield from in_sentence(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
 
 
 SHAPES = (

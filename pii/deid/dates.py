@@ -1,10 +1,10 @@
-"""Dates that were moved and ages that stand for "over 89": rows 11 and 12 of the catalogue."""
+"""Shifted dates, and ages that stand for "over 89": rows 11 and 12."""
 
 import re
 from collections.abc import Iterator
 
-from unrote.pii.deid.model import Evidence, Shape, Spot
-from unrote.pii.deid.words import after_title, clinical_words, mentioned
+from unrote.pii.deid.context import after_title, clinical_words, mentioned
+from unrote.pii.deid.shapes import Candidate, Evidence, Shape
 from unrote.pii.findings import SHIFTED_DATE, SURROGATE_AGE
 
 _MONTH = (
@@ -41,9 +41,9 @@ _FUTURE = re.compile(
 )
 
 
-def _weigh_date(spot: Spot) -> Iterator[Evidence]:
-    words = clinical_words(spot.area)
-    if spot.before.rfind("[**") > spot.before.rfind("**]"):
+def _weigh_date(candidate: Candidate) -> Iterator[Evidence]:
+    words = clinical_words(candidate.area)
+    if candidate.before.rfind("[**") > candidate.before.rfind("**]"):
         yield "within a tag", -9
     if words < 0.6:
         yield "hardly a clinical word around", -5
@@ -51,16 +51,16 @@ def _weigh_date(spot: Spot) -> Iterator[Evidence]:
         yield "clinical words around", 2.5 if words >= 1.5 else 1.5
     else:
         yield "a clinical document", 3.5
-    if len(spot.marker) > 4:
+    if len(candidate.marker) > 4:
         yield "a date, not a year alone", 1
-    elif _NO_YEAR.search(spot.before) or _QUANTITY.match(spot.after):
-        yield "a number that is no year", -5
-    futures = spot.area.distinct(_FUTURE)
+    elif _NO_YEAR.search(candidate.before) or _QUANTITY.match(candidate.after):
+        yield "a number, not a year", -5
+    futures = candidate.area.distinct(_FUTURE)
     if futures:
-        yield "the text speaks of the future", -2.0 * min(futures, 2)
-    if re.search(r"datetime\($|DATE '$", spot.before):
+        yield "the text is about the future", -2.0 * min(futures, 2)
+    if re.search(r"datetime\($|DATE '$", candidate.before):
         yield "in code", -3
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
 _HUMAN = re.compile(
@@ -83,32 +83,32 @@ _TABLE = re.compile(
 )
 
 
-def _in_column(spot: Spot) -> bool:
+def _in_column(candidate: Candidate) -> bool:
     """Whether it is a field of its own, beside a sex, in a table that has ages."""
     return (
-        re.search(r"[,;\t|][ ]?[\"']?$", spot.before) is not None
-        and re.match(r"[\"']?[ ]?(?:[,;\t|]|$|\n)", spot.after) is not None
-        and re.search(r"[,;\t|][FM][,;\t|]", spot.line) is not None
-        and _TABLE.search(spot.area.text) is not None
+        re.search(r"[,;\t|][ ]?[\"']?$", candidate.before) is not None
+        and re.match(r"[\"']?[ ]?(?:[,;\t|]|$|\n)", candidate.after) is not None
+        and re.search(r"[,;\t|][FM][,;\t|]", candidate.line) is not None
+        and _TABLE.search(candidate.area.text) is not None
     )
 
 
-def _weigh_age(spot: Spot) -> Iterator[Evidence]:
-    words = clinical_words(spot.area)
+def _weigh_age(candidate: Candidate) -> Iterator[Evidence]:
+    words = clinical_words(candidate.area)
     yield f"{words:.1f} clinical words around", min(words, 3) - 1
-    if _THING.match(spot.after):
+    if _THING.match(candidate.after):
         yield "the age of a thing", -6
-    if _HUMAN.match(spot.after):
+    if _HUMAN.match(candidate.after):
         yield "the age of a person", 3
-    elif _OLD.match(spot.after):
+    elif _OLD.match(candidate.after):
         yield "an age", 1
-    if _AGED.search(spot.before):
-        yield "called an age", 2
-    elif _in_column(spot):
+    if _AGED.search(candidate.before):
+        yield 'after "age"', 2
+    elif _in_column(candidate):
         yield "in a column of ages", 4
-    if after_title(spot):
+    if after_title(candidate):
         yield "after a title", -1
-    yield from mentioned(spot)
+    yield from mentioned(candidate)
 
 
 _BORN = re.compile(r"(?:\bdob|birth|\bborn)\W{1,8}(?:on )?$", re.IGNORECASE)
@@ -120,22 +120,22 @@ _ORDINARY = re.compile(
 )
 
 
-def _weigh_birth(spot: Spot) -> Iterator[Evidence]:
-    if _BORN.search(spot.before) and spot.area.distinct(_SHIFTED):
+def _weigh_birth(candidate: Candidate) -> Iterator[Evidence]:
+    if _BORN.search(candidate.before) and candidate.area.distinct(_SHIFTED):
         yield "born 300 years before", 4
 
 
-def _weigh_ordinary(spot: Spot) -> Iterator[Evidence]:
-    clinical = clinical_words(spot.area) > 2
-    if clinical and spot.area.distinct(_NEAR_FUTURE) and not spot.area.distinct(_FUTURE):
+def _weigh_ordinary(candidate: Candidate) -> Iterator[Evidence]:
+    clinical = clinical_words(candidate.area) > 2
+    if clinical and candidate.area.distinct(_NEAR_FUTURE) and not candidate.area.distinct(_FUTURE):
         yield "a clinical document with years of the near future", 4
 
 
-def _date(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _date(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "DATE_TIME"
 
 
-def _age(spot: Spot) -> str:  # noqa: ARG001 (a StandsFor)
+def _age(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     return "AGE"
 
 

@@ -6,28 +6,31 @@ from dataclasses import dataclass
 from functools import cache
 from math import log2
 
-from unrote.pii.deid import clinical, courts, dates, tags, values
-from unrote.pii.deid.model import AREA, BLOCK_IMAGE, Area, Evidence, Shape, Spot, score_of
-from unrote.pii.deid.words import PROBES
+from unrote.pii.deid import clinical, dates, dummy_values, legal, tags
+from unrote.pii.deid.context import PROBES
+from unrote.pii.deid.shapes import AREA, BLOCK_IMAGE, Area, Candidate, Evidence, Shape, score_of
 from unrote.pii.findings import DEID_MARKER, Finding
-from unrote.pii.gates import Gate, Probe
+from unrote.pii.prefilter import Prefilter, Probe
 
 SHAPES: tuple[Shape, ...] = (
     *clinical.SHAPES,
     *tags.SHAPES,
-    *courts.SHAPES,
-    *values.SHAPES,
+    *legal.SHAPES,
+    *dummy_values.SHAPES,
     *dates.SHAPES,
 )
 OVERHANG = 200
 """Characters behind a block in which a marker that begins in it may end."""
 
-_MOST_COMPANY = 2.0
+_MAX_SUPPORT = 2.0
+"""Points that other markers of a family give, at most."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A candidate, with the evidence that made its score. Those below 0.5 are listed as well."""
+class ScoredCandidate:
+    """A candidate as a finding, with the evidence that made its score, and the names of its shape
+    and its rows in docs/pii-markers.md. Those below the threshold are listed too.
+    """
 
     finding: Finding
     shape: str
@@ -36,104 +39,111 @@ class Verdict:
 
 
 @dataclass
-class _Candidate:
+class _Weighed:
+    """A candidate with its evidence so far."""
+
     shape: Shape
-    spot: Spot
+    candidate: Candidate
     evidence: list[Evidence]
     points: float
+
+    @property
+    def order(self) -> tuple[int, int, bool, float]:
+        """By offset, the longer first; of the same span a marker comes first: some reserved values
+        are markers of a scrubber.
+        """
+        start, end = self.candidate.start, self.candidate.end
+        return start, -end, self.shape.type != DEID_MARKER, -self.points
+
+    def scored(self) -> ScoredCandidate:
+        """It, with its points as a score."""
+        shape, candidate = self.shape, self.candidate
+        finding = Finding(
+            candidate.start,
+            candidate.end,
+            shape.type,
+            score_of(self.points),
+            shape.origin,
+            shape.stands_for(candidate),
+        )
+        return ScoredCandidate(finding, shape.name, shape.rows, tuple(self.evidence))
 
 
 @dataclass(frozen=True)
 class DeidDetector:
     """Finds de-identification markers, shifted dates, surrogate ages and reserved values.
 
-    `threshold`: the least score of a finding. `gate`: whether Hyperscan says first where a shape
-    can be. It can be pickled; the gate is compiled once per process.
+    threshold: lowest score of a finding, in [0, 1]. prefilter: whether Hyperscan says first where a
+    shape can be; findings are the same without. It can be pickled; the prefilter is compiled once
+    per process.
     """
 
     threshold: float = 0.5
-    gate: bool = True
+    prefilter: bool = True
 
     def find(self, text: str) -> list[Finding]:
-        """What has at least the threshold, by place; of overlapping findings the one that begins
-        first, and of these the longest.
+        """What reaches the threshold, by offset; of overlapping findings the one that begins first,
+        and of these the longest.
         """
         kept: list[Finding] = []
-        for verdict in self.explain(text):
-            finding = verdict.finding
+        for scored in self.explain(text):
+            finding = scored.finding
             if finding.score >= self.threshold and not (kept and finding.start < kept[-1].end):
                 kept.append(finding)
         return kept
 
-    def explain(self, text: str) -> list[Verdict]:
-        """Every candidate, by place and then by length, with the evidence for and against it."""
-        candidates = list(_candidates(text, self.gate))
-        _keep_company(candidates)
-        candidates.sort(key=_order)
-        return [_verdict(candidate) for candidate in candidates]
+    def explain(self, text: str) -> list[ScoredCandidate]:
+        """Every candidate, by offset and then by length, with the evidence for and against it."""
+        weighed = list(_candidates(text, self.prefilter))
+        _add_support(weighed)
+        weighed.sort(key=lambda one: one.order)
+        return [one.scored() for one in weighed]
 
 
-def _order(candidate: _Candidate) -> tuple[int, int, bool, float]:
-    """Of the same span a marker comes first: some reserved values are markers of a scrubber."""
-    spot, shape = candidate.spot, candidate.shape
-    return spot.start, -spot.end, shape.type != DEID_MARKER, -candidate.points
-
-
-def _verdict(candidate: _Candidate) -> Verdict:
-    shape, spot = candidate.shape, candidate.spot
-    finding = Finding(
-        spot.start,
-        spot.end,
-        shape.type,
-        score_of(candidate.points),
-        shape.origin,
-        shape.stands_for(spot),
-    )
-    return Verdict(finding, shape.name, shape.rows, tuple(candidate.evidence))
-
-
-def _candidates(text: str, gate: bool) -> Iterator[_Candidate]:
+def _candidates(text: str, use_prefilter: bool) -> Iterator[_Weighed]:
     areas: dict[int, Area] = {}
-    for shape, start, end in _regions(text, gate):
+    for shape, start, end in _regions(text, use_prefilter):
         for match in shape.pattern.finditer(text, start, min(len(text), end + OVERHANG)):
             first, last = match.span("span" if match.re.groupindex.get("span") else 0)
             if first < 0:
                 first, last = match.span()
             if first >= end:
                 break
-            spot = Spot(text, first, last, match, _area(text, first, areas))
-            evidence = [("the shape", shape.prior), *shape.weigh(spot)]
-            yield _Candidate(shape, spot, evidence, sum(points for _, points in evidence))
+            candidate = Candidate(text, first, last, match, _area(text, first, areas))
+            evidence = [("the shape", shape.prior), *shape.weigh(candidate)]
+            yield _Weighed(shape, candidate, evidence, sum(points for _, points in evidence))
 
 
-def _area(text: str, place: int, areas: dict[int, Area]) -> Area:
-    number = place // AREA
+def _area(text: str, offset: int, areas: dict[int, Area]) -> Area:
+    number = offset // AREA
     if number not in areas:
         areas[number] = Area(text[max(0, (number - 1) * AREA) : (number + 2) * AREA])
     return areas[number]
 
 
-def _keep_company(candidates: Iterable[_Candidate]) -> None:
-    """Credible markers of a family speak for each other: density, and variety, in the document."""
-    credible: dict[str, list[_Candidate]] = {}
-    for candidate in candidates:
-        if candidate.points >= 0:
-            credible.setdefault(candidate.shape.family, []).append(candidate)
-    counted = {
-        family: (len(each), len({one.spot.marker for one in each}))
+def _add_support(weighed: Iterable[_Weighed]) -> None:
+    """Credible markers of a family support each other, by their number and their variety in the
+    document.
+    """
+    credible: dict[str, list[_Weighed]] = {}
+    for one in weighed:
+        if one.points >= 0:
+            credible.setdefault(one.shape.family, []).append(one)
+    counts = {
+        family: (len(each), len({one.candidate.marker for one in each}))
         for family, each in credible.items()
     }
-    for candidate in candidates:
-        number, different = counted.get(candidate.shape.family, (0, 0))
-        others = number - (candidate.points >= 0)
+    for one in weighed:
+        number, different = counts.get(one.shape.family, (0, 0))
+        others = number - (one.points >= 0)
         if others > 0:
-            points = min(_MOST_COMPANY, 0.7 * log2(1 + others) + (0.5 if different > 1 else 0))
-            candidate.evidence.append((f"{others} more in the document", points))
-            candidate.points += points
+            points = min(_MAX_SUPPORT, 0.7 * log2(1 + others) + (0.5 if different > 1 else 0))
+            one.evidence.append((f"{others} more in the document", points))
+            one.points += points
 
 
 @cache
-def _gate(use: bool) -> Gate:
+def _prefilter(use: bool) -> Prefilter:
     shapes = [
         Probe(number, _ascii(shape.probe), shape.pattern.flags & re.IGNORECASE)
         for number, shape in enumerate(SHAPES)
@@ -142,18 +152,21 @@ def _gate(use: bool) -> Gate:
         Probe(len(SHAPES) + number, _ascii(expression), _word_flags(name))
         for number, (name, expression) in enumerate(PROBES.items())
     ]
-    return Gate([*shapes, *words], use)
+    return Prefilter([*shapes, *words], use)
 
 
 def _regions(text: str, use: bool) -> Iterator[tuple[Shape, int, int]]:
     """Where which shape can begin: neighbouring blocks as one."""
-    gate, data = _gate(use), _image(text)
-    fired = gate.block(0, data).fired if gate.works else _fired_by_hand(data.decode("ascii"))
+    prefilter, data = _prefilter(use), _image(text)
+    if prefilter.works:
+        fired = prefilter.block(0, data).fired
+    else:
+        fired = frozenset(_fired_without_hyperscan(data.decode("ascii")))
     possible = _possible(fired)
     if not possible:
         return
     regions: dict[int, list[list[int]]] = {}
-    for block in gate.blocks(data):
+    for block in prefilter.blocks(data):
         end = block.start + len(block.text)
         for number in block.fired:
             known = regions.setdefault(number, [])
@@ -166,8 +179,8 @@ def _regions(text: str, use: bool) -> Iterator[tuple[Shape, int, int]]:
             yield SHAPES[number], start, end
 
 
-def _fired_by_hand(image: str) -> list[int]:
-    """Without Hyperscan every shape is tried, but what it needs is looked for."""
+def _fired_without_hyperscan(image: str) -> list[int]:
+    """Every shape, and the words that shapes need, looked for by `re`."""
     words = (number for number, word in enumerate(_words(), len(SHAPES)) if word.search(image))
     return [*range(len(SHAPES)), *words]
 
@@ -186,7 +199,7 @@ def _ascii(probe: str) -> str:
 
 
 def _image(text: str) -> bytes:
-    """What the gate reads: one byte for each character, "?" for those beyond ASCII.
+    """What the prefilter reads: one byte for each character, "?" for those beyond ASCII.
 
     So the probes are written: "." or "?" where a letter is not ASCII, and a word may end anywhere.
     """

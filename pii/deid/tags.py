@@ -1,27 +1,27 @@
-"""A type in delimiters: rows 14–22 and 28–34 of the catalogue."""
+"""Tags: the name of a type in delimiters; rows 14–22 and 28–34."""
 
 import re
 from collections.abc import Iterator
 from functools import cache
 
-from unrote.pii.deid.model import Evidence, Shape, Spot
-from unrote.pii.deid.words import after_title, in_sentence, mentioned, of_tag, quoted_in_code
+from unrote.pii.deid.context import after_title, in_sentence, mentioned, of_tag, quoted_in_code
+from unrote.pii.deid.shapes import Candidate, Evidence, Shape
 
 
-def _tag(spot: Spot) -> str:
-    return of_tag(spot.match["tag"])
+def _tag(candidate: Candidate) -> str:
+    return of_tag(candidate.match["tag"])
 
 
 # Rows 14–16: |||EMAIL_ADDRESS|||
 
 
-def _weigh_pipes(spot: Spot) -> Iterator[Evidence]:
-    if spot.match["tag"] in {"EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS"}:
+def _weigh_pipes(candidate: Candidate) -> Iterator[Evidence]:
+    if candidate.match["tag"] in {"EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS"}:
         yield "a tag that Dolma writes", 1
-    if re.search(r"[\w|]$", spot.before) and re.match(r"[\w|]", spot.after):
+    if re.search(r"[\w|]$", candidate.before) and re.match(r"[\w|]", candidate.after):
         yield "within a word or a table", -1
-    yield from quoted_in_code(spot)
-    yield from mentioned(spot)
+    yield from quoted_in_code(candidate)
+    yield from mentioned(candidate)
 
 
 # Rows 17–20: <EMAIL>, <NAME>, <KEY>, <PASSWORD>; row 28: <PERSON>, <US_SSN>, <ANONYMIZED>
@@ -56,54 +56,57 @@ def _element(tag: str) -> re.Pattern[str]:
     return re.compile(rf"</{tag}>|<{tag}\s?/>|<{tag} [\w:-]+=")
 
 
-def _weigh_angle(spot: Spot) -> Iterator[Evidence]:
-    tag = spot.match["tag"]
-    if spot.area.distinct(_element(tag)):
+def _weigh_angle(candidate: Candidate) -> Iterator[Evidence]:
+    tag = candidate.match["tag"]
+    if candidate.area.distinct(_element(tag)):
         yield "an element of this name", -6
-    elif re.match(r"[A-Za-z0-9]", spot.after) or spot.area.distinct(_ELEMENT) > 1:
-        yield "elements in upper case, or text right behind", -2
-    others = spot.area.distinct(_OTHER_UPPER)
+    elif re.match(r"[A-Za-z0-9]", candidate.after) or candidate.area.distinct(_ELEMENT) > 1:
+        yield "elements in upper case, or text right after it", -2
+    others = candidate.area.distinct(_OTHER_UPPER)
     if others:
         yield "other words in angle brackets", -min(3.0, 1.0 * others)
-    if re.search(r"\w$", spot.before) and not re.search(r"[a-z]{2}\d?-$", spot.before):
-        yield "type parameter of what stands before", -4
-    if re.search(r"(?:^|\s)(?:<[^<>\n]{1,20}>\s?)?\+$|\+\s?$", spot.before):
+    if re.search(r"\w$", candidate.before) and not re.search(r"[a-z]{2}\d?-$", candidate.before):
+        yield "a type parameter", -4
+    if re.search(r"(?:^|\s)(?:<[^<>\n]{1,20}>\s?)?\+$|\+\s?$", candidate.before):
         yield "a key to press", -3
-    if _OPTION.search(spot.line_before):
+    if _OPTION.search(candidate.line_before):
         yield "an argument of a command", -2.5
-    yield from mentioned(spot)
-    yield from quoted_comparison(spot)
+    yield from mentioned(candidate)
+    yield from quoted_comparison(candidate)
 
 
-def quoted_comparison(spot: Spot) -> Iterator[Evidence]:
-    """What a test expects, what a replacement writes."""
-    line = spot.line_before[-120:]
+def quoted_comparison(candidate: Candidate) -> Iterator[Evidence]:
+    """Evidence of code that replaces values, or of a test that expects a tag."""
+    line = candidate.line_before[-120:]
     if re.search(r"==\s?[\"'][^\"']*$|\bnew_value\b|\breplace\w*\(|\b(?:re\.)?sub\(|\bmask=", line):
-        yield "what a program writes or expects", -3
+        yield "a replacement or an expected value in code", -3
 
 
-def _weigh_starcoder(spot: Spot) -> Iterator[Evidence]:
-    yield from _weigh_angle(spot)
-    if spot.before.endswith("<") and spot.after.startswith(">"):
+def _weigh_starcoder(candidate: Candidate) -> Iterator[Evidence]:
+    yield from _weigh_angle(candidate)
+    if candidate.before.endswith("<") and candidate.after.startswith(">"):
         yield "in the brackets of an address", 2
-    tag, before = spot.match["tag"], spot.text[max(0, spot.start - 80) : spot.start]
-    if tag in {"NAME", "EMAIL"} and _OWNED.search(spot.line_before[-80:]):
+    tag, before = (
+        candidate.match["tag"],
+        candidate.text[max(0, candidate.start - 80) : candidate.start],
+    )
+    if tag in {"NAME", "EMAIL"} and _OWNED.search(candidate.line_before[-80:]):
         yield "where an author is named", 1.5
     elif tag in {"KEY", "PASSWORD"} and _SECRET.search(before):
         yield "where a secret is set", 1.5
-    elif re.search(r"[\"'{>]$", spot.before) and re.match(r"[\"'}<]", spot.after):
+    elif re.search(r"[\"'{>]$", candidate.before) and re.match(r"[\"'}<]", candidate.after):
         yield "a value in quotation marks", 1
-    yield from in_sentence(spot)
+    yield from in_sentence(candidate)
 
 
-def _weigh_presidio(spot: Spot) -> Iterator[Evidence]:
-    yield from _weigh_angle(spot)
-    yield from quoted_in_code(spot)
-    if "_" in spot.match["tag"]:
-        yield "an entity's name in two words", 0.5
-    elif spot.match["tag"] in {"ID", "URL", "AGE"}:
+def _weigh_presidio(candidate: Candidate) -> Iterator[Evidence]:
+    yield from _weigh_angle(candidate)
+    yield from quoted_in_code(candidate)
+    if "_" in candidate.match["tag"]:
+        yield "an entity name of two words", 0.5
+    elif candidate.match["tag"] in {"ID", "URL", "AGE"}:
         yield "a name that many placeholders have", -1.5
-    yield from in_sentence(spot)
+    yield from in_sentence(candidate)
 
 
 # Row 21: PI:EMAIL:<EMAIL>END_PI; row 22: PI:EMAIL
@@ -114,8 +117,8 @@ _PI = (
 )
 
 
-def _weigh_pi(spot: Spot) -> Iterator[Evidence]:
-    yield from mentioned(spot)
+def _weigh_pi(candidate: Candidate) -> Iterator[Evidence]:
+    yield from mentioned(candidate)
 
 
 # Row 29: {{EMAIL}}
@@ -132,21 +135,21 @@ _TEMPLATE = re.compile(
 _TEMPLATE_CASED = re.compile(rf"\{{\{{(?!(?:{_SCRUBADUB})\}}\}})[A-Z][A-Z_]{{1,30}}\}}\}}")
 
 
-def _weigh_curly(spot: Spot) -> Iterator[Evidence]:
-    syntax = spot.area.distinct(_TEMPLATE)
+def _weigh_curly(candidate: Candidate) -> Iterator[Evidence]:
+    syntax = candidate.area.distinct(_TEMPLATE)
     if syntax:
-        yield "signs of a template", -3 if syntax > 2 else -1.5
-    if spot.area.distinct(_TEMPLATE_CASED):
+        yield "template syntax", -3 if syntax > 2 else -1.5
+    if candidate.area.distinct(_TEMPLATE_CASED):
         yield "other fields in double braces", -3
-    if re.search(r"\\[a-z]{2,20}\{", spot.area.text):
-        yield "a text in TeX", -3
-    if re.search(r"[\\{$%]$|\\\w+$", spot.before) or re.match(r"[}]", spot.after):
+    if re.search(r"\\[a-z]{2,20}\{", candidate.area.text):
+        yield "TeX in the text", -3
+    if re.search(r"[\\{$%]$|\\\w+$", candidate.before) or re.match(r"[}]", candidate.after):
         yield "in TeX or code", -3
-    if spot.before.endswith("<") and spot.after.startswith(">"):
+    if candidate.before.endswith("<") and candidate.after.startswith(">"):
         yield "in the brackets of an address", 2
-    yield from in_sentence(spot)
-    yield from quoted_in_code(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from quoted_in_code(candidate)
+    yield from mentioned(candidate)
 
 
 # Row 30: [EMAIL_1], [EMAIL_REDACTED]; row 31: [REDACTED_PERSON_1]
@@ -164,13 +167,13 @@ _WORD = (
 )
 
 
-def _weigh_numbered(spot: Spot) -> Iterator[Evidence]:
-    if re.search(r"\w$", spot.before):
-        yield "an index of what stands before", -3
-    yield from in_sentence(spot)
-    yield from quoted_in_code(spot)
-    yield from quoted_comparison(spot)
-    yield from mentioned(spot)
+def _weigh_numbered(candidate: Candidate) -> Iterator[Evidence]:
+    if re.search(r"\w$", candidate.before):
+        yield "an index after a name", -3
+    yield from in_sentence(candidate)
+    yield from quoted_in_code(candidate)
+    yield from quoted_comparison(candidate)
+    yield from mentioned(candidate)
 
 
 # Rows 32, 33: [NAME], [PHONE_FAX], [PERSON_NAME]
@@ -182,22 +185,22 @@ _TO_FILL = re.compile(
 _PLAIN_LIST = re.compile(r"^[ \t]*(?:[|*-][ \t]*)?$")
 
 
-def _weigh_bracket(spot: Spot) -> Iterator[Evidence]:
-    if re.search(r"[\w\])\\.]$", spot.before) or re.match(r"[\[(\w.]\w", spot.after):
+def _weigh_bracket(candidate: Candidate) -> Iterator[Evidence]:
+    if re.search(r"[\w\])\\.]$", candidate.before) or re.match(r"[\[(\w.]\w", candidate.after):
         yield "an index or a link", -4
-    if spot.is_alone:
+    if candidate.is_alone:
         yield "a heading of a configuration file", -3
-    if _SQL.search(spot.line):
+    if _SQL.search(candidate.line):
         yield "a column in SQL or a formula", -4
-    if spot.area.distinct(_TO_FILL):
+    if candidate.area.distinct(_TO_FILL):
         yield "a text to be filled in", -3
-    if re.match(r"[ ]?\|[ ]\w", spot.after) and _PLAIN_LIST.match(spot.line_before):
+    if re.match(r"[ ]?\|[ ]\w", candidate.after) and _PLAIN_LIST.match(candidate.line_before):
         yield "the first cell of a table", -3
-    if re.search(rf"\b{spot.match['tag'].lower()} $", spot.before):
+    if re.search(rf"\b{candidate.match['tag'].lower()} $", candidate.before):
         yield "an argument and its kind", -2
-    yield from in_sentence(spot)
-    yield from quoted_in_code(spot)
-    yield from mentioned(spot)
+    yield from in_sentence(candidate)
+    yield from quoted_in_code(candidate)
+    yield from mentioned(candidate)
 
 
 # Row 34: [REDACTED], [NAME REDACTED], [name withheld], <REDACTED>
@@ -217,26 +220,26 @@ _WHAT = (
 _SIMPLE = r"redacted|de-?identified|anonymi[sz]ed|name withheld|names? withheld(?: by request)?"
 
 
-def _weigh_redacted(spot: Spot) -> Iterator[Evidence]:
-    if re.search(r"\w[\w.]*$", spot.before) and spot.marker.startswith("["):
-        yield "an index of what stands before", -2
-    if re.match(r"\(", spot.after):
+def _weigh_redacted(candidate: Candidate) -> Iterator[Evidence]:
+    if re.search(r"\w[\w.]*$", candidate.before) and candidate.marker.startswith("["):
+        yield "an index after a name", -2
+    if re.match(r"\(", candidate.after):
         yield "a link", -4
-    if spot.match["what"]:
-        yield "it says what is gone", 1
-    elif spot.marker.startswith("<") and "</" in spot.area.text:
-        yield "among elements", -1
-    if re.search(r"\bwords? $|\bterm $", spot.before):
-        yield "the word itself", -3
-    yield from in_sentence(spot)
-    yield from quoted_in_code(spot)
-    yield from quoted_comparison(spot)
-    yield from mentioned(spot)
+    if candidate.match["what"]:
+        yield "it names what was removed", 1
+    elif candidate.marker.startswith("<") and "</" in candidate.area.text:
+        yield "markup in the text", -1
+    if re.search(r"\bwords? $|\bterm $", candidate.before):
+        yield "the word itself is meant", -3
+    yield from in_sentence(candidate)
+    yield from quoted_in_code(candidate)
+    yield from quoted_comparison(candidate)
+    yield from mentioned(candidate)
 
 
-def _redacted_stands_for(spot: Spot) -> str:
-    said = of_tag(spot.match["what"] or "")
-    return said or ("PERSON" if after_title(spot) else "")
+def _redacted_stands_for(candidate: Candidate) -> str:
+    said = of_tag(candidate.match["what"] or "")
+    return said or ("PERSON" if after_title(candidate) else "")
 
 
 _UPPER_BRACKET = rf"\[(?P<tag>{_WORD})\]"

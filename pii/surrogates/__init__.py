@@ -1,9 +1,9 @@
-"""Surrogates: what stands in a text instead of personal data.
+"""Surrogates: made-up values that replace personal data in a text.
 
-A surrogate is a value of the same type and shape as the original, and nobody's. It is a function of
-the original and a secret key, so that it is the same all over a corpus and in every run with that
-key, and with another key another. `is_surrogate` tells, with the key, that a value is one, so that
-scrubbing a scrubbed text changes nothing.
+A surrogate is a value of the same type and shape as the original that belongs to nobody. It is a
+function of the original and a secret key: the same all over a corpus and in every run with that
+key, another with another key. With the key `is_surrogate` recognises it, so that scrubbing a
+scrubbed text changes nothing.
 
 How that goes together: each family of values (`codes`, `network`, `phones`, `crypto`, `names`) is a
 numbered domain; the key makes a random-looking subset of it (`subset`); the original, hashed with
@@ -31,9 +31,9 @@ MEDICAL_LICENSE    DEA format and check digit               2**17               
 CRYPTO             Bitcoin addresses with their checksum    2**128                   2**-32
 ZIP_CODE           prefixes not in use                      2**11; ZIP+4: 2**22      0
 PERSON             given names and blended family names     2**22; one word: 2**14   2**-14, -9
-LOCATION, ADDRESS  blended names of places; ZIP codes       2**14 for each word      2**-9
+LOCATION, ADDRESS  blended names of towns; ZIP codes        2**14 for each word      2**-9
 ORGANIZATION       blended names; form and trade kept       2**14 for each word      2**-9
-anything else      class of each sign kept                  3/5 of the shape's bits  2**-8 to -32
+anything else      class of each character kept             3/5 of the shape's bits  2**-8 to -32
 DATE_TIME          the document's dates move together       5,458 shifts             2**-9
 AGE                one of four neighbouring ages            23                       see `names`
 =================  =======================================  =======================  =============
@@ -51,6 +51,7 @@ from functools import lru_cache
 
 from unrote.pii.keys import Key
 from unrote.pii.surrogates import dates
+from unrote.pii.surrogates.bitcoin import CRYPTO
 from unrote.pii.surrogates.codes import (
     CARD,
     DEA,
@@ -64,24 +65,23 @@ from unrote.pii.surrogates.codes import (
     ZIP,
     compact,
 )
-from unrote.pii.surrogates.crypto import CRYPTO
-from unrote.pii.surrogates.family import Family, listed
-from unrote.pii.surrogates.names import AGE, ORGANIZATION, PERSON, PLACE
+from unrote.pii.surrogates.family import Family, word_list
+from unrote.pii.surrogates.names import AGE, LOCATION, ORGANIZATION, PERSON
 from unrote.pii.surrogates.network import EMAIL, IP, URL
 from unrote.pii.surrogates.phones import PHONE
 
-__all__ = ["NoSurrogate", "is_surrogate", "stand_in", "surrogate"]
+__all__ = ["NoSurrogate", "is_surrogate", "marker_surrogate", "surrogate"]
 
 
 class NoSurrogate(Exception):
-    """A value has a shape that leaves no room for another; it is to be removed."""
+    """A value's shape has no room for a surrogate; the value is to be removed."""
 
 
-ATTEMPTS = 400
+MAX_ATTEMPTS = 400
 """So many draws may fail, for a number is not valid or equals the original, before the shape alone
 is kept. The least dense domains, phone numbers of some countries, are valid once in ten times."""
 
-REMEMBERED = 1 << 15
+CACHE_SIZE = 1 << 15
 """Values, last seen, whose surrogate is not drawn again: the same addresses come again and again,
 and a draw takes a few hundred microseconds."""
 
@@ -101,20 +101,20 @@ _FAMILIES: dict[str, Family] = {
     "MEDICAL_LICENSE": DEA.family(),
     "ZIP_CODE": ZIP.family(),
     "PERSON": PERSON,
-    "LOCATION": PLACE,
-    "ADDRESS": PLACE,
+    "LOCATION": LOCATION,
+    "ADDRESS": LOCATION,
     "ORGANIZATION": ORGANIZATION,
     "AGE": AGE,
 }
 ALIASES = {"SHIFTED_DATE": "DATE_TIME", "SURROGATE_AGE": "AGE", "NRP": "ORGANIZATION"}
 """Types that get the surrogates of another: dates and ages that an earlier scrubbing moved."""
 
-_NAMES = (PERSON, PLACE, ORGANIZATION)
-_CONFUSED = ((EMAIL, URL, IP), (_FAMILIES["US_SSN"], _FAMILIES["US_ITIN"]))
+_NAMES = (PERSON, LOCATION, ORGANIZATION)
+_CONFUSABLE = ((EMAIL, URL, IP), (_FAMILIES["US_SSN"], _FAMILIES["US_ITIN"]))
 
 _MARKERS = frozenset(
     compact(value)
-    for value in listed(
+    for value in word_list(
         "078051120 219099999 123456789 987654320 4111111111111111 4242424242424242 "
         "4012888888881881 5555555555554444 5105105105105100 378282246310005 371449635398431 "
         "6011111111111117 6011000990139424 30569309025904 3530111333300000 "
@@ -125,7 +125,7 @@ _MARKERS = frozenset(
 )
 _MARKER = re.compile(r"\b555-?01\d\d\b|^(?:email|user|firstname\.lastname)@example\.")
 
-STAND_INS = {
+SAMPLE_VALUES = {
     "PERSON": "Mara Lindell",
     "LOCATION": "Springfield",
     "ADDRESS": "123 Main Street, Springfield",
@@ -153,7 +153,7 @@ STAND_INS = {
     "USERNAME": "mlindell47",
     "ID": "48215907",
 }
-"""For each type, a value that shows the shape of what stands in for a marker."""
+"""For each type a value, whose shape the surrogates of markers get that stand for that type."""
 
 
 def surrogate(
@@ -163,7 +163,7 @@ def surrogate(
     document: str | int = 0,
     days: int | None = None,
 ) -> str:
-    """What stands for a value of this type.
+    """The surrogate of a value of this type.
 
     document: decides how far dates move; nothing else depends on it. days: that shift, if it is
     known (`dates.shift` finds one that the document's dates can be recognised by).
@@ -171,7 +171,7 @@ def surrogate(
     The surrogate is not the value, does not contain it and is no value that known scrubbers put in
     its place. Exceptions: an IPv6 prefix may be part of its surrogate; an age may stay; so do years
     and months, if `days` is 0, and words such as "yesterday". A type without a family of its own
-    keeps the class of each sign. Raises NoSurrogate where no draw will do.
+    keeps the class of each character. Raises NoSurrogate where no draw is acceptable.
     """
     type = ALIASES.get(type, type)  # noqa: A001
     bare = value.strip()
@@ -180,11 +180,11 @@ def surrogate(
         behind = value[len(value.rstrip()) :]
         return ahead + surrogate(bare, type, key, document, days) + behind
     if type == "DATE_TIME":
-        return _moved(value, key, dates.usual_shift(key, document) if days is None else days)
+        return _date_shifted(value, key, dates.usual_shift(key, document) if days is None else days)
     return _drawn(type, key, value, _FAMILIES.get(type, PATTERN).canonical(value))
 
 
-def stand_in(
+def marker_surrogate(
     type: str,  # noqa: A002
     key: Key,
     marker: str,
@@ -192,52 +192,52 @@ def stand_in(
     days: int = 0,
 ) -> str | None:
     """A surrogate for a de-identification marker that stands for this type; None if there is no
-    shape for it. Equal markers of a document have equal stand-ins; those of two documents differ,
-    because a marker's number counts from the start in each.
+    shape for it. Equal markers of a document have equal surrogates; those of two documents differ,
+    because the numbers in markers start anew in each.
     """
-    shape = STAND_INS.get(type)
+    shape = SAMPLE_VALUES.get(type)
     if shape is None:
         return None
     if type == "DATE_TIME":
-        return _moved(stand_in_date(key, marker, document), key, days)
+        return _date_shifted(marker_date(key, marker, document), key, days)
     if type == "AGE":
         shape = str(20 + key.number(66, "stand-in age", document, marker))
     return _drawn(type, key, shape, f"{document} {marker}")
 
 
-def stand_in_date(key: Key, marker: str, document: str | int) -> str:
-    """The date that a marker for a date is taken for, before the document's dates move."""
+def marker_date(key: Key, marker: str, document: str | int) -> str:
+    """The date that a marker stands for, made up, before the document's dates are shifted."""
     drawn = key.number(7305, "stand-in date", document, marker)  # 1995 to 2014
-    dated = dates.read("1995-01-01")
+    dated = dates.parse("1995-01-01")
     return "" if dated is None else dates.shifted(dated, drawn)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def is_surrogate(value: str, type: str, key: Key) -> bool:  # noqa: A002
     """Whether the value is one that `surrogate` gives under this key.
 
-    Types that detectors confuse are looked at together: the names of people, places and
+    Types that detectors confuse are looked at together: the names of people, locations and
     organizations; hosts and what holds one; SSNs and ITINs. A date is not recognised alone: see
     `dates.are_shifted`.
     """
     value, type = value.strip(), ALIASES.get(type, type)  # noqa: A001
-    return any(family.holds(key, value) for family in _possible(value, type))
+    return any(family.recognizes(key, value) for family in _possible(value, type))
 
 
 def _possible(value: str, type: str) -> tuple[Family, ...]:  # noqa: A002
-    """The families that a surrogate of this type may be of."""
+    """The families that a surrogate of this type may belong to."""
     if type == "DATE_TIME":
-        return () if dates.read(value) is not None else (PATTERN,)
+        return () if dates.parse(value) is not None else (PATTERN,)
     family = _FAMILIES.get(type, PATTERN)
     if family in _NAMES:
         return (*_NAMES, PATTERN)
-    if not family.knows(value):
+    if not family.accepts(value):
         return (PATTERN,)
-    return next((group for group in _CONFUSED if family in group), (family,))
+    return next((group for group in _CONFUSABLE if family in group), (family,))
 
 
-def _moved(value: str, key: Key, days: int) -> str:
-    dated = dates.read(value)
+def _date_shifted(value: str, key: Key, days: int) -> str:
+    dated = dates.parse(value)
     if dated is not None:
         return dates.shifted(dated, days) if days else value
     if not any(map(str.isdigit, value)):
@@ -245,27 +245,27 @@ def _moved(value: str, key: Key, days: int) -> str:
     return _drawn("DATE_TIME", key, value, value)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
-    """The first draw that will do, of the type's family or else of the shape alone."""
+    """The first acceptable draw, of the type's family or else of the shape alone."""
     family = _FAMILIES.get(type, PATTERN)
-    for tried in (family, PATTERN) if family.knows(value) else (PATTERN,):
-        for attempt in range(ATTEMPTS):
-            out = tried.draw(key, value, seed, attempt)
-            if out is not None and _will_do(out, type, key, value):
+    for chosen in (family, PATTERN) if family.accepts(value) else (PATTERN,):
+        for attempt in range(MAX_ATTEMPTS):
+            out = chosen.draw(key, value, seed, attempt)
+            if out is not None and _is_acceptable(out, type, key, value):
                 return out
-            if out is None and attempt == 0 and tried in _NAMES:
+            if out is None and attempt == 0 and chosen in _NAMES:
                 break
-    raise NoSurrogate(f"no surrogate of type {type} was found in {ATTEMPTS} draws")
+    raise NoSurrogate(f"no surrogate of type {type} was found in {MAX_ATTEMPTS} draws")
 
 
-def _will_do(out: str, type: str, key: Key, value: str) -> bool:  # noqa: A002
+def _is_acceptable(out: str, type: str, key: Key, value: str) -> bool:  # noqa: A002
     if not is_surrogate(out, type, key):
         return False
-    if type in _FAMILIES and _FAMILIES[type].total:
+    if type in _FAMILIES and _FAMILIES[type].generalises:
         return True
     before, after = compact(value).casefold(), compact(out).casefold()
-    holds = type != "IP_ADDRESS" and len(before) > 3 and before in after  # all begin 2001:db8
-    if before == after or holds:
+    contained = type != "IP_ADDRESS" and len(before) > 3 and before in after  # all begin 2001:db8
+    if before == after or contained:
         return False
     return compact(out) not in _MARKERS and not _MARKER.search(out)

@@ -2,7 +2,7 @@
 family of its own.
 
 A code is its letters and digits; what stands between them is kept. Its *body* is the code without
-its check digits, and a list of alphabets, one for each place of the body, is its domain.
+its check digits, and a list of alphabets, one for each position of the body, make its domain.
 """
 
 import string
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates.family import Family, listed
-from unrote.pii.surrogates.subset import Subset, check_bits
+from unrote.pii.surrogates.family import Family, word_list
+from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
 DIGITS = string.digits
 UPPER = string.ascii_uppercase
@@ -30,34 +30,34 @@ _OTHER_SCRIPTS = (
 Alphabets = Sequence[str]
 
 
-def places(alphabets: Alphabets) -> int:
-    """How many bodies there are."""
+def domain_size(alphabets: Alphabets) -> int:
+    """The number of bodies that the alphabets have, one for each position."""
     size = 1
     for alphabet in alphabets:
         size *= len(alphabet)
     return size
 
 
-def written(place: int, alphabets: Alphabets) -> str:
-    """The body with this number."""
-    signs = []
+def code_at(index: int, alphabets: Alphabets) -> str:
+    """The body with this index in the domain."""
+    chars = []
     for alphabet in reversed(alphabets):
-        place, digit = divmod(place, len(alphabet))
-        signs.append(alphabet[digit])
-    return "".join(reversed(signs))
+        index, digit = divmod(index, len(alphabet))
+        chars.append(alphabet[digit])
+    return "".join(reversed(chars))
 
 
-def place_of(body: str, alphabets: Alphabets) -> int | None:
-    """The number of this body; None if it has none."""
+def index_of(body: str, alphabets: Alphabets) -> int | None:
+    """The index of a body in the domain; None if it is not in it."""
     if len(body) != len(alphabets):
         return None
-    place = 0
-    for sign, alphabet in zip(body, alphabets, strict=True):
-        digit = alphabet.find(sign)
+    index = 0
+    for char, alphabet in zip(body, alphabets, strict=True):
+        digit = alphabet.find(char)
         if digit < 0:
             return None
-        place = place * len(alphabet) + digit
-    return place
+        index = index * len(alphabet) + digit
+    return index
 
 
 def compact(value: str) -> str:
@@ -65,15 +65,15 @@ def compact(value: str) -> str:
     return "".join(filter(str.isalnum, value))
 
 
-def laid_over(value: str, code: str) -> str:
+def formatted_like(value: str, code: str) -> str:
     """The value with its letters and digits replaced by those of `code`, in order.
 
-    What `code` has too many stands behind the last one.
+    What `code` has too many follows the last one.
     """
-    signs = iter(code)
-    out = [next(signs) if sign.isalnum() else sign for sign in value]
-    rest = "".join(signs)
-    last = max((at for at, sign in enumerate(value) if sign.isalnum()), default=len(value) - 1)
+    chars = iter(code)
+    out = [next(chars) if char.isalnum() else char for char in value]
+    rest = "".join(chars)
+    last = max((at for at, char in enumerate(value) if char.isalnum()), default=len(value) - 1)
     return "".join(out[: last + 1]) + rest + "".join(out[last + 1 :])
 
 
@@ -91,10 +91,10 @@ class Code:
     reserved: bool = False
     """No real value has such a body."""
     upper: bool = False
-    """The kind knows no lower case."""
+    """This kind of code has no lower case."""
 
     def subset(self, key: Key, alphabets: Alphabets) -> Subset:
-        size = places(alphabets)
+        size = domain_size(alphabets)
         return Subset(key, self.name, size, check_bits(size, self.reserved))
 
     def canonical(self, value: str) -> str:
@@ -106,29 +106,29 @@ class Code:
         alphabets = self.alphabets(code)
         if alphabets is None:
             return None
-        body = written(self.subset(key, alphabets).drawn(seed, attempt), alphabets)
+        body = code_at(self.subset(key, alphabets).drawn(seed, attempt), alphabets)
         whole = self.whole(body, code)
         if whole is None:
             return None
         if self.upper and not any(map(str.isupper, value)):
             whole = whole.lower()
-        return laid_over(value, whole)
+        return formatted_like(value, whole)
 
-    def holds(self, key: Key, value: str) -> bool:
+    def recognizes(self, key: Key, value: str) -> bool:
         code = self.canonical(value)
         alphabets = self.alphabets(code)
         if alphabets is None:
             return False
         body = self.body(code)
-        place = place_of(body, alphabets)
-        if place is None or self.whole(body, code) != code:
+        index = index_of(body, alphabets)
+        if index is None or self.whole(body, code) != code:
             return False
-        return self.subset(key, alphabets).holds(place)
+        return self.subset(key, alphabets).contains(index)
 
     def family(self) -> Family:
-        return Family(self.name, self.draw, self.holds, self.knows, self.canonical)
+        return Family(self.name, self.draw, self.recognizes, self.accepts, self.canonical)
 
-    def knows(self, value: str) -> bool:
+    def accepts(self, value: str) -> bool:
         return self.alphabets(self.canonical(value)) is not None
 
 
@@ -142,8 +142,8 @@ def is_digits(code: str) -> bool:
 def luhn(body: str) -> str:
     """The digit that makes a number valid (ISO/IEC 7812-1, annex B)."""
     total = 0
-    for place, digit in enumerate(reversed(body)):
-        doubled = int(digit) * (2 if place % 2 == 0 else 1)
+    for index, digit in enumerate(reversed(body)):
+        doubled = int(digit) * (2 if index % 2 == 0 else 1)
         total += doubled - 9 if doubled > 9 else doubled
     return str(-total % 10)
 
@@ -157,12 +157,12 @@ def _card_alphabets(code: str) -> Alphabets | None:
 CARD = Code("card", _card_alphabets, lambda code: code[:-1], lambda body, _: body + luhn(body))
 
 
-# IBAN (ISO 13616-1): country and kind of each sign stay, the check digits are computed.
+# IBAN (ISO 13616-1): country and kind of each character stay, the check digits are computed.
 
 
 def iban_check(country: str, account: str) -> str:
     """The two digits that make an IBAN valid (ISO/IEC 7064, MOD 97-10)."""
-    number = int("".join(str(int(sign, 36)) for sign in account + country + "00"))
+    number = int("".join(str(int(char, 36)) for char in account + country + "00"))
     return f"{98 - number % 97:02d}"
 
 
@@ -171,7 +171,7 @@ def _iban_alphabets(code: str) -> Alphabets | None:
         return None
     if not (code[:2].isalpha() and code[2:4].isdigit()):
         return None
-    return [DIGITS if sign.isdigit() else UPPER for sign in code[4:]]
+    return [DIGITS if char.isdigit() else UPPER for char in code[4:]]
 
 
 IBAN = Code(
@@ -206,7 +206,7 @@ ITIN = Code("itin", _nine(("6", "6789")), whole=_assignable, reserved=True)
 
 def nhs_check(body: str) -> str | None:
     """The last digit of an NHS number (mod 11); None if the nine before it cannot be used."""
-    digit = -sum(int(sign) * weight for sign, weight in zip(body, range(10, 1, -1), strict=True))
+    digit = -sum(int(char) * weight for char, weight in zip(body, range(10, 1, -1), strict=True))
     return None if digit % 11 == 10 else str(digit % 11)
 
 
@@ -253,7 +253,7 @@ DEA = Code(
 # ZIP codes with a prefix that the Postal Service does not use. Five digits leave no room for a
 # check among the prefixes in use.
 
-_UNUSED = listed(
+_UNUSED = word_list(
     "003 213 269 343 345 348 353 419 428 429 517 518 519 529 533 536 552 568 578 579 589 621 632 "
     "642 643 663 682 694 695 696 697 698 699 702 709 715 732 742 771 817 818 819 839 848 849 854 "
     "858 861 862 866 867 868 869 872 876 886 887 888 892 896 899 909 929 987"
@@ -261,31 +261,31 @@ _UNUSED = listed(
 
 
 class _Zip(Code):
-    """The place is the number of the prefix, then the other digits."""
+    """The index is that of the prefix, then the other digits."""
 
-    def knows(self, value: str) -> bool:
+    def accepts(self, value: str) -> bool:
         code = compact(value)
         return is_digits(code) and len(code) in {5, 9}
 
     def draw(self, key: Key, value: str, seed: str, attempt: int) -> str | None:
         code = compact(value)
-        if not self.knows(value):
+        if not self.accepts(value):
             return None
         rest = [DIGITS] * (len(code) - 3)
-        place = self._subset(key, rest).drawn(seed, attempt)
-        prefix, place = divmod(place, places(rest))
-        return laid_over(value, _UNUSED[prefix] + written(place, rest))
+        index = self._subset(key, rest).drawn(seed, attempt)
+        prefix, index = divmod(index, domain_size(rest))
+        return formatted_like(value, _UNUSED[prefix] + code_at(index, rest))
 
-    def holds(self, key: Key, value: str) -> bool:
+    def recognizes(self, key: Key, value: str) -> bool:
         code = compact(value)
-        if not self.knows(value) or code[:3] not in _UNUSED:
+        if not self.accepts(value) or code[:3] not in _UNUSED:
             return False
         rest = [DIGITS] * (len(code) - 3)
-        place = place_of(code[3:], rest) or 0
-        return self._subset(key, rest).holds(_UNUSED.index(code[:3]) * places(rest) + place)
+        index = index_of(code[3:], rest) or 0
+        return self._subset(key, rest).contains(_UNUSED.index(code[:3]) * domain_size(rest) + index)
 
     def _subset(self, key: Key, rest: Alphabets) -> Subset:
-        size = len(_UNUSED) * places(rest)
+        size = len(_UNUSED) * domain_size(rest)
         return Subset(key, self.name, size, check_bits(size, reserved=True))
 
 
@@ -299,7 +299,7 @@ _HEX = "0123456789ABCDEF"
 
 
 def _is_hex(code: str) -> bool:
-    return all(sign in _HEX for sign in code)
+    return all(char in _HEX for char in code)
 
 
 MAC = Code(
@@ -324,37 +324,38 @@ UUID = Code("uuid", _uuid_alphabets, upper=True)
 # Anything else: a digit for a digit, a letter for a letter of its case and script.
 
 CHECKED = 20
-"""So many of the first free places carry the check; the others are drawn without it."""
+"""The first of the positions with more than one character carry the check, so many of them; the
+others are drawn without it."""
 
-LEAST_PLACES = 1 << 22
-"""A shorter code grows until it has so many places: with fewer, either real codes would be taken
+MIN_DOMAIN = 1 << 22
+"""A shorter code grows until its domain is as large: with fewer, either real codes would be taken
 for surrogates too often or scrubbing twice would change text."""
 
 
 @cache
-def kin(sign: str) -> str:
-    """The signs that may replace this one; itself alone if nothing may."""
+def alphabet_of(char: str) -> str:
+    """The characters that may replace this one; itself alone if none may."""
     for alphabet in (DIGITS, UPPER, LOWER, *_OTHER_SCRIPTS):
-        if sign in alphabet:
+        if char in alphabet:
             return alphabet
-    if not sign.isalnum():
-        return sign
-    category = unicodedata.category(sign)
-    span = 512 if ord(sign) >= 0x3400 else 128  # ideographs and syllables have large blocks
-    first = ord(sign) // span * span
+    if not char.isalnum():
+        return char
+    category = unicodedata.category(char)
+    span = 512 if ord(char) >= 0x3400 else 128  # ideographs and syllables have large blocks
+    first = ord(char) // span * span
     block = map(chr, range(max(first, 128), first + span))
     return "".join(
         other
         for other in block
         if unicodedata.category(other) == category
         and other.isalnum()
-        and _is_stable(other) == _is_stable(sign)
+        and _is_stable(other) == _is_stable(char)
     )
 
 
-def _is_stable(sign: str) -> bool:
-    """Whether normalisation leaves a sign as it is: not so with digits of full width."""
-    return unicodedata.normalize("NFKC", sign) == sign
+def _is_stable(char: str) -> bool:
+    """Whether normalisation leaves a character as it is: not so with digits of full width."""
+    return unicodedata.normalize("NFKC", char) == char
 
 
 def _is_hexadecimal(code: str) -> bool:
@@ -369,11 +370,11 @@ def _is_hexadecimal(code: str) -> bool:
 def _pattern_alphabets(code: str) -> list[str]:
     if _is_hexadecimal(code):
         return [DIGITS if s.isdigit() else "ABCDEF" if s.isupper() else "abcdef" for s in code]
-    return [kin(sign) for sign in code]
+    return [alphabet_of(char) for char in code]
 
 
 def _head(alphabets: Sequence[str]) -> int:
-    """How many of the first places hold the checked ones."""
+    """How many of the first positions hold the checked ones."""
     free = 0
     for at, alphabet in enumerate(alphabets):
         if free == CHECKED:
@@ -383,32 +384,32 @@ def _head(alphabets: Sequence[str]) -> int:
 
 
 def _pattern_subset(key: Key, alphabets: Alphabets) -> Subset:
-    size = places(alphabets)
+    size = domain_size(alphabets)
     return Subset(key, "pattern", size, check_bits(size, reserved=False))
 
 
 def _pattern_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     code = compact(value)
     alphabets = _pattern_alphabets(code)
-    while places(alphabets) < LEAST_PLACES:
+    while domain_size(alphabets) < MIN_DOMAIN:
         alphabets.append(alphabets[-1] if alphabets and len(alphabets[-1]) > 1 else LOWER)
     head = _head(alphabets)
     checked = alphabets[:head]
-    out = written(_pattern_subset(key, checked).drawn(seed, attempt), checked)
+    out = code_at(_pattern_subset(key, checked).drawn(seed, attempt), checked)
     for start in range(head, len(alphabets), 16):
         rest = alphabets[start : start + 16]
-        out += written(key.number(places(rest), "rest", seed, attempt, start), rest)
-    return laid_over(value, out)
+        out += code_at(key.number(domain_size(rest), "rest", seed, attempt, start), rest)
+    return formatted_like(value, out)
 
 
-def _pattern_holds(key: Key, value: str) -> bool:
+def _pattern_recognizes(key: Key, value: str) -> bool:
     code = compact(value)
     alphabets = _pattern_alphabets(code)
     alphabets = alphabets[: _head(alphabets)]
-    if places(alphabets) < LEAST_PLACES:
+    if domain_size(alphabets) < MIN_DOMAIN:
         return False
-    place = place_of(code[: len(alphabets)], alphabets)
-    return place is not None and _pattern_subset(key, alphabets).holds(place)
+    index = index_of(code[: len(alphabets)], alphabets)
+    return index is not None and _pattern_subset(key, alphabets).contains(index)
 
 
-PATTERN = Family("pattern", _pattern_draw, _pattern_holds, bool, compact)
+PATTERN = Family("pattern", _pattern_draw, _pattern_recognizes, bool, compact)

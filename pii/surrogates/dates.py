@@ -1,11 +1,11 @@
 """Surrogates of dates: all dates of a document move by the same number of days.
 
 A date has no room for a check: a year in twenty holds 7,300 dates. The dates of a document together
-have. Of the shifts that a document may get, in an order that depends on it, the first is taken for
-which a keyed sum over its shifted dates ends well; and if that sum of a document's dates ends well,
-they are surrogates. The sum reads the day and the month without their order, and two digits of the
-year, so that 3/4/21 needs no interpretation. What it costs: a document whose real dates happen to
-end well keeps them, once in 2**CHECK_BITS documents.
+have. Of the shifts that a document may get, in an order that depends on it, the first is taken with
+which a keyed sum over its shifted dates passes the check (its first bits are 0); and dates of a
+document whose sum passes it are surrogates. The sum reads the day and the month without their
+order, and two digits of the year, so that 3/4/21 needs no interpretation. What it costs: a document
+whose real dates happen to pass keeps them, once in 2**CHECK_BITS documents.
 
 A shift is between one and ten years, forward or back, and not close to a whole number of years.
 Years alone and months alone have too few values for that; where nothing finer stands beside them
@@ -24,16 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates.family import listed
+from unrote.pii.surrogates.family import word_list
 
-Grain = Literal["day", "month-day", "month", "year", "month-name"]
+Granularity = Literal["day", "month-day", "month", "year", "month-name"]
 
-CHECK_BITS: dict[Grain, int] = {"day": 9, "month-day": 5, "month": 4}
+CHECK_BITS: dict[Granularity, int] = {"day": 9, "month-day": 5, "month": 4}
 """Bits of the check, by the finest date of the document. There are some ten shifts for each value
-of them, so that in 1 document of 20,000 no shift ends well and the first is taken."""
+of them, so that in 1 document of 20,000 no shift passes and the first is taken."""
 
-MOST_DATES = 32
-"""So many of a document's dates, the first, take part in the sum."""
+MAX_DATES = 32
+"""The first dates of a document take part in the sum, at most so many."""
 
 _MONTHS = (
     "january february march april may june july august september october november december",
@@ -46,7 +46,7 @@ _MONTHS = (
     "januari februari maart april mei juni juli augustus september oktober november december",
 )
 _MONTH_ROWS = tuple(tuple(row.split()) for row in _MONTHS)
-_DAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
+_DAYS = word_list("monday tuesday wednesday thursday friday saturday sunday")
 
 _Y = r"(?P<y>(?:1[0-9]|2[0-9])\d\d)"
 _ANY_Y = r"(?P<y>(?:1[0-9]|2[0-9])\d\d|['’]?\d\d(?!\d))"
@@ -59,7 +59,7 @@ _W = rf"(?:(?P<w>{'|'.join(f'{day}|{day[:3]}' for day in _DAYS)})\b\.?,?\s+)?"
 _D = r"(?P<d>0?[1-9]|[12]\d|3[01])(?P<o>st|nd|rd|th|\.|º)?"
 _M = r"(?P<m>0?[1-9]|1[0-2])"
 
-_FORMS: tuple[tuple[Grain, str], ...] = (
+_FORMS: tuple[tuple[Granularity, str], ...] = (
     ("day", rf"{_W}{_Y}(?P<s>[-/.]){_M}(?P=s)(?P<d>0?[1-9]|[12]\d|3[01])(?!\d)"),
     ("day", rf"{_Y}(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?!\d)"),
     ("day", rf"{_W}(?P<p>\d\d?)(?P<s>[-/.])(?P<q>\d\d?)(?P=s){_ANY_Y}(?!\d)"),
@@ -80,14 +80,15 @@ _COMPILED = tuple((g, re.compile(rf"(?<!\w){form}", re.IGNORECASE)) for g, form 
 _TIME = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 _DIGIT = re.compile(r"\d")
 _LEAP = 2000  # the year of a date that has none
-_LEAST, _MOST, _CLEAR = 366, 3652, 31
+_MIN_SHIFT, _MAX_SHIFT = 366, 3652  # days
+_MIN_OFF_YEAR = 31  # days between a shift and a whole number of years, at least
 
 
 @dataclass(frozen=True, slots=True)
-class Dated:
+class ParsedDate:
     """A date as it is written."""
 
-    grain: Grain
+    granularity: Granularity
     day: date
     """Of a coarse date, one in its middle."""
     match: re.Match[str]
@@ -96,13 +97,13 @@ class Dated:
 
 
 @lru_cache(maxsize=4096)
-def read(value: str) -> Dated | None:
+def parse(value: str) -> ParsedDate | None:
     """The date in a value; None if none of the forms is in it."""
-    for grain, form in _COMPILED:
+    for granularity, form in _COMPILED:
         match = form.search(value)
-        if match is None or (dated := _dated(grain, match)) is None:
+        if match is None or (dated := _parsed(granularity, match)) is None:
             continue
-        if grain in {"day", "month-day"} or not _DIGIT.search(_TIME.sub("", _around(match))):
+        if granularity in {"day", "month-day"} or not _DIGIT.search(_TIME.sub("", _around(match))):
             return dated
     return None
 
@@ -111,7 +112,7 @@ def _around(match: re.Match[str]) -> str:
     return f"{match.string[: match.start()]} {match.string[match.end() :]}"
 
 
-def _dated(grain: Grain, match: re.Match[str]) -> Dated | None:
+def _parsed(granularity: Granularity, match: re.Match[str]) -> ParsedDate | None:
     groups = match.groupdict()
     day_group = ""
     if groups.get("p"):
@@ -123,7 +124,7 @@ def _dated(grain: Grain, match: re.Match[str]) -> Dated | None:
         day = int(groups.get("d") or 15)
     year = _year(groups["y"]) if groups.get("y") else _LEAP
     try:
-        return Dated(grain, date(year, month, day), match, day_group)
+        return ParsedDate(granularity, date(year, month, day), match, day_group)
     except ValueError:
         return None
 
@@ -144,7 +145,7 @@ def _month(name: str | None) -> tuple[int, int]:
     return 6, 0
 
 
-def shifted(dated: Dated, days: int) -> str:
+def shifted(dated: ParsedDate, days: int) -> str:
     """The value with its date so many days later, written as it was."""
     day = dated.day + timedelta(days)
     match = dated.match
@@ -191,15 +192,15 @@ def _like(word: str, text: str) -> str:
 
 _TABLE = 1 << 16
 _MONTH_BASE, _MONTH_DAY_BASE, _YEAR_BASE = 41_600, 42_900, 43_400
-_Places = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 
 
 @cache
-def _candidates() -> _Places:
+def _candidates() -> _Ints:
     """The shifts, in days."""
-    days = np.arange(_LEAST, _MOST + 1)
+    days = np.arange(_MIN_SHIFT, _MAX_SHIFT + 1)
     from_year = np.abs(days - np.round(days / 365.2425) * 365.2425)
-    days = days[from_year >= _CLEAR]
+    days = days[from_year >= _MIN_OFF_YEAR]
     return np.concatenate([-days[::-1], days]).astype(np.int64)
 
 
@@ -209,39 +210,41 @@ def _table(key: Key) -> NDArray[np.uint64]:
     return np.frombuffer(drawn, dtype="<u8")
 
 
-def _places(dated: Dated, shifts: _Places) -> _Places:
-    """Where in the table a date is found after each shift: int64[n]."""
+def _table_indices(dated: ParsedDate, shifts: _Ints) -> _Ints:
+    """The index of a date in the table after each shift: int64[n]."""
     moved: NDArray[np.datetime64] = np.datetime64(dated.day, "D") + shifts
     months = moved.astype("datetime64[M]")
-    month: _Places = months.astype(np.int64) % 12 + 1
-    year: _Places = (months.astype("datetime64[Y]").astype(np.int64) + 1970) % 100
-    if dated.grain == "year":
+    month: _Ints = months.astype(np.int64) % 12 + 1
+    year: _Ints = (months.astype("datetime64[Y]").astype(np.int64) + 1970) % 100
+    if dated.granularity == "year":
         year += _YEAR_BASE
         return year
-    if dated.grain == "month":
+    if dated.granularity == "month":
         month += _MONTH_BASE + year * 13
         return month
     day = (moved - months.astype("datetime64[D]")).astype(np.int64) + 1
-    unordered: _Places = np.minimum(day, month) * 32 + np.maximum(day, month)
-    if dated.grain == "month-day":
+    unordered: _Ints = np.minimum(day, month) * 32 + np.maximum(day, month)
+    if dated.granularity == "month-day":
         unordered += _MONTH_DAY_BASE
     else:
         unordered += year * 416
     return unordered
 
 
-def _well(values: Sequence[str], key: Key, shifts: _Places) -> NDArray[np.bool_] | None:
-    """Whether the sum ends well after each shift: bool[n]. None if the dates are too coarse."""
-    dates = [dated for value in values if (dated := read(value)) is not None]
-    dates = [dated for dated in dates if dated.grain != "month-name"][:MOST_DATES]
-    bits = max((CHECK_BITS.get(dated.grain, 0) for dated in dates), default=0)
+def _passes_check(values: Sequence[str], key: Key, shifts: _Ints) -> NDArray[np.bool_] | None:
+    """Whether the keyed sum passes its check after each shift: bool[n]. None if all dates are too
+    coarse to have one.
+    """
+    dates = [dated for value in values if (dated := parse(value)) is not None]
+    dates = [dated for dated in dates if dated.granularity != "month-name"][:MAX_DATES]
+    bits = max((CHECK_BITS.get(dated.granularity, 0) for dated in dates), default=0)
     if not bits:
         return None
     total = np.zeros(len(shifts), np.uint64)
     for dated in dates:
-        total += _table(key)[_places(dated, shifts)]
-    well: NDArray[np.bool_] = total >> np.uint64(64 - bits) == 0
-    return well
+        total += _table(key)[_table_indices(dated, shifts)]
+    passed: NDArray[np.bool_] = total >> np.uint64(64 - bits) == 0
+    return passed
 
 
 def shift(values: Sequence[str], key: Key, document: str | int) -> int:
@@ -250,21 +253,21 @@ def shift(values: Sequence[str], key: Key, document: str | int) -> int:
     values: its dates, in order.
     """
     candidates = _candidates()
-    well = _well(values, key, candidates)
-    if well is None:
+    passed = _passes_check(values, key, candidates)
+    if passed is None:
         return 0
     first = key.number(len(candidates), "shift", document)
-    hits = np.flatnonzero(np.roll(well, -first))
+    hits = np.flatnonzero(np.roll(passed, -first))
     return int(candidates[(first + (int(hits[0]) if len(hits) else 0)) % len(candidates)])
 
 
 def are_shifted(values: Sequence[str], key: Key) -> bool:
     """Whether the dates of a document are surrogates, or such as stay."""
-    well = _well(values, key, np.zeros(1, np.int64))
-    return well is None or bool(well[0])
+    passed = _passes_check(values, key, np.zeros(1, np.int64))
+    return passed is None or bool(passed[0])
 
 
 def usual_shift(key: Key, document: str | int) -> int:
-    """A shift for who has one date only of a document at hand; it carries no check."""
+    """A shift for a single date, without the others of its document; it carries no check."""
     candidates = _candidates()
     return int(candidates[key.number(len(candidates), "shift", document)])

@@ -1,6 +1,6 @@
-"""Surrogates of people, places, organizations and ages.
+"""Surrogates of people, locations, organizations and ages.
 
-A family name or a place is blended from parts of the names in Faker's lists: the start of one, a
+A family name or a location is blended from parts of the names in Faker's lists: the start of one, a
 syllable, the end of another ("Kent" and "Morales" may give "Kenanales"). Lists of real names are
 too short for a check: a name in fifty would be taken for a surrogate. Given names are whole.
 
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates.codes import DIGITS, UPPER, ZIP, written
-from unrote.pii.surrogates.family import Family, listed
-from unrote.pii.surrogates.subset import Subset, check_bits
+from unrote.pii.surrogates.codes import DIGITS, UPPER, ZIP, code_at
+from unrote.pii.surrogates.family import Family, word_list
+from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
-LOCALES = listed(
+LOCALES = word_list(
     "da_DK de_DE en_GB en_US es_ES fi_FI fr_FR hr_HR it_IT nl_NL no_NO pl_PL pt_BR ro_RO sv_SE"
 )
 """Those of Faker's locales that are taken, for names of plain Latin letters."""
@@ -29,7 +29,7 @@ LOCALES = listed(
 _NAME = re.compile(r"[A-Z][a-z]{2,9}")
 _START = 3
 _SYLLABLES = tuple(vowel + consonant for vowel in "aeio" for consonant in "bdglmnrstvz")
-_TOWNS = listed(
+_TOWNS = word_list(
     "berg borough burgh bury chester field ford furt haven land mouth port shire side stad ton "
     "town view ville"
 )
@@ -86,24 +86,24 @@ class Blend:
         return Subset(key, self.name, size, check_bits(size, reserved=False))
 
     def drawn(self, key: Key, *seed: str | int) -> str:
-        place = self.subset(key).drawn(*seed)
+        index = self.subset(key).drawn(*seed)
         out = ""
         for parts in reversed(self.lists):
-            place, at = divmod(place, len(parts))
-            out = parts[at] + out
+            index, part = divmod(index, len(parts))
+            out = parts[part] + out
         return out.capitalize()
 
-    def holds(self, key: Key, word: str) -> bool:
+    def recognizes(self, key: Key, word: str) -> bool:
         word = word.lower()
-        place = at = 0
-        for parts, index in zip(self.lists, self.indices, strict=True):
+        index = offset = 0
+        for parts, index_of in zip(self.lists, self.indices, strict=True):
             last = parts is self.lists[-1]
-            part = word[at:] if last else word[at : at + len(parts[0])]
-            if part not in index:
+            part = word[offset:] if last else word[offset : offset + len(parts[0])]
+            if part not in index_of:
                 return False
-            place = place * len(parts) + index[part]
-            at += len(part)
-        return self.subset(key).holds(place)
+            index = index * len(parts) + index_of[part]
+            offset += len(part)
+        return self.subset(key).contains(index)
 
 
 _PRONOUNCEABLE = re.compile(r"[^aeiouy]?[aeiou][^aeiouyhjqwx]|[bcfgpst][hlr][aeiou]")
@@ -147,8 +147,8 @@ def _given_index() -> dict[str, int]:
 
 
 def _is_given(key: Key, surname: str, word: str) -> bool:
-    place = _given_index().get(word.lower())
-    return place is not None and _given_subset(key, surname).holds(place)
+    index = _given_index().get(word.lower())
+    return index is not None and _given_subset(key, surname).contains(index)
 
 
 def cased(word: str, like: str) -> str:
@@ -160,13 +160,13 @@ def cased(word: str, like: str) -> str:
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+(?:-\d+)?")
 _KEPT_OF_NAMES = frozenset(
-    listed(
+    word_list(
         "mr mrs ms miss mx dr prof sir dame lord lady rev fr herr frau mme m sr sra jr ii iii iv "
         "md phd dds rn esq"
     )
 )
 _PARTICLES = frozenset(
-    listed("van von de der den del della di da do dos du la le bin ibn al el y e af av")
+    word_list("van von de der den del della di da do dos du la le bin ibn al el y e af av")
 )
 
 
@@ -228,23 +228,23 @@ def _person_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     return replaced(value, parts)
 
 
-def _person_holds(key: Key, value: str) -> bool:
+def _person_recognizes(key: Key, value: str) -> bool:
     name = _name(value)
     if name is None:
         return False
     surname = _bare(name.surname[0])
-    if not surnames().holds(key, surname):
+    if not surnames().recognizes(key, surname):
         return False
     return all(_is_given(key, surname, _bare(m[0])) for m in name.given)
 
 
-PERSON = Family("person", _person_draw, _person_holds, lambda value: _name(value) is not None)
+PERSON = Family("person", _person_draw, _person_recognizes, lambda value: _name(value) is not None)
 
 
-# Places: every word but those of the kind ("Street", "North"), of states and of countries' names.
+# Locations: every word but those of the kind ("Street", "North") and of states and countries.
 
-_KEPT_OF_PLACES = frozenset(
-    listed(
+_KEPT_OF_LOCATIONS = frozenset(
+    word_list(
         "street st avenue ave road rd lane ln drive dr court ct boulevard blvd square sq terrace "
         "way highway hwy parkway pkwy circle place plaza alley row route apt apartment suite ste "
         "floor fl unit room box po p o north south east west northeast northwest southeast "
@@ -268,13 +268,13 @@ def _numbered(key: Key, match: re.Match[str], seed: str, attempt: int) -> str:
     digits = match[0]
     if len(digits) in {5, 10}:
         return ZIP.draw(key, digits, seed, attempt) or digits
-    first = written(key.number(9, "house", seed, attempt, match.start()), ["123456789"])
-    rest = [DIGITS if sign.isdigit() else sign for sign in digits[1:]]
-    return first + written(key.number(10**18, "house", seed, attempt, match.start(), 1), rest[:18])
+    first = code_at(key.number(9, "house", seed, attempt, match.start()), ["123456789"])
+    rest = [DIGITS if char.isdigit() else char for char in digits[1:]]
+    return first + code_at(key.number(10**18, "house", seed, attempt, match.start(), 1), rest[:18])
 
 
-def _place_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
-    words = _words_to_replace(value, _KEPT_OF_PLACES) if latin(value) else []
+def _location_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
+    words = _words_to_replace(value, _KEPT_OF_LOCATIONS) if latin(value) else []
     if not words:
         return None
     parts = [(m, towns().drawn(key, seed, attempt, at)) for at, m in enumerate(words)]
@@ -284,21 +284,21 @@ def _place_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     return replaced(value, parts)
 
 
-def _all_hold(blend: Callable[[], Blend], kept: frozenset[str]) -> Callable[[Key, str], bool]:
-    def holds(key: Key, value: str) -> bool:
+def _all_recognized(blend: Callable[[], Blend], kept: frozenset[str]) -> Callable[[Key, str], bool]:
+    def recognizes(key: Key, value: str) -> bool:
         words = _words_to_replace(value, kept) if latin(value) else []
-        return bool(words) and all(blend().holds(key, _bare(m[0])) for m in words)
+        return bool(words) and all(blend().recognizes(key, _bare(m[0])) for m in words)
 
-    return holds
+    return recognizes
 
 
-PLACE = Family("place", _place_draw, _all_hold(towns, _KEPT_OF_PLACES), bool)
+LOCATION = Family("location", _location_draw, _all_recognized(towns, _KEPT_OF_LOCATIONS), bool)
 
 
 # Organizations: every word but those of the form ("Inc") and of the trade ("Hospital").
 
 _KEPT_OF_ORGANIZATIONS = frozenset(
-    listed(
+    word_list(
         "inc incorporated llc llp lp ltd limited plc corp corporation co company companies group "
         "holding holdings gmbh ag kg se sa sarl bv nv ab oy as spa srl and the of for in on at und "
         "et y & sons university college school institute hospital clinic center centre medical "
@@ -321,7 +321,7 @@ def _organization_draw(key: Key, value: str, seed: str, attempt: int) -> str | N
 
 
 ORGANIZATION = Family(
-    "organization", _organization_draw, _all_hold(surnames, _KEPT_OF_ORGANIZATIONS), bool
+    "organization", _organization_draw, _all_recognized(surnames, _KEPT_OF_ORGANIZATIONS), bool
 )
 
 
@@ -346,9 +346,9 @@ def _age_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     return _NUMBER.sub(lambda match: str(_age(key, int(match[0]))), value)
 
 
-def _age_holds(key: Key, value: str) -> bool:
+def _age_recognizes(key: Key, value: str) -> bool:
     ages = [int(age) for age in _NUMBER.findall(value)]
     return bool(ages) and all(_age(key, age) == age for age in ages)
 
 
-AGE = Family("age", _age_draw, _age_holds, lambda v: bool(_NUMBER.search(v)), total=True)
+AGE = Family("age", _age_draw, _age_recognizes, lambda v: bool(_NUMBER.search(v)), generalises=True)

@@ -4,9 +4,9 @@ import ipaddress
 import re
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
-from unrote.pii.surrogates.family import Family, folded
-from unrote.pii.surrogates.subset import Subset, check_bits
+from unrote.pii.surrogates.codes import DIGITS, Alphabets, code_at, domain_size, index_of
+from unrote.pii.surrogates.family import Family, normalised
+from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
 # Hosts: a pronounceable label below example.com, example.net or example.org (RFC 2606).
 
@@ -23,7 +23,7 @@ def word(length: int) -> Alphabets:
 
 
 def _label_subset(key: Key, alphabets: Alphabets) -> Subset:
-    size = places(alphabets)
+    size = domain_size(alphabets)
     return Subset(key, "host", size, check_bits(size, reserved=True))
 
 
@@ -31,7 +31,7 @@ def host(key: Key, original: str, *seed: str | int) -> str:
     """A reserved host name whose label is about as long as the original's longest one."""
     longest = max(map(len, original.split(".")), default=0)
     alphabets = word(min(max(longest, _SHORTEST), _LONGEST))
-    label = written(_label_subset(key, alphabets).drawn(*seed), alphabets)
+    label = code_at(_label_subset(key, alphabets).drawn(*seed), alphabets)
     ending = f"example.{original.rpartition('.')[2].lower()}"
     if ending not in _DOMAINS:
         ending = _DOMAINS[key.number(len(_DOMAINS), "host ending", *seed)]
@@ -45,8 +45,8 @@ def is_host(key: Key, name: str) -> bool:
         return False
     label = match[1].lower()
     alphabets = word(len(label))
-    place = place_of(label, alphabets)
-    return place is not None and _label_subset(key, alphabets).holds(place)
+    index = index_of(label, alphabets)
+    return index is not None and _label_subset(key, alphabets).contains(index)
 
 
 def reworded(key: Key, original: str, *seed: str | int) -> str:
@@ -59,7 +59,7 @@ def reworded(key: Key, original: str, *seed: str | int) -> str:
         run = match[0]
         alphabets = [DIGITS] * len(run) if run.isdigit() else word(len(run))
         out = "".join(
-            written(key.number(places(part), "word", *seed, run.lower(), at), part)
+            code_at(key.number(domain_size(part), "word", *seed, run.lower(), at), part)
             for at in range(0, len(run), 32)
             if (part := alphabets[at : at + 32])
         )
@@ -79,7 +79,7 @@ def _email_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     return f"{reworded(key, local, 'local', seed, attempt)}@{host(key, domain, seed, attempt)}"
 
 
-def _email_holds(key: Key, value: str) -> bool:
+def _email_recognizes(key: Key, value: str) -> bool:
     return _is_email(value) and is_host(key, value.rpartition("@")[2])
 
 
@@ -88,7 +88,7 @@ def _is_email(value: str) -> bool:
     return bool(local and domain)
 
 
-EMAIL = Family("email", _email_draw, _email_holds, _is_email)
+EMAIL = Family("email", _email_draw, _email_recognizes, _is_email)
 
 
 # URLs: another host, and other words where users, identifiers and parameters stand.
@@ -125,7 +125,7 @@ def _url_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     if parts is None:
         return None
     # Pages of one host stay together: the seed is the host, but for what a stand-in is made of.
-    shared = folded(parts["host"]) if folded(value) == seed else seed
+    shared = normalised(parts["host"]) if normalised(value) == seed else seed
     name = _url_host(key, parts["host"], shared, attempt)
     if name is None:
         return None
@@ -154,20 +154,20 @@ def _url_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     )
 
 
-def _url_holds(key: Key, value: str) -> bool:
+def _url_recognizes(key: Key, value: str) -> bool:
     parts = _url_parts(value)
     if parts is None:
         return False
     name = parts["host"].strip("[]")
-    return is_host(key, name) or _ip_holds(key, name)
+    return is_host(key, name) or _ip_recognizes(key, name)
 
 
-URL = Family("url", _url_draw, _url_holds, lambda value: _url_parts(value) is not None)
+URL = Family("url", _url_draw, _url_recognizes, lambda value: _url_parts(value) is not None)
 
 
 # IP addresses. Version 4: 240.0.0.0/4, reserved for future use (RFC 1112, section 4), without the
 # broadcast address; the blocks for documentation hold 768 addresses. Version 6: 2001:db8::/32 (RFC
-# 3849). The low bits are the place.
+# 3849). The low bits are the index of the address.
 
 _V4_BASE = 240 << 24
 _V4_SIZE = (1 << 28) - 1
@@ -204,7 +204,7 @@ def _address(
 
 def _ip_canonical(value: str) -> str:
     found = _address(value)
-    return folded(value) if found is None else str(found[0])
+    return normalised(value) if found is None else str(found[0])
 
 
 def _ip_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
@@ -219,29 +219,31 @@ def _ip_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
         mapped = ipaddress.IPv4Address(_V4_BASE + _v4_subset(key).drawn(seed, attempt))
         return f"::ffff:{mapped}{rest}"
     short = "::" in value
-    place = _v6_subset(key, short).drawn(seed, attempt)
+    index = _v6_subset(key, short).drawn(seed, attempt)
     if short:  # two groups, a gap, two groups
-        place = (place >> 32) << 64 | place & 0xFFFFFFFF
-    other = ipaddress.IPv6Address(_V6_BASE + place)
+        index = (index >> 32) << 64 | index & 0xFFFFFFFF
+    other = ipaddress.IPv6Address(_V6_BASE + index)
     out = str(other) if short else other.exploded
     return (out.upper() if any(map(str.isupper, value)) else out) + rest
 
 
-def _ip_holds(key: Key, value: str) -> bool:
+def _ip_recognizes(key: Key, value: str) -> bool:
     found = _address(value)
     if found is None:
         return False
     address, _ = found
     mapped = address if isinstance(address, ipaddress.IPv4Address) else address.ipv4_mapped
     if mapped is not None:
-        place = int(mapped) - _V4_BASE
-        return 0 <= place < _V4_SIZE and _v4_subset(key).holds(place)
-    place = int(address) - _V6_BASE
-    if not 0 <= place < _V6_SIZE:
+        index = int(mapped) - _V4_BASE
+        return 0 <= index < _V4_SIZE and _v4_subset(key).contains(index)
+    index = int(address) - _V6_BASE
+    if not 0 <= index < _V6_SIZE:
         return False
-    if place & _MIDDLE:
-        return _v6_subset(key, short=False).holds(place)
-    return _v6_subset(key, short=True).holds((place >> 64) << 32 | place & 0xFFFFFFFF)
+    if index & _MIDDLE:
+        return _v6_subset(key, short=False).contains(index)
+    return _v6_subset(key, short=True).contains((index >> 64) << 32 | index & 0xFFFFFFFF)
 
 
-IP = Family("ip", _ip_draw, _ip_holds, lambda value: _address(value) is not None, _ip_canonical)
+IP = Family(
+    "ip", _ip_draw, _ip_recognizes, lambda value: _address(value) is not None, _ip_canonical
+)

@@ -10,15 +10,15 @@ from functools import cache, lru_cache
 from typing import Any
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates.codes import DIGITS, Alphabets, place_of, places, written
-from unrote.pii.surrogates.family import Family, folded, listed
-from unrote.pii.surrogates.subset import Subset, check_bits
+from unrote.pii.surrogates.codes import DIGITS, Alphabets, code_at, domain_size, index_of
+from unrote.pii.surrogates.family import Family, normalised, word_list
+from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
 """Where a number without a country code may be from, in this order (Presidio's list)."""
 
 AREAS: dict[str, tuple[str, ...]] = {
-    "US": listed(
+    "US": word_list(
         "201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 224 225 228 229 231 "
         "234 239 240 248 251 252 253 254 256 260 262 267 269 270 276 281 301 302 303 304 305 307 "
         "308 309 310 312 313 314 315 316 317 318 319 320 321 323 325 330 331 334 336 337 339 347 "
@@ -33,7 +33,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "915 916 917 918 919 920 925 928 931 936 937 940 941 947 949 951 952 954 956 970 971 972 "
         "973 978 979 980 985 989"
     ),
-    "CA": listed(
+    "CA": word_list(
         "204 226 250 289 306 403 416 418 438 450 506 514 519 604 613 647 705 709 778 780 807 819 "
         "867 902 905"
     ),
@@ -102,18 +102,18 @@ def _subset(key: Key, number: Any) -> tuple[Subset, tuple[str, ...] | None, Alph
         name = f"phone +1 {areas[0]}"
         return Subset(key, name, size, check_bits(size, reserved=True)), areas, ()
     alphabets = [national[0], *[DIGITS] * (len(national) - 1)]
-    size = places(alphabets)
+    size = domain_size(alphabets)
     name = f"phone +{number.country_code} {national[0]}"
     return Subset(key, name, size, check_bits(size, reserved=False)), None, alphabets
 
 
 def _other_national(key: Key, number: Any, seed: str, attempt: int) -> str | None:
     subset, areas, alphabets = _subset(key, number)
-    place = subset.drawn(seed, attempt)
+    index = subset.drawn(seed, attempt)
     if areas is None:
-        national = written(place, alphabets)
+        national = code_at(index, alphabets)
     else:
-        area, line = divmod(place, _LINES)
+        area, line = divmod(index, _LINES)
         national = f"{areas[area]}555{_FIRST_LINE + line}"
     other = _phonenumbers().PhoneNumber(
         country_code=number.country_code,
@@ -122,30 +122,30 @@ def _other_national(key: Key, number: Any, seed: str, attempt: int) -> str | Non
     )
     if national.startswith("00"):
         return None
-    wanted = _phonenumbers().is_valid_number(number) and attempt < _VALID
-    if wanted and not _phonenumbers().is_valid_number(other):
+    must_be_valid = _phonenumbers().is_valid_number(number) and attempt < _VALID
+    if must_be_valid and not _phonenumbers().is_valid_number(other):
         return None
-    if wanted and attempt < _SAME_REGION and _region(other) != _region(number):
+    if must_be_valid and attempt < _SAME_REGION and _region(other) != _region(number):
         return None
     return national if _national(other) == national else None
 
 
-def _holds_number(key: Key, number: Any) -> bool:
+def _recognizes_number(key: Key, number: Any) -> bool:
     national = _national(number)
     subset, areas, alphabets = _subset(key, number)
     if areas is None:
-        place = place_of(national, alphabets)
-        return place is not None and subset.holds(place)
+        index = index_of(national, alphabets)
+        return index is not None and subset.contains(index)
     if national[3:6] != "555" or national[:3] not in areas:
         return False
     line = int(national[6:]) - _FIRST_LINE
-    return line >= 0 and subset.holds(areas.index(national[:3]) * _LINES + line)
+    return line >= 0 and subset.contains(areas.index(national[:3]) * _LINES + line)
 
 
 def _canonical(value: str) -> str:
     readings = _readings(value)
     if not readings:
-        return folded(value)
+        return normalised(value)
     return str(_phonenumbers().format_number(readings[0], _phonenumbers().PhoneNumberFormat.E164))
 
 
@@ -157,7 +157,7 @@ def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     national = _other_national(key, number, seed, attempt)
     if national is None:
         return None
-    digits = [at for at, sign in enumerate(value) if sign.isdigit()]
+    digits = [at for at, char in enumerate(value) if char.isdigit()]
     main = len(digits) - len(number.extension or "")
     start = main - len(national)
     standing = "".join(str(int(value[at])) for at in digits[start:main]) if start >= 0 else ""
@@ -167,15 +167,15 @@ def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
         shape = kind.INTERNATIONAL if value.lstrip(" (").startswith("+") else kind.NATIONAL
         plain = f"+{number.country_code}{national}"
         return str(_phonenumbers().format_number(_phonenumbers().parse(plain, None), shape))
-    for at, sign in zip(digits[start:main], national, strict=True):
-        out[at] = sign
+    for at, char in zip(digits[start:main], national, strict=True):
+        out[at] = char
     for at in digits[main:]:
         out[at] = str(key.number(10, "extension", seed, attempt, at))
     return "".join(out)
 
 
-def _holds(key: Key, value: str) -> bool:
-    return any(_holds_number(key, number) for number in _readings(value))
+def _recognizes(key: Key, value: str) -> bool:
+    return any(_recognizes_number(key, number) for number in _readings(value))
 
 
-PHONE = Family("phone", _draw, _holds, lambda value: bool(_readings(value)), _canonical)
+PHONE = Family("phone", _draw, _recognizes, lambda value: bool(_readings(value)), _canonical)

@@ -9,7 +9,6 @@ which is why engines can agree.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Literal, Protocol
 
 import orjson
@@ -22,9 +21,10 @@ from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.stages import Workers
 from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import FORMAT, Commit, TableFile
+from unrote.pipelines.storage import Location
 
 Advance = Callable[[float], None]
-"""How an engine tells how far a phase has come: the share that is done, in 0 … 1."""
+"""How an engine reports how far a phase has come: the share that is done, in 0 … 1."""
 
 Run = Callable[[Tagged], Tagged]
 """What an opened stage does: tagged batches in, tagged batches out."""
@@ -33,7 +33,7 @@ Run = Callable[[Tagged], Tagged]
 class Stage(Protocol):
     """A computation on batches. A frozen dataclass: its fields are its settings, and picklable.
 
-    `key` is () for a map. A map sees the tables that it reads whole, then one stretch of documents
+    `key` is () for a map. A map sees the tables that it reads whole, then one chunk of documents
     after another in `doc` order: for each the batches of the tables it reads, one table after
     another, then the text, if it reads any.
 
@@ -160,20 +160,20 @@ class Workspace(Protocol):
         ...
 
     @property
-    def state(self) -> Path:
+    def state(self) -> Location:
         """The folder for what only the run itself needs."""
         ...
 
     @property
-    def data(self) -> Path:
+    def data(self) -> Location:
         """The folder for cleaned shards."""
         ...
 
-    def scratch(self) -> Path:
-        """The folder for spilled data."""
+    def scratch(self) -> Location:
+        """The folder for spilled data, on this machine's disk."""
         ...
 
-    def table_path(self, table: Table, slice_number: int) -> Path:
+    def table_path(self, table: Table, slice_number: int) -> Location:
         """Where a table's file for a slice lies."""
         ...
 
@@ -202,7 +202,7 @@ class Flow:
         return Read(view, tables, only, drop, whole)
 
     def map(self, stage: Stage, source: Read) -> Mapping[str, Output]:
-        """Run `stage` over `source`, stretch by stretch."""
+        """Run `stage` over `source`, chunk by chunk."""
         return self._add(stage, {"source": (source,)})
 
     def group(self, stage: Stage, **inputs: Input | tuple[Input, ...]) -> Mapping[str, Output]:

@@ -1,8 +1,8 @@
-"""Beam: packets as elements, brought together by GroupByKey, on any of Beam's runners.
+"""Beam: blocks as elements, brought together by GroupByKey, on any of Beam's runners.
 
-A phase is one pipeline. Its steps are ParDos over packets (pipelines/engines/packets.py). A group's
+A phase is one pipeline. Its steps are ParDos over blocks (pipelines/engines/blocks.py). A group's
 values come in any order and all at once, so a worker lays them by in a file where they are many.
-Tables and shards are written by the workers; their receipts are put together in one small file,
+Tables and shards are written by the workers; their task results are put together in one small file,
 which is how anything comes back from a pipeline.
 """
 
@@ -28,12 +28,12 @@ from unrote.corpus.shard import Corpus, Shard
 from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow, Workspace
-from unrote.pipelines.engines.driver import LostPackets, committed, loads, task_count, worker_for
+from unrote.pipelines.engines.blocks import ShuffleBlock, arranged
+from unrote.pipelines.engines.driver import LostBlocks, committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import failure_of, guarded, reason_in, setup_failure
 from unrote.pipelines.engines.network import why_silent
-from unrote.pipelines.engines.packets import Packet, arranged
 from unrote.pipelines.engines.quiet import end_children, quiet_children
-from unrote.pipelines.engines.work import Worker, place_of
+from unrote.pipelines.engines.work import Worker, task_of
 
 
 @contextmanager
@@ -63,7 +63,7 @@ except ImportError:
     ) from None
 
 Element = tuple[int, int, int, int, int, int, int, bytes]
-"""A packet; for a plain tuple Beam has a coder that does not pickle."""
+"""A shuffle block; for a plain tuple Beam has a coder that does not pickle."""
 
 LOCAL_RUNNERS = {"fnapi", "direct", "bundlebaseddirect", "switchingdirect"}
 """Beam's runners on this machine, as `_plain_name` gives them, that take DirectOptions."""
@@ -103,7 +103,7 @@ class BeamEngine:
                 | beam.FlatMap(guarded(_pinned))
             )
 
-        found = dict(pickle.loads(told) for told in self._told(build))  # noqa: S301 - of our workers
+        found = dict(pickle.loads(reported) for reported in self._reported(build))  # noqa: S301 - of our workers
         advance(1.0)
         return corpus_of([found[shard.number] for shard in shards])
 
@@ -130,15 +130,16 @@ class BeamEngine:
                     | f"to-{step}"
                     >> beam.ParDo(_Address(worker, count)).with_output_types(tuple[int, Element])
                     | f"group-{step}" >> beam.GroupByKey()
-                    | f"step-{step}" >> beam.ParDo(_GoOn(worker, step)).with_output_types(Element)
+                    | f"step-{step}"
+                    >> beam.ParDo(_RunStep(worker, step)).with_output_types(Element)
                 )
             return elements | beam.Map(lambda element: element[-1]).with_output_types(bytes)
 
         for attempt in range(_ATTEMPTS):
-            receipts = [orjson.loads(told) for told in self._told(build)]
+            task_results = [orjson.loads(reported) for reported in self._reported(build)]
             try:
-                commit = committed(name, flow, worker, started, receipts)
-            except LostPackets:
+                commit = committed(name, flow, worker, started, task_results)
+            except LostBlocks:
                 if attempt == _ATTEMPTS - 1:
                     raise
             else:
@@ -149,18 +150,18 @@ class BeamEngine:
     def close(self) -> None:
         """Nothing to give back: a pipeline ends its workers."""
 
-    def _told(self, build: Any) -> list[bytes]:
+    def _reported(self, build: Any) -> list[bytes]:
         """Run a pipeline whose last elements are bytes, and give these."""
         options = PipelineOptions(self._options)
-        place = options.view_as(GoogleCloudOptions).temp_location or self.settings.scratch
-        folder = place or tempfile.gettempdir()
-        path = FileSystems.join(folder, f"unrote-{uuid.uuid4().hex}.receipts")
+        temporary = options.view_as(GoogleCloudOptions).temp_location or self.settings.scratch
+        folder = temporary or tempfile.gettempdir()
+        path = FileSystems.join(folder, f"unrote-{uuid.uuid4().hex}.results")
         if folder == self.settings.scratch:
             Path(folder).mkdir(parents=True, exist_ok=True)
         try:
             pipeline = beam.Pipeline(_runner(self.settings.beam.runner), options)
-            told = build(pipeline) | beam.combiners.ToList()
-            told | beam.Map(_write, path)
+            reported = build(pipeline) | beam.combiners.ToList()
+            reported | beam.Map(_write, path)
             with quiet_children():
                 state = self._finished(pipeline)
             if state not in (None, "DONE"):
@@ -222,9 +223,9 @@ def _pinned(shard: Shard) -> Iterator[bytes]:
     yield pickle.dumps((shard.number, pin_shard(shard)))
 
 
-def _write(told: list[bytes], path: str) -> None:
+def _write(reported: list[bytes], path: str) -> None:
     with FileSystems.create(path) as file:
-        pickle.dump(told, file)
+        pickle.dump(reported, file)
 
 
 class _Start(beam.DoFn):  # type: ignore[misc]
@@ -235,23 +236,23 @@ class _Start(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: list[int]) -> Iterator[Element]:
         Metrics.counter("unrote", "tasks").inc()
-        for packet in guarded(self.worker.start)(element):
-            yield tuple(packet)  # type: ignore[misc]
+        for block in guarded(self.worker.start)(element):
+            yield tuple(block)  # type: ignore[misc]
 
 
 class _Address(beam.DoFn):  # type: ignore[misc]
-    """Packets with the task of the next step that they go to."""
+    """Shuffle blocks with the task of the next step that they go to."""
 
     def __init__(self, worker: Worker, count: int) -> None:
         self.worker = worker
         self.count = count
 
     def process(self, element: Element) -> Iterator[tuple[int, Element]]:
-        yield place_of(self.worker, Packet(*element), self.count), element
+        yield task_of(self.worker, ShuffleBlock(*element), self.count), element
 
 
-class _GoOn(beam.DoFn):  # type: ignore[misc]
-    """A later step: the packets of one task."""
+class _RunStep(beam.DoFn):  # type: ignore[misc]
+    """A later step: the blocks of one task."""
 
     def __init__(self, worker: Worker, step: int) -> None:
         self.worker = worker
@@ -259,14 +260,14 @@ class _GoOn(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: tuple[int, Iterable[Element]]) -> Iterator[Element]:
         Metrics.counter("unrote", "tasks").inc()
-        for packet in guarded(self._packets)(element[1]):
-            yield tuple(packet)  # type: ignore[misc]
+        for block in guarded(self._blocks)(element[1]):
+            yield tuple(block)  # type: ignore[misc]
 
-    def _packets(self, elements: Iterable[Element]) -> Iterator[Packet]:
+    def _blocks(self, elements: Iterable[Element]) -> Iterator[ShuffleBlock]:
         worker = self.worker
-        packets = (Packet(*element) for element in elements)
-        with arranged(packets, worker.scratch, worker.memory // 8) as in_order:
-            yield from worker.go_on(self.step, in_order)
+        blocks = (ShuffleBlock(*element) for element in elements)
+        with arranged(blocks, worker.scratch, worker.memory // 8) as in_order:
+            yield from worker.run_step(self.step, in_order)
 
 
 # Options
@@ -322,7 +323,7 @@ def _parsed(options: list[str], *, unknown: bool) -> dict[str, Any]:
             found: dict[str, Any] = PipelineOptions(options).get_all_options(
                 retain_unknown_options=unknown
             )
-    except SystemExit:  # argparse, after it has told what it takes
+    except SystemExit:  # argparse, after it has said what it takes
         why = said.getvalue().strip().rpartition("\n")[2].partition("error: ")[2]
         raise UsageError(
             f"engine.beam.options = {options}: {why or '--help ends the program'}. Beam's options "

@@ -1,10 +1,8 @@
 """What the driver of a distributed engine does before and after its workers: the same for all."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from unrote.corpus.errors import RunError
@@ -12,12 +10,18 @@ from unrote.pipelines.commits import Commit, DataFile, TableFile
 from unrote.pipelines.engines.base import Flow, Read, Workspace
 from unrote.pipelines.engines.plan import plan_of
 from unrote.pipelines.engines.work import Unit, Worker, units_of
+from unrote.pipelines.storage import (
+    discard_folder,
+    make_folder,
+    remove_empty,
+    remove_leftovers,
+)
 
 TASK_BYTES = 64 << 20
 """About how much text, or rows of tables, one task of a phase works on."""
 
 
-class LostPackets(RunError):
+class LostBlocks(RunError):
     """What was sent to a step of a phase is not what came."""
 
 
@@ -27,33 +31,27 @@ def worker_for(flow: Flow, run: Workspace, memory: int, batch_bytes: int, scratc
     units = tuple(units_of(plan, run))
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        drop_leftovers(folder)
+        make_folder(folder)
+        remove_leftovers(folder)
     if flow.edits is not None:
-        (run.state / "parts").mkdir(parents=True, exist_ok=True)
+        make_folder(run.state / "parts")
         if run.data.is_dir():
-            drop_leftovers(run.data)
+            remove_leftovers(run.data)
     return Worker(plan, run, units, memory, batch_bytes, scratch)
 
 
-def drop_leftovers(folder: Path) -> None:
-    """Remove what tasks that were killed had begun to write."""
-    for path in folder.rglob(".*.part"):
-        path.unlink(missing_ok=True)
-
-
 def loads(units: Sequence[Unit], count: int) -> list[list[int]]:
-    """The units' numbers, in order, in at most `count` stretches of about the same size."""
+    """The units' numbers, in order, in at most `count` ranges of about the same size."""
     total = sum(unit.bytes for unit in units)
-    stretches: list[list[int]] = []
+    ranges: list[list[int]] = []
     held, goal = 0, 0.0
     for number, unit in enumerate(units):
-        if not stretches or held >= goal:
-            stretches.append([])
-            goal = total * len(stretches) / count
-        stretches[-1].append(number)
+        if not ranges or held >= goal:
+            ranges.append([])
+            goal = total * len(ranges) / count
+        ranges[-1].append(number)
         held += unit.bytes
-    return stretches
+    return ranges
 
 
 def task_count(worker: Worker, workers: int) -> int:
@@ -69,37 +67,37 @@ def _table_bytes(worker: Worker) -> int:
 
 
 def committed(
-    name: str, flow: Flow, worker: Worker, started: float, receipts: Sequence[Mapping[str, Any]]
+    name: str, flow: Flow, worker: Worker, started: float, task_results: Sequence[Mapping[str, Any]]
 ) -> Commit:
-    """What a phase left behind, from its workers' receipts."""
+    """What a phase left behind, from its workers' task results."""
     run = worker.run
     tables: dict[str, dict[int, TableFile]] = {table.folder: {} for table, _ in flow.writes}
     data: dict[int, DataFile] = {}
     workers: set[str] = set()
     shuffled = spilled = 0
-    sent: Counter[int] = Counter()  # packets, by the step that they go to
-    met = Counter({worker.plan.steps + 1: len(receipts)})  # behind the last one comes the driver
-    for told in receipts:
-        if "table" in told:
-            file = TableFile(**told["file"])
-            tables[told["table"]][file.slice] = file
-        elif "data" in told:
-            if told["data"] is not None:
-                released = DataFile(**told["data"])
+    sent: Counter[int] = Counter()  # blocks, by the step that they go to
+    # Behind the last step comes the driver.
+    received = Counter({worker.plan.steps + 1: len(task_results)})
+    for result in task_results:
+        if "table" in result:
+            file = TableFile(**result["file"])
+            tables[result["table"]][file.slice] = file
+        elif "data" in result:
+            if result["data"] is not None:
+                released = DataFile(**result["data"])
                 data[released.shard] = released
         else:
-            workers.add(told["worker"])
-            sent[told["step"] + 1] += told["sent"]
-            met[told["step"]] += told["met"]
-            shuffled += told["shuffled"]
-            spilled += told["spilled"]
-    _require_all(name, sent, met)
+            workers.add(result["worker"])
+            sent[result["step"] + 1] += result["sent"]
+            received[result["step"]] += result["received"]
+            shuffled += result["shuffled"]
+            spilled += result["spilled"]
+    _require_all(name, sent, received)
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
-        drop_leftovers(folder)
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    shutil.rmtree(run.state / "parts", ignore_errors=True)
+        remove_leftovers(folder)
+        remove_empty(folder)
+    discard_folder(run.state / "parts")
     return Commit(
         name,
         flow.digest(name, run),
@@ -113,14 +111,14 @@ def committed(
     )
 
 
-def _require_all(name: str, sent: Mapping[int, int], met: Mapping[int, int]) -> None:
-    """Raise LostPackets where packets were lost, or came twice, between two steps."""
-    for step in sorted({*sent, *met} - {0}):
-        if sent[step] != met[step]:
-            raise LostPackets(
-                f"the engine lost data: of {sent[step]:,} packets that were sent to step {step} of "
-                f"{name}, {met[step]:,} came. The phase was not committed; run the same command "
-                "again, with another runner or fewer workers if it happens again."
+def _require_all(name: str, sent: Mapping[int, int], received: Mapping[int, int]) -> None:
+    """Raise LostBlocks where blocks were lost, or came twice, between two steps."""
+    for step in sorted({*sent, *received} - {0}):
+        if sent[step] != received[step]:
+            raise LostBlocks(
+                f"the engine lost data: of {sent[step]:,} blocks that were sent to step {step} of "
+                f"{name}, {received[step]:,} came. The phase was not committed; run the same "
+                "command again, with another runner or fewer workers if it happens again."
             )
 
 

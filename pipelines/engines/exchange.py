@@ -106,7 +106,7 @@ class Spool:
             self._exchanges.append(exchange)
         return exchange
 
-    def hold(self, exchange: "Exchange", pieces: Sequence[Piece]) -> None:
+    def append(self, exchange: "Exchange", pieces: Sequence[Piece]) -> None:
         """Take over pieces; spill what is held, largest exchange first, if the budget is spent."""
         with self._lock:
             exchange.pieces.extend(pieces)
@@ -168,7 +168,7 @@ class Exchange:
             rows = int(offsets[part + 1] - offsets[part])
             piece = batch.slice(int(offsets[part]), rows)
             pieces.append(Piece(task, part, tag, rows, int(rows * width), piece))
-        self._spool.hold(self, pieces)
+        self._spool.append(self, pieces)
 
     def close(self) -> None:
         self._spool.close(self)

@@ -24,24 +24,24 @@ def guarded(work: Callable[..., Iterator[T]]) -> Callable[..., Iterator[T]]:
     """`work` with its errors as WorkerFailure. The words of unexpected ones are left out."""
 
     def run(*args: Any) -> Iterator[T]:
-        told = None
+        failure = None
         try:
             yield from work(*args)
         except UnroteError as error:
-            told = {"type": type(error).__name__, "message": str(error)}
+            failure = {"type": type(error).__name__, "message": str(error)}
         except OSError as error:
-            told = {"type": "StorageError", "message": _refused(error)}
+            failure = {"type": "StorageError", "message": _refused(error)}
         except MemoryError:
-            told = {
+            failure = {
                 "type": "RunError",
                 "message": "a worker is out of memory. Give the workers more, or lower "
                 "engine.memory and engine.batch, and run the same command again.",
             }
-        except Exception as error:  # noqa: BLE001 - told to the driver, without its words
+        except Exception as error:  # noqa: BLE001 - reported to the driver, without its words
             lines = "".join(traceback.format_tb(error.__traceback__))
-            told = {"type": "", "message": f"{lines}{type(error).__qualname__}"}
-        if told is not None:
-            raise WorkerFailure(f"unrote-failure {json.dumps(told)}")
+            failure = {"type": "", "message": f"{lines}{type(error).__qualname__}"}
+        if failure is not None:
+            raise WorkerFailure(f"unrote-failure {json.dumps(failure)}")
 
     return run
 
@@ -58,19 +58,19 @@ def _refused(error: OSError) -> str:
 
 
 def failure_of(text: str) -> UnroteError | None:
-    """The error that a worker told of in `text`, if one did."""
+    """The error that a worker reported in `text`, if one did."""
     found = _MARK.search(text)
     if not found:
         return None
-    told = json.loads(found.group(1))
-    if not told["type"]:
+    failure = json.loads(found.group(1))
+    if not failure["type"]:
         return RunError(
             "a worker met a bug in unrote. Please report it with these lines; no text of a "
             "document is in them.",
-            *told["message"].split("\n"),
+            *failure["message"].split("\n"),
         )
-    kind = getattr(unrote.corpus.errors, told["type"], StorageError)
-    error: UnroteError = kind(*told["message"].split("\n"))
+    kind = getattr(unrote.corpus.errors, failure["type"], StorageError)
+    error: UnroteError = kind(*failure["message"].split("\n"))
     return error
 
 

@@ -3,11 +3,10 @@
 Kernels and Arrow release the interpreter lock, so threads use all cores; a map whose stage asks for
 processes has its tasks worked on in some, a thread waiting for each. A map runs one task for
 each cut (or few small ones); what it yields goes to exchanges, partitioned by key or by slice. A
-group runs one task for each stretch of partitions that fits.
+group runs one task for each range of partitions that fits.
 """
 
 import itertools
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,6 +31,7 @@ from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 from unrote.pipelines.engines.watch import Meter, Watch
+from unrote.pipelines.storage import discard_folder, make_folder
 
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""
@@ -83,7 +83,7 @@ class LocalEngine:
                 phase = _Phase(flow, run, spool, pool, self, advance)
                 tables, data = phase.execute()
         except BaseException:
-            shutil.rmtree(run.scratch(), ignore_errors=True)  # nothing in it is read again
+            discard_folder(run.scratch())  # nothing in it is read again
             raise
         give_back()
         return Commit(
@@ -200,8 +200,8 @@ class _Phase:
         limit = min(PART_BYTES, self.engine.memory // (32 * self.engine.workers))
         if stage.workers == "device":
             limit = 0  # a task for each partition: one that takes minutes should show how far it is
-        stretches = list(enumerate(stretches_of(sizes, limit)))
-        self._parallel(work, stretches, [int(sizes[s:e].sum()) for _, (s, e) in stretches])
+        ranges = list(enumerate(ranges_of(sizes, limit)))
+        self._parallel(work, ranges, [int(sizes[s:e].sum()) for _, (s, e) in ranges])
         exchange.close()
 
     def _scan(self, source: Read, route: Route) -> None:
@@ -228,7 +228,7 @@ class _Phase:
                 self._add(route, batch, (task_number, part), task)
 
     def _add(
-        self, route: Route, batch: pa.RecordBatch, place: tuple[int, int], task: Task | None
+        self, route: Route, batch: pa.RecordBatch, order: tuple[int, int], task: Task | None
     ) -> None:
         """Partition a batch and hand it over."""
         if not batch.num_rows:
@@ -238,7 +238,7 @@ class _Phase:
         if task is not None:
             here = task.number if self.plan.targets[route.target].kind == "edits" else task.slice
         batch, offsets = partitioned(route, batch, self.corpus, self.bits, here, exchange.parts)
-        exchange.add(place, route.tag, batch, offsets)
+        exchange.add(order, route.tag, batch, offsets)
 
     def _write(self, target: Target, exchange: Exchange) -> tuple[TableFile, ...]:
         """Write a table's files, one for each slice that has rows."""
@@ -258,7 +258,7 @@ class _Phase:
                 rows = (("", batch) for batch in in_order(pieces))
             batches = (batch for _, batch in meter.reading(rows, size))
             path = self.run.table_path(table, number)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             return TableFile(number, *write_table(str(path), table.schema, batches))
 
         numbers = list(range(len(self.corpus.slices)))
@@ -273,7 +273,7 @@ class _Phase:
         edited = self.exchanges[-1]
         parts = list(parts_of(self.corpus, self.release_tasks))
         folder = self.run.state / "parts"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
         def work(part: Part, _: Meter) -> None:
             pieces = edited.between(part.first_task, part.last_task + 1)
@@ -332,15 +332,15 @@ def spool_budget(memory: int) -> int:
     return memory // 5
 
 
-def stretches_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
+def ranges_of(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
     """Consecutive partitions that together hold at most `limit` bytes; empty ones are left out."""
-    stretches: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     start, held = 0, 0
     for part, size in enumerate(sizes.tolist()):
         if held and held + size > limit:
-            stretches.append((start, part))
+            ranges.append((start, part))
             start, held = part, 0
         held += size
     if held:
-        stretches.append((start, len(sizes)))
-    return stretches
+        ranges.append((start, len(sizes)))
+    return ranges

@@ -7,11 +7,11 @@ from unrote.corpus.errors import UsageError
 _SECONDS = 10.0
 
 
-def why_silent(place: str, setting: str) -> str | None:
+def why_silent(address: str, setting: str) -> str | None:
     """Why nobody answers at HOST:PORT; None where somebody does. `setting` names what was set."""
-    host, _, port = place.rpartition(":")
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise UsageError(f"{setting}: {place!r} is not HOST:PORT, for example head:7077.")
+        raise UsageError(f"{setting}: {address!r} is not HOST:PORT, for example head:7077.")
     try:
         socket.create_connection((host, int(port)), timeout=_SECONDS).close()
     except (OSError, UnicodeError) as error:

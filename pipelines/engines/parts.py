@@ -1,11 +1,7 @@
 """The cleaned corpus in parts: what is rewritten on its own, and how parts become a shard."""
 
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +15,7 @@ from unrote.corpus.storage import storage
 from unrote.pipelines.commits import DataFile
 from unrote.pipelines.engines.base import Workspace
 from unrote.pipelines.engines.slices import Task
+from unrote.pipelines.storage import Location, make_folder, move, remove, staged
 
 COPY_BYTES = 4 << 20
 
@@ -75,7 +72,7 @@ def between(batches: Iterable[pa.RecordBatch], first: int, end: int) -> Iterator
 
 
 def assemble(
-    corpus: Corpus, parts: Sequence[Part], folder: Path, run: Workspace
+    corpus: Corpus, parts: Sequence[Part], folder: Location, run: Workspace
 ) -> DataFile | None:
     """Put the parts of one shard together in OUT/data; None where nothing is released of it."""
     shard = corpus.shards[parts[0].cuts[0].shard]
@@ -85,7 +82,7 @@ def assemble(
     target = run.data / shard.name
     digest = xxhash.xxh3_128()
     with storage(target, "write"):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         first, *rest = written
         with first.open("rb+") as out:
             for piece in _pieces(out):
@@ -96,27 +93,10 @@ def assemble(
                         digest.update(piece)
                         out.write(piece)
             size = out.tell()
-        shutil.move(first, target)
+        move(first, target)
         for part in rest:
-            part.unlink()
+            remove(part)
     return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())
-
-
-@contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to, which becomes `path` when all went well.
-
-    Tasks may be run again, and by two workers at once: each has a file of its own, and all of them
-    the same content. Where nothing is written there is no file.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-        if temporary.exists():
-            with storage(path, "write"):
-                temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def joined(run: Workspace, number: int, names: Sequence[str]) -> DataFile | None:
@@ -128,7 +108,7 @@ def joined(run: Workspace, number: int, names: Sequence[str]) -> DataFile | None
     target = run.data / shard.name
     digest, size = xxhash.xxh3_128(), 0
     with storage(target, "write"):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with staged(target) as temporary, temporary.open("wb") as out:
             for part in parts:
                 with part.open("rb") as source:

@@ -22,7 +22,7 @@ class Target:
     """Rows that are brought together: by key for a group, by slice for a table, by task for edits.
 
     step: when all of its rows are there: 1 behind maps, one more behind each group.
-    node: the group's place in the flow; -1 for the others.
+    node: the group's position in the flow; -1 for the others.
     tags, schemas: the inputs of the group; a table and edits have one.
     """
 
@@ -58,7 +58,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Plan:
-    """routes: by node (its place in the flow) and tag."""
+    """routes: by node (its position in the flow) and tag."""
 
     flow: Flow
     targets: tuple[Target, ...]
@@ -67,7 +67,7 @@ class Plan:
     steps: int
 
     def maps(self) -> tuple[int, ...]:
-        """The places of the maps in the flow."""
+        """The positions of the maps in the flow."""
         return tuple(n for n, node in enumerate(self.flow.nodes) if not node.stage.key)
 
 

@@ -114,10 +114,10 @@ def _start(shares: Any) -> None:
 def _work(
     stage: Stage, run: Workspace, source: Read, batch: int, task: Task, slot: int
 ) -> list[Packed]:
-    def told(share: float) -> None:
+    def report(share: float) -> None:
         _shares[slot] = share
 
-    meter = Meter(told)
+    meter = Meter(report)
     with heard_by(meter.listen):
         return list(guarded(_packed)(stage, run, source, batch, task, meter))
 

@@ -74,8 +74,8 @@ class Reader:
         self._batch_bytes = batch_bytes
 
     def read(self, task: Task) -> Tagged:
-        """The documents of `task`: text and tables side by side, stretch by stretch."""
-        for tag, batch in itertools.chain(self._whole(), self._stretches(task)):
+        """The documents of `task`: text and tables side by side, chunk by chunk."""
+        for tag, batch in itertools.chain(self._whole(), self._chunks(task)):
             for piece in _cut(batch, self._batch_bytes):
                 yield tag, piece
 
@@ -86,7 +86,7 @@ class Reader:
                 for batch in rows_between(path, table, 0, _LAST):
                     yield table.name, batch
 
-    def _stretches(self, task: Task) -> Tagged:
+    def _chunks(self, task: Task) -> Tagged:
         source = self._source
         only = self._docs(source.only, task) if source.only else None
         if only is not None and not only.size:
@@ -95,10 +95,10 @@ class Reader:
         beside = [(t.name, _Cursor(self._table(t, task))) for t in source.tables]
         if source.view is None:
             lead, cursor = beside.pop(0)
-            stretches: Tagged = ((lead, batch) for batch in cursor.rest())
+            chunks: Tagged = ((lead, batch) for batch in cursor.rest())
         else:
-            stretches = self._text(task, only)
-        for tag, batch in stretches:
+            chunks = self._text(task, only)
+        for tag, batch in chunks:
             if tag == REJECTS.name or not beside:
                 yield from _some(tag, _filter(batch, only, drop))
                 continue
@@ -219,6 +219,6 @@ def _filter(batch: pa.RecordBatch, only: Ints | None, drop: Ints) -> pa.RecordBa
 def _contains(sorted_docs: Ints, docs: Ints) -> NDArray[np.bool_]:
     if not sorted_docs.size:
         return np.zeros(len(docs), dtype=np.bool_)
-    place = np.minimum(np.searchsorted(sorted_docs, docs), sorted_docs.size - 1)
-    found: NDArray[np.bool_] = sorted_docs[place] == docs
+    index = np.minimum(np.searchsorted(sorted_docs, docs), sorted_docs.size - 1)
+    found: NDArray[np.bool_] = sorted_docs[index] == docs
     return found

@@ -143,13 +143,11 @@ class _Sorted:
 
     def chunks(self, ordering: Ordering, chunk_bytes: int) -> Tagged:
         """All rows in sorted order, by chunks."""
-        for _, parts in self._stretches(chunk_bytes):
+        for _, parts in self._chunks(chunk_bytes):
             for tag, batch in parts:
                 yield ordering.tags[tag], batch
 
-    def _stretches(
-        self, chunk_bytes: int
-    ) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
+    def _chunks(self, chunk_bytes: int) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
         """Chunks: the sort columns of the last row, and each input's rows."""
         total = sum(b.nbytes for b in self.batches if b is not None)
         bounds = self.bounds
@@ -169,7 +167,7 @@ class _Sorted:
 
     def blocks(self) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
         """All rows in sorted order, by blocks of BLOCK_BYTES."""
-        return self._stretches(BLOCK_BYTES)
+        return self._chunks(BLOCK_BYTES)
 
 
 class _Run:
@@ -265,7 +263,7 @@ def _up_to(columns: Ints, bound: tuple[int, ...], *, equal: bool) -> int:
 
 
 def _take(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
-    """Rows of a batch; a stretch of consecutive rows without a copy."""
+    """Rows of a batch; a range of consecutive rows without a copy."""
     if rows.size and rows[-1] - rows[0] == rows.size - 1 and np.all(np.diff(rows) == 1):
         return batch.slice(int(rows[0]), rows.size)
     return batch.take(pa.array(rows))

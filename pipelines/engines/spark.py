@@ -1,8 +1,8 @@
-"""Spark: packets in data frames, brought together by repartition and sortWithinPartitions.
+"""Spark: blocks in data frames, brought together by repartition and sortWithinPartitions.
 
-A phase is one Spark job. Its steps are `mapInArrow` over packets (pipelines/engines/packets.py);
+A phase is one Spark job. Its steps are `mapInArrow` over blocks (pipelines/engines/blocks.py);
 what Spark shuffles is a few integers and bytes. Tables and shards are written by the executors, and
-only receipts, of some hundred bytes each, come to the driver.
+only task results, of some hundred bytes each, come to the driver.
 """
 
 import os
@@ -28,29 +28,29 @@ from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow, Workspace
+from unrote.pipelines.engines.blocks import ShuffleBlock
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
-from unrote.pipelines.engines.packets import Packet
 from unrote.pipelines.engines.spark_session import (
-    BATCH_PACKETS,
+    BATCH_BLOCKS,
     close_session,
     explained,
     explaining,
     open_session,
 )
-from unrote.pipelines.engines.work import Worker, place_of
+from unrote.pipelines.engines.work import Worker, task_of
 
-_FIELDS = [("goes", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
-    (name, pa.int64()) for name in ("unit", "place", "tag", "rows", "size")
+_FIELDS = [("task", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
+    (name, pa.int64()) for name in ("unit", "position", "tag", "rows", "size")
 ]
 SCHEMA = pa.schema([*(pa.field(*f, nullable=False) for f in _FIELDS)]).append(
     pa.field("payload", pa.binary(), nullable=False)
 )
-"""A packet as a row; `goes` is the partition it goes to."""
+"""A shuffle block as a row; `task` is the one of the next step that it goes to."""
 
 _SPARK_SCHEMA = (
-    "goes int not null, target int not null, part int not null, unit long not null, "
-    "place long not null, tag long not null, rows long not null, size long not null, "
+    "task int not null, target int not null, part int not null, unit long not null, "
+    "position long not null, tag long not null, rows long not null, size long not null, "
     "payload binary not null"
 )
 
@@ -88,8 +88,8 @@ class SparkEngine:
         """Read each shard once, on the executors."""
         self._require_visible([s.url for s in shards if not is_remote(s.url)][:100], "the input")
         frame = self._spark.range(0, len(shards), 1, min(len(shards), 4 * self.workers))
-        told = _mapped(frame, _pinning(tuple(shards)), "payload binary not null")
-        found = dict(pickle.loads(row.payload) for row in self._collect("pin", told, advance))  # noqa: S301 - ours
+        reported = _mapped(frame, _pinning(tuple(shards)), "payload binary not null")
+        found = dict(pickle.loads(row.payload) for row in self._collect("pin", reported, advance))  # noqa: S301 - ours
         return corpus_of([found[shard.number] for shard in shards])
 
     @explaining()
@@ -108,9 +108,9 @@ class SparkEngine:
         frame = self._spark.range(0, len(work), 1, max(1, len(work)))
         frame = _mapped(frame, _starting(shared), _SPARK_SCHEMA)
         for step in range(1, worker.plan.steps + 1):
-            frame = frame.repartitionById(count, "goes")
-            frame = frame.sortWithinPartitions("target", "part", "unit", "place")
-            frame = _mapped(frame, _going_on(shared, step), _SPARK_SCHEMA)
+            frame = frame.repartitionById(count, "task")
+            frame = frame.sortWithinPartitions("target", "part", "unit", "position")
+            frame = _mapped(frame, _running(shared, step), _SPARK_SCHEMA)
         rows = self._collect(name, frame.select("payload"), advance)
         shared.destroy()
         return committed(name, flow, worker, started, [orjson.loads(r.payload) for r in rows])
@@ -164,8 +164,8 @@ class SparkEngine:
         if set(paths) <= self._seen:
             return
         frame = self._spark.range(0, 2 * self.workers, 1, 2 * self.workers)
-        told = _mapped(frame, _looking(tuple(paths)), "payload binary not null")
-        for row in self._collect("look", told, lambda _: None):
+        reported = _mapped(frame, _looking(tuple(paths)), "payload binary not null")
+        for row in self._collect("look", reported, lambda _: None):
             seen = orjson.loads(row.payload)
             if seen["version"] != VERSION:
                 raise UsageError(
@@ -195,7 +195,7 @@ def _pinning(shards: tuple[Shard, ...]) -> Callable[[Batches], Iterator[pa.Recor
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                yield _told(pickle.dumps((shards[number].number, pin_shard(shards[number]))))
+                yield _reported(pickle.dumps((shards[number].number, pin_shard(shards[number]))))
 
     return work
 
@@ -204,7 +204,7 @@ def _looking(paths: tuple[str, ...]) -> Callable[[Batches], Iterator[pa.RecordBa
     @guarded
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
         for _ in batches:
-            yield _told(orjson.dumps(_seen(paths)))
+            yield _reported(orjson.dumps(_seen(paths)))
 
     return work
 
@@ -215,7 +215,7 @@ def _seen(paths: tuple[str, ...]) -> dict[str, Any]:
     return {"host": socket.gethostname(), "version": VERSION, "missing": missing}
 
 
-def _told(payload: bytes) -> pa.RecordBatch:
+def _reported(payload: bytes) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([payload], pa.binary())], names=["payload"])
 
 
@@ -241,38 +241,38 @@ def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     return start
 
 
-def _going_on(shared: Any, step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _running(shared: Any, step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @guarded
-    def go_on(batches: Batches) -> Iterator[pa.RecordBatch]:
+    def run_step(batches: Batches) -> Iterator[pa.RecordBatch]:
         known: _Shared = shared.value
-        yield from _packed(known.worker.go_on(step, _packets(batches)), known)
+        yield from _packed(known.worker.run_step(step, _blocks(batches)), known)
 
-    return go_on
+    return run_step
 
 
-def _packed(packets: Iterable[Packet], known: _Shared) -> Iterator[pa.RecordBatch]:
-    """Packets as rows of SCHEMA, a few in a batch."""
-    held: list[Packet] = []
+def _packed(blocks: Iterable[ShuffleBlock], known: _Shared) -> Iterator[pa.RecordBatch]:
+    """Shuffle blocks as rows of SCHEMA, a few in a batch."""
+    held: list[ShuffleBlock] = []
     size = 0
-    for packet in packets:
-        held.append(packet)
-        size += len(packet.payload)
-        if len(held) == BATCH_PACKETS or size >= _BATCH_BYTES:
+    for block in blocks:
+        held.append(block)
+        size += len(block.payload)
+        if len(held) == BATCH_BLOCKS or size >= _BATCH_BYTES:
             yield _rows(held, known)
             held, size = [], 0
     if held:
         yield _rows(held, known)
 
 
-def _rows(packets: Sequence[Packet], known: _Shared) -> pa.RecordBatch:
-    goes = [place_of(known.worker, packet, known.count) for packet in packets]
-    columns = [goes, *zip(*packets, strict=True)]
+def _rows(blocks: Sequence[ShuffleBlock], known: _Shared) -> pa.RecordBatch:
+    tasks = [task_of(known.worker, block, known.count) for block in blocks]
+    columns = [tasks, *zip(*blocks, strict=True)]
     arrays = [pa.array(v, type=t) for v, t in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def _packets(batches: Batches) -> Iterator[Packet]:
+def _blocks(batches: Batches) -> Iterator[ShuffleBlock]:
     for batch in batches:
         *columns, payloads = (batch.column(n) for n in range(1, batch.num_columns))
-        for place, values in enumerate(zip(*(c.to_pylist() for c in columns), strict=True)):
-            yield Packet._make((*values, payloads[place].as_py()))
+        for row, values in enumerate(zip(*(c.to_pylist() for c in columns), strict=True)):
+            yield ShuffleBlock._make((*values, payloads[row].as_py()))

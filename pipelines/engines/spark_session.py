@@ -22,8 +22,8 @@ from unrote.pipelines.engines.java import require_java
 from unrote.pipelines.engines.network import why_silent
 from unrote.pipelines.engines.quiet import end_children, quiet_children
 
-BATCH_PACKETS = 16
-"""Packets in one Arrow batch."""
+BATCH_BLOCKS = 16
+"""Shuffle blocks in one Arrow batch."""
 
 _LEAST = (4, 1)
 """The first Spark with repartitionById, which the shuffles need."""
@@ -31,8 +31,8 @@ _LEAST = (4, 1)
 _STOP_SECONDS = 10.0
 
 _NEEDED = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_PACKETS),
-    "spark.sql.adaptive.enabled": "false",  # packets say themselves where they go
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_BLOCKS),
+    "spark.sql.adaptive.enabled": "false",  # blocks say themselves where they go
 }
 
 
@@ -162,7 +162,7 @@ def _defaults(settings: EngineSettings, master: str) -> dict[str, str]:
     """Spark settings that the user's own may replace."""
     found = {
         "spark.ui.showConsoleProgress": "false",
-        "spark.shuffle.compress": "false",  # packets are compressed
+        "spark.shuffle.compress": "false",  # blocks are compressed
         "spark.shuffle.spill.compress": "false",
     }
     if not os.environ.get("UNROTE_DEBUG"):
@@ -189,8 +189,8 @@ def _require_master(master: str) -> None:
     """Raise UsageError where no standalone master answers: Spark itself would try for minutes."""
     if not master.startswith("spark://"):
         return
-    places = master.removeprefix("spark://").split(",")
-    reasons = [why_silent(place, f"engine.spark.master = {master!r}") for place in places]
+    addresses = master.removeprefix("spark://").split(",")
+    reasons = [why_silent(address, f"engine.spark.master = {master!r}") for address in addresses]
     if None not in reasons:
         raise UsageError(
             f"the Spark master {master} does not answer: {reasons[0]}. Check the address, that the "

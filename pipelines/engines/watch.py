@@ -15,16 +15,17 @@ from unrote.corpus.schema import Tagged
 class Meter:
     """How far one task is: what it has read, and of the batch that it works on what its stage says.
 
-    told: called with the share of the whole whenever there is one; raises Stopped to end the task.
+    report: called with the share of the whole whenever there is one; raises Stopped to end the
+    task.
     """
 
-    def __init__(self, told: Callable[[float], None]) -> None:
-        self._told = told
+    def __init__(self, report: Callable[[float], None]) -> None:
+        self._report = report
         self._read, self._batch = 0.0, 1.0  # before and in the present batch, as shares
 
     def listen(self, share: float | None) -> None:
         """Take a pulse."""
-        self._told(min(1.0, self._read + self._batch * (share or 0.0)))
+        self._report(min(1.0, self._read + self._batch * (share or 0.0)))
 
     def reading(self, rows: Tagged, total: int) -> Tagged:
         """Rows of about `total` bytes on their way into a stage, a pulse for each batch."""
@@ -56,12 +57,12 @@ class Watch:
     def over(self, task: int) -> Iterator[Meter]:
         """Listen to a task that this thread works on."""
 
-        def told(share: float) -> None:
+        def report(share: float) -> None:
             if self._stop.is_set():
                 raise Stopped
             self._shares[task] = max(self.share(task), share)  # never back
 
-        meter = Meter(told)
+        meter = Meter(report)
         with heard_by(meter.listen):
             pulse()
             yield meter

@@ -1,9 +1,9 @@
 """What a worker of a distributed engine does: the same on Spark and on Beam.
 
 A phase is a chain of steps. Step 0 reads units of the input and runs maps; each later step gets the
-packets that were made so far, by target and partition, works on those whose turn it is, and hands
+blocks that were made so far, by target and partition, works on those whose turn it is, and hands
 on the rest. A group's stage runs on whole partitions, a table is written slice by slice, a shard
-put together from its parts. What came of it goes to the driver as receipts.
+put together from its parts. What came of it goes to the driver as task results.
 """
 
 import os
@@ -25,13 +25,14 @@ from unrote.corpus.schema import Tagged
 from unrote.corpus.tables import write_table
 from unrote.pipelines.commits import DataFile, TableFile
 from unrote.pipelines.engines.base import Read, Workspace
+from unrote.pipelines.engines.blocks import TASK_RESULT, BlockEncoder, ShuffleBlock, decode
 from unrote.pipelines.engines.exchange import Exchange, Piece, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal
-from unrote.pipelines.engines.packets import RECEIPT, Packet, Sealer, opened
-from unrote.pipelines.engines.parts import Part, between, joined, parts_of, staged
+from unrote.pipelines.engines.parts import Part, between, joined, parts_of
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
+from unrote.pipelines.storage import staged
 
 PART_BYTES = 64 << 20
 """About how much a group's stage gets in one run."""
@@ -39,7 +40,7 @@ PART_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Unit:
-    """Tasks of one map (its place in the flow) or scan that one worker does one after another.
+    """Tasks of one map (its position in the flow) or scan that one worker does one after another.
 
     parts: of the release, if the map makes edits: those whose documents the tasks read.
     """
@@ -101,28 +102,28 @@ class Worker:
     batch_bytes: int
     scratch: str
 
-    def start(self, numbers: Iterable[int]) -> Iterator[Packet]:
-        """Step 0 for some of the units: their packets and a receipt."""
+    def start(self, numbers: Iterable[int]) -> Iterator[ShuffleBlock]:
+        """Step 0 for some of the units: their blocks and a task result."""
         with self._task(0) as task:
             for number in numbers:
                 yield from task.sent(task.read(self.units[number]))
-            yield from task.sent(task.sealer.flush())
-            yield task.receipt()
+            yield from task.sent(task.encoder.flush())
+            yield task.task_result()
 
-    def go_on(self, step: int, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """A later step for some partitions, whose packets come by target, partition and order."""
+    def run_step(self, step: int, blocks: Iterable[ShuffleBlock]) -> Iterator[ShuffleBlock]:
+        """A later step for some partitions, whose blocks come by target, partition and order."""
         with self._task(step) as task:
-            for number, own in groupby(task.met(packets), key=lambda packet: packet.target):
-                target = self.plan.targets[number] if number != RECEIPT else None
+            for number, own in groupby(task.received(blocks), key=lambda block: block.target):
+                target = self.plan.targets[number] if number != TASK_RESULT else None
                 if target is None or target.step > step:
                     yield from task.sent(own)
                 elif target.kind == "group":
                     yield from task.sent(task.group(target, own))
                 else:
-                    for part, rows in groupby(own, key=lambda packet: packet.part):
+                    for part, rows in groupby(own, key=lambda block: block.part):
                         yield from task.sent([task.table(target, part, rows)])
-            yield from task.sent(task.sealer.flush())
-            yield task.receipt()
+            yield from task.sent(task.encoder.flush())
+            yield task.task_result()
 
     @contextmanager
     def _task(self, step: int) -> Iterator["_Task"]:
@@ -142,37 +143,37 @@ class _Task:
         self.worker = worker
         self.step = step
         self.bits = partition_bits(self.run.corpus.input_bytes)
-        self.sealer = Sealer(self.plan, self.run.corpus, self.bits)
+        self.encoder = BlockEncoder(self.plan, self.run.corpus, self.bits)
         self.folder = folder
         self.spool = Spool(folder, worker.memory // 4, worker.memory // 8)
         self.part_bytes = min(PART_BYTES, worker.memory // 16)
         self.sent_bytes = 0
-        self.sent_packets = 0
-        self.met_packets = 0
+        self.sent_blocks = 0
+        self.received_blocks = 0
         self.units = 0
 
-    def sent(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Packets on their way, counted."""
-        for packet in packets:
-            self.sent_bytes += len(packet.payload)
-            self.sent_packets += 1
-            yield packet
+    def sent(self, blocks: Iterable[ShuffleBlock]) -> Iterator[ShuffleBlock]:
+        """Shuffle blocks on their way, counted."""
+        for block in blocks:
+            self.sent_bytes += len(block.payload)
+            self.sent_blocks += 1
+            yield block
 
-    def met(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Packets that arrived, counted: the driver compares what was sent with what came."""
-        for packet in packets:
-            self.met_packets += 1
-            yield packet
+    def received(self, blocks: Iterable[ShuffleBlock]) -> Iterator[ShuffleBlock]:
+        """Shuffle blocks that arrived, counted: the driver compares them with what was sent."""
+        for block in blocks:
+            self.received_blocks += 1
+            yield block
 
-    def receipt(self) -> Packet:
-        """What this task has to tell when it is done."""
-        return receipt(
+    def task_result(self) -> ShuffleBlock:
+        """What this task reports when it is done."""
+        return task_result(
             {
                 "step": self.step,
                 "worker": f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}",
                 "units": self.units,
-                "sent": self.sent_packets + 1,  # and this one
-                "met": self.met_packets,
+                "sent": self.sent_blocks + 1,  # and this one
+                "received": self.received_blocks,
                 "shuffled": self.sent_bytes,
                 "spilled": self.spool.spilled_bytes,
             }
@@ -180,7 +181,7 @@ class _Task:
 
     # Step 0
 
-    def read(self, unit: Unit) -> Iterator[Packet]:
+    def read(self, unit: Unit) -> Iterator[ShuffleBlock]:
         """Run a unit's map over its tasks, or read the table it scans."""
         self.units += 1
         if unit.scan >= 0:
@@ -188,7 +189,7 @@ class _Task:
             reader = Reader(self.run, scan.source, self.worker.batch_bytes)
             for task in unit.tasks:
                 for _, batch in reader.read(task):
-                    yield from self.sealer.add((scan.route,), batch, unit.number, task.slice)
+                    yield from self.encoder.add((scan.route,), batch, unit.number, task.slice)
             return
         node = self.plan.flow.nodes[unit.node]
         (source,) = node.inputs["source"]
@@ -202,50 +203,50 @@ class _Task:
                     rows = [r for r in routes if self.plan.targets[r.target].kind != "edits"]
                     if edits is not None and len(rows) < len(routes):
                         edits.add(batch)
-                    yield from self.sealer.add(rows, batch, unit.number, task.slice)
+                    yield from self.encoder.add(rows, batch, unit.number, task.slice)
         if edits is not None:
             yield from self._release(unit, edits)
 
-    def _release(self, unit: Unit, edits: "_Edits") -> Iterator[Packet]:
+    def _release(self, unit: Unit, edits: "_Edits") -> Iterator[ShuffleBlock]:
         """Rewrite a unit's parts, and tell those who put the shards together."""
         target = len(self.plan.targets) - 1
         with edits.reading() as batches:
-            for place, part in enumerate(unit.parts):
+            for position, part in enumerate(unit.parts):
                 path = self.run.state / "parts" / part.name
                 with staged(path) as temporary:
                     rows = between(batches(), part.first, part.end)
                     rewrite(self.run.corpus, part.cuts, self.run.fields, rows, temporary)
                 name = part.name.encode()
                 shard = part.cuts[0].shard
-                yield Packet(target, shard, unit.number, place, 0, 1, len(name), name)
+                yield ShuffleBlock(target, shard, unit.number, position, 0, 1, len(name), name)
 
     # Later steps
 
-    def group(self, target: Target, packets: Iterable[Packet]) -> Iterator[Packet]:
+    def group(self, target: Target, blocks: Iterable[ShuffleBlock]) -> Iterator[ShuffleBlock]:
         """Run a group's stage on partitions, several small ones at a time."""
         exchange = self.spool.open(target.schemas, 1)
         held = 0
-        for _, own in groupby(packets, key=lambda packet: packet.part):
+        for _, own in groupby(blocks, key=lambda block: block.part):
             first = True
-            for packet in own:
+            for block in own:
                 # A partition is begun with what is held, or after it, but never cut.
-                if first and held and held + packet.size > self.part_bytes:
+                if first and held and held + block.size > self.part_bytes:
                     yield from self._run_group(target, exchange)
                     exchange.close()
                     exchange, held = self.spool.open(target.schemas, 1), 0
                 first = False
-                held += packet.size
-                self._hold(exchange, target, packet)
+                held += block.size
+                self._append(exchange, target, block)
         yield from self._run_group(target, exchange)
         exchange.close()
 
-    def _hold(self, exchange: Exchange, target: Target, packet: Packet) -> None:
-        batch = opened(packet, target.schemas[packet.tag])
-        place = (packet.unit, packet.place)
-        piece = Piece(place, 0, packet.tag, packet.rows, packet.size, batch)
-        self.spool.hold(exchange, [piece])
+    def _append(self, exchange: Exchange, target: Target, block: ShuffleBlock) -> None:
+        batch = decode(block, target.schemas[block.tag])
+        order = (block.unit, block.position)
+        piece = Piece(order, 0, block.tag, block.rows, block.size, batch)
+        self.spool.append(exchange, [piece])
 
-    def _run_group(self, target: Target, exchange: Exchange) -> Iterator[Packet]:
+    def _run_group(self, target: Target, exchange: Exchange) -> Iterator[ShuffleBlock]:
         stage = self.plan.flow.nodes[target.node].stage
         order = tuple(column for column in stage.order if column != "tag")
         ordering = Ordering(target.tags, target.schemas, stage.key, order)
@@ -258,19 +259,19 @@ class _Task:
         with stage.open() as run:
             for tag, batch in run(rows):
                 routes = self.plan.routes.get((target.node, tag), ())
-                yield from self.sealer.add(routes, batch, unit, 0)
+                yield from self.encoder.add(routes, batch, unit, 0)
 
-    def table(self, target: Target, part: int, packets: Iterable[Packet]) -> Packet:
-        """Write one slice of a table, or put one shard together; a receipt for it."""
+    def table(self, target: Target, part: int, blocks: Iterable[ShuffleBlock]) -> ShuffleBlock:
+        """Write one slice of a table, or put one shard together; a task result for it."""
         self.units += 1
         if target.kind == "edits":
-            names = sorted(packet.payload.decode() for packet in packets)
-            return receipt({"data": _asdict(joined(self.run, part, names))})
+            names = sorted(block.payload.decode() for block in blocks)
+            return task_result({"data": _asdict(joined(self.run, part, names))})
         table = target.table
         assert table is not None
         exchange = self.spool.open(target.schemas, 1)
-        for packet in packets:
-            self._hold(exchange, target, packet)
+        for block in blocks:
+            self._append(exchange, target, block)
         pieces = exchange.between(0, 1)
         ordering = Ordering(target.tags, target.schemas, table.sort, ())
         rows: Tagged = sorted_rows(pieces, ordering, self.spool, 2 * self.worker.batch_bytes)
@@ -278,7 +279,7 @@ class _Task:
         with staged(self.run.table_path(table, part)) as temporary:
             file = TableFile(part, *write_table(str(temporary), table.schema, batches))
         exchange.close()
-        return receipt({"table": table.folder, "file": asdict(file)})
+        return task_result({"table": table.folder, "file": asdict(file)})
 
 
 class _Edits:
@@ -309,19 +310,19 @@ class _Edits:
         self._path.unlink()
 
 
-def receipt(told: dict[str, Any]) -> Packet:
+def task_result(result: dict[str, Any]) -> ShuffleBlock:
     """Something for the driver."""
-    return Packet(RECEIPT, 0, 0, 0, 0, 0, 0, orjson.dumps(told))
+    return ShuffleBlock(TASK_RESULT, 0, 0, 0, 0, 0, 0, orjson.dumps(result))
 
 
 def _asdict(file: DataFile | None) -> dict[str, Any] | None:
     return None if file is None else asdict(file)
 
 
-def place_of(worker: Worker, packet: Packet, count: int) -> int:
-    """Which of `count` tasks of the next step a packet goes to; partitions are spread evenly."""
-    if packet.target == RECEIPT:
+def task_of(worker: Worker, block: ShuffleBlock, count: int) -> int:
+    """Which of `count` tasks of the next step a block goes to; partitions are spread evenly."""
+    if block.target == TASK_RESULT:
         return 0
-    if worker.plan.targets[packet.target].kind == "group":
-        return packet.part * count >> partition_bits(worker.run.corpus.input_bytes)
-    return (packet.part + packet.target) % count
+    if worker.plan.targets[block.target].kind == "group":
+        return block.part * count >> partition_bits(worker.run.corpus.input_bytes)
+    return (block.part + block.target) % count

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from unrote.corpus import display
-from unrote.pipelines.report import figures
-from unrote.pipelines.report.model import Amount, Balance, Report, added_up
-from unrote.pipelines.report.recital import Memorization, Recited, expected
+from unrote.pipelines.report import formatting
+from unrote.pipelines.report.memorization import Memorization, RiskySequence, expected
+from unrote.pipelines.report.model import Amount, Balance, Report, summed
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -34,19 +34,19 @@ NARROWEST = 0.004
 
 LABELS = {
     "kept": "Kept",
-    "exact": "Exact copies",
-    "near": "Near copies",
-    "remainder": "Nothing else left",
-    "passages": "Copied passages",
+    "exact": "Exact duplicates",
+    "near": "Near-duplicates",
+    "remainder": "Emptied by cuts",
+    "passages": "Duplicate passages",
     "rejected": "Rejected",
-    "risk": "At risk of recital",
+    "at_risk": "At risk of memorization",
 }
 
 VIEWS = {
-    "input": "As it came in",
-    "deduplicated": "Without duplicates",
-    "released": "After cleaning",
-    "left": "Without what is at risk",
+    "input": "Input",
+    "deduplicated": "Deduplicated",
+    "released": "Released",
+    "filtered": "At-risk text removed",
 }
 WORDS = {
     "model": "read by the reference model",
@@ -86,7 +86,7 @@ class Histogram:
     """Bars of all views side by side, in units of 100 by 100; `bars` are (view, x, width, height).
 
     The vertical axis is logarithmic: a corpus has thousands of sequences without any risk for each
-    one that would be recited, which are those that matter.
+    one that is at risk, which are those that matter.
     """
 
     bars: tuple[tuple[str, float, float, float], ...]
@@ -116,18 +116,18 @@ def histogram(found: Memorization) -> Histogram:
 
 
 def _percent(value: float) -> str:
-    return f"{value * 100:g}{figures.SPACE}%"
+    return f"{value * 100:g}{formatting.SPACE}%"
 
 
-def told(row: Recited) -> str:
-    """How often a sequence is there, step by step."""
+def copies_of(row: RiskySequence) -> str:
+    """The copies of a sequence in each view."""
     if row.copies_input:
-        parts = [f"{figures.counted(row.copies_input, 'copy', 'copies')} in the input"]
+        parts = [f"{formatting.counted(row.copies_input, 'copy', 'copies')} in the input"]
     else:  # What a cut or a replacement puts together was nowhere before.
-        parts = ["not in the input as it is now"]
+        parts = ["not in the input in this form"]
     if row.copies_deduplicated is not None and row.copies_deduplicated != row.copies:
-        parts.append(f"{figures.count(row.copies_deduplicated)} without duplicates")
-    parts.append(f"{figures.count(row.copies)} after cleaning")
+        parts.append(f"{formatting.count(row.copies_deduplicated)} after deduplication")
+    parts.append(f"{formatting.count(row.copies)} released")
     if row.copies_near >= 0.05:
         parts.append(f"near copies worth {expected(row.copies_near)}")
     return ", ".join(parts)
@@ -138,10 +138,10 @@ def less(now: float, before: float) -> str:
     if before <= 0 or now == before:
         return ""
     change = now / before - 1
-    return f"{figures.share(abs(change))} {'less' if change < 0 else 'more'}"
+    return f"{formatting.share(abs(change))} {'less' if change < 0 else 'more'}"
 
 
-def part_bars(row: Recited, most: float) -> list[tuple[str, float, float, float]]:
+def part_bars(row: RiskySequence, most: float) -> list[tuple[str, float, float, float]]:
     """(name, value, x, width) of each part of a risk: a bar from the middle of 100, to the left
     where it lowers the risk. most: the value that a bar of half the width stands for.
     """
@@ -164,16 +164,16 @@ def render(report: Report) -> str:
         started=_moment(report.started),
         shown_open=SHOWN_OPEN,
         width=WIDTH,
-        recital=_recital(report.memorization),
+        memorization=_memorization(report.memorization),
         view_names=VIEWS,
         words=WORDS,
-        told=told,
+        copies_of=copies_of,
         less=less,
     )
     return page.lstrip()  # Macros stand before the document type and leave blank lines.
 
 
-def _recital(found: Memorization | None) -> dict[str, Any] | None:
+def _memorization(found: Memorization | None) -> dict[str, Any] | None:
     """What the section on memorization shows besides the model; None: there is nothing to tell."""
     if found is None or not found.sequences:
         return None
@@ -201,7 +201,7 @@ def segments(balance: Balance, cut: bool) -> list[Segment]:
 
 
 def _amounts(balance: Balance, cut: bool) -> dict[str, Amount]:
-    parts = {**balance.parts, "rejected": balance.rejected, "risk": balance.risk}
+    parts = {**balance.parts, "rejected": balance.rejected, "at_risk": balance.at_risk}
     amounts: dict[str, Amount] = {"kept": balance.kept, **parts}
     if not cut:  # Passages that stay are part of what is kept, not beside it.
         amounts.pop("passages")
@@ -213,7 +213,7 @@ def _sources(report: Report) -> Iterator[Balance]:
     yield from report.by_source[:SOURCES_SHOWN]
     others = [*report.by_source[SOURCES_SHOWN:], *filter(None, [report.other_sources])]
     if others:
-        yield added_up(others).model_copy(update={"source": None})
+        yield summed(others).model_copy(update={"source": None})
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
@@ -252,7 +252,7 @@ def _environment() -> Environment:
         finalize=_shown,
     )
     names = ("count", "counted", "size", "share", "duration", "rate", "measured")
-    environment.filters |= {name: getattr(figures, name) for name in names}
+    environment.filters |= {name: getattr(formatting, name) for name in names}
     environment.filters["expected"] = expected
     environment.filters["name"] = display.name
     environment.filters["body"] = lambda text: escape(display.body(text))

@@ -16,23 +16,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from unrote.corpus import display
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import row_of, shard_of
-from unrote.memorization.identity import Identity
+from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
-from unrote.pii.keys import VARIABLE
-from unrote.pipelines.report.figures import count, counted, share
-from unrote.pipelines.report.found import BY_KIND, BY_SOURCE, PLACES, REPEATED
-from unrote.pipelines.report.recital import Memorization, memorization, places
-from unrote.pipelines.report.recital import notes as recital_notes
-from unrote.pipelines.report.summary import (
-    CLUSTERS,
-    FIRST_REJECTS,
-    LOST,
-    MEASURES,
-    PASSAGES,
-    REJECT_REASONS,
-    SUMMARIES,
-    TOTALS,
+from unrote.pii.keys import KEY_VARIABLE
+from unrote.pipelines.report.formatting import count, counted, share
+from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
+from unrote.pipelines.report.memorization import notes as memorization_notes
+from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED
+from unrote.pipelines.summary.findings import (
+    FINDING_EXAMPLES,
+    FINDING_VALUES,
+    FINDINGS_BY_KIND,
+    FINDINGS_BY_SOURCE,
 )
+from unrote.pipelines.summary.passages import PASSAGES
+from unrote.pipelines.summary.phase import SUMMARIES
+from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
+from unrote.pipelines.summary.totals import MEASURES, TOTALS
 
 FORMAT = 1
 UNCHANGED = frozenset({"keep", CUT, None})
@@ -81,8 +81,8 @@ class Balance(_Part):
     rejected: Amount = Field(
         description="Rejected: a detector could not finish it, or it holds what is not released."
     )
-    risk: Amount = Field(
-        description="Removed because a model would recite it: documents of which sequences are "
+    at_risk: Amount = Field(
+        description="Removed as at risk of memorization: documents of which sequences are "
         "taken out or that went as a whole, and the bytes that went."
     )
     kept: Amount = Field(
@@ -90,12 +90,12 @@ class Balance(_Part):
     )
     passage_rows: int = Field(description="Rows of the table `spans`.")
     passage_chars: int = Field(description="Code points of text in duplicate passages.")
-    words_left: int = Field(description="Words of the documents that are kept.")
+    words_kept: int = Field(description="Words of the documents that are kept.")
     ids_derived: int = Field(description="Documents that had no id and were given one.")
 
     @property
     def parts(self) -> dict[str, Amount]:
-        """What was there before, by reason."""
+        """What is duplicate, by reason."""
         return {
             "exact": self.exact,
             "near": self.near,
@@ -105,7 +105,7 @@ class Balance(_Part):
 
     @property
     def duplicate_share(self) -> float:
-        """The share of the bytes that were there before."""
+        """The share of the bytes that are duplicate."""
         return sum(part.share for part in self.parts.values())
 
     @property
@@ -152,9 +152,9 @@ class FoundType(_Part):
     documents: int = Field(description="With such a finding.")
     changed: int = Field(description="Findings that were not kept, nor cut with a passage.")
     values: int = Field(description="Different values.")
-    most: int = Field(description="How often the commonest value was found.")
-    most_surrogate: int | None = Field(
-        description="How often the commonest surrogate was put in; null: there are none."
+    most_repeated_value: int = Field(description="How often the most repeated value was found.")
+    most_repeated_surrogate: int | None = Field(
+        description="How often the most repeated surrogate was put in; null: there are none."
     )
     examples: tuple[str, ...] = Field(description="A few values, masked.")
 
@@ -275,7 +275,7 @@ class Report(_Part):
     environment: dict[str, str] = Field(description="Versions that can decide a result.")
     copies_of_rejected: int = Field(
         default=0,
-        description="Documents that went as copies of documents that were rejected later.",
+        description="Documents removed as copies of documents that were rejected later.",
     )
     notes: tuple[str, ...] = Field(description="What a reader should know, in sentences.")
     verdict: Verdict | None = Field(default=None, description="Of a gate; null otherwise.")
@@ -310,15 +310,17 @@ class Report(_Part):
             return "There were no documents to read."
         if self.job == "scrub" and self.findings is not None:
             counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
-            told = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
-            return f"{counts}: {told} {'replaced' if self.output else 'to be replaced'}."
+            changed = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
+            return f"{counts}: {changed} {'replaced' if self.output else 'to be replaced'}."
         if self.job == "score" and self.memorization is not None:
-            told = f"{self.memorization.finding} would be recited"
-            return f"{counted(total.documents, 'document')} read: {told}."
+            expected = f"{self.memorization.finding} would be extractable"
+            return f"{counted(total.documents, 'document')} read: {expected}."
         if self.job == "gate":
-            return f"{counted(total.documents, 'document')} read: {found} of the bytes are copies."
+            return (
+                f"{counted(total.documents, 'document')} read: {found} of the bytes are duplicates."
+            )
         counts = f"{counted(total.documents, 'document')} in, {count(total.kept.documents)} out"
-        return f"{counts}: {found} of the bytes were there before."
+        return f"{counts}: {found} of the bytes are duplicates."
 
 
 def to_json(report: Report) -> bytes:
@@ -345,18 +347,18 @@ def build(
     example: Example,
     unscanned: Sequence[str] = (),
     missing: Sequence[str] = (),
-    reader: Identity | None = None,
+    reference_model: ReferenceModel | None = None,
     scrubs: bool = True,
 ) -> Report:
     """The report of a run.
 
-    manifest: as docs/architecture.md describes it.
-    tables: the tables `SUMMARIES` by name; those that were not written are left out.
-    excerpt: gives ids and text; called once for each of `wanted(tables)`.
-    example: gives findings masked; called once for each of `examples(tables)`.
+    manifest: as docs/architecture.md describes it. tables: the tables `SUMMARIES` by name; those
+    that were not written are left out. excerpt: gives ids and text; called once for each of
+    `excerpt_positions(tables)`. example: gives findings masked; called once for each of
+    `example_positions(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
-    and of which no text was seen. reader: the reference model. scrubs: whether the detectors that
-    scrub excerpts are installed.
+    and of which no text was seen. reference_model: of the run; None: none. scrubs: whether the
+    detectors that scrub excerpts are installed.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -368,10 +370,10 @@ def build(
     )
     total, named, others = _balances(rows[TOTALS.name], cut)
     shards = [shard["name"] for shard in manifest["input"]["shards"]]
-    show = _Shower(shards, excerpt)
-    recital = None
+    show = _Excerpts(shards, excerpt)
+    scored = None
     if _estimated(settings):
-        recital = memorization(settings, rows, reader, show.sequence)
+        scored = memorization(settings, rows, reference_model, show.sequence)
     return Report(
         job=manifest["job"],
         version=manifest["unrote"],
@@ -389,23 +391,23 @@ def build(
         by_source=named,
         other_sources=others,
         rejects=_rejects(rows, total),
-        memorization=recital,
+        memorization=scored,
         findings=_findings(rows, example) if _looked_for(settings) else None,
         clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
         passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
         phases=tuple(_phase(phase) for phase in manifest["phases"]),
         settings=settings,
         environment=manifest.get("environment", {}),
-        copies_of_rejected=_lost(rows),
+        copies_of_rejected=_copies_of_rejected(rows),
         notes=(
             *_notes(manifest, total, others, scrubs),
             *_warnings(manifest, rows, unscanned, missing),
-            *(recital_notes(recital) if recital is not None else ()),
+            *(memorization_notes(scored) if scored is not None else ()),
         ),
     )
 
 
-def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
+def excerpt_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     """What `build` will ask `excerpt` for: (doc, start, length), in `doc` order, so that a job can
     read all of it in one pass.
     """
@@ -416,14 +418,14 @@ def wanted(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
     return sorted(
         {(row["twin"], 0, EXCERPT) for row in clusters}
         | {(row["witness"], row["start"], min(row["length"], EXCERPT)) for row in passages}
-        | places(tables, EXCERPT)
+        | excerpts(tables, EXCERPT)
     )
 
 
-def examples(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
+def example_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int, int, str]]:
     """What `build` will ask `example` for: (doc, field, start, end, type), in `doc` order."""
-    rows = tables[PLACES.name].to_pylist() if PLACES.name in tables else []
-    return sorted((r["place"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
+    rows = tables[FINDING_EXAMPLES.name].to_pylist() if FINDING_EXAMPLES.name in tables else []
+    return sorted((r["document"], r["field"], r["start"], r["end"], r["type"]) for r in rows)
 
 
 def environment() -> dict[str, str]:
@@ -437,7 +439,7 @@ def environment() -> dict[str, str]:
     return found | {"platform": platform.platform()}
 
 
-def added_up(balances: Iterable[Balance]) -> Balance:
+def summed(balances: Iterable[Balance]) -> Balance:
     """Several balances as one."""
     rows = list(balances)
     size = sum(row.bytes for row in rows)
@@ -446,7 +448,7 @@ def added_up(balances: Iterable[Balance]) -> Balance:
         parts: list[Amount] = [getattr(row, name) for row in rows]
         return _amount(sum(p.documents for p in parts), sum(p.bytes for p in parts), size)
 
-    names = ("sources", "documents", "bytes", "words", "words_left", "passage_rows")
+    names = ("sources", "documents", "bytes", "words", "words_kept", "passage_rows")
     numbers = {
         name: sum(getattr(row, name) for row in rows)
         for name in (*names, "passage_chars", "ids_derived")
@@ -454,7 +456,7 @@ def added_up(balances: Iterable[Balance]) -> Balance:
     source = rows[0].source if len(rows) == 1 else None
     amounts: dict[str, Any] = {
         name: amount(name)
-        for name in ("exact", "near", "remainder", "passages", "rejected", "risk", "kept")
+        for name in ("exact", "near", "remainder", "passages", "rejected", "at_risk", "kept")
     }
     return Balance(source=source, **numbers, **amounts)
 
@@ -470,17 +472,17 @@ def _amount(documents: int, size: int, of: int) -> Amount:
 def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     size = row["bytes"]
     parts = {r: (row[f"removed_{r}"], row[f"bytes_{r}"]) for r in ("exact", "near", "remainder")}
-    whole, whole_bytes = row["rejected_risk"], row["bytes_rejected_risk"]
+    whole, whole_bytes = row["rejected_at_risk"], row["bytes_rejected_at_risk"]
     parts["rejected"] = (row["rejected"] - whole, row["bytes_rejected"] - whole_bytes)
     kept_documents = row["documents"] - sum(documents for documents, _ in parts.values()) - whole
     kept_bytes = size - sum(removed for _, removed in parts.values()) - cut * row["bytes_passages"]
-    kept_bytes -= row["bytes_risk"] + whole_bytes
+    kept_bytes -= row["bytes_at_risk"] + whole_bytes
     parts |= {
-        "risk": (row["documents_risk"] + whole, row["bytes_risk"] + whole_bytes),
+        "at_risk": (row["documents_at_risk"] + whole, row["bytes_at_risk"] + whole_bytes),
         "passages": (row["documents_cut"], row["bytes_passages"]),
         "kept": (kept_documents, kept_bytes),
     }
-    names = ("source", "sources", "documents", "bytes", "words", "words_left", "passage_chars")
+    names = ("source", "sources", "documents", "bytes", "words", "words_kept", "passage_chars")
     columns = {name: row[name] for name in (*names, "ids_derived")} | {
         "passage_rows": row["passages"]
     }
@@ -496,7 +498,7 @@ def _balances(
     named = tuple(balance for balance in balances if balance.source is not None)
     others = next((balance for balance in balances if balance.source is None), None)
     nothing = dict.fromkeys(("sources", *MEASURES), 0) | {"source": None}
-    total = added_up(balances) if balances else _balance(nothing, cut)
+    total = summed(balances) if balances else _balance(nothing, cut)
     return total.model_copy(update={"source": None}), named, others
 
 
@@ -528,14 +530,14 @@ def _estimated(settings: Mapping[str, Any]) -> bool:
 
 
 def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Findings:
-    sources = rows[BY_SOURCE.name]
+    sources = rows[FINDINGS_BY_SOURCE.name]
     shown: dict[str, list[str]] = {}
-    for row in rows[PLACES.name]:
-        place = (row["place"], row["field"], row["start"], row["end"])
+    for row in rows[FINDING_EXAMPLES.name]:
+        place = (row["document"], row["field"], row["start"], row["end"])
         shown.setdefault(row["type"], []).append(
             display.excerpt(example(*place, row["type"]), EXCERPT)
         )
-    values = {(row["type"], row["surrogate"]): row for row in rows[REPEATED.name]}
+    values = {(row["type"], row["surrogate"]): row for row in rows[FINDING_VALUES.name]}
     types = []
     for type_, kind in values:
         if kind == 0:
@@ -548,15 +550,15 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
                     documents=sum(row["documents"] for row in own),
                     changed=sum(row["findings"] for row in own if row["action"] not in UNCHANGED),
                     values=values[type_, 0]["values"],
-                    most=values[type_, 0]["most"],
-                    most_surrogate=drawn and drawn["most"],
+                    most_repeated_value=values[type_, 0]["most_repeated"],
+                    most_repeated_surrogate=drawn and drawn["most_repeated"],
                     examples=tuple(dict.fromkeys(shown.get(type_, ()))),
                 )
             )
     types.sort(key=lambda found: (-found.findings, found.type))
     kinds, by_source = (
         [{name: row[name] for name in model.model_fields} for row in rows[table.name]]
-        for model, table in ((FoundKind, BY_KIND), (FoundSource, BY_SOURCE))
+        for model, table in ((FoundKind, FINDINGS_BY_KIND), (FoundSource, FINDINGS_BY_SOURCE))
     )
     return Findings(
         total=sum(found.findings for found in types),
@@ -567,8 +569,8 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
     )
 
 
-def _lost(rows: Mapping[str, list[dict[str, Any]]]) -> int:
-    return sum(row["copies"] for row in rows[LOST.name])
+def _copies_of_rejected(rows: Mapping[str, list[dict[str, Any]]]) -> int:
+    return sum(row["copies"] for row in rows[COPIES_OF_REJECTED.name])
 
 
 def _warnings(
@@ -578,13 +580,13 @@ def _warnings(
     missing: Sequence[str],
 ) -> Iterable[str]:
     """What a reader should know of what was not looked for, and of personal data."""
-    if lost := _lost(rows):
+    if copies := _copies_of_rejected(rows):
         yield (
-            f"{counted(lost, 'document')} went as copies of documents that were then rejected: of "
-            "these texts no copy is left."
+            f"{counted(copies, 'document')} were removed as copies of documents that were "
+            "rejected later: no copy of these texts is left."
         )
     if not _estimated(manifest["settings"]) and manifest["job"] in {"clean", "gate"}:
-        yield "What a model would recite was not estimated (memorization.enabled is false)."
+        yield "The risk of memorization was not scored (memorization.enabled is false)."
     if not _looked_for(manifest["settings"]):
         if manifest["job"] != "dedup":
             yield "Personal data was not looked for (pii.enabled is false)."
@@ -592,7 +594,7 @@ def _warnings(
     if not manifest["key"]:
         yield (
             "No key was given: surrogates and fingerprints are those of this run alone. With "
-            f"pii.key_file or {VARIABLE} every run has the same."
+            f"pii.key_file or {KEY_VARIABLE} every run has the same."
         )
     if unscanned:
         names = ", ".join(map(display.name, unscanned))
@@ -607,7 +609,7 @@ def _warnings(
         )
 
 
-class _Shower:
+class _Excerpts:
     """Names documents, and shows text of them."""
 
     def __init__(self, shards: list[str], excerpt: Excerpt) -> None:

@@ -1,4 +1,4 @@
-"""The report in a terminal, short: what happened, by reason, and where the rest is told.
+"""The report in a terminal, short: what happened, by reason, and where the rest is.
 
 It is data, so it goes to stdout, and reads the same without colours or a terminal.
 """
@@ -12,21 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from unrote.corpus import display
-from unrote.pipelines.report.figures import count, counted, duration, measured, rate, share, size
+from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
+from unrote.pipelines.report.memorization import Memorization, expected
 from unrote.pipelines.report.model import Findings, Report, RuleResult
-from unrote.pipelines.report.recital import Memorization, expected
 
 LABELS = {
-    "exact": "exact copies",
-    "near": "near copies",
-    "remainder": "nothing else left",
-    "passages": "copied passages",
+    "exact": "exact duplicates",
+    "near": "near-duplicates",
+    "remainder": "emptied by cuts",
+    "passages": "duplicate passages",
 }
 VIEWS = {
-    "input": "as it came in",
-    "deduplicated": "without duplicates",
-    "released": "after cleaning",
-    "left": "without what is at risk",
+    "input": "input",
+    "deduplicated": "deduplicated",
+    "released": "released",
+    "filtered": "at-risk text removed",
 }
 SOURCES_SHOWN = 10
 
@@ -40,12 +40,12 @@ def print_summary(
     if report.findings is not None and report.findings.total:
         _print(console, _findings(report.findings))
     if report.memorization is not None and report.memorization.sequences:
-        _print(console, _recital(report.memorization))
+        _print(console, _memorization(report.memorization))
     if len(report.by_source) > 1:
         _print(console, _sources(report))
     for note in report.notes:
         _print(console, _said(f"Note: {note}", "dim"))
-    _print_place(console, report, out)
+    _print_location(console, report, out)
 
 
 def print_verdict(
@@ -65,7 +65,7 @@ def print_verdict(
         if report.memorization is not None and report.memorization.guessing:
             _print(console, _said(f"Note: {report.memorization.guessing}"))
         _print(console, Text(text, style="bold red" if failed else "bold green"))
-    _print_place(console, report, out)
+    _print_location(console, report, out)
 
 
 def _said(text: str, style: str = "") -> Text:
@@ -82,7 +82,7 @@ def _print(console: Console, *parts: RenderableType) -> None:
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _print_place(console: Console, report: Report, out: str | os.PathLike[str]) -> None:
+def _print_location(console: Console, report: Report, out: str | os.PathLike[str]) -> None:
     spent = f"{duration(report.seconds)}, {rate(_speed(report))}"
     _print(console, Text(f"{size(report.total.bytes)} of text in {spent}."))
     if os.fspath(out):  # Last and alone on its line, so that it can be copied or opened.
@@ -95,7 +95,7 @@ def _speed(report: Report) -> float | None:
 
 def _balance(report: Report) -> Table:
     total, table = report.total, _table("", "documents", "text", "share")
-    table.add_row("in", count(total.documents), size(total.bytes), "")
+    table.add_row("input", count(total.documents), size(total.bytes), "")
     for name, amount in total.parts.items():
         if amount.bytes or amount.documents:
             row = (count(amount.documents), size(amount.bytes), share(amount.share))
@@ -103,10 +103,10 @@ def _balance(report: Report) -> Table:
     if total.rejected.documents:
         lost = total.rejected
         table.add_row("rejected", count(lost.documents), size(lost.bytes), share(lost.share))
-    if total.risk.documents:
-        lost = total.risk
+    if total.at_risk.documents:
+        lost = total.at_risk
         row = (count(lost.documents), size(lost.bytes), share(lost.share))
-        table.add_row("at risk of recital", *row)
+        table.add_row("at risk of memorization", *row)
     kept = total.kept
     table.add_row("kept", count(kept.documents), size(kept.bytes), share(kept.share), style="bold")
     if report.rejects.rows:
@@ -116,25 +116,42 @@ def _balance(report: Report) -> Table:
 
 def _findings(findings: Findings) -> Table:
     """What was found, by type, and how much of it was changed."""
-    table = _table("found", "findings", "documents", "changed", "most of one", "most put in")
+    table = _table(
+        "found",
+        "findings",
+        "documents",
+        "changed",
+        "most\nrepeated\nvalue",
+        "most\nrepeated\nsurrogate",
+    )
     for row in findings.types:
-        drawn = "" if row.most_surrogate is None else count(row.most_surrogate)
-        numbers = (count(row.findings), count(row.documents), count(row.changed), count(row.most))
+        drawn = "" if row.most_repeated_surrogate is None else count(row.most_repeated_surrogate)
+        numbers = (
+            count(row.findings),
+            count(row.documents),
+            count(row.changed),
+            count(row.most_repeated_value),
+        )
         table.add_row(_named(row.type), *numbers, drawn)
     return table
 
 
-def _recital(found: Memorization) -> Table:
-    """What a model would recite, step by step."""
-    table = _table("would be recited", "expected", f"at risk ≥ {found.above:g}", "of sequences")
+def _memorization(found: Memorization) -> Table:
+    """How much would be extractable from a model trained on each view."""
+    table = _table(
+        "memorization",
+        "expected extractable",
+        f"risk ≥ {found.threshold:g}",
+        "sequences",
+    )
     for step in found.path:
-        numbers = (expected(step.recited), count(step.above), count(step.sequences))
+        numbers = (expected(step.expected_extracted), count(step.at_risk), count(step.sequences))
         table.add_row(Text(VIEWS[step.view]), *numbers)
     return table
 
 
 def _sources(report: Report) -> Table:
-    table = _table("source", "documents", "removed", "text", "there before")
+    table = _table("source", "documents", "removed", "text", "duplicate bytes")
     for row in report.by_source[:SOURCES_SHOWN]:
         numbers = (count(row.documents), count(row.removed_documents), size(row.bytes))
         table.add_row(_named(row.source or "(no name)"), *numbers, share(row.duplicate_share))

@@ -41,7 +41,7 @@ def verify(out: str, *, progress: Progress | None = None) -> Verdict:
         check_rows(run)
         check_copies(run)
         for doc in sorted(run.findings):
-            run.tally["findings"].expect(False, "%s has findings and no row", run.place(doc))
+            run.tally["findings"].expect(False, "%s has findings and no row", run.name_of(doc))
         check_duplicates(run)
         check_twins(run)
         check_kept_twins(run)

@@ -14,8 +14,8 @@ from unrote.pipelines.verify.readers import CHUNK
 from unrote.pipelines.verify.records import Shard
 from unrote.pipelines.verify.state import Run
 
-TRIAL = {"trial/trial.json", "trial/sequences.parquet", "trial/risk.json"}
-"""What a trial run adds: measures of sequences by their places, and the refitted risk."""
+PROXY = {"proxy/proxy.json", "proxy/sequences.parquet", "proxy/risk.json"}
+"""What a proxy run adds: what is extractable, by document and offset, and the recalibrated risk."""
 
 _INTERNAL = re.compile(r"internal/[a-z0-9_-]+/\d{5}\.parquet")
 
@@ -33,8 +33,8 @@ def check_files(run: Run) -> None:
         listed |= {f"data/{shard.name}" for shard in run.shards.values()} & {
             entry["path"] for entry in run.manifest["data"]
         }
-    if run.manifest["job"] == "trial":
-        listed |= TRIAL
+    if run.manifest["job"] == "proxy":
+        listed |= PROXY
     for path in run.files.find(run.root):
         name = path[len(run.root) :].lstrip("/")
         known = name in listed or (run.rules.internal and _INTERNAL.fullmatch(name) is not None)

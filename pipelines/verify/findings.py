@@ -15,16 +15,16 @@ def check_findings(
     document: Document,
     fields: Fields,
     rejected: bool,
-    risky: Sequence[tuple[int, int]],
+    at_risk: Sequence[tuple[int, int]],
 ) -> dict[str, Left]:
     """What must be left of each field of a document, after its findings were looked at.
 
-    risky: what of the text goes because a model would recite it, with the values in it.
+    at_risk: what of the text is removed as at risk of memorization, with the values in it.
     """
     doc, tally = document.doc, run.tally["findings"]
     found = run.findings.pop(doc, [])
     gone = rejected or run.reason(doc) in ("exact", "near")
-    tally.expect(not (found and gone), "%s has findings and is not released", run.place(doc))
+    tally.expect(not (found and gone), "%s has findings and is not released", run.name_of(doc))
     expected = {}
     names = (run.rules.text, *run.rules.columns)
     for number, (name, text) in enumerate(zip(names, (fields.text, *fields.columns), strict=False)):
@@ -34,16 +34,18 @@ def check_findings(
             for i, finding in enumerate(own):
                 before = own[i - 1].end if i else 0
                 problem = _finding_problem(run, finding, text, before, cuts)
-                tally.expect(problem is None, "%s, %d: %s", run.place(doc), finding.start, problem)
+                tally.expect(
+                    problem is None, "%s, %d: %s", run.name_of(doc), finding.start, problem
+                )
             changed = [f for f in own if changes(f) and f.end <= len(text)]
-            if risky and number == 0:
-                changed = [f for f in changed if not touches(risky, f.start, f.end)]
-                cuts = joined([*cuts, *risky])
+            if at_risk and number == 0:
+                changed = [f for f in changed if not touches(at_risk, f.start, f.end)]
+                cuts = joined([*cuts, *at_risk])
             expected[name] = Left(text, cuts, changed)
         else:
-            tally.expect(not own, "%s has findings in a field that it lacks", run.place(doc))
+            tally.expect(not own, "%s has findings in a field that it lacks", run.name_of(doc))
     stray = any(finding.field >= len(names) for finding in found)
-    tally.expect(not stray, "%s has findings in a field that was not scanned", run.place(doc))
+    tally.expect(not stray, "%s has findings in a field that was not scanned", run.name_of(doc))
     return expected
 
 
@@ -56,18 +58,18 @@ def _finding_problem(
 ) -> str | None:
     within = any(start <= finding.start and finding.end <= end for start, end in cuts)
     value = hash((finding.type, text[finding.start : finding.end]))
-    print_ = run.prints.setdefault(finding.fingerprint, value)
+    known = run.values.setdefault(finding.fingerprint, value)
     problems = {
         "it is not in the text, or overlaps another": not (
             before <= finding.start < finding.end <= len(text)
         ),
         "its action is none": finding.action not in ACTIONS,
         "it has a surrogate and another action, or the other way round": (
-            (finding.action == "surrogate") != (finding.surrogate is not None)
+            (finding.action == "surrogate") != (finding.surrogate_fingerprint is not None)
         ),
         "it went with a passage and another action is named, or the other way round": (
             within != (finding.action == "cut")
         ),
-        "another value has its fingerprint": print_ != value,
+        "another value has its fingerprint": known != value,
     }
     return next((problem for problem, is_so in problems.items() if is_so), None)

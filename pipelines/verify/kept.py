@@ -17,7 +17,7 @@ def check_kept_twins(run: Run) -> None:
     copies = [one for one in run.duplicates.values() if one.reason in ("exact", "near")]
     twins = {one.twin for one in copies if one.twin is not None}
     for twin in sorted(twins):
-        tally.expect(not run.copied(twin), "%s is a twin and a copy itself", run.place(twin))
+        tally.expect(not run.copied(twin), "%s is a twin and a copy itself", run.name_of(twin))
     lost = sum(one.twin is not None and run.rejected(one.twin) for one in copies)
     tally.expect(
         _said_to_be_lost(run) == lost,
@@ -25,8 +25,10 @@ def check_kept_twins(run: Run) -> None:
         lost,
     )
     gone = {twin for twin in twins if run.reason(twin) == "remainder"}
-    for doc, place, problem in _Followed(run, gone).problems():
-        tally.fail("text of a twin leads to %s, character %d: %s", run.place(doc), place, problem)
+    for doc, position, problem in _Followed(run, gone).problems():
+        tally.fail(
+            "text of a twin leads to %s, character %d: %s", run.name_of(doc), position, problem
+        )
 
 
 def _said_to_be_lost(run: Run) -> int | None:
@@ -90,10 +92,10 @@ class _Followed:
             else:
                 first = max(start, run.spans.start[i])
                 witness = run.spans.witness[i]
-                place = run.spans.witness_start[i] + first - run.spans.start[i]
-                if (witness, place) >= (doc, first) or place < 0:
+                position = run.spans.witness_start[i] + first - run.spans.start[i]
+                if (witness, position) >= (doc, first) or position < 0:
                     found.append((first, "its witness is not earlier"))
                 else:
-                    self._want(witness, place, place + end - first)
+                    self._want(witness, position, position + end - first)
             end = first
         return found

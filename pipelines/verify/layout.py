@@ -38,7 +38,7 @@ TABLES: dict[str, dict[str, str]] = {
         "origin": "string",
         "stands_for": "string",
         "fingerprint": "string",
-        "surrogate": "string",
+        "surrogate_fingerprint": "string",
     },
     "scores": {
         "doc": "int64",
@@ -69,7 +69,7 @@ TABLES: dict[str, dict[str, str]] = {
         "extractable": "bool",
         "extraction_strength": "double",
         "pz_log": "double",
-        "recited_within": "double",
+        "extracted_within": "double",
         "queries_log": "double",
         "biderman": "double",
         "edit_distance": "double",
@@ -77,9 +77,9 @@ TABLES: dict[str, dict[str, str]] = {
         "risk_input": "double",
         "risk_deduplicated": "double",
         "risk": "double",
-        "part_copies": "double",
-        "part_predictability": "double",
-        "part_rarity": "double",
+        "log_odds_copies": "double",
+        "log_odds_predictability": "double",
+        "log_odds_rarity": "double",
         "action": "string",
         "reason": "string",
     },
@@ -101,7 +101,7 @@ TABLES: dict[str, dict[str, str]] = {
 
 NULLABLE = {
     "duplicates": {"twin", "similarity"},
-    "findings": {"surrogate"},
+    "findings": {"surrogate_fingerprint"},
     "scores": set(TABLES["scores"]).difference(
         ("doc", "start", "end", "prefix_tokens", "suffix_tokens", "sampled"),
         ("copies_input", "copies", "action"),

@@ -15,7 +15,7 @@ TRACES = {"DEID_MARKER", "RESERVED_VALUE"}
 
 
 TOKEN = 16
-"""Letters and digits of the shortest secret that is looked for in other places: with a digit among
+"""Letters and digits of the shortest secret that is looked for elsewhere: with a digit among
 them. A shorter one may be a password in an example's URL, which can be any word of the text."""
 
 
@@ -23,15 +23,15 @@ def check_leaks(run: Run, doc: int, left: Mapping[str, Left]) -> None:
     """Look at what was kept of the input's text in the fields of a document that is released."""
     if run.rules.replaced.types:
         found = [p for one in left.values() for p in _shapes(run, one)]
-        place = f"data/{run.shards[doc >> ROW_BITS].name}, row {doc & ((1 << ROW_BITS) - 1)}"
+        name = f"data/{run.shards[doc >> ROW_BITS].name}, row {doc & ((1 << ROW_BITS) - 1)}"
         run.tally["secrets"].expect(
-            not found, "%s holds what has the shape of %s", place, ", ".join(found)
+            not found, "%s holds what has the shape of %s", name, ", ".join(found)
         )
     _check_spellings(run, doc, left)
 
 
 def _shapes(run: Run, left: Left) -> Iterator[str]:
-    """Type and place of each value in the input's text of which enough is still there."""
+    """Type and position of each value in the input's text of which enough is still there."""
     for value in values_in(left.text):
         text = left.text[value.start : value.end]
         if run.rules.replaced.includes(value.type, text):
@@ -62,13 +62,13 @@ def _check_spellings(run: Run, doc: int, left: Mapping[str, Left]) -> None:
                 values.setdefault(core, finding)
     if not values:
         return
-    stretches: Sequence[str] = [stretch for one in left.values() for stretch in one.stretches]
-    there = Spelled("\n".join(stretches)).holds(values)
+    chunks: Sequence[str] = [chunk for one in left.values() for chunk in one.chunks]
+    there = Spelled("\n".join(chunks)).holds(values)
     said = sorted((values[core].start, values[core].type) for core in there)
     run.tally["spellings"].expect(
         not there,
         "%s holds once more, as it was or in another spelling, what was replaced: %s",
-        run.place(doc),
+        run.name_of(doc),
         ", ".join(f"{type_} (the input's character {start})" for start, type_ in said[:5]),
     )
 

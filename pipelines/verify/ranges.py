@@ -9,7 +9,7 @@ def touches(ranges: Sequence[tuple[int, int]], start: int, end: int) -> bool:
 
 
 def joined(ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The same places in disjoint ranges, in order."""
+    """The same positions in disjoint ranges, in order."""
     union: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
         if union and start <= union[-1][1]:

@@ -137,10 +137,10 @@ def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
 
 def cell_of(raw: Any, name: str) -> str | None:
     """A column of a row as a string; None for what is null, nested or not text."""
-    place = raw.schema.get_field_index(name)
-    if place < 0:
+    index = raw.schema.get_field_index(name)
+    if index < 0:
         return None
-    column = raw.column(place)
+    column = raw.column(index)
     try:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()

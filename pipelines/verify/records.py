@@ -69,7 +69,7 @@ class Rules:
     min_remaining: int
     pii: bool
     scores: bool
-    above: float
+    risk_threshold: float
     action: str
     columns: tuple[str, ...]
     replaced: Replaced
@@ -95,7 +95,7 @@ class Rules:
             min_remaining=passages["min_remaining"],
             pii=pii["enabled"],
             scores=memorization["enabled"],
-            above=memorization["above"],
+            risk_threshold=memorization["threshold"],
             action=memorization["action"],
             columns=tuple(pii["columns"]) if pii["enabled"] else (),
             replaced=Replaced.of(pii),
@@ -118,7 +118,7 @@ class Finding(NamedTuple):
     type: str
     action: str
     fingerprint: str
-    surrogate: str | None
+    surrogate_fingerprint: str | None
 
 
 class ScoredSequence(NamedTuple):

@@ -47,7 +47,7 @@ class Released:
                 )
 
     def take(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
-        """Expect next the row `raw`, the named fields in it as told and all else the same."""
+        """Expect next the row `raw`, the named fields in it as given and all else the same."""
         if not self._in_step:
             return
         found = next(self._rows, None)
@@ -76,10 +76,10 @@ class Released:
 
 
 class Left:
-    """What must be left of a text: stretches of it in order, and what nobody can foretell between.
+    """What must be left of a text: chunks of it in order, and what nobody can foretell between.
 
     cuts: cut out, the sides joined by a line break. changed: the findings that were replaced; where
-    one reaches into a cut the rest of that is cut. gone: the places of both, in order and apart.
+    one reaches into a cut the rest of that is cut. gone: the spans of both, in order and apart.
     """
 
     def __init__(
@@ -88,37 +88,37 @@ class Left:
         self.text = text
         self.is_same = not cuts and not changed
         self.changed = changed
-        self.stretches = [""]
+        self.chunks = [""]
         marks = _marks(cuts, changed)
         self.gone = [(start, end) for start, end, _ in marks]
-        place, strip, removed = 0, False, False
+        position, strip, removed = 0, False, False
         for start, end, finding in marks:
-            kept = text[place:start]
-            self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
-            strip, place = False, end
+            kept = text[position:start]
+            self.chunks[-1] += kept.lstrip(REPAIRED) if strip else kept
+            strip, position = False, end
             if finding is not None:
                 strip = removed = finding.action == "remove"
                 if strip:
-                    self.stretches[-1] = self.stretches[-1].rstrip(REPAIRED)
-                self.stretches.append("")
-            elif start > 0 and end < len(text) and not (removed and not self.stretches[-1]):
-                self.stretches[-1] += "\n"  # not at the text's ends, and a removal may be one
-        kept = text[place:]
-        self.stretches[-1] += kept.lstrip(REPAIRED) if strip else kept
+                    self.chunks[-1] = self.chunks[-1].rstrip(REPAIRED)
+                self.chunks.append("")
+            elif start > 0 and end < len(text) and not (removed and not self.chunks[-1]):
+                self.chunks[-1] += "\n"  # not at the text's ends, and a removal may be one
+        kept = text[position:]
+        self.chunks[-1] += kept.lstrip(REPAIRED) if strip else kept
 
     def fits(self, found: str) -> bool:
         """Whether `found` is what is left."""
-        if len(self.stretches) == 1:
-            return found == self.stretches[0]
-        first, *middle, last = self.stretches
+        if len(self.chunks) == 1:
+            return found == self.chunks[0]
+        first, *middle, last = self.chunks
         if not found.startswith(first):
             return False
         at = len(first)
-        for stretch in middle:
-            at = found.find(stretch, at)
+        for chunk in middle:
+            at = found.find(chunk, at)
             if at < 0:
                 return False
-            at += len(stretch)
+            at += len(chunk)
         return at + len(last) <= len(found) and found.endswith(last)
 
     def leaks(self, found: str) -> bool:
@@ -126,7 +126,7 @@ class Left:
         for finding in self.changed:
             value = self.text[finding.start : finding.end]
             if finding.type not in MAY_RECUR and sum(map(str.isalnum, value)) >= LEAK:
-                kept = sum(stretch.count(value) for stretch in self.stretches)
+                kept = sum(chunk.count(value) for chunk in self.chunks)
                 if found.count(value) > kept:
                     return True
         return False
@@ -137,7 +137,7 @@ def _marks(
 ) -> list[tuple[int, int, Finding | None]]:
     """Where something happens to a text, in order and apart: changes, and cuts without these.
 
-    cuts, changed: by place, each apart.
+    cuts, changed: by position, each apart.
     """
     marks: list[tuple[int, int, Finding | None]] = [(f.start, f.end, f) for f in changed]
     first = 0  # of the changes that a later cut may touch
@@ -192,22 +192,22 @@ def _fits(found: str | None, left: Left) -> bool:
 def _same_line(line: bytes, found: bytes, expected: Mapping[str, Left]) -> bool:
     """The same of a JSON line: byte by byte but for the values that are expected to change."""
     changed = {name: left for name, left in expected.items() if not left.is_same}
-    places = sorted(
+    spans = sorted(
         (start, end, name, number == len(own) - 1)
         for name in expected
-        for own in [_value_places(line, name)]
+        for own in [_value_spans(line, name)]
         for number, (start, end) in enumerate(own)
         if name in changed or number < len(own) - 1
     )
-    if {name for _, _, name, last in places if last} != set(changed):
+    if {name for _, _, name, last in spans if last} != set(changed):
         return False
-    at = place = 0
-    for start, end, name, last in places:
-        head = line[place:start]
+    at = position = 0
+    for start, end, name, last in spans:
+        head = line[position:start]
         if found[at : at + len(head)] != head:
             return False
         at += len(head)
-        place = end
+        position = end
         value = _TOKEN.match(found, at)
         if value is None or value[0][:1] != b'"':
             return False
@@ -219,7 +219,7 @@ def _same_line(line: bytes, found: bytes, expected: Mapping[str, Left]) -> bool:
         # Earlier values of a repeated name may hold what went, or was not read, and are emptied.
         if not (changed[name].fits(text) if last else text == ""):
             return False
-    return found[at:] == line[place:]
+    return found[at:] == line[position:]
 
 
 def _same_cell(cell: Any, found: Any) -> bool:
@@ -234,11 +234,11 @@ def _same_cell(cell: Any, found: Any) -> bool:
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
 
 
-def _value_places(line: bytes, key: str) -> list[tuple[int, int]]:
+def _value_spans(line: bytes, key: str) -> list[tuple[int, int]]:
     """Where the values of `key` begin and end in a JSON object; of several the last one counts."""
     depth, start = 0, 0
     name: str | None = None
-    places = []
+    spans = []
     for token in _TOKEN.finditer(line):
         kind = token[0][:1]
         if depth == 1 and kind == b'"' and name is None:
@@ -249,7 +249,7 @@ def _value_places(line: bytes, key: str) -> list[tuple[int, int]]:
             if name == key:
                 value = line[start : token.start()]
                 inset = len(value) - len(value.lstrip())
-                places.append((start + inset, start + len(value.rstrip())))
+                spans.append((start + inset, start + len(value.rstrip())))
             name = None
         depth += (kind in b"{[") - (kind in b"}]")
-    return places
+    return spans

@@ -35,7 +35,9 @@ class _Documents:
     def take(self, doc: int) -> Document | None:
         """The row of `doc`, if there is one. Rows before it have no document."""
         while self._head is not None and self._head.doc < doc:
-            self._run.tally["rows"].fail("%s is not in the input", self._run.place(self._head.doc))
+            self._run.tally["rows"].fail(
+                "%s is not in the input", self._run.name_of(self._head.doc)
+            )
             self._head = next(self._rows, None)
         if self._head is None or self._head.doc > doc:
             return None
@@ -64,8 +66,8 @@ class _Scores:
             if self._head.doc == doc:
                 found.append(self._head)
             else:
-                place = self._run.place(self._head.doc)
-                self._run.tally["scores"].fail("%s has scores and is no document", place)
+                name = self._run.name_of(self._head.doc)
+                self._run.tally["scores"].fail("%s has scores and is no document", name)
             self._head = next(self._rows, None)
         return found
 
@@ -103,7 +105,7 @@ def _check_shard(
             document = documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
-            # A document that a detector rejects is both, and one that a model would recite.
+            # A document that a detector rejects is both, and one at risk of memorization.
             both = rejected and (run.rules.pii or run.rules.action == "remove-document")
             run.tally["rows"].expect(
                 rejected == (document is None) or both,
@@ -133,7 +135,7 @@ def _check_document(
     doc, fields = document.doc, read_fields(raw, shard, run.rules)
     text = fields.text
     if text is None:
-        run.tally["documents"].expect(False, "%s has no readable text", run.place(doc))
+        run.tally["documents"].expect(False, "%s has no readable text", run.name_of(doc))
         return
     expected = Document(
         doc,
@@ -145,7 +147,7 @@ def _check_document(
     )
     differing = [n for n in Document._fields if getattr(expected, n) != getattr(document, n)]
     run.tally["documents"].expect(
-        not differing, "%s has another %s in the input", run.place(doc), ", ".join(differing)
+        not differing, "%s has another %s in the input", run.name_of(doc), ", ".join(differing)
     )
     if doc in run.referenced:
         run.known.add(doc)
@@ -159,8 +161,8 @@ def _check_document(
     if changed:
         run.altered.add(doc)
     check_scores(run, doc, text, scores, rejected, changed)
-    risky = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
-    left = check_findings(run, document, fields, rejected, risky)
+    at_risk = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
+    left = check_findings(run, document, fields, rejected, at_risk)
     if not run.rules.data or run.reason(doc) is not None:
         return
     if is_reject:

@@ -25,24 +25,24 @@ def check_scores(
     rejected: bool,
     changed: Sequence[Finding],
 ) -> None:
-    """The sequences of a document lie in it, cover what is left of it, and are done with as told.
+    """The sequences of a document lie in it, cover its released text, and have the right action.
 
     rejected: by a detector. changed: what was replaced in the text.
     """
-    tally, place = run.tally["scores"], run.place(doc)
+    tally, name = run.tally["scores"], run.name_of(doc)
     if rejected or run.reason(doc) is not None or not run.rules.scores:
-        tally.expect(not found, "%s has scores and is not released", place)
+        tally.expect(not found, "%s has scores and is not released", name)
         return
-    tally.expect(bool(found), "%s has no scores", place)
+    tally.expect(bool(found), "%s has no scores", name)
     lost = any(one.action == "remove-document" for one in found) and doc not in run.refused
-    tally.expect(not lost, "%s is to be removed and is no reject", place)
+    tally.expect(not lost, "%s is to be removed and is no reject", name)
     for before, one in zip([None, *found], found, strict=False):
         problem = _sequence_problem(run, one, text, before)
-        tally.expect(problem is None, "%s [%d, %d): %s", place, one.start, one.end, problem)
+        tally.expect(problem is None, "%s [%d, %d): %s", name, one.start, one.end, problem)
     ranges = [(one.start, one.end) for one in found]
     if not changed and all(one.scored_by for one in found):
         covered = joined([*ranges, *run.cuts(doc)])
-        tally.expect(covered == ((0, len(text)),), "%s is not covered by its sequences", place)
+        tally.expect(covered == ((0, len(text)),), "%s is not covered by its sequences", name)
     if run.recounts:
         apart = [*run.cuts(doc), *((finding.start, finding.end) for finding in changed)]
         for one in found:
@@ -54,7 +54,7 @@ def check_scores(
 def _sequence_problem(
     run: Run, one: ScoredSequence, text: str, before: ScoredSequence | None
 ) -> str | None:
-    at_risk = one.risk is not None and one.risk >= run.rules.above and one.end > one.start
+    at_risk = one.risk is not None and one.risk >= run.rules.risk_threshold and one.end > one.start
     removed = at_risk and run.rules.action != "report"
     problems = {
         "it is not in the text": not 0 <= one.start <= one.end <= len(text),
@@ -85,7 +85,7 @@ def _recount_later(run: Run, one: ScoredSequence, text: str) -> None:
 def check_copies(run: Run) -> None:
     """Count copies of a few sequences again, in every view, by looking through the input.
 
-    They are sequences without a cut or a replaced value in them. What stands in the place of
+    They are sequences without a cut or a replaced value in them. What stands instead of
     replaced values is in no table, so that in documents with some they can't be counted exactly.
     """
     chosen = sorted(run.recounted)
@@ -97,16 +97,16 @@ def check_copies(run: Run) -> None:
             text, doc = read_fields(raw, shard, run.rules).text, shard.number << ROW_BITS | number
             if text is not None:
                 rejected = number in run.rejects.get(shard.number, ())
-                for place, view in enumerate(_views(run, doc, text, rejected)):
+                for number, view in enumerate(_views(run, doc, text, rejected)):
                     for count, one in zip(counts, chosen, strict=True):
-                        count[place] += view.count(one.text)
+                        count[number] += view.count(one.text)
     for (before, deduplicated, least), (_, row, _) in zip(counts, chosen, strict=True):
         said = (row.copies_input, row.copies_deduplicated)
         exact = row.copies >= least if run.altered else row.copies == least
         run.tally["copies"].expect(
             said == (before, deduplicated) and exact and row.copies > 0,
             "%s [%d, %d) has %d, %d and %d copies, the table says %d, %s and %d",
-            *(run.place(row.doc), row.start, row.end, before, deduplicated, least, *said),
+            *(run.name_of(row.doc), row.start, row.end, before, deduplicated, least, *said),
             row.copies,
         )
 
@@ -116,7 +116,7 @@ def _views(run: Run, doc: int, text: str, rejected: bool) -> Iterator[str]:
     yield text
     if run.reason(doc) is not None:
         return
-    left = "".join(Left(text, run.cuts(doc), ()).stretches)
+    left = "".join(Left(text, run.cuts(doc), ()).chunks)
     yield left
     if doc not in run.altered and (not rejected or doc in run.refused):
         yield left

@@ -26,7 +26,7 @@ class Texts:
 
     def __init__(self, scratch: BinaryIO) -> None:
         self._scratch = scratch
-        self._place: dict[int, tuple[int, int]] = {}
+        self._location: dict[int, tuple[int, int]] = {}
         self._cache: OrderedDict[int, str] = OrderedDict()
         self._cached = 0
         self._end = 0
@@ -40,7 +40,7 @@ class Texts:
                 f"cannot write the scratch file of verify in {tempfile.gettempdir()}: "
                 f"{error.strerror}. TMPDIR names another folder."
             ) from None
-        self._place[doc] = (self._end, len(content))
+        self._location[doc] = (self._end, len(content))
         self._end += len(content)
 
     def get(self, doc: int) -> str | None:
@@ -48,9 +48,9 @@ class Texts:
         if doc in self._cache:
             self._cache.move_to_end(doc)
             return self._cache[doc]
-        if doc not in self._place:
+        if doc not in self._location:
             return None
-        start, size = self._place[doc]
+        start, size = self._location[doc]
         self._scratch.seek(start)
         text = self._scratch.read(size).decode()
         self._cache[doc] = text
@@ -96,13 +96,15 @@ class Spans:
         at = bisect_right(cuts, start, key=lambda cut: cut[0]) - 1
         return at >= 0 and end <= cuts[at][1]
 
-    def row_at(self, doc: int, place: int) -> int | None:
+    def row_at(self, doc: int, position: int) -> int | None:
         """A row that covers one character of a document."""
-        if not self.covers(doc, place, place + 1):
+        if not self.covers(doc, position, position + 1):
             return None
         rows = self.rows(doc)
-        last = bisect_right(self.start, place, rows.start, rows.stop)
-        return next((i for i in range(last - 1, rows.start - 1, -1) if self.end[i] > place), None)
+        last = bisect_right(self.start, position, rows.start, rows.stop)
+        return next(
+            (i for i in range(last - 1, rows.start - 1, -1) if self.end[i] > position), None
+        )
 
 
 @dataclass
@@ -121,14 +123,14 @@ class Run:
     spans: Spans = field(default_factory=Spans)
     rejects: dict[int, set[int]] = field(default_factory=dict)
     findings: dict[int, list[Finding]] = field(default_factory=dict)
-    prints: dict[str, int] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
     """The hash of the value behind each fingerprint."""
     referenced: set[int] = field(default_factory=set)
     known: set[int] = field(default_factory=set)
     altered: set[int] = field(default_factory=set)
     """Documents with values that were replaced in the text."""
     refused: set[int] = field(default_factory=set)
-    """Documents that are rejects for what a model would recite of them."""
+    """Documents that are rejects because they are at risk of memorization."""
     recounted: list[Recounted] = field(default_factory=list)
     """A heap, by the negated draw."""
     bare: set[int] = field(default_factory=set)
@@ -156,7 +158,7 @@ class Run:
         """What was cut out of a document."""
         return self.spans.cuts(doc) if self.rules.cut else ()
 
-    def place(self, doc: int) -> str:
+    def name_of(self, doc: int) -> str:
         number, row = doc >> ROW_BITS, doc & ((1 << ROW_BITS) - 1)
         name = self.shards[number].name if number in self.shards else f"shard {number}"
         return f"{name}#{row}"

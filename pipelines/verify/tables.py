@@ -42,7 +42,7 @@ def _check_released(run: Run, name: str, table: Any) -> None:
     for doc in dict.fromkeys(table["doc"].to_pylist()):
         released = run.reason(doc) is None and not run.rejected(doc)
         run.tally["tables"].expect(
-            released, "%s is in %s and is not released", run.place(doc), name
+            released, "%s is in %s and is not released", run.name_of(doc), name
         )
 
 
@@ -63,7 +63,7 @@ def _load_duplicates(run: Run, table: Any) -> None:
     columns = (table[name].to_pylist() for name in TABLES["duplicates"])
     for doc, reason, twin, similarity in zip(*columns, strict=True):
         fresh = doc not in run.duplicates
-        run.tally["duplicates"].expect(fresh, "%s was removed twice", run.place(doc))
+        run.tally["duplicates"].expect(fresh, "%s was removed twice", run.name_of(doc))
         run.duplicates[doc] = Duplicate(reason, twin, similarity)
         run.referenced.add(doc)
         if twin is not None:
@@ -120,7 +120,7 @@ def _table_problem(run: Run, name: str, entry: Mapping[str, Any], table: Any) ->
     if table.num_rows != entry["rows"]:
         return f"has {table.num_rows} rows, the manifest lists {entry['rows']}"
     keys = _sort_keys(name, table)
-    again = name == "scores"  # sequences within one replaced value have its place
+    again = name == "scores"  # sequences within one replaced value have its position
     if not all(a < b or (again and a == b) for a, b in itertools.pairwise(keys)):
         return "is not sorted, or says a thing twice"
     bounds = _slice_bounds(run, entry["slice"])

@@ -13,12 +13,12 @@ from unrote.pipelines.verify.state import Run
 def check_duplicates(run: Run) -> None:
     tally = run.tally["duplicates"]
     for doc, duplicate in run.duplicates.items():
-        place = run.place(doc)
-        tally.expect(doc in run.known, "%s was removed but is not a document", place)
+        name = run.name_of(doc)
+        tally.expect(doc in run.known, "%s was removed but is not a document", name)
         tally.expect(
             duplicate.reason in ("exact", "near", "remainder"),
             "%s was removed for an unknown reason",
-            place,
+            name,
         )
 
 
@@ -32,7 +32,7 @@ def check_twins(run: Run) -> None:
     for at, (doc, duplicate) in enumerate(removed):
         if duplicate.reason == "remainder":
             bare = duplicate.twin is None and duplicate.similarity is None
-            run.tally["remainders"].expect(bare, "%s has a twin", run.place(doc))
+            run.tally["remainders"].expect(bare, "%s has a twin", run.name_of(doc))
             continue
         near = duplicate.reason == "near"
         problem = _twin_problem(run, doc, duplicate)
@@ -43,8 +43,8 @@ def check_twins(run: Run) -> None:
                 else _exact_problem(run, doc, duplicate)
             )
         tally = run.tally["near-duplicates" if near else "exact copies"]
-        twin = "nothing" if duplicate.twin is None else run.place(duplicate.twin)
-        tally.expect(problem is None, "%s and its twin %s: %s", run.place(doc), twin, problem)
+        twin = "nothing" if duplicate.twin is None else run.name_of(duplicate.twin)
+        tally.expect(problem is None, "%s and its twin %s: %s", run.name_of(doc), twin, problem)
         run.progress("twins", at + 1, len(removed))
 
 

@@ -19,7 +19,7 @@ def check_left(run: Run, doc: int, text: str) -> None:
     little = solid < max(1, run.rules.min_remaining)
     if reason == "remainder":
         run.tally["remainders"].expect(
-            little, "%s was removed though enough of it is left", run.place(doc)
+            little, "%s was removed though enough of it is left", run.name_of(doc)
         )
     elif little:
         run.bare.add(doc)
@@ -36,10 +36,10 @@ def check_spans(run: Run) -> None:
         if problem is not None:
             tally.fail(
                 "%s [%d, %d) with witness %s from %d: %s",
-                run.place(spans.doc[i]),
+                run.name_of(spans.doc[i]),
                 spans.start[i],
                 spans.end[i],
-                run.place(spans.witness[i]),
+                run.name_of(spans.witness[i]),
                 spans.witness_start[i],
                 problem,
             )
@@ -50,7 +50,7 @@ def check_spans(run: Run) -> None:
     for doc in sorted(run.bare):
         run.tally["remainders"].fail(
             "%s was kept though too little of it is left, and that is nobody's witness",
-            run.place(doc),
+            run.name_of(doc),
         )
 
 
@@ -90,7 +90,7 @@ def _copy_problem(run: Run, i: int, text: str, other: str) -> str | None:
 
 
 def _apart(text: str, first: int, second: int, least: int) -> bool:
-    """Whether two places in a text are at least that many bytes apart."""
+    """Whether two positions in a text are at least that many bytes apart."""
     return second - first >= least or len(text[first:second].encode()) >= least
 
 
@@ -106,23 +106,23 @@ def check_chains(run: Run) -> None:
     for _ in range(SAMPLE if ends and ends[-1] else 0):
         drawn = sample.randrange(ends[-1])
         i = bisect_right(ends, drawn)
-        doc, place = spans.doc[i], spans.end[i] - (ends[i] - drawn)
-        problem = _chain_problem(run, doc, place)
+        doc, position = spans.doc[i], spans.end[i] - (ends[i] - drawn)
+        problem = _chain_problem(run, doc, position)
         run.tally["chains"].expect(
-            problem is None, "%s, character %d: %s", run.place(doc), place, problem
+            problem is None, "%s, character %d: %s", run.name_of(doc), position, problem
         )
 
 
-def _chain_problem(run: Run, doc: int, place: int) -> str | None:
-    character = (run.texts.get(doc) or "")[place : place + 1]
-    while (i := run.spans.row_at(doc, place)) is not None:
+def _chain_problem(run: Run, doc: int, position: int) -> str | None:
+    character = (run.texts.get(doc) or "")[position : position + 1]
+    while (i := run.spans.row_at(doc, position)) is not None:
         witness = run.spans.witness[i]
-        first = run.spans.witness_start[i] + place - run.spans.start[i]
-        if (witness, first) >= (doc, place):
-            return f"the witness {run.place(witness)} from {first} is not earlier"
-        doc, place = witness, first
+        first = run.spans.witness_start[i] + position - run.spans.start[i]
+        if (witness, first) >= (doc, position):
+            return f"the witness {run.name_of(witness)} from {first} is not earlier"
+        doc, position = witness, first
     if run.reason(doc) is not None:
-        return f"its witnesses end in {run.place(doc)}, which was removed"
-    if not character or (run.texts.get(doc) or "")[place : place + 1] != character:
-        return f"its witnesses end in another character, {run.place(doc)} at {place}"
+        return f"its witnesses end in {run.name_of(doc)}, which was removed"
+    if not character or (run.texts.get(doc) or "")[position : position + 1] != character:
+        return f"its witnesses end in another character, {run.name_of(doc)} at {position}"
     return None

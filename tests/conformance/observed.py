@@ -23,44 +23,44 @@ class Phase:
     """A phase that ran.
 
     units: how many things its first step had to do. tables: the slices that were written, by table.
-    receipts: what its tasks told. own: workers that did something, as the engine counts them, for
-    each of its stages; None if it does not. tasks: by the engine's count. collected: bytes that
-    came to the driver.
+    task_results: what its tasks reported. own: workers that did something, as the engine counts
+    them, for each of its stages; None if it does not. tasks: by the engine's count.
+    collected: bytes that came to the driver.
     """
 
     name: str
     units: int
     tables: dict[str, set[int]]
-    receipts: list[dict[str, Any]]
+    task_results: list[dict[str, Any]]
     tasks: int = 0
     collected: int = 0
     own: list[set[str]] | None = None
 
     @property
-    def told(self) -> list[dict[str, Any]]:
-        return [receipt for receipt in self.receipts if "worker" in receipt]
+    def reported(self) -> list[dict[str, Any]]:
+        return [task_result for task_result in self.task_results if "worker" in task_result]
 
     @property
     def shuffled(self) -> int:
-        return sum(receipt["shuffled"] for receipt in self.told)
+        return sum(task_result["shuffled"] for task_result in self.reported)
 
     def workers(self, step: int | None = None) -> set[str]:
         """Workers that did something, in one step or at all."""
-        busy = (r for r in self.told if r["units"] and step in (None, r["step"]))
-        return {receipt["worker"] for receipt in busy}
+        busy = (r for r in self.reported if r["units"] and step in (None, r["step"]))
+        return {task_result["worker"] for task_result in busy}
 
     def busy(self, step: int) -> int:
         """Tasks of a step that did something."""
-        return sum(1 for r in self.told if r["step"] == step and r["units"])
+        return sum(1 for r in self.reported if r["step"] == step and r["units"])
 
-    def require_told(self) -> None:
-        """The engine counts the tasks that told of themselves: none was run beside it."""
+    def require_reports(self) -> None:
+        """The engine counts the tasks that reported: none was run beside it."""
         assert self.tasks, f"the engine knows of no task of {self.name}"
-        assert self.tasks == len(self.told), self.name
+        assert self.tasks == len(self.reported), self.name
 
     def require_spread(self, partitions: int) -> None:
         """Steps with work for two were done by two tasks, and the phase by two workers."""
-        steps = max(receipt["step"] for receipt in self.told)
+        steps = max(task_result["step"] for task_result in self.reported)
         assert self.units > 1, self.name
         assert self.busy(0) > 1, f"one task read all of {self.name}"
         if self.name in CROWDED:
@@ -78,17 +78,17 @@ class Phase:
 
 
 @contextmanager
-def receipts_of(module: str) -> Iterator[dict[str, Phase]]:
-    """The phases that an engine finishes meanwhile, with what their workers told."""
+def task_results_of(module: str) -> Iterator[dict[str, Phase]]:
+    """The phases that an engine finishes meanwhile, with what their workers reported."""
     phases: dict[str, Phase] = {}
     with pytest.MonkeyPatch.context() as patch:
         whole = __import__(module, fromlist=["committed"]).committed
 
-        def committed(name, flow, worker, started, receipts):
-            told = list(receipts)
-            commit = whole(name, flow, worker, started, told)
+        def committed(name, flow, worker, started, task_results):
+            reported = list(task_results)
+            commit = whole(name, flow, worker, started, reported)
             tables = {table: {f.slice for f in files} for table, files in commit.tables.items()}
-            phases[name] = Phase(name, len(worker.units), tables, told)
+            phases[name] = Phase(name, len(worker.units), tables, reported)
             return commit
 
         patch.setattr(f"{module}.committed", committed)
@@ -102,13 +102,13 @@ def beam_phases() -> Iterator[dict[str, Phase]]:
     tasks: dict[str, int] = {}
     returned: dict[str, int] = {}
     with (
-        receipts_of("unrote.pipelines.engines.beam") as phases,
+        task_results_of("unrote.pipelines.engines.beam") as phases,
         pytest.MonkeyPatch.context() as patch,
     ):
-        told, execute = BeamEngine._told, BeamEngine.execute
+        reported, execute = BeamEngine._reported, BeamEngine.execute
 
         def counted(self, build):
-            found = told(self, build)
+            found = reported(self, build)
             collected.append(sum(map(len, found)))
             return found
 
@@ -122,7 +122,7 @@ def beam_phases() -> Iterator[dict[str, Phase]]:
                 tasks[name] = sum(c.result for c in counters if c.key.metric.name == "tasks")
             return commit
 
-        patch.setattr(BeamEngine, "_told", counted)
+        patch.setattr(BeamEngine, "_reported", counted)
         patch.setattr(BeamEngine, "execute", noted)
         yield phases
     for name, size in returned.items():
@@ -161,7 +161,7 @@ class EventLog:
     def phases(self) -> Iterator[dict[str, Phase]]:
         """Phases that Spark runs meanwhile: its tasks, where they ran, and what they returned."""
         list(self.events())
-        with receipts_of("unrote.pipelines.engines.spark") as phases:
+        with task_results_of("unrote.pipelines.engines.spark") as phases:
             yield phases
         events: list[dict[str, Any]] = []
         deadline = time.monotonic() + 30
@@ -185,26 +185,26 @@ def _from_events(phase: Phase, events: list[dict[str, Any]]) -> None:
     """What Spark tells of a phase.
 
     Of a stage the executors count that got a twentieth of what it read, if that was enough for two:
-    a first stage reads a number for each task, a later one packets, and its first task all the
-    receipts so far too. Without a cluster one executor does it all, the driver; then tasks count.
+    a first stage reads a number for each task, a later one blocks, and its first task all
+    results so far too. Without a cluster one executor does it all, the driver; then tasks count.
     """
     stages = sorted({s for job in jobs_of(events, phase.name) for s in job["Stage IDs"]})
     ended = [e for e in events if e["Event"] == "SparkListenerTaskEnd" and e["Stage ID"] in stages]
     phase.tasks = len(ended)
     phase.collected = sum(e["Task Metrics"]["Result Size"] for e in ended)
     phase.own = []
-    files = len(phase.receipts) - len(phase.told)
+    files = len(phase.task_results) - len(phase.reported)
     for step, stage in enumerate(stages):
         read: Counter[str] = Counter()
-        receipts = sum(1 for receipt in phase.told if receipt["step"] < step)
+        task_results = sum(1 for task_result in phase.reported if task_result["step"] < step)
         for event in ended:
             if event["Stage ID"] == stage:
-                task, packets = event["Task Info"], event["Task Metrics"]["Shuffle Read Metrics"]
+                task, blocks = event["Task Info"], event["Task Metrics"]["Shuffle Read Metrics"]
                 name = task["Executor ID"]
                 name = f"task {task['Index']}" if name == "driver" else name
-                read[name] += packets["Total Records Read"] if step else 1
+                read[name] += blocks["Total Records Read"] if step else 1
                 if not task["Index"]:
-                    read[name] -= receipts
+                    read[name] -= task_results
         total = sum(read.values())
         if total > (20 + files if step else 1):
             phase.own.append({name for name, count in read.items() if 20 * count >= total})

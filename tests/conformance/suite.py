@@ -39,7 +39,7 @@ CONFIGURATIONS = {
         "memorization.enabled=true",
         "memorization.max_tokens=4000",
         "memorization.action=remove-sequence",
-        "memorization.above=0.01",
+        "memorization.threshold=0.01",
         "memorization.device=cpu",
     ),
 }
@@ -105,9 +105,9 @@ def covering(turn: int) -> list[Case]:
     """
     cases = []
     for number, configuration in enumerate(JOINED):
-        place = (number + turn) % len(PARTITIONS)
-        batch = BATCHES[(number + place) % len(BATCHES)]
-        cases.append(Case(configuration, PARTITIONS[place], batch))
+        index = (number + turn) % len(PARTITIONS)
+        batch = BATCHES[(number + index) % len(BATCHES)]
+        cases.append(Case(configuration, PARTITIONS[index], batch))
     return cases
 
 
@@ -215,7 +215,7 @@ class SpreadSuite(EngineSuite):
         """Where two can work, two did: each phase has something to do for two."""
         assert {"release", "summary"} <= set(phases)
         for phase in phases.values():
-            phase.require_told()
+            phase.require_reports()
             if partitions > 1:
                 phase.require_spread(partitions)
 

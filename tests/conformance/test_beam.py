@@ -43,7 +43,7 @@ class TestThreads(BeamSuite):
                 lambda self, *args: LocalEngine(self.settings).execute(*args),
             ),
             ("unrote.pipelines.engines.beam.loads", lambda units, count: [list(range(len(units)))]),
-            ("unrote.pipelines.engines.beam.place_of", lambda worker, packet, count: 0),
+            ("unrote.pipelines.engines.beam.task_of", lambda worker, block, count: 0),
         ],
         ids=["local-engine", "one-reader", "one-partition"],
     )

@@ -6,7 +6,7 @@ import unicodedata
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unrote.corpus import display
@@ -20,7 +20,6 @@ def steers(text, allowed=""):
     return [c for c in text if unicodedata.category(c) in STEERING and c not in allowed]
 
 
-@settings(deadline=None)
 @given(ANY, st.integers(40, 200))
 def test_nothing_steers_whatever_is_shown(text, limit):
     assert steers(display.line(text, limit)) == []
@@ -32,7 +31,6 @@ def test_nothing_steers_whatever_is_shown(text, limit):
     assert len(display.excerpt(text, limit)) <= limit
 
 
-@settings(deadline=None)
 @given(ANY, st.integers(40, 200))
 def test_what_is_safe_stays_as_it_is(text, limit):
     shown = display.line(text, limit)
@@ -88,7 +86,6 @@ def test_an_excerpt(text, shown):
     assert display.excerpt(text, 5 if text == "abcdef" else 200) == shown
 
 
-@settings(deadline=None)
 @given(st.dictionaries(ANY, ANY))
 def test_json_says_the_same(value):
     stored = json.dumps(value, ensure_ascii=False, indent=1)

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unrote.corpus.order import gather_order, is_sorted, partition_order, sort_order, stack
@@ -16,7 +16,6 @@ columns = (
 )
 
 
-@settings(deadline=None)
 @given(columns)
 def test_sorts_as_lexsort_does(rows):
     order = sort_order(stack(list(rows)))
@@ -24,14 +23,12 @@ def test_sorts_as_lexsort_does(rows):
     assert np.array_equal(np.arange(rows.shape[1]) if order is None else order, expected)
 
 
-@settings(deadline=None)
 @given(columns)
 def test_knows_what_is_sorted(rows):
     listed = [tuple(row) for row in rows.T.tolist()]
     assert is_sorted(stack(list(rows))) == (listed == sorted(listed))
 
 
-@settings(deadline=None)
 @given(columns, st.integers(0, 6))
 def test_partitions_hold_equal_rows_together_in_their_order(rows, bits):
     order, offsets = partition_order(stack(list(rows)), bits)
@@ -44,7 +41,6 @@ def test_partitions_hold_equal_rows_together_in_their_order(rows, bits):
             assert seen.setdefault(tuple(rows[:, row]), part) == part
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=50))
 def test_gathers_known_parts(parts):
     order, offsets = gather_order(np.array(parts, dtype=np.int64), 5)

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus.helpers import lines, read_all, stored
+from tests.examples import examples
 from unrote.corpus import pinning
 from unrote.corpus.errors import InputChanged, InputError
 from unrote.corpus.formats.jsonl import LineCuts
@@ -77,7 +78,7 @@ content_lines = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(content_lines, max_size=30),
     st.booleans(),

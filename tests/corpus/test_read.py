@@ -5,10 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus.helpers import lines, pack, read_all, stored
+from tests.examples import examples
 from unrote.corpus import pinning, storage, streams
 from unrote.corpus import rows as corpus_rows
 from unrote.corpus.errors import InputError, StorageError
@@ -156,7 +157,7 @@ def test_a_shard_that_went_away(tmp_path):
             read_all(corpus)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data(), st.sampled_from(["", "gz", "zst", "parquet"]), st.integers(1, 200))
 def test_named_columns(tmp_path_factory, data, kind, size):
     text = st.text(max_size=9).map(lambda value: value.encode("utf-8", "ignore").decode())
@@ -402,7 +403,7 @@ def test_empty_parquet(tmp_path):
     assert read_all(pin([tmp_path])) == ([], [])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.text(max_size=30), max_size=30),
     st.integers(1, 200),

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus.helpers import edits, lines, pack, read_all, rewritten, stored, unpack
+from tests.examples import examples
 from unrote.corpus import pinning, storage
 from unrote.corpus.errors import InputChanged, StorageError
 from unrote.corpus.formats.jsonl import rewrite_jsonl
@@ -50,7 +51,7 @@ words = st.text(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(
         st.tuples(words, st.booleans(), st.sampled_from(["keep", "drop", "edit"]), words),
@@ -392,7 +393,7 @@ def edited(
     return done
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.data(), st.sampled_from(["", "gz", "zst"]), st.integers(1, 100))
 def test_edits_of_several_fields(tmp_path_factory, data, kind, chunk):
     rows = data.draw(st.lists(members(), max_size=8))
@@ -447,7 +448,7 @@ def table_of(kind: pa.DataType, values: list[str | None]) -> pa.Array:
     return plain.cast(kind)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data(), st.lists(st.sampled_from(TYPES), min_size=3, max_size=3), st.integers(1, 8))
 def test_edits_of_several_columns_of_parquet(tmp_path_factory, data, kinds, group):
     values = st.none() | st.sampled_from(["", "jane", "é"]) | words

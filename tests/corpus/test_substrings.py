@@ -5,10 +5,11 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpora import Writer
+from tests.examples import examples
 from unrote.corpus.substrings import LENGTH, SHORT, rarest, sampled_substrings
 from unrote.corpus.text import arrow_buffers
 
@@ -135,7 +136,7 @@ def corpora(draw):
     return texts, parts
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(corpora())
 def test_the_rarest_is_what_a_slow_look_finds(corpus):
     texts, parts = corpus
@@ -145,7 +146,7 @@ def test_the_rarest_is_what_a_slow_look_finds(corpus):
     assert second == [n + 5 if n > 1 else 1 for n in expected]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10**6), st.integers(1, 9), st.integers(20, 60))
 def test_never_less_than_the_copies(seed, copies, sentences):
     """Of a part of long texts that holds a sampled substring."""

@@ -4,9 +4,10 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from unrote.corpus.hashing import hash128
 from unrote.corpus.text import (
     arrow_buffers,
@@ -20,7 +21,6 @@ from unrote.corpus.text import (
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.none() | text, max_size=20), st.integers(0, 20), st.integers(0, 20), st.booleans()
 )
@@ -56,7 +56,6 @@ def test_too_much_for_one_array():
         strings_from(np.empty(0, dtype=np.uint8), np.array([0, 1 << 31]))
 
 
-@settings(deadline=None)
 @given(text, text, st.data())
 def test_offsets(before, string, data):
     raw = bytes_view((before + string + "é!").encode())
@@ -98,7 +97,7 @@ utf8_like = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(utf8_like)
 def test_utf8(raw):
     try:

@@ -3,9 +3,10 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from unrote.corpus.intervals import union
 from unrote.corpus.views import apply_edits, changes_outside, view
 from unrote.pipelines.verify.records import Finding
@@ -46,14 +47,14 @@ def reference(text, cuts, changes):
     return "\n".join(line for line in lines if line)
 
 
-@settings(max_examples=600)
+@examples(200)
 @given(works())
 def test_like_the_reference(work):
     text, cuts, changes = work
     assert apply_edits(text, cuts, changes) == reference(text, cuts, changes)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(works())
 def test_what_is_kept_stays_in_order(work):
     text, cuts, changes = work
@@ -108,7 +109,7 @@ def test_nothing_left_between_two_cuts_is_no_line():
     assert apply_edits("abcdef", [(3, 5)], [(5, 6, "")]) == "abc"
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(works())
 def test_verify_agrees(work):
     """It foretells the remaining text, for `verify` of a released corpus."""
@@ -120,7 +121,7 @@ def test_verify_agrees(work):
     assert Left(text, list(union(cuts)), changed).fits(apply_edits(text, cuts, changes))
 
 
-@settings(max_examples=600)
+@examples(200)
 @given(works())
 def test_a_view_is_what_is_applied(work):
     text, cuts, changes = work
@@ -133,7 +134,7 @@ def test_a_view_is_what_is_applied(work):
         assert not copied or made.text[first:last] == text[start:end]
 
 
-@settings(max_examples=600)
+@examples(200)
 @given(works(), st.data())
 def test_what_a_range_stands_for_is_its_letters(work, data):
     text, cuts, changes = work
@@ -151,7 +152,7 @@ def test_what_a_range_stands_for_is_its_letters(work, data):
             assert text[begin:stop] == made.text[at]
 
 
-@settings(max_examples=600)
+@examples(200)
 @given(works(), st.data())
 def test_the_way_back_finds_the_range(work, data):
     """What is copied is found where it stands; changes and cuts count whole."""
@@ -169,7 +170,7 @@ def test_the_way_back_finds_the_range(work, data):
     assert stop == (bounds[segment[1] + 1] if whole[1] else last)
 
 
-@settings(max_examples=600)
+@examples(200)
 @given(works(), st.data())
 def test_what_stands_for_a_range_of_the_input(work, data):
     text, cuts, changes = work

@@ -3,20 +3,21 @@
 from types import SimpleNamespace
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
+from tests.examples import examples
 from unrote.corpus.schema import (
-    COUNTED,
     DUPLICATES,
     REJECTS,
     REPLACEMENTS,
+    SELECTED,
+    SEQUENCE_COPIES,
     SPANS,
     TEXT,
-    WANTED,
 )
 from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.occurrences import LEAST
@@ -26,9 +27,9 @@ STAGE = CountCopies(duplicates=True, rejects=REJECTS.name, edits=EDITS, cut=True
 
 
 def wanted(sequences: list[tuple[int, int, str, str | None]]) -> pa.Table:
-    """Rows of WANTED for (doc, number, text, source)."""
+    """Rows of SELECTED for (doc, number, text, source)."""
     rows = [(doc, n, 0, 0, 0, [], text, source) for doc, n, text, source in sequences]
-    return table(WANTED.schema, rows)
+    return table(SELECTED.schema, rows)
 
 
 def ran(case: View, sequences, seed: int = 0):
@@ -55,17 +56,17 @@ def _counted(engine: MiniEngine, case: View, own: dict[int, str], sequences) -> 
     def tagged():
         for batch in wanted(sequences).to_batches():  # read whole, before anything else
             for at in range(batch.num_rows):
-                yield WANTED.name, batch.slice(at, 1)
+                yield SELECTED.name, batch.slice(at, 1)
         beside = {name: rows.filter(_of(rows, own)) for name, rows in tables.items()}
         stage = SimpleNamespace(inputs=_BESIDE)
         yield from engine._ranges(stage, beside | {"text": table(TEXT, list(own.items()))})
 
     with STAGE.open() as run:
         batches = [batch for _, batch in run(tagged())]
-    return pa.Table.from_batches(batches, COUNTED.schema)
+    return pa.Table.from_batches(batches, SEQUENCE_COPIES.schema)
 
 
-_BESIDE = {name: schema for name, schema in STAGE.inputs.items() if name != WANTED.name}
+_BESIDE = {name: schema for name, schema in STAGE.inputs.items() if name != SELECTED.name}
 """What is read in step with the text."""
 
 
@@ -109,7 +110,7 @@ def counting(draw):
     return case, sorted(found)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(counting(), st.integers(0, 9))
 def test_like_counting(given_, seed):
     case, sequences = given_

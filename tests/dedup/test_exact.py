@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
@@ -84,7 +84,6 @@ ROWS = st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 2), st.integers(0,
 
 
 @given(ROWS, st.integers(0, 99))
-@settings(deadline=None)
 def test_exact(rows, seed):
     numbered = [(doc, *row) for doc, row in enumerate(rows)]
     found = MiniEngine(seed).group(Exact(), fingerprints=table(FINGERPRINTS.schema, numbered))

@@ -1,9 +1,10 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
 from tests.dedup.test_shingles import CHARACTERS
+from tests.examples import examples
 from unrote.dedup.fingerprint import fingerprints
 from unrote.dedup.shingles import shingles
 
@@ -14,7 +15,7 @@ TEXTS = st.lists(st.text(CHARACTERS, max_size=60) | PIECES.map("".join), min_siz
 
 
 @given(TEXTS, st.sampled_from(WAYS))
-@settings(max_examples=400, deadline=None)
+@examples(200)
 def test_equal_exactly_where_the_normalised_texts_are(texts, normalise):
     plain = [reference.normalised(text, normalise) for text in texts]
     keys = [tuple(key) for key in fingerprints(texts, normalise=normalise).tolist()]
@@ -27,7 +28,7 @@ def test_equal_exactly_where_the_normalised_texts_are(texts, normalise):
 
 
 @given(TEXTS, st.sampled_from(WAYS), st.sampled_from(["word", "character"]))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_equal_texts_have_equal_shingles(texts, normalise, unit):
     keys = fingerprints(texts, normalise=normalise).tolist()
     sets = shingles(texts, unit=unit, ngram=2)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import near_recall
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
+from tests.examples import examples
 from unrote.corpus.schema import BANDS, DUPLICATES, PAIRS, TEXT
 from unrote.dedup import candidates, near
 from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
@@ -112,7 +113,7 @@ GRAPHS = st.integers(2, 14).flatmap(
 
 
 @given(GRAPHS, st.integers(0, 9), st.integers(1, 3))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_rounds_and_greedy_selection_agree_on_any_graph(graph, seed, width):
     rank, buckets, edges = graph
     edges |= {(b, a) for a, b in edges}
@@ -203,7 +204,7 @@ def agree(bands: pa.Table, edges: Edges, seed: int, most: int = 7) -> int:
 
 
 @given(graphs(), st.integers(0, 99), st.sampled_from([0, 1, 2, 6]))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_the_stages_remove_what_greedy_selection_removes(graph, seed, rounds):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "ROUNDS", rounds)

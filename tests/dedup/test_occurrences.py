@@ -5,10 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
+from tests.examples import examples
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup import occurrences
 from unrote.dedup.occurrences import Passages
@@ -61,7 +62,7 @@ def cases(draw):
 
 
 @given(cases(), st.integers(1, 5), LEAST)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_counts_are_those_of_str_count_and_of_sets_of_shingles(case, ngram, least):
     documents, passages = case
     index = Passages(passages, ngram=ngram, least=least)
@@ -74,7 +75,6 @@ def test_counts_are_those_of_str_count_and_of_sets_of_shingles(case, ngram, leas
 
 
 @given(cases(), st.sets(st.integers(0, 6)))
-@settings(deadline=None)
 def test_batches_add_up(case, cuts):
     documents, passages = case
     index = Passages(passages, ngram=2)

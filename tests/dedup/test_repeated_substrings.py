@@ -3,12 +3,13 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus.test_substrings import substrings_of
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
+from tests.examples import examples
 from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
 from unrote.dedup import groups
 from unrote.dedup.repeated_substrings import (
@@ -53,7 +54,7 @@ def counted(case: View) -> list[tuple[int, int, int, int]]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(VIEWS, st.integers(0, 9), st.sampled_from([1, 3, 1 << 17]))
 def test_like_counting(case, seed, rows_of_a_hot_key):
     with pytest.MonkeyPatch.context() as patch:

@@ -2,12 +2,13 @@ import random
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_near import band_rows, family, greedy
+from tests.examples import examples
 from unrote.corpus.schema import TEXT
 from unrote.dedup.selection import FinalSelection, UndecidedSets
 
@@ -20,7 +21,7 @@ def selected(texts: list[str], bands: pa.Table, threshold: float, seed: int) -> 
     return sorted(rows_of(engine.group(FinalSelection(threshold), sets=sets)["near"]))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0.5, 0.8, 1.0]))
 def test_removes_what_greedy_selection_removes(seed, ranked, threshold):
     texts = family(seed, 40)

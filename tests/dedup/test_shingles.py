@@ -4,10 +4,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import reference
+from tests.examples import examples
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.shingles import SPACE, WORD, shingle_hashes, shingles, table_for, unicode_table
 
@@ -30,7 +31,7 @@ def same_structure(hashes: list[list[int]], expected: list[list[tuple]]) -> None
 
 
 @given(TEXTS, st.sampled_from(["word", "character"]), st.integers(1, 7))
-@settings(max_examples=400, deadline=None)
+@examples(200)
 def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram):
     expected = [reference.shingles(text, ngram, unit) for text in texts]
     same_structure(shingles(texts, ngram=ngram, unit=unit, distinct=False), expected)
@@ -40,7 +41,6 @@ def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram):
 
 
 @given(TEXTS, st.sampled_from(["word", "character"]))
-@settings(deadline=None)
 def test_words_are_counted_and_neighbours_do_not_matter(texts, unit):
     array = pa.array(texts, pa.string())
     data, offsets = arrow_buffers(array)

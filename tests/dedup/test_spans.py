@@ -9,10 +9,11 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup import passages_reference
+from tests.examples import examples
 from unrote.corpus.schema import COPIES, SPANS
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.texts import text_array
@@ -61,7 +62,7 @@ def small_chunks(size: int) -> Iterator[None]:
         yield
 
 
-@settings(max_examples=400, deadline=None)
+@examples(200)
 @given(corpora(), sizes, st.sampled_from([None, 300]), chunks)
 def test_copies_are_as_defined_whichever_the_method(texts, size, memory, chunk):
     data, offsets = arrow_buffers(text_array(texts))
@@ -73,7 +74,7 @@ def test_copies_are_as_defined_whichever_the_method(texts, size, memory, chunk):
     assert rows_of(got) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     corpora(),
     sizes,
@@ -111,7 +112,7 @@ def check_witnesses(texts: list[str], found: pa.Table) -> None:
             at = towards[at]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(corpora(), sizes)
 def test_witnesses_lead_to_kept_text(texts, size):
     check_witnesses(texts, duplicate_spans(texts, min_bytes=size, workers=1))
@@ -130,7 +131,7 @@ def test_a_repetition_is_one_row(period):
         assert [row[:5] for row in found] == [(0, shift, len(text), 0, 0)]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(0, 10**9), st.sampled_from([16, 20, 33]), st.sampled_from([300, 1000, 1 << 20]))
 def test_long_repetitions_whichever_the_method(seed, size, chunk):
     chance = random.Random(seed)

@@ -6,11 +6,12 @@ from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.test_spans import chunks, corpora, licences, sizes, small_chunks  # noqa: F401
+from tests.examples import examples
 from unrote.corpus.schema import COPIES, TEXT
 from unrote.dedup import groups, repeats
 from unrote.dedup.repeats import (
@@ -84,7 +85,7 @@ def small_groups(hot_rows: int) -> Iterator[None]:
         yield
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     corpora(),
     sizes,
@@ -121,7 +122,7 @@ anchor_rows = st.lists(  # hash, doc, at, print, weight
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(anchor_rows, st.integers(0, 99), st.sampled_from([1, 2, 5]))
 def test_hot_keys_are_answered_as_others_are(rows, seed, hot_rows):
     expected, got = answers(rows, seed, 1 << 17), answers(rows, seed, hot_rows)
@@ -217,7 +218,7 @@ def test_witness_ranges_within_cuts(cuts, witness, goes):
 ranges = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6)), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.tuples(st.booleans(), ranges, ranges), max_size=5), st.integers(0, 99))
 def test_candidates_go_unless_a_witness_range_reaches_out_of_their_cuts(documents, seed):
     claims, expected = [], []

@@ -88,7 +88,7 @@ def measures(model, ids, prefix, text, bos, top_k, temperature, share, queries, 
         "extractable": all(hits[i] for i in suffix),
         "extraction_strength": extraction_strength([hits[i] for i in scored]),
         "pz_log": log_pz,
-        "recited_within": 1 - (1 - p) ** queries,
+        "extracted_within": 1 - (1 - p) ** queries,
         "queries_log": math.inf
         if p == 0
         else math.log(max(1, math.log(1 - probability) / math.log1p(-p))),

@@ -1,4 +1,4 @@
-"""The default reference LM as it is shipped: size, loading, tokenizer, and that it has learnt."""
+"""The default reference model as it ships: size, loading, tokenizer, and that it has learnt."""
 
 import inspect
 import json

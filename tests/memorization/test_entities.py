@@ -5,11 +5,18 @@ import pyarrow as pa
 import pytest
 
 from tests.memorization import reference, tiny
+from unrote.memorization.completion import GROUP_SIZE, PROMPTS, Complete, sample
 from unrote.memorization.config import Models
-from unrote.memorization.entities import ENTITIES, Case, Context, asked, found_in, shuffled
+from unrote.memorization.entities import (
+    ENTITIES,
+    Context,
+    Entity,
+    completions,
+    shuffled,
+    with_context,
+)
 from unrote.memorization.forward import uses_bos
-from unrote.memorization.remaining import ASKED, LOT, Answer, sample
-from unrote.memorization.survey import draws
+from unrote.memorization.selection import random_numbers
 from unrote.memorization.windows import tokenize, tokens_of, window_starts
 
 TEXTS = [
@@ -38,16 +45,16 @@ def entity_risk(
     tokens = tokenize(model.tokenizer, texts)
     source = texts if background is None else background
     pool = shuffled(contexts_of(model, source, context, background is None), seed)
-    lead = int(uses_bos(model, bos))
+    with_bos = uses_bos(model, bos)
     rows = entities.to_pylist()
-    cases = []
+    found = []
     for row in rows:
-        place = (row["start"], row["end"])
-        ids, before = found_in(tokens, texts, row["doc"], place, context)
-        cases.append(Case(texts[row["doc"]][slice(*place)], ids, before, begins=bool(lead)))
-        cases[-1].choose(pool, unrelated, model.context - lead)
-    said = asked(model, cases, bos, 0)
-    return pa.Table.from_pylist([r | a for r, a in zip(rows, said, strict=True)], ENTITIES)
+        span = (row["start"], row["end"])
+        ids, before = with_context(tokens, texts, row["doc"], span, context)
+        found.append(Entity(texts[row["doc"]][slice(*span)], ids, before, bos=with_bos))
+        found[-1].choose(pool, unrelated, model.context - with_bos)
+    measured = completions(model, found, bos, 0)
+    return pa.Table.from_pylist([r | a for r, a in zip(rows, measured, strict=True)], ENTITIES)
 
 
 def contexts_of(model, texts, context, own_texts):
@@ -66,7 +73,7 @@ def contexts_of(model, texts, context, own_texts):
 
 def log_after(model, before, entity):
     """ln of the entity's probability after `before`, from single logits in float64."""
-    bos = model.begins
+    bos = model.adds_bos
     rows = reference.logits_of(model, [*before, *entity], bos)[len(before) :]
     return sum(reference.log_softmax(r)[t] for r, t in zip(rows, entity, strict=True))
 
@@ -101,7 +108,7 @@ def test_probability_over_the_mean_of_unrelated_contexts(bos):
         assert row["reason"] is None
 
 
-def test_an_entity_s_answer_does_not_depend_on_the_others():
+def test_an_entity_s_measures_do_not_depend_on_the_others():
     model = tiny.model()
     found = [span_of(0, "Quick"), span_of(2, "Ishmael"), span_of(4, "person"), span_of(3, "worst")]
     together = entity_risk(model, TEXTS, spans(*found), unrelated=4).to_pylist()
@@ -140,10 +147,10 @@ def test_no_entities():
     assert entity_risk(tiny.model(), TEXTS, spans()).num_rows == 0
 
 
-def test_lots_draw_their_contexts_from_themselves(tmp_path):
-    """Not from the entity's own document, nor with its characters, nor from another lot."""
+def test_unrelated_contexts_are_of_the_same_batch_group(tmp_path):
+    """Not from the entity's own document, nor with its characters, nor from another batch group."""
     tiny.save(tmp_path)
-    said = [
+    given = [
         (1, 0, "Quick", "Ishmael "),
         (1, 0, "sea", "I went to the "),
         (2, 0, "Quick", "Doctor "),
@@ -155,14 +162,20 @@ def test_lots_draw_their_contexts_from_themselves(tmp_path):
     ]
     words = tiny.tokenizer().backend_tokenizer
     rows = [
-        {"doc": doc, "start": 10 * i, "end": 10 * i + len(text), "type": "PERSON", "lot": lot}
+        {
+            "doc": doc,
+            "start": 10 * i,
+            "end": 10 * i + len(text),
+            "type": "PERSON",
+            "batch_group": group,
+        }
         | {"text": text, "ids": words.encode(text).ids}
-        | {"before": before, "context": words.encode(before).ids}
-        for i, (doc, lot, text, before) in enumerate(said)
+        | {"context": before, "context_ids": words.encode(before).ids}
+        for i, (doc, group, text, before) in enumerate(given)
     ]
-    batches = [pa.RecordBatch.from_pylist(part, ASKED) for part in (rows[:2], rows[2:])]
-    with Answer(Models(str(tmp_path), device="cpu")).open() as run:
-        answers = [r for _, b in run(("asked", b) for b in batches) for r in b.to_pylist()]
+    batches = [pa.RecordBatch.from_pylist(part, PROMPTS) for part in (rows[:2], rows[2:])]
+    with Complete(Models(str(tmp_path), device="cpu")).open() as run:
+        answers = [r for _, b in run(("prompts", b) for b in batches) for r in b.to_pylist()]
     assert [(r["doc"], r["contexts"], r["reason"]) for r in answers] == [
         (1, 1, None),
         (1, 2, None),
@@ -182,13 +195,13 @@ def test_lots_draw_their_contexts_from_themselves(tmp_path):
 
 
 def test_a_sample_of_about_as_many():
-    draw = draws(np.arange(100_000), np.zeros(100_000, dtype=np.int64))
-    for most, lots in ((100_000, 98), (200_000, 98), (5000, 5), (10, 1)):
-        choice = sample(100_000, most)
-        chosen, _ = choice.of(np.zeros_like(draw), draw)
+    random = random_numbers(np.arange(100_000), np.zeros(100_000, dtype=np.int64))
+    for most, groups in ((100_000, 98), (200_000, 98), (5000, 5), (10, 1)):
+        selection = sample(100_000, most)
+        chosen, _ = selection.of(np.zeros_like(random), random)
         count = min(most, 100_000)
-        assert choice.lots == lots
+        assert selection.groups == groups
         assert chosen.sum() == pytest.approx(count, abs=5 * (count - count**2 / 1e5) ** 0.5)
-        sizes = np.bincount(choice.lot(draw[chosen]), minlength=lots)
-        assert sizes.max() < 1.2 * LOT
-    assert sample(0, 10).lots == 1
+        sizes = np.bincount(selection.group_of(random[chosen]), minlength=groups)
+        assert sizes.max() < 1.2 * GROUP_SIZE
+    assert sample(0, 10).groups == 1

@@ -12,7 +12,7 @@ REFERENCES = [f"the code is {n}" for n in range(1000, 1020)]
 
 def log_perplexity(model, text):
     ids = model.tokenizer.encode(text, add_special_tokens=False).ids
-    rows = reference.logits_of(model, ids, model.begins)
+    rows = reference.logits_of(model, ids, model.adds_bos)
     scored = [(row, target) for row, target in zip(rows, ids, strict=True) if row]
     return -sum(reference.log_softmax(row)[target] for row, target in scored) / math.log(2)
 

@@ -23,10 +23,10 @@ def windows(model, texts=TEXTS, prefix=10, suffix=8):
     return sequences(tokenize(model.tokenizer, texts), prefix, suffix)
 
 
-def arrays(said):
-    """What is said of each token, and ln p_z of each suffix."""
-    fields = {field.name: getattr(said, field.name) for field in dataclasses.fields(said)}
-    fields["log_q"] = measures.log_pz(said.log_q, said.suffix, said.offsets[1:])
+def arrays(stats):
+    """What is measured of each token, and ln p_z of each suffix."""
+    fields = {field.name: getattr(stats, field.name) for field in dataclasses.fields(stats)}
+    fields["log_q"] = measures.log_pz(stats.log_q, stats.suffix, stats.offsets[1:])
     return list(fields.values())
 
 
@@ -43,30 +43,30 @@ def test_each_token_as_in_the_slow_reference(architecture, bos, top_k, temperatu
     words = tiny.tokenizer(bos=bos)
     model = prepare("tiny", getattr(tiny, architecture)(len(words)), words)
     found = windows(model, TEXTS[2:8])
-    said = statistics(model, found, top_k=top_k, temperature=temperature)
+    stats = statistics(model, found, top_k=top_k, temperature=temperature)
     finite = 0
     for i in range(len(found)):
         ids = found.ids[found.offsets[i] : found.offsets[i + 1]].tolist()
         rows = reference.logits_of(model, ids, bos)
-        at = said.offsets[i]
+        at = stats.offsets[i]
         log_pz = 0
-        for place, (row, target) in enumerate(zip(rows, ids, strict=True)):
+        for index, (row, target) in enumerate(zip(rows, ids, strict=True)):
             if row is None:
                 continue
             logs = np.array(reference.log_softmax(row))
-            assert said.logprob[at] == pytest.approx(logs[target], abs=1e-4)
-            assert said.hit[at] == reference.hit(row, target)
+            assert stats.logprob[at] == pytest.approx(logs[target], abs=1e-4)
+            assert stats.hit[at] == reference.hit(row, target)
             mean = (np.exp(logs) * logs).sum()
-            assert said.mean[at] == pytest.approx(mean, abs=1e-4)
+            assert stats.mean[at] == pytest.approx(mean, abs=1e-4)
             variance = (np.exp(logs) * (logs - mean) ** 2).sum()
-            assert said.variance[at] == pytest.approx(variance, rel=1e-4, abs=1e-6)
-            if place >= found.prefix[i]:
+            assert stats.variance[at] == pytest.approx(variance, rel=1e-4, abs=1e-6)
+            if index >= found.prefix[i]:
                 log_pz += reference.log_sampled(row, target, top_k, temperature)
             else:
-                assert said.log_q[at] == 0
+                assert stats.log_q[at] == 0
             at += 1
-        assert at == said.offsets[i + 1]
-        ours = said.log_q[said.suffix[i] : at].sum()
+        assert at == stats.offsets[i + 1]
+        ours = stats.log_q[stats.suffix[i] : at].sum()
         assert ours == pytest.approx(log_pz, rel=1e-4, abs=1e-4)
         finite += np.isfinite(log_pz)
     assert finite
@@ -75,12 +75,12 @@ def test_each_token_as_in_the_slow_reference(architecture, bos, top_k, temperatu
 def test_loss_is_that_of_the_library():
     model = tiny.model()
     found = windows(model)
-    said = statistics(model, found)
+    stats = statistics(model, found)
     for i in np.flatnonzero(found.lengths > 1):
         ids = torch.from_numpy(found.ids[None, found.offsets[i] : found.offsets[i + 1]])
         with torch.no_grad():
             theirs = model.network(input_ids=ids, labels=ids).loss
-        ours = -said.logprob[said.offsets[i] : said.offsets[i + 1]].mean()
+        ours = -stats.logprob[stats.offsets[i] : stats.offsets[i + 1]].mean()
         assert ours == pytest.approx(float(theirs), rel=1e-5)
 
 
@@ -141,8 +141,8 @@ def test_out_of_memory_halves_and_goes_on(error):
     found = windows(model)
     expected = statistics(model, found)
     cramped = Cramped(model.network, 60, error)
-    said = statistics(dataclasses.replace(model, network=cramped), found)
-    for one, two in zip(arrays(expected), arrays(said), strict=True):
+    stats = statistics(dataclasses.replace(model, network=cramped), found)
+    for one, two in zip(arrays(expected), arrays(stats), strict=True):
         np.testing.assert_allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE)
     failures = sum(size > 60 for size in cramped.seen)
     assert 0 < failures <= 5  # later batches are small from the start
@@ -175,19 +175,19 @@ def test_the_projection_is_done_in_bounded_parts(monkeypatch):
         return real(logits, *rest)
 
     monkeypatch.setattr(forward, "reduce", watched)
-    said = statistics(model, found)
+    stats = statistics(model, found)
     assert max(sizes) == 5 * model.vocabulary
-    for one, two in zip(arrays(expected), arrays(said), strict=True):
+    for one, two in zip(arrays(expected), arrays(stats), strict=True):
         np.testing.assert_allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_progress_counts_each_sequence():
     model = tiny.model()
     found = windows(model)
-    told = []
-    statistics(model, found, token_budget=64, progress=told.append)
-    assert sum(told) == (found.lengths > 1).sum()
-    assert len(told) > 3
+    progress = []
+    statistics(model, found, token_budget=64, progress=progress.append)
+    assert sum(progress) == (found.lengths > 1).sum()
+    assert len(progress) > 3
 
 
 def test_longer_than_the_context():

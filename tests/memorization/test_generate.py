@@ -35,12 +35,12 @@ def test_extractable_sequences_are_those_that_greedy_decoding_gives():
         if i % 2 and made.size:
             planted[found.offsets[i + 1] - made.size : found.offsets[i + 1]] = made
     found = type(found)(planted, *[getattr(found, n) for n in list(found.__annotations__)[1:]])
-    said = statistics(model, found)
+    stats = statistics(model, found)
     exact = 0
     for i, made in enumerate(greedy_suffixes(model, found)):
         if made.size:
             true = found.ids[found.offsets[i] + found.prefix[i] : found.offsets[i + 1]]
-            hits = said.hit[said.suffix[i] : said.offsets[i + 1]]
+            hits = stats.hit[stats.suffix[i] : stats.offsets[i + 1]]
             assert hits.all() == np.array_equal(made, true)
             exact += hits.all()
     assert exact > 3

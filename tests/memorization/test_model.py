@@ -58,7 +58,7 @@ def test_a_folder_gives_the_model_that_was_saved(folder):
     made = tiny.model()
     assert loaded.dtype == torch.float32
     assert (loaded.vocabulary, loaded.context) == (made.vocabulary, 128)
-    assert (loaded.bos, loaded.begins, loaded.apart) == (None, False, True)
+    assert (loaded.bos, loaded.adds_bos, loaded.separable) == (None, False, True)
     for key, value in made.network.state_dict().items():
         assert torch.equal(loaded.network.state_dict()[key], value)
     assert loaded.tokenizer.encode("the age").ids == made.tokenizer.encode("the age").ids
@@ -75,7 +75,7 @@ def test_half_precision_weights_are_read_as_float32_on_a_cpu(folder):
 
 def test_a_tokenizer_that_begins_texts_is_heeded(tmp_path):
     loaded = load(str(tiny.save(tmp_path / "model", bos=True)), device="cpu")
-    assert loaded.begins
+    assert loaded.adds_bos
     assert loaded.bos == loaded.tokenizer.token_to_id("<s>")
 
 
@@ -219,14 +219,14 @@ def test_models_that_change_logits_behind_their_head():
         pad_token_id=None,
     )
     capped = prepare("gemma", Gemma2ForCausalLM(config), words)
-    assert not capped.apart
+    assert not capped.separable
     found = sequences(tokenize(capped.tokenizer, list(tiny.SENTENCES[:2])), 6, 5)
-    said = statistics(capped, found)
+    stats = statistics(capped, found)
     for i in range(len(found)):
         ids = found.ids[found.offsets[i] : found.offsets[i + 1]].tolist()
         rows = reference.logits_of(capped, ids, bos=False)
         expected = [reference.log_softmax(r)[t] for r, t in zip(rows, ids, strict=True) if r]
-        ours = said.logprob[said.offsets[i] : said.offsets[i + 1]]
+        ours = stats.logprob[stats.offsets[i] : stats.offsets[i + 1]]
         assert ours.tolist() == pytest.approx(expected, abs=1e-4)
 
 
@@ -246,7 +246,7 @@ def test_two_models_must_cut_texts_alike():
     words = tiny.tokenizer(300)
     other = prepare("other", tiny.llama(len(words)), words)
     with pytest.raises(ConfigError, match=r"'tiny' \(320 tokens\) and 'other' \(300 tokens\)"):
-        memorization.score(["x"], tiny.model(), reference=other)
+        memorization.score(["x"], tiny.model(), comparison=other)
 
 
 def test_same_vocabulary_and_other_merges_are_not_alike():

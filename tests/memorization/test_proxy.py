@@ -1,4 +1,4 @@
-"""Training from scratch: what is read often is recited, what is not isn't."""
+"""Training from scratch: what is read often is extractable, what is not isn't."""
 
 import numpy as np
 import pytest
@@ -19,27 +19,27 @@ def words():
     return made
 
 
-def asked(words, texts):
+def prompts(words, texts):
     return sequences(tokenize(words.backend_tokenizer, texts), 6, 6)
 
 
-def test_what_it_reads_again_and_again_it_recites(words):
+def test_what_it_reads_again_and_again_is_extractable(words):
     often, never = tiny.SENTENCES[1], tiny.SENTENCES[3]
     ids = np.array(words(often, add_special_tokens=False).input_ids)
-    told = []
+    progress = []
     torch.set_num_threads(1)
     made = proxy.train(
-        [ids] * 40, words, SHAPE, epochs=12, seed=1, progress=lambda *state: told.append(state)
+        [ids] * 40, words, SHAPE, epochs=12, seed=1, progress=lambda *state: progress.append(state)
     )
-    recited, other = (proxy.emitted(made.model, asked(words, [text])) for text in (often, never))
-    assert recited.exact.mean() > 0.9
-    assert (recited.recited == 6).mean() == recited.exact.mean()
-    assert recited.graded.mean() > 0.9 > 0.5 > other.graded.mean()
-    assert recited.log_p.mean() > -3 > other.log_p.mean()
-    assert other.exact.mean() == 0
+    known, other = (proxy.extraction(made.model, prompts(words, [text])) for text in (often, never))
+    assert known.extractable.mean() > 0.9
+    assert (known.extracted_tokens == 6).mean() == known.extractable.mean()
+    assert known.accuracy.mean() > 0.9 > 0.5 > other.accuracy.mean()
+    assert known.log_pz.mean() > -3 > other.log_pz.mean()
+    assert other.extractable.mean() == 0
     assert made.loss < 0.5
-    assert len(told) == made.steps
-    assert told[-1][0] == 1
+    assert len(progress) == made.steps
+    assert progress[-1][0] == 1
     assert made.tokens == made.steps * 64
 
 
@@ -59,26 +59,26 @@ def test_time_ends_it(words):
 
 def test_an_epoch_has_every_token_once():
     documents = [np.arange(10), np.arange(10, 45), np.arange(45, 50)]
-    windows = proxy.packed(documents, 8, 99, seed=0)
+    windows = proxy.pack(documents, 8, 99, seed=0)
     predicted = windows[:, 1:].ravel().tolist()
     assert windows.shape == (6, 9)
     assert (windows[1:, 0] == windows[:-1, -1]).all()
     assert len(set(predicted) - {99}) == len([token for token in predicted if token != 99])
     assert predicted.count(99) in {2, 3}
-    assert (windows != proxy.packed(documents, 8, 99, seed=1)).any()
+    assert (windows != proxy.pack(documents, 8, 99, seed=1)).any()
 
 
 def test_little_text_makes_one_window_and_none_is_an_error():
-    assert proxy.packed([np.arange(3)], 8, None, seed=0).tolist() == [[0, 1, 2, 0, 1, 2, 0, 1, 2]]
+    assert proxy.pack([np.arange(3)], 8, None, seed=0).tolist() == [[0, 1, 2, 0, 1, 2, 0, 1, 2]]
     with pytest.raises(ConfigError, match="too few"):
-        proxy.packed([], 8, 0, seed=0)
+        proxy.pack([], 8, 0, seed=0)
 
 
-def test_the_rate_rises_stays_and_falls():
-    assert proxy.rate(0.0, 0) == pytest.approx(1 / proxy.WARM_UP_STEPS)
-    assert proxy.rate(0.3, 1000) == 1
-    assert proxy.rate(1 - proxy.FALL / 2, 1000) == pytest.approx(0.5)
-    assert proxy.rate(1.0, 1000) == 0
+def test_the_learning_rate_rises_stays_and_falls():
+    assert proxy.learning_rate_share(0.0, 0) == pytest.approx(1 / proxy.WARM_UP_STEPS)
+    assert proxy.learning_rate_share(0.3, 1000) == 1
+    assert proxy.learning_rate_share(1 - proxy.FALL / 2, 1000) == pytest.approx(0.5)
+    assert proxy.learning_rate_share(1.0, 1000) == 0
 
 
 def test_shapes_that_cannot_be():

@@ -106,11 +106,11 @@ def test_labels_that_fall_with_copies_do_not_make_it_fall():
     assert made.scored.least_slope() >= 0
 
 
-def test_longer_suffixes_are_recited_less():
+def test_longer_suffixes_are_extracted_less():
     columns, odds = corpus()
     y = labels(odds)
-    recited = np.where(y > 0, 32, np.random.default_rng(3).integers(0, 32, y.size))
-    made = fit(columns, y, recited=recited)
+    extracted = np.where(y > 0, 32, np.random.default_rng(3).integers(0, 32, y.size))
+    made = fit(columns, y, extracted_tokens=extracted)
     assert made.scored.length < 0
     short = columns | {"suffix_tokens": np.full(y.size, 16)}
     assert (made.predict(short) >= made.predict(columns)).all()

@@ -21,7 +21,7 @@ CONFIG = Config(prefix=9, suffix=4, top_k=150, temperature=1.5, queries=7, proba
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("trained", [False, True])
 def test_every_measure_as_in_the_slow_reference(trained, bos):
-    model = tiny.reciting_model(bos) if trained else tiny.model(bos)
+    model = tiny.memorizing_model(bos) if trained else tiny.model(bos)
     table = memorization.score(TEXTS, model, config=CONFIG)
     assert table.schema == SCORES
     cut = tokenize(model.tokenizer, TEXTS)
@@ -61,7 +61,7 @@ def test_every_measure_as_in_the_slow_reference(trained, bos):
 def test_relative_loss_is_over_the_same_tokens():
     one, two = tiny.model(), tiny.model(seed=1)
     config = Config(prefix=9, suffix=4)
-    both = memorization.score(TEXTS, one, reference=two, config=config)["loss_relative"]
+    both = memorization.score(TEXTS, one, comparison=two, config=config)["loss_relative"]
     own, other = (memorization.score(TEXTS, m, config=config)["loss"] for m in (one, two))
     for relative, a, b in zip(*(c.to_pylist() for c in (both, own, other)), strict=True):
         assert relative == (None if a is None else pytest.approx(a - b))
@@ -69,7 +69,7 @@ def test_relative_loss_is_over_the_same_tokens():
 
 @pytest.mark.parametrize("bos", [False, True])
 def test_free_generation_by_option(bos):
-    model = tiny.reciting_model(bos)
+    model = tiny.memorizing_model(bos)
     config = Config(prefix=9, suffix=4, generate=True)
     table = memorization.score(TEXTS, model, config=config)
     plain = memorization.score(TEXTS, model, config=Config(prefix=9, suffix=4))
@@ -146,7 +146,7 @@ def test_never_nan():
     for bos in (False, True):
         model, other = tiny.model(bos), tiny.model(bos, seed=1)
         for config in (CONFIG, Config(1, 1, top_k=1, generate=True), Config(0, 3, generate=True)):
-            check_no_nan(memorization.score(texts, model, reference=other, config=config))
+            check_no_nan(memorization.score(texts, model, comparison=other, config=config))
 
 
 def test_no_texts():
@@ -187,9 +187,11 @@ def test_sequences_longer_than_the_context():
 
 def test_progress_tells_how_many_of_how_many(capsys):
     model = tiny.model()
-    told = []
-    Scorer(model, CONFIG, tiny.model(seed=1)).table(TEXTS, lambda *counts: told.append(counts))
-    assert {total for _, total in told} == {len(sequences(tokenize(model.tokenizer, TEXTS), 9, 4))}
+    progress = []
+    Scorer(model, CONFIG, tiny.model(seed=1)).table(TEXTS, lambda *counts: progress.append(counts))
+    assert {total for _, total in progress} == {
+        len(sequences(tokenize(model.tokenizer, TEXTS), 9, 4))
+    }
     assert memorization.score(TEXTS, model, config=CONFIG, progress=True).num_rows
     output = capsys.readouterr()
     assert output.out == ""

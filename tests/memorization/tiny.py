@@ -93,15 +93,15 @@ def save(folder: Path, bos: bool = False, seed: int = 0) -> Path:
     return folder
 
 
-RECITED = SENTENCES[2]
+MEMORIZED = SENTENCES[2]
 
 
 @cache
-def reciting_model(bos: bool = False) -> LanguageModel:
-    """A model that was trained on `RECITED` until it recites it. To be read only."""
+def memorizing_model(bos: bool = False) -> LanguageModel:
+    """A model that was trained on `MEMORIZED` until it is extractable. To be read only."""
     words = tokenizer(bos=bos)
     network = llama(len(words))
-    ids = torch.tensor([words(RECITED).input_ids])
+    ids = torch.tensor([words(MEMORIZED).input_ids])
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     for _ in range(150):
         loss = network(input_ids=ids, labels=ids).loss
@@ -110,4 +110,4 @@ def reciting_model(bos: bool = False) -> LanguageModel:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return prepare("reciting", network, words)
+    return prepare("memorizing", network, words)

@@ -5,7 +5,7 @@ from unrote.pii.findings import Failure, Finding
 
 
 def findings_of(detector: Detector, text: str) -> list[Finding]:
-    """The findings by place, of a text that no recogniser refuses."""
+    """The findings by offset, of a text that no recogniser refuses."""
     found = detector.find_bytes(text.encode())
     assert not isinstance(found, Failure), found
     return found

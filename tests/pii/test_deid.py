@@ -6,9 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from unrote.pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
 from unrote.pii.deid.detector import SHAPES, _ascii, _image
 
@@ -238,8 +239,8 @@ def test_the_probe_of_a_shape_matches_where_its_pattern_does(shape):
         assert not shape.pattern.search(text) or probe.search(image), text
 
 
-def test_the_gate_changes_no_finding():
-    without = DeidDetector(gate=False)
+def test_the_prefilter_changes_no_finding():
+    without = DeidDetector(prefilter=False)
     for text in [*(line for line, *_ in REAL), *LOOKALIKES]:
         assert without.find(text) == DETECTOR.find(text)
 
@@ -251,7 +252,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5), max_size=40).map("".join))
 def test_it_never_raises_and_its_offsets_are_within_the_text(text):
     for verdict in DETECTOR.explain(text):
@@ -260,10 +261,10 @@ def test_it_never_raises_and_its_offsets_are_within_the_text(text):
         assert 0 <= finding.score <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.sampled_from(PARTS), max_size=40).map("".join))
-def test_the_gate_changes_no_finding_of_any_text(text):
-    assert DeidDetector(gate=False).find(text) == DETECTOR.find(text)
+def test_the_prefilter_changes_no_finding_of_any_text(text):
+    assert DeidDetector(prefilter=False).find(text) == DETECTOR.find(text)
 
 
 @pytest.mark.parametrize(

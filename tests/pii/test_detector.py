@@ -99,9 +99,9 @@ def test_scan_raises_for_a_failure():
         scan(["a", "b" * 100], Config(max_chars=50))
 
 
-@pytest.mark.parametrize("gate", [True, False])
-def test_a_recogniser_that_raises_is_a_failure_without_text(gate):
-    broken = Detector(Config(gate=gate))
+@pytest.mark.parametrize("prefilter", [True, False])
+def test_a_recogniser_that_raises_is_a_failure_without_text(prefilter):
+    broken = Detector(Config(prefilter=prefilter))
     (ssn,) = [r for r in broken.recognizers if r.entity == "US_SSN"]
 
     def raises(text):

@@ -8,9 +8,10 @@ import pytest
 pytest.importorskip("presidio_analyzer")
 
 import pydantic
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.pii.detecting import findings_of
 from tests.pii.fuzz import texts
 from unrote.pii import Config
@@ -20,9 +21,8 @@ from unrote.pii.presidio import analyze, analyzer_engine
 
 DEFAULT = resolve(("default",))
 ALL = resolve(("all",))
-BRIEF = settings(
-    max_examples=150,
-    deadline=None,
+BRIEF = examples(
+    60,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -4,14 +4,14 @@ import pickle
 import pytest
 
 from unrote.corpus.errors import ConfigError
-from unrote.pii.keys import VARIABLE, Key, fresh_key, load_key
+from unrote.pii.keys import KEY_VARIABLE, Key, fresh_key, load_key
 
 SECRET = "0123456789abcdef" * 4
 
 
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
 
 
 def key_file(folder, content=SECRET, mode=0o600):
@@ -71,9 +71,9 @@ def test_no_key_is_no_key():
 def test_a_key_of_a_file_or_the_environment(tmp_path, monkeypatch):
     key = load_key(str(key_file(tmp_path, SECRET + "\n")))
     assert key == Key(SECRET.encode())
-    monkeypatch.setenv(VARIABLE, f"  {SECRET[::-1]}\n")
+    monkeypatch.setenv(KEY_VARIABLE, f"  {SECRET[::-1]}\n")
     assert load_key(str(tmp_path / "unrote.key")) == Key(SECRET[::-1].encode())
-    monkeypatch.setenv(VARIABLE, " ")
+    monkeypatch.setenv(KEY_VARIABLE, " ")
     assert load_key() is None
 
 
@@ -86,8 +86,8 @@ def test_poor_secrets_are_refused_and_not_shown(tmp_path, monkeypatch, secret, m
         load_key(str(key_file(tmp_path, secret)))
     assert not secret or secret not in str(caught.value).replace("characters", "")
     if secret:
-        monkeypatch.setenv(VARIABLE, secret)
-        with pytest.raises(ConfigError, match=f"{VARIABLE} holds"):
+        monkeypatch.setenv(KEY_VARIABLE, secret)
+        with pytest.raises(ConfigError, match=f"{KEY_VARIABLE} holds"):
             load_key()
 
 

@@ -3,15 +3,16 @@
 from unicodedata import category
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.examples import examples
 from unrote.pii import Config
 from unrote.pii.config import ACTIONS_BY_DEFAULT
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE
-from unrote.pii.mask import HIDDEN, UNREADABLE, Scrubbed, masked
+from unrote.pii.mask import MASK, UNREADABLE, MaskedText, masked
 from unrote.pii.scanner import Scanner
 
 
@@ -32,8 +33,8 @@ def test_masked_values():
 
 
 def test_of_a_secret_nothing_is_shown():
-    assert masked("AKIAZ2J4N5Q7RT3WXV6Y", "SECRET") == HIDDEN
-    assert masked("a b\nc", "SECRET") == HIDDEN
+    assert masked("AKIAZ2J4N5Q7RT3WXV6Y", "SECRET") == MASK
+    assert masked("a b\nc", "SECRET") == MASK
 
 
 def test_what_is_nobodys_stays():
@@ -50,12 +51,12 @@ def test_a_marker_may_hold_what_it_should_hide():
 TYPES = st.sampled_from(["EMAIL_ADDRESS", "PERSON", "SHIFTED_DATE", "SURROGATE_AGE", "SECRET"])
 
 
-@settings(max_examples=400)
+@examples(200)
 @given(st.text().map(lambda text: text.replace("*", "")) | st.from_regex(r"[\w@. -]*"), TYPES)
 def test_at_most_one_letter_of_each_part(value, type_):
     shown = masked(value.replace("*", ""), type_)
     assert not any(category(sign).startswith("N") for sign in shown)
-    *parts, rest = shown.split(HIDDEN)
+    *parts, rest = shown.split(MASK)
     assert not any(map(str.isalnum, rest))
     given = iter(value)
     for part in parts:
@@ -95,28 +96,28 @@ def planted_texts(draw):
     return text + end, shown + end, types
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(planted_texts(), st.data())
 def test_no_piece_of_a_planted_value_is_shown(scanner, planted, data):
     text, shown, types = planted
-    scrubbed = Scrubbed(text, [scanner], ACTIONS_BY_DEFAULT)
-    assert scrubbed.text == shown
+    masked_text = MaskedText(text, [scanner], ACTIONS_BY_DEFAULT)
+    assert masked_text.text == shown
     pieces = {PLANTED[t][at : at + 5] for t in types for at in range(len(PLANTED[t]) - 4)}
     for _ in range(20):
         start = data.draw(st.integers(0, len(text)))
-        part = scrubbed.between(start, data.draw(st.integers(start, len(text))))
+        part = masked_text.excerpt(start, data.draw(st.integers(start, len(text))))
         assert part in shown or not part
         assert not any(piece in part for piece in pieces)
 
 
 def test_every_range_of_a_text(scanner):
     text = f"Mail {PLANTED['EMAIL_ADDRESS']} or {PLANTED['PHONE_NUMBER']}!"
-    scrubbed = Scrubbed(text, [scanner], {})
+    masked_text = MaskedText(text, [scanner], {})
     mail, phone = text.index("jane"), text.index("(")
     ends = mail + len(PLANTED["EMAIL_ADDRESS"]), phone + len(PLANTED["PHONE_NUMBER"])
     for start in range(len(text) + 1):
         for end in range(start, len(text) + 1):
-            part = scrubbed.between(start, end)
+            part = masked_text.excerpt(start, end)
             assert ("j***@k***" in part) == (start < ends[0] and end > mail)
             assert ("(***) ***" in part) == (start < ends[1] and end > phone)
             assert part.startswith("M") == (start == 0 < end)
@@ -124,25 +125,25 @@ def test_every_range_of_a_text(scanner):
 
 
 @given(st.text("abc \n語", max_size=60), st.integers(0, 60), st.integers(0, 60))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_other_text_is_shown_as_it_is(scanner, text, start, size):
     start = min(start, len(text))
     end = min(start + size, len(text))
-    assert Scrubbed(text, [scanner], {}).between(start, end) == text[start:end]
+    assert MaskedText(text, [scanner], {}).excerpt(start, end) == text[start:end]
 
 
 def test_what_a_release_keeps_is_hidden_if_it_would_go_by_default(scanner):
     text = f"Mail {PLANTED['EMAIL_ADDRESS']} on 2020-01-31."
-    everything = Scrubbed(text, [scanner], {"*": "keep"})
+    everything = MaskedText(text, [scanner], {"*": "keep"})
     assert everything.text == "Mail j***@k*** on 2020-01-31."
-    dates = Scrubbed(text, [scanner], {"DATE_TIME": "remove"})
+    dates = MaskedText(text, [scanner], {"DATE_TIME": "remove"})
     assert dates.text == "Mail j***@k*** on ***-***-***."
 
 
 def test_a_page_with_an_address_in_it(scanner):
     text = "see https://www.acme.com/?to=jane.roe@kelvin-hardware.org&x=1 for it"
     for actions in ({}, {"URL": "keep"}, {"URL": "surrogate"}):
-        shown = Scrubbed(text, [scanner], actions).text
+        shown = MaskedText(text, [scanner], actions).text
         assert "jane" not in shown
         assert "hardware" not in shown
         assert shown.startswith("see h")
@@ -152,6 +153,6 @@ def test_a_page_with_an_address_in_it(scanner):
 def test_a_text_without_an_answer_is_not_shown():
     scanner = Scanner(Config(max_chars=20))
     text = f"Mail {PLANTED['EMAIL_ADDRESS']}!"
-    scrubbed = Scrubbed(text, [scanner], {})
-    assert {scrubbed.text, scrubbed.between(0, 3), scrubbed.between(8, 20)} == {UNREADABLE}
-    assert Scrubbed("\ud800 jane", [scanner], {}).text == UNREADABLE
+    masked_text = MaskedText(text, [scanner], {})
+    assert {masked_text.text, masked_text.excerpt(0, 3), masked_text.excerpt(8, 20)} == {UNREADABLE}
+    assert MaskedText("\ud800 jane", [scanner], {}).text == UNREADABLE

@@ -3,17 +3,18 @@ import pytest
 
 phonenumbers = pytest.importorskip("phonenumbers")
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneMetadata
 
+from tests.examples import examples
 from tests.pii.fuzz import ASCII, BEYOND, PHONES
 from unrote.pii import phones
-from unrote.pii.gates import Gate, Probe
-from unrote.pii.phones import GATES, MIN_SIGNS, PhoneFinder, few_tries
+from unrote.pii.phones import MIN_CHARS, PREFILTER_EXPRESSIONS, PhoneFinder, few_failures
+from unrote.pii.prefilter import Prefilter, Probe
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")
-BRIEF = settings(max_examples=600, deadline=None, derandomize=True)
+BRIEF = examples(200, derandomize=True)
 
 
 def by_phonenumbers(text, regions=REGIONS):
@@ -78,18 +79,18 @@ def test_cases_that_went_wrong_or_might(text):
     assert ours(PhoneFinder(REGIONS, 1).part(text)) == by_phonenumbers(text)
 
 
-GATE = Gate([Probe(0, expression, 2) for expression in GATES])
+PREFILTER = Prefilter([Probe(0, expression, 2) for expression in PREFILTER_EXPRESSIONS])
 
 
 @BRIEF
 @given(phone_texts())
-def test_the_gate_fires_for_every_candidate(text):
+def test_the_prefilter_fires_for_every_candidate(text):
     index, long = 0, False
     while (candidate := phones._candidate(text, index)) is not None:
         start, found = candidate
-        long |= phones._signs(found) >= MIN_SIGNS
+        long |= phones._alphanumerics(found) >= MIN_CHARS
         index = start + len(found)
-    assert not long or GATE.block(0, text.encode()).fired
+    assert not long or PREFILTER.block(0, text.encode()).fired
 
 
 def test_shortest_numbers():
@@ -99,21 +100,21 @@ def test_shortest_numbers():
         for region in regions:
             data = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
             lengths[code] = min(*data.general_desc.possible_length, lengths.get(code, 99))
-    assert min(lengths.values()) >= MIN_SIGNS
+    assert min(lengths.values()) >= MIN_CHARS
     abroad = min(length + len(str(code)) for code, length in lengths.items())
     prefixes = [PhoneMetadata.metadata_for_region(r).international_prefix for r in REGIONS]
     assert all(prefix.startswith(("0", "1")) for prefix in prefixes)
     assert abroad + 2 >= phones.SHORTEST_ABROAD
-    assert all(phones._region(region).shortest >= MIN_SIGNS for region in REGIONS)
+    assert all(phones._region(region).shortest >= MIN_CHARS for region in REGIONS)
 
 
 def test_giving_up_is_copied():
     """PhoneNumberMatcher stops after 65,535 failures; so do we, and not before."""
     text = "12 34. " * 33_000 + "(212) 555-5555"
-    assert not few_tries(len(text), 4 * 33_000)
+    assert not few_failures(len(text), 4 * 33_000)
     finder = PhoneFinder(("US",), 1)
     assert ours(finder.whole(text)) == by_phonenumbers(text, ("US",))
-    assert few_tries(20_000, 200)
+    assert few_failures(20_000, 200)
 
 
 def test_the_memo_is_bounded(monkeypatch):

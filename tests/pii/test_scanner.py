@@ -5,11 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
+from tests.examples import examples
 from tests.pii import fuzz
 from tests.pii.detecting import findings_of
 from unrote import pii
@@ -22,7 +23,8 @@ from unrote.pii.findings import (
     Failure,
     Finding,
 )
-from unrote.pii.scanner import FINDINGS, Scanner, outranked
+from unrote.pii.overlaps import prefer_markers
+from unrote.pii.scanner import FINDINGS, Scanner
 
 LABELLED = Path(__file__).parent / "markers" / "positives.jsonl"
 CONFIG = Config(threshold=0)
@@ -45,8 +47,8 @@ def found(scanner, text):
     return [(text[f.start : f.end], f.type) for f in scanner.find(text)]
 
 
-def told(findings, text):
-    """The places of letters and digits in findings."""
+def covered(findings, text):
+    """The offsets of letters and digits in findings."""
     return {at for f in findings for at in range(f.start, f.end) if text[at].isalnum()}
 
 
@@ -92,10 +94,10 @@ def test_no_marker_of_the_labelled_set_is_personal_data(scanner):
             held = [f for f in own if f.start <= trace.start and trace.end <= f.end]
             assert trace in traces or (trace.type == RESERVED_VALUE and held)
             assert not (trace.type == DEID_MARKER and held)
-        claimed = told(traces, text)
-        assert not claimed & told(own, text)
-        plain = told(findings_of(scanner._detector, text), text)
-        assert plain | claimed == told(findings, text)
+        claimed = covered(traces, text)
+        assert not claimed & covered(own, text)
+        plain = covered(findings_of(scanner._detector, text), text)
+        assert plain | claimed == covered(findings, text)
         trapped += bool(plain & claimed)
     assert trapped > 60
 
@@ -178,9 +180,9 @@ def reference(text, own, traces):
     return kept, pieces
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.text("ab1 .-(", min_size=20, max_size=20), SPANS, SPANS, st.data())
-def test_outranked_like_the_reference(text, own, marked, data):
+def test_markers_are_preferred_like_the_reference(text, own, marked, data):
     own = [Finding(s, s + n, data.draw(st.sampled_from("AB")), 0.5, "test") for s, n in own]
     traces, here = [], 0
     for start, size in sorted(marked):
@@ -188,7 +190,7 @@ def test_outranked_like_the_reference(text, own, marked, data):
             kind = data.draw(st.sampled_from([DEID_MARKER, RESERVED_VALUE]))
             here = start + size
             traces.append(Finding(start, here, kind, 0.9, "test", "PERSON"))
-    result = outranked(text, [*own, *traces])
+    result = prefer_markers(text, [*own, *traces])
     kept, pieces = reference(text, own, traces)
     assert result == sorted(result)
     assert [f for f in result if f.type in MARKER_TYPES] == kept
@@ -210,20 +212,20 @@ WORDS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(st.lists(st.tuples(WORDS, st.sampled_from(sorted(PLANTED))), min_size=1, max_size=4))
 def test_offsets_slice_the_text(usual, parts):
-    text, places = "", set()
+    text, planted = "", set()
     for words, type_ in parts:
         text += " ".join([*words, ""])
-        places.add((len(text), len(text) + len(PLANTED[type_]), type_))
+        planted.add((len(text), len(text) + len(PLANTED[type_]), type_))
         text += PLANTED[type_] + " \n"
     findings = usual.find(text)
-    assert places <= {f[:3] for f in findings}
+    assert planted <= {f[:3] for f in findings}
     assert findings == sorted(findings)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.data())
 def test_findings_are_sorted_and_in_the_text(scanner, data):
     text = data.draw(fuzz.texts(CONFIG.entries))
@@ -234,7 +236,7 @@ def test_findings_are_sorted_and_in_the_text(scanner, data):
     traces = [f for f in findings if f.type in MARKER_TYPES]
     assert all(one.end <= other.start for one, other in pairwise(traces))
     plain = findings_of(scanner._detector, text)
-    assert told(findings, text) == told(plain, text) | told(traces, text)
+    assert covered(findings, text) == covered(plain, text) | covered(traces, text)
 
 
 # Without an answer.

@@ -2,7 +2,7 @@ import re
 from base64 import urlsafe_b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("detect_secrets")
@@ -10,12 +10,13 @@ pytest.importorskip("detect_secrets")
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.plugins.base import RegexBasedDetector
 
+from tests.examples import examples
 from unrote.pii import Config, scan
 from unrote.pii.config import ACTIONS_BY_DEFAULT
 from unrote.pii.keys import Key
-from unrote.pii.opened import scanner_of
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pii.scrubbing import scrub_text
 from unrote.pii.secrets import FORMS, detectors
-from unrote.pii.settle import settle
 
 # Values are put together here, so that no scanner of repositories takes them for real ones.
 LETTERS = "Q7mZr2XkT9bVw4LhN8cYd3PfS6gJt5KaB"
@@ -247,13 +248,13 @@ WORDS = "bypass passport pass the compass a expressed x example index user at".s
     st.sampled_from([*WORDS, "p.w", "p-w_1", "~"]),
     st.lists(st.sampled_from(WORDS), max_size=20),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_password_is_in_its_address_alone(before, password, after):
     before, after = " ".join(before), " ".join(after)
     text = f"{before} https://user:{password}@git.unrote.org/{password} {after}"
-    place = len(before) + len(" https://user:")
+    start = len(before) + len(" https://user:")
     edits = scrub(text)
-    assert [(edit.start, edit.end) for edit in edits] == [(place, place + len(password))]
+    assert [(edit.start, edit.end) for edit in edits] == [(start, start + len(password))]
 
 
 def test_an_address_of_mail_beside_a_password_stays_one():
@@ -267,7 +268,7 @@ def test_an_address_of_mail_beside_a_password_stays_one():
 
 
 def scrub(text):
-    done = settle(text, scanner_of(Config()), ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
+    done = scrub_text(text, scanner_of(Config()), ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
     assert not done.rejected
     return done.edits
 
@@ -299,7 +300,7 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_findings_are_where_an_expression_matched(text):
     """And in the lines in which detect-secrets finds something, and in no others."""
     theirs = all_detectors()
@@ -323,16 +324,16 @@ def test_findings_are_where_an_expression_matched(text):
 
 
 def _matches(expression, line):
-    """The matches from every place."""
-    matches = (expression.match(line, place) for place in range(len(line)))
+    """The matches from every index."""
+    matches = (expression.match(line, start) for start in range(len(line)))
     return [match for match in matches if match is not None]
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=8).map(" ".join))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_outside_findings_nothing_changes(text):
     scanner = scanner_of(ONLY)
-    done = settle(text, scanner, ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
+    done = scrub_text(text, scanner, ACTIONS_BY_DEFAULT, Key(b"k" * 32), "document")
     first = scanner.find(text)
     spans = [(one.finding.start, one.finding.end) for one in done.applied]
     assert all((edit.start, edit.end) in spans for edit in done.edits)

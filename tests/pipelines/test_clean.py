@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.command import ROOT, files_below, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import Writer, documents, rows, write_corpus, write_jsonl, write_parquet
+from tests.examples import examples
 from unrote.corpus.errors import InputError
 from unrote.pipelines.clean import clean
 from unrote.pipelines.progress import Silent
@@ -291,7 +292,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 60), chosen=SETTINGS)
 def test_every_promise_holds_for_any_corpus_and_settings(tmp_path_factory, seed, count, chosen):
     folder = tmp_path_factory.mktemp("any")
@@ -303,7 +304,7 @@ def test_every_promise_holds_for_any_corpus_and_settings(tmp_path_factory, seed,
     run(folder / "in", folder / "out", *(f"{key}={value}" for key, value in chosen.items()))
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 60), size=st.sampled_from([16, 33, 100]))
 def test_anchors_give_what_a_suffix_array_gives(tmp_path_factory, seed, count, size):
     folder = tmp_path_factory.mktemp("methods")

@@ -14,12 +14,12 @@ from tests.command import unrote
 from tests.corpora import Writer, personal, write_jsonl
 from tests.memorization import tiny
 from tests.memorization.test_entities import log_after
-from unrote.memorization import remaining
+from unrote.memorization import completion
 from unrote.memorization.goldfish import LabelMasker, masks
-from unrote.memorization.survey import draws
+from unrote.memorization.selection import random_numbers
 from unrote.memorization.windows import tokenize, tokens_of
 
-LOT = 8
+GROUP_SIZE = 8
 
 
 def written() -> list[dict]:
@@ -59,7 +59,7 @@ def run(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNROTE_KEY", "0123456789abcdef" * 2)
-        patch.setattr(remaining, "LOT", LOT)
+        patch.setattr(completion, "GROUP_SIZE", GROUP_SIZE)
         clean.place = place
         yield clean
 
@@ -107,15 +107,15 @@ def test_entities_are_the_secrets_that_are_left(whole):
     found = table(whole, "entities")
     places = [(row["doc"], row["start"], row["end"], row["type"]) for row in found]
     assert places == sorted(place for place in kept if place[3] == "EMAIL_ADDRESS")
-    assert len(found) > 2 * LOT
+    assert len(found) > 2 * GROUP_SIZE
 
 
 def test_what_a_model_says_of_them(whole):
     model = tiny.model()
     rows = table(whole, "entities")
-    lots = -(-len(rows) // LOT)
+    groups = -(-len(rows) // GROUP_SIZE)
     places = (np.array([row[name] for row in rows]) for name in ("doc", "start"))
-    lot = draws(*places) % lots
+    group = random_numbers(*places) % groups
     released = texts(whole)
     known = [located(released, row) for row in rows]
     edited = [i for i, row in enumerate(rows) if len(set(released[row["doc"]])) > 1]
@@ -124,7 +124,7 @@ def test_what_a_model_says_of_them(whole):
         others = [
             log_after(model, other, ids)
             for j, (_, other, _, chars) in enumerate(known)
-            if lot[j] == lot[i] and rows[j]["doc"] != rows[i]["doc"] and value not in chars
+            if group[j] == group[i] and rows[j]["doc"] != rows[i]["doc"] and value not in chars
         ]
         assert rows[i]["tokens"] == len(ids)
         assert rows[i]["contexts"] == len(others) > 2
@@ -183,28 +183,28 @@ def risk_between(out: Path) -> float:
     return float(np.median([row["risk"] for row in table(out, "scores")]))
 
 
-def test_a_sample_and_masks_of_what_is_risky(run, whole):
-    above = risk_between(whole)
+def test_a_sample_and_masks_of_what_is_at_risk(run, whole):
+    threshold = risk_between(whole)
     out = run(
-        "risky",
-        memorization__masks="risky",
+        "at-risk",
+        memorization__masks="at-risk",
         memorization__mask_tokenizer=str(run.place / "words"),
         memorization__mask_k=2,
         memorization__mask_h=3,
         memorization__mask_key=7,
-        memorization__above=above,
+        memorization__threshold=threshold,
         memorization__max_entities=8,
     )
     places = [(row["doc"], row["start"]) for row in table(out, "entities")]
     assert 0 < len(places) < 16
     assert set(places) < {(row["doc"], row["start"]) for row in table(whole, "entities")}
     known = texts(out)
-    risky = [row for row in table(out, "scores") if row["risk"] >= above]
+    at_risk = [row for row in table(out, "scores") if row["risk"] >= threshold]
     words = tiny.tokenizer(290).backend_tokenizer
     hits = 0
     for row in table(out, "masks"):
         before, after = known[row["doc"]]
-        own = [(0, r["start"], r["end"]) for r in risky if r["doc"] == row["doc"]]
+        own = [(0, r["start"], r["end"]) for r in at_risk if r["doc"] == row["doc"]]
         within = pa.table(dict(zip(("doc", "start", "end"), zip(*own, strict=True), strict=False)))
         if not own:
             assert row["positions"] == []
@@ -224,7 +224,7 @@ def test_what_is_removed_is_not_asked_for_and_has_no_mask(run, whole):
         memorization__masks="all",
         memorization__mask_h=5,
         memorization__action="remove-sequence",
-        memorization__above=risk_between(whole),
+        memorization__threshold=risk_between(whole),
     )
     assert any(row["action"] == "remove-sequence" for row in table(out, "scores"))
     check_masks(out, 5)

@@ -205,7 +205,7 @@ def test_report_counts_by_type_and_source_and_masks(cleaned):
         assert row["documents"] == len({found["doc"] for found in own})
         assert row["values"] == len({found["fingerprint"] for found in own})
     mails = types["EMAIL_ADDRESS"]
-    assert mails["most"] >= mails["most_surrogate"] > 1
+    assert mails["most_repeated_value"] >= mails["most_repeated_surrogate"] > 1
     assert any(example.startswith("j***@u***") for example in mails["examples"])
     assert sum(row["findings"] for row in told["by_source"]) == told["total"] == len(rows)
     assert {"mail"} <= {row["source"] for row in told["by_source"]}
@@ -243,7 +243,9 @@ def test_copies_of_a_rejected_document_are_counted(tmp_path):
     write_jsonl(tmp_path / "in" / "a.jsonl", rows)
     setting = "pii.actions={US_SSN='reject-document'}"
     run("clean", tmp_path / "in", tmp_path / "out", "--set", setting)
-    assert any("2 documents went as copies" in note for note in report(tmp_path / "out")["notes"])
+    assert any(
+        "2 documents were removed as copies" in note for note in report(tmp_path / "out")["notes"]
+    )
     assert unrote("verify", tmp_path / "out").status == 0
 
 
@@ -288,7 +290,7 @@ def test_gate_measures_findings(corpus, tmp_path):
         for row in counted["findings"]["by_source"]
         if row["type"] == "SECRET" and row["action"] != "cut"
     )
-    words = counted["total"]["words_left"]
+    words = counted["total"]["words_kept"]
     assert verdict["rules"][3]["measured"] == pytest.approx(1e6 * secrets / words)
     assert leaks(tmp_path / "out") == []
 

@@ -15,8 +15,7 @@ import pytest
 from tests.command import ROOT, finish, process, unrote
 from tests.corpora import Writer, personal, write_jsonl, write_parquet
 from tests.pipelines.test_report import browser_reads
-from unrote.pipelines.report.tried import print_trial
-from unrote.pipelines.trial import Trial
+from unrote.pipelines.report.proxy import ProxyReport, print_proxy
 
 STEERING = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
@@ -248,11 +247,13 @@ class TestOthers:
         safe(unrote("explain", "--set", 'pii.columns=["\x1b[31m\u202e"]'), 2)
         safe(unrote("explain", "--set", r'pii.columns=["\u001b[31m\u202e"]'))
 
-    def test_what_a_trial_says(self, tmp_path, capsys):
-        print_trial(Trial(0, 10, 5, 5, 9, 1.0, 2.0, 3, 0, 1.0, 1.0, 1.0, 1.0), "t\x1b[31m\u202e\n")
+    def test_what_a_proxy_run_says(self, tmp_path, capsys):
+        print_proxy(
+            ProxyReport(0, 10, 5, 5, 9, 1.0, 2.0, 3, 0, 1.0, 1.0, 1.0, 1.0), "t\x1b[31m\u202e\n"
+        )
         said = capsys.readouterr().out
         assert raw(said) == []
-        assert r"t\x1b[31m\u202e\n/trial" in said.replace("\n", "")
+        assert r"t\x1b[31m\u202e\n/proxy" in said.replace("\n", "")
 
 
 NAME = "n\x1b[31m\u202e\nunrote: passed\r\x9b" + "L" * 200
@@ -277,7 +278,7 @@ NAME = "n\x1b[31m\u202e\nunrote: passed\r\x9b" + "L" * 200
         ["clean", "corpus", "-o", "o", "--set", f"memorization.model={NAME}"],
         ["clean", "corpus", "-o", "o", "--set", f"memorization.calibration={NAME}"],
         ["clean", "corpus", "-o", "o", f"--{NAME}"],
-        ["trial", "corpus", "-o", "o", "--minutes", NAME],
+        ["proxy", "corpus", "-o", "o", "--minutes", NAME],
         [NAME],
         ["show", NAME, "x"],
         ["verify", NAME],

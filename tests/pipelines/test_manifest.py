@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipelines.test_cli import unrote
-from unrote.pipelines.report import publish
+from unrote.pipelines import publish
 from unrote.pipelines.verify import verify
 
 QUICK = ("--set", "memorization.enabled=false")

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command import settings, unrote
+from unrote.pipelines.finished import open_run
 from unrote.pipelines.gate import gate
 from unrote.pipelines.policy import MEASURES
 from unrote.pipelines.progress import Silent
-from unrote.pipelines.report.publish import read_report
 from unrote.pipelines.template import policy_template
 
 ROW = json.dumps({"text": "A line of an old song that nobody sings."}).encode() + b"\n"
@@ -56,7 +56,7 @@ def test_the_gate_refuses_a_corpus_without_documents(tmp_path, name):
     )
     assert "minimum_documents: " in done.out
     assert why in done.out
-    report = read_report(out)
+    report = open_run(out).report
     assert not report.passed
     assert [rule.measure for rule in report.verdict.rules if rule.passed] == []
     assert all(rule.reason for rule in report.verdict.rules if rule.measured is None)
@@ -100,7 +100,7 @@ def test_a_tail_of_zeros_is_accounted_for(tmp_path):
     allowed = ("--fresh", "--set", "input.max_rejects=1")
     done = unrote("clean", tmp_path / "a.jsonl", "-o", out, *allowed)
     assert done.status == 0, done.err
-    assert read_report(out).rejects.rows == 1
+    assert open_run(out).report.rejects.rows == 1
     assert b"\0" not in (out / "data" / "a.jsonl").read_bytes()
     assert unrote("verify", out).status == 0
 

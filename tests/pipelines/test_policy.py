@@ -12,15 +12,15 @@ from unrote.pipelines.policy import (
     MEASURES,
     Policy,
     Scope,
-    check,
+    check_policy,
     evaluate,
-    judge,
     load_policy,
     measure,
+    results_of,
 )
 from unrote.pipelines.report.model import Findings, Report, build
-from unrote.pipelines.report.summary import MEASURES as COLUMNS
-from unrote.pipelines.report.summary import TOTALS
+from unrote.pipelines.summary.totals import MEASURES as COLUMNS
+from unrote.pipelines.summary.totals import TOTALS
 
 EXAMPLE = Path(__file__).parents[2] / "pipelines" / "templates" / "policy.toml"
 
@@ -72,7 +72,7 @@ def written(folder: Path, text: str) -> Path:
     ],
 )
 def test_measures(name, web, overall):
-    results = evaluate(
+    results = results_of(
         policy(
             {"measure": name, "limit": 0.15}, {"measure": name, "limit": 1, "each_source": True}
         ),
@@ -87,17 +87,17 @@ def test_measures(name, web, overall):
 
 def test_a_limit_is_the_highest_value_that_passes():
     rules = [{"measure": "near_share", "limit": limit, "source": "web"} for limit in (0.2, 0.1999)]
-    assert [result.passed for result in evaluate(policy(*rules), report())] == [True, False]
+    assert [result.passed for result in results_of(policy(*rules), report())] == [True, False]
 
 
 def test_one_broken_rule_refuses():
     held = {"measure": "exact_share", "limit": 0.5}
     broken = {"measure": "near_share", "limit": 0}
-    assert judge(policy(held), report()).passed
-    judged = judge(policy(held, broken), report())
-    assert not judged.passed
-    assert judged.verdict is not None
-    assert [rule.passed for rule in judged.verdict.rules] == [True, False]
+    assert evaluate(policy(held), report()).passed
+    evaluated = evaluate(policy(held, broken), report())
+    assert not evaluated.passed
+    assert evaluated.verdict is not None
+    assert [rule.passed for rule in evaluated.verdict.rules] == [True, False]
     assert report().passed
 
 
@@ -108,7 +108,7 @@ def test_nothing_divided_by_nothing_passes_nothing(name):
         return
     found = report(documents=0)
     found = found.model_copy(update={"findings": NO_FINDINGS})
-    (result,) = evaluate(policy({"measure": name, "limit": 1, "source": "web"}), found)
+    (result,) = results_of(policy({"measure": name, "limit": 1, "source": "web"}), found)
     assert (result.measured, result.passed) == (None, False)
     assert result.reason
 
@@ -126,10 +126,10 @@ def test_what_is_not_looked_for_cannot_be_limited(name, off):
     settings = {"dedup": {off: {"enabled": False}}}
     rules = policy({"measure": name, "limit": 0.1})
     with pytest.raises(ConfigError, match=f"rule 1 .*{name}.*dedup.{off}.enabled is false"):
-        evaluate(rules, report(**settings))
+        results_of(rules, report(**settings))
     with pytest.raises(ConfigError, match=name):
-        check(rules, Settings.model_validate(settings).model_dump())
-    check(rules, Settings().model_dump())
+        check_policy(rules, Settings.model_validate(settings).model_dump())
+    check_policy(rules, Settings().model_dump())
 
 
 def test_passages_that_nobody_measured_do_not_pass():
@@ -138,27 +138,27 @@ def test_passages_that_nobody_measured_do_not_pass():
     changes = {"passage_chars": 9, "passages": nothing, "remainder": nothing}
     unmeasured = found.model_copy(update={"total": found.total.model_copy(update=changes)})
     with pytest.raises(RunError, match="not how many bytes"):
-        evaluate(policy({"measure": "passage_share", "limit": 0.1}), unmeasured)
+        results_of(policy({"measure": "passage_share", "limit": 0.1}), unmeasured)
 
 
 def test_an_unknown_source_is_an_error():
     with pytest.raises(
         ConfigError, match=r"'wob'.*Did you mean 'web'\? Its sources: 'web', 'books'\."
     ):
-        evaluate(policy({"measure": "near_share", "limit": 0.1, "source": "wob"}), report())
+        results_of(policy({"measure": "near_share", "limit": 0.1, "source": "wob"}), report())
 
 
 def test_each_source_needs_all_sources():
     rules = policy({"measure": "near_share", "limit": 0.1, "each_source": True})
     with pytest.raises(ConfigError, match="each source, and there are 3 of them"):
-        evaluate(rules, report(others=True))
+        results_of(rules, report(others=True))
 
 
 def test_an_empty_policy_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="no rule, so everything would pass"):
         load_policy(written(tmp_path, ""))
     with pytest.raises(ConfigError, match="no rule"):
-        evaluate(policy(), report())
+        results_of(policy(), report())
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_the_example_loads_and_measures_everything():
     example = load_policy(EXAMPLE)
     named = re.findall(r'^(?:# )?measure = "(\w+)"', EXAMPLE.read_text(), re.MULTILINE)
     assert set(named) == set(MEASURES)
-    assert evaluate(example, report())
+    assert results_of(example, report())
 
 
 def test_other_packages_register_measures_of_their_own(monkeypatch):
@@ -195,7 +195,7 @@ def test_other_packages_register_measures_of_their_own(monkeypatch):
     def documents(scope: Scope) -> float:
         return scope.balance.documents
 
-    (result,) = evaluate(policy({"measure": "documents_of_a_source", "limit": 60}), report())
+    (result,) = results_of(policy({"measure": "documents_of_a_source", "limit": 60}), report())
     assert (result.measured, result.unit, result.passed) == (150, "documents", False)
     with pytest.raises(ValueError, match="registered twice"):
         measure("documents_of_a_source", "again")(documents)

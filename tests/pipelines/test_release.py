@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from unrote.corpus.schema import DUPLICATES, REPLACEMENTS, RISKY, SPANS, TEXT
+from unrote.corpus.schema import AT_RISK, DUPLICATES, REPLACEMENTS, SPANS, TEXT
 from unrote.corpus.views import DocumentEdits, apply_edits
 from unrote.pipelines.release import Edit
 
@@ -29,20 +29,20 @@ def test_rows_wait_for_the_text_of_their_document():
     ]
 
 
-def test_what_is_risky_goes_whole_and_others_see_the_same_text():
+def test_what_is_at_risk_goes_whole_and_others_see_the_same_text():
     """Changes in it go with it; who looks at the released text makes it by `DocumentEdits`."""
     spans = [{"doc": 1, "start": 1, "end": 3, "witness": 0, "witness_start": 0, "occurrences": 2}]
     changes = [(0, 2, 4, "X"), (0, 8, 10, "Y"), (0, 14, 15, "Z"), (1, 0, 1, "W")]
     names = ("field", "start", "end", "text")
     replacements = [{"doc": 1, **dict(zip(names, one, strict=True))} for one in changes]
-    risky = [{"doc": 1, "start": start, "end": end} for start, end in ((7, 9), (8, 12))]
+    at_risk = [{"doc": 1, "start": start, "end": end} for start, end in ((7, 9), (8, 12))]
     beside = [
         (table.name, pa.RecordBatch.from_pylist(rows, table.schema))
-        for table, rows in ((SPANS, spans), (REPLACEMENTS, replacements), (RISKY, risky))
+        for table, rows in ((SPANS, spans), (REPLACEMENTS, replacements), (AT_RISK, at_risk))
     ]
     text = "abcdefghijklmnop"
     batch = pa.RecordBatch.from_pylist([{"doc": 1, "text": text}], TEXT)
-    names = (SPANS.name, REPLACEMENTS.name, RISKY.name)
+    names = (SPANS.name, REPLACEMENTS.name, AT_RISK.name)
     with Edit(tables=names).open() as run:
         out = list(run(iter([*beside, ("text", batch)])))
     (edit,) = [row for tag, b in out if tag == "edits" for row in b.to_pylist()]
@@ -59,14 +59,14 @@ def test_what_goes_for_its_risk_is_counted_apart(cut):
         {"doc": doc, "start": 2, "end": 6, "witness": 0, "witness_start": 0, "occurrences": 2}
         for doc in (1, 3)
     ]
-    risky = [{"doc": doc, "start": start, "end": start + 4} for doc in (2, 3) for start in (3, 5)]
+    at_risk = [{"doc": doc, "start": start, "end": start + 4} for doc in (2, 3) for start in (3, 5)]
     texts = [{"doc": doc, "text": "abcdefghäklm"} for doc in (1, 2, 3)]
     rows = [
         ("spans", pa.RecordBatch.from_pylist(spans, SPANS.schema)),
-        ("risky", pa.RecordBatch.from_pylist(risky, RISKY.schema)),
+        ("at_risk", pa.RecordBatch.from_pylist(at_risk, AT_RISK.schema)),
         ("text", pa.RecordBatch.from_pylist(texts, TEXT)),
     ]
-    stage = Edit(tables=(SPANS.name, RISKY.name), cut=cut)
+    stage = Edit(tables=(SPANS.name, AT_RISK.name), cut=cut)
     made = {"released": [], "edits": []}
     with stage.open() as run:
         for tag, batch in run(iter(rows)):
@@ -80,4 +80,4 @@ def test_what_goes_for_its_risk_is_counted_apart(cut):
     for row in made["released"]:
         before = row["bytes"] if cut else 13
         now = edited.get(row["doc"], "abcdefghäklm")
-        assert before - row["bytes_risk"] == len(now.encode())
+        assert before - row["bytes_at_risk"] == len(now.encode())

@@ -13,27 +13,24 @@ from rich.console import Console
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import doc_key
 from unrote.pipelines.config import Settings
-from unrote.pipelines.policy import Policy, judge
-from unrote.pipelines.report import figures
+from unrote.pipelines.policy import Policy, evaluate
+from unrote.pipelines.report import formatting
 from unrote.pipelines.report.html import WIDTH, render, segments
 from unrote.pipelines.report.model import (
     EXCERPT,
     Report,
-    added_up,
     build,
     environment,
+    excerpt_positions,
     from_json,
+    summed,
     to_json,
-    wanted,
-)
-from unrote.pipelines.report.summary import (
-    CLUSTERS,
-    FIRST_REJECTS,
-    PASSAGES,
-    REJECT_REASONS,
-    TOTALS,
 )
 from unrote.pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.summary.clusters import CLUSTERS
+from unrote.pipelines.summary.passages import PASSAGES
+from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
+from unrote.pipelines.summary.totals import TOTALS
 
 SHARDS = ["web/a.jsonl", "books/b.jsonl.zst"]
 
@@ -91,9 +88,9 @@ def row(source: str | None, sources: int, *numbers: int) -> dict:
         "passage_chars", "ids_derived",
     )  # fmt: skip
     counts = dict(zip(names, numbers, strict=True))
-    counts |= {"rejected": 0, "bytes_rejected": 0, "words_left": counts["words"]}
+    counts |= {"rejected": 0, "bytes_rejected": 0, "words_kept": counts["words"]}
     counts |= dict.fromkeys(
-        ("rejected_risk", "bytes_rejected_risk", "documents_risk", "bytes_risk"), 0
+        ("rejected_at_risk", "bytes_rejected_at_risk", "documents_at_risk", "bytes_at_risk"), 0
     )
     return {
         "doc": 0,
@@ -130,7 +127,7 @@ def tables() -> dict[str, pa.Table]:
             reason(None, 2),
         ],
         FIRST_REJECTS: [
-            {"doc": 0, "place": 4, "shard": SHARDS[0], "row": 4, "reason": "no JSON"},
+            {"doc": 0, "document": 4, "shard": SHARDS[0], "row": 4, "reason": "no JSON"},
         ],
     }  # fmt: skip
     return {t.name: pa.Table.from_pylist(found, schema=t.schema) for t, found in rows.items()}
@@ -170,7 +167,7 @@ def refused() -> Report:
         {"measure": "near_share", "limit": 0.05, "each_source": False, "source": "web"},
         {"measure": "passage_share", "limit": 0.25},
     ]
-    return judge(Policy.model_validate({"rule": rules}), example("gate", memorization=OFF))
+    return evaluate(Policy.model_validate({"rule": rules}), example("gate", memorization=OFF))
 
 
 # The model.
@@ -226,7 +223,7 @@ def test_excerpts_are_asked_for_in_document_order():
     build(
         manifest(), tables(), lambda *place: (asked.append(place), excerpt(*place))[1], no_example
     )
-    places = wanted(tables())
+    places = excerpt_positions(tables())
     assert places == sorted(set(asked))
     assert all(length <= EXCERPT for _, _, length in places)
 
@@ -271,10 +268,10 @@ def test_environment_names_what_decides_results():
     assert set(environment()) == {"python", "platform", *packages}
 
 
-def test_added_up_is_the_total():
+def test_summed_is_the_total():
     report = example()
     rows = [*report.by_source, report.other_sources]
-    assert added_up(rows) == report.total
+    assert summed(rows) == report.total
 
 
 # Figures.
@@ -285,7 +282,7 @@ def test_added_up_is_the_total():
     [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (21_734_521, "21.7 MB"), (999_600, "1.00 MB")],
 )
 def test_sizes(number, shown):
-    assert figures.size(number).replace("\xa0", " ") == shown
+    assert formatting.size(number).replace("\xa0", " ") == shown
 
 
 @pytest.mark.parametrize(
@@ -293,7 +290,7 @@ def test_sizes(number, shown):
     [(0, "0 %"), (1e-6, "< 0.1 %"), (0.4132, "41.3 %"), (0.99999, "> 99.9 %"), (1, "100 %")],
 )
 def test_shares(value, shown):
-    assert figures.share(value).replace("\xa0", " ") == shown
+    assert formatting.share(value).replace("\xa0", " ") == shown
 
 
 @pytest.mark.parametrize(
@@ -301,7 +298,7 @@ def test_shares(value, shown):
     [(0.417, "0.42 s"), (12.34, "12.3 s"), (59.97, "1 min 0 s"), (5025, "1 h 24 min")],
 )
 def test_durations(seconds, shown):
-    assert figures.duration(seconds).replace("\xa0", " ") == shown
+    assert formatting.duration(seconds).replace("\xa0", " ") == shown
 
 
 # Pictures.
@@ -402,7 +399,12 @@ def test_summary_reads_without_a_terminal():
     text = printed(print_summary, example(), "out")
     assert "\x1b" not in text
     assert max(map(len, text.splitlines()[1:-1])) <= 100
-    for part in ("28,118 documents in, 23,645 out", "exact copies", "web", "and 3 more sources"):
+    for part in (
+        "28,118 documents in, 23,645 out",
+        "exact duplicates",
+        "web",
+        "and 3 more sources",
+    ):
         assert part in text
     assert text.splitlines()[-1] == "Report: out/report.html"
 

@@ -1,7 +1,8 @@
-"""What a model would recite, from a corpus to tables and released text; every run is verified."""
+"""Memorization risk, from a corpus to tables and released text; every run is verified."""
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -146,7 +147,7 @@ class TestScores:
 
     def test_places_are_in_the_input(self, scores, views, out):
         """What stands there, with cuts and replacements, is the sequence's text."""
-        wanted = {(r["doc"], r["number"]): r for r in rows_in(out, "wanted", "internal")}
+        selected = {(r["doc"], r["number"]): r for r in rows_in(out, "selected", "internal")}
         numbers, whole = {}, 0
         for row in scores:
             number = numbers.setdefault(row["doc"], 0)
@@ -155,7 +156,7 @@ class TestScores:
                 continue
             assert 0 <= row["start"] < row["end"] <= len(views.texts[row["doc"]])
             text, is_edited = views.own(row)
-            own = wanted[row["doc"], number]["text"]
+            own = selected[row["doc"], number]["text"]
             if is_edited:  # it may begin or end within a new value
                 assert own.strip("\n") in text
             else:
@@ -164,12 +165,12 @@ class TestScores:
         assert 100 < whole < len(scores)
 
     def test_copies_are_what_counting_finds(self, scores, views, out):
-        wanted = iter(rows_in(out, "wanted", "internal"))
+        selected = iter(rows_in(out, "selected", "internal"))
         looked_at = 0
         for row in scores:
             if row["scored_by"] is None:
                 continue
-            said = next(wanted)
+            said = next(selected)
             before = said["source"] or said["text"]
             counts = [
                 sum(text.count(before) for text in views.texts.values()),
@@ -180,7 +181,7 @@ class TestScores:
             assert [row[name] for name in names] == counts
             looked_at += max(counts) > 1
         assert looked_at > 10
-        assert next(wanted, None) is None
+        assert next(selected, None) is None
 
     def test_every_sequence_has_a_risk_or_a_reason(self, scores):
         for row in scores:
@@ -228,7 +229,7 @@ class TestBudget:
         assert 0.6 * most < tokens < 1.4 * most
         left = [row for row in scores if row["scored_by"] == "text"]
         assert len(left) > len(read)
-        assert all(row["reason"] == "not chosen" for row in left)
+        assert all(row["reason"] == "not selected" for row in left)
         assert all(row["copies_deduplicated"] is None and row["loss"] is None for row in left)
         drawn = [row["sampled"] for row in read]
         assert 0 < sum(drawn) < len(drawn)
@@ -254,21 +255,21 @@ class TestRemoval:
     """The poem is in twenty documents: nothing else comes near it."""
 
     @pytest.fixture(scope="class")
-    def above(self, corpus, tmp_path_factory):
-        """A threshold between what is risky and what is not."""
+    def threshold(self, corpus, tmp_path_factory):
+        """Between what is at risk and what is not."""
         out = tmp_path_factory.mktemp("first") / "out"
         run(corpus, out, "memorization.max_tokens=8000", KEEP_PASSAGES)
         risks = sorted((row["risk"] for row in rows_in(out, "scores") if row["risk"]), reverse=True)
-        return f"memorization.above={risks[len(risks) // 20]}"
+        return f"memorization.threshold={risks[len(risks) // 20]}"
 
-    def given(self, above, action):
+    def given(self, threshold, action):
         action = f"memorization.action={action}"
-        return ("memorization.max_tokens=8000", KEEP_PASSAGES, above, action)
+        return ("memorization.max_tokens=8000", KEEP_PASSAGES, threshold, action)
 
-    def test_of_sequences(self, corpus, above, tmp_path):
+    def test_of_sequences(self, corpus, threshold, tmp_path):
         out, removed = tmp_path / "out", tmp_path / "removed"
         report = run(
-            corpus, out, *self.given(above, "remove-sequence"), f"output.keep_removed={removed}"
+            corpus, out, *self.given(threshold, "remove-sequence"), f"output.keep_removed={removed}"
         )
         texts, scores = texts_in(corpus), rows_in(out, "scores")
         gone = [row for row in scores if row["action"] == "remove-sequence"]
@@ -277,36 +278,36 @@ class TestRemoval:
         before = sum(text.count(POEM[40:80]) for text in texts.values())
         assert sum(text.count(POEM[40:80]) for text in kept) < before / 2
         found = [r for path in removed.glob("*.parquet") for r in pq.read_table(path).to_pylist()]
-        risky = [row for row in found if row["reason"] == "risk"]
+        at_risk = [row for row in found if row["reason"] == "at-risk"]
         for row in gone:
             assert any(
                 one["doc"] == row["doc"]
                 and one["start"] <= row["start"]
                 and row["end"] <= one["end"]
-                for one in risky
+                for one in at_risk
             )
-        for one in risky:
+        for one in at_risk:
             assert one["text"] == texts[one["doc"]][one["start"] : one["end"]]
         assert report.total.documents == len(texts)
 
-    def test_of_documents(self, corpus, above, tmp_path):
+    def test_of_documents(self, corpus, threshold, tmp_path):
         out = tmp_path / "out"
-        run(corpus, out, *self.given(above, "remove-document"))
+        run(corpus, out, *self.given(threshold, "remove-document"))
         scores, rejects = rows_in(out, "scores"), rows_in(out, "rejects")
         gone = {row["doc"] for row in scores if row["action"] == "remove-document"}
         assert gone
         assert {row["doc"] for row in rejects} == gone
-        assert all("recite" in row["reason"] for row in rejects)
+        assert all("memorization" in row["reason"] for row in rejects)
         done = unrote("show", out, min(gone))
-        assert "Rejected: a model may recite it" in done.out
-        assert "The riskiest of" in done.out or "The only sequence" in done.out
+        assert "Rejected: at risk of memorization" in done.out
+        assert re.search(r"Memorization: the (riskiest of|only sequence)", done.out)
         duplicates = {row["doc"] for row in rows_in(out, "duplicates")}
         assert len(texts_in(corpus)) == len(rows_in(out, "documents"))
         kept = [d for d in texts_in(corpus) if d >> 36 < 2 and d not in gone | duplicates]
         assert len(released(out)) == len(kept)
 
-    def test_without_personal_data(self, corpus, above, tmp_path):
-        given = (*self.given(above, "remove-document"), "pii.enabled=false")
+    def test_without_personal_data(self, corpus, threshold, tmp_path):
+        given = (*self.given(threshold, "remove-document"), "pii.enabled=false")
         run(corpus, tmp_path / "out", *given)
         assert rows_in(tmp_path / "out", "rejects")
 
@@ -316,7 +317,7 @@ class TestRemoval:
             corpus,
             tmp_path / "out",
             model,
-            "memorization.above=1e-9",
+            "memorization.threshold=1e-9",
             "memorization.action=remove-sequence",
         )
         assert {text.strip() for text in released(tmp_path / "out")} == {""}
@@ -373,7 +374,9 @@ class TestBadModels:
         assert "128" in said
 
     def test_a_reference_with_other_tokens(self, corpus, model, tmp_path):
-        said = self.refused(corpus, tmp_path / "out", model, "memorization.reference=default")
+        said = self.refused(
+            corpus, tmp_path / "out", model, "memorization.comparison_model=default"
+        )
         assert "different tokenizers" in said
 
 
@@ -381,7 +384,7 @@ class TestStopped:
     @pytest.mark.parametrize("phase", ["sequences", "sequence-copies", "scores"])
     def test_goes_on_to_the_same_bytes(self, corpus, model, tmp_path, monkeypatch, phase):
         given = (model, "memorization.max_tokens=4000", "memorization.action=remove-document")
-        given = (*given, "memorization.above=0.01", "pii.enabled=false")
+        given = (*given, "memorization.threshold=0.01", "pii.enabled=false")
         whole = LocalEngine.execute
 
         def stopping(self, name, *args):

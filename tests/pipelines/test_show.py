@@ -48,7 +48,8 @@ def scored(doc: int, start: int, end: int, risk: float, **values: object) -> dic
     return row | {
         "doc": doc, "start": start, "end": end, "prefix_tokens": 8, "suffix_tokens": 8,
         "scored_by": "text", "sampled": False, "copies_input": 20, "copies": 1, "risk": risk,
-        "part_copies": 2.5, "part_predictability": -0.25, "part_rarity": 0.5, "action": "keep",
+        "log_odds_copies": 2.5, "log_odds_predictability": -0.25, "log_odds_rarity": 0.5,
+        "action": "keep",
     } | values  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def run(tmp_path: Path) -> Path:
         "format": 1,
         "settings": {"input": {"text": "text"}, "dedup": {"passages": {"action": "cut"}}},
         "input": corpus.to_json(),
+        "phases": [{"rows": {table.name: 0 for table in PUBLISHED}}],
         "tables": {table.name: [{"slice": 0}] for table in PUBLISHED},
     }
     (out / "manifest.json").write_text(json.dumps(manifest))
@@ -234,7 +236,7 @@ def test_broken_runs(run: Path, tmp_path: Path) -> None:
 
 def test_the_riskiest_sequences(run: Path) -> None:
     said = flowed(shown(run, "a.jsonl#0"))
-    assert "The riskiest of 2 sequences" in said
+    assert "Memorization: the riskiest of 2 sequences" in said
     first, second = said.index("60 to 120, risk 75.00%"), said.index("0 to 60, risk 25.00%")
     assert first < second
     for why in (
@@ -242,7 +244,7 @@ def test_the_riskiest_sequences(run: Path) -> None:
         "copies +2.5: 1 released, 20 in the input",
         "predictability -0.2",
         "rarity +0.5",
-        "from its text; copies are estimated",
+        "scored by its text; copies are estimated",
     ):
         assert why in said
 

@@ -12,22 +12,16 @@ import pytest
 
 from unrote.corpus.errors import StorageError
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
-from unrote.memorization.refuse import RECITED
+from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output, Read
-from unrote.pipelines.report import summary
-from unrote.pipelines.report.scored import SCORED
-from unrote.pipelines.report.summary import (
-    CLUSTERS,
-    FIRST_REJECTS,
-    PASSAGES,
-    REJECT_REASONS,
-    RELEASED,
-    SOURCES,
-    TOP,
-    TOTALS,
-    Tally,
-    summarise,
-)
+from unrote.pipelines.summary import passages
+from unrote.pipelines.summary.clusters import CLUSTERS, TOP
+from unrote.pipelines.summary.passages import PASSAGES
+from unrote.pipelines.summary.phase import SUMMARIES, summarise
+from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
+from unrote.pipelines.summary.scores import SCORE_SUMMARIES
+from unrote.pipelines.summary.sums import text_key
+from unrote.pipelines.summary.totals import MEASURES, RELEASED, SOURCES, TOTALS, Tally
 
 SHARDS = ("web/a.jsonl", "web/b.jsonl", "books/c.jsonl")
 
@@ -104,7 +98,8 @@ def sizes(rng: random.Random, doc: int, size: int) -> dict:
     left = rng.randint(0, size) if passages else size
     risk = rng.randint(0, left) if sequences else 0
     return {
-        "doc": doc, "bytes": left, "passages": passages, "sequences": sequences, "bytes_risk": risk
+        "doc": doc, "bytes": left, "passages": passages, "sequences": sequences,
+        "bytes_at_risk": risk,
     }  # fmt: skip
 
 
@@ -152,7 +147,7 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
             "doc": doc_key(n // 20, n % 20),
             "shard": SHARDS[n // 20],
             "row": n % 20,
-            "reason": rng.choice([f"reason {rng.randint(0, 29)}", f"{RECITED}: why"]),
+            "reason": rng.choice([f"reason {rng.randint(0, 29)}", f"{AT_RISK_REASON}: why"]),
         }
         for n in range(60)
         if doc_key(n // 20, n % 20) not in gone
@@ -183,12 +178,12 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
     source = {doc: row["source"] or "" for doc, row in documents.items()}
     rejected = {row["doc"] for row in tables["rejects"]} & set(documents)
     removed = {row["doc"] for row in tables["duplicates"]} | rejected
-    risky = {row["doc"] for row in tables["rejects"] if row["reason"].startswith(RECITED)}
+    at_risk = {row["doc"] for row in tables["rejects"] if row["reason"].startswith(AT_RISK_REASON)}
     for doc in rejected:
         size = documents[doc]["bytes"]
         totals[source[doc]] += Counter(rejected=1, bytes_rejected=size)
-        if doc in risky:
-            totals[source[doc]] += Counter(rejected_risk=1, bytes_rejected_risk=size)
+        if doc in at_risk:
+            totals[source[doc]] += Counter(rejected_at_risk=1, bytes_rejected_at_risk=size)
     for doc, row in documents.items():
         derived = row["id"] != "x"
         totals[source[doc]] += Counter(
@@ -196,7 +191,7 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
             bytes=row["bytes"],
             words=row["words"],
             ids_derived=derived,
-            words_left=row["words"] * (doc not in removed),
+            words_kept=row["words"] * (doc not in removed),
         )
     for row in tables["duplicates"]:
         size = documents[row["doc"]]["bytes"]
@@ -215,8 +210,8 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
             totals[source[row["doc"]]] += Counter(
                 documents_cut=row["passages"] > 0,
                 bytes_passages=cut,
-                documents_risk=row["sequences"] > 0,
-                bytes_risk=row["bytes_risk"],
+                documents_at_risk=row["sequences"] > 0,
+                bytes_at_risk=row["bytes_at_risk"],
             )
     return totals
 
@@ -251,10 +246,9 @@ def test_summaries_are_what_python_adds_up(seed):
 
     rejected = {row["doc"] for row in tables["rejects"]}
     lost = sum(row["twin"] in rejected & _docs(tables) for row in tables["duplicates"])
-    assert sum(row["copies"] for row in found["lost"]) == lost
+    assert sum(row["copies"] for row in found["copies_of_rejected"]) == lost
     totals = {
-        row["source"]: Counter({m: row[m] for m in summary.MEASURES if row[m]})
-        for row in found["totals"]
+        row["source"]: Counter({m: row[m] for m in MEASURES if row[m]}) for row in found["totals"]
     }
     wanted = {source: +counts for source, counts in expected_totals(tables).items()}
     assert totals == wanted
@@ -318,7 +312,7 @@ def test_more_sources_than_fit_are_one_row():
 def test_an_empty_run_has_empty_summaries():
     tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
     found = summaries(tables, random.Random(0))
-    assert set(found) == {t.name for t in summary.SUMMARIES} - {t.name for t in SCORED}
+    assert set(found) == {t.name for t in SUMMARIES} - {t.name for t in SCORE_SUMMARIES}
     assert not any(found.values())
 
 
@@ -327,7 +321,9 @@ def test_tables_that_were_not_written_are_not_read():
     summarise(flow, SHARDS, spans=False, released=False, rejects=False, findings=False)
     assert {table for table, _ in flow.writes} == {TOTALS, CLUSTERS}
     assert list(flow.nodes[0].stage.inputs) == ["documents", "duplicates"]
-    assert {*SCORED, PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(t for t, _ in flow.writes)
+    assert {*SCORE_SUMMARIES, PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(
+        t for t, _ in flow.writes
+    )
 
 
 def test_a_row_of_no_document_is_damage():
@@ -339,7 +335,7 @@ def test_a_row_of_no_document_is_damage():
 
 
 def test_text_keys_are_int64():
-    keys = [summary.text_key(str(n)) for n in range(100)]
+    keys = [text_key(str(n)) for n in range(100)]
     assert len(set(keys)) == 100
     assert min(keys) < 0 < max(keys)
     assert np.array(keys).dtype == np.int64
@@ -349,11 +345,11 @@ def test_the_largest_passages_are_chosen_without_a_copy_of_all_for_each():
     """None overlaps another, so that each of the rounds goes over all that are left."""
     count = 20_000
     found = np.ones((5, count), np.int64)
-    found[summary.SIZE] = found[summary.LENGTH] = 5
-    found[summary.START] = 10 * np.arange(count)
+    found[passages.SIZE] = found[passages.LENGTH] = 5
+    found[passages.START] = 10 * np.arange(count)
     tracemalloc.start()
-    chosen = summary._largest_apart(found)
+    chosen = passages._largest_apart(found)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert chosen[summary.START].tolist() == [10 * n for n in range(summary.TOP)]
+    assert chosen[passages.START].tolist() == [10 * n for n in range(TOP)]
     assert peak < 6 * found.nbytes

@@ -20,7 +20,7 @@ from unrote.corpus.errors import OutputError, RunError
 from unrote.pipelines.verify import TABLES, Verdict, print_verdict, verify
 from unrote.pipelines.verify.readers import _group_rows, _lines, _pieces_of, cell_of
 from unrote.pipelines.verify.records import Finding
-from unrote.pipelines.verify.released import _marks, _value_places
+from unrote.pipelines.verify.released import _marks, _value_spans
 from unrote.pipelines.verify.twins import _lower, _words
 
 PASSAGE = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind. " * 2
@@ -113,7 +113,7 @@ class Run:
                 },
             },
             "pii": {"enabled": False, "columns": []},
-            "memorization": {"enabled": False, "above": 0.5, "action": "report"},
+            "memorization": {"enabled": False, "threshold": 0.5, "action": "report"},
             "output": {"data": True, "internal_tables": False},
         }
         self.manifest: dict[str, Any] = {
@@ -822,9 +822,9 @@ def test_lines_across_pieces() -> None:
     ],
 )
 def test_place_of_the_text_value(row: bytes) -> None:
-    *_, place = _value_places(row, "text")
+    *_, place = _value_spans(row, "text")
     assert row[slice(*place)] == b'"VALUE"'
-    assert _value_places(row, "none") == []
+    assert _value_spans(row, "none") == []
 
 
 def test_parquet_cells() -> None:
@@ -869,7 +869,7 @@ def change(start: int, end: int) -> Finding:
     return Finding(A, 0, start, end, "US_SSN", "mask", "0" * 32, None)
 
 
-def stretches(flags: list[bool]) -> list[tuple[int, int]]:
+def chunks(flags: list[bool]) -> list[tuple[int, int]]:
     """Where a run of true begins and ends."""
     edges = [n for n, (a, b) in enumerate(pairwise([False, *flags, False])) if a != b]
     return list(zip(edges[::2], edges[1::2], strict=True))
@@ -883,9 +883,9 @@ def test_marks_are_changes_and_what_these_leave_of_cuts(cut, widths):
     changed = [change(start, end) for start, end in pairs if start < end]
     in_change = {n for finding in changed for n in range(finding.start, finding.end)}
     left = [flag and n not in in_change for n, flag in enumerate(cut)]
-    expected = [(start, end, None) for start, end in stretches(left)]
+    expected = [(start, end, None) for start, end in chunks(left)]
     expected += [(finding.start, finding.end, finding) for finding in changed]
-    assert _marks(stretches(cut), changed) == sorted(expected, key=lambda mark: mark[:2])
+    assert _marks(chunks(cut), changed) == sorted(expected, key=lambda mark: mark[:2])
 
 
 class Watched(list):

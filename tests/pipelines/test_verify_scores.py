@@ -32,19 +32,19 @@ LEFT = {
     C + 1: TEXTS[C + 1],
     D: "Tennyson: ",
 }
-RISKY = (A, D)
+AT_RISK = (A, D)
 """Documents of which the first sequence is at risk."""
 
 NAME = {
     "doc": A, "field": 0, "start": 0, "end": 8, "type": "PERSON", "score": 1.0, "action": "mask",
-    "origin": "o", "stands_for": "", "fingerprint": "f", "surrogate": None,
+    "origin": "o", "stands_for": "", "fingerprint": "f", "surrogate_fingerprint": None,
 }  # fmt: skip
 """A value that was replaced, in the first sequence."""
 
 
 def score(doc: int, start: int, end: int, action: str) -> dict[str, Any]:
     text, by_model = TEXTS[doc][start:end], doc in (A, B)
-    risky = doc in RISKY and start == 0
+    at_risk = doc in AT_RISK and start == 0
     row: dict[str, Any] = dict.fromkeys(TABLES["scores"])
     return row | {
         "doc": doc,
@@ -57,9 +57,9 @@ def score(doc: int, start: int, end: int, action: str) -> dict[str, Any]:
         "copies_input": sum(other.count(text) for other in TEXTS.values()),
         "copies_deduplicated": sum(t.count(text) for t in LEFT.values()) if by_model else None,
         "copies": sum(t.count(text) for t in LEFT.values()),
-        "risk": 0.9 if risky else 0.25,
-        "action": action if risky else "keep",
-        "reason": None if by_model else "not chosen",
+        "risk": 0.9 if at_risk else 0.25,
+        "action": action if at_risk else "keep",
+        "reason": None if by_model else "not selected",
     }
 
 
@@ -85,7 +85,7 @@ def write(run: Run, action: str) -> None:
         run.data(3, "d.txt", b"")
     else:
         lines = [a_line(A + 3, LEFT[A + 3], before="")]
-        why = "a model may recite it"
+        why = "at risk of memorization"
         refused = [
             {"doc": A, "shard": "a.jsonl", "row": 0, "reason": why},
             {"doc": D, "shard": "d.txt", "row": 0, "reason": why},

@@ -3,9 +3,10 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from unrote.corpus import json_scanner
 from unrote.corpus.formats import jsonl
 from unrote.corpus.formats.jsonl import read_jsonl
@@ -108,7 +109,7 @@ def broken(draw):
     return bytes(line).replace(b"\n", b" ")
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(300)
 @given(written() | broken())
 @example(b'{"text": 01}')
 @example(b'{"text": 1.}')
@@ -138,7 +139,7 @@ def test_it_agrees_with_the_standard_library(line):
     assert ours == oracle(line)[0]
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(
     st.lists(written(objects), max_size=8),
     st.integers(1, 40),
@@ -357,7 +358,7 @@ def test_reasons_carry_no_text():
     assert not any(re.search(secret.decode(), reason) for reason in reasons(content))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=60))
 def test_any_bytes_can_be_read(content):
     rows, rejects = read(content)
@@ -410,7 +411,7 @@ some = (
 UNREAD = {list: "an array", dict: "an object", int: "a number", float: "a number"}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(
         written(st.fixed_dictionaries({"text": some}, optional={"a": some, "b": some, "id": some})),

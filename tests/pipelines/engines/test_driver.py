@@ -11,21 +11,21 @@ from unrote.pipelines.engines.driver import committed
 WORKER = SimpleNamespace(run=None, plan=SimpleNamespace(steps=1), units=())
 
 
-def receipt(step: int, sent: int, met: int) -> dict:
+def task_result(step: int, sent: int, received: int) -> dict:
     figures = {"units": 1, "shuffled": 0, "spilled": 0}
-    return {"step": step, "worker": "here:1", "sent": sent, "met": met} | figures
+    return {"step": step, "worker": "here:1", "sent": sent, "received": received} | figures
 
 
 @pytest.mark.parametrize(
-    ("receipts", "said"),
+    ("task_results", "said"),
     [
-        ([receipt(0, 4, 0), receipt(1, 2, 3)], "of 4 packets that were sent to step 1"),
-        ([receipt(0, 3, 0), receipt(1, 2, 4)], "of 3 packets that were sent to step 1"),
-        ([receipt(0, 3, 0), receipt(1, 3, 3)], "of 3 packets that were sent to step 2"),
-        ([receipt(0, 3, 0)], "came"),
+        ([task_result(0, 4, 0), task_result(1, 2, 3)], "of 4 blocks that were sent to step 1"),
+        ([task_result(0, 3, 0), task_result(1, 2, 4)], "of 3 blocks that were sent to step 1"),
+        ([task_result(0, 3, 0), task_result(1, 3, 3)], "of 3 blocks that were sent to step 2"),
+        ([task_result(0, 3, 0)], "came"),
     ],
-    ids=["lost", "twice", "a-receipt-lost", "a-task-lost"],
+    ids=["lost", "twice", "a-result-lost", "a-task-lost"],
 )
-def test_what_does_not_arrive_is_noticed(receipts, said):
+def test_what_does_not_arrive_is_noticed(task_results, said):
     with pytest.raises(RunError, match=said):
-        committed("exact", Flow(), WORKER, 0.0, receipts)
+        committed("exact", Flow(), WORKER, 0.0, task_results)

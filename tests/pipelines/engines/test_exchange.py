@@ -5,7 +5,7 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unrote.corpus.errors import StorageError
@@ -44,7 +44,6 @@ def filled(folder, budget, added, run_bytes=1 << 30):
     return spool, exchange
 
 
-@settings(deadline=None)
 @given(
     added=batches,
     budget=st.sampled_from([0, 500, 1 << 30]),

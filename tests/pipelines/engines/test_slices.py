@@ -1,4 +1,4 @@
-"""What a reader gives, table by table and stretch by stretch; all engines read through it."""
+"""What a reader gives, table by table and range by range; all engines read through it."""
 
 import numpy as np
 import pyarrow as pa

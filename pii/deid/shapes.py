@@ -1,0 +1,127 @@
+"""Shapes, candidates (text of a shape), and how evidence becomes a score.
+
+Each shape starts with `prior` points and gets more, or fewer, for what stands around it. A point is
+a factor of two in the odds: a score is 1 / (1 + 2 ** -points), so 0 points are 0.5, 3 points 0.89,
+-3 points 0.11. The points are set by hand. Each has a name that says what was seen, and
+DeidDetector.explain lists them.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from unrote.pii.findings import DEID_MARKER
+
+Evidence = tuple[str, float]
+"""What was seen, and its points."""
+
+NEAR = 80
+"""Characters before and after a candidate that are read as its neighbours."""
+BLOCK_IMAGE = "\x01"
+"""What stands for "█" in the image that probes are matched against (pii.deid.detector)."""
+LINE = 200
+"""Characters of its line that are read to either side: lines may be megabytes."""
+AREA = 2000
+"""Areas begin at multiples of this many characters, and reach as far again to either side."""
+
+
+def score_of(points: float) -> float:
+    return float(1 / (1 + 2 ** -max(-60.0, min(60.0, points))))
+
+
+class Area:
+    """The text around candidates, in which words are counted once for all of them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._distinct: dict[re.Pattern[str], int] = {}
+
+    def distinct(self, pattern: re.Pattern[str]) -> int:
+        """How many different strings of the area match, in lower case."""
+        if pattern not in self._distinct:
+            found = {match[0].lower() for match in pattern.finditer(self.text)}
+            self._distinct[pattern] = len(found)
+        return self._distinct[pattern]
+
+
+@dataclass
+class Candidate:
+    """A candidate: text[start:end] has a shape."""
+
+    text: str
+    start: int
+    end: int
+    match: re.Match[str]
+    area: Area
+
+    @cached_property
+    def marker(self) -> str:
+        return self.text[self.start : self.end]
+
+    @cached_property
+    def before(self) -> str:
+        return self.text[max(0, self.start - NEAR) : self.start]
+
+    @cached_property
+    def after(self) -> str:
+        return self.text[self.end : self.end + NEAR]
+
+    @cached_property
+    def line_before(self) -> str:
+        return self.text[max(0, self.start - LINE) : self.start].rpartition("\n")[2]
+
+    @cached_property
+    def line_after(self) -> str:
+        return self.text[self.end : self.end + LINE].partition("\n")[0]
+
+    @cached_property
+    def line(self) -> str:
+        return self.line_before + self.marker + self.line_after
+
+    @cached_property
+    def is_alone(self) -> bool:
+        """Whether its line holds no other letter or digit."""
+        return not re.search(r"[^\W_]", self.line_before + self.line_after)
+
+    @cached_property
+    def is_within_prose(self) -> bool:
+        """Whether lower-case words stand around, as in a sentence."""
+        return len(re.findall(r"(?<!\S)[^\W\d_A-Z]{2,}(?![^\s.,;:!?)\"”])", self.line)) >= 3
+
+
+Weigh = Callable[[Candidate], Iterable[Evidence]]
+StandsFor = Callable[[Candidate], str]
+
+
+def unknown_type(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
+    """It is not known what stood there."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A form that markers of an origin take.
+
+    name, rows   what it is called, and its rows in docs/pii-markers.md
+    origin       whose markers look like that: a data set, a scrubber
+    family       shapes of one family support each other
+    prior        points that a candidate has before anything around it is looked at
+    pattern      where it has a group "span", that is the marker
+    weigh        yields evidence for and against a candidate
+    probe        what the prefilter looks for in the image; it matches wherever `pattern` can
+    stands_for   the type that a candidate stands for, "" where unknown
+    needs        a probe of pii.deid.context; without it in a document the shape is not looked for
+    """
+
+    name: str
+    rows: str
+    origin: str
+    family: str
+    prior: float
+    pattern: re.Pattern[str]
+    weigh: Weigh
+    probe: str
+    stands_for: StandsFor = unknown_type
+    type: str = DEID_MARKER
+    needs: str = ""

@@ -1,0 +1,50 @@
+"""Scanners, opened when they are needed and kept: importing Presidio takes a second, opening its
+recognisers another.
+
+Presidio and spaCy import torch and transformers where these are installed, which takes seconds.
+Only models for names need them, so these imports are blocked where no model is configured.
+"""
+
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from unrote.corpus.extras import require
+from unrote.corpus.imports import block_imports
+from unrote.pii.config import Config, default_config
+
+if TYPE_CHECKING:
+    from unrote.pii.scanner import Scanner
+
+_thread = threading.local()
+
+
+def open_scanner(config: Config) -> "Scanner":
+    """A new scanner. Raises ConfigError where a configured model, or the extra pii, is missing."""
+    require("pii", "Looking for personal data")
+    blocked = ("torch", "transformers", "stanza", "gliner")
+    with nullcontext() if config.ner else block_imports(*blocked):
+        from unrote.pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
+
+    return Scanner(config)
+
+
+def scanner_of(config: Config) -> "Scanner":
+    """The scanner of a configuration, opened once for each thread."""
+    if not hasattr(_thread, "scanners"):
+        _thread.scanners = {}
+    scanners: dict[Config, Scanner] = _thread.scanners
+    if config not in scanners:
+        scanners[config] = open_scanner(config)
+    return scanners[config]
+
+
+def main() -> None:
+    """Compile the default scanner's expressions into the user's cache: `make` and the image do that
+    once, so that the first run does not.
+    """
+    open_scanner(default_config())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Recognising what an earlier scrubbing with this key wrote, which is no finding.
+
+Surrogates carry a keyed check by which they are recognised (unrote.pii.surrogates); placeholders,
+hashes and masks are recognised by their form, where the actions of this run write them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from unrote.pii.catalogue import PRESETS
+from unrote.pii.config import DEFAULT, SECRET, Action, action_of
+from unrote.pii.findings import DEID_MARKER, Finding
+from unrote.pii.keys import Key
+from unrote.pii.overlaps import Spans, resolve_overlaps
+from unrote.pii.scrubbing.actions import HASH_DIGITS, surrogate_type
+from unrote.pii.surrogates import SAMPLE_VALUES, dates, is_surrogate
+
+_PLACEHOLDER = re.compile(rf"\[([A-Z][A-Z0-9_]*)(:[0-9a-f]{{{HASH_DIGITS}}})?\]")
+_NAMED_TYPES = frozenset({*PRESETS["all"], *SAMPLE_VALUES, SECRET, DEID_MARKER})
+"""What a placeholder or a hash may name; models have more, for which an action is given."""
+
+
+def drop_own_surrogates(
+    text: str,
+    findings: Iterable[Finding],
+    key: Key,
+    actions: Mapping[str, Action] | None = None,
+) -> list[Finding]:
+    """The findings that are no surrogates of this key, in their order; nor, with `actions`, masks,
+    placeholders and hashes that these write.
+
+    Dropped besides surrogates: what lies within one (a detector may see a host in an address), and
+    what reaches out of one by another surrogate, or by nothing but punctuation and white space.
+    """
+    left = list(findings)
+    own = Spans()
+    if actions is not None:
+        for start, end in _placeholders(text, actions):
+            own.add(start, end)
+        if "mask" in actions.values():
+            left = [one for one in left if not _is_mask(text[one.start : one.end])]
+    count = -1
+    while count != len(left):  # one that is recognised may let others be
+        count = len(left)
+        left = [one for one in left if not _is_own(text, one, key, own)]
+    return _without_shifted_dates(text, left, key, actions)
+
+
+def _placeholders(text: str, actions: Mapping[str, Action]) -> Iterator[tuple[int, int]]:
+    """The spans of placeholders and hashes that these actions write."""
+    if not {"placeholder", "hash"}.intersection(actions.values()):
+        return
+    for match in _PLACEHOLDER.finditer(text):
+        if match[1] not in _NAMED_TYPES and match[1] not in actions:
+            continue  # any word in capitals, or a secret
+        action: Action = "hash" if match[2] else "placeholder"
+        if action in {actions.get(match[1], actions.get(DEFAULT)), actions.get(DEID_MARKER)}:
+            yield match.span()
+
+
+def _is_mask(value: str) -> bool:
+    return "*" in value and not any(map(str.isalnum, value))
+
+
+def _is_own(text: str, finding: Finding, key: Key, own: Spans) -> bool:
+    """Whether a finding consists of own surrogates. If it does, its span is added to `own`."""
+    type_ = surrogate_type(finding)
+    uncovered = own.uncovered(text, finding.start, finding.end)
+    if not uncovered:
+        return True
+    if finding.type == DEID_MARKER and type_ in {DEID_MARKER, "AGE"}:
+        return False  # an age in a marker is a marker
+    whole = [(finding.start, finding.end)]
+    for spans in (whole, uncovered) if uncovered != whole else (whole,):
+        if all(is_surrogate(text[start:end], type_, key) for start, end in spans):
+            own.add(finding.start, finding.end)
+            return True
+    return False
+
+
+def _without_shifted_dates(
+    text: str, findings: list[Finding], key: Key, actions: Mapping[str, Action] | None
+) -> list[Finding]:
+    """The findings without the dates, if together they are dates that were shifted with this key.
+
+    Where a marker stands for a date too they are not yet: all will move with its surrogate.
+    """
+    moving = [f for f in findings if actions is None or action_of(f, actions) == "surrogate"]
+    values = [text[f.start : f.end] for f in resolve_overlaps(text, moving) if _is_date(f)]
+    marked = any(f.type == DEID_MARKER and surrogate_type(f) == "DATE_TIME" for f in findings)
+    if marked or not values or not dates.are_shifted(values, key):
+        return findings
+    shifted = [finding for finding in moving if _is_date(finding)]
+    return [finding for finding in findings if finding not in shifted]
+
+
+def _is_date(finding: Finding) -> bool:
+    return finding.type != DEID_MARKER and surrogate_type(finding) == "DATE_TIME"

@@ -1,0 +1,207 @@
+"""Scrubbing one text, in passes, until another pass would change nothing.
+
+A pass scans the text, selects the findings to act on, and replaces these. One is not always
+enough: a surrogate may, with the words beside it, look like a value of another type; one finding
+may have hidden another; a context word may have come nearer. So what was written is scanned again,
+and what is found there is mapped back to the input, where it supersedes the edits that it covers.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from unrote.pii.config import Action
+from unrote.pii.findings import Failure, Finding
+from unrote.pii.keys import Key
+from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
+from unrote.pii.scrubbing.actions import AppliedAction, apply_actions
+from unrote.pii.scrubbing.edits import Alignment, Edit, apply_edits
+from unrote.pii.scrubbing.own_surrogates import drop_own_surrogates
+
+if TYPE_CHECKING:
+    from unrote.pii.scanner import Scanner
+
+PASSES = 10
+"""Passes after the first, at most. One in thirty findings of a text of nothing but numbers needs
+another pass."""
+
+Cuts = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class ScrubbedText:
+    """What was found in a text and what is done about it, in the text's own offsets.
+
+    applied: findings outside cuts, with their actions; in_cuts: findings within a cut. Both by
+    offset, and none overlaps another. edits: in order and disjoint. rejected: why the text is not
+    to be released, or ""; where it is not, the rest is empty.
+    """
+
+    applied: tuple[AppliedAction, ...] = ()
+    in_cuts: tuple[Finding, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    rejected: str = ""
+
+
+def scrub_text(
+    text: str,
+    scanner: "Scanner",
+    actions: Mapping[str, Action],
+    key: Key,
+    document: str,
+    cuts: Cuts = (),
+) -> ScrubbedText:
+    """Find personal data in a text and replace it, until a pass finds nothing new.
+
+    actions, document: as for `apply_actions`. cuts: disjoint spans of the text that are not
+    released, by start; findings within one are reported and not acted on.
+    """
+    run_pass = partial(_pass, scanner=scanner, actions=actions, key=key, document=document)
+    scrubbed = run_pass(text, cuts)
+    if scrubbed.edits:
+        scrubbed = _converged(text, scrubbed, run_pass, cuts)
+    return scrubbed if scrubbed.rejected else _disjoint(text, scrubbed)
+
+
+def _pass(
+    text: str,
+    cuts: Cuts,
+    *,
+    scanner: "Scanner",
+    actions: Mapping[str, Action],
+    key: Key,
+    document: str,
+) -> ScrubbedText:
+    """One pass over a text: scan, select, act."""
+    found = scanner.find_all(text)
+    if isinstance(found, Failure):
+        return ScrubbedText(rejected=f"{found.origin} {found.reason}")
+    in_cuts, findings = _split_by_cuts(found, cuts)
+    # Own surrogates first: a marker's shape may lie within one, and would break up the finding by
+    # which that is recognised.
+    findings = drop_own_surrogates(text, findings, key, actions)
+    findings = prefer_markers(text, findings)
+    findings = resolve_overlaps(text, findings, actions)
+    parts_in_cuts, findings = _split_by_cuts(findings, cuts)  # uncovered parts may lie in a cut
+    outcome = apply_actions(text, findings, actions, key, document)
+    if outcome.rejected_for:
+        types = ", ".join(outcome.rejected_for)
+        return ScrubbedText(rejected=f"holds {types}, whose action is reject-document")
+    in_cuts = resolve_overlaps(text, prefer_markers(text, [*in_cuts, *parts_in_cuts]))
+    return ScrubbedText(outcome.applied, tuple(in_cuts), outcome.edits)
+
+
+def _split_by_cuts(findings: Iterable[Finding], cuts: Cuts) -> tuple[list[Finding], list[Finding]]:
+    """The findings that lie within a cut, and those that touch text that stays."""
+    starts = [start for start, _ in cuts]
+    inside: list[Finding] = []
+    outside: list[Finding] = []
+    for finding in findings:
+        index = bisect_right(starts, finding.start) - 1
+        within = index >= 0 and finding.end <= cuts[index][1]
+        (inside if within else outside).append(finding)
+    return inside, outside
+
+
+def _converged(
+    text: str, scrubbed: ScrubbedText, run_pass: Callable[[str, Cuts], ScrubbedText], cuts: Cuts
+) -> ScrubbedText:
+    """`scrubbed` with what further passes add, until one adds nothing."""
+    for _ in range(PASSES):
+        written = apply_edits(text, scrubbed.edits)
+        alignment = Alignment.of(len(text), scrubbed.edits)
+        again = run_pass(written, tuple(alignment.spans_edited_from(cuts)))
+        if again.rejected:
+            return again
+        added = list(_mapped_back(written, again, alignment))
+        if not added:
+            return scrubbed
+        scrubbed = _superseded(scrubbed, added)
+    return ScrubbedText(rejected=f"does not converge in {PASSES} passes")
+
+
+def _mapped_back(
+    written: str, again: ScrubbedText, alignment: Alignment
+) -> Iterator[tuple[AppliedAction, Edit]]:
+    """What a pass over `written` changed, as edits of the source: each takes in all that earlier
+    edits wrote where it touches them, and has one finding of that extent.
+    """
+    changed = [edit for edit in again.edits if written[edit.start : edit.end] != edit.text]
+    for group in _grouped(changed, alignment):
+        shifted = [
+            replace(e, start=e.start - group.start, end=e.end - group.start) for e in group.edits
+        ]
+        edited = apply_edits(written[group.start : group.end], shifted)
+        edit = Edit(*alignment.source_of(group.start, group.end), edited)
+        inside = (one for one in again.applied if _covers(group, one.finding))
+        longest = max(
+            (one for one in inside if one.action != "keep"),
+            key=lambda one: one.finding.end - one.finding.start,
+        )
+        finding = longest.finding._replace(start=edit.start, end=edit.end)
+        yield replace(longest, finding=finding, replacement=edit.text), edit
+
+
+@dataclass
+class _Group:
+    """Edits of written[start:end], which is the whole of what earlier edits wrote there."""
+
+    start: int
+    end: int
+    edits: list[Edit]
+
+
+def _grouped(edits: Iterable[Edit], alignment: Alignment) -> Iterator[_Group]:
+    """The edits of a written text, together where they touch what one earlier edit wrote."""
+    group: _Group | None = None
+    for edit in edits:
+        start, end = alignment.edited_from(*alignment.source_of(edit.start, edit.end))
+        if group is not None and start < group.end:
+            group.edits.append(edit)
+            group.end = max(group.end, end)
+            continue
+        if group is not None:
+            yield group
+        group = _Group(start, end, [edit])
+    if group is not None:
+        yield group
+
+
+def _superseded(
+    scrubbed: ScrubbedText, added: Iterable[tuple[AppliedAction, Edit]]
+) -> ScrubbedText:
+    """`scrubbed` with the added edits in place of those that they cover."""
+    applied, edits = list(scrubbed.applied), list(scrubbed.edits)
+    for one, edit in added:
+        applied = [other for other in applied if not _covers(edit, other.finding)] + [one]
+        edits = [other for other in edits if not _covers(edit, other)] + [edit]
+    applied.sort(key=lambda one: one.finding.start)
+    edits.sort(key=lambda edit: edit.start)
+    return replace(scrubbed, applied=tuple(applied), edits=tuple(edits))
+
+
+def _covers(outer: Edit | _Group, inner: Edit | Finding) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def _disjoint(text: str, scrubbed: ScrubbedText) -> ScrubbedText:
+    """The findings without overlaps: what is changed goes before what is kept, and that before what
+    lies in cuts.
+    """
+    claimed = Spans()
+    changed = [one for one in scrubbed.applied if one.action != "keep"]
+    for one in changed:
+        claimed.add(one.finding.start, one.finding.end)
+    kept = [
+        replace(one, finding=part)
+        for one in scrubbed.applied
+        if one.action == "keep"
+        for part in claimed.uncovered_by(text, one.finding)
+    ]
+    for one in kept:
+        claimed.add(one.finding.start, one.finding.end)
+    in_cuts = [part for one in scrubbed.in_cuts for part in claimed.uncovered_by(text, one)]
+    applied = sorted([*changed, *kept], key=lambda one: one.finding.start)
+    return replace(scrubbed, applied=tuple(applied), in_cuts=tuple(in_cuts))

@@ -1,0 +1,247 @@
+"""From tables to the two report files: summarised where the tables are, built and rendered here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from unrote.corpus.columns import text_columns
+from unrote.corpus.errors import InputError
+from unrote.corpus.extras import installed
+from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table
+from unrote.corpus.tables import read_table
+from unrote.memorization.reference_model import ReferenceModel
+from unrote.pii.mask import MaskedText, masked
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.finished import open_run, report_in
+from unrote.pipelines.job import Job, reopen_job
+from unrote.pipelines.manifest import (
+    check_sealed,
+    digest_of,
+    read_manifest,
+    reports_of,
+    write_manifest,
+)
+from unrote.pipelines.records import records_of
+from unrote.pipelines.release import release
+from unrote.pipelines.report import html
+from unrote.pipelines.report.model import (
+    Report,
+    Verdict,
+    build,
+    environment,
+    example_positions,
+    excerpt_positions,
+    to_json,
+)
+from unrote.pipelines.scoring import at_risk_again, removes_sequences
+from unrote.pipelines.storage import Location, location, write_atomically
+from unrote.pipelines.summary.phase import SUMMARIES, summarise
+from unrote.pipelines.summary.totals import RELEASED
+
+
+def summarised(job: Job) -> Report:
+    """The report of what the job has committed so far."""
+    flow = Flow()
+    summarise(
+        flow,
+        tuple(shard.name for shard in job.run.corpus.shards),
+        spans=bool(job.run.files(SPANS)),
+        released=bool(job.run.files(RELEASED)),
+        rejects=bool(job.run.files(REJECTS)),
+        findings=bool(job.run.files(FINDINGS)),
+        scores=bool(job.run.files(SCORES)),
+        entities=bool(job.run.files(ENTITIES)),
+        threshold=job.settings.memorization.threshold,
+    )
+    job.phase("summary", flow)
+    model = reference_model_of(job)
+    with job.progress.aside("writing the report"):
+        tables = {table.name: _rows(job, table) for table in SUMMARIES}
+        manifest = job.run.manifest() | {"environment": environment()}
+        excerpts = Excerpts(job, excerpt_positions(tables), example_positions(tables))
+        return build(
+            manifest,
+            tables,
+            excerpts.excerpt,
+            excerpts.example,
+            *_columns(job),
+            reference_model=model,
+            scrubs=installed("pii"),
+        )
+
+
+def reference_model_of(job: Job) -> ReferenceModel | None:
+    """The reference model of a job: of a finished run as its manifest says, since the model may not
+    be here any more. None: it has none.
+    """
+    if not job.settings.memorization.enabled:
+        return None
+    if job.run.finished:
+        known = job.run.manifest().get("reference_model")
+        return None if known is None else ReferenceModel(**known)
+    return job.reference_model
+
+
+def finish(job: Job, report: Report) -> None:
+    """Write the manifest of a job whose report is written."""
+    model = reference_model_of(job)
+    known = {} if model is None else {"reference_model": asdict(model)}
+    reports = reports_of(job.run.out, _plain(report.verdict))
+    with job.progress.aside("tidying up"):
+        job.run.finish({"environment": report.environment, "reports": reports} | known)
+
+
+def replace_report(folder: Location, report: Report) -> None:
+    """Write another report of a finished run, and then its digests into the manifest.
+
+    If that is cut off the manifest lists other reports than there are, and `verify` says so; the
+    same command mends it. Raises InputError for a manifest that is not the run's.
+    """
+    manifest = read_manifest(str(folder))
+    check_sealed(manifest, folder)
+    write_report(folder, report)
+    reports = reports_of(folder, _plain(report.verdict))
+    write_manifest(folder, manifest | {"reports": reports})
+
+
+def _plain(verdict: Verdict | None) -> object:
+    return None if verdict is None else verdict.model_dump(mode="json")
+
+
+def _columns(job: Job) -> tuple[list[str], list[str]]:
+    """Other columns of text that the run did not scan, and those that it was to scan and of which
+    no text was seen.
+    """
+    settings = job.settings
+    if not settings.pii.enabled:
+        return [], []
+    found = text_columns(job.run.corpus)
+    named = settings.pii.columns
+    unscanned = [name for name in found if name not in {settings.input.text, *named}]
+    return unscanned, [name for name in named if name not in found]
+
+
+def write_report(folder: Location, report: Report) -> None:
+    """report.json and report.html."""
+    write_atomically(folder / "report.json", to_json(report))
+    write_atomically(folder / "report.html", html.render(report).encode())
+
+
+def rebuild(out: str) -> Location:
+    """Summarise the tables of a finished run anew and write its reports; returns report.html.
+
+    A verdict that report.json holds is kept: it speaks of the same tables. Raises InputError where
+    it is not the verdict that the run gave.
+    """
+    with reopen_job(out) as job:
+        check_sealed(job.run.manifest(), job.run.out)
+        verdict = _given_verdict(job.run.out, job.run.manifest())
+        report = _from_tables(job)
+        replace_report(job.run.out, report.model_copy(update={"verdict": verdict}))
+    return location(out) / "report.html"
+
+
+def known_report(out: str) -> Report:
+    """The report of a finished run, to be evaluated; from its tables if the files were changed."""
+    run = open_run(out)
+    if run.has_reports:
+        return run.report
+    with reopen_job(out) as job:
+        return _from_tables(job)
+
+
+def _from_tables(job: Job) -> Report:
+    """The report of a finished run, by phases that leave nothing."""
+    if removes_sequences(job.settings):
+        at_risk_again(job)
+    release(job, write=False)
+    return summarised(job)
+
+
+def _given_verdict(folder: Location, manifest: Mapping[str, Any]) -> Verdict | None:
+    """The verdict in report.json, if it is the one whose digest the manifest lists."""
+    there = (folder / "report.json").exists()
+    verdict = report_in(folder).verdict if there else None
+    if digest_of(_plain(verdict)) != manifest.get("reports", {}).get("verdict"):
+        raise InputError(
+            f"the verdict in {folder / 'report.json'} is not the one that the run gave, so it "
+            "cannot be kept. The gate's own command, with -o, gives a verdict again and writes the "
+            "report anew."
+        )
+    return verdict
+
+
+def _rows(job: Job, table: Table) -> pa.Table:
+    """A small table, all slices."""
+    batches = [
+        batch
+        for file in job.run.files(table)
+        for batch in read_table(str(job.run.table_path(table, file.slice)))
+    ]
+    return pa.Table.from_batches(batches, table.schema)
+
+
+CONTEXT = 300
+"""Code points around an excerpt that are scanned with it: what it cuts off may say what it is."""
+
+
+class Excerpts:
+    """The text that a report shows, read from the input in one pass, and scrubbed.
+
+    Where `output.excerpts` is false, or the detectors that scrub are not installed, there is none.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        positions: Sequence[tuple[int, int, int]],
+        findings: Sequence[tuple[int, int, int, int, str]],
+    ) -> None:
+        self._ids: dict[int, str] = {}
+        self._texts: dict[tuple[int, int, int], str] = {}
+        self._examples: dict[tuple[int, int, int, int, str], str] = {}
+        self._settings = job.settings
+        self._excerpts: dict[int, list[tuple[int, int, int]]] = {}
+        self._findings: dict[int, list[tuple[int, int, int, int, str]]] = {}
+        for position in positions:
+            self._excerpts.setdefault(position[0], []).append(position)
+        for finding in findings:
+            self._findings.setdefault(finding[0], []).append(finding)
+        docs = sorted({*self._excerpts, *self._findings})
+        for row in records_of(job.run.corpus, job.run.fields, docs):
+            self._read(row)
+
+    def _read(self, row: Mapping[str, Any]) -> None:
+        doc = row["doc"]
+        self._ids[doc] = row["id"]
+        for _, start, length in self._excerpts.get(doc, ()):
+            shown = self._scrubbed(row["text"], start, length) if self._shows else ""
+            self._texts[doc, start, length] = shown
+        for finding in self._findings.get(doc, ()):
+            _, field, start, end, type_ = finding
+            value = (row["text"], *row["columns"])[field][start:end]
+            self._examples[finding] = masked(value, type_)
+
+    @property
+    def _shows(self) -> bool:
+        return self._settings.output.excerpts and installed("pii")
+
+    def _scrubbed(self, text: str, start: int, length: int) -> str:
+        """text[start:start + length] without personal data; a little longer where that is so."""
+        before, behind = text[max(0, start - CONTEXT) : start], text[start + length :][:CONTEXT]
+        around = before + text[start : start + length] + behind
+        pii = self._settings.pii
+        scanners = [scanner_of(config) for config in pii.shown_configs]
+        clean = MaskedText(around, scanners, pii.all_actions)
+        return clean.excerpt(len(before), len(around) - len(behind))
+
+    def excerpt(self, doc: int, start: int, length: int) -> tuple[str, str]:
+        """The document's id, and `length` code points of its text from `start`, scrubbed."""
+        return self._ids[doc], self._texts[doc, start, length]
+
+    def example(self, doc: int, field: int, start: int, end: int, type: str) -> str:  # noqa: A002
+        """A finding, masked."""
+        return self._examples[doc, field, start, end, type]

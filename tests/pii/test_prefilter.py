@@ -1,0 +1,135 @@
+# ruff: noqa: E402 (what follows needs a package that may be missing)
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+hyperscan = pytest.importorskip("hyperscan")
+regex = pytest.importorskip("regex")
+
+from tests.corpora import personal
+from unrote.pii import prefilter as module
+from unrote.pii.catalogue import ENTRIES, build
+from unrote.pii.deid import DeidDetector
+from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines
+from unrote.pii.recognizers import _is_wide
+
+FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("UNROTE_CACHE", str(tmp_path / "cache"))
+
+
+def prefilter(*expressions, **more):
+    return Prefilter([Probe(n, text, int(FLAGS)) for n, text in enumerate(expressions)], **more)
+
+
+@pytest.mark.parametrize(
+    ("expression", "within"),
+    [
+        (r"\b\d{3}[- ]?[a-z]\b", True),
+        (r"(?<![\w:])::(?!\w)", True),
+        (r"^a|b$", True),
+        (r"a\sb", False),
+        (r"a[^b]c", False),
+        (r"a[^b\n]c", True),
+        (r"a[^\s]c", True),
+        (r"a.c", False),
+        (r"a(?=\s)", False),
+        (r"(?<!\W)a", False),
+        (r"a\Z", False),
+        (r"a\nb", False),
+        (r"a[\t-\r]b", False),
+        (r"\b(?i)(a)", False),
+        (r"a\Bb", False),
+    ],
+)
+def test_which_expressions_keep_to_a_line(expression, within):
+    assert is_within_lines(expression, int(FLAGS)) is within
+
+
+def test_lines_need_multiline_anchors():
+    assert not is_within_lines("a$", int(regex.DOTALL))
+
+
+def test_blocks_are_whole_lines_that_fired():
+    text = ("x" * 700 + "\n") * 2 + "é" * 600 + "\n" + "a 123\nrest"
+    found = list(prefilter(r"\d{3}").blocks(text.encode()))
+    assert [text[b.start : b.start + len(b.text)] for b in found] == [b.text for b in found]
+    assert [b.text for b in found] == ["a 123\nrest"]
+
+
+def test_characters_hyperscan_does_not_know():
+    probes = prefilter(r"a\wb", r"\d{3}", r"kiss", r"ä\wö")
+    cases = {"a\u0301b": 0, "a\u200db": 0, "\u0663\u0664\U0001e950": 1, "Kiſſ": 2, "Äxö": 3}
+    for text, number in cases.items():
+        expression = probes.probes[number].expression
+        assert regex.search(expression, text, FLAGS), text
+        assert number in probes.block(0, text.encode()).fired, text
+
+
+def test_characters_read_as_they_are():
+    """Hyperscan knows these as the regex package does."""
+    chars = [chr(c) for low, high in AS_THEY_ARE for c in range(max(low, 128), high + 1)]
+    for kind in (r"\w", r"\d"):
+        wanted = {char for char in chars if regex.match(kind, char)}
+        database = module._database(hyperscan, [Probe(0, kind, 0)], False)
+        found = {char for char in chars if _fires(database, char)}
+        assert found == wanted
+    assert not [char for char in chars if regex.match("[a-z]|[A-Z]", char, regex.I)]
+
+
+def _fires(database, char):
+    fired = []
+    database.scan(char.encode(), match_event_handler=module._note, context=fired)
+    return bool(fired)
+
+
+def test_presidio_names_characters_one_by_one():
+    """What an image keeps is what expressions name: ranges beyond ASCII would need more."""
+    patterns = [p.regex for entry in ENTRIES for p in getattr(build(entry), "patterns", [])]
+    assert not any(map(_is_wide, patterns))
+
+
+def test_databases_are_cached(monkeypatch):
+    prefilter("abc").block(0, b"abc")
+    (path,) = module.cache_folder().iterdir()
+
+    def fail(*_, **__):
+        raise AssertionError("compiled again")
+
+    written = path.read_bytes()
+    monkeypatch.setattr(module, "store", fail)
+    assert prefilter("abc").block(0, b"xabcx").fired
+    path.write_bytes(written[:-50])
+    monkeypatch.undo()
+    monkeypatch.setenv("UNROTE_CACHE", str(path.parent))
+    assert prefilter("abc").block(0, b"xabcx").fired
+    assert path.read_bytes() == written
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch):
+    monkeypatch.setenv("UNROTE_CACHE", "/dev/null/x")
+    assert prefilter("abc").block(0, b"abc").fired
+
+
+def test_without_hyperscan_it_says_so(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+    with caplog.at_level(logging.WARNING):
+        plain = prefilter("abc")
+    assert not plain.works
+    assert "pip install hyperscan" in caplog.text
+    assert [b.fired for b in plain.blocks(b"nothing")] == [frozenset({0})]
+
+
+def test_threads_may_share_a_prefilter():
+    """As those do that share the marker detector's, of which there is one in a process."""
+    detector = DeidDetector()
+    texts = [row["text"] for row in personal(0, 60)] * 5
+    expected = [detector.find(text) for text in texts]
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(detector.find, texts)) == expected

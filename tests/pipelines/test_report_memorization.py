@@ -1,0 +1,397 @@
+"""What a report says of memorization, in the model and in what its renderers make of it."""
+
+import dataclasses
+import io
+import math
+import re
+from itertools import pairwise
+
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from tests.pipelines.test_report import excerpt, manifest, no_example, tables
+from unrote.corpus.errors import ConfigError, RunError
+from unrote.corpus.schema import doc_key
+from unrote.memorization.reference_model import ReferenceModel
+from unrote.pipelines.policy import Policy, evaluate, results_of
+from unrote.pipelines.report.html import copies_of, histogram, less, part_bars, render
+from unrote.pipelines.report.memorization import expected
+from unrote.pipelines.report.model import Report, build, excerpt_positions, from_json, to_json
+from unrote.pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.summary.scores import (
+    EDGES,
+    RISK_BINS,
+    RISK_ENTITIES,
+    RISK_REMOVED,
+    RISK_SAMPLE,
+    RISK_SOURCES,
+    RISKIEST_ROWS,
+    SCORED_BY,
+    VIEWS,
+)
+from unrote.pipelines.summary.totals import TOTALS
+
+REFERENCE = ReferenceModel("cpu", "digest", 4_600_000)
+
+
+def source(name: str | None, words: int, *views: tuple[int, int, int]) -> dict:
+    """views: sequences, expected extractable ones in millionths, ones at risk, of each view."""
+    row = {
+        "doc": 0,
+        "negative_expected_extracted_released": -views[2][1],
+        "source_key": 0,
+        "source": name,
+    }
+    row |= {"documents": 9, "words": words}
+    for view, numbers in zip(VIEWS, views, strict=True):
+        for what, number in zip(
+            ("sequences", "expected_extracted", "at_risk"), numbers, strict=True
+        ):
+            row[f"{what}_{view}"] = number
+    return row
+
+
+def by(key: int, name: str | None, *numbers: int) -> dict:
+    names = ("sequences", "tokens", "expected_extracted", "at_risk", "extractable")
+    return {"doc": 0, "by_key": key, "scored_by": name} | dict(zip(names, numbers, strict=True))
+
+
+def riskiest(risk: int, doc: int, start: int, end: int, *copies: int) -> dict:
+    names = ("copies_input", "copies_deduplicated", "copies", "near")
+    row = {
+        "doc": 0,
+        "negative_risk": -risk,
+        "document": doc,
+        "start": start,
+        "end": end,
+        "text_hash": 1,
+    }
+    row |= dict(zip(names, copies, strict=True)) | {"scored_by": "model"}
+    return row | {
+        "log_odds_copies": 5_500_000,
+        "log_odds_predictability": -750_000,
+        "log_odds_rarity": 2_000_000,
+    }  # fmt: skip
+
+
+def scored(others: bool = False) -> dict[str, pa.Table]:
+    """Copies in `web` made 812.5 sequences extractable; cleaning leaves 12.25 in all."""
+    sources = [
+        source("web", 500_000, (900, 812_500_000, 700), (900, 40_000_000, 9), (900, 12_000_000, 4),
+               (896, 8_000_000, 0)),
+        source("books", 500_000, (100, 250_000, 1), (100, 250_000, 1), (100, 250_000, 1),
+               (99, 1, 0)),
+    ]  # fmt: skip
+    sources += [source(None, 7, *[(5, 0, 0)] * 4)] * others
+    bins = [("input", 12, 1000), ("input", 0, 3), ("released", 0, 999), ("released", 12, 1)]
+    bins += [("deduplicated", 0, 1003), ("filtered", 0, 995)]
+    rows = {
+        RISK_SOURCES: sources,
+        RISK_BINS: [
+            {"doc": 0, "key": 0, "view": list(VIEWS).index(view), "bin": bin_, "sequences": count}
+            for view, bin_, count in bins
+        ],
+        SCORED_BY: [
+            by(0, "model", 300, 30_000, 12_000_000, 5, 2),
+            by(1, "text", 700, 70_000, 250_000, 0, 0),
+            by(2, None, 0, 0, 0, 0, 0),
+        ],
+        RISK_SAMPLE: [
+            {"doc": 0, "key": 0, "sequences": 50, "read": 40, "extractable": 1, "loss": 120_000_000}
+            | {"expected_extracted": 500_000}
+        ],
+        RISK_REMOVED: [{"doc": 0, "key": 0, "sequences": 5, "documents": 0}],
+        RISKIEST_ROWS: [
+            riskiest(900_000, doc_key(1, 7), 21, 400, 60, 3, 1, 14_400_000),
+            riskiest(300_000, doc_key(1, 0), 0, 20, 0, -1, 1, 0),
+        ],
+        RISK_ENTITIES: [
+            {"doc": 0, "type_key": 1, "type": "URL", "entities": 9, "measured": 8, "completed": 2}
+        ],
+    }
+    return {t.name: pa.Table.from_pylist(found, schema=t.schema) for t, found in rows.items()}
+
+
+def report(job: str = "clean", others: bool = False, **memorization: object) -> Report:
+    settings = {"memorization": memorization}
+    found = tables() | scored(others)
+    return build(manifest(job, **settings), found, excerpt, no_example, reference_model=REFERENCE)
+
+
+# The model.
+
+
+def test_steps_add_up_over_sources():
+    found = report().memorization
+    assert found is not None
+    assert [(s.view, s.sequences, s.expected_extracted, s.at_risk) for s in found.path] == [
+        ("input", 1000, 812.75, 701),
+        ("deduplicated", 1000, 40.25, 10),
+        ("released", 1000, 12.25, 5),
+    ]
+    assert found.step("filtered").sequences == 995
+    assert (found.parameters, found.device, found.sequences, found.unread) == (
+        4_600_000, "cpu", 1000, 700
+    )  # fmt: skip
+    assert found.sample is not None
+    assert found.sample.loss == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"),
+    [
+        ({"pii": {"enabled": False}}, ("input", "released")),
+        ({"memorization": {"action": "remove-sequence"}}, tuple(VIEWS)),
+        (
+            {
+                "pii": {"enabled": False},
+                "dedup": {name: {"enabled": False} for name in ("exact", "near", "passages")},
+            },
+            ("input",),
+        ),
+    ],
+)
+def test_only_views_that_differ_are_shown(settings, views):
+    found = build(
+        manifest(**settings), tables() | scored(), excerpt, no_example, reference_model=REFERENCE
+    )
+    assert found.memorization is not None
+    assert found.memorization.views == views
+
+
+def test_the_histogram_has_every_bin():
+    found = report().memorization
+    assert found is not None
+    assert [round(one.low * 1e6) for one in found.histogram] == list(EDGES)
+    assert found.histogram[-1].high == 1
+    assert found.histogram[0].sequences == {
+        "input": 3, "deduplicated": 1003, "released": 999, "filtered": 995
+    }  # fmt: skip
+
+
+def test_the_riskiest_are_shown_as_the_input_has_them():
+    first, second = report().memorization.riskiest
+    assert (first.shard, first.row, first.risk, first.length) == ("books/b.jsonl.zst", 7, 0.9, 379)
+    assert first.excerpt.startswith("All rights reserved.")
+    assert len(first.excerpt) <= 201
+    assert second.copies_deduplicated is None
+    assert copies_of(first).startswith("60 copies in the input, 3 after deduplication, 1 released")
+    assert copies_of(first).endswith("near copies worth 14.4")
+    assert copies_of(second) == "not in the input in this form, 1 released"
+
+
+def test_excerpts_are_requested():
+    excerpts = excerpt_positions(tables() | scored())
+    assert (doc_key(1, 7), 21, 200) in excerpts
+    assert (doc_key(1, 0), 0, 20) in excerpts
+    assert excerpts == sorted(excerpts)
+
+
+def test_no_excerpt_is_shown_where_none_is_given():
+    found = build(
+        manifest(),
+        tables() | scored(),
+        lambda *_: ("id", ""),
+        no_example,
+        reference_model=REFERENCE,
+    )
+    assert "<blockquote>" not in render(found)
+
+
+def test_notes_say_what_the_numbers_are_worth():
+    notes = " ".join(report().notes)
+    assert "calibrated on models of a few million parameters" in notes
+    assert "700 sequences were scored by copies and text features alone" in notes
+    assert "Of 40 sequences drawn at random the reference model completes 2.5" in notes
+    off = build(manifest(memorization={"enabled": False}), tables(), excerpt, no_example)
+    assert off.memorization is None
+    assert "not scored (memorization.enabled is false)" in " ".join(off.notes)
+
+
+def test_report_json_round_trips():
+    assert from_json(to_json(report())) == report()
+
+
+def test_the_headline_of_score_says_how_much():
+    assert report("score").headline == (
+        "28,118 documents read: about 12.2 of 1,000 sequences would be extractable."
+    )
+
+
+# What went for its risk, in the balance.
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_went_for_its_risk_is_not_kept(whole):
+    totals = tables()[TOTALS.name].to_pylist()
+    numbers = {"rejected": 5, "bytes_rejected": 500}
+    if whole:
+        numbers |= {"rejected_at_risk": 3, "bytes_rejected_at_risk": 300}
+    else:
+        numbers |= {"documents_at_risk": 3, "bytes_at_risk": 300}
+    totals[0] |= numbers
+    found = {TOTALS.name: pa.Table.from_pylist(totals, schema=TOTALS.schema)}
+    before = build(manifest(), tables(), excerpt, no_example).total
+    after = build(manifest(), tables() | found, excerpt, no_example).total
+    assert (after.at_risk.documents, after.at_risk.bytes) == (3, 300)
+    assert after.rejected.documents == (2 if whole else 5)
+    assert before.kept.documents - after.kept.documents == 5
+    assert before.kept.bytes - after.kept.bytes == (500 if whole else 800)
+    parts = sum(part.bytes for part in after.parts.values()) + after.rejected.bytes
+    assert parts + after.at_risk.bytes + after.kept.bytes == after.bytes
+
+
+# Pages.
+
+
+def test_the_page_tells_it():
+    page = render(report(action="remove-sequence"))
+    for part in ("Memorization risk", ">813<", "40.2", "12.2", "4.6 million parameters"):
+        assert part in page
+    assert "5 sequences were removed" in page
+    assert page.count("<table>") == page.count("<caption")
+    assert len(set(re.findall(r' id="(\w+)"', page))) == len(re.findall(r' id="(\w+)"', page))
+
+
+def test_bars_of_the_histogram_are_inside_and_apart():
+    found = report().memorization
+    picture = histogram(found)
+    assert len(picture.bars) == sum(
+        one.sequences[view] > 0 for one in found.histogram for view in found.views
+    )
+    ends = sorted((x, x + width) for _, x, width, _ in picture.bars)
+    assert all(0 <= x < end <= 100 for x, end in ends)
+    assert all(end <= after for (_, end), (after, _) in pairwise(ends))
+    assert all(0 < height <= 100 for *_, height in picture.bars)
+    assert max(picture.bars, key=lambda bar: bar[3])[0] == "deduplicated"
+
+
+def test_parts_that_lower_the_risk_go_to_the_left():
+    row = report().memorization.riskiest[0]
+    (_, _, x, width), (_, value, left, size), _ = part_bars(row, 5.5)
+    assert (x, width) == (50, 50)
+    assert value < 0
+    assert left + size == 50
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (0.01, "< 0.1"), (0.31, "0.3"), (99.94, "99.9"), (99.96, "100"), (1234.4, "1,234")],
+)
+def test_expected_numbers(number, text):
+    assert expected(number).replace("\xa0", " ") == text
+
+
+def test_differences():
+    assert less(40, 80).replace("\xa0", " ") == "50.0 % less"
+    assert less(90, 80).replace("\xa0", " ") == "12.5 % more"
+    assert less(80, 80) == less(1, 0) == ""
+
+
+def test_the_terminal_tells_it():
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    print_summary(report(), "", console)
+    text = console.file.getvalue()
+    assert re.search(r"input +813 +701 +1,000", text)
+    assert re.search(r"released +12\.2 +5 +1,000", text)
+
+
+# The gate.
+
+
+def measured(*rules: dict, others: bool = False) -> list[tuple]:
+    policy = Policy.model_validate({"rule": [rule | {"limit": 10} for rule in rules]})
+    return [(r.measure, r.source, r.measured) for r in results_of(policy, report("gate", others))]
+
+
+def test_rules_about_memorization():
+    assert measured(
+        {"measure": "expected_extracted"},
+        {"measure": "expected_extracted", "view": "input"},
+        {"measure": "extracted_per_million_words", "source": "web"},
+        {"measure": "sequences_at_risk", "source": "web"},
+        {"measure": "sequences_at_risk", "source": "books"},
+        {"measure": "at_risk_per_million_words", "view": "deduplicated"},
+    ) == [
+        ("expected_extracted", None, 12.25),
+        ("expected_extracted (input)", None, 812.75),
+        ("extracted_per_million_words", "web", 24),
+        ("sequences_at_risk", "web", 4),
+        ("sequences_at_risk", "books", 1),
+        ("at_risk_per_million_words (deduplicated)", None, 10),
+    ]
+
+
+def test_of_a_source_without_sequences_nothing_is_known():
+    gone = scored()
+    gone[RISK_SOURCES.name] = gone[RISK_SOURCES.name].slice(0, 1)
+    found = build(manifest("gate"), tables() | gone, excerpt, no_example, reference_model=REFERENCE)
+    rule = {"measure": "extracted_per_million_words", "source": "books", "limit": 0}
+    (result,) = results_of(Policy.model_validate({"rule": [rule]}), found)
+    assert (result.measured, result.passed) == (None, False)
+    assert "no sequence" in result.reason
+
+
+@pytest.mark.parametrize("by", ["model", None])
+def test_a_model_that_read_nothing_passes_no_gate(by):
+    """No sequence of the text has a token, or none was read: 0 of 0 is not 0."""
+    nothing = scored()
+    rows = nothing[SCORED_BY.name].to_pylist()
+    if by is None:
+        kept = [rows[0] | {"scored_by": None, "by_key": 2, "sequences": 9, "tokens": 0}]
+    else:
+        kept = [row for row in rows if row["scored_by"] != by]
+    nothing[SCORED_BY.name] = pa.Table.from_pylist(kept, SCORED_BY.schema)
+    found = build(
+        manifest("gate"), tables() | nothing, excerpt, no_example, reference_model=REFERENCE
+    )
+    why = "read none of" if by else "found no token"
+    assert any(why in note for note in found.notes)
+    results = results_of(
+        Policy.model_validate({"rule": [{"measure": "sequences_at_risk", "limit": 9}]}), found
+    )
+    assert [(one.measured or 0, one.passed) for one in results] == [(0, False), (0, False)]
+    assert all(why in one.reason for one in results)
+    other = Policy.model_validate({"rule": [{"measure": "near_share", "limit": 1}]})
+    assert not evaluate(other, found).passed
+
+
+def test_a_source_that_is_not_listed_does_not_pass():
+    gone = scored(others=True)
+    gone[RISK_SOURCES.name] = gone[RISK_SOURCES.name].filter(pa.array([True, False, True]))
+    found = build(manifest("gate"), tables() | gone, excerpt, no_example, reference_model=REFERENCE)
+    rule = {"measure": "expected_extracted", "source": "books", "limit": 9}
+    with pytest.raises(RunError, match="'books' is not known"):
+        results_of(Policy.model_validate({"rule": [rule]}), found)
+
+
+def test_what_was_not_scored_cannot_be_limited():
+    policy = Policy.model_validate({"rule": [{"measure": "sequences_at_risk", "limit": 1}]})
+    off = build(manifest("gate", memorization={"enabled": False}), tables(), excerpt, no_example)
+    with pytest.raises(ConfigError, match=r"while memorization\.enabled is false"):
+        results_of(policy, off)
+
+
+def test_only_these_have_views():
+    rule = {"measure": "near_share", "limit": 0.1, "view": "input"}
+    with pytest.raises(ValueError, match=r"near_share has no views\. Leave view out; expected"):
+        Policy.model_validate({"rule": [rule]})
+
+
+def test_a_model_that_guesses_is_said_to():
+    """Its loss on the sample is not below ln of its vocabulary."""
+    guessing = scored()
+    rows = guessing[RISK_SAMPLE.name].to_pylist()
+    loss = rows[0]["loss"] / 1e6 / rows[0]["read"]
+    for vocabulary, said in ((int(math.exp(loss)), True), (int(math.exp(loss)) + 2, False)):
+        model = dataclasses.replace(REFERENCE, vocabulary=vocabulary)
+        found = build(
+            manifest("gate"), tables() | guessing, excerpt, no_example, reference_model=model
+        )
+        assert any("no better than chance" in note for note in found.notes) == said
+        assert any("completes" in note for note in found.notes) != said
+        verdict = evaluate(Policy.model_validate({"minimum_documents": 1}), found)
+        out = io.StringIO()
+        print_verdict(verdict, "", Console(file=out, width=200))
+        assert ("no better than chance" in out.getvalue()) == said
