@@ -106,6 +106,7 @@ class Anchors(PlainStage):
 
     min_bytes: int = 100
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": TEXT}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
 

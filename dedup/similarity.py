@@ -126,6 +126,7 @@ class Verify(PlainStage):
 
     threshold: float = 0.8
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("kept",)
     order: ClassVar[tuple[str, ...]] = ("role", "doc")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS}
