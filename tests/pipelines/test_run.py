@@ -196,7 +196,7 @@ class TestFullDisk:
             target = {
                 "tables": "unrote.corpus.tables.open_output",
                 "parts": "pathlib.Path.write_bytes",
-                "data": "unrote.pipelines.engines.parts.shutil.move",
+                "data": "unrote.pipelines.engines.parts.move",
                 "spill": "unrote.pipelines.engines.exchange.pa.OSFile",
             }[place]
             patch.setattr(target, full)
