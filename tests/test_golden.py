@@ -6,8 +6,11 @@ import pytest
 
 from tests import golden
 from unrote.corpus import stages
-from unrote.pipelines import analysis, scoring  # noqa: F401 - all stages
-from unrote.pipelines import summary  # noqa: F401
+from unrote.pipelines import (  # noqa: F401 - all stages
+    analysis,
+    scoring,
+    summary,
+)
 
 
 @pytest.fixture(scope="module")
