@@ -374,10 +374,10 @@ def _pattern_alphabets(code: str) -> list[str]:
 
 
 def _head(alphabets: Sequence[str]) -> int:
-    """How many of the first positions hold the checked ones."""
+    """How many of the first positions hold the checked ones, and enough values to tell them by."""
     free = 0
     for at, alphabet in enumerate(alphabets):
-        if free == CHECKED:
+        if free >= CHECKED and domain_size(alphabets[:at]) >= MIN_DOMAIN:
             return at
         free += len(alphabet) > 1
     return len(alphabets)
