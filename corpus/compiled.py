@@ -46,15 +46,14 @@ class Target(NamedTuple):
     features: tuple[str, ...]
 
 
+_X86 = Target("x86-64-v3", ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt"))
+_ARM = Target("generic", ("neon",))
+
 TARGETS: Mapping[str, Target] = {
-    "x86_64": Target(
-        "x86-64-v3", ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt")
-    ),
-    "amd64": Target(
-        "x86-64-v3", ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt")
-    ),
-    "aarch64": Target("generic", ("neon",)),
-    "arm64": Target("apple-m1", ()) if sys.platform == "darwin" else Target("generic", ("neon",)),
+    "x86_64": _X86,
+    "amd64": _X86,
+    "aarch64": _ARM,
+    "arm64": Target("apple-m1", ()) if sys.platform == "darwin" else _ARM,
 }
 """By machine. Haswell (2013) and Zen (2017) have x86-64-v3."""
 

@@ -42,14 +42,15 @@ def signatures() -> Mapping[str, list[str]]:
 def compile_all(folder: Path, progress: Progress | None = None) -> None:
     """Compile every kernel for this machine's target into `folder`, what is there already excepted.
 
+    For a program of its own: it sets numba's environment variables.
     Raises OSError where the folder cannot be written.
     """
     chosen = compiled.target()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {} if chosen is None else {"NUMBA_CPU_NAME": chosen.name}
-    environment |= {} if chosen is None else {"NUMBA_CPU_FEATURES": ""}
     total, finished = len(signatures()), 0
-    with _environment(environment), _pool() as pool:
+    if chosen is not None:  # numba reads both at import: the processes that compile have them
+        os.environ |= {"NUMBA_CPU_NAME": chosen.name, "NUMBA_CPU_FEATURES": ""}
+    with _pool() as pool:
         tasks = [pool.submit(_compile, part, str(folder)) for part in _by_module(signatures())]
         for task in as_completed(tasks):
             finished += task.result()
@@ -68,25 +69,6 @@ def _cores() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-class _environment:  # noqa: N801 (a context manager)
-    """Environment variables for the processes that are started within."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self._before: dict[str, str | None] = {}
-
-    def __enter__(self) -> None:
-        self._before = {name: os.environ.get(name) for name in self._values}
-        os.environ.update(self._values)
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def _by_module(names: Iterable[str]) -> list[list[str]]:
     """Kernels of one module together, the modules that take longest first."""
     modules: dict[str, list[str]] = {}
@@ -99,8 +81,6 @@ def _compile(names: Sequence[str], folder: str) -> int:
     """In a process of its own: compile some kernels. Returns how many."""
     for name in names:
         kernel = _kernel(name)
-        if kernel is None:
-            continue
         for one in signatures()[name]:
             arguments = _types(name, one)
             path = Path(folder) / compiled.name_of(kernel.py_func, arguments)
@@ -114,14 +94,9 @@ def _compile(names: Sequence[str], folder: str) -> int:
 
 
 def _kernel(name: str) -> Any:
-    """The dispatcher of "module:function", None where its module needs what is not installed."""
+    """The dispatcher of "module:function"; its module needs nothing that an extra brings."""
     module, _, function = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), function)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("unrote"):
-            raise
-        return None
+    return getattr(importlib.import_module(module), function)
 
 
 def _types(name: str, written: str) -> tuple[Any, ...]:
@@ -178,8 +153,8 @@ def _tidy(folder: Path) -> None:
     """Drop from the package what is of other code or another Python."""
     current = {compiled.complete()}
     for name, own in signatures().items():
-        if (kernel := _kernel(name)) is not None:
-            current |= {compiled.name_of(kernel.py_func, _types(name, one)) for one in own}
+        function = _kernel(name).py_func
+        current |= {compiled.name_of(function, _types(name, one)) for one in own}
     for path in folder.iterdir():
         if path.name not in current:
             path.unlink()
