@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.intervals import union
-from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS
 
 Ints = NDArray[np.int64]
 
@@ -67,45 +65,6 @@ class View:
         first = self.offsets[at] + begin
         last = stops[behind] - np.where(self.copied[behind], beyond, 0)
         return np.where(nothing, 0, first), np.where(nothing, 0, last)
-
-
-class DocumentEdits:
-    """The edits of documents whose text is yet to come, from SPANS, REPLACEMENTS and AT_RISK.
-
-    cut: whether SPANS are cut. Rows come before the text they speak of; those of later documents
-    stay, since the text of a document range may come in several batches.
-    """
-
-    def __init__(self, *, cut: bool) -> None:
-        self.cut = cut
-        self._cuts: dict[int, list[tuple[int, int]]] = {}
-        self._removed: dict[int, list[tuple[int, int]]] = {}
-        self._changes: dict[int, list[Change]] = {}
-
-    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
-        """Takes rows of these tables, those of other fields than the text left out; False for a
-        batch of another kind.
-        """
-        if tag in {SPANS.name, AT_RISK.name}:
-            cuts = self._cuts if tag == SPANS.name else self._removed
-            columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
-            for doc, *bounds in zip(*columns, strict=True):
-                cuts.setdefault(doc, []).append(tuple(bounds))
-        elif tag == REPLACEMENTS.name:
-            names = ("doc", "field", "start", "end", "text")
-            columns = (batch[name].to_pylist() for name in names)
-            for doc, field, *change in zip(*columns, strict=True):
-                if field == 0:
-                    self._changes.setdefault(doc, []).append(tuple(change))
-        else:
-            return False
-        return True
-
-    def take(self, doc: int) -> tuple[list[tuple[int, int]], list[Change]]:
-        """The cuts and changes of a document, which are then forgotten."""
-        cuts, changes = self._cuts.pop(doc, []), self._changes.pop(doc, [])
-        removed = list(union(self._removed.pop(doc, ())))
-        return sorted([*(cuts if self.cut else ()), *removed]), changes_outside(changes, removed)
 
 
 def changes_outside(changes: Sequence[Change], removed: Sequence[tuple[int, int]]) -> list[Change]:

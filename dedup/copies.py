@@ -1,25 +1,17 @@
 """Copies of given sequences, in the three views of a text: dedup.occurrences as stages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.schema import (
-    DUPLICATES,
-    REJECTS,
-    REPLACEMENTS,
-    SELECTED,
-    SEQUENCE_COPIES,
-    SPANS,
-    TEXT,
-    Tagged,
-)
+from unrote.corpus.beside import DocumentEdits, DocumentSet, ReleasedView, beside
+from unrote.corpus.schema import DUPLICATES, REJECTS, SELECTED, SEQUENCE_COPIES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage, whole_keys
 from unrote.corpus.text import arrow_buffers
-from unrote.corpus.views import DocumentEdits, apply_edits
+from unrote.corpus.views import apply_edits
 from unrote.dedup.groups import batch_of, column
 from unrote.dedup.occurrences import Passages
 from unrote.dedup.shingles import Ints
@@ -34,57 +26,61 @@ class CountCopies(PlainStage):
 
     A sequence's text from before values in it were replaced is looked for in the input and in the
     deduplicated view, its released text in the released view. duplicates, rejects: whether these
-    tables are read, whose documents are not released; edits, cut: as for SampledSubstrings.
+    tables are read, whose documents are not released.
     """
 
     duplicates: bool = False
     rejects: str = ""
-    edits: tuple[str, ...] = ()
-    cut: bool = False
+    view: ReleasedView = field(default_factory=ReleasedView)
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        known = {t.name: t.schema for t in (SPANS, REPLACEMENTS)}
         removed = {DUPLICATES.name: DUPLICATES.schema} if self.duplicates else {}
         if self.rejects:
             removed[self.rejects] = REJECTS.schema
-        edits = {name: known[name] for name in self.edits}
-        return {SELECTED.name: SELECTED.schema, **removed, **edits, "text": TEXT}
+        return {SELECTED.name: SELECTED.schema, **removed, **self.view.inputs, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        wanted: list[pa.RecordBatch] = []
+        selected, edits = _Selected(), self.view.edits()
+        twins, rejected = DocumentSet(DUPLICATES.name), DocumentSet(self.rejects)
         counter: _Counter | None = None
-        edits, twins, rejected = DocumentEdits(cut=self.cut), set[int](), set[int]()
-        for tag, batch in tagged:
-            if tag == SELECTED.name:
-                wanted.append(batch.select(["doc", "number", "text", "source"]))
-            elif tag == DUPLICATES.name:
-                twins.update(batch["doc"].to_pylist())
-            elif tag == self.rejects:
-                rejected.update(batch["doc"].to_pylist())
-            elif not edits.learn(tag, batch) and wanted:
-                counter = counter or _Counter(pa.Table.from_batches(wanted))
+        for batch in beside(tagged, selected, twins, rejected, edits):
+            if selected.batches:
+                counter = counter or _Counter(pa.Table.from_batches(selected.batches))
                 counter.read(batch, edits, twins, rejected)
         if counter is not None:
             yield "counted", counter.batch()
 
 
+class _Selected:
+    """The sequences that are looked for. The table is read whole, before any text."""
+
+    def __init__(self) -> None:
+        self.batches: list[pa.RecordBatch] = []
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        if tag != SELECTED.name:
+            return False
+        self.batches.append(batch.select(["doc", "number", "text", "source"]))
+        return True
+
+
 class _Counter:
     """The sequences that are looked for, and how often each was found so far."""
 
-    def __init__(self, wanted: pa.Table) -> None:
-        self.keys = [wanted[name].to_numpy() for name in ("doc", "number")]
-        texts, sources = (wanted[name].to_pylist() for name in ("text", "source"))
+    def __init__(self, selected: pa.Table) -> None:
+        self.keys = [selected[name].to_numpy() for name in ("doc", "number")]
+        texts, sources = (selected[name].to_pylist() for name in ("text", "source"))
         self.released = self.source = Passages(texts)
         if any(source is not None for source in sources):
             both = zip(texts, sources, strict=True)
             self.source = Passages([text if source is None else source for text, source in both])
-        self.counts = {name: np.zeros(len(wanted), dtype=np.int64) for name in COUNTS}
+        self.counts = {name: np.zeros(len(selected), dtype=np.int64) for name in COUNTS}
 
     def read(
-        self, batch: pa.RecordBatch, edits: DocumentEdits, twins: set[int], rejected: set[int]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, twins: DocumentSet, rejected: DocumentSet
     ) -> None:
         """Count in the texts of a batch, in all three views."""
         docs, texts = batch["doc"].to_pylist(), batch["text"]
@@ -92,9 +88,7 @@ class _Counter:
         cut, changed = [], []
         for row, doc in enumerate(docs):
             cuts, changes = edits.take(doc)
-            removed, refused = doc in twins, doc in rejected
-            twins.discard(doc)
-            rejected.discard(doc)
+            removed, refused = twins.take(doc), rejected.take(doc)
             plain[row] = not (cuts or changes or removed or refused)
             if not plain[row] and not removed:
                 text = texts[row].as_py()

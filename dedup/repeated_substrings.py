@@ -1,26 +1,25 @@
 """Repeated substrings of the released text, by samples: corpus.substrings as stages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unrote.corpus.beside import DocumentEdits, DocumentSet, ReleasedView, beside
 from unrote.corpus.schema import (
     DUPLICATES,
     REJECTS,
     REPEATED_SUBSTRINGS,
-    REPLACEMENTS,
-    SPANS,
     TEXT,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import sampled_substrings
 from unrote.corpus.text import arrow_buffers
-from unrote.corpus.views import DocumentEdits, view
+from unrote.corpus.views import view
 from unrote.dedup.groups import batch_of, column, spread, starts, with_hot_keys
 from unrote.dedup.shingles import Ints
 
@@ -34,37 +33,31 @@ SAMPLED_SUBSTRINGS = pa.schema(
 class SampledSubstrings(PlainStage):
     """Texts to their sampled substrings, in the input and in the released view.
 
-    edits: names of the tables SPANS and REPLACEMENTS that are read; removed: of those whose
-    documents are not released. cut: whether SPANS are cut.
+    removed: names of the tables whose documents are not released.
     """
 
-    edits: tuple[str, ...] = ()
+    view: ReleasedView = field(default_factory=ReleasedView)
     removed: tuple[str, ...] = ()
-    cut: bool = False
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"substrings": SAMPLED_SUBSTRINGS}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        known = {t.name: t.schema for t in (DUPLICATES, REJECTS, SPANS, REPLACEMENTS)}
-        return {**{name: known[name] for name in (*self.removed, *self.edits)}, "text": TEXT}
+        known = {t.name: t.schema for t in (DUPLICATES, REJECTS)}
+        return {**{name: known[name] for name in self.removed}, **self.view.inputs, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits, removed = DocumentEdits(cut=self.cut), set[int]()
-        for tag, batch in tagged:
-            if tag in self.removed:
-                removed.update(batch["doc"].to_pylist())
-            elif not edits.learn(tag, batch):
-                yield from self._batch(batch, edits, removed)
+        edits, removed = self.view.edits(), DocumentSet(*self.removed)
+        for batch in beside(tagged, removed, edits):
+            yield from self._batch(batch, edits, removed)
 
-    def _batch(self, batch: pa.RecordBatch, edits: DocumentEdits, removed: set[int]) -> Tagged:
+    def _batch(self, batch: pa.RecordBatch, edits: DocumentEdits, removed: DocumentSet) -> Tagged:
         docs = column(batch, "doc")
         released = np.ones(docs.size, dtype=np.bool_)
         changed: dict[int, str] = {}
         for row, doc in enumerate(docs.tolist()):
             cuts, changes = edits.take(doc)
-            if doc in removed:
-                removed.discard(doc)
+            if removed.take(doc):
                 released[row] = False
             elif cuts or changes:
                 released[row] = False

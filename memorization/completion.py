@@ -13,18 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unrote.corpus.schema import (
-    AT_RISK,
-    ENTITIES,
-    FINDINGS,
-    KEPT_FINDINGS,
-    REPLACEMENTS,
-    SPANS,
-    TEXT,
-    Tagged,
-)
+from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
+from unrote.corpus.schema import ENTITIES, FINDINGS, KEPT_FINDINGS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage, Workers, each_key
-from unrote.corpus.views import DocumentEdits, view
+from unrote.corpus.views import view
 from unrote.memorization.config import Models
 from unrote.memorization.selection import Selection, random_numbers
 from unrote.memorization.windows import Ints, tokenize
@@ -53,8 +45,6 @@ PROMPTS = pa.schema(
 )
 """An entity by its offsets in the input: its text and tokens, and those of its left context, as
 they are released. Not stored."""
-
-_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, AT_RISK)}
 
 
 def sample(count: int, most: int) -> Selection:
@@ -86,49 +76,41 @@ class KeptFindings(PlainStage):
 class Prompt(PlainStage):
     """The selected of KEPT_FINDINGS that are whole in the released text, with their left contexts.
 
-    model: whose tokenizer is used; digest: of its files. edits: names of the tables SPANS,
-    REPLACEMENTS and AT_RISK that are read; cut: whether SPANS are cut.
+    model: whose tokenizer is used; digest: of its files.
     """
 
     selection: Selection = field(default_factory=Selection)
     model: str = "default"
     digest: str = ""
-    edits: tuple[str, ...] = ()
-    cut: bool = False
+    view: ReleasedView = field(default_factory=ReleasedView)
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"prompts": PROMPTS}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        edits = {name: _EDITS[name] for name in self.edits}
-        return {KEPT_FINDINGS.name: KEPT_FINDINGS.schema, **edits, "text": TEXT}
+        return {KEPT_FINDINGS.name: KEPT_FINDINGS.schema, **self.view.inputs, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = DocumentEdits(cut=self.cut)
-        selected: dict[int, list[dict[str, Any]]] = {}
-        for tag, batch in tagged:
-            if tag == KEPT_FINDINGS.name:
-                for row in self._selected(batch):
-                    selected.setdefault(row["doc"], []).append(row)
-            elif not edits.learn(tag, batch):
-                rows = list(self._rows(batch, edits, selected))
-                yield "prompts", pa.RecordBatch.from_pylist(rows, PROMPTS)
+        edits, selected = self.view.edits(), RowsBeside(KEPT_FINDINGS.name, self._selected)
+        for batch in beside(tagged, selected, edits):
+            rows = list(self._rows(batch, edits, selected))
+            yield "prompts", pa.RecordBatch.from_pylist(rows, PROMPTS)
 
-    def _selected(self, batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    def _selected(self, batch: pa.RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
         random = random_numbers(batch["doc"].to_numpy(), batch["start"].to_numpy())
         chosen, _ = self.selection.of(np.zeros_like(random), random)
         groups = self.selection.group_of(random)[chosen].tolist()
         for row, group in zip(batch.filter(pa.array(chosen)).to_pylist(), groups, strict=True):
-            yield row | {"batch_group": group}
+            yield row["doc"], row | {"batch_group": group}
 
     def _rows(
-        self, batch: pa.RecordBatch, edits: DocumentEdits, selected: dict[int, list[dict[str, Any]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, selected: RowsBeside[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         from unrote.memorization.entities import with_context  # noqa: PLC0415 (loads torch)
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415
 
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            taken, rows = edits.take(doc), selected.pop(doc, ())
+            taken, rows = edits.take(doc), selected.take(doc)
             if not rows:
                 continue
             released = view(text, *taken)

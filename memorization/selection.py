@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.schema import REPLACEMENTS, SELECTED, SEQUENCES, SPANS, TEXT, Tagged
+from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
+from unrote.corpus.schema import SELECTED, SEQUENCES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import DocumentEdits, apply_edits
+from unrote.corpus.views import apply_edits
 from unrote.memorization.windows import Ints
 
 SAMPLE = 0.2
@@ -22,8 +23,6 @@ SAMPLE = 0.2
 
 GROUP_SIZE = 2048
 """Sequences in a batch group, about: the model's batches are formed within one."""
-
-_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, SEQUENCES)}
 
 
 def random_numbers(doc: Ints, number: Ints) -> Ints:
@@ -82,44 +81,35 @@ def select(sizes: Sequence[Mapping[str, int]], max_tokens: int) -> Selection:
 
 @dataclass(frozen=True)
 class Select(PlainStage):
-    """The selected rows of SEQUENCES, with their texts: rows of SELECTED.
-
-    edits, cut: as for CutSequences.
-    """
+    """The selected rows of SEQUENCES, with their texts: rows of SELECTED."""
 
     selection: Selection = field(default_factory=Selection)
-    edits: tuple[str, ...] = ()
-    cut: bool = False
+    view: ReleasedView = field(default_factory=ReleasedView)
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"selected": SELECTED.schema}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        beside = (SEQUENCES.name, *self.edits)
-        return {**{name: _EDITS[name] for name in beside}, "text": TEXT}
+        return {SEQUENCES.name: SEQUENCES.schema, **self.view.inputs, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = DocumentEdits(cut=self.cut)
-        selected: dict[int, list[dict[str, Any]]] = {}
-        for tag, batch in tagged:
-            if tag == SEQUENCES.name:
-                self._learn(batch, selected)
-            elif not edits.learn(tag, batch):
-                rows = list(self._rows(batch, edits, selected))
-                yield "selected", pa.RecordBatch.from_pylist(rows, SELECTED.schema)
+        edits, selected = self.view.edits(), RowsBeside(SEQUENCES.name, self._selected)
+        for batch in beside(tagged, selected, edits):
+            rows = list(self._rows(batch, edits, selected))
+            yield "selected", pa.RecordBatch.from_pylist(rows, SELECTED.schema)
 
-    def _learn(self, batch: pa.RecordBatch, selected: dict[int, list[dict[str, Any]]]) -> None:
+    def _selected(self, batch: pa.RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
         ranks, random = (batch[name].to_numpy() for name in ("rank", "random"))
         chosen, _ = self.selection.of(ranks, random)
         for row in batch.filter(pa.array(chosen)).to_pylist():
-            selected.setdefault(row["doc"], []).append(row)
+            yield row["doc"], row
 
     def _rows(
-        self, batch: pa.RecordBatch, edits: DocumentEdits, selected: dict[int, list[dict[str, Any]]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, selected: RowsBeside[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             cuts, changes = edits.take(doc)
-            rows = selected.pop(doc, ())
+            rows = selected.take(doc)
             released = apply_edits(text, cuts, changes) if rows else ""
             for row in rows:
                 own = released[row["released_start"] : row["released_end"]]

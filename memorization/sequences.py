@@ -10,18 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.schema import (
-    REPEATED_SUBSTRINGS,
-    REPLACEMENTS,
-    SEQUENCES,
-    SPANS,
-    TEXT,
-    TEXT_FEATURES,
-    Tagged,
-)
+from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside, picking
+from unrote.corpus.schema import REPEATED_SUBSTRINGS, SEQUENCES, TEXT, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import rarest
-from unrote.corpus.views import DocumentEdits, View, view
+from unrote.corpus.views import View, view
 from unrote.memorization.config import Config
 from unrote.memorization.risk import Risk
 from unrote.memorization.selection import random_numbers
@@ -38,42 +31,36 @@ SIZES = pa.schema(
 """How many sequences have a rank, their tokens, and of these the ones that no earlier sequence of
 the document has; `doc` is 0."""
 
-_EDITS = {t.name: t.schema for t in (SPANS, REPLACEMENTS, REPEATED_SUBSTRINGS)}
-
 
 @dataclass(frozen=True)
 class CutSequences(PlainStage):
     """Texts, as they are released, to their sequences (SEQUENCES), and to SIZES.
 
-    model: whose tokenizer is used; digest: of its files. edits: names of the tables SPANS and
-    REPLACEMENTS that are read; cut: whether SPANS are cut.
+    model: whose tokenizer is used; digest: of its files.
     """
 
     model: str = "default"
     digest: str = ""
     config: Config = field(default_factory=Config)
     risk: Risk = field(default_factory=Risk.load)
-    edits: tuple[str, ...] = ()
-    cut: bool = False
+    view: ReleasedView = field(default_factory=ReleasedView)
 
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sequences": SEQUENCES.schema, "sizes": SIZES}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        beside = (REPEATED_SUBSTRINGS.name, *self.edits)
-        return {**{name: _EDITS[name] for name in beside}, "text": TEXT}
+        repeated = {REPEATED_SUBSTRINGS.name: REPEATED_SUBSTRINGS.schema}
+        return {**repeated, **self.view.inputs, "text": TEXT}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        edits = DocumentEdits(cut=self.cut)
-        repeated = _RepeatedSubstrings()
-        for tag, batch in tagged:
-            if tag == REPEATED_SUBSTRINGS.name:
-                repeated.learn(batch)
-            elif not edits.learn(tag, batch):
-                yield from self._sequences(batch, edits, repeated)
+        edits = self.view.edits()
+        pick = picking("start_byte", "copies_input", "copies")
+        repeated = RowsBeside(REPEATED_SUBSTRINGS.name, pick)
+        for batch in beside(tagged, repeated, edits):
+            yield from self._sequences(batch, edits, repeated)
 
     def _sequences(
-        self, batch: pa.RecordBatch, edits: DocumentEdits, repeated: "_RepeatedSubstrings"
+        self, batch: pa.RecordBatch, edits: DocumentEdits, repeated: RowsBeside[tuple[int, ...]]
     ) -> Tagged:
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
@@ -89,7 +76,7 @@ class CutSequences(PlainStage):
         sequence_texts = [
             texts[doc][a:b] for doc, a, b in zip(found.doc, found.start, found.end, strict=True)
         ]
-        in_input, released = repeated.copies(docs, texts, found)
+        in_input, released = _copies(repeated, docs, texts, found)
         rows |= {"copies_input": in_input, "copies": released} | text_features(sequence_texts)
         rows["rank"] = _ranks(self.risk, rows, found)
         rows["random"] = random_numbers(rows["doc"], rows["number"])
@@ -177,20 +164,11 @@ def _sizes(ranks: Ints, tokens: Ints, new_tokens: Ints) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(c, pa.int64()) for c in columns], schema=SIZES)
 
 
-class _RepeatedSubstrings:
-    """Rows of REPEATED_SUBSTRINGS of documents whose text is yet to come."""
-
-    def __init__(self) -> None:
-        self._rows: dict[int, list[tuple[int, int, int]]] = {}
-
-    def learn(self, batch: pa.RecordBatch) -> None:
-        names = ("doc", "start_byte", "copies_input", "copies")
-        for doc, *row in zip(*(batch[name].to_pylist() for name in names), strict=True):
-            self._rows.setdefault(doc, []).append(tuple(row))
-
-    def copies(self, docs: list[int], texts: Sequence[str], found: Sequences) -> tuple[Ints, Ints]:
-        """(in the input, in the released view): the copies of each sequence's rarest substring."""
-        rows = [(i, *row) for i, doc in enumerate(docs) for row in self._rows.pop(doc, ())]
-        known = np.array(rows, dtype=np.int64).reshape(-1, 4)
-        in_input, released = rarest(texts, known, found.doc, found.start, found.end)
-        return np.maximum(in_input, 1), released  # a surrogate was not in the input
+def _copies(
+    repeated: RowsBeside[tuple[int, ...]], docs: list[int], texts: Sequence[str], found: Sequences
+) -> tuple[Ints, Ints]:
+    """(in the input, in the released view): the copies of each sequence's rarest substring."""
+    rows = [(i, *row) for i, doc in enumerate(docs) for row in repeated.take(doc)]
+    known = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    in_input, released = rarest(texts, known, found.doc, found.start, found.end)
+    return np.maximum(in_input, 1), released  # a surrogate was not in the input

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
+from unrote.corpus.beside import RowsBeside, beside, picking
 from unrote.corpus.intervals import union
 from unrote.corpus.pulse import pulse
 from unrote.corpus.schema import RECORDS, REJECTS, SPANS, Tagged
@@ -52,21 +53,17 @@ class Scan(PlainStage):
         return {**spans, "text": RECORDS, "rejects": REJECTS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        cuts: dict[int, list[tuple[int, int]]] = {}
-        for tag, batch in tagged:
-            if tag == "rejects":
-                continue  # rows that could not be read: an earlier phase says so
-            if tag == SPANS.name:
-                _collect(batch, cuts)
-            else:
-                yield from self._scan(batch, cuts)
+        cuts = RowsBeside(SPANS.name, picking("start", "end"))
+        # The rejects are rows that could not be read: an earlier phase says so.
+        for batch in beside(tagged, cuts, ignored=("rejects",)):
+            yield from self._scan(batch, cuts)
 
-    def _scan(self, batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> Tagged:
+    def _scan(self, batch: pa.RecordBatch, cuts: RowsBeside[tuple[int, int]]) -> Tagged:
         scanner = scanner_of(self.config)
         rows = ScrubRows()
         for number, record in enumerate(batch.to_pylist()):
             pulse(number / batch.num_rows)
-            self._document(scanner, record, cuts.pop(record["doc"], []), rows)
+            self._document(scanner, record, cuts.take(record["doc"]), rows)
         yield from rows.batches()
 
     def _document(
@@ -89,9 +86,3 @@ class Scan(PlainStage):
             found.append((field, text, scrubbed))
         for field, text, scrubbed in found:
             rows.add(doc, field, text, scrubbed, self.secret)
-
-
-def _collect(batch: pa.RecordBatch, cuts: dict[int, list[tuple[int, int]]]) -> None:
-    columns = (batch[name].to_pylist() for name in ("doc", "start", "end"))
-    for doc, start, end in zip(*columns, strict=True):
-        cuts.setdefault(doc, []).append((start, end))

@@ -7,11 +7,12 @@ names goes whole, replacements in it too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from unrote.corpus.beside import DocumentSet, Holder, RowsBeside, beside, picking
 from unrote.corpus.edits import EDITS
 from unrote.corpus.intervals import union
 from unrote.corpus.schema import (
@@ -89,43 +90,28 @@ def release(job: Phases, *, write: bool) -> None:
     job.phase("release", flow)
 
 
-@dataclass
 class _Known:
     """What the tables say of the documents whose text is yet to come."""
 
-    duplicates: dict[int, tuple[str, int | None]] = field(default_factory=dict)
-    rejects: set[int] = field(default_factory=set)
-    spans: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
-    replacements: dict[tuple[int, int], list[Change]] = field(default_factory=dict)
-    at_risk: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.duplicates = RowsBeside(DUPLICATES.name, picking("reason", "twin"))
+        self.rejects = DocumentSet(REJECTS.name)
+        self.spans = RowsBeside(SPANS.name, picking("start", "end", "witness"))
+        self.replacements = RowsBeside(REPLACEMENTS.name, picking("field", "start", "end", "text"))
+        self.at_risk = RowsBeside(AT_RISK.name, picking("start", "end"))
 
-    def learn(self, table: str, batch: pa.RecordBatch) -> None:
-        names = {
-            DUPLICATES.name: ("doc", "reason", "twin"),
-            REJECTS.name: ("doc",),
-            SPANS.name: ("doc", "start", "end", "witness"),
-            REPLACEMENTS.name: ("doc", "field", "start", "end", "text"),
-            AT_RISK.name: ("doc", "start", "end"),
-        }[table]
-        for row in zip(*(batch[name].to_pylist() for name in names), strict=True):
-            doc = row[0]
-            if table == DUPLICATES.name:
-                self.duplicates[doc] = row[1:]
-            elif table == REJECTS.name:
-                self.rejects.add(doc)
-            elif table == SPANS.name:
-                self.spans.setdefault(doc, []).append(row[1:])
-            elif table == AT_RISK.name:
-                self.at_risk.setdefault(doc, []).append(row[1:])
-            else:
-                self.replacements.setdefault((doc, row[1]), []).append(row[2:])
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        return (self.duplicates, self.rejects, self.spans, self.replacements, self.at_risk)
 
-    def take_at_risk(self, doc: int) -> list[tuple[int, int]]:
-        """What goes of a document as AT_RISK says; the replacements in it are dropped."""
-        gone = list(union(self.at_risk.pop(doc, ())))
-        if gone and (doc, 0) in self.replacements:
-            self.replacements[doc, 0] = changes_outside(self.replacements[doc, 0], gone)
-        return gone
+    def changes(self, doc: int, at_risk: Sequence[tuple[int, int]]) -> dict[int, list[Change]]:
+        """The replacements of a document by field, but those in text that goes whole."""
+        by_field: dict[int, list[Change]] = {}
+        for number, *change in self.replacements.take(doc):
+            by_field.setdefault(number, []).append(tuple(change))
+        if at_risk and 0 in by_field:
+            by_field[0] = changes_outside(by_field[0], at_risk)
+        return by_field
 
 
 @dataclass(frozen=True)
@@ -154,11 +140,8 @@ class Edit(PlainStage):
 
     def _run(self, rows: Tagged) -> Tagged:
         known = _Known()
-        for tag, batch in rows:
-            if tag != "text":
-                known.learn(tag, batch)
-            else:
-                yield from self._edit(batch, known)
+        for batch in beside(rows, *known.holders):
+            yield from self._edit(batch, known)
 
     def _edit(self, batch: pa.RecordBatch, known: _Known) -> Tagged:
         """What becomes of the documents in `batch`; takes their rows out of what is known.
@@ -169,19 +152,20 @@ class Edit(PlainStage):
         released, removed = [], []
         for row in batch.to_pylist():
             doc, text = row["doc"], row["text"]
-            own = known.spans.pop(doc, [])
-            if doc in known.duplicates:
-                reason, twin = known.duplicates.pop(doc)
+            own, sequences = known.spans.take(doc), known.at_risk.take(doc)
+            at_risk = list(union(sequences))
+            changes, rejected = known.changes(doc, at_risk), known.rejects.take(doc)
+            duplicate = known.duplicates.take(doc)
+            if duplicate:
+                reason, twin = duplicate[-1]
                 edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, text))
                 continue
-            sequences, at_risk = len(known.at_risk.get(doc, ())), known.take_at_risk(doc)
             if own or at_risk:
                 sizes = self._sizes(text, [span[:2] for span in own], at_risk)
-                counts = {"doc": doc, "passages": len(own), "sequences": sequences}
+                counts = {"doc": doc, "passages": len(own), "sequences": len(sequences)}
                 released.append(counts | sizes)
-            if doc in known.rejects:  # by a detector: what it holds is kept nowhere
-                known.rejects.remove(doc)
+            if rejected:  # by a detector: what it holds is kept nowhere
                 edits.append({"doc": doc, "field": 0, "text": None})
                 continue
             gone: list[tuple[int, int, int | None, str]] = []
@@ -189,7 +173,7 @@ class Edit(PlainStage):
                 gone += [(*span, "passage") for span in own]
             gone += [(*span, None, "at-risk") for span in at_risk]
             cuts = sorted(one[:2] for one in gone)
-            edits += _edits(doc, text, row.get("columns", ()), cuts, known.replacements)
+            edits += _edits(doc, text, row.get("columns", ()), cuts, changes)
             removed += [
                 _removed(doc, start, end, reason, witness, text[start:end])
                 for start, end, witness, reason in gone
@@ -217,14 +201,13 @@ def _edits(
     text: str,
     columns: Sequence[str | None],
     cuts: list[tuple[int, int]],
-    replacements: dict[tuple[int, int], list[Change]],
+    changes: Mapping[int, list[Change]],
 ) -> Iterator[dict[str, Any]]:
-    """The edits of one document, by field; takes its replacements."""
+    """The edits of one document, by field."""
     for number, value in enumerate((text, *columns)):
-        changes = replacements.pop((doc, number), [])
-        here = cuts if number == 0 else []
-        if value is not None and (changes or here):
-            yield {"doc": doc, "field": number, "text": apply_edits(value, here, changes)}
+        own, here = changes.get(number, []), cuts if number == 0 else []
+        if value is not None and (own or here):
+            yield {"doc": doc, "field": number, "text": apply_edits(value, here, own)}
 
 
 def _removed(

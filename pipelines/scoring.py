@@ -6,6 +6,7 @@ reference model, and the exact count of copies, are for the riskiest of them and
 
 from dataclasses import dataclass, replace
 
+from unrote.corpus.beside import ReleasedView
 from unrote.corpus.schema import (
     AT_RISK,
     DOCUMENTS,
@@ -63,8 +64,9 @@ class Released:
         return (*twins, *self.rejects)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(table.name for table in self.edits)
+    def view(self) -> ReleasedView:
+        """As stages read it."""
+        return ReleasedView(tuple(table.name for table in self.edits), self.cut)
 
 
 def check_model(job: Phases) -> None:
@@ -133,7 +135,7 @@ def repeated_substrings(job: Phases, view: Released) -> None:
     """Sampled substrings that the released view shares with itself or the input."""
     flow = Flow()
     names = tuple(table.name for table in view.removed)
-    stage = SampledSubstrings(edits=view.names, removed=names, cut=view.cut)
+    stage = SampledSubstrings(view=view.view, removed=names)
     substrings = flow.map(stage, flow.read("text", *view.removed, *view.edits))
     found = flow.group(RepeatedSubstrings(), substrings=substrings["substrings"])
     hot = flow.group(HotSubstrings(), hot=found["hot"])
@@ -150,8 +152,7 @@ def sequences(job: Phases, view: Released) -> None:
         digest=job.reference_model.digest,
         config=settings.config,
         risk=settings.risk,
-        edits=view.names,
-        cut=view.cut,
+        view=view.view,
     )
     found = flow.map(stage, flow.read("text", REPEATED_SUBSTRINGS, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
@@ -163,7 +164,7 @@ def sequences(job: Phases, view: Released) -> None:
 def selected(job: Phases, view: Released, selection: Selection) -> None:
     """The sequences that the model reads and whose copies are counted, with their texts."""
     flow = Flow()
-    stage = Select(selection=selection, edits=view.names, cut=view.cut)
+    stage = Select(selection=selection, view=view.view)
     source = flow.read("text", SEQUENCES, *view.edits, only=(SEQUENCES,))
     flow.write(SELECTED, flow.map(stage, source)["selected"])
     job.phase("selection", flow)
@@ -173,7 +174,7 @@ def copies(job: Phases, view: Released) -> None:
     """Exact and near copies of the selected sequences, in every view."""
     flow = Flow()
     rejects = "".join(table.name for table in view.rejects)  # one at most
-    stage = CountCopies(duplicates=view.duplicates, rejects=rejects, edits=view.names, cut=view.cut)
+    stage = CountCopies(duplicates=view.duplicates, rejects=rejects, view=view.view)
     source = flow.read("text", *view.removed, *view.edits, whole=(SELECTED,))
     counted = flow.map(stage, source)
     flow.write(SEQUENCE_COPIES, flow.group(SumCopies(), counted=counted["counted"])["counted"])
@@ -231,8 +232,7 @@ def entities(job: Phases, view: Released) -> None:
         selection=sample(job.rows(KEPT_FINDINGS), settings.max_entities),
         model=settings.model,
         digest=job.reference_model.digest,
-        edits=view.names,
-        cut=view.cut,
+        view=view.view,
     )
     prompts = flow.map(prompt, flow.read("text", KEPT_FINDINGS, *view.edits, only=(KEPT_FINDINGS,)))
     complete = Complete(settings.models, job.reference_model.digest)
@@ -252,8 +252,7 @@ def masks(job: Phases, view: Released) -> None:
         h=settings.mask_h,
         mask_key=settings.mask_key,
         threshold=settings.threshold if only_at_risk else None,
-        edits=view.names,
-        cut=view.cut,
+        view=view.view,
     )
     at_risk = (SCORES,) if only_at_risk else ()
     source = flow.read("text", *view.edits, *at_risk, drop=view.removed)

@@ -10,6 +10,7 @@ from tests.dedup import reference
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
 from tests.examples import examples
+from unrote.corpus.beside import ReleasedView
 from unrote.corpus.schema import (
     DUPLICATES,
     REJECTS,
@@ -23,7 +24,7 @@ from unrote.dedup.copies import CountCopies, SumCopies
 from unrote.dedup.occurrences import LEAST
 
 EDITS = (SPANS.name, REPLACEMENTS.name)
-STAGE = CountCopies(duplicates=True, rejects=REJECTS.name, edits=EDITS, cut=True)
+STAGE = CountCopies(duplicates=True, rejects=REJECTS.name, view=ReleasedView(EDITS, cut=True))
 
 
 def wanted(sequences: list[tuple[int, int, str, str | None]]) -> pa.Table:

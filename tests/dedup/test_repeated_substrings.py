@@ -10,6 +10,7 @@ from tests.corpus.test_substrings import substrings_of
 from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.dedup.views import VIEWS, View, views
 from tests.examples import examples
+from unrote.corpus.beside import ReleasedView
 from unrote.corpus.schema import DUPLICATES, REJECTS, REPLACEMENTS, SPANS, TEXT
 from unrote.dedup import groups
 from unrote.dedup.repeated_substrings import (
@@ -23,7 +24,7 @@ from unrote.dedup.repeated_substrings import (
 def ran(case: View, seed: int = 0):
     engine = MiniEngine(seed)
     stage = SampledSubstrings(
-        edits=(SPANS.name, REPLACEMENTS.name), removed=(DUPLICATES.name, REJECTS.name), cut=True
+        ReleasedView((SPANS.name, REPLACEMENTS.name), cut=True), (DUPLICATES.name, REJECTS.name)
     )
     substrings = engine.map(
         stage,

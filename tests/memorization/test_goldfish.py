@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling
 
 from tests.memorization import tiny
+from unrote.corpus.beside import ReleasedView
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
 from unrote.memorization.goldfish import IGNORED, LabelMasker, dropped, masks
@@ -201,7 +202,7 @@ def test_masks_of_a_corpus_s_risky_text(tmp_path):
     tagged += [("text", pa.RecordBatch.from_pylist([one], TEXT)) for one in texts]
     names = (SPANS.name, REPLACEMENTS.name)
     stage = GoldfishMasks(
-        model=str(tmp_path), k=2, h=1, mask_key=3, threshold=0.5, edits=names, cut=True
+        model=str(tmp_path), k=2, h=1, mask_key=3, threshold=0.5, view=ReleasedView(names, cut=True)
     )
     with stage.open() as run:
         rows = [row for _, b in run(iter(tagged)) for row in b.to_pylist()]

@@ -13,6 +13,7 @@ from tests.dedup.mini_engine import MiniEngine, table
 from tests.dedup.views import VIEWS, views
 from tests.examples import examples
 from tests.memorization import tiny
+from unrote.corpus.beside import ReleasedView
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from unrote.corpus.views import apply_edits
 from unrote.memorization.config import Config
@@ -41,7 +42,7 @@ def sequences_of(folder, case, seed=0, repeated=(), config=CONFIG):
     """(rows of SEQUENCES, of SIZES added up by rank) of what is released of a corpus."""
     released = {doc: text for doc, text in case.texts.items() if doc in case.released}
     found = MiniEngine(seed).map(
-        CutSequences(model=folder, config=config, edits=EDITS, cut=True),
+        CutSequences(model=folder, config=config, view=ReleasedView(EDITS, cut=True)),
         text=table(TEXT, list(released.items())),
         **{REPEATED_SUBSTRINGS.name: table(REPEATED_SUBSTRINGS.schema, list(repeated))},
         spans=of(case.spans, released),
@@ -65,7 +66,7 @@ def selected(folder, case, rows, selection, seed=0):
     return (
         MiniEngine(seed)
         .map(
-            Select(selection=selection, edits=EDITS, cut=True),
+            Select(selection=selection, view=ReleasedView(EDITS, cut=True)),
             text=table(TEXT, list(released.items())),
             sequences=pa.Table.from_pylist(rows, SEQUENCES.schema),
             spans=of(case.spans, released),

@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pytest
 
+from unrote.corpus.beside import DocumentEdits
 from unrote.corpus.schema import AT_RISK, DUPLICATES, REPLACEMENTS, SPANS, TEXT
-from unrote.corpus.views import DocumentEdits, apply_edits
+from unrote.corpus.views import apply_edits
 from unrote.pipelines.release import Edit
 
 

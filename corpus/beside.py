@@ -1,0 +1,142 @@
+"""Documents with what tables say of them: rows come before the text they are of, and wait for it.
+
+A stage that reads text and tables side by side gets, range of documents by range, the rows of the
+tables and then the texts, in batches that may end anywhere. `beside` hands out the texts; what the
+tables said of a document is taken out of holders by its key.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import pyarrow as pa
+
+from unrote.corpus.intervals import union
+from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS, Tagged
+from unrote.corpus.views import Change, changes_outside
+
+Row = TypeVar("Row")
+
+_EDITS = {table.name: table.schema for table in (SPANS, REPLACEMENTS, AT_RISK)}
+
+
+class Holder(Protocol):
+    """Holds rows of documents whose text is yet to come."""
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        """Takes rows; False for a batch of another table."""
+        ...
+
+
+def beside(
+    tagged: Tagged, *holders: Holder, ignored: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The batches of text. Rows of tables go to the first of the holders that takes them.
+
+    Raises AssertionError for a table that nobody takes and that is not among the `ignored`.
+    """
+    for tag, batch in tagged:
+        if tag == "text":
+            yield batch
+        elif tag not in ignored:
+            taken = any(holder.learn(tag, batch) for holder in holders)
+            assert taken, f"nobody takes rows of {tag}"
+
+
+def columns_of(batch: pa.RecordBatch, *names: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a batch, as tuples of these columns."""
+    return zip(*(batch[name].to_pylist() for name in names), strict=True)
+
+
+class RowsBeside(Generic[Row]):
+    """Rows of the table `name` by document, as `pick` makes them: pairs of a document and a row."""
+
+    def __init__(
+        self, name: str, pick: Callable[[pa.RecordBatch], Iterable[tuple[int, Row]]]
+    ) -> None:
+        self.name = name
+        self._pick = pick
+        self._rows: defaultdict[int, list[Row]] = defaultdict(list)
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        if tag != self.name:
+            return False
+        for doc, row in self._pick(batch):
+            self._rows[doc].append(row)
+        return True
+
+    def take(self, doc: int) -> list[Row]:
+        """The rows of a document, which are then forgotten."""
+        return self._rows.pop(doc, [])
+
+
+def picking(*names: str) -> Callable[[pa.RecordBatch], Iterable[tuple[int, tuple[Any, ...]]]]:
+    """For RowsBeside: every row, as a tuple of these columns."""
+    return lambda batch: ((doc, tuple(row)) for doc, *row in columns_of(batch, "doc", *names))
+
+
+class DocumentSet:
+    """The documents that have a row in one of the tables `names`."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self._docs: set[int] = set()
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        if tag not in self.names:
+            return False
+        self._docs.update(batch["doc"].to_pylist())
+        return True
+
+    def take(self, doc: int) -> bool:
+        """Whether it is one of them; it is then forgotten."""
+        known = doc in self._docs
+        self._docs.discard(doc)
+        return known
+
+
+class DocumentEdits:
+    """The edits of documents, from SPANS, REPLACEMENTS and AT_RISK. cut: whether SPANS are cut."""
+
+    def __init__(self, *, cut: bool) -> None:
+        self.cut = cut
+        self._cuts = RowsBeside(SPANS.name, picking("start", "end"))
+        self._at_risk = RowsBeside(AT_RISK.name, picking("start", "end"))
+        self._changes = RowsBeside(REPLACEMENTS.name, _changes_of_text)
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        return any(rows.learn(tag, batch) for rows in (self._cuts, self._at_risk, self._changes))
+
+    def take(self, doc: int) -> tuple[list[tuple[int, int]], list[Change]]:
+        """The cuts and changes of a document, which are then forgotten."""
+        cuts, changes = self._cuts.take(doc), self._changes.take(doc)
+        removed = list(union(self._at_risk.take(doc)))
+        return sorted([*(cuts if self.cut else ()), *removed]), changes_outside(changes, removed)
+
+
+def _changes_of_text(batch: pa.RecordBatch) -> Iterator[tuple[int, Change]]:
+    """The changes of the text, those of other fields left out."""
+    for doc, field, *change in columns_of(batch, "doc", "field", "start", "end", "text"):
+        if field == 0:
+            yield doc, tuple(change)
+
+
+@dataclass(frozen=True)
+class ReleasedView:
+    """Which tables make the released text of a document out of its input text.
+
+    tables: names of those of SPANS, REPLACEMENTS and AT_RISK that are read. cut: whether SPANS are
+    cut.
+    """
+
+    tables: tuple[str, ...] = ()
+    cut: bool = False
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        """The schemas of the tables, for the inputs of a stage."""
+        return {name: _EDITS[name] for name in self.tables}
+
+    def edits(self) -> DocumentEdits:
+        return DocumentEdits(cut=self.cut)
