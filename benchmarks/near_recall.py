@@ -55,10 +55,10 @@ def pairs_at_or_above(
         shared[:d] = 0
         size = bounds[d + 1] - bounds[d]
         for i in range(bounds[d], bounds[d + 1]):
-            for place in range(groups[shingles[i]], groups[shingles[i] + 1]):
-                if owners[place] >= d:
+            for index in range(groups[shingles[i]], groups[shingles[i] + 1]):
+                if owners[index] >= d:
                     break
-                shared[owners[place]] += 1
+                shared[owners[index]] += 1
         for e in range(d):
             if shared[e]:
                 similarity = shared[e] / (size + bounds[e + 1] - bounds[e] - shared[e])
@@ -120,8 +120,8 @@ def _candidates(bucket: Ints, doc: Ints) -> tuple[Ints, Ints]:
         alive = alive[:-1] & (bucket[step:] == bucket[:-step])
         if not alive.any():
             break
-        place: NDArray[np.int64] = np.flatnonzero(alive)
-        found.append(doc[place] * base + doc[place + step])
+        index: NDArray[np.int64] = np.flatnonzero(alive)
+        found.append(doc[index] * base + doc[index + step])
     code = np.unique(np.concatenate(found))
     return code // base, code % base
 

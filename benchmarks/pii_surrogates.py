@@ -42,11 +42,11 @@ def main() -> None:
         start = perf_counter()
         drawn = [surrogate(value, type_, KEY) for value in values]
         middle = perf_counter()
-        told = sum(is_surrogate(value, type_, KEY) for value in drawn)
+        recognised = sum(is_surrogate(value, type_, KEY) for value in drawn)
         end = perf_counter()
         taken = sum(is_surrogate(value, type_, KEY) for value in values)
         spread = Counter(drawn)
-        assert told == len(drawn) or type_ == "DATE_TIME"
+        assert recognised == len(drawn) or type_ == "DATE_TIME"
         print(
             f"{type_:18}{(middle - start) / len(values) * 1e6:9.0f}"
             f"{(end - middle) / len(values) * 1e6:9.0f}{len(values):11}{len(spread):10}"

@@ -47,8 +47,8 @@ def _ngram_hashes(words: list[int]) -> npt.NDArray[np.uint64]:
     numbers = np.array(words, dtype=np.uint64)
     length = min(NGRAM, len(numbers))
     state = np.zeros(len(numbers) - length + 1 if length else 0, dtype=np.uint64)
-    for place in range(length):
-        state = _mix(state + numbers[place : place + len(state)] + np.uint64(0x9E3779B97F4A7C15))
+    for index in range(length):
+        state = _mix(state + numbers[index : index + len(state)] + np.uint64(0x9E3779B97F4A7C15))
     return np.unique(state)
 
 
@@ -110,8 +110,8 @@ def _twins(ranks: Ints, offsets: Ints, prefixes: Ints, grams: int, threshold: fl
     for doc in range(count):
         start, end = offsets[doc], offsets[doc + 1]
         size = end - start
-        for place in range(start, start + prefixes[doc]):
-            entry = head[ranks[place]]
+        for index in range(start, start + prefixes[doc]):
+            entry = head[ranks[index]]
             while entry >= 0 and twins[doc] < 0:
                 other = owner[entry]
                 entry = following[entry]
@@ -128,10 +128,10 @@ def _twins(ranks: Ints, offsets: Ints, prefixes: Ints, grams: int, threshold: fl
             if twins[doc] >= 0:
                 break
         if twins[doc] < 0:
-            for place in range(start, start + prefixes[doc]):
+            for index in range(start, start + prefixes[doc]):
                 owner[used] = doc
-                following[used] = head[ranks[place]]
-                head[ranks[place]] = used
+                following[used] = head[ranks[index]]
+                head[ranks[index]] = used
                 used += 1
     return twins
 

@@ -142,9 +142,9 @@ def engines(section: dict[str, Any]) -> str:
         ]
     parts += ["**Whole commands**", engine_totals(section)]
     if size:
-        told = "Bytes shuffled for each byte of text, at " + megabytes(size) + " MB"
+        figures = "Bytes shuffled for each byte of text, at " + megabytes(size) + " MB"
         parts += [
-            f"**{told}**",
+            f"**{figures}**",
             "The local engine's are rows in memory; Spark's and Beam's are sealed, that is "
             "compressed. What was spilled besides is in brackets.",
             phase_shuffles(size),
@@ -291,8 +291,8 @@ def gist(results: dict[str, Any]) -> str:
         ours, *others = size["tools"].values()
         same = all(tool.get("identical") for tool in (ours, *others) if "wall" in tool)
         answer = " Both mark the same characters." if same and "identical" in ours else ""
-        told = multiples(size, "unrote, anchors")
-        lines.append(f"- Duplicate passages, {megabytes(size)} MB: {told}.{answer}")
+        figures = multiples(size, "unrote, anchors")
+        lines.append(f"- Duplicate passages, {megabytes(size)} MB: {figures}.{answer}")
     if size := largest(results.get("clean")):
         ours = size["tools"]["unrote"]
         rate = size["text_bytes"] / 1e6 / ours["wall"]
@@ -300,8 +300,8 @@ def gist(results: dict[str, Any]) -> str:
             f"- The whole clean, {megabytes(size)} MB: {rate:.1f} MB/s with a peak of "
             f"{ours['peak']:.0f} MiB."
         )
-    if told := marginal(results.get("engines")):
-        lines.append(told)
+    if figures := marginal(results.get("engines")):
+        lines.append(figures)
     if not lines:
         return "Nothing has been measured yet."
     measured = [section for name, section in results.items() if name != "kernels"]
@@ -347,8 +347,10 @@ def multiples(size: dict[str, Any], ours: str) -> str:
         peer = name.partition(",")[0]
         if peer != "unrote" and "wall" in figures:
             best[peer] = min(figures["wall"], best.get(peer, figures["wall"]))
-    told = [f"{peer} {time / wall:.1f}" for peer, time in sorted(best.items(), key=lambda p: p[1])]
-    return f"{wall:.1f} s; as multiples of that, {', '.join(told) or 'no peer was measured'}"
+    ratios = [
+        f"{peer} {time / wall:.1f}" for peer, time in sorted(best.items(), key=lambda p: p[1])
+    ]
+    return f"{wall:.1f} s; as multiples of that, {', '.join(ratios) or 'no peer was measured'}"
 
 
 def between(text: str, begin: str, end: str, generated: str) -> str:

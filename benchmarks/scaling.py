@@ -239,7 +239,7 @@ def basis(measured: Measured) -> str:
         ("passages in 1 kB", f"{measured.rows('spans') * kilobyte:.2f}"),
     ]
     sizes = list(section["sizes"].values())
-    told = (
+    text = (
         f"Measured {section['date']} on {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, with {section['workers']} workers, at "
         f"{', '.join(report.megabytes(size) for size in sizes)} MB (medians of {section['runs']}; "
@@ -247,7 +247,7 @@ def basis(measured: Measured) -> str:
         "([benchmarks](../benchmarks/README.md)). Of the corpus at "
         f"{measured.text_bytes / 1e6:.0f} MB:"
     )
-    return f"{told}\n\n{report.table(['taken for granted', ''], facts)}"
+    return f"{text}\n\n{report.table(['taken for granted', ''], facts)}"
 
 
 def share(of: float) -> str:
@@ -275,11 +275,11 @@ def cost(measured: Measured, cluster: Cluster) -> str:
     rows.append(["all", *sums, "", "", f"at least {time(measured.minutes(cluster))}"])
     head = ["", "text read", "tables read", "shuffled", "core-hours"]
     head += ["processors", "network", "disks"]
-    told = (
+    text = (
         f"**{cluster.name} on {cluster.machines} machines, {cluster.all_cores:,} cores**; what "
         "bounds a phase is in bold."
     )
-    return f"{told}\n\n{report.table(head, rows)}"
+    return f"{text}\n\n{report.table(head, rows)}"
 
 
 def alone(measured: Measured) -> str:
@@ -360,7 +360,7 @@ def alone(measured: Measured) -> str:
         ),
     ]
     head = ["", *(cluster.name for cluster in CLUSTERS)]
-    told = (
+    text = (
         f"Measured in one process (`benchmarks/limits.py`): `CompareWindows` holds "
         f"{limits['comparison_bytes_per_context']:,.0f} bytes for each distinct context and "
         f"compares {limits['comparison_contexts_per_second']:,.0f} of them a second; "
@@ -369,7 +369,7 @@ def alone(measured: Measured) -> str:
         f"not kept. The hash of more than {HOT_KEY_ROWS:,} anchors is a hot key."
     )
     rows = [[name, *(value(cluster) for cluster in CLUSTERS)] for name, value in lines]
-    return f"{report.table(head, rows)}\n\n{told}"
+    return f"{report.table(head, rows)}\n\n{text}"
 
 
 PUBLISHED: Sequence[Sequence[str]] = (

@@ -67,8 +67,8 @@ def run_all() -> None:
     with tempfile.TemporaryDirectory() as folder:
         corpora = list(_corpora(Path(folder)))
         for number, settings in enumerate(JOBS):
-            for place, corpus in enumerate(corpora if number == 1 else corpora[:1]):
-                out = Path(folder) / f"out-{number}-{place}"
+            for index, corpus in enumerate(corpora if number == 1 else corpora[:1]):
+                out = Path(folder) / f"out-{number}-{index}"
                 unrote.clean(corpus, out, settings=SMALL | dict(settings))
         with mock.patch("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0):
             unrote.clean(corpora[0], Path(folder) / "rounds", settings=PLAIN)

@@ -209,8 +209,8 @@ def test_the_gist_compares_with_the_peers_at_their_fastest():
         "datasketch, 2 processes": {"wall": 5.0},
         "unrote, 1 worker": {"wall": 1.0},
     }
-    told = report.gist(results(tools)).splitlines()
-    assert told == [
+    lines = report.gist(results(tools)).splitlines()
+    assert lines == [
         "- Near-duplicates, 50 MB: 2.0 s; as multiples of that, rensa 0.8, datasketch 2.5.",
         "- Measured on A processor, 2 cores; 2026-01-02.",
     ]

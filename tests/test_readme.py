@@ -19,9 +19,9 @@ def test_each_check_belongs_to_a_promise():
 
 
 def test_each_promise_that_is_checked_has_a_check():
-    told = promises()
-    assert all(said.startswith(("yes", "no,")) for said in told.values()), told
-    checked = {name for name, said in told.items() if said.startswith("yes")}
+    promised = promises()
+    assert all(said.startswith(("yes", "no,")) for said in promised.values()), promised
+    checked = {name for name, said in promised.items() if said.startswith("yes")}
     assert checked == set(CHECKS.values())
 
 

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass
-class Piece:
+class Chunk:
     """The rows of one task's batch that belong to one partition."""
 
     task: tuple[int, int]
@@ -42,25 +42,25 @@ class Piece:
 
 
 class SpillFile:
-    """An Arrow file of spilled pieces, read piece by piece."""
+    """An Arrow file of spilled chunks, read chunk by chunk."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self._schema = schema
 
-    def write(self, pieces: Sequence[Piece]) -> int:
-        """Move `pieces` from memory to this file; bytes written."""
+    def write(self, chunks: Sequence[Chunk]) -> int:
+        """Move `chunks` from memory to this file; bytes written."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with (
                 pa.OSFile(str(self._path), "wb") as sink,
                 pa.ipc.new_file(sink, self._schema) as out,
             ):
-                for index, piece in enumerate(pieces):
-                    out.write_batch(piece.batch)
-                    piece.file, piece.index = self, index
-            for piece in pieces:
-                piece.batch = None
+                for index, chunk in enumerate(chunks):
+                    out.write_batch(chunk.batch)
+                    chunk.file, chunk.index = self, index
+            for chunk in chunks:
+                chunk.batch = None
             return os.path.getsize(self._path)
         except OSError as error:
             raise StorageError(
@@ -106,11 +106,11 @@ class Spool:
             self._exchanges.append(exchange)
         return exchange
 
-    def append(self, exchange: "Exchange", pieces: Sequence[Piece]) -> None:
-        """Take over pieces; spill what is held, largest exchange first, if the budget is spent."""
+    def append(self, exchange: "Exchange", chunks: Sequence[Chunk]) -> None:
+        """Take over chunks; spill what is held, largest exchange first, if the budget is spent."""
         with self._lock:
-            exchange.pieces.extend(pieces)
-            size = sum(piece.nbytes for piece in pieces)
+            exchange.chunks.extend(chunks)
+            size = sum(chunk.nbytes for chunk in chunks)
             exchange.held += size
             self._held += size
             self.shuffled_bytes += size
@@ -120,19 +120,19 @@ class Spool:
 
     def _spill(self, exchange: "Exchange") -> None:
         for tag, schema in enumerate(exchange.schemas):
-            pieces = [p for p in exchange.pieces if p.batch is not None and p.tag == tag]
-            if pieces:
-                exchange.files.append(self.spill(schema, pieces))
+            chunks = [p for p in exchange.chunks if p.batch is not None and p.tag == tag]
+            if chunks:
+                exchange.files.append(self.spill(schema, chunks))
         self._held -= exchange.held
         exchange.held = 0
 
-    def spill(self, schema: pa.Schema, pieces: Sequence[Piece]) -> SpillFile:
-        """Move `pieces` from memory to a file of their own."""
+    def spill(self, schema: pa.Schema, chunks: Sequence[Chunk]) -> SpillFile:
+        """Move `chunks` from memory to a file of their own."""
         with self._lock:
             number = self._files
             self._files += 1
         file = SpillFile(self.folder / f"{number:05d}.arrow", schema)
-        written = file.write(pieces)
+        written = file.write(chunks)
         with self._lock:
             self.spilled_bytes += written
         return file
@@ -142,7 +142,7 @@ class Spool:
         with self._lock:
             self._held -= exchange.held
             exchange.held = 0
-            exchange.pieces.clear()
+            exchange.chunks.clear()
             self._exchanges.remove(exchange)
             for file in exchange.files:
                 file.remove()
@@ -154,7 +154,7 @@ class Exchange:
     def __init__(self, spool: Spool, schemas: Sequence[pa.Schema], parts: int) -> None:
         self.schemas = tuple(schemas)
         self.parts = parts
-        self.pieces: list[Piece] = []
+        self.chunks: list[Chunk] = []
         self.files: list[SpillFile] = []
         self.held = 0
         self._spool = spool
@@ -163,35 +163,35 @@ class Exchange:
         """Rows of `batch`, ordered by partition: part p has rows offsets[p] … offsets[p + 1]."""
         filled = np.flatnonzero(np.diff(offsets))
         width = batch.nbytes / max(1, batch.num_rows)
-        pieces = []
+        chunks = []
         for part in filled.tolist():
             rows = int(offsets[part + 1] - offsets[part])
-            piece = batch.slice(int(offsets[part]), rows)
-            pieces.append(Piece(task, part, tag, rows, int(rows * width), piece))
-        self._spool.append(self, pieces)
+            chunk = batch.slice(int(offsets[part]), rows)
+            chunks.append(Chunk(task, part, tag, rows, int(rows * width), chunk))
+        self._spool.append(self, chunks)
 
     def close(self) -> None:
         self._spool.close(self)
 
     @property
     def rows(self) -> int:
-        return sum(piece.rows for piece in self.pieces)
+        return sum(chunk.rows for chunk in self.chunks)
 
     def part_bytes(self) -> Ints:
         """Bytes in each partition."""
         sizes = np.zeros(self.parts, dtype=np.int64)
-        for piece in self.pieces:
-            sizes[piece.part] += piece.nbytes
+        for chunk in self.chunks:
+            sizes[chunk.part] += chunk.nbytes
         return sizes
 
-    def between(self, start: int, end: int) -> list[Piece]:
-        """The pieces of partitions start … end - 1, in order of task."""
-        chosen = [piece for piece in self.pieces if start <= piece.part < end]
-        chosen.sort(key=lambda piece: piece.task)
+    def between(self, start: int, end: int) -> list[Chunk]:
+        """The chunks of partitions start … end - 1, in order of task."""
+        chosen = [chunk for chunk in self.chunks if start <= chunk.part < end]
+        chosen.sort(key=lambda chunk: chunk.task)
         return chosen
 
 
-def in_order(pieces: Iterable[Piece]) -> Iterator[pa.RecordBatch]:
-    """The rows of `pieces` as they were added."""
-    for piece in pieces:
-        yield piece.load()
+def in_order(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
+    """The rows of `chunks` as they were added."""
+    for chunk in chunks:
+        yield chunk.load()

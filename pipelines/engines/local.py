@@ -191,8 +191,8 @@ class _Phase:
 
         def work(bounds: tuple[int, tuple[int, int]], meter: Meter) -> None:
             task, (start, end) = bounds
-            pieces = exchange.between(start, end)
-            rows = sorted_rows(pieces, ordering, self.spool, 2 * self.engine.batch_bytes)
+            chunks = exchange.between(start, end)
+            rows = sorted_rows(chunks, ordering, self.spool, 2 * self.engine.batch_bytes)
             if stage.workers != "device":  # which reads all at once, and tells itself how far it is
                 rows = meter.reading(rows, int(sizes[start:end].sum()))
             self._run_stage(number, node, rows, task, None)
@@ -247,15 +247,15 @@ class _Phase:
         ordering = Ordering(target.tags, target.schemas, table.sort, ())
 
         def work(number: int, meter: Meter) -> TableFile | None:
-            pieces = exchange.between(number, number + 1)
-            size = sum(piece.nbytes for piece in pieces)
-            if not pieces:
+            chunks = exchange.between(number, number + 1)
+            size = sum(chunk.nbytes for chunk in chunks)
+            if not chunks:
                 return None
             rows: Tagged
             if table.sort:
-                rows = sorted_rows(pieces, ordering, self.spool, 2 * self.engine.batch_bytes)
+                rows = sorted_rows(chunks, ordering, self.spool, 2 * self.engine.batch_bytes)
             else:
-                rows = (("", batch) for batch in in_order(pieces))
+                rows = (("", batch) for batch in in_order(chunks))
             batches = (batch for _, batch in meter.reading(rows, size))
             path = self.run.table_path(table, number)
             make_folder(path.parent)
@@ -276,8 +276,8 @@ class _Phase:
         make_folder(folder)
 
         def work(part: Part, _: Meter) -> None:
-            pieces = edited.between(part.first_task, part.last_task + 1)
-            edits = between(in_order(pieces), part.first, part.end)
+            chunks = edited.between(part.first_task, part.last_task + 1)
+            edits = between(in_order(chunks), part.first, part.end)
             rewrite(self.corpus, part.cuts, self.run.fields, edits, folder / part.name)
 
         self._parallel(work, parts, [part.bytes for part in parts])

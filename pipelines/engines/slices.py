@@ -37,18 +37,18 @@ def tasks_of(corpus: Corpus, source: Read) -> list[Task]:
     """The tasks that together read `source`: small cuts joined, a slice for each if only tables."""
     tasks: list[Task] = []
     groups = []
-    for piece in corpus.slices:
+    for one in corpus.slices:
         if source.view is None:
-            groups.append((piece.number, piece.cuts))
+            groups.append((one.number, one.cuts))
             continue
         held: list[Cut] = []
-        for cut in piece.cuts:
+        for cut in one.cuts:
             if held and sum(_bytes(corpus, c) for c in (*held, cut)) > CUT_BYTES:
-                groups.append((piece.number, tuple(held)))
+                groups.append((one.number, tuple(held)))
                 held = []
             held.append(cut)
         if held:
-            groups.append((piece.number, tuple(held)))
+            groups.append((one.number, tuple(held)))
     for number, (slice_number, cuts) in enumerate(groups):
         first = doc_key(cuts[0].shard, cuts[0].row)
         size = sum(_bytes(corpus, cut) for cut in cuts)
@@ -76,8 +76,8 @@ class Reader:
     def read(self, task: Task) -> Tagged:
         """The documents of `task`: text and tables side by side, chunk by chunk."""
         for tag, batch in itertools.chain(self._whole(), self._chunks(task)):
-            for piece in _cut(batch, self._batch_bytes):
-                yield tag, piece
+            for one in _cut(batch, self._batch_bytes):
+                yield tag, one
 
     def _whole(self) -> Tagged:
         for table in self._source.whole:

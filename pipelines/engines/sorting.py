@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.order import is_sorted, sort_order, stack
 from unrote.corpus.schema import Tagged
-from unrote.pipelines.engines.exchange import Piece, Spool
+from unrote.pipelines.engines.exchange import Chunk, Spool
 
 Ints = NDArray[np.int64]
 
@@ -49,21 +49,21 @@ class Ordering:
 
 
 def sorted_rows(
-    pieces: Sequence[Piece], ordering: Ordering, spool: Spool, chunk_bytes: int
+    chunks: Sequence[Chunk], ordering: Ordering, spool: Spool, chunk_bytes: int
 ) -> Tagged:
-    """The rows of `pieces`, sorted, in chunks of about `chunk_bytes`.
+    """The rows of `chunks`, sorted, in batches of about `chunk_bytes`.
 
     In each chunk the rows of one input follow those of another, in the order of the tags. More than
     `spool.run_bytes` are sorted in runs.
     """
-    if _ascend(pieces, ordering):
-        yield from ((ordering.tags[piece.tag], piece.load()) for piece in pieces)
+    if _ascend(chunks, ordering):
+        yield from ((ordering.tags[chunk.tag], chunk.load()) for chunk in chunks)
         return
     runs: list[_Run] = []
     try:
-        for portion in _portions(pieces, spool.run_bytes):
+        for portion in _portions(chunks, spool.run_bytes):
             rows = _loaded(portion, ordering)
-            if len(portion) == len(pieces):
+            if len(portion) == len(chunks):
                 yield from rows.chunks(ordering, chunk_bytes)
                 return
             runs.append(_Run.write(rows, ordering, spool))
@@ -73,15 +73,15 @@ def sorted_rows(
             run.remove()
 
 
-def _ascend(pieces: Sequence[Piece], ordering: Ordering) -> bool:
+def _ascend(chunks: Sequence[Chunk], ordering: Ordering) -> bool:
     """Whether the rows of one input are in order already; looks as far as the first that is not."""
-    if len({piece.tag for piece in pieces}) > 1:
+    if len({chunk.tag for chunk in chunks}) > 1:
         return False
     names = (*ordering.key, *ordering.order)
     last: tuple[int, ...] | None = None
-    for piece in pieces:
-        here = [name for name in names if name in ordering.schemas[piece.tag].names]
-        columns = ordering.columns(piece.tag, piece.load(here))
+    for chunk in chunks:
+        here = [name for name in names if name in ordering.schemas[chunk.tag].names]
+        columns = ordering.columns(chunk.tag, chunk.load(here))
         if last is not None and tuple(columns[:, 0].tolist()) < last:
             return False
         if not is_sorted(columns):
@@ -90,25 +90,25 @@ def _ascend(pieces: Sequence[Piece], ordering: Ordering) -> bool:
     return True
 
 
-def _portions(pieces: Sequence[Piece], limit: int) -> Iterator[list[Piece]]:
-    """Pieces that are sorted together: about `limit` bytes of them, or one larger piece."""
-    held: list[Piece] = []
+def _portions(chunks: Sequence[Chunk], limit: int) -> Iterator[list[Chunk]]:
+    """Chunks that are sorted together: about `limit` bytes of them, or one larger chunk."""
+    held: list[Chunk] = []
     size = 0
-    for piece in pieces:
-        if held and size + piece.nbytes > limit:
+    for chunk in chunks:
+        if held and size + chunk.nbytes > limit:
             yield held
             held, size = [], 0
-        held.append(piece)
-        size += piece.nbytes
+        held.append(chunk)
+        size += chunk.nbytes
     if held:
         yield held
 
 
-def _loaded(pieces: Sequence[Piece], ordering: Ordering) -> "_Sorted":
-    """The rows of `pieces`, in memory."""
+def _loaded(chunks: Sequence[Chunk], ordering: Ordering) -> "_Sorted":
+    """The rows of `chunks`, in memory."""
     by_tag: list[list[pa.RecordBatch]] = [[] for _ in ordering.tags]
-    for piece in pieces:
-        by_tag[piece.tag].append(piece.load())
+    for chunk in chunks:
+        by_tag[chunk.tag].append(chunk.load())
     return _Sorted.of([_concat(batches) for batches in by_tag], ordering)
 
 
@@ -173,7 +173,7 @@ class _Sorted:
 class _Run:
     """Sorted rows in files, one for each input, read block by block."""
 
-    def __init__(self, lasts: list[Ints], blocks: list[dict[int, Piece]]) -> None:
+    def __init__(self, lasts: list[Ints], blocks: list[dict[int, Chunk]]) -> None:
         self._lasts = lasts
         self._blocks = blocks
         self._next = 0
@@ -182,17 +182,17 @@ class _Run:
     @classmethod
     def write(cls, rows: _Sorted, ordering: Ordering, spool: Spool) -> "_Run":
         lasts: list[Ints] = []
-        blocks: list[dict[int, Piece]] = []
-        by_tag: dict[int, list[Piece]] = {}
+        blocks: list[dict[int, Chunk]] = []
+        by_tag: dict[int, list[Chunk]] = {}
         for last, parts in rows.blocks():
             lasts.append(last)
             blocks.append({})
             for tag, batch in parts:
-                piece = Piece((0, 0), 0, tag, batch.num_rows, batch.nbytes, batch)
-                blocks[-1][tag] = piece
-                by_tag.setdefault(tag, []).append(piece)
-        for tag, pieces in by_tag.items():
-            spool.spill(ordering.schemas[tag], pieces)
+                chunk = Chunk((0, 0), 0, tag, batch.num_rows, batch.nbytes, batch)
+                blocks[-1][tag] = chunk
+                by_tag.setdefault(tag, []).append(chunk)
+        for tag, chunks in by_tag.items():
+            spool.spill(ordering.schemas[tag], chunks)
         return cls(lasts, blocks)
 
     @property

@@ -26,7 +26,7 @@ from unrote.corpus.tables import write_table
 from unrote.pipelines.commits import DataFile, TableFile
 from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.engines.blocks import TASK_RESULT, BlockEncoder, ShuffleBlock, decode
-from unrote.pipelines.engines.exchange import Exchange, Piece, Spool, in_order
+from unrote.pipelines.engines.exchange import Chunk, Exchange, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal
 from unrote.pipelines.engines.parts import Part, between, joined, parts_of
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
@@ -243,19 +243,19 @@ class _Task:
     def _append(self, exchange: Exchange, target: Target, block: ShuffleBlock) -> None:
         batch = decode(block, target.schemas[block.tag])
         order = (block.unit, block.position)
-        piece = Piece(order, 0, block.tag, block.rows, block.size, batch)
-        self.spool.append(exchange, [piece])
+        chunk = Chunk(order, 0, block.tag, block.rows, block.size, batch)
+        self.spool.append(exchange, [chunk])
 
     def _run_group(self, target: Target, exchange: Exchange) -> Iterator[ShuffleBlock]:
         stage = self.plan.flow.nodes[target.node].stage
         order = tuple(column for column in stage.order if column != "tag")
         ordering = Ordering(target.tags, target.schemas, stage.key, order)
-        pieces = exchange.between(0, 1)
-        if not pieces:
+        chunks = exchange.between(0, 1)
+        if not chunks:
             return
         self.units += 1
-        unit = min(piece.task[0] for piece in pieces)
-        rows = sorted_rows(pieces, ordering, self.spool, 2 * self.worker.batch_bytes)
+        unit = min(chunk.task[0] for chunk in chunks)
+        rows = sorted_rows(chunks, ordering, self.spool, 2 * self.worker.batch_bytes)
         with stage.open() as run:
             for tag, batch in run(rows):
                 routes = self.plan.routes.get((target.node, tag), ())
@@ -272,10 +272,10 @@ class _Task:
         exchange = self.spool.open(target.schemas, 1)
         for block in blocks:
             self._append(exchange, target, block)
-        pieces = exchange.between(0, 1)
+        chunks = exchange.between(0, 1)
         ordering = Ordering(target.tags, target.schemas, table.sort, ())
-        rows: Tagged = sorted_rows(pieces, ordering, self.spool, 2 * self.worker.batch_bytes)
-        batches = (b for _, b in rows) if table.sort else in_order(pieces)
+        rows: Tagged = sorted_rows(chunks, ordering, self.spool, 2 * self.worker.batch_bytes)
+        batches = (b for _, b in rows) if table.sort else in_order(chunks)
         with staged(self.run.table_path(table, part)) as temporary:
             file = TableFile(part, *write_table(str(temporary), table.schema, batches))
         exchange.close()

@@ -191,10 +191,10 @@ def segments(balance: Balance, cut: bool) -> list[Segment]:
     weights = [max(NARROWEST, amount.bytes / balance.bytes) for amount in amounts.values()]
     room = WIDTH - GAP * (len(amounts) - 1)
     found, start = [], 0.0
-    for place, (name, amount) in enumerate(amounts.items()):
-        end = start + weights[place] / sum(weights)
+    for index, (name, amount) in enumerate(amounts.items()):
+        end = start + weights[index] / sum(weights)
         whole = start * WIDTH, end * WIDTH
-        apart = start * room + place * GAP, end * room + place * GAP
+        apart = start * room + index * GAP, end * room + index * GAP
         found.append(Segment(name, LABELS[name], amount, whole, apart))
         start = end
     return found

@@ -533,9 +533,9 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
     sources = rows[FINDINGS_BY_SOURCE.name]
     shown: dict[str, list[str]] = {}
     for row in rows[FINDING_EXAMPLES.name]:
-        place = (row["document"], row["field"], row["start"], row["end"])
+        location = (row["document"], row["field"], row["start"], row["end"])
         shown.setdefault(row["type"], []).append(
-            display.excerpt(example(*place, row["type"]), EXCERPT)
+            display.excerpt(example(*location, row["type"]), EXCERPT)
         )
     values = {(row["type"], row["surrogate"]): row for row in rows[FINDING_VALUES.name]}
     types = []
@@ -634,11 +634,11 @@ class _Excerpts:
     def _shown(self, doc: int, start: int, length: int, *, cut: bool) -> dict[str, Any]:
         """cut: whether there is more, if the excerpt is as long as it may be."""
         name, text = self._excerpt(doc, start, length)
-        place = {"doc": doc, "shard": self._shards[shard_of(doc)], "row": row_of(doc)}
+        location = {"doc": doc, "shard": self._shards[shard_of(doc)], "row": row_of(doc)}
         shown = display.excerpt(text, EXCERPT)
         if cut and len(text) >= length and not shown.endswith("…"):
             shown += "…"
-        return place | {"id": name, "excerpt": shown}
+        return location | {"id": name, "excerpt": shown}
 
 
 def _phase(phase: Mapping[str, Any]) -> Phase:

@@ -324,11 +324,11 @@ class TestOthers:
         assert load_policy(tmp_path / "policy.toml").rule
 
     def test_explain_names_every_phase(self, cleaned):
-        told = unrote("explain", "--set", PLAIN).out
+        printed = unrote("explain", "--set", PLAIN).out
         manifest = json.loads((cleaned / "manifest.json").read_bytes())
         names = {phase["name"] for phase in manifest["phases"]} - {"summary"}
-        assert all(f"\n{name}\n" in told for name in names if not name.startswith("near-"))
-        assert "near-1-pairs" in told
+        assert all(f"\n{name}\n" in printed for name in names if not name.startswith("near-"))
+        assert "near-1-pairs" in printed
 
     def test_demo_needs_no_network(self, tmp_path, monkeypatch):
         def refuse(*args, **options):

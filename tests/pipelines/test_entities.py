@@ -36,16 +36,16 @@ def written() -> list[dict]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Cleans a small corpus with a tiny model; lots are small too."""
-    place = tmp_path_factory.mktemp("entities")
+    folder = tmp_path_factory.mktemp("entities")
     rows = written()
-    write_jsonl(place / "in" / "a.jsonl", rows[:15])
-    write_jsonl(place / "in" / "b.jsonl", rows[15:])
-    tiny.save(place / "model")
-    tiny.tokenizer(290).save_pretrained(place / "words")
+    write_jsonl(folder / "in" / "a.jsonl", rows[:15])
+    write_jsonl(folder / "in" / "b.jsonl", rows[15:])
+    tiny.save(folder / "model")
+    tiny.tokenizer(290).save_pretrained(folder / "words")
 
     def clean(name: str, **settings: object) -> Path:
         known = {
-            "memorization.model": str(place / "model"),
+            "memorization.model": str(folder / "model"),
             "pii.actions": {"EMAIL_ADDRESS": "keep"},
             "dedup.near.enabled": False,
         }
@@ -53,14 +53,14 @@ def run(tmp_path_factory):
         for key, value in (known | {k.replace("__", "."): v for k, v in settings.items()}).items():
             shown = "{EMAIL_ADDRESS = 'keep'}" if isinstance(value, dict) else json.dumps(value)
             options += ["--set", f"{key}={shown}"]
-        done = unrote("clean", place / "in", "-o", place / name, *options)
+        done = unrote("clean", folder / "in", "-o", folder / name, *options)
         assert done.status == 0, done.err
-        return place / name
+        return folder / name
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNROTE_KEY", "0123456789abcdef" * 2)
         patch.setattr(completion, "GROUP_SIZE", GROUP_SIZE)
-        clean.place = place
+        clean.folder = folder
         yield clean
 
 
@@ -106,7 +106,7 @@ def test_entities_are_the_secrets_that_are_left(whole):
     assert {"DATE_TIME", "URL", "EMAIL_ADDRESS"} <= {type_ for *_, type_ in kept}
     found = table(whole, "entities")
     places = [(row["doc"], row["start"], row["end"], row["type"]) for row in found]
-    assert places == sorted(place for place in kept if place[3] == "EMAIL_ADDRESS")
+    assert places == sorted(folder for folder in kept if folder[3] == "EMAIL_ADDRESS")
     assert len(found) > 2 * GROUP_SIZE
 
 
@@ -188,7 +188,7 @@ def test_a_sample_and_masks_of_what_is_at_risk(run, whole):
     out = run(
         "at-risk",
         memorization__masks="at-risk",
-        memorization__mask_tokenizer=str(run.place / "words"),
+        memorization__mask_tokenizer=str(run.folder / "words"),
         memorization__mask_k=2,
         memorization__mask_h=3,
         memorization__mask_key=7,

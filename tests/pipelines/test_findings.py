@@ -196,8 +196,8 @@ def report(out: Path) -> dict:
 
 
 def test_report_counts_by_type_and_source_and_masks(cleaned):
-    told = report(cleaned)["findings"]
-    types = {row["type"]: row for row in told["types"]}
+    summary = report(cleaned)["findings"]
+    types = {row["type"]: row for row in summary["types"]}
     rows = findings(cleaned)
     for name, row in types.items():
         own = [found for found in rows if found["type"] == name]
@@ -207,8 +207,8 @@ def test_report_counts_by_type_and_source_and_masks(cleaned):
     mails = types["EMAIL_ADDRESS"]
     assert mails["most_repeated_value"] >= mails["most_repeated_surrogate"] > 1
     assert any(example.startswith("j***@u***") for example in mails["examples"])
-    assert sum(row["findings"] for row in told["by_source"]) == told["total"] == len(rows)
-    assert {"mail"} <= {row["source"] for row in told["by_source"]}
+    assert sum(row["findings"] for row in summary["by_source"]) == summary["total"] == len(rows)
+    assert {"mail"} <= {row["source"] for row in summary["by_source"]}
 
 
 def test_columns_that_were_not_scanned_are_named(cleaned):
@@ -226,13 +226,13 @@ def test_dry_run_counts_only(corpus, tmp_path):
 
 def test_documents_that_cannot_be_finished_are_rejected(corpus, tmp_path):
     run("scrub", corpus, tmp_path / "out", "--set", "pii.max_chars=300")
-    told = report(tmp_path / "out")
-    assert told["total"]["rejected"]["documents"] == told["rejects"]["rows"] > 0
+    summary = report(tmp_path / "out")
+    assert summary["total"]["rejected"]["documents"] == summary["rejects"]["rows"] > 0
     assert any(
-        "reads at most 300 characters" in one["reason"] for one in told["rejects"]["reasons"]
+        "reads at most 300 characters" in one["reason"] for one in summary["rejects"]["reasons"]
     )
-    kept = told["total"]["kept"]["documents"]
-    assert kept + told["rejects"]["rows"] == told["total"]["documents"]
+    kept = summary["total"]["kept"]["documents"]
+    assert kept + summary["rejects"]["rows"] == summary["total"]["documents"]
     done = unrote("verify", tmp_path / "out")
     assert done.status == 0, done.out
 
@@ -401,12 +401,12 @@ def test_a_row_whose_named_column_holds_no_text_is_rejected(tmp_path):
     assert "a.jsonl, row 120: field 'meta' is an object" in done.err
     assert "jane" not in done.err
     run("scrub", tmp_path / "in", tmp_path / "out", *named, "--set", "input.max_rejects=0.1")
-    told = report(tmp_path / "out")
-    assert {one["reason"] for one in told["rejects"]["reasons"]} == {
+    summary = report(tmp_path / "out")
+    assert {one["reason"] for one in summary["rejects"]["reasons"]} == {
         "field 'meta' is an object",
         "field 'meta' is an array",
     }
-    assert told["total"]["kept"]["documents"] == 148
+    assert summary["total"]["kept"]["documents"] == 148
     assert "jane" not in "".join(map(str, contents(tmp_path / "out")))
     assert unrote("verify", tmp_path / "out").status == 0
 

@@ -203,5 +203,5 @@ def test_no_findings():
 def test_no_value_is_in_a_table():
     """Only counts and places: not even a fingerprint, which is equal in two runs of a key."""
     tables = corpus(random.Random(1))
-    told = repr(summaries(tables, 0))
-    assert not [row for row in tables["findings"] if row["fingerprint"] in told]
+    shown = repr(summaries(tables, 0))
+    assert not [row for row in tables["findings"] if row["fingerprint"] in shown]

@@ -690,8 +690,8 @@ def test_accounted_for(run: Run, change: Callable[[Run], None]) -> None:
     change(run)
     verdict = run.verify()
     assert "accounted for" in broken(verdict)
-    told = " ".join(failure for check in verdict.checks for failure in check.failures)
-    assert not {"reitet", "league", "word1", "Nobody"} & set(told.split())
+    words = " ".join(failure for check in verdict.checks for failure in check.failures)
+    assert not {"reitet", "league", "word1", "Nobody"} & set(words.split())
 
 
 @pytest.mark.parametrize(

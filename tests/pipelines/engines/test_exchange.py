@@ -13,7 +13,7 @@ from unrote.corpus.order import partition_order, stack
 from unrote.pipelines.engines.exchange import Spool, in_order
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 
-LEFT = pa.schema({"key": pa.int64(), "place": pa.int64(), "payload": pa.list_(pa.int64())})
+LEFT = pa.schema({"key": pa.int64(), "position": pa.int64(), "payload": pa.list_(pa.int64())})
 RIGHT = pa.schema({"key": pa.int64(), "name": pa.string()})
 BITS = 3
 
@@ -25,12 +25,12 @@ batches = st.lists(
 
 def batch_of(tag, rows):
     if tag == 0:
-        rows = [{"key": k, "place": p, "payload": [p] * 3} for k, p in rows]
+        rows = [{"key": k, "position": p, "payload": [p] * 3} for k, p in rows]
         return pa.RecordBatch.from_pylist(rows, LEFT)
     return pa.RecordBatch.from_pylist([{"key": k, "name": f"n{p}"} for k, p in rows], RIGHT)
 
 
-ORDERING = Ordering(("left", "right"), (LEFT, RIGHT), ("key",), ("place",))
+ORDERING = Ordering(("left", "right"), (LEFT, RIGHT), ("key",), ("position",))
 
 
 def filled(folder, budget, added, run_bytes=1 << 30):
@@ -68,9 +68,9 @@ def test_groups_come_sorted_with_the_first_input_ahead(
             last_right |= dict.fromkeys(keys, True)
         else:
             assert not any(last_right.get(key) for key in keys)
-            assert all(row["payload"] == [row["place"]] * 3 for row in rows)
+            assert all(row["payload"] == [row["position"]] * 3 for row in rows)
         got[tag == "right"].extend(rows)
-    assert [(r["key"], r["place"]) for r in got[0]] == sorted(
+    assert [(r["key"], r["position"]) for r in got[0]] == sorted(
         (k, p) for tag, rows in added if tag == 0 for k, p in rows
     )
     # Rows that are equal in all that they are sorted by stay as they were added.

@@ -56,21 +56,21 @@ def batches(*sizes: int) -> Tagged:
 
 
 def test_a_meter_adds_up_what_is_read_and_what_is_done_of_it():
-    told = []
-    meter = Meter(told.append)
+    shares = []
+    meter = Meter(shares.append)
     with heard_by(meter.listen):
         for _ in meter.reading(batches(10, 30), 8 * 40):
             pulse(0.5)
-    assert told == [0.0, 0.125, 0.25, 0.25 + 0.375]
+    assert shares == [0.0, 0.125, 0.25, 0.25 + 0.375]
 
 
 def test_a_meter_never_tells_more_than_all():
-    told = []
-    meter = Meter(told.append)
+    shares = []
+    meter = Meter(shares.append)
     with heard_by(meter.listen):
         for _ in meter.reading(batches(10, 30, 5), 1):
             pulse(7)
-    assert max(told) == 1.0
+    assert max(shares) == 1.0
 
 
 def test_a_watch_ends_its_tasks():
