@@ -31,6 +31,7 @@ from unrote.pipelines.engines.base import Advance, Flow, Workspace
 from unrote.pipelines.engines.blocks import ShuffleBlock
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
+from unrote.pipelines.engines.memory import freeze_modules
 from unrote.pipelines.engines.spark_session import (
     BATCH_BLOCKS,
     close_session,
@@ -190,8 +191,18 @@ def _mapped(frame: Any, work: Callable[[Batches], Iterator[pa.RecordBatch]], sch
 # What runs on the executors
 
 
+def _task(work: Callable[[Batches], Iterator[pa.RecordBatch]]) -> Callable[..., Any]:
+    """`work` with its errors as a driver reads them, and without the cost of what it imported."""
+
+    def run(batches: Batches) -> Iterator[pa.RecordBatch]:
+        yield from work(batches)
+        freeze_modules()
+
+    return guarded(run)
+
+
 def _pinning(shards: tuple[Shard, ...]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    @guarded
+    @_task
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
@@ -201,7 +212,7 @@ def _pinning(shards: tuple[Shard, ...]) -> Callable[[Batches], Iterator[pa.Recor
 
 
 def _looking(paths: tuple[str, ...]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    @guarded
+    @_task
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
         for _ in batches:
             yield _reported(orjson.dumps(_seen(paths)))
@@ -231,7 +242,7 @@ class _Shared:
 
 
 def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    @guarded
+    @_task
     def start(batches: Batches) -> Iterator[pa.RecordBatch]:
         known: _Shared = shared.value
         for batch in batches:
@@ -242,7 +253,7 @@ def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
 
 
 def _running(shared: Any, step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    @guarded
+    @_task
     def run_step(batches: Batches) -> Iterator[pa.RecordBatch]:
         known: _Shared = shared.value
         yield from _packed(known.worker.run_step(step, _blocks(batches)), known)
