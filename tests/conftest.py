@@ -1,6 +1,7 @@
 """Options of the test suite, and the key that all its runs have."""
 
 import os
+import signal
 
 import pytest
 
@@ -10,6 +11,12 @@ from tests.wheel import build_wheel
 KEY = "the key of the tests, of which no run depends"
 
 examples.register()
+
+
+def pytest_configure():
+    """A shell's background job ignores SIGINT, and so would all that tests start or interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
