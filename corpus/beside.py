@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from unrote.corpus.intervals import union
 from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS, Tagged
+from unrote.corpus.tables import tuples_of
 from unrote.corpus.views import Change, changes_outside
 
 Row = TypeVar("Row")
@@ -39,14 +40,8 @@ def beside(
     for tag, batch in tagged:
         if tag == "text":
             yield batch
-        elif tag not in ignored:
-            taken = any(holder.learn(tag, batch) for holder in holders)
-            assert taken, f"nobody takes rows of {tag}"
-
-
-def columns_of(batch: pa.RecordBatch, *names: str) -> Iterator[tuple[Any, ...]]:
-    """The rows of a batch, as tuples of these columns."""
-    return zip(*(batch[name].to_pylist() for name in names), strict=True)
+        elif tag not in ignored and not any(holder.learn(tag, batch) for holder in holders):
+            raise AssertionError(f"nobody takes rows of {tag}")  # with python -O too
 
 
 class RowsBeside(Generic[Row]):
@@ -73,7 +68,7 @@ class RowsBeside(Generic[Row]):
 
 def picking(*names: str) -> Callable[[pa.RecordBatch], Iterable[tuple[int, tuple[Any, ...]]]]:
     """For RowsBeside: every row, as a tuple of these columns."""
-    return lambda batch: ((doc, tuple(row)) for doc, *row in columns_of(batch, "doc", *names))
+    return lambda batch: ((doc, tuple(row)) for doc, *row in tuples_of(batch, "doc", *names))
 
 
 class DocumentSet:
@@ -117,7 +112,7 @@ class DocumentEdits:
 
 def _changes_of_text(batch: pa.RecordBatch) -> Iterator[tuple[int, Change]]:
     """The changes of the text, those of other fields left out."""
-    for doc, field, *change in columns_of(batch, "doc", "field", "start", "end", "text"):
+    for doc, field, *change in tuples_of(batch, "doc", "field", "start", "end", "text"):
         if field == 0:
             yield doc, tuple(change)
 

@@ -78,6 +78,11 @@ def read_table(path: str | os.PathLike[str]) -> Iterator[pa.RecordBatch]:
             ) from None
 
 
+def tuples_of(rows: pa.RecordBatch | pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+    """The rows, as tuples of these columns."""
+    return zip(*(rows[name].to_pylist() for name in names), strict=True)
+
+
 def _settings(schema: pa.Schema) -> dict[str, Any]:
     # A dictionary pays for strings such as shard names; integers here hardly repeat.
     strings = [field.name for field in schema if pa.types.is_string(field.type)]

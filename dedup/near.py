@@ -37,6 +37,7 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.schema import BANDS, TEXT
+from unrote.corpus.tables import tuples_of
 from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.candidates import CandidateDocuments, CandidatePairs, DistinctPairs
 from unrote.dedup.groups import batch_of
@@ -113,8 +114,7 @@ def near_duplicates(
         permutations=permutations,
         max_miss=max_miss,
     ):
-        columns = (one.near[name].to_pylist() for name in ("doc", "twin", "similarity"))
-        removed += zip(*columns, strict=True)
+        removed += tuples_of(one.near, "doc", "twin", "similarity")
     return sorted(removed)
 
 

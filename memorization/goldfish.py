@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.hashing import hash128
 from unrote.corpus.kernel import kernel
+from unrote.corpus.tables import tuples_of
 from unrote.memorization.windows import Ints, Tokens, own_copy, tokenize, tokens_of
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def masks(
     tokens = tokenize(own_copy(tokenizer), texts)
     ranges = None
     if within is not None:
-        rows = (within[name].to_pylist() for name in ("doc", "start", "end"))
-        ranges = zip(*rows, strict=True)
+        ranges = tuples_of(within, "doc", "start", "end")
     positions = positions_of(tokens, k, h, key, ranges)
     arrays = [np.arange(len(texts)), np.diff(tokens.offsets), positions]
     return pa.Table.from_arrays(

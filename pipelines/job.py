@@ -85,9 +85,8 @@ class Job:
             try:
                 commit = self.engine.execute(name, flow, self.run, advance)
             except Exception as error:
-                check_unmodified(
-                    self.snapshot
-                )  # a file that was changed explains whatever went wrong
+                # A file that was changed explains whatever went wrong.
+                check_unmodified(self.snapshot)
                 if not isinstance(error, OSError):
                     raise
                 raise StorageError(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import DOCUMENTS, SCORES, TEXT_FEATURES
+from unrote.corpus.tables import tuples_of
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
 from unrote.memorization.risk import Risk, recalibrated
@@ -147,7 +148,7 @@ def _columns(rows: pa.Table) -> dict[str, Floats]:
 
 def _copies(prompted: pa.Table, texts: Mapping[int, str]) -> dict[str, Floats]:
     """Copies in the text that was trained on, which may be a part of the corpus."""
-    ranges = zip(*(prompted[name].to_pylist() for name in ("doc", "start", "end")), strict=True)
+    ranges = tuples_of(prompted, "doc", "start", "end")
     passages = Passages([texts[doc][start:end] for doc, start, end in ranges])
     exact, near = passages.count(*arrow_buffers(pa.array(texts.values(), pa.large_string())))
     return {

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pipelines.report.formatting import counted, share
+from unrote.pipelines.report.part import Part
 from unrote.pipelines.summary.scores import (
     EDGES,
     MILLION,
@@ -28,11 +29,7 @@ Showing = Callable[[int, int, int], dict[str, Any]]
 """(doc, start, length) → doc, shard, row, id and excerpt of a document."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RiskStep(_Part):
+class RiskStep(Part):
     """How much would be extractable from a model trained on one view of the text."""
 
     view: str = Field(
@@ -44,20 +41,20 @@ class RiskStep(_Part):
     at_risk: int = Field(description="Sequences with a risk of memorization.threshold or more.")
 
 
-class RiskBin(_Part):
+class RiskBin(Part):
     low: float = Field(description="Lowest risk in it.")
     high: float = Field(description="Up to here, not included; 1 is.")
     sequences: dict[str, int] = Field(description="By view.")
 
 
-class RiskSource(_Part):
+class RiskSource(Part):
     source: str | None = Field(description="null: all others.")
     documents: int
     words: int = Field(description="Of these documents in the input.")
     steps: tuple[RiskStep, ...]
 
 
-class ScoredBy(_Part):
+class ScoredBy(Part):
     """The sequences of the released text, by what scored them."""
 
     scored_by: str | None = Field(description='"model", "text", or null: there was no token.')
@@ -68,7 +65,7 @@ class ScoredBy(_Part):
     extractable: int = Field(description="Suffixes that the reference model itself completes.")
 
 
-class RiskSample(_Part):
+class RiskSample(Part):
     """The random sample of sequences, which is representative of all."""
 
     sequences: int
@@ -78,7 +75,7 @@ class RiskSample(_Part):
     expected_extracted: float = Field(description="Expected number of extractable sequences.")
 
 
-class RiskySequence(_Part):
+class RiskySequence(Part):
     """A sequence with a high risk."""
 
     doc: int
@@ -110,7 +107,7 @@ class RiskySequence(_Part):
         }
 
 
-class RiskEntities(_Part):
+class RiskEntities(Part):
     """Personal data that stays in the released text."""
 
     type: str
@@ -122,7 +119,7 @@ class RiskEntities(_Part):
     )
 
 
-class Memorization(_Part):
+class Memorization(Part):
     """How much of this text would be extractable from a model trained on it."""
 
     model: str = Field(description="The reference model.")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from unrote.corpus import display
 from unrote.corpus.errors import InputError
@@ -22,6 +22,7 @@ from unrote.pii.keys import KEY_VARIABLE
 from unrote.pipelines.report.formatting import count, counted, share
 from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
 from unrote.pipelines.report.memorization import notes as memorization_notes
+from unrote.pipelines.report.part import Part
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED
 from unrote.pipelines.summary.findings import (
     FINDING_EXAMPLES,
@@ -54,17 +55,13 @@ Example = Callable[[int, int, int, int, str], str]
 """(doc, field, start, end, type) → the finding there, masked."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Amount(_Part):
+class Amount(Part):
     documents: int
     bytes: int = Field(description="UTF-8 bytes of text.")
     share: float = Field(description="Of the input's bytes of text, 0 … 1.")
 
 
-class Balance(_Part):
+class Balance(Part):
     """What came in and what became of it, for all sources or for one."""
 
     source: str | None = Field(description="null: several sources.")
@@ -113,29 +110,29 @@ class Balance(_Part):
         return self.documents - self.kept.documents - self.rejected.documents
 
 
-class Input(_Part):
+class Input(Part):
     shards: int
     size: int = Field(description="Bytes of the shards as they are stored.")
     sources: int
 
 
-class Output(_Part):
+class Output(Part):
     shards: int
     size: int = Field(description="Bytes of the cleaned shards as they are stored.")
 
 
-class RejectReason(_Part):
+class RejectReason(Part):
     reason: str | None = Field(description="null: all other reasons.")
     rows: int
 
 
-class RejectedRow(_Part):
+class RejectedRow(Part):
     shard: str
     row: int
     reason: str
 
 
-class Rejects(_Part):
+class Rejects(Part):
     """Rows that could not be read as documents, and documents that may not be released."""
 
     rows: int
@@ -144,7 +141,7 @@ class Rejects(_Part):
     first: tuple[RejectedRow, ...] = Field(description="The first in the input.")
 
 
-class FoundType(_Part):
+class FoundType(Part):
     """Findings of one type, in the documents that deduplication leaves."""
 
     type: str
@@ -159,14 +156,14 @@ class FoundType(_Part):
     examples: tuple[str, ...] = Field(description="A few values, masked.")
 
 
-class FoundKind(_Part):
+class FoundKind(Part):
     type: str | None = Field(description="null: all others.")
     origin: str | None = Field(description="The recogniser, or where a marker comes from.")
     action: str | None = Field(description='What was done; "cut": it went with a passage.')
     findings: int
 
 
-class FoundSource(_Part):
+class FoundSource(Part):
     type: str | None = Field(description="null: all others.")
     source: str | None
     action: str | None
@@ -174,7 +171,7 @@ class FoundSource(_Part):
     documents: int = Field(description="Each counts once for a type, at its first finding.")
 
 
-class Findings(_Part):
+class Findings(Part):
     """Personal data, secrets, and traces of earlier de-identification."""
 
     total: int
@@ -184,7 +181,7 @@ class Findings(_Part):
     by_source: tuple[FoundSource, ...] = Field(description="By type, source and action.")
 
 
-class Cluster(_Part):
+class Cluster(Part):
     """A document that stays, and how many went because of it."""
 
     doc: int
@@ -198,7 +195,7 @@ class Cluster(_Part):
     excerpt: str
 
 
-class Passage(_Part):
+class Passage(Part):
     """A passage that occurs more than once, where it occurs first."""
 
     doc: int
@@ -211,7 +208,7 @@ class Passage(_Part):
     excerpt: str
 
 
-class Phase(_Part):
+class Phase(Part):
     name: str
     seconds: float
     input_bytes: int = Field(description="Bytes of the input that the phase read.")
@@ -225,7 +222,7 @@ class Phase(_Part):
     rows: int = Field(description="Rows written to tables.")
 
 
-class RuleResult(_Part):
+class RuleResult(Part):
     """What a gate's rule asked and what was found."""
 
     measure: str
@@ -243,12 +240,12 @@ class RuleResult(_Part):
     )
 
 
-class Verdict(_Part):
+class Verdict(Part):
     passed: bool
     rules: tuple[RuleResult, ...]
 
 
-class Report(_Part):
+class Report(Part):
     format: Literal[1] = 1
     job: str
     version: str = Field(description="Of unrote.")

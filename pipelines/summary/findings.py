@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from unrote.corpus.schema import DOCUMENTS, FINDINGS, Tagged
 from unrote.corpus.stages import PlainStage
+from unrote.corpus.tables import tuples_of
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.sums import (
     Ints,
@@ -121,7 +122,7 @@ class TallyFindings(PlainStage):
 
 
 def _kinds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    names = zip(*(batch[n].to_pylist() for n in ("type", "origin", "action")), strict=True)
+    names = tuples_of(batch, "type", "origin", "action")
     counts: dict[tuple[str, ...], int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
@@ -178,7 +179,7 @@ def _examples(
 ) -> pa.RecordBatch:
     """The first findings of each type with a value that is no example yet, a few."""
     rows = []
-    positions = zip(*(batch[n].to_pylist() for n in ("doc", "field", "start", "end")), strict=True)
+    positions = tuples_of(batch, "doc", "field", "start", "end")
     fingerprints = batch["fingerprint"].to_pylist()
     for type_, position, fingerprint in zip(types, positions, fingerprints, strict=True):
         type_key, value = text_key(type_), text_key(fingerprint)
