@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from queue import SimpleQueue
 from typing import Any
@@ -40,6 +40,7 @@ class Processes:
         self._pool: ProcessPoolExecutor | None = None
         self._shares: Any = None  # of its task that is done, for each thread that waits
         self._free: SimpleQueue[int] = SimpleQueue()
+        self._changing = threading.Lock()  # a task that is handed over may start a process
 
     def map(self, stage: Stage, run: Workspace, source: Read, batch: int, task: Task) -> Tagged:
         """What `stage` makes of a task of `source`, in another process; it is all there at once.
@@ -52,7 +53,7 @@ class Processes:
         slot = self._free.get()
         try:
             self._shares[slot] = 0.0
-            running = self._pool.submit(_work, stage, run, source, batch, task, slot)
+            running = self._submit(stage, run, source, batch, task, slot)
             while running not in wait([running], LOOK_SECONDS).done:
                 pulse(self._shares[slot])
             packed = running.result()
@@ -70,6 +71,12 @@ class Processes:
             with pa.ipc.open_stream(content) as stream:
                 yield from ((tag, one) for one in stream)
 
+    def _submit(self, *task: Any) -> Future[list[Packed]]:
+        with self._changing:
+            if self._pool is None:
+                raise CancelledError  # closed since: another thread's task has failed
+            return self._pool.submit(_work, *task)
+
     def open(self) -> None:
         """Make the pool, if there is none. Not for several threads."""
         if self._pool is None:
@@ -84,10 +91,11 @@ class Processes:
 
     def close(self) -> None:
         """End the processes, which are done or whose work is not wanted any more."""
-        if self._pool is None:
-            return
-        pool, self._pool = self._pool, None
-        running = list((pool._processes or {}).values())  # no public way to end what runs
+        with self._changing:
+            pool, self._pool = self._pool, None
+            if pool is None:
+                return
+            running = list((pool._processes or {}).values())  # no public way to end what runs
         pool.shutdown(wait=False, cancel_futures=True)
         for process in running:
             process.terminate()

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,6 +242,37 @@ def test_closing_ends_what_runs(processes):
     processes.close()
     assert not Path(f"/proc/{pid}").exists()
     processes.close()
+
+
+def test_closing_ends_what_is_being_started(processes, ran, monkeypatch):
+    """Another thread's first task was on its way as this one's failed."""
+    starting, go_on = threading.Event(), threading.Event()
+    plain = ProcessPoolExecutor._spawn_process
+
+    def slowly(pool):
+        starting.set()
+        go_on.wait(SECONDS)
+        plain(pool)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", slowly)
+    errors: list[BaseException] = []
+
+    def task():
+        try:
+            list(processes.map(Failing(ValueError, ""), *ran.calls[0]))
+        except BaseException as error:
+            errors.append(error)
+
+    other = threading.Thread(target=task)
+    other.start()
+    assert starting.wait(SECONDS)
+    threading.Timer(0.2, go_on.set).start()
+    processes.close()
+    other.join()
+    assert errors
+    assert not children()
+    with pytest.raises(RuntimeError, match="open"):
+        list(processes.map(Failing(ValueError, ""), *ran.calls[0]))
 
 
 def disturbed(corpus: Path, out: Path, sent: signal.Signals):
