@@ -14,7 +14,6 @@ RUN pip install --no-cache-dir --no-index --find-links /wheels 'unrote[pii,score
   && useradd --create-home --uid 1000 unrote
 ENV PYTHONUNBUFFERED=1
 USER unrote
-RUN python -m unrote.pii.scanner_cache
 WORKDIR /data
 ENTRYPOINT ["unrote"]
 CMD ["--help"]

@@ -1,4 +1,4 @@
-"""Builds wheels with compiled kernels in them (docs/adr/0012); all else is setuptools'."""
+"""Builds wheels with all compiled that jobs run (docs/adr/0012); all else is setuptools'."""
 
 import subprocess
 import sys
@@ -13,14 +13,16 @@ ROOT = Path(__file__).parent
 
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
-    """What kernels are compiled with is what they run with."""
+    """What kernels and prefilters are compiled with is what they run with."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [*build_meta.get_requires_for_build_wheel(config_settings), *project["dependencies"]]
+    run_with = [*project["dependencies"], *project["optional-dependencies"]["pii"]]
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *run_with]
 
 
 def build_wheel(
     wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
 ) -> str:
     """A wheel for this Python and this kind of processor."""
-    subprocess.run([sys.executable, "-m", "unrote.corpus.compiling"], cwd=ROOT, check=True)
+    for module in ("unrote.corpus.compiling", "unrote.pii.compiling"):
+        subprocess.run([sys.executable, "-m", module], cwd=ROOT, check=True)
     return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))

@@ -3,8 +3,8 @@
 python -m benchmarks.cold_start --data prose.jsonl.zst [--megabytes 5]
 
 Each pair has a cache folder of its own that is empty at first. "as installed": with the kernels
-that `make` or the wheel brought. "without": as where none fit the machine (UNROTE_KERNELS=host), so
-that each is compiled when it is first used, as all were before.
+and prefilters that `make` or the wheel brought. "without": as where no kernel fits the machine
+(UNROTE_KERNELS=host), so that each is compiled when it is first used, as all were before.
 """
 
 from __future__ import annotations

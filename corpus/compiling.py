@@ -158,7 +158,7 @@ def _tidy(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name not in current:
             path.unlink()
-    for other in folder.parent.iterdir():
+    for other in folder.parent.glob("*-numba*"):
         if other != folder:
             shutil.rmtree(other)
 

@@ -60,6 +60,11 @@ class Detector:
         self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
         """Processor time spent in each recogniser since the detector was opened, by origin."""
 
+    @property
+    def prefilters(self) -> list[Prefilter]:
+        """That of expressions that keep to a line, and that of the others."""
+        return [self._lines, self._whole]
+
     def find_bytes(self, data: bytes, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one UTF-8 document, by offset; a Failure if a recogniser could not
         finish it.

@@ -17,12 +17,9 @@ letter, any digit as "0", any other word character that no expression names as "
 both agree.
 """
 
-import hashlib
 import logging
-import platform
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]  # no public parse tree
@@ -31,7 +28,7 @@ from typing import Any, NamedTuple
 
 import regex
 
-from unrote.corpus.packaged import cache_folder, store
+from unrote.pii.databases import Expressions, compile_into, open_database
 
 log = logging.getLogger(__name__)
 
@@ -130,8 +127,22 @@ class Prefilter:
         return frozenset(fired)
 
     def _open(self, plain: bool) -> Any:
-        self._databases[plain] = database = _database(self._hyperscan, self.probes, plain)
+        self._databases[plain] = database = open_database(self._hyperscan, self._expressions(plain))
         return database
+
+    def keep(self, folder: Path) -> list[str]:
+        """Have the databases in a folder, compiled. Returns their names there. Raises OSError."""
+        if not self.works:
+            return []
+        made_of = (self._expressions(plain) for plain in (True, False))
+        return [compile_into(folder, self._hyperscan, one) for one in made_of]
+
+    def _expressions(self, plain: bool) -> Expressions:
+        return Expressions(
+            tuple(probe.expression.encode() for probe in self.probes),
+            tuple(probe.number for probe in self.probes),
+            tuple(_flags(self._hyperscan, probe.flags, plain) for probe in self.probes),
+        )
 
 
 def _note(number: int, _start: int, _end: int, _flags: int, fired: list[int]) -> None:
@@ -277,26 +288,6 @@ def _import_hyperscan() -> Any:
     return hyperscan
 
 
-def _database(hyperscan: Any, probes: Sequence[Probe], plain: bool) -> Any:
-    """The compiled probes, from the user's cache if they are there: compiling takes seconds."""
-    flags = [_flags(hyperscan, probe.flags, plain) for probe in probes]
-    expressions = [probe.expression.encode() for probe in probes]
-    ids = [probe.number for probe in probes]
-    version = (hyperscan.__version__, platform.machine(), platform.processor(), _cpu_flags())
-    key = hashlib.sha256(repr((version, expressions, ids, flags)).encode()).hexdigest()[:32]
-    path = cache_folder() / f"hyperscan-{key}"
-    database = None
-    with suppress(OSError, hyperscan.error):
-        database = hyperscan.loadb(path.read_bytes(), mode=hyperscan.HS_MODE_BLOCK)
-    if database is None:
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
-        with suppress(OSError):
-            store(path, hyperscan.dumpb(database))
-    database.scratch = hyperscan.Scratch(database)
-    return database
-
-
 def _flags(hyperscan: Any, flags: int, plain: bool) -> int:
     chosen = hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_SINGLEMATCH
     chosen |= hyperscan.HS_FLAG_MULTILINE
@@ -307,12 +298,3 @@ def _flags(hyperscan: Any, flags: int, plain: bool) -> int:
     if not plain:
         chosen |= hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP
     return int(chosen)
-
-
-def _cpu_flags() -> str:
-    """A database is compiled for the processor's instruction sets (Linux names them)."""
-    with suppress(OSError), Path("/proc/cpuinfo").open() as lines:
-        for line in lines:
-            if line.startswith("flags"):
-                return line.strip()
-    return ""

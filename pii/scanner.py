@@ -13,6 +13,7 @@ from unrote.pii.deid import DeidDetector
 from unrote.pii.detector import Detector
 from unrote.pii.findings import Failure, Finding
 from unrote.pii.overlaps import prefer_markers
+from unrote.pii.prefilter import Prefilter
 
 FINDINGS = pa.schema(
     [
@@ -43,6 +44,12 @@ class Scanner:
             if self.config.markers
             else None
         )
+
+    @property
+    def prefilters(self) -> list[Prefilter]:
+        """Of its detectors."""
+        markers = [] if self._markers is None else [self._markers.opened]
+        return [*self._detector.prefilters, *markers]
 
     def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The findings in one text, by offset; those of recognisers may overlap. A Failure if a

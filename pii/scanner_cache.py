@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from unrote.corpus.extras import require
 from unrote.corpus.imports import block_imports
-from unrote.pii.config import Config, default_config
+from unrote.pii.config import Config
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -37,14 +37,3 @@ def scanner_of(config: Config) -> "Scanner":
     if config not in scanners:
         scanners[config] = open_scanner(config)
     return scanners[config]
-
-
-def main() -> None:
-    """Compile the default scanner's expressions into the user's cache: `make` and the image do that
-    once, so that the first run does not.
-    """
-    open_scanner(default_config())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 """The wheel: what it installs, where, and that it works with nothing compiled on the way."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,8 @@ def test_nothing_lies_where_another_package_can_take_it(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"unrote"}
     for name in FOLDERS:
         assert f"unrote/{name}/__init__.py" in names
-    assert any(name.startswith("unrote/compiled/") for name in names)
+    assert any(name.startswith("unrote/compiled/hyperscan/") for name in names)
+    assert any(re.match("unrote/compiled/cpython-.*/complete-", name) for name in names)
     assert "unrote/memorization/default/model.safetensors" in names
 
 
@@ -84,6 +86,7 @@ def test_nothing_is_compiled_on_the_way(installed, elsewhere, tmp_path):
     assert (documents, misses) == ("20", "[]")
     assert '"compile"' not in done.stderr
     assert str(installed.parent) in place
+    assert not list((tmp_path / "cache" / "unrote").glob("hyperscan/*"))
 
 
 def test_without_compiled_kernels_they_are_compiled_once_and_kept(installed, elsewhere, tmp_path):

@@ -81,6 +81,11 @@ class DeidDetector:
     threshold: float = 0.5
     prefilter: bool = True
 
+    @property
+    def opened(self) -> Prefilter:
+        """Its prefilter, one in a process."""
+        return _prefilter(self.prefilter)
+
     def find(self, text: str) -> list[Finding]:
         """What reaches the threshold, by offset; of overlapping findings the one that begins first,
         and of these the longest.

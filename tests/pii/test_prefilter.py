@@ -2,18 +2,24 @@
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import pytest
+import zstandard
 
 hyperscan = pytest.importorskip("hyperscan")
 regex = pytest.importorskip("regex")
 
 from tests.corpora import personal
+from unrote.pii import databases
 from unrote.pii import prefilter as module
 from unrote.pii.catalogue import ENTRIES, build
+from unrote.pii.compiling import compile_all
+from unrote.pii.config import default_config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines
 from unrote.pii.recognizers import _is_wide
+from unrote.pii.scanner_cache import open_scanner
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 
@@ -76,7 +82,8 @@ def test_characters_read_as_they_are():
     chars = [chr(c) for low, high in AS_THEY_ARE for c in range(max(low, 128), high + 1)]
     for kind in (r"\w", r"\d"):
         wanted = {char for char in chars if regex.match(kind, char)}
-        database = module._database(hyperscan, [Probe(0, kind, 0)], False)
+        probe = Prefilter([Probe(0, kind, 0)])
+        database = databases.open_database(hyperscan, probe._expressions(False))
         found = {char for char in chars if _fires(database, char)}
         assert found == wanted
     assert not [char for char in chars if regex.match("[a-z]|[A-Z]", char, regex.I)]
@@ -94,21 +101,42 @@ def test_presidio_names_characters_one_by_one():
     assert not any(map(_is_wide, patterns))
 
 
-def test_databases_are_cached(monkeypatch):
+def test_databases_are_kept(monkeypatch):
     prefilter("abc").block(0, b"abc")
-    (path,) = module.cache_folder().iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(databases, "_compiled", None)
+        assert prefilter("abc").block(0, b"xabcx").fired
 
-    def fail(*_, **__):
-        raise AssertionError("compiled again")
 
+@pytest.mark.parametrize("damaged", [lambda data: data[:-5], lambda _: zstandard.compress(b"x")])
+def test_a_damaged_database_is_compiled_anew(damaged):
+    prefilter("abc").block(0, b"abc")
+    (path,) = databases.own_folder(databases.FOLDER).iterdir()
     written = path.read_bytes()
-    monkeypatch.setattr(module, "store", fail)
-    assert prefilter("abc").block(0, b"xabcx").fired
-    path.write_bytes(written[:-50])
-    monkeypatch.undo()
-    monkeypatch.setenv("UNROTE_CACHE", str(path.parent))
+    path.write_bytes(damaged(written))
     assert prefilter("abc").block(0, b"xabcx").fired
     assert path.read_bytes() == written
+
+
+def test_the_default_databases_come_compiled(tmp_path, monkeypatch):
+    """As `make` and the build of a wheel compile them; a scanner then compiles none."""
+    packaged = files("unrote").joinpath("compiled", databases.FOLDER)
+    names = {path.name for path in packaged.iterdir()}
+    assert len(names) >= 3
+    monkeypatch.setattr(databases, "_compiled", None)
+    scanner = open_scanner(default_config())
+    assert {name for one in scanner.prefilters for name in one.keep(packaged)} == names
+    assert not scanner.table(["Mail jane.roe@acme.com", "Ärger: jane.roe@acme.com [NAME]"])[1]
+
+
+def test_what_is_not_of_the_default_scanner_is_dropped_from_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(databases, "_compiled", lambda *_: None)
+    monkeypatch.setattr(databases, "_write", lambda _hyperscan, _database, path: path.touch())
+    (tmp_path / "old").touch()
+    compile_all(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "old" not in names
+    assert names >= {path.name for path in files("unrote").joinpath("compiled/hyperscan").iterdir()}
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch):
