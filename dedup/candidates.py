@@ -10,6 +10,7 @@ import pyarrow as pa
 from unrote.corpus.schema import BANDS, PAIRS, UNDECIDED, Table, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.dedup.groups import Bools, Ints, batch_of, column, counted, grown, positions, starts
+from unrote.dedup.prefixes import HOT_DOCUMENTS_OF_BUCKET, OVERFULL
 
 
 def _integers(*names: str) -> pa.Schema:
@@ -35,16 +36,22 @@ class CandidatePairs(PlainStage):
     with all before it. Others after it would not be paired with it, so that it could not be kept
     yet.
 
-    Holds the first members of the open bucket: 16 bytes each.
+    Says which buckets hold more than `limit`. Holds the first members of the open bucket: 16 bytes
+    each.
     """
 
     width: int = 1
+    limit: int = HOT_DOCUMENTS_OF_BUCKET
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     key: ClassVar[tuple[str, ...]] = ("bucket",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"bands": BANDS.schema}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"members": MEMBERS, "pairs": PAIRS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "members": MEMBERS,
+        "pairs": PAIRS.schema,
+        "overfull": OVERFULL.schema,
+    }
 
     def _run(self, tagged: Tagged) -> Tagged:
         none = np.empty(0, dtype=np.int64)
@@ -58,6 +65,9 @@ class CandidatePairs(PlainStage):
             position = positions(starts((bucket,), before), int(held[3][-1]) + 1 if before else 0)
             before = (int(bucket[-1]),)
             yield from self._pairs(doc, rank, position, firsts)
+            beyond = position == self.limit
+            if beyond.any():
+                yield "overfull", batch_of(OVERFULL.schema, (doc[beyond], bucket[beyond]))
             rows = [
                 np.append(h, v) for h, v in zip(held, (doc, bucket, rank, position), strict=True)
             ]

@@ -26,6 +26,18 @@ from unrote.corpus.schema import (
 )
 from unrote.dedup import exact, near, repeats, spans
 from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
+from unrote.dedup.prefixes import (
+    HOT_BUCKETS,
+    HOT_DOCUMENTS,
+    OTHER_BANDS,
+    OVERFULL,
+    PREFIXES,
+    DocumentShingles,
+    FrequentShingles,
+    HotBuckets,
+    HotDocuments,
+    PrefixBuckets,
+)
 from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
 from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, GreedySelection, UndecidedSets
 from unrote.dedup.similarity import Shingles, Verify
@@ -135,9 +147,9 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
     A round pairs the first members of each bucket with the others in it, verifies the pairs, and
     selects greedily in keep order as far as they decide. They end when few documents remain, which
     one worker decides, when no bucket holds two undecided documents, or with the round that decides
-    all.
+    all. Buckets that are still hot after the first round are taken apart.
     """
-    source = Flow().read(None, BANDS, drop=removed)
+    source: tuple[Read, ...] = (Flow().read(None, BANDS, drop=removed),)
     tables: tuple[Table, ...] = ()
     round_ = 1
     while True:
@@ -145,18 +157,45 @@ def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...
         if not job.rows(PAIRS.at(round_)):
             return tables
         tables += (NEAR.at(round_),)
-        if job.rows(CANDIDATES.at(round_)) <= FINAL_DOCUMENTS:
+        overfull = round_ == 1 and job.rows(OVERFULL.at(1)) > 0
+        if job.rows(CANDIDATES.at(round_)) <= FINAL_DOCUMENTS and not overfull:
             select(job, round_)
             return tables
         verify(job, round_)
         if round_ > near.ROUNDS:
             return tables
         decided = (NEAR.at(round_), KEPT.at(round_))
-        source = Flow().read(None, UNDECIDED.at(round_), drop=decided)
+        source = (Flow().read(None, UNDECIDED.at(round_), drop=decided),)
+        if overfull:
+            source = take_apart(job, source)
         round_ += 1
 
 
-def pairs(job: Phases, source: Read, round_: int) -> None:
+def take_apart(job: Phases, source: tuple[Read, ...]) -> tuple[Read, ...]:
+    """The same rows, with buckets of rare shingles in the place of hot ones."""
+    settings = job.settings.dedup.near
+    flow = Flow()
+    found = flow.group(HotBuckets(), bands=source)
+    documents = flow.group(HotDocuments(), members=found["members"])
+    flow.write(HOT_BUCKETS, found["buckets"])
+    flow.write(HOT_DOCUMENTS, documents["documents"])
+    flow.write(OTHER_BANDS, found["others"])
+    job.phase("near-hot-buckets", flow)
+    if not job.rows(HOT_BUCKETS):
+        return source
+    flow = Flow()
+    shingles = flow.map(
+        DocumentShingles(unit=settings.unit, ngram=settings.ngram),
+        flow.read("text", HOT_DOCUMENTS, only=(HOT_DOCUMENTS,)),
+    )
+    shared = flow.group(FrequentShingles(), shingles=shingles["shingles"])
+    prefixes = flow.group(PrefixBuckets(threshold=settings.threshold), shared=shared["shared"])
+    flow.write(PREFIXES, prefixes["prefixes"])
+    job.phase("near-prefixes", flow)
+    return Flow().read(None, OTHER_BANDS), Flow().read(None, PREFIXES)
+
+
+def pairs(job: Phases, source: tuple[Read, ...], round_: int) -> None:
     """Pair the members of each bucket with the first ones in it."""
     width = near.width_of(round_ - 1)
     flow = Flow()
@@ -165,6 +204,8 @@ def pairs(job: Phases, source: Read, round_: int) -> None:
     distinct = flow.group(DistinctPairs(), pairs=paired["pairs"])
     flow.write(CANDIDATES.at(round_), documents["candidates"])
     flow.write(UNDECIDED.at(round_), documents["undecided"])
+    if round_ == 1:
+        flow.write(OVERFULL.at(round_), paired["overfull"])
     flow.write(PAIRS.at(round_), distinct["pairs"])
     job.phase(f"near-{round_}-pairs", flow)
 
