@@ -25,6 +25,9 @@ decides all remaining ones and the number of rounds has a bound. Each round is s
 tables and one over text. What remains by then are documents that share a bucket and are not
 similar, most pairs of which have to be compared anyway.
 
+A bucket that more than HOT_DOCUMENTS_OF_BUCKET undecided documents share after the first round is
+taken apart before the second (dedup.prefixes): they share a line, and most are not similar.
+
 A document that went as an exact copy of one that was then removed as a near-duplicate gets the
 latter's twin (dedup.twins), so that a twin is always a kept document.
 """
@@ -43,6 +46,13 @@ from unrote.dedup.candidates import CandidateDocuments, CandidatePairs, Distinct
 from unrote.dedup.groups import batch_of
 from unrote.dedup.in_memory import Engine, InMemory
 from unrote.dedup.minhash import bands_for, sign_texts
+from unrote.dedup.prefixes import (
+    DocumentShingles,
+    FrequentShingles,
+    HotBuckets,
+    HotDocuments,
+    PrefixBuckets,
+)
 from unrote.dedup.selection import GreedySelection
 from unrote.dedup.shingles import Unit
 from unrote.dedup.similarity import Shingles, Verify
@@ -72,10 +82,12 @@ def rounds(
     bands: pa.Table,
     steps: Callable[[pa.Table, pa.Table], pa.Table],
     width: Callable[[int], int] = width_of,
+    apart: Callable[[pa.Table], pa.Table] | None = None,
 ) -> Iterator[Round]:
     """The rounds that decide the documents of BANDS, until no bucket holds two undecided ones.
 
     steps(candidates, pairs): the steps of a round's greedy selection (dedup.selection.STEPS).
+    apart(bands): the rows of BANDS with hot buckets taken apart, asked after the first round.
     """
     for number in count():
         paired = engine.group(CandidatePairs(width(number)), bands=bands)
@@ -89,6 +101,8 @@ def rounds(
         bands = documents["undecided"]
         decided = [selected[tag]["doc"].to_numpy() for tag in ("near", "kept")]
         bands = bands.filter(pa.array(~np.isin(bands["doc"].to_numpy(), np.concatenate(decided))))
+        if number == 0 and apart and paired["overfull"].num_rows:
+            bands = apart(bands)
 
 
 def near_duplicates(
@@ -140,4 +154,14 @@ def verified_rounds(
         verified = engine.group(Verify(threshold), sets=found["sets"])
         return pa.concat_tables([found["steps"], verified["steps"]])
 
-    return rounds(engine, pa.Table.from_batches([batch_of(BANDS.schema, columns)]), steps)
+    def apart(bands: pa.Table) -> pa.Table:
+        found = engine.group(HotBuckets(), bands=bands)
+        hot = engine.group(HotDocuments(), members=found["members"])["documents"]
+        part = text.take(hot["doc"])
+        rows = engine.map(DocumentShingles(unit, ngram), hot_documents=hot, text=part)
+        shared = engine.group(FrequentShingles(), shingles=rows["shingles"])["shared"]
+        prefixes = engine.group(PrefixBuckets(threshold), shared=shared)["prefixes"]
+        return pa.concat_tables([found["others"], prefixes])
+
+    every = pa.Table.from_batches([batch_of(BANDS.schema, columns)])
+    return rounds(engine, every, steps, apart=apart)
