@@ -39,6 +39,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import BANDS, TEXT
 from unrote.corpus.tables import tuples_of
 from unrote.corpus.texts import Texts, text_array
@@ -113,6 +114,7 @@ def near_duplicates(
     ngram: int = 5,
     permutations: int = 128,
     max_miss: float = 0.05,
+    normalization: Normalization = NFC,
 ) -> list[tuple[int, int, float]]:
     """The near-duplicates among texts, the first of several is kept: (doc, twin, similarity).
 
@@ -127,6 +129,7 @@ def near_duplicates(
         ngram=ngram,
         permutations=permutations,
         max_miss=max_miss,
+        normalization=normalization,
     ):
         removed += tuples_of(one.near, "doc", "twin", "similarity")
     return sorted(removed)
@@ -140,17 +143,21 @@ def verified_rounds(
     ngram: int,
     permutations: int,
     max_miss: float,
+    normalization: Normalization,
 ) -> Iterator[Round]:
     """The rounds that `near_duplicates` goes through."""
-    array = text_array(texts).cast(pa.string())
+    array = normalization.texts(text_array(texts).cast(pa.string()))
     bands, rows = bands_for(permutations, threshold, max_miss)
     _, buckets, words = sign_texts(array, permutations, ngram, unit, bands, rows)
     doc = np.repeat(np.flatnonzero(words), bands)
     columns = (doc, buckets[words > 0].ravel(), np.zeros_like(doc))
     engine, text = InMemory(), pa.table([pa.array(np.arange(len(array))), array], schema=TEXT)
 
+    # The text is normalized already.
+    shingles = Shingles(unit, ngram, Normalization("none"))
+
     def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
-        found = engine.map(Shingles(unit, ngram), candidates=candidates, pairs=pairs, text=text)
+        found = engine.map(shingles, candidates=candidates, pairs=pairs, text=text)
         verified = engine.group(Verify(threshold), sets=found["sets"])
         return pa.concat_tables([found["steps"], verified["steps"]])
 

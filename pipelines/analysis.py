@@ -92,6 +92,7 @@ def fingerprint(job: Phases) -> None:
         permutations=settings.near.permutations,
         max_miss=settings.near.max_miss,
         keep=settings.near.keep,
+        normalization=job.settings.input.normal_form,
     )
     out = flow.map(stage, flow.read("records"))
     flow.write(DOCUMENTS, out["documents"])
@@ -216,7 +217,7 @@ def verify(job: Phases, round_: int) -> None:
     candidates, pairs = CANDIDATES.at(round_), PAIRS.at(round_)
     flow = Flow()
     shingles = flow.map(
-        Shingles(unit=settings.unit, ngram=settings.ngram),
+        Shingles(settings.unit, settings.ngram, job.settings.input.normal_form),
         flow.read("text", candidates, pairs, only=(candidates,)),
     )
     verified = flow.group(Verify(threshold=settings.threshold), sets=shingles["sets"])
@@ -232,7 +233,7 @@ def select(job: Phases, round_: int) -> None:
     undecided = UNDECIDED.at(round_)
     flow = Flow()
     sets = flow.map(
-        UndecidedSets(unit=settings.unit, ngram=settings.ngram),
+        UndecidedSets(settings.unit, settings.ngram, job.settings.input.normal_form),
         flow.read("text", undecided, only=(undecided,)),
     )
     selected = flow.group(FinalSelection(threshold=settings.threshold), sets=sets["sets"])

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import unicodedata
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tests.command import ROOT, files_below, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import Writer, documents, rows, write_corpus, write_jsonl, write_parquet
+from tests.corpus.helpers import cause
 from tests.examples import examples
 from unrote.corpus.errors import InputError
 from unrote.pipelines.clean import clean
@@ -37,7 +39,7 @@ def run(corpus, out, *given, check=True):
 
 def rejects(out):
     found = [pq.read_table(path).to_pylist() for path in files_below(out / "tables" / "rejects")]
-    return {(row["shard"], row["row"]): row["reason"] for table in found for row in table}
+    return {(row["shard"], row["row"]): cause(row["reason"]) for table in found for row in table}
 
 
 def texts_of(path):
@@ -51,7 +53,7 @@ class TestRejects:
             (b"this is no JSON", "not JSON"),
             (b'{"text": "cut off', "not JSON"),
             (b'{"text": "a"} {"text": "b"}', "not JSON"),
-            (b'{"text": NaN}', "not JSON"),
+            (b'{"text": NaN}', "text is NaN"),
             (b'["text"]', "not a JSON object"),
             (b'{"body": "elsewhere"}', "no field 'text'"),
             (b'{"text": null}', "text is null"),
@@ -88,13 +90,15 @@ class TestRejects:
         done = unrote("clean", tmp_path / "in", "-o", tmp_path / "strict")
         assert (done.status, "compressed data ends early" in done.err) == (3, row < 1000)
 
-    def test_not_compressed_at_all(self, tmp_path):
+    def test_content_says_how_it_is_compressed(self, tmp_path):
         (tmp_path / "in").mkdir()
-        for ending in ("gz", "zst"):
+        for ending in ("gz", "zst", "xz", "bz2"):
             (tmp_path / "in" / f"a.jsonl.{ending}").write_bytes(GOOD)
-        (tmp_path / "in" / "b.jsonl").write_bytes(GOOD)
-        run(tmp_path / "in", tmp_path / "out", "input.max_rejects=1")
-        assert set(rejects(tmp_path / "out").values()) == {"compressed data is corrupt"}
+        (tmp_path / "in" / "a.jsonl").write_bytes(gzip.compress(GOOD))
+        run(tmp_path / "in", tmp_path / "out")
+        assert gzip.decompress((tmp_path / "out/data/a.jsonl").read_bytes()) == GOOD
+        for ending in ("gz", "zst", "xz", "bz2"):
+            assert (tmp_path / "out" / "data" / f"a.jsonl.{ending}").read_bytes() == b""
 
     def test_a_text_file(self, tmp_path):
         (tmp_path / "in").mkdir()
@@ -313,3 +317,17 @@ def test_anchors_give_what_a_suffix_array_gives(tmp_path_factory, seed, count, s
         given = (f"dedup.passages.method={method}", f"dedup.passages.min_bytes={size}")
         run(folder / "in", folder / method, *given, check=False)
     assert written(folder / "anchors") == written(folder / "suffix-array")
+
+
+def test_canonically_equal_documents_are_copies(tmp_path):
+    """One text composed, decomposed and mixed, and a near copy of it in the other form."""
+    sentence = "L’été, à la fête du village, nous avons mangé des crêpes très sucrées près d’ici. "
+    text = "".join(f"{n}. {sentence}" for n in range(9))
+    other = unicodedata.normalize("NFD", text)
+    near = unicodedata.normalize("NFD", text + "Et voilà la différence.")
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": t} for t in (text, other, near)])
+    given = ("pii.enabled=false", "dedup.passages.enabled=false")
+    report = run(tmp_path / "in", tmp_path / "out", *given)
+    assert (report.total.exact.documents, report.total.near.documents) == (1, 1)
+    run(tmp_path / "in", tmp_path / "plain", *given, "input.normalization=none")
+    assert texts_of(tmp_path / "plain" / "data" / "a.jsonl") == [text, other]
