@@ -153,8 +153,8 @@ def verified_rounds(
     columns = (doc, buckets[words > 0].ravel(), np.zeros_like(doc))
     engine, text = InMemory(), pa.table([pa.array(np.arange(len(array))), array], schema=TEXT)
 
-    # The text is normalized already.
-    shingles = Shingles(unit, ngram, Normalization("none"))
+    normalized = Normalization("none")  # already
+    shingles, read = Shingles(unit, ngram, normalized), DocumentShingles(unit, ngram, normalized)
 
     def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
         found = engine.map(shingles, candidates=candidates, pairs=pairs, text=text)
@@ -165,7 +165,7 @@ def verified_rounds(
         found = engine.group(HotBuckets(), bands=bands)
         hot = engine.group(HotDocuments(), members=found["members"])["documents"]
         part = text.take(hot["doc"])
-        rows = engine.map(DocumentShingles(unit, ngram), hot_documents=hot, text=part)
+        rows = engine.map(read, hot_documents=hot, text=part)
         shared = engine.group(FrequentShingles(), shingles=rows["shingles"])["shared"]
         prefixes = engine.group(PrefixBuckets(threshold), shared=shared)["prefixes"]
         return pa.concat_tables([found["others"], prefixes])

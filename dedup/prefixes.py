@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import BANDS, TEXT, Table, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
@@ -166,6 +167,7 @@ class DocumentShingles(PlainStage):
 
     unit: str = "word"
     ngram: int = 5
+    normalization: Normalization = NFC
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "hot_documents": HOT_DOCUMENTS.schema,
@@ -187,7 +189,7 @@ class DocumentShingles(PlainStage):
     def _rows(self, hot: pa.RecordBatch, texts: pa.RecordBatch) -> Tagged:
         docs = column(texts, "doc")
         rank = column(hot, "rank")[np.searchsorted(column(hot, "doc"), docs)]
-        data, offsets = arrow_buffers(texts.column("text"))
+        data, offsets = arrow_buffers(self.normalization.texts(texts.column("text")))
         characters = is_characters(self.unit, self.ngram)
         hashes, bounds, _ = shingle_hashes(
             data, offsets, table_for(data), characters, self.ngram, True

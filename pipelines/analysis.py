@@ -186,7 +186,7 @@ def take_apart(job: Phases, source: tuple[Read, ...]) -> tuple[Read, ...]:
         return source
     flow = Flow()
     shingles = flow.map(
-        DocumentShingles(unit=settings.unit, ngram=settings.ngram),
+        DocumentShingles(settings.unit, settings.ngram, job.settings.input.normal_form),
         flow.read("text", HOT_DOCUMENTS, only=(HOT_DOCUMENTS,)),
     )
     shared = flow.group(FrequentShingles(), shingles=shingles["shingles"])

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from unrote.corpus import display
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import row_of, shard_of
+from unrote.dedup.prefixes import HOT_DOCUMENTS_OF_BUCKET
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
 from unrote.pii.keys import KEY_VARIABLE
@@ -668,6 +669,15 @@ def _notes(
         yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."
     elif _setting(settings, "passages", "action") == "report" and total.passage_rows:
         yield "Duplicate passages were found and left in place (dedup.passages.action is report)."
+    hot = [p["rows"] for p in manifest["phases"] if p["name"] == "near-hot-buckets"]
+    if hot and hot[0]["hot_buckets"]:
+        yield (
+            f"{counted(hot[0]['hot_documents'], 'document')} shared "
+            f"{counted(hot[0]['hot_buckets'], 'hot LSH bucket')} (more than "
+            f"{HOT_DOCUMENTS_OF_BUCKET} documents each, such as those with a line in common): "
+            "they were compared with those that share one of their rarer shingles, and none of "
+            "their pairs at or above the threshold was passed over."
+        )
     if total.ids_derived:
         yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
     if others is not None:

@@ -1,5 +1,6 @@
 import itertools
 import random
+import unicodedata
 from collections import Counter, defaultdict
 
 import pyarrow as pa
@@ -72,6 +73,11 @@ def test_prefixes_lose_no_similar_pair(seed, own, threshold, limit):
     found = prefix_pairs(texts, threshold, limit, seed)
     assert expected <= found
     assert found == prefix_pairs(texts, threshold, limit, seed + 1)  # however batches are cut
+
+
+def test_canonically_equal_texts_share_their_shingles():
+    text = "d\u00e9j\u00e0 vu na\u00efve caf\u00e9 fa\u00e7ade r\u00f4le \u00e9lan"
+    assert prefix_pairs([text, unicodedata.normalize("NFD", text)], 0.8, 9, 1) == {(0, 1)}
 
 
 def test_a_shared_line_makes_no_pairs():

@@ -201,6 +201,21 @@ def test_notes_name_what_was_off_and_what_was_derived():
     assert "118 documents had no id" in notes
 
 
+def test_notes_name_hot_buckets():
+    phases = [
+        {"name": "near-hot-buckets", "seconds": 0.1, "input_bytes": 0, "shuffled_bytes": 0}
+        | {"spilled_bytes": 0, "workers": 1}
+        | {"rows": {"hot_buckets": buckets, "hot_documents": 9 * buckets, "other_bands": 5}}
+        for buckets in (3, 0)
+    ]
+    some, none = (
+        " ".join(build(manifest() | {"phases": [p]}, tables(), excerpt, no_example).notes)
+        for p in phases
+    )
+    assert "27 documents shared 3 hot LSH buckets (more than 256 documents each" in some
+    assert "hot" not in none
+
+
 def test_documents_are_named_by_shard_and_row():
     report = example()
     first = report.clusters[0]
