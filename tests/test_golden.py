@@ -32,7 +32,8 @@ def test_the_file_has_all_of_them(entries):
 
 def test_a_changed_answer_is_seen(entries):
     known = golden.known()
-    for entry in entries[:: len(entries) // 20]:
+    compared = [entry for entry in entries if not entry.model]
+    for entry in compared[:: len(compared) // 20]:
         other = dataclasses.replace(entry, output=golden.digest("another"))
         assert golden.changed(known, golden.answers([other])) == [entry.stage]
 
