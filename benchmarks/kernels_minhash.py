@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import RECORDS
 from unrote.dedup.exact import Fingerprint
 from unrote.dedup.minhash import sign_texts
@@ -42,7 +43,7 @@ def speed(size: int, function: Callable[[], object]) -> float:
     return size / best / 1e6
 
 
-def all_facts(texts: pa.StringArray, **settings: str) -> None:
+def all_facts(texts: pa.StringArray, **settings: object) -> None:
     """The fingerprint stage over the texts as one batch."""
     count = len(texts)
     nulls = pa.nulls(count, pa.string())
@@ -72,12 +73,18 @@ def bench_signatures(texts: pa.StringArray) -> dict[str, float]:
             size, lambda: sign_texts(texts, 128, 24, "character", 18, 7)
         ),
         "fingerprint stage": speed(size, lambda: all_facts(texts)),
+        "fingerprint stage, form none": speed(
+            size, lambda: all_facts(texts, normalization=Normalization("none"))
+        ),
+        "look for the form nfc": speed(size, lambda: NFC.may_change(texts)),
         "fingerprint stage, case": speed(size, lambda: all_facts(texts, normalise="case")),
     }
     for name, value in figures.items():
         print(f"{name:32} {value:7.0f} MB/s")
     ratio = figures["words: signatures"] / figures["words: tokenise and hash"]
     print(f"{'signatures / tokenise':32} {ratio:7.2f}")
+    share = figures["fingerprint stage"] / figures["look for the form nfc"]
+    print(f"{'share of the look':32} {share:7.2%}")
     return figures
 
 

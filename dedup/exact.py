@@ -1,6 +1,7 @@
 """Exact duplicates, and the one pass over the text that makes fingerprints and LSH buckets.
 
-Of documents with the same normalised text (dedup.fingerprint) the first in keep order is kept.
+Of documents with the same normalised text (corpus.normalization, then dedup.fingerprint) the first
+in keep order is kept.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.kernel import kernel
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import (
     BANDS,
     DOCUMENTS,
@@ -44,8 +46,9 @@ class Fingerprint(PlainStage):
     permutations: int = 128
     max_miss: float = 0.05
     keep: str = "first"
+    normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "documents": DOCUMENTS.schema,
@@ -76,7 +79,8 @@ class Fingerprint(PlainStage):
                 yield from self._rows(policy, batch)
 
     def _rows(self, policy: KeepPolicy, batch: pa.RecordBatch) -> Tagged:
-        data, offsets = arrow_buffers(batch.column("text"))
+        text = batch.column("text")
+        data, offsets = arrow_buffers(self.normalization.texts(text))
         bands, rows = self.bands
         a, b = permutation_constants(self.permutations if self.near else 0)
         keys, buckets, words = _fingerprint_and_sign(
@@ -91,7 +95,7 @@ class Fingerprint(PlainStage):
             bands,
             rows,
         )
-        doc, sizes = column(batch, "doc"), np.diff(offsets)
+        doc, sizes = column(batch, "doc"), np.diff(arrow_buffers(text)[1])
         rank = policy.ranks(batch.column("order"), sizes)
         shared = [batch.column(name) for name in ("doc", "id", "shard", "row", "source")]
         yield (

@@ -1,5 +1,7 @@
 """128-bit fingerprints of normalised text: equal fingerprints are taken for equal texts.
 
+Texts are in one Unicode form first (corpus.normalization).
+
 normalise  what does not count as a difference
 none       nothing
 whitespace runs of white space (`str.isspace`), and at the ends: `" ".join(text.split())`
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.hashing import hash128
 from unrote.corpus.kernel import inlined, kernel, load64
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers, store64
 from unrote.dedup.shingles import (
     HIGH,
@@ -144,11 +147,16 @@ def scratch_for(offsets: Ints, level: Int) -> Bytes:
     return np.empty(longest + longest // 2 + SLACK, dtype=np.uint8)
 
 
-def fingerprints(texts: Sequence[str], *, normalise: Normalise = "whitespace") -> NDArray[np.int64]:
+def fingerprints(
+    texts: Sequence[str],
+    *,
+    normalise: Normalise = "whitespace",
+    normalization: Normalization = NFC,
+) -> NDArray[np.int64]:
     """The fingerprints of texts: int64[n, 2], high and low half.
 
     Raises ValueError if `normalise` is not allowed.
     """
-    data, offsets = arrow_buffers(pa.array(texts, pa.string()))
+    data, offsets = arrow_buffers(normalization.texts(pa.array(texts, pa.string())))
     level = normalise_level(normalise)
     return _fingerprints(data, offsets, table_for(data), level)

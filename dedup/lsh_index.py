@@ -23,6 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.extras import require
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import NEAR, RECORDS, REJECTS, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
@@ -49,6 +50,7 @@ class RankedSets(PlainStage):
     unit: str = "word"
     ngram: int = 5
     keep: str = "first"
+    normalization: Normalization = NFC
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": RANKED_SETS}
@@ -61,9 +63,10 @@ class RankedSets(PlainStage):
                 yield from self._sets(policy, batch)
 
     def _sets(self, policy: KeepPolicy, batch: pa.RecordBatch) -> Tagged:
-        data, offsets = arrow_buffers(batch.column("text"))
+        text = batch.column("text")
         doc = column(batch, "doc")
-        rank = policy.ranks(batch.column("order"), np.diff(offsets))
+        rank = policy.ranks(batch.column("order"), np.diff(arrow_buffers(text)[1]))
+        data, offsets = arrow_buffers(self.normalization.texts(text))
         characters = is_characters(self.unit, self.ngram)
         hashes, bounds, words = shingle_hashes(
             data, offsets, table_for(data), characters, self.ngram, True

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.kernel import inlined, kernel, multiply_fold
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.shingles import (
@@ -167,14 +168,22 @@ def _signatures(
 
 
 def signatures(
-    texts: Texts, *, permutations: int = 128, ngram: int = 5, unit: Unit = "word"
+    texts: Texts,
+    *,
+    permutations: int = 128,
+    ngram: int = 5,
+    unit: Unit = "word",
+    normalization: Normalization = NFC,
 ) -> Signatures:
     """The MinHash signatures of texts: uint32[n, permutations].
+
+    normalization: the form in which texts are compared (corpus.normalization).
 
     A text without words has `EMPTY` in every position. Raises ValueError if `unit` or `ngram` is
     not allowed, TypeError for texts that are no strings.
     """
-    return sign_texts(text_array(texts), permutations, ngram, unit, 0, 0)[0]
+    normal = normalization.texts(text_array(texts))
+    return sign_texts(normal, permutations, ngram, unit, 0, 0)[0]
 
 
 def sign_texts(

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import pyarrow as pa
 
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import BANDS, RECORDS, TEXT
 from unrote.corpus.tables import tuples_of
 from unrote.corpus.texts import Texts, text_array
@@ -108,6 +109,7 @@ def near_duplicates(
     max_miss: float = 0.05,
     method: Method = "rounds",
     signatures: "Signatures | Sequence[MinHash] | None" = None,
+    normalization: Normalization = NFC,
 ) -> list[tuple[int, int, float]]:
     """The near-duplicates among texts, the first of several is kept: (doc, twin, similarity).
 
@@ -129,7 +131,8 @@ def near_duplicates(
     if method == "datasketch":
         if signatures is not None:
             raise ValueError("signatures are for the method rounds; datasketch makes its own")
-        near = _indexed(text_array(texts), threshold, unit, ngram, permutations, max_miss)
+        sets = RankedSets(unit, ngram, normalization=normalization)
+        near = _indexed(text_array(texts), sets, IndexSelection(threshold, permutations, max_miss))
         return sorted(tuples_of(near, "doc", "twin", "similarity"))
     for one in verified_rounds(
         texts,
@@ -139,6 +142,7 @@ def near_duplicates(
         permutations=permutations,
         max_miss=max_miss,
         signatures=signatures,
+        normalization=normalization,
     ):
         removed += tuples_of(one.near, "doc", "twin", "similarity")
     return sorted(removed)
@@ -152,10 +156,11 @@ def verified_rounds(
     ngram: int,
     permutations: int,
     max_miss: float,
+    normalization: Normalization,
     signatures: "Signatures | Sequence[MinHash] | None" = None,
 ) -> Iterator[Round]:
     """The rounds that `near_duplicates` goes through."""
-    array = text_array(texts).cast(pa.string())
+    array = normalization.texts(text_array(texts).cast(pa.string()))
     if signatures is not None:
         permutations = length_of(signatures, len(array)) or permutations
     bands, rows = bands_for(permutations, threshold, max_miss)
@@ -167,25 +172,21 @@ def verified_rounds(
     columns = (doc, buckets[words > 0].ravel(), np.zeros_like(doc))
     engine, text = InMemory(), pa.table([pa.array(np.arange(len(array))), array], schema=TEXT)
 
+    # The text is normalized already.
+    shingles = Shingles(unit, ngram, Normalization("none"))
+
     def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
-        found = engine.map(Shingles(unit, ngram), candidates=candidates, pairs=pairs, text=text)
+        found = engine.map(shingles, candidates=candidates, pairs=pairs, text=text)
         verified = engine.group(Verify(threshold), sets=found["sets"])
         return pa.concat_tables([found["steps"], verified["steps"]])
 
     return rounds(engine, pa.Table.from_batches([batch_of(BANDS.schema, columns)]), steps)
 
 
-def _indexed(
-    array: pa.StringArray,
-    threshold: float,
-    unit: Unit,
-    ngram: int,
-    permutations: int,
-    max_miss: float,
-) -> pa.Table:
+def _indexed(array: pa.StringArray, stage: RankedSets, selection: IndexSelection) -> pa.Table:
     """The rows of NEAR by datasketch's index."""
     nothing = {name: pa.nulls(len(array), RECORDS.field(name).type) for name in RECORDS.names}
     columns = nothing | {"doc": pa.array(np.arange(len(array))), "text": array.cast(pa.string())}
-    records, engine = pa.table(columns, schema=RECORDS), InMemory()
-    sets = engine.map(RankedSets(unit, ngram), text=records)["sets"]
-    return engine.group(IndexSelection(threshold, permutations, max_miss), sets=sets)["near"]
+    engine = InMemory()
+    sets = engine.map(stage, text=pa.table(columns, schema=RECORDS))["sets"]
+    return engine.group(selection, sets=sets)["near"]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.hashing import mix64
 from unrote.corpus.kernel import inlined, kernel
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import KEPT, NEAR, TEXT, UNDECIDED, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
@@ -182,7 +183,9 @@ class UndecidedSets(PlainStage):
 
     unit: str = "word"
     ngram: int = 5
+    normalization: Normalization = NFC
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 
@@ -202,7 +205,7 @@ class UndecidedSets(PlainStage):
         doc, bucket, rank = (column(undecided, name) for name in ("doc", "bucket", "rank"))
         docs = column(texts, "doc")
         bounds = np.append(np.searchsorted(doc, docs), np.searchsorted(doc, docs[-1], side="right"))
-        data, offsets = arrow_buffers(texts.column("text"))
+        data, offsets = arrow_buffers(self.normalization.texts(texts.column("text")))
         characters = is_characters(self.unit, self.ngram)
         hashes, ends, _ = shingle_hashes(
             data, offsets, table_for(data), characters, self.ngram, True

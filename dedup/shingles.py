@@ -22,6 +22,7 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers
 
 Bytes = NDArray[np.uint8]
@@ -393,7 +394,12 @@ def sort_distinct(hashes: Ints, start: Int, end: Int) -> Int:  # noqa: C901 - on
 
 
 def shingles(
-    texts: Sequence[str], *, ngram: int = 5, unit: Unit = "word", distinct: bool = True
+    texts: Sequence[str],
+    *,
+    ngram: int = 5,
+    unit: Unit = "word",
+    distinct: bool = True,
+    normalization: Normalization = NFC,
 ) -> list[Ints]:
     """The shingle hashes of each text.
 
@@ -401,7 +407,7 @@ def shingles(
     Raises ValueError if `unit` or `ngram` is not allowed.
     """
     characters = is_characters(unit, ngram)
-    data, offsets = arrow_buffers(pa.array(texts, pa.string()))
+    data, offsets = arrow_buffers(normalization.texts(pa.array(texts, pa.string())))
     hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, distinct)
     return [hashes[a:b] for a, b in pairwise(bounds)]
 

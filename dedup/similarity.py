@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.kernel import kernel
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import PAIRS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
@@ -35,7 +36,9 @@ class Shingles(PlainStage):
 
     unit: str = "word"
     ngram: int = 5
+    normalization: Normalization = NFC
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "candidates": CANDIDATES.schema,
         "pairs": PAIRS.schema,
@@ -72,7 +75,7 @@ class Shingles(PlainStage):
         texts = batch.column("text")
         if len(needed) < len(docs):
             texts = texts.take(pa.array(needed))
-        data, offsets = arrow_buffers(texts)
+        data, offsets = arrow_buffers(self.normalization.texts(texts))
         characters = is_characters(self.unit, self.ngram)
         hashes, bounds, _ = shingle_hashes(
             data, offsets, table_for(data), characters, self.ngram, True

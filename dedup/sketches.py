@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrote.corpus.extras import require
+from unrote.corpus.normalization import NFC, Form, Normalization
 from unrote.dedup.exact import Fingerprint
 from unrote.dedup.minhash import Signatures
 from unrote.dedup.shingles import Unit, is_characters
@@ -29,39 +30,49 @@ if TYPE_CHECKING:
 
 SCHEME = "affine32"
 
-_NAME = 0x756E726F7465  # of PCG64 in dedup.minhash too: "unrote"
+_NAME = 0x756E726F  # "unro"
 _MIX = np.uint64(0x9FB21C651E98DF25)
 
 
-def seed_of(ngram: int = 5, unit: Unit = "word") -> int:
+def seed_of(ngram: int = 5, unit: Unit = "word", normalization: Normalization = NFC) -> int:
     """The seed of sketches of our signatures: those of other shingles, or of a version that makes
-    others, have another. From 2**61 to 2**62.
+    others, have another. From 2**52 to 2**53.
 
     Raises ValueError if `unit` or `ngram` is not allowed.
     """
     is_characters(unit, ngram)
-    shingles = get_args(Unit).index(unit) << 7 | ngram
-    return _NAME << 15 | (Fingerprint.version & 0x1F) << 10 | shingles
+    form = get_args(Form).index(normalization.form) << 2
+    form |= normalization.drop_ignorable << 1 | normalization.unescape_html
+    shingles = form << 10 | get_args(Unit).index(unit) << 7 | ngram
+    return _NAME << 22 | (Fingerprint.version & 0xFF) << 14 | shingles
 
 
 def to_datasketch(
-    signatures: Signatures, *, ngram: int = 5, unit: Unit = "word"
+    signatures: Signatures,
+    *,
+    ngram: int = 5,
+    unit: Unit = "word",
+    normalization: Normalization = NFC,
 ) -> "list[LeanMinHash]":
     """Each signature as a `datasketch.LeanMinHash`, for its `jaccard`, a `MinHashLSH`, or Redis.
 
-    signatures: uint32[n, permutations], of `unrote.signatures`; ngram, unit: what they were made
-    with. Sketches of different shingles refuse to be compared.
+    signatures: uint32[n, permutations], of `unrote.signatures`; ngram, unit, normalization: what
+    they were made with. Sketches of different shingles refuse to be compared.
     Raises ConfigError where datasketch is not installed, ValueError for what is no such array.
     """
     require("datasketch", "Signatures for datasketch")
     from datasketch import LeanMinHash  # noqa: PLC0415 - slow to import, optional
 
-    seed, rows = seed_of(ngram, unit), _checked(signatures)
+    seed, rows = seed_of(ngram, unit, normalization), _checked(signatures)
     return [LeanMinHash(seed=seed, hashvalues=row, scheme=SCHEME) for row in rows]
 
 
 def from_datasketch(
-    sketches: "Sequence[LeanMinHash]", *, ngram: int = 5, unit: Unit = "word"
+    sketches: "Sequence[LeanMinHash]",
+    *,
+    ngram: int = 5,
+    unit: Unit = "word",
+    normalization: Normalization = NFC,
 ) -> Signatures:
     """The signatures behind sketches that `to_datasketch` made, wherever they were kept since.
 
@@ -69,14 +80,14 @@ def from_datasketch(
     texts by our permutations, so that comparing them with some would say nothing; with
     `unrote.near_duplicates(texts, signatures=sketches)` they can name candidates.
     """
-    seed = seed_of(ngram, unit)
+    seed = seed_of(ngram, unit, normalization)
     for number, sketch in enumerate(sketches):
         if (sketch.seed, sketch.scheme) != (seed, SCHEME):
             raise ValueError(
                 f"sketch {number} has the seed {sketch.seed} and the scheme {sketch.scheme!r}; "
                 f"those of unrote's signatures of {unit} {ngram}-grams are {seed} and {SCHEME!r}. "
-                "Name the ngram and unit that it was made with, or give foreign sketches to "
-                "unrote.near_duplicates(texts, signatures=sketches)"
+                "Name the ngram, unit and normalization that it was made with, or give "
+                "foreign sketches to unrote.near_duplicates(texts, signatures=sketches)"
             )
     return _stacked(sketches).astype(np.uint32)
 

@@ -81,6 +81,7 @@ def fingerprint(job: Phases) -> None:
         permutations=settings.near.permutations,
         max_miss=settings.near.max_miss,
         keep=settings.near.keep,
+        normalization=job.settings.input.normal_form,
     )
     out = flow.map(stage, flow.read("records"))
     flow.write(DOCUMENTS, out["documents"])
@@ -142,7 +143,7 @@ def near_duplicates_by_datasketch(job: Phases, removed: tuple[Table, ...]) -> tu
     settings = job.settings.dedup.near
     flow = Flow()
     sets = flow.map(
-        RankedSets(unit=settings.unit, ngram=settings.ngram, keep=settings.keep),
+        RankedSets(settings.unit, settings.ngram, settings.keep, job.settings.input.normal_form),
         flow.read("records", drop=removed),
     )
     stage = IndexSelection(
@@ -202,7 +203,7 @@ def verify(job: Phases, round_: int) -> None:
     candidates, pairs = CANDIDATES.at(round_), PAIRS.at(round_)
     flow = Flow()
     shingles = flow.map(
-        Shingles(unit=settings.unit, ngram=settings.ngram),
+        Shingles(settings.unit, settings.ngram, job.settings.input.normal_form),
         flow.read("text", candidates, pairs, only=(candidates,)),
     )
     verified = flow.group(Verify(threshold=settings.threshold), sets=shingles["sets"])
@@ -218,7 +219,7 @@ def select(job: Phases, round_: int) -> None:
     undecided = UNDECIDED.at(round_)
     flow = Flow()
     sets = flow.map(
-        UndecidedSets(unit=settings.unit, ngram=settings.ngram),
+        UndecidedSets(settings.unit, settings.ngram, job.settings.input.normal_form),
         flow.read("text", undecided, only=(undecided,)),
     )
     selected = flow.group(FinalSelection(threshold=settings.threshold), sets=sets["sets"])

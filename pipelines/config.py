@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unrote.corpus.errors import ConfigError
+from unrote.corpus.normalization import Normalization
 from unrote.dedup.keep import KeepPolicy
 from unrote.memorization.config import Config as MemorizationConfig
 from unrote.memorization.config import Models
@@ -51,6 +52,25 @@ class InputSettings(Section):
     max_rejects: float = Field(
         0.001, ge=0, le=1, description="Share of unreadable rows above which the run stops."
     )
+    normalization: Literal["nfc", "nfkc", "none"] = Field(
+        "nfc",
+        description="The Unicode form in which texts are compared. nfc: an accent as part of its "
+        "letter or behind it is the same; nfkc: full-width letters and ligatures too. What is "
+        "released stays in the form it came in.",
+    )
+    drop_ignorable: bool = Field(
+        False,
+        description="Compare texts without soft hyphens, zero-width characters, byte order marks "
+        "(Unicode's default ignorable code points).",
+    )
+    unescape_html: bool = Field(
+        False, description="Compare texts with HTML's character references (&amp;) resolved."
+    )
+
+    @property
+    def normal_form(self) -> Normalization:
+        """What does not count as a difference between texts."""
+        return Normalization(self.normalization, self.drop_ignorable, self.unescape_html)
 
 
 class ExactSettings(Section):

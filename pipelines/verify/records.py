@@ -60,6 +60,9 @@ class Rules:
     text: str
     id: str
     source: str
+    normalization: str
+    drop_ignorable: bool
+    unescape_html: bool
     normalise: str
     threshold: float
     unit: str
@@ -86,6 +89,9 @@ class Rules:
             text=fields["text"],
             id=fields["id"],
             source=fields["source"],
+            normalization=fields["normalization"],
+            drop_ignorable=fields["drop_ignorable"],
+            unescape_html=fields["unescape_html"],
             normalise=dedup["exact"]["normalise"],
             threshold=near["threshold"],
             unit=near["unit"],

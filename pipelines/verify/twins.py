@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Hashable
 
+from unrote.pipelines.verify.canonical import canonical
 from unrote.pipelines.verify.records import Duplicate
 from unrote.pipelines.verify.state import Run
 
@@ -70,7 +71,7 @@ def _exact_problem(run: Run, doc: int, duplicate: Duplicate) -> str | None:
 
 
 def _normalised(run: Run, doc: int) -> str:
-    text = run.texts.get(doc) or ""
+    text = canonical(run.texts.get(doc) or "", run.rules)
     if run.rules.normalise == "none":
         return text
     text = " ".join(text.split())
@@ -92,7 +93,7 @@ def _near_problem(
 
 def _shingles(run: Run, doc: int) -> set[Hashable]:
     """The set of n-grams of a document; all of it is one if it is shorter than that."""
-    words, n = _words(run.texts.get(doc) or ""), run.rules.ngram
+    words, n = _words(canonical(run.texts.get(doc) or "", run.rules)), run.rules.ngram
     if not words:
         return set()
     if run.rules.unit == "character":

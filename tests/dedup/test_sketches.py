@@ -1,6 +1,8 @@
 """Our signatures as datasketch's sketches and back; sketches of others as candidates."""
 
+import itertools
 import pickle
+from typing import get_args
 
 import datasketch
 import numpy as np
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 from tests.dedup import reference
 from tests.dedup.test_near import family
 from tests.examples import examples
+from unrote.corpus.normalization import Form, Normalization
 from unrote.dedup.minhash import estimate, permutation_constants, signatures
 from unrote.dedup.near import near_duplicates
-from unrote.dedup.shingles import shingles
+from unrote.dedup.shingles import Unit, shingles
 from unrote.dedup.sketches import buckets_of, from_datasketch, seed_of, to_datasketch
 
 TEXTS = [*family(3), "", "one"]
@@ -84,9 +87,13 @@ def test_what_differs_is_not_compared():
             ours.jaccard(sketch)
         with pytest.raises(ValueError, match="sketch 0 has the seed"):
             from_datasketch([sketch])
-    seeds = {seed_of(n, unit) for n in range(1, 65) for unit in ("word", "character")}
-    assert len(seeds) == 128
-    assert all(1 << 61 <= seed < 1 << 62 for seed in seeds)
+    forms = [
+        Normalization(form, one, two) for form in get_args(Form) for one, two in np.ndindex(2, 2)
+    ]
+    kinds = itertools.product(range(1, 65), get_args(Unit), forms)
+    seeds = {seed_of(*kind) for kind in kinds}
+    assert len(seeds) == 64 * len(get_args(Unit)) * 12
+    assert all(1 << 52 <= seed < 1 << 53 for seed in seeds)
 
 
 def test_datasketch_makes_no_sketch_of_ours_that_would_be_updated_by_other_permutations():

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import unicodedata
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -328,3 +329,17 @@ def test_rounds_keep_what_datasketch_keeps(tmp_path_factory, seed, count, keep):
         given = (f"dedup.near.method={method}", f"dedup.near.keep={keep}", *certain)
         run(folder / "in", folder / method, *given, check=method == "datasketch")
     assert written(folder / "rounds") == written(folder / "datasketch")
+
+
+def test_canonically_equal_documents_are_copies(tmp_path):
+    """One text composed, decomposed and mixed, and a near copy of it in the other form."""
+    sentence = "L’été, à la fête du village, nous avons mangé des crêpes très sucrées près d’ici. "
+    text = "".join(f"{n}. {sentence}" for n in range(9))
+    other = unicodedata.normalize("NFD", text)
+    near = unicodedata.normalize("NFD", text + "Et voilà la différence.")
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": t} for t in (text, other, near)])
+    given = ("pii.enabled=false", "dedup.passages.enabled=false")
+    report = run(tmp_path / "in", tmp_path / "out", *given)
+    assert (report.total.exact.documents, report.total.near.documents) == (1, 1)
+    run(tmp_path / "in", tmp_path / "plain", *given, "input.normalization=none")
+    assert texts_of(tmp_path / "plain" / "data" / "a.jsonl") == [text, other]

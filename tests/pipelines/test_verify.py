@@ -101,7 +101,14 @@ class Run:
         self.input, self.out = folder / "in", folder / "out"
         self.input.mkdir()
         self.settings: dict[str, Any] = {
-            "input": {"text": "text", "id": "id", "source": ""},
+            "input": {
+                "text": "text",
+                "id": "id",
+                "source": "",
+                "normalization": "nfc",
+                "drop_ignorable": False,
+                "unescape_html": False,
+            },
             "dedup": {
                 "exact": {"normalise": "whitespace"},
                 "near": {"threshold": 0.8, "unit": "word", "ngram": 5},
