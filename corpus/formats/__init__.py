@@ -4,10 +4,11 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Format
 from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
+from unrote.corpus.formats.sniffing import refuse_pointer
 from unrote.corpus.formats.text import Text
 from unrote.corpus.shard import Compression, Shard
 
-__all__ = ["Format", "format_of", "kind_of", "register", "suffixes"]
+__all__ = ["Format", "format_of", "kind_of", "recognised", "register", "suffixes"]
 
 _FORMATS: dict[str, Format] = {}
 
@@ -33,6 +34,15 @@ def kind_of(name: str) -> tuple[str, Compression] | None:
             if name.lower().endswith(suffix):
                 return known.name, compression
     return None
+
+
+def recognised(shard: Shard, stored: bytes) -> Shard:
+    """The shard with the format and compression that the start of its file has, `stored`.
+
+    Raises InputError where it is something that cannot be read, and says how it can be made so.
+    """
+    refuse_pointer(shard, stored)
+    return format_of(shard).recognised(shard, stored)
 
 
 def format_of(shard: Shard) -> Format:

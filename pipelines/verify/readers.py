@@ -1,8 +1,10 @@
 """The input and the cleaned shards, row by row, with readers of their own."""
 
+import bz2
 import functools
 import itertools
 import json
+import lzma
 import zlib
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -103,7 +105,7 @@ def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:
     while packed := stream.read(PACKED):
         while packed := packed if unpack else packed.lstrip(b"\0"):
             unpack = unpack or _unpacker(compression)
-            yield unpack.decompress(packed)
+            yield _unpacked(unpack, packed)
             if not unpack.eof:
                 break
             packed, unpack = unpack.unused_data, None
@@ -111,10 +113,22 @@ def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:
         raise EOFError
 
 
+def _unpacked(unpack: Any, packed: bytes) -> bytes:
+    try:
+        content: bytes = unpack.decompress(packed)
+    except OSError as error:  # what bz2 says of damage
+        raise EOFError from error
+    return content
+
+
 def _unpacker(compression: str) -> Any:
     """For one gzip member or one Zstandard frame, of which a file may have several."""
     if compression == "gz":
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    if compression == "xz":
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    if compression == "bz2":
+        return bz2.BZ2Decompressor()
     return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
 
 
@@ -172,15 +186,9 @@ def string_of(value: object) -> str | None:
         return None
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
-
-
 def members(line: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(
-            line.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_refuse
-        )
+        value = json.loads(line.decode(), parse_int=_Number, parse_float=_Number)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
