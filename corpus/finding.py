@@ -26,25 +26,44 @@ class _File:
         return self.url[len(self.root) :].lstrip("/")
 
 
+@dataclass(frozen=True)
+class Found:
+    """The shards of an input, and the files that lie beside them and are not read (URLs)."""
+
+    shards: list[Shard]
+    passed_over: list[str]
+
+
 def find(inputs: Sequence[str | os.PathLike[str]]) -> list[Shard]:
+    """The shards that `look` finds."""
+    return look(inputs).shards
+
+
+def look(inputs: Sequence[str | os.PathLike[str]]) -> Found:
     """The shards of files, folders, globs and fsspec URLs, sorted by name, not yet pinned.
 
-    Folders are searched to the bottom; what starts with a dot or an underscore is skipped. A shard
+    Folders are searched to the bottom, links to folders too; what starts with a dot or an
+    underscore is skipped. Of the files in folders those are passed over that are of no kind that
+    we read, what a Hugging Face data set has beside its data, and a second way to the same file. A
+    shard
     is named by its path below the folder that was given, or below the fixed part of a glob, or by
     its base name; where two would share a name, all are named below the inputs' common folder.
     `source` is the first folder of the name, else the name of the folder the shard lies in.
     Checksums are empty; `pin` fills them in.
-    Raises InputError: nothing found, an unknown kind of file, a file given twice, equal names.
+    Raises InputError: nothing found, a file given that is of an unknown kind, a file given twice,
+    equal names.
     """
     if not inputs:
         raise InputError("no input was given. Name at least one file, folder, glob or URL.")
-    files = [file for given in inputs for file in _files(os.fspath(given))]
+    passed_over: list[str] = []
+    files = [file for given in inputs for file in _files(os.fspath(given), passed_over)]
     _refuse_repeats(files)
     if len({file.name for file in files}) < len(files):
         files = _below_common_folder(files)
     if len(files) >= MAX_SHARDS:
         raise InputError(f"{len(files)} shards: at most {MAX_SHARDS - 1}. Merge small files.")
-    return [_shard(number, file) for number, file in enumerate(sorted(files, key=_name))]
+    shards = [_shard(number, file) for number, file in enumerate(sorted(files, key=_name))]
+    return Found(shards, sorted(passed_over))
 
 
 def _name(file: _File) -> str:
@@ -59,8 +78,8 @@ def _shard(number: int, file: _File) -> Shard:
     return Shard(number, file.name, file.url, *kind, size=file.size, checksum="", source=source)
 
 
-def _files(given: str) -> list[_File]:
-    """The files of one input."""
+def _files(given: str, passed_over: list[str]) -> list[_File]:
+    """The files of one input; adds those that are not read to `passed_over`."""
     filesystem, path = _filesystem(given)
     try:
         if filesystem.isfile(path):
@@ -81,19 +100,56 @@ def _files(given: str) -> list[_File]:
             f"no files in {given}. Give files, folders or globs of {_allowed()}; names that start "
             "with '.' or '_' are skipped."
         )
-    unknown = sorted(key for key, info in kept.items() if not _is_shard(key, info))
-    if unknown:
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise InputError(
-            f"unknown kind of file: {', '.join(unknown[:5])}{more}. Allowed are "
-            f"{_allowed()}, regular files with names in UTF-8. "
-            "Move other files away, or name the input with a glob such as 'folder/**/*.jsonl'."
-        )
     local = not is_remote(given)
+    unread = _unread(kept, direct, local)
+    if direct and unread:
+        raise InputError(
+            f"unknown kind of file: {path}. Allowed are {_allowed()}, regular files with names in "
+            "UTF-8. Give it the end of name that says what it holds."
+        )
+    if len(unread) == len(kept):
+        names = list(unread)
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        raise InputError(
+            f"no file in {given} is of a kind that is read: {', '.join(names[:5])}{more}. Allowed "
+            f"are {_allowed()}, regular files with names in UTF-8."
+        )
     prefix = "" if local else filesystem.unstrip_protocol(path)[: -len(path)]
+    passed_over.extend(prefix + key for key in unread)
     return [
-        _File(prefix + key, prefix + root, int(info["size"] or 0)) for key, info in kept.items()
+        _File(prefix + key, prefix + root, int(info["size"] or 0))
+        for key, info in kept.items()
+        if key not in unread
     ]
+
+
+_BESIDE = {
+    "readme.md",
+    "license.md",
+    "license.txt",
+    "dataset_infos.json",
+    "dataset_info.json",
+    "dataset_dict.json",
+    "state.json",
+}
+"""Files beside the data of a data set, in lower case, that say something of it."""
+
+
+def _unread(found: dict[str, Any], direct: bool, local: bool) -> dict[str, None]:
+    """Of the files that were found those that are not read, in the order of their names."""
+    unread = {key for key, info in found.items() if not _is_shard(key, info)}
+    if not direct:
+        beside = {key for key in found if key.rpartition("/")[2].lower() in _BESIDE}
+        # Where there is nothing else they are what is to be read.
+        if set(found) - beside - unread:
+            unread |= beside
+        seen: set[str] = set()
+        for key in sorted(set(found) - unread):
+            where = os.path.realpath(key) if local else key
+            if where in seen:
+                unread.add(key)
+            seen.add(where)
+    return dict.fromkeys(sorted(unread, key=ascii))
 
 
 def _filesystem(given: str) -> tuple[Any, str]:
@@ -111,13 +167,27 @@ def _filesystem(given: str) -> tuple[Any, str]:
 
 
 def _below(filesystem: Any, folder: str) -> dict[str, Any]:
-    """All files below a folder. Raises OSError where a folder cannot be listed."""
-    if "file" in filesystem.protocol:  # ("file", "local")
-        # fsspec leaves out what it may not list; rows must not be lost without a word.
-        for _, folders, _ in os.walk(folder, onerror=_raise):
-            folders[:] = [name for name in folders if name[0] not in "._"]
-    found: dict[str, Any] = filesystem.find(folder, detail=True)
-    return found
+    """All files below a folder. Raises OSError where a folder cannot be listed.
+
+    Links to folders are followed on this machine's disk. One that leads to a folder that was
+    walked through already is itself handed out, as what it is: no file.
+    """
+    if "file" not in filesystem.protocol:
+        listed: dict[str, Any] = filesystem.find(folder, detail=True)
+        return listed
+    # ("file", "local"); fsspec leaves out what it may not list, and does not follow links.
+    found: dict[str, Any] = {}
+    walked: set[str] = set()
+    for here, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        if (where := os.path.realpath(here)) in walked:
+            found[here] = {"type": "directory", "size": 0}
+            folders.clear()
+            continue
+        walked.add(where)
+        folders[:] = sorted(name for name in folders if name[0] not in "._")
+        for name in files:
+            found[f"{here}/{name}"] = filesystem.info(f"{here}/{name}")
+    return dict(sorted(found.items()))
 
 
 def _raise(error: OSError) -> None:
@@ -143,7 +213,7 @@ def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
         raise InputError(f"{pattern} {what}. Give a file, a folder, a glob or a URL.")
     found: dict[str, Any] = {}
     for key, info in filesystem.glob(pattern, detail=True).items():
-        if info["type"] == "directory":
+        if info["type"] == "directory" or (info.get("islink") and filesystem.isdir(key)):
             found.update(_below(filesystem, key))
         else:
             found[key] = info

@@ -1,9 +1,10 @@
 """A JSON line, byte for byte: a scanner that finds the values of a few fields, and an unescaper.
 
 The scanner is strict: RFC 8259 in one pass over a block of lines, without an object per line:
-strings are crossed eight bytes at a time, everything else byte by byte. It differs from Python's
-`json` where that is lax: NaN, Infinity and lone surrogates in a text are refused, and so is nesting
-deeper than MAX_DEPTH. Of repeated names the last counts. A line ends at a newline byte, blank lines
+strings are crossed eight bytes at a time, everything else byte by byte. Beyond it NaN, Infinity
+and -Infinity are scalars, as Python's `json` writes them. It differs from `json` where that is lax:
+lone surrogates in a text are refused, and so is nesting deeper than MAX_DEPTH. Of repeated names
+the last counts. A line ends at a newline byte, blank lines
 (nothing but JSON's white space: space, tab, carriage return) are no rows, and a byte order mark at
 the start of the file is skipped. Zeros and other control bytes are no white space: a writer that
 crashed, or a file with holes, leaves them where rows were lost.
@@ -212,7 +213,22 @@ def _skip_scalar(data: np.ndarray, at: int, end: int) -> int:
         return at + 4
     if word == np.uint64(0x65736C6166):  # false
         return at + 5
+    if word & np.uint64(0xFFFFFF) == np.uint64(0x4E614E):  # NaN
+        return at + 3
+    word_start = at + 1 if first == MINUS else at
+    if _is_infinity(data, word_start, end):
+        return word_start + 8
     return _skip_number(data, at, end)
+
+
+@inlined
+def _is_infinity(data: np.ndarray, at: int, end: int) -> bool:
+    if at + 8 > end:
+        return False
+    word = np.uint64(0)
+    for i in range(8):
+        word |= np.uint64(data[at + i]) << np.uint64(i * 8)
+    return bool(word == np.uint64(0x7974696E69666E49))
 
 
 @inlined
@@ -519,7 +535,8 @@ def decode(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode field `field` of every row of `table` (from `scan`) into `out` (uint8), one by one.
 
-    Strings are unescaped, other scalars copied as they are written. `takes` says which are taken.
+    Strings are unescaped, other scalars copied as they are written. `takes` says which are taken;
+    NaN and the infinities never are.
     Returns offsets (int64) into `out`, and which rows have a value (bool): not those where the
     field is missing, of a kind not taken, or a string with a lone surrogate.
     """
@@ -532,7 +549,7 @@ def decode(
         if at >= 0:
             after = -1
             first = data[at]
-            number = first == MINUS or (first >= 0x30 and first <= 0x39)
+            number = (first == MINUS and data[at + 1] != 0x49) or (first >= 0x30 and first <= 0x39)
             if first == QUOTE:
                 after = unescape(data, at + 1, end - 1, out, to)
             elif (takes >= WITH_NUMBERS and number) or (

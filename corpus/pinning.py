@@ -1,5 +1,6 @@
 """The input, pinned: each shard is read once for its checksum, and cut into units of work."""
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,8 @@ import xxhash
 
 from unrote.corpus.errors import InputChanged, StorageError
 from unrote.corpus.finding import find
-from unrote.corpus.formats import format_of
+from unrote.corpus.formats import format_of, recognised
+from unrote.corpus.formats.sniffing import HEAD
 from unrote.corpus.pulse import Stopped
 from unrote.corpus.shard import Corpus, Cut, Shard, Slice
 from unrote.corpus.storage import chunks, is_remote, open_stored, storage
@@ -121,12 +123,17 @@ def pin_shard(
 ) -> tuple[Shard, list[Cut]]:
     """The shard with size and checksum, and its cuts. `progress` is called with bytes read since.
 
-    Raises InputError (a file that is not Parquet), StorageError.
+    Raises InputError (a file that is not what its name says and cannot be read), StorageError.
     """
     checksum, size = xxhash.xxh3_128(), 0
-    cutter = format_of(shard).cutter(shard, CUT_BYTES)
     with storage(shard.url, "read"), open_stored(shard.url) as file:
-        for chunk in chunks(file, 1 << 62):
+        stored = chunks(file, 1 << 62)
+        first: list[bytes] = []
+        while sum(map(len, first)) < HEAD and (chunk := next(stored, b"")):
+            first.append(chunk)
+        shard = recognised(shard, b"".join(first))
+        cutter = format_of(shard).cutter(shard, CUT_BYTES)
+        for chunk in itertools.chain(first, stored):
             checksum.update(chunk)
             cutter.add(chunk, size)
             size += len(chunk)

@@ -25,6 +25,10 @@ IS_NULL = "text is null"
 ENDS_EARLY = "compressed data ends early"
 CORRUPT = "compressed data is corrupt"
 
+POSITION = r" \(line [0-9]+(, column [0-9]+)?\)"
+"""How the reason of a reject says where in the file it is, as a regular expression. Without it the
+same causes have the same reasons."""
+
 View = Literal["records", "text"]
 
 

@@ -1,6 +1,6 @@
 """The input as the manifest has it: shards, cuts (units of work) and slices (units of commit)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import doc_key
 
-Compression = Literal["", "gz", "zst"]
+Compression = Literal["", "gz", "zst", "xz", "bz2"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,15 @@ class Cut:
     """Rows of one shard, from row `row` on: the unit of work.
 
     What `start` and `end` count is the format's: bytes of a plain JSONL shard, row groups of a
-    Parquet shard; 0 and the size where a shard is not cut.
+    Parquet shard; 0 and the size where a shard is not cut. `line` is the number of line breaks
+    before it, for messages that name a line.
     """
 
     shard: int
     start: int
     end: int
     row: int
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,14 @@ class Slice:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A pinned input. Shards, slices and the cuts within them are in `doc` order."""
+    """A pinned input. Shards, slices and the cuts within them are in `doc` order.
+
+    `passed_over` names the files that lie there and are not read; it is no part of what is pinned.
+    """
 
     shards: tuple[Shard, ...]
     slices: tuple[Slice, ...]
+    passed_over: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def input_bytes(self) -> int:

@@ -4,8 +4,10 @@ Stored bytes are fed in small portions, so that a highly compressible file canno
 into gigabytes; members and frames may follow one another.
 """
 
+import bz2
+import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import zstandard
@@ -29,7 +31,7 @@ def decompressed(file: Any, compression: Compression) -> Iterator[bytes]:
     waiting: list[bytes] = []
     size = 0
     try:
-        for chunk in (_gzip if compression == "gz" else _zstd)(file):
+        for chunk in _READERS[compression](file):
             waiting.append(chunk)
             size += len(chunk)
             if size >= CHUNK:
@@ -99,6 +101,43 @@ def _zstd(file: Any) -> Iterator[bytes]:
         raise Damaged(ENDS_EARLY)
 
 
+def _xz(file: Any) -> Iterator[bytes]:
+    return _members(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ))
+
+
+def _bz2(file: Any) -> Iterator[bytes]:
+    return _members(file, bz2.BZ2Decompressor)
+
+
+def _members(file: Any, decompressor: Callable[[], Any]) -> Iterator[bytes]:
+    """What the decompressors of the standard library give, a new one for each member."""
+    member, first = None, True
+    for stored in _portions(file):
+        while stored or (member is not None and not member.needs_input):
+            if member is None:
+                stored = stored if first else stored.lstrip(b"\0")  # .xz streams may be padded
+                if not stored:
+                    break
+                member, first = decompressor(), False
+            try:
+                yield member.decompress(stored, CHUNK)
+            except (lzma.LZMAError, OSError):
+                raise Damaged(CORRUPT) from None
+            stored = b""
+            if member.eof:
+                stored, member = member.unused_data, None
+    if member is not None:
+        raise Damaged(ENDS_EARLY)
+
+
+_READERS: dict[Compression, Callable[[Any], Iterator[bytes]]] = {
+    "gz": _gzip,
+    "zst": _zstd,
+    "xz": _xz,
+    "bz2": _bz2,
+}
+
+
 # Writing
 
 
@@ -124,4 +163,8 @@ def compressor(compression: Compression) -> Sink:
     if compression == "zst":
         sink: Sink = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
         return sink
+    if compression == "xz":
+        return lzma.LZMACompressor(lzma.FORMAT_XZ)
+    if compression == "bz2":
+        return bz2.BZ2Compressor()
     return _Plain()

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 from unrote.corpus import compiled
 from unrote.corpus.errors import StorageError
 from unrote.corpus.extras import require
-from unrote.corpus.finding import find
+from unrote.corpus.finding import look
 from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
 from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
@@ -130,10 +130,13 @@ def open_job(
 
     def pinned() -> Corpus:
         with progress.aside("finding the input"):
-            shards = find(inputs)
-            snapshot.update(stat_snapshot(shards))
+            found = look(inputs)
+            snapshot.update(stat_snapshot(found.shards))
+        if found.passed_over:
+            progress.note(_passed_over(found.passed_over))
         with progress.phase("pin") as advance:
-            corpus = engine.pin(shards, advance)
+            corpus = engine.pin(found.shards, advance)
+        corpus = replace(corpus, passed_over=tuple(found.passed_over))
         with progress.aside("looking at columns"):
             _refuse_columns(corpus, settings)
         return corpus
@@ -149,6 +152,11 @@ def open_job(
             run.close()
     finally:
         engine.close()
+
+
+def _passed_over(urls: Sequence[str]) -> str:
+    shown = ", ".join(urls[:5]) + (f" and {len(urls) - 5} more" if len(urls) > 5 else "")
+    return f"passed over, not read: {shown}. The manifest lists all as passed_over."
 
 
 def compile_kernels(progress: Progress) -> None:

@@ -174,6 +174,7 @@ class RunFolder:
             "settings": self.settings.model_dump(),
             "key": self.key,
             "input": self.corpus.to_json(),
+            "passed_over": list(self.corpus.passed_over),
             "phases": [
                 {
                     "name": c.name,

@@ -2,12 +2,14 @@
 
 from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Format
+from unrote.corpus.formats.csv import Csv, Tsv
 from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
+from unrote.corpus.formats.sniffing import refuse_pointer
 from unrote.corpus.formats.text import Text
 from unrote.corpus.shard import Compression, Shard
 
-__all__ = ["Format", "format_of", "kind_of", "register", "suffixes"]
+__all__ = ["Format", "format_of", "kind_of", "recognised", "register", "suffixes"]
 
 _FORMATS: dict[str, Format] = {}
 
@@ -35,6 +37,15 @@ def kind_of(name: str) -> tuple[str, Compression] | None:
     return None
 
 
+def recognised(shard: Shard, stored: bytes) -> Shard:
+    """The shard with the format and compression that the start of its file has, `stored`.
+
+    Raises InputError where it is something that cannot be read, and says how it can be made so.
+    """
+    refuse_pointer(shard, stored)
+    return format_of(shard).recognised(shard, stored)
+
+
 def format_of(shard: Shard) -> Format:
     """The format of a shard. Raises InputError where this version does not know it."""
     try:
@@ -46,5 +57,5 @@ def format_of(shard: Shard) -> Format:
         ) from None
 
 
-for _format in (JsonLines(), Parquet(), Text()):
+for _format in (JsonLines(), Parquet(), Csv(), Tsv(), Text()):
     register(_format)

@@ -9,6 +9,24 @@ from unrote.corpus.rows import Fields, SelectedRows, View
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
 
+COMPRESSIONS: Mapping[str, Compression] = {
+    "": "",
+    ".gz": "gz",
+    ".zst": "zst",
+    ".xz": "xz",
+    ".bz2": "bz2",
+}
+"""Ends of names of compressed files."""
+
+
+def with_compressions(*suffixes: str) -> dict[str, Compression]:
+    """`suffixes` for files as they are and for compressed ones: what `Format.suffixes` is."""
+    return {
+        suffix + packed: compression
+        for suffix in suffixes
+        for packed, compression in COMPRESSIONS.items()
+    }
+
 
 class Cutter:
     """Where a shard may be cut, found while its stored bytes go by. Here: nowhere."""
@@ -36,6 +54,14 @@ class Format(ABC):
 
     suffixes: Mapping[str, Compression]
     """Ends of file names, in lower case, with the compression that each tells."""
+
+    def recognised(self, shard: Shard, stored: bytes) -> Shard:  # noqa: ARG002
+        """The shard as its first bytes say that it is, whatever its name says; here: as it is.
+
+        `stored` is the start of the file, all of it if that is short. Raises InputError where a
+        file cannot be what its name says.
+        """
+        return shard
 
     def splits(self, shard: Shard) -> bool:  # noqa: ARG002
         """Whether each cut of the shard can be rewritten on its own.

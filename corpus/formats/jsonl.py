@@ -5,7 +5,7 @@ What stands in a line is found by the kernels of `json_scanner`.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ import pyarrow as pa
 
 from unrote.corpus.edits import ShardEdits
 from unrote.corpus.errors import InputError
-from unrote.corpus.formats.base import Cutter, Format
+from unrote.corpus.formats.base import Cutter, Format, with_compressions
+from unrote.corpus.formats.json_errors import NOT_JSON as NO_JSON
+from unrote.corpus.formats.json_errors import explained, lines_in
+from unrote.corpus.formats.sniffing import compression_of, head_of, refuse_pretty, refuse_wide
 from unrote.corpus.json_scanner import (
     BRACE,
     BRACKET,
@@ -67,7 +70,14 @@ class JsonLines(Format):
     """One JSON object a line, plain or compressed."""
 
     name = "jsonl"
-    suffixes: Mapping[str, Compression] = {".jsonl": "", ".jsonl.gz": "gz", ".jsonl.zst": "zst"}
+    suffixes: Mapping[str, Compression] = with_compressions(".jsonl", ".ndjson", ".json")
+
+    def recognised(self, shard: Shard, stored: bytes) -> Shard:
+        found = replace(shard, compression=compression_of(stored, shard.compression))
+        head = head_of(stored, found.compression)
+        refuse_wide(shard, head)
+        refuse_pretty(shard, head)
+        return found
 
     def splits(self, shard: Shard) -> bool:
         return not shard.compression
@@ -79,7 +89,9 @@ class JsonLines(Format):
         self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
         content = stored_lines(shard, cut)
-        yield from read_jsonl(content, shard, cut.start == 0, cut.row, fields, view, selected)
+        yield from read_jsonl(
+            content, shard, cut.start == 0, cut.row, fields, view, selected, cut.line
+        )
 
     def rewrite(
         self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: ShardEdits, path: Path
@@ -116,29 +128,33 @@ class LineCuts(Cutter):
     def __init__(self, shard: Shard, goal: int) -> None:
         super().__init__(shard)
         self._goal = goal
-        self._cut_points: list[tuple[int, int]] = [(0, 0)]
+        self._cut_points: list[tuple[int, int, int]] = [(0, 0, 0)]
         self._rows = 0
+        self._lines = 0
         self._in_row = False
 
     def add(self, chunk: bytes, offset: int) -> None:
         data = bytes_view(chunk)
         skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
-        at = skip
+        at, counted = skip, 0
         while True:
             goal = self._cut_points[-1][0] + self._goal - 1 - offset
             at, self._rows, self._in_row = count_rows(data, at, goal, self._rows, self._in_row)
+            end = at if at >= 0 else len(data)
+            self._lines += lines_in(data[counted:end])
+            counted = end
             if at < 0:
                 return
-            self._cut_points.append((offset + at, self._rows))
+            self._cut_points.append((offset + at, self._rows, self._lines))
 
     def cuts(self, size: int) -> list[Cut]:
         points = self._cut_points
         if len(points) > 1 and points[-1][0] == size:
             points.pop()
-        ends = [start for start, _ in points[1:]] + [size]
+        ends = [start for start, _, _ in points[1:]] + [size]
         return [
-            Cut(self._shard.number, start, end, row)
-            for (start, row), end in zip(points, ends, strict=True)
+            Cut(self._shard.number, start, end, row, line)
+            for (start, row, line), end in zip(points, ends, strict=True)
         ]
 
 
@@ -244,7 +260,7 @@ def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.n
         reasons[first == QUOTE] = None
         reasons[value_starts < 0] = f"no field '{name}'"
         reasons[table[:, STATUS] == NOT_OBJECT] = "not a JSON object"
-        reasons[table[:, STATUS] == NOT_JSON] = "not JSON"
+        reasons[table[:, STATUS] == NOT_JSON] = NO_JSON
     # One look at the whole block is faster than one at each line; blame lines only if it fails.
     if not is_utf8(data, start):
         good = utf8_ranges(
@@ -256,6 +272,8 @@ def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.n
 
 _KINDS = (
     ("n", IS_NULL),
+    ("N", "text is NaN"),
+    ("I", "text is Infinity"),
     ("t", "text is a boolean"),
     ("f", "text is a boolean"),
     ("[", "text is an array"),
@@ -275,8 +293,11 @@ def read_jsonl(
     fields: Fields,
     view: View,
     selected: SelectedRows,
+    line: int = 0,
 ) -> Tagged:
     """Rows and (for view "records") rejects of JSON lines that come in chunks of any size.
+
+    `line` line breaks are before the first chunk.
 
     An id that is a string gives its value, a number its literal; anything else, and a string with a
     lone surrogate, gives the derived id f"{shard.name}#{row}". A source that is not a string gives
@@ -288,7 +309,8 @@ def read_jsonl(
             chunks, at_start, row, fields, view, selected
         ):
             row = after
-            yield from _block_rows(data, table, reasons, shard, fields, view)
+            yield from _block_rows(data, table, reasons, shard, fields, view, line)
+            line += lines_in(data)
     except Damaged as damage:
         if view == "records" and selected.has(row):
             yield from rejects(shard, [row], [str(damage)])
@@ -301,6 +323,7 @@ def _block_rows(
     shard: Shard,
     fields: Fields,
     view: View,
+    line: int,
 ) -> Tagged:
     readable, [(text, offsets, _), *strings] = read_strings(data, table, reasons, fields)
     if view == "text":
@@ -311,7 +334,20 @@ def _block_rows(
     columns = [strings_from(*column) for column in strings]
     yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
     bad = np.flatnonzero(~accepted(reasons))
-    yield from rejects(shard, table[bad, ROW], list(reasons[bad]))
+    told = _explained(data, table[bad], reasons[bad], line, fields.text)
+    yield from rejects(shard, table[bad, ROW], told)
+
+
+def _explained(
+    data: np.ndarray, table: np.ndarray, reasons: np.ndarray, line: int, name: str
+) -> list[str]:
+    """The `reasons` of rejected rows, with line and column; `line` line breaks are before data."""
+    told, counted = [], 0
+    for (start, end), reason in zip(table[:, [START, END]].tolist(), reasons, strict=True):
+        line += lines_in(data[counted:start])
+        counted = start
+        told.append(explained(reason, data[start:end].tobytes(), line + 1, name))
+    return told
 
 
 _Strings = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -518,8 +554,8 @@ def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         for number, line in enumerate(islice(_lines(stored_lines(shard, cut)), FIRST_ROWS)):
             try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 continue  # a reject, and reported as such
             if isinstance(row, dict):
                 yield number, row

@@ -109,6 +109,12 @@ def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
             f"{shard.url} has {how} {fields.text!r}. Columns there: {', '.join(schema.names)}. "
             "Set input.text to the one that holds the text."
         )
+    if pa.types.is_null(schema.field(columns_at[0]).type):
+        raise InputError(
+            f"column {fields.text!r} of {shard.url} is null in every row: there is no text in it. "
+            "Leave the file out, or set input.text to another of its columns: "
+            f"{', '.join(schema.names)}."
+        )
     _check_type(shard, schema.field(columns_at[0]), "Set input.text to a column of text.")
     for name in fields.columns:
         columns_at = schema.get_all_field_indices(name)

@@ -25,10 +25,10 @@ from unrote.corpus.text import BOM, bytes_view, is_utf8
 
 
 class Text(Format):
-    """Plain text. No file is written for a document that was removed or rejected."""
+    """Plain text and Markdown. No file is written for a document that was removed or rejected."""
 
     name = "txt"
-    suffixes: Mapping[str, Compression] = {".txt": ""}
+    suffixes: Mapping[str, Compression] = {".txt": "", ".md": "", ".markdown": ""}
 
     def read(
         self,

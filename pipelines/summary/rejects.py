@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unrote.corpus.rows import POSITION
 from unrote.corpus.schema import REJECTS, Tagged, doc_key
 from unrote.corpus.stages import PlainStage
 from unrote.pipelines.engines.base import Flow
@@ -49,7 +50,7 @@ class TallyRejects(PlainStage):
 
     shards: tuple[str, ...]
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {REJECTS.name: REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": REJECT_REASONS.schema,
@@ -60,7 +61,9 @@ class TallyRejects(PlainStage):
         numbers = {name: number for number, name in enumerate(self.shards)}
         first = FIRST_REJECTS.schema.empty_table()
         for _, batch in batches:
-            counts = pc.value_counts(pc.fill_null(batch["reason"], ""))
+            counts = pc.value_counts(
+                pc.replace_substring_regex(pc.fill_null(batch["reason"], ""), POSITION, "")
+            )
             reasons, rows = counts.field("values").to_pylist(), counts.field("counts").to_numpy()
             zeros, ones = np.zeros_like(rows), np.ones_like(rows)
             keys = [text_key(reason) for reason in reasons]

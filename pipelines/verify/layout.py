@@ -1,5 +1,6 @@
 """What a run folder holds: the columns of its tables, written down again, not imported."""
 
+import lzma
 import zlib
 
 import pyarrow as pa
@@ -112,7 +113,7 @@ NULLABLE = {
 
 ACTIONS = ("keep", "cut", "remove", "mask", "placeholder", "hash", "surrogate")
 
-TORN = (EOFError, zlib.error, zstandard.ZstdError)
+TORN = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 """What unpacking raises where compressed data is damaged: the run rejects the row at that place."""
 
 DAMAGE = (*TORN, OSError, ValueError, pa.ArrowException)

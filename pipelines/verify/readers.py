@@ -1,8 +1,14 @@
 """The input and the cleaned shards, row by row, with readers of their own."""
 
+import bz2
+import codecs
+import csv
 import functools
+import io
 import itertools
 import json
+import lzma
+import re
 import zlib
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -61,8 +67,48 @@ def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
                 yield from _group_rows(file, group)
         elif shard.format == "txt":
             yield stream.read().removeprefix(BOM)
+        elif shard.format in SEPARATORS:
+            yield from _records(_pieces_of(stream, shard.compression), SEPARATORS[shard.format])
         else:
             yield from _lines(_pieces_of(stream, shard.compression))
+
+
+SEPARATORS = {"csv": ",", "tsv": "\t"}
+
+
+class Record(NamedTuple):
+    """A record of CSV: the names of its columns, and its fields."""
+
+    names: list[str]
+    fields: list[str]
+
+    def get(self, name: str | None) -> str | None:
+        """A field; None where there is none, or the record is not as long as the header."""
+        if name not in self.names or len(self.names) != len(self.fields):
+            return None
+        return string_of(self.fields[self.names.index(name)])
+
+
+def _records(pieces: Iterator[bytes], separator: str) -> Iterator[Record]:
+    """The records behind the header, without blank lines."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+
+    def lines() -> Iterator[str]:
+        held = ""
+        for piece in pieces:
+            held += decoder.decode(piece)
+            *whole, held = _LINE.split(held)
+            yield from map("".join, zip(whole[::2], whole[1::2], strict=True))
+        yield from io.StringIO(held, newline="")
+
+    csv.field_size_limit(1 << 31)
+    rows = (row for row in csv.reader(lines(), delimiter=separator) if row)
+    names = next(rows, None)
+    if names is not None:
+        yield from (Record(names, row) for row in rows)
+
+
+_LINE = re.compile(r"(\r\n|\n|\r(?=[^\n]))")
 
 
 def _group_rows(file: Any, group: int) -> Iterator[Any]:
@@ -103,7 +149,7 @@ def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:
     while packed := stream.read(PACKED):
         while packed := packed if unpack else packed.lstrip(b"\0"):
             unpack = unpack or _unpacker(compression)
-            yield unpack.decompress(packed)
+            yield _unpacked(unpack, packed)
             if not unpack.eof:
                 break
             packed, unpack = unpack.unused_data, None
@@ -111,10 +157,22 @@ def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:
         raise EOFError
 
 
+def _unpacked(unpack: Any, packed: bytes) -> bytes:
+    try:
+        content: bytes = unpack.decompress(packed)
+    except OSError as error:  # what bz2 says of damage
+        raise EOFError from error
+    return content
+
+
 def _unpacker(compression: str) -> Any:
     """For one gzip member or one Zstandard frame, of which a file may have several."""
     if compression == "gz":
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    if compression == "xz":
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    if compression == "bz2":
+        return bz2.BZ2Decompressor()
     return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
 
 
@@ -129,6 +187,10 @@ def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
         columns = tuple(cell_of(raw, name) for name in rules.columns)
         text, identity, source = (cell_of(raw, name) for name in names)
         return Fields(text, identity, source, columns)
+    if shard.format in SEPARATORS:
+        text, identity, source = (raw.get(name) for name in names)
+        columns = tuple(raw.get(name) for name in rules.columns)
+        return Fields(text, identity or None, source or None, columns)
     values = members(raw)
     found = [values.get(name) for name in names]
     columns = tuple(string_of(values.get(name)) for name in rules.columns)
@@ -172,15 +234,9 @@ def string_of(value: object) -> str | None:
         return None
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
-
-
 def members(line: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(
-            line.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_refuse
-        )
+        value = json.loads(line.decode(), parse_int=_Number, parse_float=_Number)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,9 @@
 """Corpora on disk for the tests of this package, and the readers they are compared with."""
 
+import bz2
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from unrote.corpus.schema import RECORDS, REJECTS, TEXT
 from unrote.corpus.shard import Corpus
 
 DEFAULT = Fields()
-END = {"": ".jsonl", "gz": ".jsonl.gz", "zst": ".jsonl.zst"}
+END = {"": ".jsonl"} | {kind: f".jsonl.{kind}" for kind in ("gz", "zst", "xz", "bz2")}
 
 
 def pack(content: bytes, compression: str) -> bytes:
@@ -24,7 +26,9 @@ def pack(content: bytes, compression: str) -> bytes:
         return gzip.compress(content, mtime=0)
     if compression == "zst":
         return zstandard.ZstdCompressor(write_checksum=True).compress(content)
-    return content
+    if compression == "xz":
+        return lzma.compress(content)
+    return bz2.compress(content) if compression == "bz2" else content
 
 
 def unpack(content: bytes, compression: str) -> bytes:
@@ -32,7 +36,14 @@ def unpack(content: bytes, compression: str) -> bytes:
         return gzip.decompress(content)
     if compression == "zst":
         return zstandard.ZstdDecompressor().decompressobj().decompress(content)
-    return content
+    if compression == "xz":
+        return lzma.decompress(content)
+    return bz2.decompress(content) if compression == "bz2" else content
+
+
+def cause(reason: str) -> str:
+    """The reason of a reject without its place, and without what follows that."""
+    return reason.partition(" (line ")[0]
 
 
 def stored(folder: Path, content: bytes, compression: str = "", name: str = "a") -> Path:

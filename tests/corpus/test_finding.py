@@ -3,7 +3,7 @@ import pytest
 
 from tests.corpus.helpers import lines, pack, read_all, stored
 from unrote.corpus.errors import InputChanged, InputError, StorageError
-from unrote.corpus.finding import find
+from unrote.corpus.finding import find, look
 from unrote.corpus.pinning import check_sizes, pin
 
 ONE = lines({"text": "a"})
@@ -55,7 +55,7 @@ def test_what_cannot_be_found(tmp_path):
         "no files in": [tmp_path / "empty"],
         "does not exist": [tmp_path / "missing"],
         "no files in ": [tmp_path / "*.jsonl"],
-        "notes4.doc and 2 more. Allowed are .jsonl, ": [tmp_path / "in"],
+        "notes4.doc and 2 more. Allowed are .jsonl, ": [tmp_path / "in" / "notes*"],
         "unknown kind of file: ": [tmp_path / "in" / "notes0.doc"],
         "given more than once": [file, tmp_path / "in" / "*.jsonl"],
     }
@@ -89,3 +89,38 @@ def test_remote_input(tmp_path):
     memory.rm("r", recursive=True)
     with pytest.raises(StorageError):
         read_all(corpus)
+
+
+def test_a_checkout_of_a_data_set(tmp_path):
+    """What lies beside the data is passed over and listed; alone it would be read."""
+    beside = ["README.md", "dataset_infos.json", "notes.doc", "make.py", "data/state.json"]
+    for name in [*beside, ".gitattributes", "data/train.jsonl"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(ONE)
+    found = look([tmp_path])
+    assert [shard.name for shard in found.shards] == ["data/train.jsonl"]
+    assert found.passed_over == sorted(str(tmp_path / name) for name in beside)
+    assert names(tmp_path / "README.md") == ["README.md"]
+    (tmp_path / "data" / "train.jsonl").unlink()
+    assert names(tmp_path) == ["README.md", "data/state.json", "dataset_infos.json"]
+
+
+def test_links_are_followed_once(tmp_path):
+    file = stored(tmp_path / "elsewhere" / "deep", ONE)
+    corpus = tmp_path / "in"
+    corpus.mkdir()
+    (corpus / "a.jsonl").symlink_to(file)
+    (corpus / "linked").symlink_to(tmp_path / "elsewhere")
+    (corpus / "loop").symlink_to(corpus)
+    (corpus / "zz").symlink_to(tmp_path / "elsewhere")
+    stored(tmp_path / "elsewhere", ONE * 2, name="b")
+    found = look([corpus])
+    assert [shard.name for shard in found.shards] == ["a.jsonl", "linked/b.jsonl"]
+    assert found.passed_over == [
+        str(corpus / name) for name in ("linked/deep/a.jsonl", "loop", "zz")
+    ]
+    assert names(corpus / "link*") == ["linked/b.jsonl", "linked/deep/a.jsonl"]
+    assert names(corpus / "linked") == ["b.jsonl", "deep/a.jsonl"]
+    (corpus / "gone.jsonl").symlink_to(tmp_path / "nowhere.jsonl")
+    with pytest.raises(StorageError, match=r"gone\.jsonl"):
+        pin([corpus])

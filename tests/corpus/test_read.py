@@ -66,7 +66,7 @@ def test_unwanted_rows_are_not_looked_into(tmp_path):
     assert [row["row"] for row in read_all(pin([path]), selected=[2])[1]] == [2]
 
 
-@pytest.mark.parametrize("kind", ["gz", "zst"])
+@pytest.mark.parametrize("kind", ["gz", "zst", "xz", "bz2"])
 def test_truncated_everywhere(tmp_path, kind):
     content = lines(*ROWS[:30])
     whole = pack(content, kind)
@@ -82,13 +82,13 @@ def test_truncated_everywhere(tmp_path, kind):
     assert len(read_all(pin([path]))[0]) == 30
 
 
-@pytest.mark.parametrize("kind", ["gz", "zst"])
+@pytest.mark.parametrize("kind", ["gz", "zst", "xz", "bz2"])
 def test_an_empty_file_has_no_rows(tmp_path, kind):
     (tmp_path / f"a.jsonl.{kind}").write_bytes(b"")
     assert read_all(pin([tmp_path])) == ([], [])
 
 
-@pytest.mark.parametrize("kind", ["gz", "zst"])
+@pytest.mark.parametrize("kind", ["gz", "zst", "xz", "bz2"])
 def test_corrupt_bytes_are_noticed(tmp_path, kind):
     content = lines(*ROWS)
     path = tmp_path / f"a.jsonl.{kind}"

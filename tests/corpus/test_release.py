@@ -60,7 +60,7 @@ words = st.text(
     st.sampled_from(LINE_ENDS),
     st.booleans(),
     st.integers(1, 100),
-    st.sampled_from(["", "gz", "zst"]),
+    st.sampled_from(["", "gz", "zst", "xz", "bz2"]),
 )
 def test_every_other_byte_stays(tmp_path_factory, rows, line_end, ended, chunk, kind):
     folder = tmp_path_factory.mktemp("r")
@@ -394,7 +394,7 @@ def edited(
 
 
 @examples(150)
-@given(st.data(), st.sampled_from(["", "gz", "zst"]), st.integers(1, 100))
+@given(st.data(), st.sampled_from(["", "gz", "zst", "xz", "bz2"]), st.integers(1, 100))
 def test_edits_of_several_fields(tmp_path_factory, data, kind, chunk):
     rows = data.draw(st.lists(members(), max_size=8))
     names = ("text", *COLUMNS_NAMED)

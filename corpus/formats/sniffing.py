@@ -1,0 +1,104 @@
+"""What a file holds, as its first bytes tell, whatever its name says."""
+
+import io
+import json
+import re
+
+from unrote.corpus.errors import InputError
+from unrote.corpus.rows import Damaged
+from unrote.corpus.shard import Compression, Shard
+from unrote.corpus.streams import decompressed
+from unrote.corpus.text import BOM
+
+HEAD = 256 << 10
+"""Stored bytes that are looked at."""
+
+_PACKED: tuple[tuple[bytes, Compression], ...] = (
+    (b"\x1f\x8b", "gz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"BZh", "bz2"),
+)
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a zstd frame that holds no data
+
+_WIDE = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+_WIDE_WITHOUT_MARK = (
+    (re.compile(rb"[\[{\"]\x00\x00\x00"), "UTF-32LE"),
+    (re.compile(rb"\x00\x00\x00[\[{\"]"), "UTF-32BE"),
+    (re.compile(rb"[\[{\"]\x00[^\x00]\x00"), "UTF-16LE"),
+    (re.compile(rb"\x00[\[{\"]\x00[^\x00]"), "UTF-16BE"),
+)
+
+
+def compression_of(stored: bytes, named: Compression) -> Compression:
+    """How the file that starts with `stored` is compressed; `named` is what its name says."""
+    if not stored:
+        return named
+    if _SKIPPABLE.match(stored):
+        return "zst"
+    for magic, kind in _PACKED:
+        torn = kind == named and magic.startswith(stored)
+        if torn or stored.startswith(magic):
+            return kind
+    return ""
+
+
+def head_of(stored: bytes, compression: Compression) -> bytes:
+    """The first bytes of a file without its compression, as far as `stored` goes."""
+    try:
+        return next(decompressed(io.BytesIO(stored[:HEAD]), compression), b"")
+    except Damaged:
+        return b""  # it is a reject when it is read
+
+
+def refuse_pointer(shard: Shard, head: bytes) -> None:
+    """Raise InputError where the file only points to one that Git LFS has."""
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise InputError(
+            f"{shard.url} is a Git LFS pointer, not the file it stands for. Fetch that with "
+            "git lfs pull in the folder of the checkout."
+        )
+
+
+def refuse_wide(shard: Shard, head: bytes) -> None:
+    """Raise InputError where a file that has to be UTF-8 is UTF-16 or UTF-32."""
+    marked = (name for magic, name in _WIDE if head.startswith(magic))
+    unmarked = (name for pattern, name in _WIDE_WITHOUT_MARK if pattern.match(head))
+    name = next(marked, None) or next(unmarked, None)
+    if name is not None:
+        raise InputError(
+            f"{shard.url} is {name}, from its first byte on (line 1, column 1); allowed is UTF-8. "
+            f"Convert it with iconv -f {name} -t UTF-8."
+        )
+
+
+def refuse_pretty(shard: Shard, head: bytes) -> None:
+    """Raise InputError where the first object of JSON lines goes over several lines."""
+    start = head.removeprefix(BOM)
+    line = 1 + start[: len(start) - len(start.lstrip())].count(b"\n")
+    first, ended, rest = start.lstrip().partition(b"\n")
+    if ended and rest.strip() and _PRETTY.fullmatch(first.strip()) and _is_object(start):
+        raise InputError(
+            f"{shard.url} is pretty-printed JSON: the object that begins in line {line}, column 1, "
+            "goes over several lines. Allowed are JSON lines, one object a line, and one array of "
+            "objects. Convert it with jq -c . FILE."
+        )
+
+
+_PRETTY = re.compile(rb'\{(\s*"[^"\\]*"\s*:.*,)?')
+
+
+def _is_object(head: bytes) -> bool:
+    """Whether `head` starts with an object, or what may be the beginning of one."""
+    text = head.decode(errors="replace").lstrip()
+    try:
+        return isinstance(json.JSONDecoder().raw_decode(text)[0], dict)
+    except json.JSONDecodeError as error:
+        return error.pos > len(text) // 2
+    except RecursionError:
+        return False
