@@ -2,9 +2,9 @@
 
     python -m benchmarks.shared_line [--documents 100000] [--sample 4000]
 
-Prints the seconds of `unrote clean`, duplicate documents only, on N short documents (8 random words and
-a line of 21), the same without the line, and their ratio; then, by brute force on samples of several
-kinds of such corpora, of which share of the pairs at or above the threshold a document is removed.
+Prints the seconds of `unrote clean`, duplicate documents only, on N short documents (8 random words
+and a line of 21), the same without the line, and their ratio; then, by brute force on samples of
+such corpora, of which share of the pairs at or above the threshold a document is removed.
 """
 
 from __future__ import annotations

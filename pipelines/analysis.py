@@ -5,6 +5,8 @@ Each function builds the flow of a phase or of a few that belong together. What 
 another is only the tables in corpus/schema.py.
 """
 
+from dataclasses import replace
+
 from unrote.corpus.errors import InputError, TooManyRejects
 from unrote.corpus.schema import (
     BANDS,
@@ -26,6 +28,7 @@ from unrote.corpus.schema import (
 )
 from unrote.dedup import exact, near, repeats, spans
 from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
+from unrote.dedup.lsh_index import IndexSelection, RankedSets
 from unrote.dedup.prefixes import (
     HOT_BUCKETS,
     HOT_DOCUMENTS,
@@ -85,7 +88,7 @@ def fingerprint(job: Phases) -> None:
     flow = Flow()
     stage = exact.Fingerprint(
         normalise=settings.exact.normalise,
-        near=settings.near.enabled,
+        near=settings.near.enabled and settings.near.method == "rounds",
         threshold=settings.near.threshold,
         unit=settings.near.unit,
         ngram=settings.near.ngram,
@@ -143,7 +146,33 @@ def exact_duplicates(job: Phases) -> tuple[Table, ...]:
 
 
 def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Keep the first maximal set of documents of which no two are similar, by rounds.
+    """Keep the first maximal set of documents of which no two are similar."""
+    if job.settings.dedup.near.method == "rounds":
+        return near_duplicates_by_rounds(job, removed)
+    return near_duplicates_by_datasketch(job, removed)
+
+
+def near_duplicates_by_datasketch(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
+    """One index of datasketch over the kept documents, in one worker."""
+    settings = job.settings.dedup.near
+    flow = Flow()
+    sets = flow.map(
+        RankedSets(settings.unit, settings.ngram, settings.keep, job.settings.input.normal_form),
+        flow.read("records", drop=removed),
+    )
+    stage = IndexSelection(
+        threshold=settings.threshold,
+        permutations=settings.permutations,
+        max_miss=settings.max_miss,
+    )
+    selected = flow.group(stage, sets=sets["sets"])
+    flow.write(NEAR, selected["near"])
+    job.phase("datasketch", flow)
+    return (NEAR,)
+
+
+def near_duplicates_by_rounds(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
+    """The same by rounds (dedup.near).
 
     A round pairs the first members of each bucket with the others in it, verifies the pairs, and
     selects greedily in keep order as far as they decide. They end when few documents remain, which
@@ -313,7 +342,7 @@ def findings(job: Phases) -> None:
     passages = job.settings.dedup.passages
     cut = passages.enabled and passages.action == "cut"
     stage = Scan(
-        config=settings.config,
+        config=replace(settings.config, normalization=job.settings.input.normal_form),
         secret=job.key,
         actions=tuple(sorted(settings.all_actions.items())),
         columns=tuple(settings.columns),
