@@ -18,6 +18,10 @@ from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read, Workspace
 
 Ints = NDArray[np.int64]
+
+JOIN_BYTES = 256 << 10
+"""Batches are put together up to so many bytes."""
+
 _LAST = np.iinfo(np.int64).max
 
 
@@ -104,7 +108,7 @@ class Reader:
             lead, cursor = beside.pop(0)
             chunks: Tagged = ((lead, batch) for batch in cursor.rest())
         else:
-            chunks = self._text(task, only)
+            chunks = _joined_batches(self._text(task, only))
         for tag, batch in chunks:
             if tag == REJECTS.name or not beside:
                 yield from _some(tag, _filter(batch, only, drop))
@@ -190,7 +194,28 @@ class _Cursor:
             self._held = next(self._batches, None)
         if not taken:
             return _NOTHING
-        return taken[0] if len(taken) == 1 else pa.concat_batches(taken)
+        return _one(taken)
+
+
+def _joined_batches(tagged: Tagged) -> Tagged:
+    """Rows as they come, small batches of one tag together: each small file makes one of its own,
+    and what a stage does for a batch costs more than its rows.
+    """
+    tag, held, size = "", [], 0
+    for name, batch in tagged:
+        fits = name == tag and held and batch.schema.equals(held[0].schema)
+        if held and not (fits and size + batch.nbytes <= JOIN_BYTES):
+            yield tag, _one(held)
+            held, size = [], 0
+        tag = name
+        held.append(batch)
+        size += batch.nbytes
+    if held:
+        yield tag, _one(held)
+
+
+def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def _cut(batch: pa.RecordBatch, limit: int) -> Iterator[pa.RecordBatch]:
