@@ -141,7 +141,7 @@ def _unread(found: dict[str, Any], direct: bool, local: bool) -> dict[str, None]
     if not direct:
         beside = {key for key in found if key.rpartition("/")[2].lower() in _BESIDE}
         # Where there is nothing else they are what is to be read.
-        if set(found) - beside - unread:
+        if set(found) - beside:
             unread |= beside
         seen: set[str] = set()
         for key in sorted(set(found) - unread):

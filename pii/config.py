@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from unrote.corpus.errors import ConfigError
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding
 
@@ -90,6 +91,8 @@ class Config:
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
                   entity. IN_PAN's expression is quadratic, so its default is lower
     max_seconds   wall clock that one recogniser may use on one document
+    normalization in which form texts are read: what is found in one spelling of a letter with its
+                  accent is found in the other; offsets are those of the text as it was given
     prefilter     whether Hyperscan chooses what runs where. Findings are the same without
 
     Raises ConfigError for a name, threshold, expression or limit that cannot be.
@@ -109,6 +112,7 @@ class Config:
     max_chars: int = 50_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
     max_seconds: float = 60.0
+    normalization: Normalization = NFC
     prefilter: bool = True
 
     def __post_init__(self) -> None:

@@ -56,6 +56,7 @@ class Detector:
             index for index, recognizer in enumerate(self.recognizers) if not recognizer.expressions
         ]
         allowed = "|".join(f"(?:{expression})" for expression in self.config.allow_regex)
+        self._allow = frozenset(map(self.config.normalization.text, self.config.allow))
         self._allow_expression = regex.compile(allowed, ALLOW_FLAGS) if allowed else None
         self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
         """Processor time spent in each recogniser since the detector was opened, by origin."""
@@ -182,7 +183,7 @@ class Detector:
                 yield Finding(span.start, span.end, entity, span.score, origins[span])
 
     def _allowed(self, text: str) -> bool:
-        if text in self.config.allow:
+        if text in self._allow:
             return True
         return bool(self._allow_expression and self._allow_expression.search(text))
 

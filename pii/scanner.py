@@ -55,12 +55,22 @@ class Scanner:
         """The findings in one text, by offset; those of recognisers may overlap. A Failure if a
         detector could not finish it.
         """
-        found = self.find_all(text, doc)
-        return found if isinstance(found, Failure) else prefer_markers(text, found)
+        normalization = self.config.normalization
+        if normalization.text(text) == text:
+            found = self.find_all(text, doc)
+            return found if isinstance(found, Failure) else prefer_markers(text, found)
+        normal, starts, ends = normalization.aligned(text)
+        found = self.find_all(normal, doc)
+        if isinstance(found, Failure):
+            return found
+        return [
+            finding._replace(start=starts[finding.start], end=ends[finding.end - 1])
+            for finding in prefer_markers(normal, found)
+        ]
 
     def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
-        """The same, before markers win over what they overlap: for pii.scrubbing, which has to drop
-        its own surrogates first.
+        """The same in a text that is in the configuration's form, before markers win over what they
+        overlap: for pii.scrubbing, which has to drop its own surrogates first.
         """
         try:
             data = text.encode()

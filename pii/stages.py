@@ -43,7 +43,7 @@ class Scan(PlainStage):
     columns: tuple[str, ...] = ()
     cut: bool = False
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 
@@ -60,7 +60,7 @@ class Scan(PlainStage):
 
     def _scan(self, batch: pa.RecordBatch, cuts: RowsBeside[tuple[int, int]]) -> Tagged:
         scanner = scanner_of(self.config)
-        rows = ScrubRows()
+        rows = ScrubRows(self.config.normalization)
         for number, record in enumerate(batch.to_pylist()):
             pulse(number / batch.num_rows)
             self._document(scanner, record, cuts.take(record["doc"]), rows)

@@ -75,7 +75,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files, folders, globs or fsspec URLs: JSON lines, Parquet, Markdown, text.",
+        help="Files, folders, globs or fsspec URLs: JSON lines, CSV, Parquet, Markdown, text.",
         show_default=False,
     ),
 ]

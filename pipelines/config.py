@@ -54,17 +54,18 @@ class InputSettings(Section):
     )
     normalization: Literal["nfc", "nfkc", "none"] = Field(
         "nfc",
-        description="The Unicode form in which texts are compared. nfc: an accent as part of its "
-        "letter or behind it is the same; nfkc: full-width letters and ligatures too. What is "
-        "released stays in the form it came in.",
+        description="The Unicode form in which documents are compared and searched for personal "
+        "data. nfc: an accent as part of its letter or behind it is the same; nfkc: full-width "
+        "letters and ligatures too. Passages, and what memorization counts, are compared as they "
+        "are spelled. What is released stays in the form it came in.",
     )
     drop_ignorable: bool = Field(
         False,
-        description="Compare texts without soft hyphens, zero-width characters, byte order marks "
+        description="Do so without soft hyphens, zero-width characters, byte order marks "
         "(Unicode's default ignorable code points).",
     )
     unescape_html: bool = Field(
-        False, description="Compare texts with HTML's character references (&amp;) resolved."
+        False, description="Do so with HTML's character references (&amp;) resolved."
     )
 
     @property

@@ -2,6 +2,7 @@
 
 from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Format
+from unrote.corpus.formats.csv import Csv, Tsv
 from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
 from unrote.corpus.formats.sniffing import refuse_pointer
@@ -56,5 +57,5 @@ def format_of(shard: Shard) -> Format:
         ) from None
 
 
-for _format in (JsonLines(), Parquet(), Text()):
+for _format in (JsonLines(), Parquet(), Csv(), Tsv(), Text()):
     register(_format)

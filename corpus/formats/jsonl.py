@@ -19,7 +19,13 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Cutter, Format, with_compressions
 from unrote.corpus.formats.json_errors import NOT_JSON as NO_JSON
 from unrote.corpus.formats.json_errors import explained, lines_in
-from unrote.corpus.formats.sniffing import compression_of, head_of, refuse_pretty, refuse_wide
+from unrote.corpus.formats.sniffing import (
+    compression_of,
+    head_of,
+    refuse_array,
+    refuse_pretty,
+    refuse_wide,
+)
 from unrote.corpus.json_scanner import (
     BRACE,
     BRACKET,
@@ -77,6 +83,7 @@ class JsonLines(Format):
         head = head_of(stored, found.compression)
         refuse_wide(shard, head)
         refuse_pretty(shard, head)
+        refuse_array(shard, head)
         return found
 
     def splits(self, shard: Shard) -> bool:

@@ -85,10 +85,23 @@ def refuse_pretty(shard: Shard, head: bytes) -> None:
     if ended and rest.strip() and _PRETTY.fullmatch(first.strip()) and _is_object(start):
         raise InputError(
             f"{shard.url} is pretty-printed JSON: the object that begins in line {line}, column 1, "
-            "goes over several lines. Allowed are JSON lines, one object a line, and one array of "
-            "objects. Convert it with jq -c . FILE."
+            "goes over several lines. Allowed are JSON lines, one object a line. Convert it with "
+            "jq -c . FILE."
         )
 
+
+def refuse_array(shard: Shard, head: bytes) -> None:
+    """Raise InputError where the file is one array of objects."""
+    start = head.removeprefix(BOM)
+    if (found := _ARRAY.match(start)) is not None:
+        line = 1 + start[: found.start(1)].count(b"\n")
+        raise InputError(
+            f"{shard.url} is one JSON array, which begins in line {line}. Allowed are JSON lines, "
+            "one object a line. Convert it with jq -c '.[]' FILE."
+        )
+
+
+_ARRAY = re.compile(rb"\s*(\[)\s*\{")
 
 _PRETTY = re.compile(rb'\{(\s*"[^"\\]*"\s*:.*,)?')
 

@@ -10,7 +10,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from unrote.pii.config import Action
 from unrote.pii.findings import Failure, Finding
@@ -55,10 +58,48 @@ def scrub_text(
 ) -> ScrubbedText:
     """Find personal data in a text and replace it, until a pass finds nothing new.
 
+    The text is scanned in the form of the scanner's configuration (corpus.normalization). What
+    comes back are offsets of the text as it is; no edit splits what is one character in the form.
+
     actions, document: as for `apply_actions`. cuts: disjoint spans of the text that are not
     released, by start; findings within one are reported and not acted on.
     """
     run_pass = partial(_pass, scanner=scanner, actions=actions, key=key, document=document)
+    normalization = scanner.config.normalization
+    if normalization.text(text) == text:
+        return _scrubbed(text, run_pass, cuts)
+    normal, starts, ends = normalization.aligned(text)
+    alignment = Alignment(np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
+    scrubbed = _scrubbed(normal, run_pass, tuple(alignment.spans_edited_from(cuts)))
+    return _in_source(scrubbed, alignment, len(text))
+
+
+def _in_source(scrubbed: ScrubbedText, alignment: Alignment, length: int) -> ScrubbedText:
+    """What was done to a normalized text in the offsets of its source, of `length` code points."""
+
+    def span(start: int, end: int) -> tuple[int, int]:
+        if start < end:
+            return alignment.source_of(start, end)
+        at = int(alignment.starts[start]) if start < len(alignment.starts) else length
+        return at, at
+
+    def moved(finding: Finding) -> Finding:
+        start, end = span(finding.start, finding.end)
+        return finding._replace(start=start, end=end)
+
+    applied = tuple(replace(one, finding=moved(one.finding)) for one in scrubbed.applied)
+    in_cuts = tuple(map(moved, scrubbed.in_cuts))
+    edits = tuple(Edit(*span(e.start, e.end), e.text) for e in scrubbed.edits)
+    found = sorted((f.start, f.end) for f in (*(one.finding for one in applied), *in_cuts))
+    changed = [(edit.start, edit.end) for edit in edits]
+    if any(left[1] > right[0] for spans in (found, changed) for left, right in pairwise(spans)):
+        # "\ufb01" is one character of the source and two of the form nfkc.
+        return ScrubbedText(rejected="has a character of which two findings have a part each")
+    return replace(scrubbed, applied=applied, in_cuts=in_cuts, edits=edits)
+
+
+def _scrubbed(text: str, run_pass: Callable[[str, Cuts], ScrubbedText], cuts: Cuts) -> ScrubbedText:
+    """`scrub_text` of a text that is in the form."""
     scrubbed = run_pass(text, cuts)
     if scrubbed.edits:
         scrubbed = _converged(text, scrubbed, run_pass, cuts)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import FINDINGS, REJECTS, REPLACEMENTS, Tagged
 from unrote.pii.findings import CUT
 from unrote.pii.keys import Key
@@ -19,9 +20,13 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 
 
 class ScrubRows:
-    """Rows of the three tables, by their names."""
+    """Rows of the three tables, by their names.
 
-    def __init__(self) -> None:
+    normalization: values that are equal in this form have the same fingerprint.
+    """
+
+    def __init__(self, normalization: Normalization = NFC) -> None:
+        self._normalization = normalization
         self.findings: list[tuple[Any, ...]] = []
         self.replacements: list[tuple[Any, ...]] = []
         self.rejects: list[tuple[Any, ...]] = []
@@ -32,7 +37,7 @@ class ScrubRows:
         applied += [(AppliedAction(finding, "keep"), CUT) for finding in scrubbed.in_cuts]
         for one, action in sorted(applied, key=lambda pair: pair[0].finding.start):
             finding = one.finding
-            value = text[finding.start : finding.end]
+            value = self._normalization.text(text[finding.start : finding.end])
             surrogate = None
             if action == "surrogate":
                 type_ = finding.stands_for or finding.type

@@ -38,7 +38,7 @@ def scrub_texts(
 ) -> ScrubbedTexts:
     """Every finding in `texts` acted on as `actions` say (pii.config.actions_for)."""
     scanner = scanner_of(config)
-    rows = ScrubRows()
+    rows = ScrubRows(config.normalization)
     released: list[str | None] = []
     rejected: dict[int, str] = {}
     for index, (text, name) in enumerate(zip(texts, ids, strict=True)):

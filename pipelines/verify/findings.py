@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from unrote.pipelines.verify.canonical import canonical
 from unrote.pipelines.verify.layout import ACTIONS
 from unrote.pipelines.verify.ranges import joined, touches
 from unrote.pipelines.verify.readers import Fields
@@ -57,7 +58,8 @@ def _finding_problem(
     run: Run, finding: Finding, text: str, before: int, cuts: Sequence[tuple[int, int]]
 ) -> str | None:
     within = any(start <= finding.start and finding.end <= end for start, end in cuts)
-    value = hash((finding.type, text[finding.start : finding.end]))
+    spelled = canonical(text[finding.start : finding.end], run.rules)
+    value = hash((finding.type, spelled))
     known = run.values.setdefault(finding.fingerprint, value)
     problems = {
         "it is not in the text, or overlaps another": not (

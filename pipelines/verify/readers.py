@@ -1,10 +1,14 @@
 """The input and the cleaned shards, row by row, with readers of their own."""
 
 import bz2
+import codecs
+import csv
 import functools
+import io
 import itertools
 import json
 import lzma
+import re
 import zlib
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -63,8 +67,48 @@ def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
                 yield from _group_rows(file, group)
         elif shard.format == "txt":
             yield stream.read().removeprefix(BOM)
+        elif shard.format in SEPARATORS:
+            yield from _records(_pieces_of(stream, shard.compression), SEPARATORS[shard.format])
         else:
             yield from _lines(_pieces_of(stream, shard.compression))
+
+
+SEPARATORS = {"csv": ",", "tsv": "\t"}
+
+
+class Record(NamedTuple):
+    """A record of CSV: the names of its columns, and its fields."""
+
+    names: list[str]
+    fields: list[str]
+
+    def get(self, name: str | None) -> str | None:
+        """A field; None where there is none, or the record is not as long as the header."""
+        if name not in self.names or len(self.names) != len(self.fields):
+            return None
+        return string_of(self.fields[self.names.index(name)])
+
+
+def _records(pieces: Iterator[bytes], separator: str) -> Iterator[Record]:
+    """The records behind the header, without blank lines."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+
+    def lines() -> Iterator[str]:
+        held = ""
+        for piece in pieces:
+            held += decoder.decode(piece)
+            *whole, held = _LINE.split(held)
+            yield from map("".join, zip(whole[::2], whole[1::2], strict=True))
+        yield from io.StringIO(held, newline="")
+
+    csv.field_size_limit(1 << 31)
+    rows = (row for row in csv.reader(lines(), delimiter=separator) if row)
+    names = next(rows, None)
+    if names is not None:
+        yield from (Record(names, row) for row in rows)
+
+
+_LINE = re.compile(r"(\r\n|\n|\r(?=[^\n]))")
 
 
 def _group_rows(file: Any, group: int) -> Iterator[Any]:
@@ -143,6 +187,10 @@ def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
         columns = tuple(cell_of(raw, name) for name in rules.columns)
         text, identity, source = (cell_of(raw, name) for name in names)
         return Fields(text, identity, source, columns)
+    if shard.format in SEPARATORS:
+        text, identity, source = (raw.get(name) for name in names)
+        columns = tuple(raw.get(name) for name in rules.columns)
+        return Fields(text, identity or None, source or None, columns)
     values = members(raw)
     found = [values.get(name) for name in names]
     columns = tuple(string_of(values.get(name)) for name in rules.columns)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unrote.pipelines.verify.layout import DAMAGE
-from unrote.pipelines.verify.readers import cell_of, decoded, members, string_of
+from unrote.pipelines.verify.readers import SEPARATORS, cell_of, decoded, members, string_of
 from unrote.pipelines.verify.records import Finding, Shard
 from unrote.pipelines.verify.verdict import Tally
 
@@ -165,6 +165,11 @@ def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[str, Left]) 
         return bool(found == raw) if left.is_same else text is not None and left.fits(text)
     if shard.format == "jsonl":
         return _same_line(raw, found, expected)
+    if shard.format in SEPARATORS:
+        return bool(raw.names == found.names and len(raw.fields) == len(found.fields)) and all(
+            expected[name].fits(theirs) if name in expected else ours == theirs
+            for name, ours, theirs in zip(raw.names, raw.fields, found.fields, strict=True)
+        )
     return raw.schema.names == found.schema.names and all(
         _fits(cell_of(found, name), expected[name])
         if name in expected
@@ -181,6 +186,8 @@ def _released_values(
         return dict.fromkeys(expected, decoded(found))
     if shard.format == "parquet":
         return {name: cell_of(found, name) for name in expected}
+    if shard.format in SEPARATORS:
+        return {name: found.get(name) for name in expected}
     values = members(found)
     return {name: string_of(values.get(name)) for name in expected}
 

@@ -102,6 +102,9 @@ def test_a_checkout_of_a_data_set(tmp_path):
     assert found.passed_over == sorted(str(tmp_path / name) for name in beside)
     assert names(tmp_path / "README.md") == ["README.md"]
     (tmp_path / "data" / "train.jsonl").unlink()
+    with pytest.raises(InputError, match=r"no file in .* is of a kind that is read: .*README\.md"):
+        look([tmp_path])
+    (tmp_path / "notes.doc").unlink(), (tmp_path / "make.py").unlink()
     assert names(tmp_path) == ["README.md", "data/state.json", "dataset_infos.json"]
 
 

@@ -1,5 +1,6 @@
 import html
 import unicodedata
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -23,6 +24,12 @@ ODD = [
 
 HANGUL = [chr(c) for c in (0x1100, 0x1112, 0x1161, 0x1175, 0x11A7, 0x11A8, 0x11C2, 0xAC00, 0xAC01)]
 MARKS = [chr(c) for c in range(0x300, 0x346)]
+
+JOINING = {chr(c) for c in range(0x30000) if unicodedata.combining(chr(c))} | {
+    unicodedata.normalize("NFD", c)[1] for c in ODD if len(unicodedata.normalize("NFD", c)) > 1
+}
+JOINING |= {chr(c) for c in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
+"""Code points that go together with what is before them."""
 
 CHARACTERS = st.one_of(
     st.sampled_from("aeiouAEIOUySsk .\n'"),
@@ -117,6 +124,32 @@ def test_by_a_setting(text):
     if not any(c in text for c in "&;"):
         assert ours[0] == ours[1]
         assert everything.text(hyphenated) == ours[0]
+
+
+ALL = st.builds(
+    Normalization, st.sampled_from(["nfc", "nfkc", "none"]), st.booleans(), st.booleans()
+)
+
+
+@examples(300)
+@given(TEXTS, SPELLINGS, ALL)
+@example("a\u0301\u0323b", ["NFD"], Normalization())
+@example("e&#x301;&amp;\u00ad\u0301 \ufb01", ["NFC"], Normalization("nfkc", True, True))
+def test_the_way_back(text, forms, normalization):
+    """Offsets ascend, and the source of whole segments is normalized to these."""
+    text = spelled(text, forms)
+    normal, starts, ends = normalization.aligned(text)
+    assert normal == normalization.text(text)
+    assert len(starts) == len(ends) == len(normal)
+    assert starts == sorted(starts)
+    assert ends == sorted(ends)
+    assert all(0 <= a < b <= len(text) for a, b in zip(starts, ends, strict=True))
+    decomposed = "NFD" if normalization.form == "nfc" else "NFKD"
+    joins = {c for c in normal if unicodedata.normalize(decomposed, c)[0] in JOINING}
+    bounds = [i for i in range(1, len(normal)) if ends[i - 1] <= starts[i]]
+    bounds = [i for i in bounds if normal[i] not in joins]
+    for a, b in pairwise([0, *bounds, len(normal)] if normal else []):
+        assert normalization.text(text[starts[a] : ends[b - 1]]) == normal[a:b]
 
 
 def test_none_leaves_everything():

@@ -107,6 +107,8 @@ def test_a_later_pass_can_reject():
     """What nobody saw before may be what is not to be released."""
 
     class SeesLate:
+        config = Config()
+
         def __init__(self):
             self.passes = 0
 

@@ -331,3 +331,29 @@ def test_canonically_equal_documents_are_copies(tmp_path):
     assert (report.total.exact.documents, report.total.near.documents) == (1, 1)
     run(tmp_path / "in", tmp_path / "plain", *given, "input.normalization=none")
     assert texts_of(tmp_path / "plain" / "data" / "a.jsonl") == [text, other]
+
+
+@pytest.mark.parametrize("action", ["surrogate", "remove"])
+def test_personal_data_in_decomposed_text(tmp_path, action):
+    """Found as in composed text, with one fingerprint; all else stays byte for byte."""
+    pytest.importorskip("presidio_analyzer")
+    text = "À bientôt, écrivez à rené.dupré@acme.com ou à jane.roe@acme.com, cordialement, Zoë."
+    other = unicodedata.normalize("NFD", text)
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": text}, {"text": other}])
+    run(
+        tmp_path / "in",
+        tmp_path / "out",
+        "dedup.exact.enabled=false",
+        "dedup.near.enabled=false",
+        "dedup.passages.enabled=false",
+        f'pii.actions={{"*"="{action}"}}',
+    )
+    released = texts_of(tmp_path / "out" / "data" / "a.jsonl")
+    assert unicodedata.normalize("NFC", released[1]) == released[0]
+    assert released[1].startswith(unicodedata.normalize("NFD", "À bientôt, écrivez à "))
+    paths = files_below(tmp_path / "out" / "tables" / "findings")
+    rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    found = {0: set(), 1: set()}
+    for row in rows:
+        found[row["doc"]].add((row["type"], row["fingerprint"]))
+    assert found[0] == found[1] != set()

@@ -1,5 +1,6 @@
 """Every format through the command line with its defaults, read back as its users read it."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -121,3 +122,27 @@ def test_the_message_on_the_terminal(tmp_path):
     (reason,) = report["rejects"]["reasons"]
     assert reason["rows"] == 2
     assert "line" not in reason["reason"]
+
+
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("b.tsv.gz", "\t")])
+def test_csv(tmp_path, name, separator):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / name
+    rows = [row | {"note": f'a {separator} "b"\nc'} for row in ROWS]
+    pd.DataFrame(rows).to_csv(path, sep=separator, index=False)
+    before = pack_free(path)
+    found = cleaned(tmp_path / "in", tmp_path / "out") / name
+    frame = pd.read_csv(found, sep=separator)
+    check(frame.to_dict("records"))
+    assert frame["note"].tolist() == [rows[0]["note"]] * 3
+    after = pack_free(found)
+    unedited = before.index(b"c" + separator.encode())  # the copy, which went
+    assert after[:unedited] == before[:unedited]
+    loaded = datasets.load_dataset(
+        "csv", data_files=str(found), sep=separator, split="train", cache_dir=str(tmp_path / "c")
+    )
+    assert loaded["id"][:] == KEPT
+
+
+def pack_free(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

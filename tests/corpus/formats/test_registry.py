@@ -92,7 +92,9 @@ def test_a_new_format_is_cleaned(tmp_path):
 
 def test_a_format_that_is_not_registered_is_unknown(tmp_path):
     corpus = write(tmp_path / "in", *TEXTS)
-    with pytest.raises(InputError, match=r"of a kind that is read: .*\.jsonl, .*\.parquet, \.txt"):
+    with pytest.raises(
+        InputError, match=r"of a kind that is read: .*\.jsonl, .*\.parquet, .*\.txt"
+    ):
         find([corpus])
 
 

@@ -1,0 +1,277 @@
+"""CSV and TSV with a header, written back byte for byte but for the fields that are edited."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from unrote.corpus.edits import ShardEdits
+from unrote.corpus.errors import InputError
+from unrote.corpus.formats.base import Format, with_compressions
+from unrote.corpus.formats.sniffing import compression_of, head_of, refuse_wide
+from unrote.corpus.rows import (
+    MAX_TEXT,
+    NOT_UTF8,
+    TOO_LONG,
+    Damaged,
+    Fields,
+    SelectedRows,
+    View,
+    rejects,
+    row_batches,
+)
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shard import Compression, Cut, Shard
+from unrote.corpus.storage import open_stored, storage
+from unrote.corpus.streams import compressor, decompressed
+from unrote.corpus.text import BOM, bytes_view
+
+TOGETHER = 1000
+"""Records that are read or written at a time."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record as it is stored, its line end too; where its fields are; its line, from 1."""
+
+    stored: bytes
+    spans: list[tuple[int, int]]
+    line: int
+
+    def value(self, field: int) -> str:
+        """A field's value. Raises UnicodeDecodeError."""
+        start, end = self.spans[field]
+        raw = self.stored[start:end]
+        if (quoted := _QUOTED.match(raw)) is not None:
+            inner = raw[1 : quoted.end() - 1].replace(b'""', b'"')
+            raw = inner + raw[quoted.end() :]
+        return raw.decode()
+
+
+_QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
+
+
+class Csv(Format):
+    """Comma-separated values as RFC 4180 and Python's csv have them; the first record is names."""
+
+    name = "csv"
+    suffixes: Mapping[str, Compression] = with_compressions(".csv")
+    delimiter = b","
+
+    def recognised(self, shard: Shard, stored: bytes) -> Shard:
+        found = replace(shard, compression=compression_of(stored, shard.compression))
+        refuse_wide(shard, head_of(stored, found.compression))
+        return found
+
+    def read(
+        self,
+        shard: Shard,
+        cut: Cut,  # noqa: ARG002 - one cut
+        fields: Fields,
+        view: View,
+        selected: SelectedRows,
+    ) -> Tagged:
+        records = self._records(shard)
+        header = next(records, None)
+        if header is None:
+            return
+        names, row = self._names(shard, header), 0
+        try:
+            while some := list(islice(records, TOGETHER)):
+                wanted = selected.of(row, row + len(some)).tolist()
+                chosen = [(number, some[number - row]) for number in wanted]
+                yield from _batch(shard, names, chosen, fields, view)
+                row += len(some)
+        except Damaged as damage:
+            if view == "records" and selected.has(row):
+                yield from rejects(shard, [row], [str(damage)])
+
+    def rewrite(
+        self,
+        shard: Shard,
+        cuts: Sequence[Cut],  # noqa: ARG002 - all of the shard's
+        fields: Fields,
+        edits: ShardEdits,
+        path: Path,
+    ) -> int:
+        rows = first = 0
+        with storage(path, "write"), path.open("wb") as file:
+            sink = compressor(shard.compression)
+            records = self._records(shard)
+            header = next(records, None)
+            if header is not None:
+                names = self._names(shard, header)
+                file.write(sink.compress(header.stored))
+                while some := list(islice(records, TOGETHER)):
+                    readable = np.array([_refused(r, names, fields) == "" for r in some])
+                    kept, new = edits.of_rows(first, readable, lambda _at, _field: True)
+                    for at in np.flatnonzero(kept).tolist():
+                        changes = {fields.editable[k]: text for k, text in new.get(at, {}).items()}
+                        file.write(sink.compress(self._written(some[at], names, changes)))
+                    first, rows = first + len(some), rows + int(kept.sum())
+            file.write(sink.flush())
+        return rows
+
+    def text_columns(self, shard: Shard, first: Cut) -> set[str]:  # noqa: ARG002
+        header = next(self._records(shard), None)
+        return set() if header is None else set(self._names(shard, header))
+
+    def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
+        header = next(self._records(shard), None)
+        names = [] if header is None else self._names(shard, header)
+        if header is not None and fields.text not in names:
+            raise InputError(
+                f"{shard.url} has no column {fields.text!r}. Columns in its first record: "
+                f"{', '.join(map(ascii, names))}. Set input.text to the one that holds the text."
+            )
+
+    def _names(self, shard: Shard, header: _Record) -> list[str]:
+        try:
+            names = [header.value(k) for k in range(len(header.spans))]
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{shard.url} is not UTF-8 in line {header.line}, which names its columns. Convert "
+                "it with iconv."
+            ) from None
+        if len(set(names)) < len(names):
+            raise InputError(
+                f"{shard.url} names a column twice in line {header.line}. Rename one of them."
+            )
+        return names
+
+    def _records(self, shard: Shard) -> Iterator[_Record]:
+        """The records that are not blank, the header first. Raises Damaged, StorageError."""
+        pattern = _record_pattern(self.delimiter)
+        held, line, damage = b"", 1, None
+        with storage(shard.url, "read"), open_stored(shard.url) as file:
+            stored = decompressed(file, shard.compression)
+            ended = False
+            while not ended:
+                try:
+                    chunk = next(stored, b"")
+                except Damaged as error:
+                    chunk, damage = b"", error
+                ended = not chunk
+                held += chunk
+                at = 0
+                while at < len(held):
+                    found = pattern.match(held, at)
+                    end = len(held) if found is None else found.end()
+                    if not ended and end >= len(held) - 1:  # it may go on, or \r be half of \r\n
+                        break
+                    if damage is not None and end == len(held):
+                        break
+                    record = self._record(held[at:end], line)
+                    if record is not None:
+                        yield record
+                    line += _breaks(held[at:end])
+                    at = end
+                held = held[at:]
+        if damage is not None:
+            raise damage
+
+    def _record(self, stored: bytes, line: int) -> _Record | None:
+        """The record in `stored`; None where it is blank. No fields where a quote is not closed."""
+        start = len(BOM) if line == 1 and stored.startswith(BOM) else 0
+        body = len(stored.rstrip(b"\r\n")) if not stored.endswith(b'"') else len(stored)
+        if body <= start:
+            return None
+        spans, at, field = [], start, _field_pattern(self.delimiter)
+        while (found := field.match(stored, at)) is not None:
+            spans.append(found.span())
+            at = found.end()
+            if stored[at : at + 1] != self.delimiter:
+                break
+            at += 1
+        closed = at >= len(stored) or stored[at : at + 1] in (b"\r", b"\n")
+        return _Record(stored, spans if closed else [], line)
+
+    def _written(self, record: _Record, names: Sequence[str], changes: Mapping[str, str]) -> bytes:
+        """The record with new values."""
+        stored = record.stored
+        spans = sorted((record.spans[names.index(k)], v) for k, v in changes.items())
+        for (start, end), text in reversed(spans):
+            value = text.encode()
+            special = (self.delimiter, b'"', b"\r", b"\n")
+            if stored[start : start + 1] == b'"' or any(one in value for one in special):
+                value = b'"' + value.replace(b'"', b'""') + b'"'
+            stored = stored[:start] + value + stored[end:]
+        return stored
+
+
+class Tsv(Csv):
+    """The same with tabs."""
+
+    name = "tsv"
+    suffixes: Mapping[str, Compression] = with_compressions(".tsv")
+    delimiter = b"\t"
+
+
+def _field(delimiter: bytes) -> bytes:
+    rest = b"[^" + delimiter + rb"\r\n]*+"
+    return rb'(?:"(?:[^"]++|"")*+"' + rest + rb'|(?!")' + rest + b")"
+
+
+def _field_pattern(delimiter: bytes) -> re.Pattern[bytes]:
+    return re.compile(_field(delimiter))
+
+
+def _record_pattern(delimiter: bytes) -> re.Pattern[bytes]:
+    field = _field(delimiter)
+    start = b"(?:" + BOM + b")?"
+    return re.compile(start + field + b"(?:" + delimiter + field + rb")*+(?:\r\n|\r|\n|\Z)")
+
+
+def _breaks(stored: bytes) -> int:
+    return stored.count(b"\n") + stored.count(b"\r") - stored.count(b"\r\n")
+
+
+def _refused(record: _Record, names: Sequence[str], fields: Fields) -> str:
+    """Why a record is rejected, "" where it is not."""
+    where = f"(line {record.line})"
+    if not record.spans:
+        return f"a quoted field does not end {where}: close the quote, or double one in a field"
+    if len(record.spans) != len(names):
+        return f"not as many fields as the header has {where}: {len(record.spans)} of {len(names)}"
+    try:
+        record.stored.decode()
+    except UnicodeDecodeError:
+        return f"{NOT_UTF8} {where}: store the file as UTF-8"
+    if fields.text not in names:
+        return f"no field '{fields.text}' {where}. Set input.text to the one with the text"
+    return f"{TOO_LONG} {where}" if len(record.stored) > MAX_TEXT else ""
+
+
+def _batch(
+    shard: Shard,
+    names: Sequence[str],
+    chosen: Sequence[tuple[int, _Record]],
+    fields: Fields,
+    view: View,
+) -> Tagged:
+    reasons = [(row, _refused(record, names, fields)) for row, record in chosen]
+    good = [pair for pair, (_, reason) in zip(chosen, reasons, strict=True) if not reason]
+
+    def column(name: str) -> list[str | None]:
+        if not name or name not in names:
+            return [None] * len(good)
+        at = names.index(name)
+        return [record.value(at) or None for _, record in good]
+
+    texts = [(text or "").encode() for text in column(fields.text)]
+    offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    rows = np.array([row for row, _ in good], dtype=np.int64)
+    extra: list[pa.StringArray | None] = []
+    columns: list[pa.Array | None] = []
+    if view == "records":
+        others = (fields.id, fields.source, fields.order)
+        extra = [pa.array(column(name), pa.string()) for name in others]
+        columns = [pa.array(column(name), pa.string()) for name in fields.columns]
+    yield from row_batches(shard, rows, bytes_view(b"".join(texts)), offsets, extra, columns)
+    if view == "records":
+        bad = [(row, reason) for row, reason in reasons if reason]
+        yield from rejects(shard, [row for row, _ in bad], [reason for _, reason in bad])
