@@ -8,6 +8,7 @@ from unrote.corpus.errors import ConfigError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "pii": ("presidio_analyzer", "phonenumbers", "tldextract", "detect_secrets", "faker"),
+    "datasketch": ("datasketch",),
     "score": ("torch", "transformers", "tokenizers", "safetensors"),
 }
 """The packages that an extra brings and that what it is for cannot do without, by import name."""

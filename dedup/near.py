@@ -29,24 +29,31 @@ A document that went as an exact copy of one that was then removed as a near-dup
 latter's twin (dedup.twins), so that a twin is always a kept document.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.normalization import NFC, Normalization
-from unrote.corpus.schema import BANDS, TEXT
+from unrote.corpus.schema import BANDS, RECORDS, TEXT
 from unrote.corpus.tables import tuples_of
 from unrote.corpus.texts import Texts, text_array
 from unrote.dedup.candidates import CandidateDocuments, CandidatePairs, DistinctPairs
 from unrote.dedup.groups import batch_of
 from unrote.dedup.in_memory import Engine, InMemory
-from unrote.dedup.minhash import bands_for, sign_texts
+from unrote.dedup.lsh_index import IndexSelection, RankedSets
+from unrote.dedup.minhash import Signatures, bands_for, sign_texts
 from unrote.dedup.selection import GreedySelection
 from unrote.dedup.shingles import Unit
 from unrote.dedup.similarity import Shingles, Verify
+from unrote.dedup.sketches import buckets_of, length_of
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
+
+Method = Literal["rounds", "datasketch"]
 
 ROUNDS = 6
 """After so many rounds one more decides all remaining documents."""
@@ -100,14 +107,33 @@ def near_duplicates(
     ngram: int = 5,
     permutations: int = 128,
     max_miss: float = 0.05,
+    method: Method = "rounds",
+    signatures: "Signatures | Sequence[MinHash] | None" = None,
     normalization: Normalization = NFC,
 ) -> list[tuple[int, int, float]]:
     """The near-duplicates among texts, the first of several is kept: (doc, twin, similarity).
 
-    Runs the stages of a job in memory; a document is its index in `texts`. Raises ValueError if a
-    setting is not allowed or no bands reach `max_miss`, TypeError for texts that are no strings.
+    Runs the stages of a job in memory; a document is its index in `texts`.
+
+    method: "rounds", or "datasketch" for its MinHashLSH (`dedup.lsh_index`); they differ in pairs
+    that one of them misses.
+    signatures: made before, one for each text, `permutations` is then their length: those of
+    `unrote.signatures`, or datasketch's MinHash or LeanMinHash of any hash function, seed and
+    scheme, as long as all have the same. Foreign ones name candidates, which are verified by our
+    shingles; the similarity is exact, but how many pairs are missed depends on what they are of.
+
+    Raises ValueError if a setting is not allowed, no bands reach `max_miss`, or signatures do not
+    fit; TypeError for texts that are no strings; ConfigError where datasketch is missing.
     """
+    if method not in get_args(Method):
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(get_args(Method))}")
     removed: list[tuple[int, int, float]] = []
+    if method == "datasketch":
+        if signatures is not None:
+            raise ValueError("signatures are for the method rounds; datasketch makes its own")
+        sets = RankedSets(unit, ngram, normalization=normalization)
+        near = _indexed(text_array(texts), sets, IndexSelection(threshold, permutations, max_miss))
+        return sorted(tuples_of(near, "doc", "twin", "similarity"))
     for one in verified_rounds(
         texts,
         threshold=threshold,
@@ -115,6 +141,7 @@ def near_duplicates(
         ngram=ngram,
         permutations=permutations,
         max_miss=max_miss,
+        signatures=signatures,
         normalization=normalization,
     ):
         removed += tuples_of(one.near, "doc", "twin", "similarity")
@@ -130,11 +157,17 @@ def verified_rounds(
     permutations: int,
     max_miss: float,
     normalization: Normalization,
+    signatures: "Signatures | Sequence[MinHash] | None" = None,
 ) -> Iterator[Round]:
     """The rounds that `near_duplicates` goes through."""
     array = normalization.texts(text_array(texts).cast(pa.string()))
+    if signatures is not None:
+        permutations = length_of(signatures, len(array)) or permutations
     bands, rows = bands_for(permutations, threshold, max_miss)
-    _, buckets, words = sign_texts(array, permutations, ngram, unit, bands, rows)
+    signed = 0 if signatures is not None else permutations
+    _, buckets, words = sign_texts(array, signed, ngram, unit, bands if signed else 0, rows)
+    if signatures is not None and len(array):
+        buckets = buckets_of(signatures, bands, rows)
     doc = np.repeat(np.flatnonzero(words), bands)
     columns = (doc, buckets[words > 0].ravel(), np.zeros_like(doc))
     engine, text = InMemory(), pa.table([pa.array(np.arange(len(array))), array], schema=TEXT)
@@ -148,3 +181,12 @@ def verified_rounds(
         return pa.concat_tables([found["steps"], verified["steps"]])
 
     return rounds(engine, pa.Table.from_batches([batch_of(BANDS.schema, columns)]), steps)
+
+
+def _indexed(array: pa.StringArray, stage: RankedSets, selection: IndexSelection) -> pa.Table:
+    """The rows of NEAR by datasketch's index."""
+    nothing = {name: pa.nulls(len(array), RECORDS.field(name).type) for name in RECORDS.names}
+    columns = nothing | {"doc": pa.array(np.arange(len(array))), "text": array.cast(pa.string())}
+    engine = InMemory()
+    sets = engine.map(stage, text=pa.table(columns, schema=RECORDS))["sets"]
+    return engine.group(selection, sets=sets)["near"]

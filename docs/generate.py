@@ -110,7 +110,10 @@ API_ERRORS = """
 |---|---|---|---|
 """
 
-ON_TEXTS = ("signatures", "near_duplicates", "duplicate_spans", "scan", "scrub", "score")
+ON_TEXTS = (
+    "signatures", "to_datasketch", "from_datasketch", "near_duplicates", "duplicate_spans", "scan",
+    "scrub", "score",
+)  # fmt: skip
 ON_CORPORA = ("clean", "gate", "verify", "open_run")
 RETURNED = (FinishedRun, ScrubbedTexts, Verdict)
 WIDTH = 88

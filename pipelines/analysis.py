@@ -28,6 +28,7 @@ from unrote.corpus.schema import (
 )
 from unrote.dedup import exact, near, repeats, spans
 from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
+from unrote.dedup.lsh_index import IndexSelection, RankedSets
 from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
 from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, GreedySelection, UndecidedSets
 from unrote.dedup.similarity import Shingles, Verify
@@ -75,7 +76,7 @@ def fingerprint(job: Phases) -> None:
     flow = Flow()
     stage = exact.Fingerprint(
         normalise=settings.exact.normalise,
-        near=settings.near.enabled,
+        near=settings.near.enabled and settings.near.method == "rounds",
         threshold=settings.near.threshold,
         unit=settings.near.unit,
         ngram=settings.near.ngram,
@@ -133,7 +134,33 @@ def exact_duplicates(job: Phases) -> tuple[Table, ...]:
 
 
 def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Keep the first maximal set of documents of which no two are similar, by rounds.
+    """Keep the first maximal set of documents of which no two are similar."""
+    if job.settings.dedup.near.method == "rounds":
+        return near_duplicates_by_rounds(job, removed)
+    return near_duplicates_by_datasketch(job, removed)
+
+
+def near_duplicates_by_datasketch(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
+    """One index of datasketch over the kept documents, in one worker."""
+    settings = job.settings.dedup.near
+    flow = Flow()
+    sets = flow.map(
+        RankedSets(settings.unit, settings.ngram, settings.keep, job.settings.input.normal_form),
+        flow.read("records", drop=removed),
+    )
+    stage = IndexSelection(
+        threshold=settings.threshold,
+        permutations=settings.permutations,
+        max_miss=settings.max_miss,
+    )
+    selected = flow.group(stage, sets=sets["sets"])
+    flow.write(NEAR, selected["near"])
+    job.phase("datasketch", flow)
+    return (NEAR,)
+
+
+def near_duplicates_by_rounds(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
+    """The same by rounds (dedup.near).
 
     A round pairs the first members of each bucket with the others in it, verifies the pairs, and
     selects greedily in keep order as far as they decide. They end when few documents remain, which

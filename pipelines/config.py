@@ -89,6 +89,11 @@ class NearSettings(Section):
     """Near-duplicate documents: n-gram sets with a Jaccard similarity at or above the threshold."""
 
     enabled: bool = Field(True, description="Remove near-duplicate documents.")
+    method: Literal["rounds", "datasketch"] = Field(
+        "rounds",
+        description="Two ways to candidates, which are verified alike; datasketch is its "
+        "MinHashLSH, in one worker.",
+    )
     threshold: float = Field(
         0.8, gt=0, le=1, description="Lowest Jaccard similarity of a duplicate."
     )

@@ -180,6 +180,10 @@ def require_extras(settings: Settings) -> None:
     if settings.memorization.enabled:
         off = "leave it out with --set memorization.enabled=false"
         require("score", "Scoring what a model would memorize (memorization.enabled)", off)
+    near = settings.dedup.near
+    if near.enabled and near.method == "datasketch":
+        off = "use the way that needs nothing more with --set dedup.near.method=rounds"
+        require("datasketch", "The second way to near-duplicates (dedup.near.method)", off)
 
 
 def _refuse_columns(corpus: Corpus, settings: Settings) -> None:

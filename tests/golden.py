@@ -59,6 +59,7 @@ JOBS = OWN | {
         "lines",
         "few-words",
         "suffix-array",
+        "datasketch",
         "all-replaced",
         "masked",
         "scored",

@@ -138,10 +138,11 @@ def test_from_python_runs_as_it_stands(tmp_path, monkeypatch):
     known: dict[str, object] = {"texts": texts, "key": KEY}
     exec(on_texts, dict(known))
     lines = [line for line in on_texts.splitlines() if line.startswith("unrote.")]
-    assert len(lines) == 6
+    assert len(lines) == 7
     known["unrote"] = unrote
-    signed, pairs, spans, found, scrubbed, scores = (eval(line, known) for line in lines)
+    signed, sketches, pairs, spans, found, scrubbed, scores = (eval(line, known) for line in lines)
     assert (signed.dtype, signed.shape) == ("uint32", (4, 128))
+    assert sketches[3].jaccard(sketches[1]) == 1.0
     assert (3, 1, 1.0) in pairs
     assert spans.column_names[:5] == ["doc", "start", "end", "witness", "witness_start"]
     assert found.column_names == ["doc", "start", "end", "type", "score", "origin", "stands_for"]

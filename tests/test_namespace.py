@@ -18,7 +18,8 @@ from unrote.corpus import errors
 ROOT = Path(__file__).parents[1]
 
 FUNCTIONS = {
-    "near_duplicates", "duplicate_spans", "signatures", "scan", "scrub", "score",
+    "near_duplicates", "duplicate_spans", "signatures", "to_datasketch", "from_datasketch",
+    "scan", "scrub", "score",
     "clean", "gate", "verify", "open_run",
 }  # fmt: skip
 ERRORS = {

@@ -3,6 +3,7 @@
 On texts in memory::
 
     unrote.signatures(texts)        MinHash signatures
+    unrote.to_datasketch(signed)    the same for datasketch, and back: unrote.from_datasketch
     unrote.near_duplicates(texts)   which texts are near-duplicates, and of which
     unrote.duplicate_spans(texts)   passages that occur earlier
     unrote.scan(texts)              personal data, secrets, and traces of earlier de-identification
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from unrote.corpus.version import VERSION as __version__  # noqa: N811
     from unrote.dedup.minhash import signatures
     from unrote.dedup.near import near_duplicates
+    from unrote.dedup.sketches import from_datasketch, to_datasketch
     from unrote.dedup.spans import duplicate_spans
     from unrote.memorization import score
     from unrote.pii import scan, scrub
@@ -57,6 +59,7 @@ _HOMES = {
     ),
     "dedup.minhash": ("signatures",),
     "dedup.near": ("near_duplicates",),
+    "dedup.sketches": ("from_datasketch", "to_datasketch"),
     "dedup.spans": ("duplicate_spans",),
     "memorization": ("score",),
     "pii": ("scan", "scrub"),
@@ -79,6 +82,7 @@ __all__ = [
     "__version__",
     "clean",
     "duplicate_spans",
+    "from_datasketch",
     "gate",
     "near_duplicates",
     "open_run",
@@ -86,6 +90,7 @@ __all__ = [
     "score",
     "scrub",
     "signatures",
+    "to_datasketch",
     "verify",
 ]
 

@@ -29,6 +29,7 @@ CONFIGURATIONS = {
     "lines": ("dedup.passages.boundary=line", "dedup.passages.min_remaining=80"),
     "few-words": ("dedup.passages.min_words=12", "dedup.exact.normalise=none"),
     "suffix-array": ("dedup.passages.method=suffix-array",),
+    "datasketch": ("dedup.near.method=datasketch", "dedup.near.keep=highest:score"),
     "report": ("dedup.passages.action=report",),
     "documents-only": ("dedup.passages.enabled=false",),
     "passages-only": ("dedup.exact.enabled=false", "dedup.near.enabled=false"),
@@ -56,7 +57,7 @@ JOINED = (
     | joined("longest", "characters", "lines", "masked")
     | joined("newest", "short-passages", "all-replaced")
     | joined("few-words", "report")
-    | joined("documents-only", "not-scanned")
+    | joined("documents-only", "not-scanned", "datasketch")
     | joined("passages-only", "suffix-array")
     | joined("scored")
 )

@@ -319,6 +319,21 @@ def test_anchors_give_what_a_suffix_array_gives(tmp_path_factory, seed, count, s
     assert written(folder / "anchors") == written(folder / "suffix-array")
 
 
+@examples(15)
+@given(
+    seed=st.integers(0, 10**6), count=st.integers(1, 60), keep=st.sampled_from(["first", "longest"])
+)
+def test_rounds_keep_what_datasketch_keeps(tmp_path_factory, seed, count, keep):
+    """With bands so many that neither method misses a pair that is at 0.7 (4e-9)."""
+    folder = tmp_path_factory.mktemp("methods")
+    write_jsonl(folder / "in" / "a.jsonl", rows(documents(seed, count), "a"))
+    certain = ("dedup.near.threshold=0.7", "dedup.near.max_miss=0.00000001")
+    for method in ("rounds", "datasketch"):
+        given = (f"dedup.near.method={method}", f"dedup.near.keep={keep}", *certain)
+        run(folder / "in", folder / method, *given, check=method == "datasketch")
+    assert written(folder / "rounds") == written(folder / "datasketch")
+
+
 def test_canonically_equal_documents_are_copies(tmp_path):
     """One text composed, decomposed and mixed, and a near copy of it in the other form."""
     sentence = "L’été, à la fête du village, nous avons mangé des crêpes très sucrées près d’ici. "
