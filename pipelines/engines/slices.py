@@ -201,7 +201,8 @@ def _joined_batches(tagged: Tagged) -> Tagged:
     """Rows as they come, small batches of one tag together: each small file makes one of its own,
     and what a stage does for a batch costs more than its rows.
     """
-    tag, held, size = "", [], 0
+    tag, size = "", 0
+    held: list[pa.RecordBatch] = []
     for name, batch in tagged:
         fits = name == tag and held and batch.schema.equals(held[0].schema)
         if held and not (fits and size + batch.nbytes <= JOIN_BYTES):

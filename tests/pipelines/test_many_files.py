@@ -13,7 +13,7 @@ from unrote.pipelines.progress import Silent
 FEW, TIMES = 60, 4
 
 
-def calls(folder, files: int, per_file: int) -> Counter:
+def calls(folder: Path, files: int, per_file: int) -> Counter:
     """How often each Python function of ours was called by a job over so many files."""
     texts = documents(1, files * per_file)
     for number in range(files):
@@ -37,7 +37,7 @@ def calls(folder, files: int, per_file: int) -> Counter:
 
 
 def test_no_function_is_called_more_than_in_proportion_to_the_files(tmp_path):
-    """Counted and not timed. A third more, since texts differ; in squares it would be four times."""
+    """Counted, not timed. A third more, since texts differ; quadratic would be four times."""
     few = calls(tmp_path / "few", FEW, 2)
     many = calls(tmp_path / "many", FEW * TIMES, 2)
     over = {
