@@ -158,6 +158,7 @@ class Exchange:
         self.files: list[SpillFile] = []
         self.held = 0
         self._spool = spool
+        self._indexed: tuple[int, dict[int, list[Chunk]]] = (0, {})
 
     def add(self, task: tuple[int, int], tag: int, batch: pa.RecordBatch, offsets: Ints) -> None:
         """Rows of `batch`, ordered by partition: part p has rows offsets[p] … offsets[p + 1]."""
@@ -186,9 +187,21 @@ class Exchange:
 
     def between(self, start: int, end: int) -> list[Chunk]:
         """The chunks of partitions start … end - 1, in order of task."""
-        chosen = [chunk for chunk in self.chunks if start <= chunk.part < end]
+        by_part = self._by_part()
+        parts = range(start, end) if end - start < len(by_part) else sorted(by_part)
+        chosen = [c for part in parts if start <= part < end for c in by_part.get(part, ())]
         chosen.sort(key=lambda chunk: chunk.task)
         return chosen
+
+    def _by_part(self) -> dict[int, list[Chunk]]:
+        """The chunks of each partition, put together once: many partitions are asked for."""
+        known, by_part = self._indexed
+        if known != len(self.chunks):
+            by_part = {}
+            for chunk in self.chunks:
+                by_part.setdefault(chunk.part, []).append(chunk)
+            self._indexed = len(self.chunks), by_part
+        return by_part
 
 
 def in_order(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:

@@ -25,7 +25,7 @@ from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow, Node, Read, Workspace
 from unrote.pipelines.engines.exchange import Exchange, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal, give_back
-from unrote.pipelines.engines.parts import Part, assemble, between, parts_of
+from unrote.pipelines.engines.parts import EditsByPart, Part, assemble, parts_of, parts_together
 from unrote.pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
 from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
@@ -275,12 +275,15 @@ class _Phase:
         folder = self.run.state / "parts"
         make_folder(folder)
 
-        def work(part: Part, _: Meter) -> None:
-            chunks = edited.between(part.first_task, part.last_task + 1)
-            edits = between(in_order(chunks), part.first, part.end)
-            rewrite(self.corpus, part.cuts, self.run.fields, edits, folder / part.name)
+        def work(together: list[Part], _: Meter) -> None:
+            chunks = edited.between(together[0].first_task, together[-1].last_task + 1)
+            edits = EditsByPart(in_order(chunks))
+            for part in together:
+                rows = edits.take(part)
+                rewrite(self.corpus, part.cuts, self.run.fields, rows, folder / part.name)
 
-        self._parallel(work, parts, [part.bytes for part in parts])
+        groups = parts_together(parts)
+        self._parallel(work, groups, [sum(part.bytes for part in each) for each in groups])
         edited.close()
         shards = [
             list(of) for _, of in itertools.groupby(parts, key=lambda part: part.cuts[0].shard)

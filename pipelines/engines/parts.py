@@ -63,12 +63,34 @@ def parts_of(corpus: Corpus, tasks: Sequence[Task]) -> Iterator[Part]:
         )
 
 
-def between(batches: Iterable[pa.RecordBatch], first: int, end: int) -> Iterator[pa.RecordBatch]:
-    """The rows of batches in `doc` order with first <= doc < end."""
-    for batch in batches:
-        low, high = np.searchsorted(batch.column("doc").to_numpy(), [first, end])
-        if high > low:
-            yield batch.slice(low, high - low)
+def parts_together(parts: Iterable[Part]) -> list[list[Part]]:
+    """Parts in lists: those of one task in one, whose edits are read once; the others alone."""
+    groups: list[list[Part]] = []
+    for part in parts:
+        if groups and groups[-1][-1].last_task == part.first_task == part.last_task:
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    return groups
+
+
+class EditsByPart:
+    """Edits in `doc` order, handed out part by part: each batch is read once for all of them."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._held: pa.RecordBatch | None = None
+
+    def take(self, part: Part) -> Iterator[pa.RecordBatch]:
+        """The rows of a part's documents. Parts are asked for in their order."""
+        while (batch := self._held or next(self._batches, None)) is not None:
+            docs = batch.column("doc").to_numpy()
+            low, high = np.searchsorted(docs, [part.first, part.end])
+            self._held = batch.slice(high) if high < len(docs) else None
+            if high > low:
+                yield batch.slice(low, high - low)
+            if self._held is not None:
+                return
 
 
 def assemble(

@@ -1,7 +1,7 @@
 """Reading slices, as every engine does: text, tables, or both side by side, in `doc` order."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read, Workspace
 
 Ints = NDArray[np.int64]
+
+JOIN_BYTES = 256 << 10
+"""Batches are put together up to so many bytes."""
+
 _LAST = np.iinfo(np.int64).max
 
 
@@ -35,34 +39,41 @@ class Task:
 
 def tasks_of(corpus: Corpus, source: Read) -> list[Task]:
     """The tasks that together read `source`: small cuts joined, a slice for each if only tables."""
-    tasks: list[Task] = []
-    groups = []
-    for one in corpus.slices:
-        if source.view is None:
-            groups.append((one.number, one.cuts))
-            continue
-        held: list[Cut] = []
-        for cut in one.cuts:
-            if held and sum(_bytes(corpus, c) for c in (*held, cut)) > CUT_BYTES:
-                groups.append((one.number, tuple(held)))
-                held = []
-            held.append(cut)
-        if held:
-            groups.append((one.number, tuple(held)))
-    for number, (slice_number, cuts) in enumerate(groups):
-        first = doc_key(cuts[0].shard, cuts[0].row)
-        size = sum(_bytes(corpus, cut) for cut in cuts)
-        tasks.append(Task(number, slice_number, cuts, first, _LAST, size))
-    ends = [task.first for task in tasks[1:]] + [_LAST]
+    limit = CUT_BYTES if source.view is not None else None
+    groups = [
+        (one.number, cuts, size)
+        for one in corpus.slices
+        for cuts, size in _joined(corpus, one.cuts, limit)
+    ]
+    firsts = [doc_key(cuts[0].shard, cuts[0].row) for _, cuts, _ in groups]
+    ends = [*firsts[1:], _LAST]
     return [
-        Task(t.number, t.slice, t.cuts, t.first, end, t.bytes)
-        for t, end in zip(tasks, ends, strict=True)
+        Task(number, slice_number, cuts, first, end, size)
+        for number, ((slice_number, cuts, size), first, end) in enumerate(
+            zip(groups, firsts, ends, strict=True)
+        )
     ]
 
 
-def _bytes(corpus: Corpus, cut: Cut) -> int:
-    shard = corpus.shards[cut.shard]
-    return format_of(shard).stored_bytes(shard, cut)
+def _joined(
+    corpus: Corpus, cuts: Sequence[Cut], limit: int | None
+) -> Iterator[tuple[tuple[Cut, ...], int]]:
+    """Consecutive cuts that have at most `limit` stored bytes together, or are one; and the bytes.
+
+    In time proportional to the cuts: of small files there are a hundred thousand.
+    """
+    held: list[Cut] = []
+    total = 0
+    for cut in cuts:
+        shard = corpus.shards[cut.shard]
+        size = format_of(shard).stored_bytes(shard, cut)
+        if held and limit is not None and total + size > limit:
+            yield tuple(held), total
+            held, total = [], 0
+        held.append(cut)
+        total += size
+    if held:
+        yield tuple(held), total
 
 
 class Reader:
@@ -97,7 +108,7 @@ class Reader:
             lead, cursor = beside.pop(0)
             chunks: Tagged = ((lead, batch) for batch in cursor.rest())
         else:
-            chunks = self._text(task, only)
+            chunks = _joined_batches(self._text(task, only))
         for tag, batch in chunks:
             if tag == REJECTS.name or not beside:
                 yield from _some(tag, _filter(batch, only, drop))
@@ -183,7 +194,29 @@ class _Cursor:
             self._held = next(self._batches, None)
         if not taken:
             return _NOTHING
-        return taken[0] if len(taken) == 1 else pa.concat_batches(taken)
+        return _one(taken)
+
+
+def _joined_batches(tagged: Tagged) -> Tagged:
+    """Rows as they come, small batches of one tag together: each small file makes one of its own,
+    and what a stage does for a batch costs more than its rows.
+    """
+    tag, size = "", 0
+    held: list[pa.RecordBatch] = []
+    for name, batch in tagged:
+        fits = name == tag and held and batch.schema.equals(held[0].schema)
+        if held and not (fits and size + batch.nbytes <= JOIN_BYTES):
+            yield tag, _one(held)
+            held, size = [], 0
+        tag = name
+        held.append(batch)
+        size += batch.nbytes
+    if held:
+        yield tag, _one(held)
+
+
+def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def _cut(batch: pa.RecordBatch, limit: int) -> Iterator[pa.RecordBatch]:

@@ -10,6 +10,7 @@ import os
 import socket
 import tempfile
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.engines.blocks import TASK_RESULT, BlockEncoder, ShuffleBlock, decode
 from unrote.pipelines.engines.exchange import Chunk, Exchange, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal
-from unrote.pipelines.engines.parts import Part, between, joined, parts_of
+from unrote.pipelines.engines.parts import EditsByPart, Part, joined, parts_of
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
@@ -65,9 +66,10 @@ def units_of(plan: Plan, run: Workspace) -> list[Unit]:
         tasks = tasks_of(run.corpus, source)
         releases = plan.flow.edits is not None and plan.flow.edits.node is plan.flow.nodes[node]
         parts = tuple(parts_of(run.corpus, tasks)) if releases else ()
+        begins = [part.first_task for part in parts]
         for together in _closed(tasks, parts):
             first, last = together[0].number, together[-1].number
-            own = tuple(p for p in parts if first <= p.first_task <= last)
+            own = parts[bisect_left(begins, first) : bisect_right(begins, last)]
             found.append(Unit(len(found), tuple(together), node=node, parts=own))
     for number, scan in enumerate(plan.scans):
         for task in tasks_of(run.corpus, scan.source):
@@ -211,10 +213,11 @@ class _Task:
         """Rewrite a unit's parts, and tell those who put the shards together."""
         target = len(self.plan.targets) - 1
         with edits.reading() as batches:
+            taken = EditsByPart(batches())
             for position, part in enumerate(unit.parts):
                 path = self.run.state / "parts" / part.name
                 with staged(path) as temporary:
-                    rows = between(batches(), part.first, part.end)
+                    rows = taken.take(part)
                     rewrite(self.run.corpus, part.cuts, self.run.fields, rows, temporary)
                 name = part.name.encode()
                 shard = part.cuts[0].shard
