@@ -5,8 +5,6 @@ Each function builds the flow of a phase or of a few that belong together. What 
 another is only the tables in corpus/schema.py.
 """
 
-from dataclasses import replace
-
 from unrote.corpus.errors import InputError, TooManyRejects
 from unrote.corpus.schema import (
     BANDS,
@@ -342,7 +340,7 @@ def findings(job: Phases) -> None:
     passages = job.settings.dedup.passages
     cut = passages.enabled and passages.action == "cut"
     stage = Scan(
-        config=replace(settings.config, normalization=job.settings.input.normal_form),
+        config=job.settings.scan_config,
         secret=job.key,
         actions=tuple(sorted(settings.all_actions.items())),
         columns=tuple(settings.columns),

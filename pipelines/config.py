@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -221,11 +222,6 @@ class PiiSettings(Section):
             max_chars=self.max_chars,
             max_seconds=self.max_seconds,
         )
-
-    @property
-    def shown_configs(self) -> tuple[Config, ...]:
-        """Of detectors for text that is shown: this one, and the default."""
-        return tuple(dict.fromkeys((self.config, PiiSettings().config)))
 
     @property
     def all_actions(self) -> dict[str, Action]:
@@ -492,6 +488,17 @@ class Settings(Section):
     memorization: MemorizationSettings = MemorizationSettings()
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
+
+    @property
+    def scan_config(self) -> Config:
+        """Of detectors: they read texts in the form in which all of the run compares them."""
+        return replace(self.pii.config, normalization=self.input.normal_form)
+
+    @property
+    def shown_configs(self) -> tuple[Config, ...]:
+        """Of detectors for text that is shown: the run's, and the default."""
+        default = replace(PiiSettings().config, normalization=self.input.normal_form)
+        return tuple(dict.fromkeys((self.scan_config, default)))
 
     @model_validator(mode="after")
     def _text_is_no_other_column(self) -> "Settings":

@@ -233,9 +233,8 @@ class Excerpts:
         """text[start:start + length] without personal data; a little longer where that is so."""
         before, behind = text[max(0, start - CONTEXT) : start], text[start + length :][:CONTEXT]
         around = before + text[start : start + length] + behind
-        pii = self._settings.pii
-        scanners = [scanner_of(config) for config in pii.shown_configs]
-        clean = MaskedText(around, scanners, pii.all_actions)
+        scanners = [scanner_of(config) for config in self._settings.shown_configs]
+        clean = MaskedText(around, scanners, self._settings.pii.all_actions)
         return clean.excerpt(len(before), len(around) - len(behind))
 
     def excerpt(self, doc: int, start: int, length: int) -> tuple[str, str]:

@@ -132,10 +132,10 @@ class _Run:
 
     def shown(self, docs: Iterable[int]) -> dict[int, MaskedText]:
         """The texts of some documents as they may be shown."""
-        pii = self._run.settings.pii
+        settings = self._run.settings
         rows = self._run.records(docs)
-        scanners = [scanner_of(config) for config in pii.shown_configs] if rows else []
-        actions = pii.all_actions
+        scanners = [scanner_of(config) for config in settings.shown_configs] if rows else []
+        actions = settings.pii.all_actions
         return {doc: MaskedText(row["text"], scanners, actions) for doc, row in rows.items()}
 
     def values(self, doc: int) -> tuple[str | None, ...]:

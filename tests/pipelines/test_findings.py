@@ -449,3 +449,15 @@ def test_excerpts_can_be_left_out(corpus, tmp_path):
     run("clean", corpus, tmp_path / "out", "--set", "output.excerpts=false")
     assert report(tmp_path / "out")["clusters"]
     assert {one["excerpt"] for one in report(tmp_path / "out")["clusters"]} == {""}
+
+
+def test_what_is_found_in_another_form_is_not_shown_either(tmp_path):
+    """A full-width address is one with input.normalization=nfkc only, in excerpts too."""
+    wide = "".join(chr(ord(char) + 0xFEE0) for char in "jane.roe@acme.com")
+    text = f"Write to {wide} for the minutes of the meeting about the harbour wall. " * 3
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": text}, {"text": text}])
+    run("clean", tmp_path / "in", tmp_path / "out", "--set", "input.normalization=nfkc")
+    (cluster,) = report(tmp_path / "out")["clusters"]
+    assert "harbour" in cluster["excerpt"]
+    assert wide not in cluster["excerpt"]
+    assert wide not in unrote("show", tmp_path / "out", "a.jsonl#0").out
