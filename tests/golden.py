@@ -22,7 +22,7 @@ import xxhash
 
 from tests.command import settings, unrote
 from tests.conformance.suite import CONFIGURATIONS
-from tests.corpora import personal, write_corpus, write_jsonl
+from tests.corpora import personal, rows, write_corpus, write_jsonl
 from unrote.corpus.schema import Tagged
 from unrote.pipelines import analysis
 from unrote.pipelines.clean import clean
@@ -46,6 +46,10 @@ OWN = {
         'pii.actions={"*"="keep"}',
     ),
     "rounds": (),
+    "hot-buckets": (
+        "dedup.passages.enabled=false",
+        "memorization.enabled=false",
+    ),
 }
 """What the conformance suite has not: stages that only these reach."""
 
@@ -94,15 +98,29 @@ def recorded() -> list[Entry]:
     with tempfile.TemporaryDirectory() as folder:
         corpus = write_corpus(Path(folder) / "in", count=80)
         write_jsonl(corpus / "mail" / "f.jsonl", personal(0, 20))
+        shared = shared_line(Path(folder) / "shared" / "a.jsonl")
         for name, given in JOBS.items():
             out = str(Path(folder) / "out" / name)
             pii = f"pii.enabled={str(name in SCANNED).lower()}"
             final = 0 if name == "rounds" else analysis.FINAL_DOCUMENTS
             with recording(found), mock.patch.object(analysis, "FINAL_DOCUMENTS", final):
-                clean([str(corpus)], out, settings(*FIXED, pii, *given), Silent())
+                read = shared if name == "hot-buckets" else corpus
+                clean([str(read)], out, settings(*FIXED, pii, *given), Silent())
                 if name == "scored":
                     assert unrote("report", out).status == 0
     return found
+
+
+def shared_line(path: Path) -> Path:
+    """More documents than an LSH bucket may hold, that share a line and are not similar; some near
+    copies among them.
+    """
+    line = " ".join(f"line{n}" for n in range(26))
+    texts = [f"{n} {n * 7} {n * 11} {n * 13}\n{line}" for n in range(2500)]
+    write_jsonl(
+        path, rows([*texts, *(text.replace("\n", " x\n", 1) for text in texts[:5])], "shared")
+    )
+    return path
 
 
 @contextlib.contextmanager

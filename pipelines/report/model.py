@@ -675,8 +675,8 @@ def _notes(
             f"{counted(hot[0]['hot_documents'], 'document')} shared "
             f"{counted(hot[0]['hot_buckets'], 'hot LSH bucket')} (more than "
             f"{HOT_DOCUMENTS_OF_BUCKET} documents each, such as those with a line in common): "
-            "they were compared with those that share one of their rarer shingles, and none of "
-            "their pairs at or above the threshold was passed over."
+            "of these, documents were compared that share one of their rarer shingles, which no "
+            "pair at or above the threshold is without."
         )
     if total.ids_derived:
         yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
