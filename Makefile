@@ -24,9 +24,13 @@ demo: .venv/compiled  ## set up, then clean a corpus made from text on this mach
 test: .venv/test-installed .venv/compiled chromium java  ## set up what tests need, and pass them all
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope  # much of it waits for Java
 
+.PHONY: test-long
+test-long: .venv/test-installed .venv/compiled java  ## the starts and kills of engines that make test leaves out
+	$(BIN)/python -m pytest --numprocesses 2 -m long
+
 .PHONY: conformance
 conformance: .venv/test-installed .venv/compiled java  ## every engine on all that the conformance suite has; an hour
-	$(BIN)/python -m pytest tests/conformance --full-matrix
+	$(BIN)/python -m pytest tests/conformance --full-matrix -m "long or not long"
 
 lint: .venv/lint-installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -72,6 +72,7 @@ class TestInMemory(BeamSuite):
         return list({case.partitions: case for case in covering(1)}.values())
 
 
+@pytest.mark.long
 class TestProcesses(BeamSuite):
     settings = local_runner("multi_processing")
     whole_only = ("test_little_is_collected",)

@@ -100,6 +100,7 @@ def test_an_executor(cluster, finished, tmp_path):
     assert len([n for n in starts if n < lost]) == len([n for n in ends if n < lost]) + 1
 
 
+@pytest.mark.long
 def test_the_driver(cluster, finished, tmp_path):
     cluster.start(EventLog(tmp_path / "first"))
     cluster.wait_for_tasks(BEFORE)

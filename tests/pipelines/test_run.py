@@ -2,24 +2,28 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import re
 import shutil
 import signal
+import sys
 import threading
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from tests.command import files_below, finish, process, unrote, written
+from tests.command import files_below, finish, plain, process, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import documents, rows, write_corpus, write_jsonl
 from unrote.corpus.errors import InputChanged, OutputError, RunError, StorageError, TooManyRejects
+from unrote.pipelines import cli
 from unrote.pipelines.clean import clean
 from unrote.pipelines.engines.local import LocalEngine
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Silent
+from unrote.pipelines.run import RunFolder
 from unrote.pipelines.verify import verify
 
 
@@ -61,31 +65,50 @@ class TestKilled:
 
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_is_continued_where_it_stood(self, corpus, finished, tmp_path, when):
-        kill = "os.kill(os.getpid(), signal.SIGKILL)"
-        # "before" kills the first phase that was not killed yet; what it wrote is written again.
-        before = f"""
-import os, signal, pathlib, unrote.pipelines.run
-commit = unrote.pipelines.run.RunFolder.commit
-seen = pathlib.Path({str(tmp_path / "seen")!r})
-def killed(self, done):
-    known = seen.read_text().split() if seen.exists() else []
-    seen.write_text(" ".join([*known, done.name]))
-    if {when!r} == "before" and done.name not in known: {kill}
-    commit(self, done)
-    if {when!r} == "after": {kill}
-unrote.pipelines.run.RunFolder.commit = killed
-"""
         expected = phases(finished)
         for _ in range(len(expected) + 1):
-            done = finish(process("clean", corpus, "-o", tmp_path / "out", "-q", before=before))
-            if done.status == 0:
+            args = ("clean", corpus, "-o", tmp_path / "out", "-q")
+            status = forked(killed_at_a_commit, tmp_path / "seen", when, *plain(*args))
+            if status == 0:
                 break
-            assert done.status == -signal.SIGKILL
-        assert done.status == 0
+            assert status == -signal.SIGKILL
+        assert status == 0
         same(tmp_path / "out", finished)
         attempts = (tmp_path / "seen").read_text().split()
         times = 1 if when == "after" else 2
         assert sorted(attempts) == sorted(expected * times)
+
+
+def killed_at_a_commit(seen, when, *args):
+    """The command, which kills itself at the first phase that `seen` does not name ("before" its
+    commit, so that what it wrote is written again), or after the next commit.
+    """
+    commit = RunFolder.commit
+
+    def killed(folder, done):
+        known = seen.read_text().split() if seen.exists() else []
+        seen.write_text(" ".join([*known, done.name]))
+        if when == "before" and done.name not in known:
+            os.kill(os.getpid(), signal.SIGKILL)
+        commit(folder, done)
+        if when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    RunFolder.commit = killed
+    sys.argv = ["unrote", *map(str, args)]
+    cli.command()
+
+
+def forked(work, *args):
+    """The status of work(*args), in a process that is forked from one in which all is imported: a
+    kill after each of some thirty phases would wait for imports most of its time.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "unrote.pipelines.clean", "unrote.pii.scanner"])
+    started = context.Process(target=work, args=args)
+    started.start()
+    started.join(120)
+    return started.exitcode
 
 
 class TestDamage:

@@ -79,7 +79,9 @@ def test_a_run_says_what_we_say(tmp_path, setting):
     assert written(tmp_path / "out") == written(tmp_path / "local")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
+)
 def test_a_signal_ends_it_and_its_workers(corpus, tmp_path, number):
     args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "beam", *FEW_PHASES]
     started = process(*args, "--set", MULTI, start_new_session=True)

@@ -146,7 +146,10 @@ def hiding(path, folder):
     )
 
 
-@pytest.mark.parametrize("args", [[], [*master("local[2]"), *conf("spark.driver.memory", "2g")]])
+OTHER = [*master("local[2]"), *conf("spark.driver.memory", "2g")]
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(OTHER, marks=pytest.mark.long)])
 def test_a_run_says_what_we_say(tmp_path, args):
     """With all that is on by default, memorization and personal data among it."""
     corpus = write_corpus(tmp_path / "in", count=20)
@@ -160,7 +163,9 @@ def test_a_run_says_what_we_say(tmp_path, args):
     assert written(tmp_path / "out") == written(tmp_path / "local")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_signal_ends_it_and_its_java(corpus, tmp_path, number):
     args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *FEW_PHASES]
     started = process(*args, start_new_session=True)
