@@ -19,7 +19,7 @@ from unrote.pii.scrubbing import ScrubbedTexts
 from unrote.pipelines.config import Settings
 from unrote.pipelines.finished import FinishedRun
 from unrote.pipelines.template import settings_template
-from unrote.pipelines.verify import Verdict
+from unrote.pipelines.verify import Recall, Remaining, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -115,7 +115,7 @@ ON_TEXTS = (
     "scrub", "score",
 )  # fmt: skip
 ON_CORPORA = ("clean", "gate", "verify", "open_run")
-RETURNED = (FinishedRun, ScrubbedTexts, Verdict)
+RETURNED = (FinishedRun, ScrubbedTexts, Verdict, Recall, Remaining)
 WIDTH = 88
 
 

@@ -8,7 +8,7 @@ from unrote.pipelines.config import Settings, load
 from unrote.pipelines.finished import FinishedRun, open_run
 from unrote.pipelines.progress import Progress, Silent
 from unrote.pipelines.report.model import Report
-from unrote.pipelines.verify import Verdict
+from unrote.pipelines.verify import DOCUMENTS, Verdict
 from unrote.pipelines.verify import verify as _verify
 
 __all__ = ["clean", "gate", "open_run", "verify"]
@@ -69,13 +69,18 @@ def gate(
     )
 
 
-def verify(out: Path) -> Verdict:
+def verify(out: Path, *, recall: bool = False, sample: int = DOCUMENTS) -> Verdict:
     """Check every promise of the finished run in `out` from its input and result alone.
 
+    recall: measure how many near-duplicates are left, too, with datasketch's MinHashLSH over the
+    released documents; `recall` of the verdict is then what came out.
+    sample: how many of these it looks at, about, drawn by hash; 2 or more.
+
     `ok` of the verdict says whether all hold. Raises OutputError where `out` is no run folder,
-    RunError where its run is unfinished.
+    RunError where its run is unfinished, ConfigError where `recall` lacks the extra datasketch,
+    UsageError for a sample of fewer than 2.
     """
-    return _verify(os.fspath(out))
+    return _verify(os.fspath(out), recall=recall, sample=sample)
 
 
 def _load(settings: Options, config: Path | None) -> Settings:

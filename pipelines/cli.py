@@ -289,16 +289,31 @@ def show(
 
 
 @app.command()
-def verify(out: FinishedRun) -> None:
-    """Check every promise from the input and OUT alone. Status 1: a promise is broken."""
+def verify(
+    out: FinishedRun,
+    recall: Annotated[
+        bool,
+        typer.Option("--recall", help="Measure how many near-duplicates are left, by datasketch."),
+    ] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="N", help="Documents that --recall looks at. [100,000]"),
+    ] = None,
+) -> None:
+    """Check every promise from the input and OUT alone. Status 1: a promise is broken, 2: it cannot
+    be measured.
+    """
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
-    from unrote.pipelines.verify import print_verdict  # noqa: PLC0415
+    from unrote.pipelines.verify import DOCUMENTS, print_verdict  # noqa: PLC0415
     from unrote.pipelines.verify import verify as check  # noqa: PLC0415
 
+    if sample is not None and not recall:
+        raise UsageError("--sample says what --recall looks at. Give --recall too.")
     with progress_for(False).aside("verify"):
-        verdict = check(out)
+        verdict = check(out, recall=recall, sample=sample or DOCUMENTS)
     print_verdict(verdict)
-    raise typer.Exit(0 if verdict.ok else 1)
+    unmeasured = verdict.recall is not None and verdict.recall.holds is None
+    raise typer.Exit((UsageError.exit_status if unmeasured else 0) if verdict.ok else 1)
 
 
 @app.command()

@@ -8,37 +8,79 @@ documents that a duplicate or a passage speaks of it keeps the text in an unlink
 What is wrong with a run is a failed check, never an exception, and no failure quotes a text.
 """
 
+import contextlib
 import tempfile
 
+from unrote.corpus.errors import UsageError
+from unrote.corpus.extras import require
 from unrote.pipelines.verify.files import check_files, check_input, check_manifest
 from unrote.pipelines.verify.kept import check_kept_twins
 from unrote.pipelines.verify.layout import TABLES
 from unrote.pipelines.verify.opening import open_run
+from unrote.pipelines.verify.recall import DOCUMENTS, measured, open_sample
 from unrote.pipelines.verify.rows import check_rows
 from unrote.pipelines.verify.scores import check_copies
 from unrote.pipelines.verify.state import Texts
 from unrote.pipelines.verify.tables import load_tables
 from unrote.pipelines.verify.twins import check_duplicates, check_twins
-from unrote.pipelines.verify.verdict import CHECKS, Check, Progress, Verdict, print_verdict
+from unrote.pipelines.verify.verdict import (
+    CHECKS,
+    Check,
+    Progress,
+    Recall,
+    Remaining,
+    Verdict,
+    print_verdict,
+)
 from unrote.pipelines.verify.witnesses import check_chains, check_spans
 
-__all__ = ["CHECKS", "TABLES", "Check", "Progress", "Verdict", "print_verdict", "verify"]
+__all__ = [
+    "CHECKS",
+    "DOCUMENTS",
+    "TABLES",
+    "Check",
+    "Progress",
+    "Recall",
+    "Remaining",
+    "Verdict",
+    "print_verdict",
+    "verify",
+]
 
 
-def verify(out: str, *, progress: Progress | None = None) -> Verdict:
+def verify(
+    out: str,
+    *,
+    progress: Progress | None = None,
+    recall: bool = False,
+    sample: int = DOCUMENTS,
+) -> Verdict:
     """Check every promise of the finished run in the folder (or fsspec URL) `out`.
+
+    recall: say how many near-duplicates are left too, measured on `sample` released documents.
 
     Damage, a changed input and broken promises are failed checks. Raises OutputError where `out` is
     not a run folder, RunError where its run is unfinished, StorageError where there is no room for
-    the scratch file.
+    the scratch file, ConfigError where `recall` needs a package that is not
+    installed, UsageError for a sample of fewer than 2.
     """
-    with tempfile.TemporaryFile() as scratch:
+    if sample < 2:  # noqa: PLR2004 - as many as a pair has
+        raise UsageError(f"sample {sample}: give a number of documents, 2 or more.")
+    if recall:
+        require("datasketch", "verify --recall")
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryFile())
         run = open_run(out, Texts(scratch), progress or (lambda *_: None))
         check_files(run)
         check_manifest(run)
         check_input(run)
         load_tables(run)
-        check_rows(run)
+        drawn = (
+            open_sample(run, sample, stack.enter_context(tempfile.TemporaryFile()))
+            if recall
+            else None
+        )
+        check_rows(run, drawn)
         check_copies(run)
         for doc in sorted(run.findings):
             run.tally["findings"].expect(False, "%s has findings and no row", run.name_of(doc))
@@ -47,4 +89,5 @@ def verify(out: str, *, progress: Progress | None = None) -> Verdict:
         check_kept_twins(run)
         check_spans(run)
         check_chains(run)
-    return Verdict(tuple(tally.check() for tally in run.tally.values()))
+        found = measured(run, drawn) if drawn is not None else None
+    return Verdict(tuple(tally.check() for tally in run.tally.values()), found)

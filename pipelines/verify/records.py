@@ -64,6 +64,8 @@ class Rules:
     drop_ignorable: bool
     unescape_html: bool
     normalise: str
+    near: bool
+    max_miss: float
     threshold: float
     unit: str
     ngram: int
@@ -93,6 +95,8 @@ class Rules:
             drop_ignorable=fields["drop_ignorable"],
             unescape_html=fields["unescape_html"],
             normalise=dedup["exact"]["normalise"],
+            near=near["enabled"],
+            max_miss=near["max_miss"],
             threshold=near["threshold"],
             unit=near["unit"],
             ngram=near["ngram"],

@@ -46,10 +46,13 @@ class Released:
                     "data/%s holds row %d, which was rejected", self._shard.name, number
                 )
 
-    def take(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
-        """Expect next the row `raw`, the named fields in it as given and all else the same."""
+    def take(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> Any:
+        """Expect next the row `raw`, the named fields in it as given and all else the same.
+
+        Returns the row that is there; None where there is none, or rows are not side by side.
+        """
         if not self._in_step:
-            return
+            return None
         found = next(self._rows, None)
         same = found is not None and _same_row(self._shard, raw, found, expected)
         # After the first difference rows are no longer side by side: more failures say nothing.
@@ -68,6 +71,7 @@ class Released:
                 self._shard.name,
                 number,
             )
+        return found if same else None
 
     def finish(self) -> None:
         if self._in_step and (found := next(self._rows, None)) is not None:

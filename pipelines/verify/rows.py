@@ -11,6 +11,7 @@ from unrote.pipelines.verify.findings import changes, check_findings
 from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.leaks import check_leaks
 from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from unrote.pipelines.verify.recall import COMPARED, RELEASED, Sample
 from unrote.pipelines.verify.records import Document, ScoredSequence, Shard
 from unrote.pipelines.verify.released import Released
 from unrote.pipelines.verify.scores import check_scores
@@ -72,13 +73,16 @@ class _Scores:
         return found
 
 
-def check_rows(run: Run) -> None:
-    """Walk through the input, the documents table and the cleaned shards side by side."""
+def check_rows(run: Run, sample: Sample | None = None) -> None:
+    """Walk through the input, the documents table and the cleaned shards side by side.
+
+    sample: is given the released documents that it wants.
+    """
     released = check_data_files(run)
     documents, scores = _Documents(run), _Scores(run)
     total, done = sum(shard.size for shard in run.shards.values()), 0
     for shard in sorted(run.shards.values(), key=lambda shard: shard.number):
-        _check_shard(run, shard, documents, scores, shard.number in released)
+        _check_shard(run, shard, documents, scores, shard.number in released, sample)
         done += shard.size
         run.progress("rows", done, total)
     documents.take(1 << 63)
@@ -86,7 +90,12 @@ def check_rows(run: Run) -> None:
 
 
 def _check_shard(
-    run: Run, shard: Shard, documents: _Documents, scores: _Scores, released: bool
+    run: Run,
+    shard: Shard,
+    documents: _Documents,
+    scores: _Scores,
+    released: bool,
+    sample: Sample | None,
 ) -> None:
     """Every row of a shard is a document or a reject, and the cleaned shard holds what was kept."""
     readable = until_torn(raw_rows(shard, fsspec.open(shard.url, "rb")))
@@ -116,7 +125,7 @@ def _check_shard(
             )
             if document is not None:
                 found = scores.take(document.doc)
-                _check_document(run, shard, document, raw, found, beside)
+                _check_document(run, shard, document, raw, found, beside, sample)
         beside.finish()
     for number in sorted(rejects):
         run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
@@ -129,6 +138,7 @@ def _check_document(
     raw: Any,
     scores: Sequence[ScoredSequence],
     beside: Released,
+    sample: Sample | None,
 ) -> None:
     """beside: what was released of the shard."""
     number = document.doc & ((1 << ROW_BITS) - 1)
@@ -163,10 +173,26 @@ def _check_document(
     check_scores(run, doc, text, scores, rejected, changed)
     at_risk = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
     left = check_findings(run, document, fields, rejected, at_risk)
-    if not run.rules.data or run.reason(doc) is not None:
+    if run.reason(doc) is not None:
         return
-    if is_reject:
+    wanted = sample if sample is not None and not is_reject and sample.holds(doc) else None
+    if not run.rules.data:
+        if wanted:
+            wanted.add(doc, text, COMPARED)
+    elif is_reject:
         beside.skip(number, raw, left)
     else:
-        beside.take(number, raw, left)
+        there = beside.take(number, raw, left)
         check_leaks(run, doc, left)
+        if wanted:
+            _sample(wanted, doc, text, read_fields(there, shard, run.rules).text)
+
+
+def _sample(sample: Sample, doc: int, text: str, released: str | None) -> None:
+    """Add a document whose text was released so; None: what was released is not what it must be."""
+    if released == text:
+        sample.add(doc, text, COMPARED | RELEASED)
+        return
+    sample.add(doc, text, COMPARED)
+    if released is not None:
+        sample.add(doc, released, RELEASED)

@@ -21,6 +21,17 @@ RECOUNT_BYTES = 64 << 20
 """Size of the largest input that is looked through for that."""
 
 
+def write_scratch(scratch: BinaryIO, content: bytes) -> None:
+    """Raises StorageError where there is no room."""
+    try:
+        scratch.write(content)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the scratch file of verify in {tempfile.gettempdir()}: "
+            f"{error.strerror}. TMPDIR names another folder."
+        ) from None
+
+
 class Texts:
     """The texts of the documents that a table speaks of, by document, in a scratch file."""
 
@@ -33,13 +44,7 @@ class Texts:
 
     def add(self, doc: int, text: str) -> None:
         content = text.encode()
-        try:
-            self._scratch.write(content)
-        except OSError as error:
-            raise StorageError(
-                f"cannot write the scratch file of verify in {tempfile.gettempdir()}: "
-                f"{error.strerror}. TMPDIR names another folder."
-            ) from None
+        write_scratch(self._scratch, content)
         self._location[doc] = (self._end, len(content))
         self._end += len(content)
 

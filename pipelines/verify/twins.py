@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Hashable
 
 from unrote.pipelines.verify.canonical import canonical
-from unrote.pipelines.verify.records import Duplicate
+from unrote.pipelines.verify.records import Duplicate, Rules
 from unrote.pipelines.verify.state import Run
 
 
@@ -92,11 +92,15 @@ def _near_problem(
 
 
 def _shingles(run: Run, doc: int) -> set[Hashable]:
-    """The set of n-grams of a document; all of it is one if it is shorter than that."""
-    words, n = _words(canonical(run.texts.get(doc) or "", run.rules)), run.rules.ngram
+    return shingles_of(run.texts.get(doc) or "", run.rules)
+
+
+def shingles_of(text: str, rules: Rules) -> set[Hashable]:
+    """The set of n-grams of a text; all of it is one if it is shorter than that."""
+    words, n = _words(canonical(text, rules)), rules.ngram
     if not words:
         return set()
-    if run.rules.unit == "character":
+    if rules.unit == "character":
         line = " ".join(words)
         return {line[at : at + n] for at in range(max(1, len(line) - n + 1))}
     if len(words) < n:

@@ -111,7 +111,13 @@ class Run:
             },
             "dedup": {
                 "exact": {"normalise": "whitespace"},
-                "near": {"threshold": 0.8, "unit": "word", "ngram": 5},
+                "near": {
+                    "enabled": True,
+                    "threshold": 0.8,
+                    "max_miss": 0.05,
+                    "unit": "word",
+                    "ngram": 5,
+                },
                 "passages": {
                     "enabled": True,
                     "action": "cut",
