@@ -64,7 +64,7 @@ def verify(
     the scratch file, ConfigError where `recall` needs a package that is not
     installed, UsageError for a sample of fewer than 2.
     """
-    if sample < 2:  # noqa: PLR2004 - as many as a pair has
+    if sample < 2:
         raise UsageError(f"sample {sample}: give a number of documents, 2 or more.")
     if recall:
         require("datasketch", "verify --recall")
