@@ -88,6 +88,10 @@ def _corpora(folder: Path) -> Iterator[Path]:
     table = pa.table({"text": [row.get("text") for row in rows]})
     pq.write_table(table, parquet / "one.parquet")
     yield parquet
+    array = folder / "array"
+    array.mkdir()
+    (array / "one.json").write_text(json.dumps(rows, indent=1))
+    yield array
     plain = folder / "plain"
     plain.mkdir()
     for number, row in enumerate(rows[:9]):

@@ -3,6 +3,7 @@
 from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Format
 from unrote.corpus.formats.csv import Csv, Tsv
+from unrote.corpus.formats.json_array import JsonArray
 from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
 from unrote.corpus.formats.sniffing import refuse_pointer
@@ -57,5 +58,5 @@ def format_of(shard: Shard) -> Format:
         ) from None
 
 
-for _format in (JsonLines(), Parquet(), Csv(), Tsv(), Text()):
+for _format in (JsonLines(), JsonArray(), Parquet(), Csv(), Tsv(), Text()):
     register(_format)

@@ -18,35 +18,48 @@ def lines_in(data: np.ndarray) -> int:
     return int(np.count_nonzero(data == ord("\n")))
 
 
-def explained(reason: str, stored: bytes, line: int, name: str) -> str:
-    """`reason` with the line (from 1), whose bytes are `stored`, and what can be said besides.
+def explained(
+    reason: str, stored: bytes, line: int, name: str, column: int | None = 1, array: bool = False
+) -> str:
+    """`reason` with the line (from 1) of the row `stored`, and what can be said besides.
 
-    `name` is the field of the text.
+    `name` is the field of the text. `column` is that of the row's first character, None if nobody
+    knows; `array` says that the row stands in an array.
     """
     if reason == NOT_UTF8:
-        return not_utf8(stored, line)
+        return not_utf8(stored, line, column)
     if reason == NOT_JSON:
-        return not_json(stored, line)
+        return not_json(stored, line, column, array)
+    white = stored[: len(stored) - len(stored.lstrip())]
+    line += white.count(b"\n")
     if reason == f"no field '{name}'":
         return no_field(stored, name, line)
     return f"{reason} (line {line})"
 
 
-def not_utf8(stored: bytes, line: int) -> str:
-    """The reason that line `line` (from 1) is rejected, whose bytes are not UTF-8."""
+def not_utf8(stored: bytes, line: int, column: int | None = 1) -> str:
+    """The reason that the row from line `line` (from 1) on is rejected, which is not UTF-8."""
     try:
         stored.decode()
     except UnicodeDecodeError as error:
-        column = len(stored[: error.start].decode()) + 1
-        return f"invalid UTF-8 (line {line}, column {column}): store the file as UTF-8"
+        where = _position(stored[: error.start].decode(), line, column)
+        return f"invalid UTF-8 ({where}): store the file as UTF-8"
     raise ValueError("the line is UTF-8")
 
 
-def not_json(stored: bytes, line: int) -> str:
-    """The reason that line `line` (from 1) is rejected, which the scanner takes for no JSON."""
+def not_json(stored: bytes, line: int, column: int | None = 1, array: bool = False) -> str:
+    """The reason that the row from line `line` (from 1) on is rejected, which is no JSON."""
     text = stored.decode()
-    column, cause = _cause(text)
-    return f"{NOT_JSON} (line {line}, column {column}): {cause}"
+    at, cause = _cause(text, array)
+    return f"{NOT_JSON} ({_position(text[:at], line, column)}): {cause}"
+
+
+def _position(before: str, line: int, column: int | None) -> str:
+    """Where one is behind `before`, which begins at `line` and `column`."""
+    earlier, newline, last = before.rpartition("\n")
+    line += earlier.count("\n") + len(newline)
+    column = 1 if newline else column
+    return f"line {line}" if column is None else f"line {line}, column {column + len(last)}"
 
 
 def no_field(stored: bytes, name: str, line: int) -> str:
@@ -57,25 +70,31 @@ def no_field(stored: bytes, name: str, line: int) -> str:
     return f"no field '{name}' (line {line}); {there}. Set input.text to the one with the text"
 
 
-def _cause(text: str) -> tuple[int, str]:
-    """The column (from 1) and the cause."""
+def _cause(text: str, array: bool) -> tuple[int, str]:
+    """At which character, and the cause."""
     if text.startswith(BOM.decode()):
-        return 1, "a byte order mark within the file; join files without it"
+        return 0, "a byte order mark within the file; join files without it"
+    if array and text.lstrip(_SPACE)[:1] in (",", "]"):
+        at = len(text) - len(text.lstrip(_SPACE))
+        return at, f"a comma and then '{text[at]}', with no value between; leave the comma out"
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return error.pos + 1, _named(text, error)
+        return error.pos, _named(text, error, array)
     except RecursionError:
         pass
-    return 1, "arrays and objects nested deeper than 512; store them flatter"
+    return 0, "arrays and objects nested deeper than 512; store them flatter"
 
 
-def _named(text: str, error: json.JSONDecodeError) -> str:
+_SPACE = " \t\r\n"
+
+
+def _named(text: str, error: json.JSONDecodeError, array: bool) -> str:
     """What is wrong at the position of `error`, and what to do."""
     at = error.pos
     found, rest = text[at : at + 1], text[at + 1 :].lstrip()[:1]
     if not found:
-        return "the line ends within a value: it is cut off, or a value goes over several lines"
+        return _ENDS_IN_ARRAY if array else _ENDS
     if found in ("}", "]") and text[:at].rstrip()[-1:] == ",":
         return f"a comma before '{found}'; leave it out"
     if error.msg.startswith("Illegal trailing comma"):  # from Python 3.13 on, at the comma
@@ -83,10 +102,14 @@ def _named(text: str, error: json.JSONDecodeError) -> str:
     if found < " " or error.msg.startswith("Invalid control character"):
         code = f"{ord(found):04X}"
         return f"the raw control character U+{code}; JSON writes it as \\u{code.lower()}"
-    of_message = next((told for start, told in _CAUSES if error.msg.startswith(start)), "")
+    causes = (*_CAUSES_IN_ARRAY, *_CAUSES) if array else _CAUSES
+    of_message = next((told for start, told in causes if error.msg.startswith(start)), "")
     of_text = next((told for start, told in _PYTHON if text.startswith(start, at)), "")
     return of_text or of_message or f"{error.msg[:1].lower()}{error.msg[1:]}"
 
+
+_ENDS = "the line ends within a value: it is cut off, or a value goes over several lines"
+_ENDS_IN_ARRAY = "the value does not end: a bracket or a value is missing"
 
 _PYTHON = (
     ("'", "single quotes, as Python shows a dict; write the file with json.dumps"),
@@ -116,3 +139,11 @@ _CAUSES = (
         "each object with jq -c . FILE",
     ),
 )
+
+_CAUSES_IN_ARRAY = (
+    ("Extra data", "a comma is missing between two values, or a bracket is closed too often"),
+    ("Unterminated string", "a string that does not end"),
+    ("Expecting property name", "the name of a field is expected here"),
+    ("Expecting value", "a value is expected here"),
+)
+"""The same in an array, which may go over several lines."""

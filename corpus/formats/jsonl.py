@@ -4,8 +4,9 @@ What stands in a line is found by the kernels of `json_scanner`.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from unrote.corpus.formats.json_errors import explained, lines_in
 from unrote.corpus.formats.sniffing import (
     compression_of,
     head_of,
-    refuse_array,
+    is_array,
     refuse_pretty,
     refuse_wide,
 )
@@ -83,8 +84,7 @@ class JsonLines(Format):
         head = head_of(stored, found.compression)
         refuse_wide(shard, head)
         refuse_pretty(shard, head)
-        refuse_array(shard, head)
-        return found
+        return replace(found, format="json") if is_array(head) else found
 
     def splits(self, shard: Shard) -> bool:
         return not shard.compression
@@ -121,9 +121,7 @@ class JsonLines(Format):
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
         if first is None or not fields.columns:
             return
-        for number, row in _first_rows(shard, first):
-            for name in fields.columns:
-                _check_value(shard, number, name, row.get(name))
+        check_values(shard, fields, _first_rows(shard, first))
 
 
 # Where a file can be cut
@@ -240,8 +238,20 @@ def scan_blocks(
     finds. Field k in the table is fields.editable[k]. `at_start` says that the chunks start where
     the file does.
     """
+    yield from scan_each(blocks(chunks), at_start, row, fields, view, selected)
+
+
+def scan_each(
+    blocks: Iterable[np.ndarray],
+    at_start: bool,
+    row: int,
+    fields: Fields,
+    view: View,
+    selected: SelectedRows,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+    """As `scan_blocks`, of what was cut behind newlines before; a block in, a block out."""
     names = _Names.of(fields, view)
-    for data in blocks(chunks):
+    for data in blocks:
         if selected.none_from(row):
             return
         start = len(BOM) if at_start and data[: len(BOM)].tobytes() == BOM else 0
@@ -316,22 +326,24 @@ def read_jsonl(
             chunks, at_start, row, fields, view, selected
         ):
             row = after
-            yield from _block_rows(data, table, reasons, shard, fields, view, line)
+            explain = partial(_explained, data, line=line, name=fields.text)
+            yield from block_rows(data, table, reasons, shard, fields, view, explain)
             line += lines_in(data)
     except Damaged as damage:
         if view == "records" and selected.has(row):
             yield from rejects(shard, [row], [str(damage)])
 
 
-def _block_rows(
+def block_rows(
     data: np.ndarray,
     table: np.ndarray,
     reasons: np.ndarray,
     shard: Shard,
     fields: Fields,
     view: View,
-    line: int,
+    explain: Callable[[np.ndarray, np.ndarray], list[str]],
 ) -> Tagged:
+    """Rows and rejects of a block; `explain` gives what is said of rejected rows of the table."""
     readable, [(text, offsets, _), *strings] = read_strings(data, table, reasons, fields)
     if view == "text":
         yield from row_batches(shard, readable[:, ROW], text, offsets)
@@ -341,8 +353,7 @@ def _block_rows(
     columns = [strings_from(*column) for column in strings]
     yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
     bad = np.flatnonzero(~accepted(reasons))
-    told = _explained(data, table[bad], reasons[bad], line, fields.text)
-    yield from rejects(shard, table[bad, ROW], told)
+    yield from rejects(shard, table[bad, ROW], explain(table[bad], reasons[bad]))
 
 
 def _explained(
@@ -503,6 +514,13 @@ def _edited_line(
     line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
 ) -> Iterator[bytes | memoryview]:
     """The chunks of `line`, of which the scanner says `found`, with `changes` made."""
+    yield from replaced(line, new_values(line, found, changes, fields))
+
+
+def new_values(
+    line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
+) -> list[tuple[int, int, bytes]]:
+    """What is to be written in `line`, and from where to where, in order."""
     values: list[tuple[int, int, bytes]] = []
     for field, name in enumerate(fields.editable):
         column = VALUES + 2 * field
@@ -515,8 +533,15 @@ def _edited_line(
             # Earlier values of the field may hold what was removed from the last, or was not read.
             earlier = earlier_values(bytes(line), start, name)
             values.extend((*value, b'""') for value in earlier)
+    return sorted(values)
+
+
+def replaced(
+    line: memoryview, values: Iterable[tuple[int, int, bytes]]
+) -> Iterator[bytes | memoryview]:
+    """The chunks of `line` with `values` of `new_values` written into it."""
     at = 0
-    for start, end, new in sorted(values):
+    for start, end, new in values:
         yield line[at:start]
         yield new
         at = end
@@ -543,6 +568,13 @@ def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, i
 
 
 # Looking at the first rows
+
+
+def check_values(shard: Shard, fields: Fields, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    """Raise InputError where a named column of one of `rows` can hold no text."""
+    for number, row in rows:
+        for name in fields.columns:
+            _check_value(shard, number, name, row.get(name))
 
 
 def _check_value(shard: Shard, row: int, name: str, value: Any) -> None:

@@ -50,10 +50,15 @@ def compression_of(stored: bytes, named: Compression) -> Compression:
 
 def head_of(stored: bytes, compression: Compression) -> bytes:
     """The first bytes of a file without its compression, as far as `stored` goes."""
+    head = b""
     try:
-        return next(decompressed(io.BytesIO(stored[:HEAD]), compression), b"")
+        for chunk in decompressed(io.BytesIO(stored[:HEAD]), compression):
+            head += chunk
+            if len(head) >= HEAD:
+                break
     except Damaged:
-        return b""  # it is a reject when it is read
+        pass  # it is a reject when it is read
+    return head
 
 
 def refuse_pointer(shard: Shard, head: bytes) -> None:
@@ -90,18 +95,12 @@ def refuse_pretty(shard: Shard, head: bytes) -> None:
         )
 
 
-def refuse_array(shard: Shard, head: bytes) -> None:
-    """Raise InputError where the file is one array of objects."""
-    start = head.removeprefix(BOM)
-    if (found := _ARRAY.match(start)) is not None:
-        line = 1 + start[: found.start(1)].count(b"\n")
-        raise InputError(
-            f"{shard.url} is one JSON array, which begins in line {line}. Allowed are JSON lines, "
-            "one object a line. Convert it with jq -c '.[]' FILE."
-        )
+def is_array(head: bytes) -> bool:
+    """Whether the file is one JSON array of objects, or an empty one."""
+    return _ARRAY.match(head.removeprefix(BOM)) is not None
 
 
-_ARRAY = re.compile(rb"\s*(\[)\s*\{")
+_ARRAY = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*(?:\{|\][ \t\r\n]*\Z)")
 
 _PRETTY = re.compile(rb'\{(\s*"[^"\\]*"\s*:.*,)?')
 

@@ -69,6 +69,8 @@ def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
             yield stream.read().removeprefix(BOM)
         elif shard.format in SEPARATORS:
             yield from _records(_pieces_of(stream, shard.compression), SEPARATORS[shard.format])
+        elif shard.format == "json":
+            yield from _elements(_pieces_of(stream, shard.compression))
         else:
             yield from _lines(_pieces_of(stream, shard.compression))
 
@@ -138,6 +140,45 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
                 yield line
             prefix = b""
         waiting.append(rest)
+
+
+def _elements(pieces: Iterator[bytes]) -> Iterator[bytes | None]:
+    """The elements of one JSON array, as they are written, without the white space around them.
+
+    What stands between two commas, or a comma and the last bracket, without being a value is part
+    of an element that is no JSON. None where the array is cut off, or something is behind it.
+    """
+    held, at, start, depth, elements, in_string = bytearray(), 0, 0, 0, 0, False
+    for piece in pieces:
+        held += piece
+        while found := (_IN_STRING if in_string else _MARK).search(held, at):
+            mark, at = found[0], found.end()
+            if mark == b"\\":
+                at += 1
+            elif mark == b'"':
+                in_string = not in_string
+            elif depth > 1 or mark in b"[{":
+                depth += 1 if mark in b"[{" else -(mark in b"]}")
+                start = at if depth == 1 and mark == b"[" else start
+            elif mark in b",]" and depth == 1:
+                element = bytes(held[start : at - 1]).strip(_SPACE)
+                if element or (mark == b"]" and elements):
+                    yield element or b"]"
+                    elements, start = elements + 1, at
+                depth -= mark == b"]"
+                if depth == 0:
+                    if held[at:].strip(_SPACE) or any(rest.strip(_SPACE) for rest in pieces):
+                        yield None
+                    return
+        at = max(at, len(held)) - start
+        del held[:start]
+        start = 0
+    yield None
+
+
+_SPACE = b" \t\r\n"
+_MARK = re.compile(rb'["\[\]{},]')
+_IN_STRING = re.compile(rb'["\\]')
 
 
 def _pieces_of(stream: BinaryIO, compression: str) -> Iterator[bytes]:

@@ -167,7 +167,7 @@ def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[str, Left]) 
         (left,) = expected.values()
         text = decoded(found)
         return bool(found == raw) if left.is_same else text is not None and left.fits(text)
-    if shard.format == "jsonl":
+    if shard.format in ("json", "jsonl"):
         return _same_line(raw, found, expected)
     if shard.format in SEPARATORS:
         return bool(raw.names == found.names and len(raw.fields) == len(found.fields)) and all(

@@ -1,8 +1,10 @@
 """Cases and known gaps of the engines, as their test classes declare them."""
 
+import json
+
 import pytest
 
-from tests.corpora import personal, write_corpus, write_jsonl
+from tests.corpora import personal, write_corpus
 
 
 def pytest_generate_tests(metafunc):
@@ -28,7 +30,8 @@ def pytest_collection_modifyitems(config, items):
 def corpus(tmp_path_factory):
     """What every engine cleans."""
     folder = write_corpus(tmp_path_factory.mktemp("corpus"))
-    write_jsonl(folder / "mail" / "f.jsonl", personal(0, 60))
+    (folder / "mail").mkdir()
+    (folder / "mail" / "f.json").write_text(json.dumps(personal(0, 60), indent=2))
     return folder
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.command import unrote
-from tests.corpus.helpers import pack
+from tests.corpus.helpers import pack, unpack
 
 NAN = float("nan")
 ROWS = [
@@ -96,6 +96,37 @@ def test_datasets_reads_what_was_released(tmp_path):
             "json", data_files=str(data / name), split="train", cache_dir=str(tmp_path / "cache")
         )
         assert loaded.column_names == ["id", "text"]
+
+
+def test_json_arrays(tmp_path):
+    """One object a line, pretty-printed and packed: json, pandas and `datasets` read each."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    packing = {"a.json": "", "b.json": "", "c.jsonl.gz": "gz"}
+    for name, kind in packing.items():
+        rows = [row | {"text": f"{row['text']} Told by {name}."} for row in ROWS]
+        content = json.dumps(rows, indent=2).encode()
+        if name == "a.json":
+            content = b"[\n" + as_lines(rows).strip().replace(b"\n", b",\n") + b"\n]\n"
+        content = content.replace(b"NaN", b"null").replace(b"-null", b"null")
+        (folder / name).write_bytes(pack(content, kind))
+    out = tmp_path / "out"
+    off = ("dedup.near.enabled=false", "dedup.passages.enabled=false")
+    given = [part for setting in off for part in ("--set", setting)]
+    assert unrote("clean", folder, "-o", out, *given).status == 0
+    done = unrote("verify", out)
+    assert done.status == 0, done.out
+    for name, kind in packing.items():
+        path = out / "data" / name
+        before, after = (unpack((at / name).read_bytes(), kind) for at in (folder, out / "data"))
+        check([row | {"text": row["text"].partition(" Told")[0]} for row in json.loads(after)])
+        assert after[:150] == before[:150]
+        frame = pd.read_json(path, compression="gzip" if kind else None)
+        assert frame["id"].tolist() == KEPT
+        loaded = datasets.load_dataset(
+            "json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+        )
+        assert loaded["id"][:] == KEPT
 
 
 @pytest.mark.parametrize("name", ["notes.md", "notes.txt", "README.md"])

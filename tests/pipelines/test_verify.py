@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from unrote.corpus.errors import OutputError, RunError
 from unrote.pipelines.verify import TABLES, Verdict, print_verdict, verify
-from unrote.pipelines.verify.readers import _group_rows, _lines, _pieces_of, cell_of
+from unrote.pipelines.verify.readers import _elements, _group_rows, _lines, _pieces_of, cell_of
 from unrote.pipelines.verify.records import Finding
 from unrote.pipelines.verify.released import _marks, _value_spans
 from unrote.pipelines.verify.twins import _lower, _words
@@ -822,6 +822,24 @@ def test_lines_across_pieces() -> None:
     pieces = [b"\xef\xbb\xbf \n\n{", b"}", b" \r\n\t\r\n", b"x\ny", b"z"]
     assert list(_lines(iter(pieces))) == [b"{} \r", b"x", b"yz"]
     assert list(_lines(iter([b"\xef\xbb\xbf{}\n"]))) == [b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("array", "elements"),
+    [
+        (b"\xef\xbb\xbf [ ]\n", []),
+        (b'[{"a": "[\\"]},{"} , {"b": [[],{}]}\n]\n', [b'{"a": "[\\"]},{"}', b'{"b": [[],{}]}']),
+        (b"[1, 2,\n]", [b"1", b"2", b"]"]),
+        (b"[,1,,2]", [b",1", b",2"]),
+        (b"[1,2", [b"1", None]),
+        (b"[1]\n[2]", [b"1", None]),
+        (b"[1} , 2]", [b"1}", b"2"]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_elements_across_pieces(array: bytes, elements: list[bytes | None], size: int) -> None:
+    pieces = (array[at : at + size] for at in range(0, len(array), size))
+    assert list(_elements(pieces)) == elements
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,6 @@ TEXT = json.dumps({"text": "eine Geschichte"})
             json.dumps({"text": "a", "n": [1, 2]}, indent=2).encode() * 2,
             r"is pretty-printed JSON: .* line 1, column 1.*jq -c \.",
         ),
-        (
-            b'\n[\n{"text": "a"},\n{"text": "b"}]',
-            r"is one JSON array, .* line 2\..*jq -c '\.\[\]' FILE",
-        ),
         (b'\n\n{"text": "a",\n "n": 1}\n{}\n', "the object that begins in line 3, column 1"),
     ],
 )

@@ -103,7 +103,9 @@ def test_a_run_of_another_version_with_more_formats(tmp_path):
     shard = pin([write(tmp_path / "in", *TEXTS)]).shards[0]
     assert formats.format_of(shard).name == "fortunes"
     del formats._FORMATS["fortunes"]
-    with pytest.raises(InputError, match=r"has the format 'fortunes'; known are jsonl, parquet"):
+    with pytest.raises(
+        InputError, match=r"has the format 'fortunes'; known are jsonl, json, parquet"
+    ):
         formats.format_of(shard)
 
 

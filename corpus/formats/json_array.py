@@ -1,0 +1,370 @@
+"""One JSON array of objects, an object a line or pretty-printed, written back byte for byte.
+
+Its elements are found by the kernels of `json_splitter` and read as JSON lines are. Of elements
+that go, the comma and the white space go that stood before them; of the first, those behind it. No
+library for streamed JSON says at which byte a value begins, so none is used.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrote.corpus.edits import ShardEdits
+from unrote.corpus.formats.base import Cutter, Format
+from unrote.corpus.formats.json_errors import explained, lines_in
+from unrote.corpus.formats.jsonl import (
+    FIRST_ROWS,
+    block_rows,
+    check_values,
+    new_values,
+    read_strings,
+    replaced,
+    scan_each,
+    stored_lines,
+)
+from unrote.corpus.json_scanner import END, QUOTE, REPEATED, ROW, START, VALUES
+from unrote.corpus.json_splitter import (
+    BEHIND,
+    BEYOND,
+    PHASE,
+    ROWS,
+    WITHIN,
+    element_ranges,
+    split_elements,
+    split_state,
+)
+from unrote.corpus.rows import Damaged, Fields, SelectedRows, View, accepted, rejects
+from unrote.corpus.schema import Tagged
+from unrote.corpus.shard import Compression, Cut, Shard
+from unrote.corpus.storage import storage
+from unrote.corpus.streams import compressor
+from unrote.corpus.text import bytes_view
+
+_NEVER = 1 << 62
+
+
+class JsonArray(Format):
+    """One array of objects. Told from content, under the names that JSON lines have."""
+
+    name = "json"
+    suffixes: Mapping[str, Compression] = {}
+
+    def cutter(self, shard: Shard, goal: int) -> Cutter:
+        return Cutter(shard) if shard.compression else _ElementCuts(shard, goal)
+
+    def read(
+        self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
+    ) -> Tagged:
+        row, position = cut.row, _Position(cut.line + 1, 1 if cut.start == 0 else None)
+        elements = _Elements(shard, cut)
+        try:
+            for block, table, reasons, after in elements.scanned(fields, view, selected):
+                row = after
+                explain = _Explain(block.stored, position, fields.text)
+                yield from block_rows(block.lines, table, reasons, shard, fields, view, explain)
+                position = position.behind(block.stored)
+            elements.check_end(position)
+        except Damaged as damage:
+            if view == "records" and selected.has(row):
+                yield from rejects(shard, [row], [str(damage)])
+
+    def rewrite(
+        self, shard: Shard, cuts: Sequence[Cut], fields: Fields, edits: ShardEdits, path: Path
+    ) -> int:
+        whole = Cut(shard.number, cuts[0].start, cuts[-1].end, 0)
+        released = _Released(fields, edits)
+        with storage(path, "write"), path.open("wb") as file:
+            sink = compressor(shard.compression)
+            everything = SelectedRows(shard, None, 0)
+            elements = _Elements(shard, whole)
+            try:
+                for block, table, reasons, _ in elements.scanned(fields, "text", everything):
+                    read_strings(block.lines, table, reasons, fields)
+                    chunks = released.block(block, table, accepted(reasons))
+                    file.write(sink.compress(b"".join(chunks)))
+            except Damaged:
+                pass  # the row at the damage was rejected when it was read
+            file.write(sink.compress(released.end(closed=elements.closed)))
+            file.write(sink.flush())
+        return released.rows
+
+    def text_columns(self, shard: Shard, first: Cut) -> set[str]:
+        rows = _first_rows(shard, first)
+        return {k for _, row in rows for k, v in row.items() if isinstance(v, str | dict | list)}
+
+    def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
+        if first is not None and fields.columns:
+            check_values(shard, fields, _first_rows(shard, first))
+
+
+# Where a file can be cut
+
+
+class _ElementCuts(Cutter):
+    """Behind the first comma between two elements from `goal` bytes on."""
+
+    def __init__(self, shard: Shard, goal: int) -> None:
+        super().__init__(shard)
+        self._goal = goal
+        self._state = split_state(False, 0)
+        self._cut_points: list[tuple[int, int, int]] = [(0, 0, 0)]
+        self._lines = 0
+
+    def add(self, chunk: bytes, offset: int) -> None:
+        data = bytes_view(chunk)
+        lines = data.copy()
+        at = counted = 0
+        while at < len(data) and self._state[PHASE] != BEYOND:
+            goal = self._cut_points[-1][0] + self._goal - 1 - offset
+            rows = self._state[ROWS]
+            at, behind = split_elements(data, at, lines, max(0, goal), self._state)
+            at_comma = self._state[PHASE] == WITHIN and behind == at and self._state[ROWS] > rows
+            if at_comma and at > goal:
+                self._lines += lines_in(data[counted:at])
+                counted = at
+                self._cut_points.append((offset + at, int(self._state[ROWS]), self._lines))
+        self._lines += lines_in(data[counted:])
+
+    def cuts(self, size: int) -> list[Cut]:
+        points = self._cut_points
+        ends = [start for start, _, _ in points[1:]] + [size]
+        return [
+            Cut(self._shard.number, start, end, row, line)
+            for (start, row, line), end in zip(points, ends, strict=True)
+        ]
+
+
+# Reading
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Elements of the array, up to the comma or bracket behind one: as stored, and as lines."""
+
+    stored: np.ndarray
+    lines: np.ndarray
+
+
+class _Elements:
+    """The elements of a cut, in blocks."""
+
+    def __init__(self, shard: Shard, cut: Cut) -> None:
+        self._chunks = stored_lines(shard, cut)
+        self._first = cut.row
+        self._last = cut.end == shard.size or bool(shard.compression)
+        self._state = split_state(cut.start > 0, cut.row)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the bracket that ends the array went by."""
+        return bool(self._state[PHASE] in (BEHIND, BEYOND))
+
+    def blocks(self) -> Iterator[_Block]:
+        """About a chunk each, or one larger element; the last is the white space at the end.
+
+        An element behind which neither comma nor bracket comes is left out.
+        """
+        held: list[_Block] = []
+        for chunk in self._chunks:
+            data = bytes_view(chunk)
+            lines = data.copy()
+            at, behind = split_elements(data, 0, lines, _NEVER, self._state)
+            if behind:
+                yield _joined([*held, _Block(data[:behind], lines[:behind])])
+                held = []
+            if at > behind:
+                held.append(_Block(data[behind:at], lines[behind:at]))
+            if self._state[PHASE] == BEYOND:
+                break
+        if held and self.closed:
+            yield _joined(held)
+
+    def scanned(
+        self, fields: Fields, view: View, selected: SelectedRows
+    ) -> Iterator[tuple[_Block, np.ndarray, np.ndarray, int]]:
+        """Blocks, and what `jsonl.scan_each` finds in their lines. Raises Damaged."""
+        going: list[_Block] = []
+
+        def lines() -> Iterator[np.ndarray]:
+            for block in self.blocks():
+                going.append(block)
+                yield block.lines
+
+        for _, *found in scan_each(lines(), False, self._first, fields, view, selected):
+            yield going.pop(), *found  # type: ignore[misc]
+
+    def check_end(self, position: "_Position") -> None:
+        """Raises Damaged where the array does not end, or the file goes on; at `position`."""
+        if self._state[PHASE] == BEYOND:
+            raise Damaged(
+                f"another value behind the array ({position}): what follows is not read; make one "
+                "array of all, with jq -s add FILE"
+            )
+        if self._last and self._state[PHASE] == WITHIN:
+            raise Damaged(
+                f"the array does not end ({position}): the file is cut off behind that; replace it"
+            )
+
+
+def _joined(blocks: Sequence[_Block]) -> _Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    return _Block(
+        np.concatenate([block.stored for block in blocks]),
+        np.concatenate([block.lines for block in blocks]),
+    )
+
+
+@dataclass(frozen=True)
+class _Position:
+    """A line and a column, from 1; the column is None where the line's start was not seen."""
+
+    line: int
+    column: int | None
+
+    def behind(self, data: np.ndarray) -> "_Position":
+        """The position behind `data`, which starts here."""
+        breaks = lines_in(data)
+        if breaks == 0 and self.column is None:
+            return self
+        last = data[int(np.flatnonzero(data == ord("\n"))[-1]) + 1 :] if breaks else data
+        chars = int(np.count_nonzero((last & 0xC0) != 0x80))
+        before = 1 if breaks else self.column
+        assert before is not None
+        return _Position(self.line + breaks, before + chars)
+
+    def __str__(self) -> str:
+        return f"line {self.line}" + (f", column {self.column}" if self.column else "")
+
+
+@dataclass(frozen=True)
+class _Explain:
+    """The reasons of rejected rows of a block that starts at `position`; see `block_rows`."""
+
+    stored: np.ndarray
+    position: _Position
+    text: str
+
+    def __call__(self, table: np.ndarray, reasons: np.ndarray) -> list[str]:
+        told, counted, position = [], 0, self.position
+        for (start, end), reason in zip(table[:, [START, END]].tolist(), reasons, strict=True):
+            position = position.behind(self.stored[counted:start])
+            counted = start
+            element = self.stored[start:end].tobytes()
+            where = position.line, self.text, position.column
+            told.append(explained(reason, element, *where, array=True))
+        return told
+
+
+# Writing
+
+
+class _Released:
+    """The released array, made as blocks go by."""
+
+    def __init__(self, fields: Fields, edits: ShardEdits) -> None:
+        self._fields = fields
+        self._edits = edits
+        self._between: list[bytes] = []  # what the file has since the last element
+        self._started = False
+        self.rows = 0
+
+    def block(
+        self, block: _Block, table: np.ndarray, readable: np.ndarray
+    ) -> Iterator[bytes | memoryview]:
+        """What comes out for a block's elements, of which the `readable` are not rejected."""
+        if len(table) == 0:
+            self._between.append(block.stored.tobytes())
+            return
+        lines = block.lines
+
+        def has_string(at: int, field: int) -> bool:
+            value = table[at, VALUES + 2 * field]
+            return bool(value >= 0 and lines[value] == QUOTE)
+
+        kept, changes = self._edits.of_rows(int(table[0, ROW]), readable, has_string)
+        for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
+            changes.setdefault(at, {})  # its earlier values were not read
+        ranges = element_ranges(lines, table, START, END)
+        stored = memoryview(block.stored)  # type: ignore[arg-type]
+        self._between.append(bytes(stored[: ranges[0, 0]]))
+        if not self._started:
+            yield b"".join(self._between)
+            self._between = []
+        for first, last in _runs(kept, changes):
+            if not kept[first]:
+                self._between = []
+            else:
+                if self.rows:
+                    yield b"".join(self._between)
+                self._between = []
+                if first in changes:
+                    yield from self._element(block, table[first], ranges[first], changes[first])
+                else:
+                    yield stored[ranges[first, 0] : ranges[last, 1]]
+                self.rows += last + 1 - first
+            end = ranges[last + 1, 0] if last + 1 < len(table) else len(stored)
+            self._between.append(bytes(stored[ranges[last, 1] : end]))
+        self._started = True
+
+    def _element(
+        self,
+        block: _Block,
+        found: np.ndarray,
+        between: np.ndarray,
+        changes: dict[int, str],
+    ) -> Iterator[bytes | memoryview]:
+        """The chunks of one element, which stands between two offsets, with `changes` made."""
+        start, end = between.tolist()
+        # Values are looked for in the line that was made of it, and written into what is stored.
+        line = memoryview(block.lines)[found[START] : found[END]]  # type: ignore[arg-type]
+        inset = start - int(found[START])
+        values = new_values(line, found, changes, self._fields)
+        stored = memoryview(block.stored)[start:end]  # type: ignore[arg-type]
+        return replaced(stored, ((at - inset, to - inset, new) for at, to, new in values))
+
+    def end(self, closed: bool) -> bytes:
+        """What comes behind the last element; `closed` says whether the array ended."""
+        if closed:
+            last = b"".join(self._between)
+            # With a comma before it the bracket was taken for an element that is none.
+            return last if b"]" in last else b"]" + last
+        return b"]" if self._started else b"[]"
+
+
+def _runs(kept: np.ndarray, edited: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """First and last row of runs that come out as they are or go; an edited row is one alone."""
+    breaks = np.ones(len(kept) + 1, dtype=np.bool_)
+    breaks[1:-1] = kept[1:] != kept[:-1]
+    for at in edited:
+        breaks[[at, at + 1]] = True
+    starts = np.flatnonzero(breaks).tolist()
+    yield from ((first, after - 1) for first, after in pairwise(starts))
+
+
+# Looking at the first rows
+
+
+def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The elements that are objects, with their numbers."""
+    lines = (
+        line
+        for block in _Elements(shard, cut).blocks()
+        for line in block.lines.tobytes().split(b"\n")
+        if line.strip(b" \t\r")
+    )
+    try:
+        for number, line in enumerate(islice(lines, FIRST_ROWS)):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue  # a reject, and reported as such
+            if isinstance(row, dict):
+                yield number, row
+    except Damaged:
+        return  # the same

@@ -1,0 +1,172 @@
+"""One JSON array: its rows, and every byte of what is neither edited nor removed."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.corpus.helpers import pack, read_all, rewritten, unpack
+from tests.examples import examples
+from unrote.corpus import pinning, storage
+from unrote.corpus.columns import text_columns
+from unrote.corpus.pinning import pin
+from unrote.corpus.rows import Fields
+
+strings = st.text(st.sampled_from('ab"\\\n[]{},: é\u2028😀'), max_size=6)
+objects = st.fixed_dictionaries(
+    {"text": strings},
+    optional={"n": st.lists(st.lists(strings, max_size=2), max_size=2), "": strings},
+)
+LAYOUTS = ("lines", "pretty", "close", "wide")
+
+
+def written(rows: list, layout: str, ascii_only: bool) -> bytes:
+    def text(**how) -> str:
+        return json.dumps(rows, ensure_ascii=ascii_only, **how)
+
+    if layout == "lines":
+        made = ",\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
+        return f"[\n{made}\n]\n".encode()
+    if layout == "pretty":
+        return text(indent=2).encode()
+    if layout == "wide":
+        return b"\xef\xbb\xbf \r\n" + text(separators=(" ,\r\n\t", " :\t")).encode() + b" \n"
+    return text(separators=(",", ":")).encode()
+
+
+@examples(300)
+@given(
+    st.lists(objects, max_size=6),
+    st.sampled_from(LAYOUTS),
+    st.booleans(),
+    st.sampled_from(["", "zst"]),
+    st.integers(1, 30),
+    st.data(),
+)
+def test_edits_and_removals(tmp_path_factory, rows, layout, ascii_only, kind, size, data):
+    content = written(rows, layout, ascii_only)
+    path = tmp_path_factory.mktemp("a") / f"a.json{kind and '.'}{kind}"
+    path.write_bytes(pack(content, kind))
+    everywhere = st.integers(0, len(rows) - 1) if rows else st.nothing()
+    changes = data.draw(st.dictionaries(everywhere, st.none() | strings)) if rows else {}
+    before = storage.CHUNK, pinning.CUT_BYTES
+    storage.CHUNK, pinning.CUT_BYTES = size, data.draw(st.integers(1, 60))
+    try:
+        corpus = pin([path])
+        found, rejected = read_all(corpus)
+        same = rewritten(path, [], path.parent / "same")
+        out = rewritten(path, sorted(changes.items()), path.parent / "out")
+    finally:
+        storage.CHUNK, pinning.CUT_BYTES = before
+    if rows:
+        assert corpus.shards[0].format == "json"
+    assert rejected == []
+    assert [(row["row"], row["text"]) for row in found] == [
+        (number, row["text"]) for number, row in enumerate(rows)
+    ]
+    assert unpack(same, kind) == content
+    kept = [
+        row | ({"text": changes[number]} if number in changes else {})
+        for number, row in enumerate(rows)
+        if changes.get(number, "") is not None
+    ]
+    released = unpack(out, kind)
+    assert json.loads(released.decode("utf-8-sig")) == kept
+    if not any(text is not None for text in changes.values()) and layout != "wide":
+        assert released == written(kept, layout, ascii_only) or not kept
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ([0], b'[\n {"text": "b"} ,\n {"text": "c"}\n]\n'),
+        ([1], b'[\n {"text": "a"} ,\n {"text": "c"}\n]\n'),
+        ([2], b'[\n {"text": "a"},\n {"text": "b"}\n]\n'),
+        ([0, 1], b'[\n {"text": "c"}\n]\n'),
+        ([0, 1, 2], b"[\n \n]\n"),
+    ],
+)
+def test_removed_rows_take_a_comma_along(tmp_path, gone, left):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'[\n {"text": "a"},\n {"text": "b"} ,\n {"text": "c"}\n]\n')
+    assert rewritten(path, [(row, None) for row in gone], tmp_path / "out") == left
+
+
+def test_only_the_string_is_new(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(
+        b'[{\n  "n": 1.50,\n  "text": "\\u00e4",\n  "m": [ {"text": "x"}\n ]},\n'
+        b'{"text": "first",\n"text": "last"}]'
+    )
+    assert rewritten(path, [(0, "é"), (1, "b")], tmp_path / "out") == (
+        b'[{\n  "n": 1.50,\n  "text": "\\u00e9",\n  "m": [ {"text": "x"}\n ]},\n'
+        b'{"text": "",\n"text": "b"}]'
+    )
+
+
+BAD = {
+    b'[{"text": "a"}, {"text": "b"},\n]': [
+        (2, 2, 1, r"not JSON \(line 2, column 1\): a comma and then ']', with no value between")
+    ],
+    b'[{"text": "a"},\n, {"text": "b"}]': [(1, 2, 1, "a comma and then ',', with no value")],
+    b'[{"text": "a"},\n{"text": "b"': [
+        (1, 1, 16, r"the array does not end \(line 1, column 16\): the file is cut off behind")
+    ],
+    b'[{"text": "a"}\n] \n[{"text": "b"}]': [
+        (1, 3, 1, r"another value behind the array \(line 3, column 1\).*jq -s add FILE")
+    ],
+    b'[{"text": "a"},\n{"text": "b",}, {"text": "c"}]': [
+        (1, 2, 14, "a comma before '}'; leave it out")
+    ],
+    b'[{"text": "a"},\n {"text": "b"} {"text": "c"}]': [
+        (1, 2, 16, "a comma is missing between two values")
+    ],
+    b'[{"text": "a"},\n{"text": "b\nc"}, {"text": "d"}]': [
+        (1, 2, 12, "the raw control character U.000A")
+    ],
+    b'[{"text": "a"}, {"text": "\xff"}, {"body":\n 1}, 7, {\n"text": 8}]': [
+        (1, 1, 27, "invalid UTF-8"),
+        (2, 1, None, "no field 'text' .*there: 'body'"),
+        (3, 2, None, "not a JSON object"),
+        (4, 2, None, "text is a number"),
+    ],
+}
+
+
+@pytest.mark.parametrize("content", BAD)
+def test_what_is_wrong(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    found, rejected = read_all(pin([path]))
+    assert found[0]["text"] == "a"
+    for reject, (row, line, column, said) in zip(rejected, BAD[content], strict=True):
+        assert reject["row"] == row
+        where = rf"line {line}, column {column}\)" if column else rf"line {line}\)"
+        assert re.search(where, reject["reason"])
+        assert re.search(said, reject["reason"])
+    released = rewritten(path, [], tmp_path / "out")
+    assert json.loads(released) == [{"text": row["text"]} for row in found]
+
+
+def test_rows_that_are_asked_for_and_named_columns(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'[{"text": "a", "title": "x"},\n{"text": "b",\n"title": "y"}, {"text": "c"}]')
+    fields = Fields(columns=("title",))
+    assert text_columns(pin([path])) == ["text", "title"]
+    found, _ = read_all(pin([path]), fields, selected=[1, 2])
+    assert [(row["text"], row["columns"]) for row in found] == [("b", ["y"]), ("c", [None])]
+    out = rewritten(path, [(1, 1, "z")], tmp_path / "out", columns=("title",))
+    assert out == path.read_bytes().replace(b'"y"', b'"z"')
+
+
+def test_an_array_of_nothing_and_arrays_as_lines(tmp_path):
+    (tmp_path / "a.json").write_bytes(b" [ ]\n")
+    (tmp_path / "b.json").write_bytes(b'["a"]\n["b"]\n')
+    corpus = pin([tmp_path])
+    assert [shard.format for shard in corpus.shards] == ["json", "jsonl"]
+    found, rejected = read_all(corpus)
+    assert found == []
+    assert len(rejected) == 2
+    assert rewritten(tmp_path / "a.json", [], tmp_path / "out") == b" [ ]\n"
