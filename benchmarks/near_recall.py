@@ -22,6 +22,7 @@ import pyarrow as pa
 import zstandard
 from numpy.typing import NDArray
 
+from unrote.corpus.normalization import Normalization
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup import near
 from unrote.dedup.groups import Bools
@@ -129,7 +130,8 @@ def _candidates(bucket: Ints, doc: Ints) -> tuple[Ints, Ints]:
 def rounds(texts: list[str], **settings: Any) -> tuple[list[tuple[int, int, float]], list[int]]:
     """The near-duplicates, and how many pairs each round verified."""
     removed, verified = [], []
-    for one in near.verified_rounds(texts, permutations=128, max_miss=0.05, **settings):
+    settings |= {"permutations": 128, "max_miss": 0.05, "normalization": Normalization("none")}
+    for one in near.verified_rounds(texts, **settings):
         verified.append(one.pairs.num_rows)
         columns = (one.near[name].to_pylist() for name in ("doc", "twin", "similarity"))
         removed += zip(*columns, strict=True)

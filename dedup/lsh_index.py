@@ -52,6 +52,7 @@ class RankedSets(PlainStage):
     keep: str = "first"
     normalization: Normalization = NFC
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": RANKED_SETS}
 

@@ -20,8 +20,8 @@ overlaps). `occurrences` is the least of the row's windows.
 2. the union of these in a document falls into connected components (touching counts). Each is moved
    inwards until it may be cut there. "character": anywhere. "word": not between two characters of
    one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*,
-   M*); scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) may be cut anywhere
-   but before a mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
+   M*); scripts written without spaces (shingles.WITHOUT_SPACES) may be cut anywhere but before a
+   mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
 3. components that have become empty or have fewer than `min_words` words are left alone (each
    character of a script without spaces counts as a word);
 4. rows are clipped to the components, empty ones dropped; offsets become code points.
@@ -39,7 +39,7 @@ import numpy as np
 
 from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.text import starters
-from unrote.dedup.shingles import CODE_POINTS, WORD, decode, unicode_table
+from unrote.dedup.shingles import ALONE, MARK, WORD, decode, unicode_table
 
 COLUMNS = 7
 DOC, START, WINDOWS, WITNESS, WITNESS_BYTE, WITNESS_CHAR, OCCURRENCES = range(COLUMNS)
@@ -56,11 +56,6 @@ _WORD, _LINE = 1, 2
 _BLOCK = 10  # code points are counted in blocks of 1024 bytes
 
 _OTHER, _LETTER, _ALONE, _MARK = range(4)
-_WITHOUT_SPACES = (
-    (0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x19E0, 0x1A00), (0x2E80, 0x2FE0),
-    (0x3000, 0x3100), (0x31F0, 0x3200), (0x3400, 0x4DC0), (0x4E00, 0xA000), (0xA9E0, 0xAA00),
-    (0xAA60, 0xAA80), (0xF900, 0xFB00), (0xFF66, 0xFFA0), (0x1AFF0, 0x1B170), (0x20000, 0x32400),
-)  # fmt: skip
 
 
 @cache
@@ -69,13 +64,10 @@ def word_classes(ascii_only: bool) -> np.ndarray:
     if ascii_only:
         known = [chr(c).isalnum() or c == 0x5F for c in range(128)]
         return np.array(known, dtype=np.uint8)
-    words = (unicode_table() & WORD) != 0
-    classes: np.ndarray = words.astype(np.uint8)
-    for start, end in _WITHOUT_SPACES:
-        classes[start:end][words[start:end]] = _ALONE
-    codes = np.arange(CODE_POINTS, dtype=np.uint32)
-    codes[0xD800:0xE000] = 0  # no characters, and numpy rightly refuses them
-    classes[words & ~np.char.isalnum(codes.view("U1")) & (codes != 0x5F)] = _MARK
+    table = unicode_table()
+    classes: np.ndarray = ((table & WORD) != 0).astype(np.uint8)
+    classes[(table & ALONE) != 0] = _ALONE
+    classes[(table & MARK) != 0] = _MARK
     return classes
 
 

@@ -169,6 +169,7 @@ class DocumentShingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "hot_documents": HOT_DOCUMENTS.schema,
         "text": TEXT,

@@ -185,7 +185,7 @@ class UndecidedSets(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 

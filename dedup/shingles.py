@@ -1,9 +1,14 @@
 """Shingles: the n-grams of a text, each as one well-mixed 64-bit hash.
 
 A *word* is a maximal run of letters, numbers, marks (Unicode categories L*, N*, M*) and "_", each
-code point lower-cased by its one-to-one mapping. With unit "character" a text is its words joined
-by one space, and a token is a code point of that. A shingle is `ngram` consecutive tokens; a text
-with fewer tokens, but at least one, has one shingle: all of them. A text without words has none.
+code point lower-cased by its one-to-one mapping. In scripts that put no spaces between words
+(Chinese, Japanese, Thai, Lao, Khmer, Burmese: WITHOUT_SPACES) each character is a word, with the
+marks that follow it, whatever it stands beside.
+
+With unit "word" a token is a word. With unit "character" a text is its runs of letters, numbers,
+marks and "_" joined by one space, in any script, and a token is a code point of that. A shingle is
+`ngram` consecutive tokens; a text with fewer tokens, but at least one, has one shingle: all of
+them. A text without words has none.
 
 Words are hashed where they lie: eight bytes at a time while they are ASCII, otherwise code point by
 code point. Both ways hash the lower-cased UTF-8 bytes in chunks of eight, so that a word's hash
@@ -35,7 +40,17 @@ Int = Any  # an int64: int to the interpreter, np.int64 to numpy's stubs, the sa
 CODE_POINTS = 0x110000
 WORD = np.uint32(1 << 31)  # flags beside the lower-cased code point in an entry of the table
 SPACE = np.uint32(1 << 30)
+ALONE = np.uint32(1 << 29)  # a word of its own, with the marks that follow
+MARK = np.uint32(1 << 28)  # belongs to what it stands on
 LOWER = np.uint32((1 << 21) - 1)
+
+WITHOUT_SPACES = (
+    (0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x19E0, 0x1A00), (0x2E80, 0x2FE0),
+    (0x3000, 0x3100), (0x31F0, 0x3200), (0x3400, 0x4DC0), (0x4E00, 0xA000), (0xA9E0, 0xAA00),
+    (0xAA60, 0xAA80), (0xF900, 0xFB00), (0xFF66, 0xFFA0), (0x1AFF0, 0x1B170), (0x20000, 0x32400),
+)  # fmt: skip
+"""Blocks of scripts that put no spaces between words: Han, Hiragana, Katakana, Thai, Lao, Khmer,
+Burmese."""
 
 BUFFERED = 512  # shingles that `fill` hands over at a time: 4 KiB stay in the first-level cache
 
@@ -55,13 +70,14 @@ _GRAM_KEY = np.uint64(0x8EBC6AF09C88C6E3)
 _BLANK = 0x20
 
 # What `fill` has to remember between two calls for one text.
-_AT, _COUNT, _SLOT, _GRAM, WORDS = 0, 1, 2, 3, 4
-STATE = 5
+_AT, _COUNT, _SLOT, _GRAM, WORDS, _BEFORE = 0, 1, 2, 3, 4, 5
+STATE = 6
 
 
 @cache
 def unicode_table() -> Table:
-    """Each code point's one-to-one lower case, with the flags WORD and SPACE (`str.isspace`).
+    """Each code point's one-to-one lower case, with the flags WORD, SPACE (`str.isspace`), ALONE
+    and MARK. The last two are of word characters only.
 
     Returns uint32[0x110000], read-only.
     """
@@ -71,17 +87,23 @@ def unicode_table() -> Table:
     characters = letters.view("U1")
     word = np.char.isalnum(characters)
     word[ord("_")] = True
+    alone = np.zeros(CODE_POINTS, dtype=np.bool_)
+    for start, end in WITHOUT_SPACES:
+        alone[start:end] = word[start:end]
+    mark = np.zeros(CODE_POINTS, dtype=np.bool_)
     # Outside planes 0, 1 and 14 there are no marks; unicodedata would take 0.1 s to say so.
     for start, end in ((0, 0xD800), (0xF900, 0x20000), (0xE0000, 0xE1000)):
         rest = start + np.flatnonzero(~word[start:end])
         category = map(unicodedata.category, map(chr, rest))
-        word[rest] = np.fromiter((c[0] == "M" for c in category), bool, rest.size)
+        mark[rest] = np.fromiter((c[0] == "M" for c in category), bool, rest.size)
     first = characters[:0x20000]
     for c in np.flatnonzero(np.char.isupper(first) | np.char.istitle(first)):
         lower = chr(c).lower()
         if len(lower) == 1:
             table[c] = ord(lower)
-    table[word] |= WORD
+    table[word | mark] |= WORD
+    table[alone] |= ALONE
+    table[mark] |= MARK
     table[np.flatnonzero(np.char.isspace(first))] |= SPACE
     table.flags.writeable = False
     return table
@@ -171,6 +193,21 @@ def encoded(code: Int) -> tuple[np.uint64, Int]:
 
 
 @inlined
+def begins_word(entry: np.uint32, before: np.uint32) -> bool:
+    """Whether a word begins with the word character of `entry`.
+
+    before: of `kind_after` the character before it; 0 where that is none of a word.
+    """
+    return bool(entry & ALONE or before == 0 or (before & ALONE and not entry & MARK))
+
+
+@inlined
+def kind_after(entry: np.uint32, before: np.uint32) -> np.uint32:
+    """`before` of `begins_word` for what follows the word character of `entry`."""
+    return before if before and entry & MARK else entry & (WORD | ALONE)
+
+
+@inlined
 def _next_word(data: Bytes, at: Int, end: Int, table: Table) -> Int:
     """Where the first word from `at` on begins; `end` if there is none."""
     while at < end:
@@ -194,7 +231,7 @@ def _next_word(data: Bytes, at: Int, end: Int, table: Table) -> Int:
 @inlined
 def _hash_word(data: Bytes, at: Int, end: Int, table: Table) -> tuple[np.uint64, Int]:
     """The hash of the word that begins at `at`, and where it ends."""
-    h = _WORD_SEED
+    h, start = _WORD_SEED, at
     while at < end:
         block = _bytes_at(data, at, end)
         plain = block & LOW
@@ -210,7 +247,7 @@ def _hash_word(data: Bytes, at: Int, end: Int, table: Table) -> tuple[np.uint64,
         filled = np.int64(bits >> np.uint64(3))
         at += filled
         if other & block & (np.uint64(0x80) << bits):
-            return _hash_rest(data, at, end, table, h, chunk, filled)
+            return _hash_rest(data, at, end, table, h, chunk, filled, at == start)
         if filled:
             h = multiply_fold(h ^ chunk, _WORD_KEY)
         break
@@ -219,14 +256,26 @@ def _hash_word(data: Bytes, at: Int, end: Int, table: Table) -> tuple[np.uint64,
 
 @kernel
 def _hash_rest(
-    data: Bytes, at: Int, end: Int, table: Table, h: np.uint64, chunk: np.uint64, filled: Int
+    data: Bytes,
+    at: Int,
+    end: Int,
+    table: Table,
+    h: np.uint64,
+    chunk: np.uint64,
+    filled: Int,
+    first: bool,
 ) -> tuple[np.uint64, Int]:
-    """`_hash_word` from a byte above 127 on; `filled` bytes of the next chunk are there already."""
+    """`_hash_word` from a byte above 127 on; `filled` bytes of the next chunk are there already.
+
+    first: whether the word begins here.
+    """
+    before = np.uint32(0) if first else WORD
     while at < end:
         code, size = decode(data, at, end)
-        entry = table[code]
-        if not entry & WORD:
+        entry = np.uint32(table[code])
+        if not entry & WORD or (before and begins_word(entry, before)):
             break
+        before = kind_after(entry, before)
         at += size
         letter, length = encoded(np.int64(entry & LOWER))
         chunk |= letter << np.uint64(8 * filled)
@@ -242,7 +291,7 @@ def _hash_rest(
 
 @inlined
 def begin(data: Bytes, start: Int, end: Int, table: Table, ring: Hashes, state: Ints) -> None:
-    """Prepare `fill` for the text data[start:end]. ring: uint64[ngram], state: int64[5]."""
+    """Prepare `fill` for the text data[start:end]. ring: uint64[ngram], state: int64[STATE]."""
     ring[:] = 0
     state[:] = 0
     state[_AT] = _next_word(data, start, end, table)
@@ -266,12 +315,17 @@ def fill(
     """
     ngram = ring.size
     at, count, slot = state[_AT], state[_COUNT], state[_SLOT]
-    gram, words = np.uint64(state[_GRAM]), state[WORDS]
+    gram, words, before = np.uint64(state[_GRAM]), state[WORDS], np.uint32(state[_BEFORE])
     filled = 0
     while at < end and filled < out.size:
         if characters:
-            token, at, began = _next_character(data, at, end, table)
-            words += began or count == 0
+            token, at, entry = _next_character(data, at, end, table)
+            words += entry == 0 or count == 0
+            if (entry | before) & ALONE:
+                words += entry != 0 and before != 0 and begins_word(entry, before)
+                before = kind_after(entry, before) if entry else np.uint32(0)
+            else:
+                before = entry & WORD
         else:
             token, at = _hash_word(data, at, end, table)
             at = _next_word(data, at, end, table)
@@ -286,23 +340,25 @@ def fill(
         out[0] = multiply_fold(gram ^ _WORD_SEED, _GRAM_KEY + np.uint64(2 * count))
         filled, count = 1, ngram
     state[_AT], state[_COUNT], state[_SLOT] = at, count, slot
-    state[_GRAM], state[WORDS] = np.int64(gram), words
+    state[_GRAM], state[WORDS], state[_BEFORE] = np.int64(gram), words, np.int64(before)
     return filled
 
 
 @inlined
-def _next_character(data: Bytes, at: Int, end: Int, table: Table) -> tuple[np.uint64, Int, bool]:
-    """The token at `at`, where the next one is, and whether this one is the space before a word."""
+def _next_character(
+    data: Bytes, at: Int, end: Int, table: Table
+) -> tuple[np.uint64, Int, np.uint32]:
+    """The token at `at`, where the next one is, and its entry of the table: 0 for a space."""
     code, size = decode(data, at, end)
-    entry = table[code]
+    entry = np.uint32(table[code])
     if entry & WORD:
         after = at + size
         if after < end and not table[decode(data, after, end)[0]] & WORD:
             # Nothing but other characters up to the end: no space, and no further token.
             after = after if _next_word(data, after, end, table) < end else end
-        return multiply_fold(np.uint64(entry & LOWER) ^ _WORD_SEED, _WORD_KEY), after, False
+        return multiply_fold(np.uint64(entry & LOWER) ^ _WORD_SEED, _WORD_KEY), after, entry
     after = _next_word(data, at, end, table)
-    return multiply_fold(np.uint64(_BLANK) ^ _WORD_SEED, _WORD_KEY), after, True
+    return multiply_fold(np.uint64(_BLANK) ^ _WORD_SEED, _WORD_KEY), after, np.uint32(0)
 
 
 @inlined

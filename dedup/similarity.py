@@ -38,7 +38,7 @@ class Shingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "candidates": CANDIDATES.schema,
         "pairs": PAIRS.schema,

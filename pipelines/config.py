@@ -99,7 +99,9 @@ class NearSettings(Section):
         0.8, gt=0, le=1, description="Lowest Jaccard similarity of a duplicate."
     )
     unit: Literal["word", "character"] = Field(
-        "word", description="N-grams of words, or of characters for languages without spaces."
+        "word",
+        description="N-grams of words (in scripts without spaces each character is "
+        "one), or of characters in every script.",
     )
     ngram: int = Field(5, ge=1, le=64, description="Words (or characters) in an n-gram.")
     permutations: int = Field(128, ge=16, le=1024, description="Length of a MinHash signature.")

@@ -1,14 +1,12 @@
 """Every removed copy has a twin that is as similar as its row says."""
 
 import functools
-import re
-import sys
-import unicodedata
 from collections.abc import Callable, Hashable
 
 from unrote.pipelines.verify.canonical import canonical
 from unrote.pipelines.verify.records import Duplicate, Rules
 from unrote.pipelines.verify.state import Run
+from unrote.pipelines.verify.tokens import lower, tokens_of
 
 
 def check_duplicates(run: Run) -> None:
@@ -75,7 +73,7 @@ def _normalised(run: Run, doc: int) -> str:
     if run.rules.normalise == "none":
         return text
     text = " ".join(text.split())
-    return _lower(text) if run.rules.normalise == "case" else text
+    return lower(text) if run.rules.normalise == "case" else text
 
 
 def _near_problem(
@@ -97,37 +95,9 @@ def _shingles(run: Run, doc: int) -> set[Hashable]:
 
 def shingles_of(text: str, rules: Rules) -> set[Hashable]:
     """The set of n-grams of a text; all of it is one if it is shorter than that."""
-    words, n = _words(canonical(text, rules)), rules.ngram
-    if not words:
+    found, n = tokens_of(canonical(text, rules), rules.unit), rules.ngram
+    if not found:
         return set()
-    if rules.unit == "character":
-        line = " ".join(words)
-        return {line[at : at + n] for at in range(max(1, len(line) - n + 1))}
-    if len(words) < n:
-        return {tuple(words)}
-    return set(zip(*(words[at:] for at in range(n)), strict=False))
-
-
-def _words(text: str) -> list[str]:
-    return _word_pattern().findall(_lower(text))
-
-
-def _lower(text: str) -> str:
-    """Each code point's lower case where that is one code point.
-
-    str.lower looks at the neighbours of a capital sigma, and makes two of the dotted capital I.
-    """
-    return "İ".join(part.lower() for part in text.replace("Σ", "σ").split("İ"))
-
-
-@functools.cache
-def _word_pattern() -> re.Pattern[str]:
-    """Runs of letters, numbers, marks and underscores, by Unicode category."""
-    runs: list[list[int]] = []
-    for code in range(sys.maxunicode + 1):
-        if unicodedata.category(chr(code))[0] in "LNM" or code == ord("_"):
-            if runs and runs[-1][1] == code - 1:
-                runs[-1][1] = code
-            else:
-                runs.append([code, code])
-    return re.compile("[" + "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in runs) + "]+")
+    if len(found) < n:
+        return {tuple(found)}
+    return set(zip(*(found[at:] for at in range(n)), strict=False))

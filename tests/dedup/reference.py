@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from tests.dedup.passages_reference import ALONE
+
 
 def lower(character: str) -> str:
     small = character.lower()
@@ -12,13 +14,33 @@ def is_word(character: str) -> bool:
     return character == "_" or unicodedata.category(character)[0] in "LNM"
 
 
-def words(text: str) -> list[str]:
+def runs(text: str) -> list[str]:
     masked = "".join(lower(c) if is_word(c) else " " for c in text)
     return [w for w in masked.split(" ") if w]
 
 
+def words(text: str) -> list[str]:
+    """Runs, of which characters of scripts without spaces are split off, with their marks."""
+    found: list[str] = []
+    for run in runs(text):
+        alone = None  # whether the last word is such a character
+        for c in run:
+            mark = unicodedata.category(c)[0] == "M"
+            letter = alone is False and not without_spaces(c)
+            if letter or (mark and alone is not None):
+                found[-1] += c
+            else:
+                found.append(c)
+                alone = without_spaces(c)
+    return found
+
+
+def without_spaces(character: str) -> bool:
+    return any(start <= ord(character) < end for start, end in ALONE)
+
+
 def tokens(text: str, unit: str) -> list[str]:
-    return words(text) if unit == "word" else list(" ".join(words(text)))
+    return words(text) if unit == "word" else list(" ".join(runs(text)))
 
 
 def shingles(text: str, ngram: int = 5, unit: str = "word") -> list[tuple[str, ...]]:

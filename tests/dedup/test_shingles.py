@@ -9,14 +9,28 @@ from hypothesis import strategies as st
 
 from tests.dedup import reference
 from tests.examples import examples
+from unrote.corpus.normalization import Normalization
 from unrote.corpus.text import arrow_buffers
-from unrote.dedup.shingles import SPACE, WORD, shingle_hashes, shingles, table_for, unicode_table
+from unrote.dedup.shingles import (
+    ALONE,
+    MARK,
+    SPACE,
+    WORD,
+    shingle_hashes,
+    shingles,
+    table_for,
+    unicode_table,
+)
 
 CHARACTERS = st.one_of(
-    st.sampled_from(" \t\n.,-_aAbBzZ019@[`{/:éÉßÄ́ÿİıΣσςЖж中文ﬁⅨⓐⒶǅ𐐀𐐨😀 \u3000\u0085\x1c\x7f\0"),
+    st.sampled_from(
+        " \t\n.,-_aAbBzZ019@[`{/:éÉßÄ́ÿİıΣσςЖж中文ﬁⅨⓐⒶǅ𐐀𐐨😀 \u3000\u0085\x1c\x7f\0"
+        "かがゞーｶﾞ々〇𠀀ไม่ກ່ខ្មែរမြန်한\u3099"
+    ),
     st.characters(codec="utf-8"),
 )
 TEXTS = st.lists(st.text(CHARACTERS, max_size=80), min_size=1, max_size=6)
+RAW = Normalization("none")
 
 
 def same_structure(hashes: list[list[int]], expected: list[list[tuple]]) -> None:
@@ -34,8 +48,9 @@ def same_structure(hashes: list[list[int]], expected: list[list[tuple]]) -> None
 @examples(200)
 def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram):
     expected = [reference.shingles(text, ngram, unit) for text in texts]
-    same_structure(shingles(texts, ngram=ngram, unit=unit, distinct=False), expected)
-    sets = shingles(texts, ngram=ngram, unit=unit)
+    settings = {"ngram": ngram, "unit": unit, "normalization": RAW}
+    same_structure(shingles(texts, distinct=False, **settings), expected)
+    sets = shingles(texts, **settings)
     assert [len(s) for s in sets] == [len(set(e)) for e in expected]
     assert all((s[1:] > s[:-1]).all() for s in sets)
 
@@ -47,7 +62,7 @@ def test_words_are_counted_and_neighbours_do_not_matter(texts, unit):
     arguments = (unit == "character", 3, False)
     hashes, bounds, words = shingle_hashes(data, offsets, table_for(data), *arguments)
     assert words.tolist() == [len(reference.words(text)) for text in texts]
-    alone = shingles(texts[:1], ngram=3, unit=unit, distinct=False)[0]
+    alone = shingles(texts[:1], ngram=3, unit=unit, distinct=False, normalization=RAW)[0]
     assert hashes[: bounds[1]].tolist() == alone.tolist()
     sliced = array.slice(len(texts) - 1)
     data, offsets = arrow_buffers(sliced)
@@ -63,6 +78,10 @@ def test_the_table_says_what_unicodedata_says():
             continue
         assert bool(entry & WORD) == reference.is_word(character), hex(code)
         assert bool(entry & SPACE) == character.isspace(), hex(code)
+        mark = unicodedata.category(character)[0] == "M"
+        assert bool(entry & MARK) == mark, hex(code)
+        alone = reference.without_spaces(character) and reference.is_word(character)
+        assert bool(entry & ALONE) == (alone and not mark), hex(code)
         assert entry & 0x1FFFFF == ord(reference.lower(character)), hex(code)
 
 
@@ -106,3 +125,26 @@ def test_no_texts():
 def test_marks_belong_to_words():
     assert unicodedata.category("\u0301") == "Mn"
     assert len(shingles(["cafe\u0301s"], ngram=1)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("今天很好", ["今", "天", "很", "好"]),
+        ("お弁当、ですね", ["お", "弁", "当", "で", "す", "ね"]),
+        ("か\u3099く", ["か\u3099", "く"]),
+        ("ไม่ใช่", ["ไ", "ม่", "ใ", "ช่"]),
+        ("ບໍ່ດີ", ["ບໍ່", "ດີ"]),
+        ("ខ្មែរ", ["ខ្", "មែ", "រ"]),
+        ("မြန်မာ", ["မြ", "န်", "မာ"]),
+        ("用Python3写的 GPU程序", ["用", "python3", "写", "的", "gpu", "程", "序"]),
+        ("한국어 문장 جملة", ["한국어", "문장", "جملة"]),
+    ],
+)
+def test_in_scripts_without_spaces_a_character_is_a_word(text, words):
+    assert reference.words(text) == words
+    data, offsets = arrow_buffers(pa.array([text], pa.string()))
+    hashes, _, count = shingle_hashes(data, offsets, table_for(data), False, 1, False)
+    assert count.tolist() == [len(words)]
+    # A character has the hash that it has when it stands by itself.
+    assert hashes.tolist() == [int(shingles([w], ngram=1, normalization=RAW)[0][0]) for w in words]

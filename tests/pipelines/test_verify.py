@@ -21,7 +21,7 @@ from unrote.pipelines.verify import TABLES, Verdict, print_verdict, verify
 from unrote.pipelines.verify.readers import _elements, _group_rows, _lines, _pieces_of, cell_of
 from unrote.pipelines.verify.records import Finding
 from unrote.pipelines.verify.released import _marks, _value_spans
-from unrote.pipelines.verify.twins import _lower, _words
+from unrote.pipelines.verify.tokens import lower, words_of
 
 PASSAGE = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind. " * 2
 REFRAIN = "Half a league, half a league, half a league onward, all in the valley of Death. "
@@ -185,7 +185,7 @@ class Run:
                 "row": doc & 0xFFFF,
                 "source": "poems",
                 "bytes": len(text.encode()),
-                "words": len(_words(text)),
+                "words": len(words_of(text)),
             }
             for doc, text in TEXTS.items()
         ]
@@ -885,15 +885,15 @@ def test_damaged_row_group_ends_in_unreadable_rows() -> None:
 
 
 def test_words_by_unicode_category() -> None:
-    assert _words("Don’t_stop, e\u0301tude ½!  ٣ Ⅷ ⓐ") == [
+    assert words_of("Don’t_stop, e\u0301tude ½!  ٣ Ⅷ ⓐ") == [
         "don", "t_stop", "e\u0301tude", "½", "٣", "ⅷ",
     ]  # fmt: skip
 
 
 def test_lower_case_is_one_to_one() -> None:
     text = "ΟΔΟΣ İSTANBUL ẞ"
-    assert _lower(text) == "οδοσ İstanbul ß"
-    assert len(_lower(text)) == len(text)
+    assert lower(text) == "οδοσ İstanbul ß"
+    assert len(lower(text)) == len(text)
 
 
 def change(start: int, end: int) -> Finding:
