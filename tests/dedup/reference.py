@@ -31,7 +31,7 @@ def words(text: str) -> list[str]:
                 found[-1] += c
             else:
                 found.append(c)
-                alone = without_spaces(c)
+                alone = without_spaces(c) and not mark
     return found
 
 
