@@ -27,8 +27,9 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup import near
 from unrote.dedup.groups import Bools
 from unrote.dedup.minhash import bands_for, sign_texts
-from unrote.dedup.shingles import Unit, is_characters, shingle_hashes, table_for
+from unrote.dedup.shingles import Unit, is_characters, shingle_hashes
 from unrote.dedup.similarity import similarities
+from unrote.dedup.words import table_for
 
 Ints = NDArray[np.int64]
 

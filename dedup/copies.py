@@ -14,7 +14,7 @@ from unrote.corpus.text import arrow_buffers
 from unrote.corpus.views import apply_edits
 from unrote.dedup.groups import batch_of, column
 from unrote.dedup.occurrences import Passages
-from unrote.dedup.shingles import Ints
+from unrote.dedup.words import Ints
 
 COUNTS = ("copies_input", "copies_deduplicated", "copies", "near")
 

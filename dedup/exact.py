@@ -28,7 +28,8 @@ from unrote.dedup.fingerprint import fingerprint, normalise_level, scratch_for
 from unrote.dedup.groups import batch_of, column, duplicate_rows, spread, starts
 from unrote.dedup.keep import KeepPolicy
 from unrote.dedup.minhash import Signatures, bands_for, bucket_keys, permutation_constants, sign
-from unrote.dedup.shingles import BUFFERED, STATE, Bytes, Ints, Table, is_characters, table_for
+from unrote.dedup.shingles import BUFFERED, STATE, is_characters
+from unrote.dedup.words import Bytes, Ints, Table, table_for
 
 
 @dataclass(frozen=True)

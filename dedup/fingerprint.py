@@ -5,7 +5,7 @@ Texts are in one Unicode form first (corpus.normalization).
 normalise  what does not count as a difference
 none       nothing
 whitespace runs of white space (`str.isspace`), and at the ends: `" ".join(text.split())`
-case       that, and letter case: each code point lower-cased as words are (dedup.shingles)
+case       that, and letter case: each code point lower-cased as words are (dedup.words)
 
 Texts that are equal when normalised have the same words, and so the same shingles.
 """
@@ -21,7 +21,7 @@ from unrote.corpus.hashing import hash128
 from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers, store64
-from unrote.dedup.shingles import (
+from unrote.dedup.words import (
     HIGH,
     LOW,
     LOWER,

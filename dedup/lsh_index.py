@@ -30,7 +30,8 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup.groups import Ints, column, duplicate_rows, parts
 from unrote.dedup.keep import KeepPolicy
 from unrote.dedup.minhash import bands_for
-from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.dedup.shingles import is_characters, shingle_hashes
+from unrote.dedup.words import table_for
 
 _LIST = pa.list_(pa.field("item", pa.int64(), nullable=False))
 

@@ -22,18 +22,13 @@ from unrote.dedup.shingles import (
     BUFFERED,
     STATE,
     WORDS,
-    Bytes,
-    Hashes,
-    Int,
-    Ints,
-    Table,
     Unit,
     begin,
     fill,
     gram_power,
     is_characters,
-    table_for,
 )
+from unrote.dedup.words import Bytes, Hashes, Int, Ints, Table, table_for
 
 Signatures = NDArray[np.uint32]
 

@@ -25,19 +25,14 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup.shingles import (
     BUFFERED,
     STATE,
-    Bytes,
-    Hashes,
-    Int,
-    Ints,
-    Table,
     begin,
     fill,
     gram_power,
     is_characters,
     shingle_hashes,
     sort_distinct,
-    table_for,
 )
+from unrote.dedup.words import Bytes, Hashes, Int, Ints, Table, table_for
 
 Numbers = NDArray[np.int32]
 

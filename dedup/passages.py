@@ -20,7 +20,7 @@ overlaps). `occurrences` is the least of the row's windows.
 2. the union of these in a document falls into connected components (touching counts). Each is moved
    inwards until it may be cut there. "character": anywhere. "word": not between two characters of
    one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*,
-   M*); scripts written without spaces (shingles.WITHOUT_SPACES) may be cut anywhere but before a
+   M*); scripts written without spaces (words.WITHOUT_SPACES) may be cut anywhere but before a
    mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
 3. components that have become empty or have fewer than `min_words` words are left alone (each
    character of a script without spaces counts as a word);
@@ -39,7 +39,7 @@ import numpy as np
 
 from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.text import starters
-from unrote.dedup.shingles import ALONE, MARK, WORD, decode, unicode_table
+from unrote.dedup.words import ALONE, MARK, WORD, decode, unicode_table
 
 COLUMNS = 7
 DOC, START, WINDOWS, WITNESS, WITNESS_BYTE, WITNESS_CHAR, OCCURRENCES = range(COLUMNS)

@@ -24,7 +24,8 @@ from unrote.corpus.schema import BANDS, TEXT, Table, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.groups import Bools, Ints, batch_of, column, parts, positions, starts
-from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.dedup.shingles import is_characters, shingle_hashes
+from unrote.dedup.words import table_for
 
 HOT_DOCUMENTS_OF_BUCKET = 256
 """A bucket with more undecided documents than this, after the first round, is *hot*; a shingle that

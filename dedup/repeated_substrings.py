@@ -21,7 +21,7 @@ from unrote.corpus.substrings import sampled_substrings
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.views import view
 from unrote.dedup.groups import batch_of, column, spread, starts, with_hot_keys
-from unrote.dedup.shingles import Ints
+from unrote.dedup.words import Ints
 
 SAMPLED_SUBSTRINGS = pa.schema(
     [(name, pa.int64()) for name in ("substring", "doc", "start_byte", "in_input", "in_released")]

@@ -22,7 +22,8 @@ from unrote.corpus.schema import KEPT, NEAR, TEXT, UNDECIDED, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.groups import Ints, batch_of, column, duplicate_rows, grown, parts
-from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.dedup.shingles import is_characters, shingle_hashes
+from unrote.dedup.words import table_for
 
 Statuses = NDArray[np.uint8]
 

@@ -16,7 +16,8 @@ from unrote.corpus.text import arrow_buffers
 from unrote.dedup.candidates import CANDIDATES
 from unrote.dedup.groups import Ints, batch_of, column, counted, parts, spread
 from unrote.dedup.selection import STEPS
-from unrote.dedup.shingles import is_characters, shingle_hashes, table_for
+from unrote.dedup.shingles import is_characters, shingle_hashes
+from unrote.dedup.words import table_for
 
 SETS = pa.schema(
     [(name, pa.int64()) for name in ("kept", "role", "doc", "kept_rank", "rank")]

@@ -42,7 +42,7 @@ from unrote.dedup.passages import (
 )
 from unrote.dedup.repeats import AMBIGUOUS_COPIES, copies_batch, with_rows
 from unrote.dedup.search import Method, char_index, duplicate_windows, find
-from unrote.dedup.shingles import SPACE, decode, table_for
+from unrote.dedup.words import SPACE, decode, table_for
 
 __all__ = ["duplicate_spans", "duplicate_windows"]
 

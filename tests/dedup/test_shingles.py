@@ -11,16 +11,8 @@ from tests.dedup import reference
 from tests.examples import examples
 from unrote.corpus.normalization import Normalization
 from unrote.corpus.text import arrow_buffers
-from unrote.dedup.shingles import (
-    ALONE,
-    MARK,
-    SPACE,
-    WORD,
-    shingle_hashes,
-    shingles,
-    table_for,
-    unicode_table,
-)
+from unrote.dedup.shingles import shingle_hashes, shingles
+from unrote.dedup.words import ALONE, MARK, SPACE, WORD, table_for, unicode_table
 
 CHARACTERS = st.one_of(
     st.sampled_from(
