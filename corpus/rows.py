@@ -15,12 +15,14 @@ from unrote.corpus.text import strings_from
 BATCH_BYTES = 8 << 20
 """A batch holds at most so many bytes of text and named columns, or one document."""
 
-MAX_TEXT = 1 << 30
-"""Bytes of the longest text that is read."""
+MAX_DOCUMENT = 64 << 20
+"""Bytes of the longest document that is read, unless `Fields` says otherwise.
+
+A worker holds a document several times over: stored, decoded, and in a batch. One of this size fits
+into the default of engine.memory, and is about as long as what is scanned for personal data.
+"""
 
 NOT_UTF8 = "invalid UTF-8"
-TOO_LONG = "text longer than 1 GiB"
-COLUMNS_TOO_LONG = "named columns longer than 1 GiB"
 IS_NULL = "text is null"
 ENDS_EARLY = "compressed data ends early"
 CORRUPT = "compressed data is corrupt"
@@ -34,10 +36,13 @@ View = Literal["records", "text"]
 
 @dataclass(frozen=True)
 class Fields:
-    """Names of the fields (columns) that are read. An empty name stands for none.
+    """Names of the fields (columns) that are read, and how long a document may be. An empty name
+    stands for none.
 
     `columns` are other fields whose strings are read and can be edited: field n of an edit is
     columns[n - 1], field 0 the text. They are all different, and none of them is the text.
+    `max_document` is in bytes of what is stored, without its compression: of a line, a record, an
+    element of an array or a text file; in Parquet of a text, and of the named columns of a row.
     """
 
     text: str = "text"
@@ -45,11 +50,20 @@ class Fields:
     source: str = ""
     order: str = ""
     columns: tuple[str, ...] = ()
+    max_document: int = MAX_DOCUMENT
 
     @property
     def editable(self) -> tuple[str, ...]:
         """The names of the fields that can be edited, by the number that an edit has for them."""
         return (self.text, *self.columns)
+
+
+LONGER = " longer than "
+
+
+def too_long(limit: int, what: str = "document") -> str:
+    """The reason why something is rejected that has more than `limit` bytes."""
+    return f"{what}{LONGER}{limit} bytes: split it, or raise input.max_document"
 
 
 class Damaged(Exception):

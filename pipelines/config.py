@@ -53,6 +53,11 @@ class InputSettings(Section):
     max_rejects: float = Field(
         0.001, ge=0, le=1, description="Share of unreadable rows above which the run stops."
     )
+    max_document: str = Field(
+        "64MiB",
+        description="Longest document, as it is stored but for compression; longer ones are "
+        "rejected, without being held in memory. At most 1GiB.",
+    )
     normalization: Literal["nfc", "nfkc", "none"] = Field(
         "nfc",
         description="The Unicode form in which documents are compared and searched for personal "
@@ -68,6 +73,19 @@ class InputSettings(Section):
     unescape_html: bool = Field(
         False, description="Do so with HTML's character references (&amp;) resolved."
     )
+
+    @property
+    def max_document_bytes(self) -> int:
+        """`max_document` in bytes."""
+        return _size(self.max_document)
+
+    @field_validator("max_document")
+    @classmethod
+    def _document_size(cls, value: str) -> str:
+        _check_size(value)
+        if not 1 <= _size(value) <= 1 << 30:
+            raise ValueError("must be between 1 (byte) and 1GiB")
+        return value
 
     @property
     def normal_form(self) -> Normalization:
@@ -441,8 +459,7 @@ class EngineSettings(Section):
     @field_validator("memory", "batch")
     @classmethod
     def _is_size(cls, value: str) -> str:
-        if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B)?", value):
-            raise ValueError("must be a size, for example 512MiB or 2GiB")
+        _check_size(value)
         return value
 
     @field_validator("memory")
@@ -458,6 +475,12 @@ class EngineSettings(Section):
         if not 100 <= _size(value) <= 1 << 30:
             raise ValueError("must be between 100 (bytes) and 1GiB")
         return value
+
+
+def _check_size(text: str) -> None:
+    """Raises ValueError where `_size` cannot read it."""
+    if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B)?", text):
+        raise ValueError("must be a size, for example 512MiB or 2GiB")
 
 
 def _size(text: str) -> int:

@@ -106,7 +106,11 @@ class FinishedRun:
         shards = tuple(self.corpus.shards[n] for n in sorted({shard_of(doc) for doc in wanted}))
         check_sizes(replace(self.corpus, shards=shards))
         settings = self.settings
-        fields = Fields(text=settings.input.text, columns=tuple(settings.pii.columns))
+        fields = Fields(
+            text=settings.input.text,
+            columns=tuple(settings.pii.columns),
+            max_document=settings.input.max_document_bytes,
+        )
         return {row["doc"]: row for row in records_of(self.corpus, fields, wanted)}
 
     def _slice_of(self, doc: int) -> int:

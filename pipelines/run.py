@@ -72,6 +72,7 @@ class RunFolder:
             source=settings.input.source,
             order=KeepPolicy.parse(settings.dedup.near.keep).field,
             columns=tuple(settings.pii.columns) if settings.pii.enabled else (),
+            max_document=settings.input.max_document_bytes,
         )
 
     @property

@@ -14,15 +14,15 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Format, with_compressions
 from unrote.corpus.formats.sniffing import compression_of, head_of, refuse_wide
 from unrote.corpus.rows import (
-    MAX_TEXT,
+    MAX_DOCUMENT,
     NOT_UTF8,
-    TOO_LONG,
     Damaged,
     Fields,
     SelectedRows,
     View,
     rejects,
     row_batches,
+    too_long,
 )
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
@@ -36,11 +36,15 @@ TOGETHER = 1000
 
 @dataclass(frozen=True)
 class _Record:
-    """A record as it is stored, its line end too; where its fields are; its line, from 1."""
+    """A record as it is stored, its line end too; where its fields are; its line, from 1.
+
+    One that is longer than the limit has neither bytes nor fields.
+    """
 
     stored: bytes
     spans: list[tuple[int, int]]
     line: int
+    is_overlong: bool = False
 
     def value(self, field: int) -> str:
         """A field's value. Raises UnicodeDecodeError."""
@@ -50,6 +54,118 @@ class _Record:
             inner = raw[1 : quoted.end() - 1].replace(b'""', b'"')
             raw = inner + raw[quoted.end() :]
         return raw.decode()
+
+
+_NOT_HELD = _Record(b"", [], 0, is_overlong=True)
+
+
+class _Skipped:
+    """The end of a record that is not held is looked for while its bytes go by."""
+
+    def __init__(self, delimiter: bytes) -> None:
+        self._delimiter = delimiter
+        self._unquoted = re.compile(b"[" + delimiter + rb"\r\n]")
+        self._at_field, self._quoted = True, False
+        self.breaks = 0
+        self.ended = False
+
+    def skip(self, data: bytes, last: bool) -> bytes:
+        """What of `data` is behind the record, or has to be seen again with what comes then.
+
+        `last`: nothing comes.
+        """
+        at = self._find(data, len(data) - (not last))
+        split_line_end = data[at - 1 : at + 1] == b"\r\n" if at else False
+        self.breaks += _breaks(data[:at]) - split_line_end
+        self.ended = self.ended or last
+        return data[at:]
+
+    def _find(self, data: bytes, end: int) -> int:
+        """The offset behind the record, or behind what of data[:end] was looked at.
+
+        A byte is there behind that: a quote may be doubled, and a line end be of two.
+        """
+        at = 0
+        while at < end and not self.ended:
+            if self._at_field:
+                self._at_field = False
+                self._quoted = data[at : at + 1] == b'"'
+                at += self._quoted
+            elif self._quoted:
+                quote = data.find(b'"', at, end)
+                self._quoted = quote < 0 or data[quote + 1 : quote + 2] == b'"'
+                at = end if quote < 0 else quote + 1 + self._quoted
+            elif (found := self._unquoted.search(data, at, end)) is None:
+                at = end
+            else:
+                start, at = found.span()
+                self._at_field = found[0] == self._delimiter
+                self.ended = not self._at_field
+                at += data[start : at + 1] == b"\r\n"
+        return at
+
+
+class _Records:
+    """Cuts CSV that comes in chunks behind its records."""
+
+    def __init__(self, delimiter: bytes, limit: int) -> None:
+        self._delimiter = delimiter
+        self._limit = limit
+        self._pattern = _record_pattern(delimiter)
+        self._field = _field_pattern(delimiter)
+        self._held = b""
+        self._line = 1
+        self._skipped: _Skipped | None = None
+
+    def add(self, chunk: bytes, ended: bool = False, damaged: bool = False) -> Iterator[_Record]:
+        """The records that end with `chunk`; `ended` and `damaged` say that none comes then."""
+        self._held += chunk
+        last = ended or damaged
+        yield from self._end_of_skipped(last, damaged)
+        at = 0
+        while at < len(self._held) and self._skipped is None:
+            found = self._pattern.match(self._held, at)
+            end = len(self._held) if found is None else found.end()
+            if not last and end >= len(self._held) - 1:  # it may go on, or \r be half of \r\n
+                break
+            if damaged and end == len(self._held):
+                break
+            record = self._record(self._held[at:end])
+            if record is not None:
+                yield record if end - at <= self._limit else replace(_NOT_HELD, line=record.line)
+            self._line += _breaks(self._held[at:end])
+            at = end
+        self._held = self._held[at:]
+        if not last and self._skipped is None and len(self._held) > self._limit + 1:
+            self._skipped = _Skipped(self._delimiter)  # however it ends, it is longer
+            self._held = self._skipped.skip(self._held, last=False)
+
+    def _end_of_skipped(self, last: bool, damaged: bool) -> Iterator[_Record]:
+        """The record that is not held, where it has ended."""
+        if self._skipped is None:
+            return
+        if not self._skipped.ended:
+            self._held = self._skipped.skip(self._held, last)
+        if self._skipped.ended and not damaged:
+            yield replace(_NOT_HELD, line=self._line)
+            self._line += self._skipped.breaks
+            self._skipped = None
+
+    def _record(self, stored: bytes) -> _Record | None:
+        """The record in `stored`; None where it is blank. No fields where a quote is not closed."""
+        start = len(BOM) if self._line == 1 and stored.startswith(BOM) else 0
+        body = len(stored.rstrip(b"\r\n")) if not stored.endswith(b'"') else len(stored)
+        if body <= start:
+            return None
+        spans, at = [], start
+        while (found := self._field.match(stored, at)) is not None:
+            spans.append(found.span())
+            at = found.end()
+            if stored[at : at + 1] != self._delimiter:
+                break
+            at += 1
+        closed = at >= len(stored) or stored[at : at + 1] in (b"\r", b"\n")
+        return _Record(stored, spans if closed else [], self._line)
 
 
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
@@ -75,7 +191,7 @@ class Csv(Format):
         view: View,
         selected: SelectedRows,
     ) -> Tagged:
-        records = self._records(shard)
+        records = self._records(shard, fields.max_document)
         header = next(records, None)
         if header is None:
             return
@@ -101,7 +217,7 @@ class Csv(Format):
         rows = first = 0
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
-            records = self._records(shard)
+            records = self._records(shard, fields.max_document)
             header = next(records, None)
             if header is not None:
                 names = self._names(shard, header)
@@ -130,6 +246,11 @@ class Csv(Format):
             )
 
     def _names(self, shard: Shard, header: _Record) -> list[str]:
+        if header.is_overlong:
+            raise InputError(
+                f"{shard.url} has no end of its first record within input.max_document, which "
+                "should name its columns. Close the quote that is open, or raise that."
+            )
         try:
             names = [header.value(k) for k in range(len(header.spans))]
         except UnicodeDecodeError:
@@ -143,52 +264,21 @@ class Csv(Format):
             )
         return names
 
-    def _records(self, shard: Shard) -> Iterator[_Record]:
-        """The records that are not blank, the header first. Raises Damaged, StorageError."""
-        pattern = _record_pattern(self.delimiter)
-        held, line, damage = b"", 1, None
+    def _records(self, shard: Shard, limit: int = MAX_DOCUMENT) -> Iterator[_Record]:
+        """The records that are not blank, the header first. Raises Damaged, StorageError.
+
+        Of one of more than `limit` bytes no more are held.
+        """
+        records = _Records(self.delimiter, limit)
         with storage(shard.url, "read"), open_stored(shard.url) as file:
             stored = decompressed(file, shard.compression)
-            ended = False
-            while not ended:
-                try:
-                    chunk = next(stored, b"")
-                except Damaged as error:
-                    chunk, damage = b"", error
-                ended = not chunk
-                held += chunk
-                at = 0
-                while at < len(held):
-                    found = pattern.match(held, at)
-                    end = len(held) if found is None else found.end()
-                    if not ended and end >= len(held) - 1:  # it may go on, or \r be half of \r\n
-                        break
-                    if damage is not None and end == len(held):
-                        break
-                    record = self._record(held[at:end], line)
-                    if record is not None:
-                        yield record
-                    line += _breaks(held[at:end])
-                    at = end
-                held = held[at:]
-        if damage is not None:
-            raise damage
-
-    def _record(self, stored: bytes, line: int) -> _Record | None:
-        """The record in `stored`; None where it is blank. No fields where a quote is not closed."""
-        start = len(BOM) if line == 1 and stored.startswith(BOM) else 0
-        body = len(stored.rstrip(b"\r\n")) if not stored.endswith(b'"') else len(stored)
-        if body <= start:
-            return None
-        spans, at, field = [], start, _field_pattern(self.delimiter)
-        while (found := field.match(stored, at)) is not None:
-            spans.append(found.span())
-            at = found.end()
-            if stored[at : at + 1] != self.delimiter:
-                break
-            at += 1
-        closed = at >= len(stored) or stored[at : at + 1] in (b"\r", b"\n")
-        return _Record(stored, spans if closed else [], line)
+            try:
+                for chunk in stored:
+                    yield from records.add(chunk)
+            except Damaged:
+                yield from records.add(b"", damaged=True)
+                raise
+            yield from records.add(b"", ended=True)
 
     def _written(self, record: _Record, names: Sequence[str], changes: Mapping[str, str]) -> bytes:
         """The record with new values."""
@@ -233,6 +323,9 @@ def _breaks(stored: bytes) -> int:
 def _refused(record: _Record, names: Sequence[str], fields: Fields) -> str:
     """Why a record is rejected, "" where it is not."""
     where = f"(line {record.line})"
+    if record.is_overlong:
+        cause, colon, remedy = too_long(fields.max_document).partition(": ")
+        return f"{cause} {where}{colon}{remedy}"
     if not record.spans:
         return f"a quoted field does not end {where}: close the quote, or double one in a field"
     if len(record.spans) != len(names):
@@ -243,7 +336,7 @@ def _refused(record: _Record, names: Sequence[str], fields: Fields) -> str:
         return f"{NOT_UTF8} {where}: store the file as UTF-8"
     if fields.text not in names:
         return f"no field '{fields.text}' {where}. Set input.text to the one with the text"
-    return f"{TOO_LONG} {where}" if len(record.stored) > MAX_TEXT else ""
+    return ""
 
 
 def _batch(

@@ -38,7 +38,16 @@ from unrote.corpus.json_splitter import (
     split_elements,
     split_state,
 )
-from unrote.corpus.rows import Damaged, Fields, SelectedRows, View, accepted, rejects
+from unrote.corpus.rows import (
+    MAX_DOCUMENT,
+    Damaged,
+    Fields,
+    SelectedRows,
+    View,
+    accepted,
+    rejects,
+    too_long,
+)
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
 from unrote.corpus.storage import storage
@@ -67,7 +76,7 @@ class JsonArray(Format):
                 row = after
                 explain = _Explain(block.stored, position, fields.text)
                 yield from block_rows(block.lines, table, reasons, shard, fields, view, explain)
-                position = position.behind(block.stored)
+                position = position.behind(block.stored, block.skipped)
             elements.check_end(position)
         except Damaged as damage:
             if view == "records" and selected.has(row):
@@ -144,10 +153,16 @@ class _ElementCuts(Cutter):
 
 @dataclass(frozen=True)
 class _Block:
-    """Elements of the array, up to the comma or bracket behind one: as stored, and as lines."""
+    """Elements of the array, up to the comma or bracket behind one: as stored, and as lines.
+
+    `is_overlong`: it stands for one element that is not held, and in which `skipped` line breaks
+    are; its white space and what ends it are there.
+    """
 
     stored: np.ndarray
     lines: np.ndarray
+    is_overlong: bool = False
+    skipped: int = 0
 
 
 class _Elements:
@@ -164,21 +179,37 @@ class _Elements:
         """Whether the bracket that ends the array went by."""
         return bool(self._state[PHASE] in (BEHIND, BEYOND))
 
-    def blocks(self) -> Iterator[_Block]:
+    def blocks(self, limit: int) -> Iterator[_Block]:
         """About a chunk each, or one larger element; the last is the white space at the end.
 
-        An element behind which neither comma nor bracket comes is left out.
+        Of an element of more than `limit` bytes no more are held. One behind which neither comma
+        nor bracket comes is left out.
         """
         held: list[_Block] = []
+        size = 0  # of the element that goes on
+        overlong = _Overlong()
         for chunk in self._chunks:
             data = bytes_view(chunk)
             lines = data.copy()
-            at, behind = split_elements(data, 0, lines, _NEVER, self._state)
+            at = start = 0
+            if size > limit:
+                at, start = split_elements(data, 0, lines, 0, self._state)
+                overlong.skip(data[: start or at])
+                if start == 0:
+                    continue
+                yield overlong.block(data[start - 1])
+                size = 0
+            at, behind = split_elements(data, at, lines, _NEVER, self._state)
             if behind:
-                yield _joined([*held, _Block(data[:behind], lines[:behind])])
+                yield _joined([*held, _Block(data[start:behind], lines[start:behind])])
+                held, size = [], 0
+            start = max(start, behind)
+            if at > start:
+                held.append(_Block(data[start:at], lines[start:at]))
+                size += at - start
+            if size > limit:
+                overlong = _Overlong(held, limit)
                 held = []
-            if at > behind:
-                held.append(_Block(data[behind:at], lines[behind:at]))
             if self._state[PHASE] == BEYOND:
                 break
         if held and self.closed:
@@ -191,12 +222,17 @@ class _Elements:
         going: list[_Block] = []
 
         def lines() -> Iterator[np.ndarray]:
-            for block in self.blocks():
+            for block in self.blocks(fields.max_document):
                 going.append(block)
                 yield block.lines
 
-        for _, *found in scan_each(lines(), False, self._first, fields, view, selected):
-            yield going.pop(), *found  # type: ignore[misc]
+        for _, table, reasons, row in scan_each(
+            lines(), False, self._first, fields, view, selected
+        ):
+            block = going.pop()
+            if block.is_overlong:
+                reasons[:] = too_long(fields.max_document)
+            yield block, table, reasons, row
 
     def check_end(self, position: "_Position") -> None:
         """Raises Damaged where the array does not end, or the file goes on; at `position`."""
@@ -209,6 +245,36 @@ class _Elements:
             raise Damaged(
                 f"the array does not end ({position}): the file is cut off behind that; replace it"
             )
+
+
+class _Overlong:
+    """An element that is not held: what was left of it."""
+
+    def __init__(self, start: Sequence[_Block] = (), limit: int = 0) -> None:
+        """`start` is how it begins. Raises Damaged where that is white space alone."""
+        self._before = b""
+        self._skipped = 0
+        found = not start
+        for block in start:
+            white = 0
+            if not found:
+                lines = block.lines.tobytes()
+                white = len(lines) - len(lines.lstrip(b" \t\r"))
+                found = white < len(lines)
+                self._before += block.stored[:white].tobytes()
+            self._skipped += lines_in(block.stored[white:])
+        if not found:
+            raise Damaged(f"white space longer than {limit} bytes in an array: leave it out")
+
+    def skip(self, data: np.ndarray) -> None:
+        """`data` belongs to it."""
+        self._skipped += lines_in(data)
+
+    def block(self, end: int) -> _Block:
+        """Its block; `end` is the comma or bracket behind it."""
+        stored = bytes_view(self._before + bytes([1, end]))
+        lines = bytes_view(b" " * len(self._before) + b"\x01\n")
+        return _Block(stored, lines, True, self._skipped)
 
 
 def _joined(blocks: Sequence[_Block]) -> _Block:
@@ -227,8 +293,10 @@ class _Position:
     line: int
     column: int | None
 
-    def behind(self, data: np.ndarray) -> "_Position":
-        """The position behind `data`, which starts here."""
+    def behind(self, data: np.ndarray, skipped: int = 0) -> "_Position":
+        """The position behind `data`, which starts here and lacks `skipped` of its line breaks."""
+        if skipped:
+            return _Position(self.line + lines_in(data) + skipped, None)
         breaks = lines_in(data)
         if breaks == 0 and self.column is None:
             return self
@@ -354,7 +422,7 @@ def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
     """The elements that are objects, with their numbers."""
     lines = (
         line
-        for block in _Elements(shard, cut).blocks()
+        for block in _Elements(shard, cut).blocks(MAX_DOCUMENT)
         for line in block.lines.tobytes().split(b"\n")
         if line.strip(b" \t\r")
     )

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from unrote.corpus.rows import NOT_UTF8
+from unrote.corpus.rows import LONGER, NOT_UTF8
 from unrote.corpus.text import BOM
 
 NOT_JSON = "not JSON"
@@ -34,6 +34,9 @@ def explained(
     line += white.count(b"\n")
     if reason == f"no field '{name}'":
         return no_field(stored, name, line)
+    if LONGER in reason:
+        cause, colon, remedy = reason.partition(": ")
+        return f"{cause} (line {line}){colon}{remedy}"
     return f"{reason} (line {line})"
 
 

@@ -50,11 +50,9 @@ from unrote.corpus.json_scanner import (
 )
 from unrote.corpus.kernel import byte_buffer
 from unrote.corpus.rows import (
-    COLUMNS_TOO_LONG,
     IS_NULL,
-    MAX_TEXT,
+    MAX_DOCUMENT,
     NOT_UTF8,
-    TOO_LONG,
     Damaged,
     Fields,
     SelectedRows,
@@ -62,6 +60,7 @@ from unrote.corpus.rows import (
     accepted,
     rejects,
     row_batches,
+    too_long,
 )
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
@@ -204,24 +203,44 @@ class _Names:
 
 _ALWAYS = 1 << 62
 
+_OVERLONG = bytes_view(b"\x01\n")
+"""The block that stands for a line that is not held; it is told by its identity."""
 
-def blocks(chunks: Iterable[bytes]) -> Iterator[np.ndarray]:
+_BLANK = bytes_view(b"\n")
+_SPACE = b" \t\r"
+
+
+def blocks(chunks: Iterable[bytes], limit: int) -> Iterator[np.ndarray]:
     """The same bytes cut behind newlines (uint8); a block is about a chunk, or one longer line.
 
-    The last block may end without a newline, unless the chunks end in Damaged: then what follows
-    the last newline is left out and Damaged is raised again.
+    Of a line of more than `limit` bytes no more are held: its block is `_OVERLONG`, if it has any
+    but white space. The last block may end without a newline, unless the chunks end in Damaged:
+    then what follows the last newline is left out and Damaged is raised again.
     """
-    waiting: list[bytes] = []
+    held: list[bytes] = []
+    size, is_row = 0, False  # of the line that goes on
     for chunk in chunks:
-        cut = chunk.rfind(b"\n") + 1
-        if cut == 0:
-            waiting.append(chunk)
-            continue
-        whole = b"".join([*waiting, memoryview(chunk)[:cut]]) if waiting else chunk
-        waiting = [chunk[cut:]] if cut < len(chunk) else []
-        yield bytes_view(whole)[: len(whole) if whole is not chunk else cut]
-    if waiting:
-        yield bytes_view(b"".join(waiting))
+        if size > limit:
+            line, newline, chunk = chunk.partition(b"\n")
+            is_row = is_row or bool(line.strip(_SPACE))
+            if not newline:
+                continue
+            yield _OVERLONG if is_row else _BLANK
+            size = 0
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            whole = b"".join([*held, memoryview(chunk)[:end]]) if held else chunk
+            yield bytes_view(whole)[: len(whole) if held else end]
+            held, size = [], 0
+        if end < len(chunk):
+            held.append(chunk[end:])
+            size += len(chunk) - end
+        if size > limit:
+            is_row, held = any(part.strip(_SPACE) for part in held), []
+    if size > limit:
+        yield _OVERLONG if is_row else _BLANK
+    elif held:
+        yield bytes_view(b"".join(held))
 
 
 def scan_blocks(
@@ -238,7 +257,11 @@ def scan_blocks(
     finds. Field k in the table is fields.editable[k]. `at_start` says that the chunks start where
     the file does.
     """
-    yield from scan_each(blocks(chunks), at_start, row, fields, view, selected)
+    lines = blocks(chunks, fields.max_document)
+    for data, table, reasons, after in scan_each(lines, at_start, row, fields, view, selected):
+        if data is _OVERLONG:
+            reasons[:] = too_long(fields.max_document)
+        yield data, table, reasons, after
 
 
 def scan_each(
@@ -260,7 +283,11 @@ def scan_each(
             data, start, names.data, names.offsets, row, selected.all, selected.rows, _ALWAYS
         )
         if len(table):
-            yield data, table, _reasons(data, start, table, fields.text), row
+            reasons = _reasons(data, start, table, fields.text)
+            reasons[table[:, END] - table[:, START] > fields.max_document] = too_long(
+                fields.max_document
+            )
+            yield data, table, reasons, row
         else:
             yield data, table, np.empty(0, dtype=object), row
 
@@ -395,11 +422,8 @@ def _blamed(
     data: np.ndarray, table: np.ndarray, strings: list[_Strings], fields: Fields
 ) -> list[tuple[np.ndarray, str]]:
     """Rows (bool) of `table` whose strings will not do, with the reason; none without a row."""
-    (_, offsets, valid), *columns = strings
-    found = [(~valid, "lone surrogate in text"), (np.diff(offsets) > MAX_TEXT, TOO_LONG)]
-    if columns:
-        sizes = np.sum([np.diff(offsets) for _, offsets, _ in columns], axis=0)
-        found.append((sizes > MAX_TEXT, COLUMNS_TOO_LONG))
+    (_, _, valid), *columns = strings
+    found = [(~valid, "lone surrogate in text")]
     for k, (_, _, valid) in enumerate(columns, 1):
         value_starts = table[:, VALUES + 2 * k]
         first = np.where(value_starts >= 0, data[np.maximum(value_starts, 0)], 0)
@@ -604,9 +628,7 @@ def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _lines(content: Iterator[bytes]) -> Iterator[bytes]:
     """The lines of which all is there."""
-    held = b""
-    for chunk in content:
-        *whole, held = (held + chunk).split(b"\n")
-        yield from (line.removeprefix(BOM) for line in whole if line.strip())
-    if held.strip():
-        yield held.removeprefix(BOM)
+    for block in blocks(content, MAX_DOCUMENT):
+        for line in block.tobytes().split(b"\n"):
+            if line.strip():
+                yield line.removeprefix(BOM)

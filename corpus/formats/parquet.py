@@ -15,11 +15,8 @@ from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.rows import (
     BATCH_BYTES,
-    COLUMNS_TOO_LONG,
     IS_NULL,
-    MAX_TEXT,
     NOT_UTF8,
-    TOO_LONG,
     Damaged,
     Fields,
     SelectedRows,
@@ -27,6 +24,7 @@ from unrote.corpus.rows import (
     accepted,
     rejects,
     row_batches,
+    too_long,
 )
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
@@ -244,7 +242,7 @@ def _batch_rows(
     extra = [_strings(batch, name) for name in others]
     fine = np.zeros(len(batch), dtype=np.bool_)
     fine[rows - row] = True
-    reasons = _reasons(text, columns)
+    reasons = _reasons(text, columns, fields.max_document)
     bad = fine & ~accepted(reasons)
     fine &= ~bad
     if view == "text":
@@ -273,16 +271,19 @@ def _texts(
 
 
 def _reasons(
-    text: pa.LargeStringArray, columns: Sequence[pa.LargeStringArray | None]
+    text: pa.LargeStringArray, columns: Sequence[pa.LargeStringArray | None], limit: int
 ) -> np.ndarray:
-    """Why each row with this text and these named columns is rejected (object array), or None."""
+    """Why each row with this text and these named columns is rejected (object array), or None.
+
+    limit: bytes that the text may have, and the named columns together.
+    """
     named = [column for column in columns if column is not None]
     reasons = np.full(len(text), None, dtype=object)
     _, offsets = arrow_buffers(text)
-    reasons[np.diff(offsets) > MAX_TEXT] = TOO_LONG
+    reasons[np.diff(offsets) > limit] = too_long(limit)
     if named:
         sizes = np.sum([np.diff(arrow_buffers(column)[1]) for column in named], axis=0)
-        reasons[sizes > MAX_TEXT] = COLUMNS_TOO_LONG
+        reasons[sizes > limit] = too_long(limit, "named columns")
     for column in (text, *named):
         reasons[~_are_utf8(column)] = NOT_UTF8
     if text.null_count:
@@ -491,7 +492,7 @@ def read_group(
 
 def readable_rows(batch: pa.RecordBatch, fields: Fields) -> np.ndarray:
     """Which rows are not rejected when they are read (bool)."""
-    return accepted(_reasons(*_texts(batch, fields)))
+    return accepted(_reasons(*_texts(batch, fields), fields.max_document))
 
 
 def compression_of(file: pq.ParquetFile) -> str:

@@ -9,14 +9,13 @@ import pyarrow as pa
 from unrote.corpus.edits import ShardEdits
 from unrote.corpus.formats.base import Format
 from unrote.corpus.rows import (
-    MAX_TEXT,
     NOT_UTF8,
-    TOO_LONG,
     Fields,
     SelectedRows,
     View,
     rejects,
     row_batches,
+    too_long,
 )
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
@@ -55,10 +54,11 @@ def read_text(shard: Shard, fields: Fields, view: View, selected: SelectedRows) 
     """The file's one row, or (for view "records") its reject. A byte order mark is left out."""
     if not selected.has(0) and not selected.all:
         return
+    limit = fields.max_document
     with storage(shard.url, "read"), open_stored(shard.url) as file:
-        content = file.read(MAX_TEXT + len(BOM) + 1)
+        content = file.read(limit + len(BOM) + 1)
     data = bytes_view(content.removeprefix(BOM))
-    reason = TOO_LONG if len(data) > MAX_TEXT else None if is_utf8(data) else NOT_UTF8
+    reason = too_long(limit) if len(data) > limit else None if is_utf8(data) else NOT_UTF8
     if reason is None:
         extra = [pa.array([shard.name]), None, None] if view == "records" else []
         columns = [None] * len(fields.columns) if view == "records" else []

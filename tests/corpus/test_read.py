@@ -343,15 +343,6 @@ def test_parquet_named_column_that_is_not_utf8(tmp_path, kind):
     assert [row["doc"] for row in rows] == [0, 2, 4]
 
 
-def test_parquet_named_columns_that_are_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrote.corpus.formats.parquet.MAX_TEXT", 5)
-    table = pa.table({"text": list("abc"), "x": ["123", "12", None], "y": ["456", "345", "12345"]})
-    pq.write_table(table, tmp_path / "a.parquet")
-    rows, rejects = read_all(pin([tmp_path]), Fields(columns=("x", "y")))
-    assert [row["row"] for row in rows] == [1, 2]
-    assert [row["reason"] for row in rejects] == ["named columns longer than 1 GiB"]
-
-
 def test_parquet_that_is_damaged_in_a_named_column(tmp_path):
     path = tmp_path / "a.parquet"
     long = [f"{i} " + "abcdefgh" * 20 for i in range(300)]

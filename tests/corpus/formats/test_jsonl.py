@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.corpus.helpers import cause
 from tests.examples import examples
 from unrote.corpus import json_scanner
-from unrote.corpus.formats import jsonl
 from unrote.corpus.formats.jsonl import read_jsonl
 from unrote.corpus.json_scanner import GOOD, MAX_DEPTH, NOT_JSON, NOT_OBJECT, STATUS
 from unrote.corpus.rows import Fields, SelectedRows
@@ -224,14 +223,6 @@ def test_every_reason():
 def test_a_bad_neighbour_changes_nothing(prefix):
     rows, _ = read(prefix + '{"text": "grün", "id": "é"}\n'.encode())
     assert (rows[0]["text"], rows[0]["id"]) == ("grün", "é")
-
-
-def test_a_text_that_is_too_long(monkeypatch):
-    monkeypatch.setattr(jsonl, "MAX_TEXT", 5)
-    content = b'{"text": "12345"}\n{"text": "123456"}\n{"text": "\\u00e9\\u00e91"}\n{"text":"x"}\n'
-    rows, rejects = read(content)
-    assert [row["text"] for row in rows] == ["12345", "éé1", "x"]
-    assert [(row["row"], row["reason"]) for row in rejects] == [(1, "text longer than 1 GiB")]
 
 
 @pytest.mark.parametrize(
@@ -481,18 +472,6 @@ def test_a_named_column_that_cannot_be_read_rejects_its_row():
         (10, "field 't' is an object"),
     ]
     assert [row["doc"] - (3 << 36) for row in read(content, fields, "text")[0]] == [1, 5, 6]
-
-
-def test_named_columns_that_are_too_long(monkeypatch):
-    monkeypatch.setattr(jsonl, "MAX_TEXT", 5)
-    content = (
-        b'{"text": "12345", "t": "12", "u": "345"}\n'
-        b'{"text": "1", "t": "123", "u": "456"}\n'
-        b'{"text": "1", "t": "123456", "u": null}\n'
-    )
-    rows, rejects = read(content, Fields(columns=("t", "u")))
-    assert [row["row"] for row in rows] == [0]
-    assert {row["reason"] for row in rejects} == {"named columns longer than 1 GiB"}
 
 
 def test_named_columns_beside_ids_sources_and_orders():
