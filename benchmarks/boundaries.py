@@ -28,7 +28,7 @@ import orjson
 from benchmarks.structured import KINDS, Labelled, corpus
 from unrote.corpus.intervals import union
 from unrote.corpus.views import apply_edits
-from unrote.dedup.passages import BOUNDARIES
+from unrote.dedup.boundaries import BOUNDARIES
 from unrote.dedup.spans import duplicate_spans
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}

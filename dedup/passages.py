@@ -21,9 +21,10 @@ overlaps). `occurrences` is the least of the row's windows.
    inwards until it may be cut there. "character": anywhere. "word": not between two characters of
    one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*,
    M*); scripts written without spaces (words.WITHOUT_SPACES) may be cut anywhere but before a
-   mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends;
+   mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends.
+   "structure": as `dedup.boundaries` says, and it may come to nothing;
 3. components that have become empty or have fewer than `min_words` words are left alone (each
-   character of a script without spaces counts as a word);
+   character of a script without spaces counts as a word; for "structure" it is one word at least);
 4. rows are clipped to the components, empty ones dropped; offsets become code points.
 
 Every byte of a component lies in a row, and a witness stands before what it is witness to:
@@ -39,6 +40,8 @@ import numpy as np
 
 from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.text import starters
+from unrote.dedup.boundaries import ATTACHED, LETTER, OTHER, SINGLE, STRUCTURE, narrowed
+from unrote.dedup.lines import LINE_COLUMNS, lines_of
 from unrote.dedup.words import ALONE, MARK, WORD, decode, unicode_table
 
 COLUMNS = 7
@@ -46,16 +49,14 @@ DOC, START, WINDOWS, WITNESS, WITNESS_BYTE, WITNESS_CHAR, OCCURRENCES = range(CO
 """A row: index of the document, buffer offset of its first window, how many windows; the witness
 document, byte and code point offsets in it (`schema.COPIES`), occurrences."""
 
-CUT_COLUMNS = 8
-CUT_START, CUT_END, CUT_WITNESS, CUT_FROM, CUT_OCCURRENCES, FIRST_BYTE, LAST_BYTE = range(1, 8)
-"""A cut: index of the document (DOC), `schema.SPANS`, and its buffer offsets."""
-
-BOUNDARIES = {"character": 0, "word": 1, "line": 2}
-_WORD, _LINE = 1, 2
+CUT_COLUMNS = 9
+CUT_START, CUT_END, CUT_WITNESS, CUT_FROM, CUT_OCCURRENCES, FIRST_BYTE, LAST_BYTE, IS_CUT = range(
+    1, 9
+)
+"""A passage: index of the document (DOC), `schema.SPANS`, its buffer offsets, whether it is cut.
+What is not cut is the whole of what was found."""
 
 _BLOCK = 10  # code points are counted in blocks of 1024 bytes
-
-_OTHER, _LETTER, _ALONE, _MARK = range(4)
 
 
 @cache
@@ -66,8 +67,8 @@ def word_classes(ascii_only: bool) -> np.ndarray:
         return np.array(known, dtype=np.uint8)
     table = unicode_table()
     classes: np.ndarray = ((table & WORD) != 0).astype(np.uint8)
-    classes[(table & ALONE) != 0] = _ALONE
-    classes[(table & MARK) != 0] = _MARK
+    classes[(table & ALONE) != 0] = SINGLE
+    classes[(table & MARK) != 0] = ATTACHED
     return classes
 
 
@@ -316,49 +317,20 @@ def _chars_before(data: np.ndarray, at: int, index: np.ndarray) -> int:
     return int(index[block]) + count_chars(data, block << _BLOCK, at)
 
 
-@inlined
-def _class_before(data: np.ndarray, at: int, classes: np.ndarray) -> int:
-    start = at - 1
-    while data[start] & 0xC0 == 0x80:
-        start -= 1
-    return int(classes[decode(data, start, at)[0]])
-
-
-@inlined
-def _may_cut(
-    data: np.ndarray, begin: int, end: int, at: int, boundary: int, classes: np.ndarray
-) -> bool:
-    """Whether a cut may begin or end at `at`, in the document data[begin:end]."""
-    if at in (begin, end):
-        return True
-    if data[at] & 0xC0 == 0x80:
-        return False
-    if boundary == _LINE:
-        before = data[at - 1]
-        return bool(before == 0x0A or (before == 0x0D and data[at] != 0x0A))
-    if boundary != _WORD:
-        return True
-    left = _class_before(data, at, classes)
-    right = classes[decode(data, at, end)[0]]
-    if _OTHER in (left, right):
-        return True
-    return right != _MARK and _ALONE in (left, right)
-
-
 @kernel
 def _count_words(data: np.ndarray, start: int, end: int, classes: np.ndarray) -> int:
-    words, before = 0, _OTHER
+    words, before = 0, OTHER
     while start < end:
         code, size = decode(data, start, end)
         kind = int(classes[code])
         if (
-            kind == _ALONE
-            or (kind != _OTHER and before == _OTHER)
-            or (kind == _LETTER and before == _ALONE)
+            kind == SINGLE
+            or (kind != OTHER and before == OTHER)
+            or (kind == LETTER and before == SINGLE)
         ):
             words += 1
         # A mark belongs to what it stands on.
-        if kind != _MARK or before == _OTHER:
+        if kind != ATTACHED or before == OTHER:
             before = kind
         start += size
     return words
@@ -374,13 +346,15 @@ def cut(
     min_words: int,
     classes: np.ndarray,
 ) -> np.ndarray:
-    """SPANS out of COPIES: int64[n, CUT_COLUMNS], sorted by document, start, end, witness.
+    """SPANS, and what is not cut, out of COPIES: int64[n, CUT_COLUMNS], sorted as SPANS is.
 
-    boundary: of BOUNDARIES; classes: of `word_classes`.
+    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`.
     """
     out = np.empty((max(16, len(rows)), CUT_COLUMNS), dtype=np.int64)
     # Where code points of cuts' starts and ends have been counted up to, and how many there are.
     counted = np.zeros((2, 2), dtype=np.int64)
+    lines = np.empty((0, LINE_COLUMNS), dtype=np.int64)
+    least = max(min_words, boundary == STRUCTURE)
     used = a = 0
     last = -1
     while a < len(rows):
@@ -389,29 +363,30 @@ def cut(
         if doc != last:
             counted[:, 0], counted[:, 1] = begin, 0
             last = doc
-        start, stop = _narrowed(data, rows, a, end, min_bytes)
+            if boundary == STRUCTURE:
+                lines = lines_of(data, begin, end)
+        start, stop = _inside(data, rows, a, end, min_bytes)
         b = a + 1
         while b < len(rows) and rows[b, DOC] == doc:
-            first, behind = _narrowed(data, rows, b, end, min_bytes)
+            first, behind = _inside(data, rows, b, end, min_bytes)
             if first > stop:
                 break
             stop = behind
             b += 1
-        while start < stop and not _may_cut(data, begin, end, start, boundary, classes):
-            start += 1
-        while start < stop and not _may_cut(data, begin, end, stop, boundary, classes):
-            stop -= 1
-        if start < stop and (
-            min_words == 0 or _count_words(data, start, stop, classes) >= min_words
-        ):
-            for i in range(a, b):
-                used = _clip(data, rows, i, start, stop, end, min_bytes, counted, out, used)
+        first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines)
+        goes = first < behind and (
+            least == 0 or _count_words(data, first, behind, classes) >= least
+        )
+        if goes:
+            start, stop = first, behind
+        for i in range(a, b):
+            used = _clip(data, rows, i, start, stop, end, min_bytes, counted, goes, out, used)
         a = b
     return out[:used]
 
 
 @inlined
-def _narrowed(
+def _inside(
     data: np.ndarray, rows: np.ndarray, i: int, end: int, min_bytes: int
 ) -> tuple[int, int]:
     """The text of row i, without code points that begin or end outside."""
@@ -433,11 +408,12 @@ def _clip(
     end: int,
     min_bytes: int,
     counted: np.ndarray,
+    goes: bool,
     out: np.ndarray,
     used: int,
 ) -> int:
     """Append row i clipped to start:stop, sorted among those with the same start and end."""
-    first, behind = _narrowed(data, rows, i, end, min_bytes)
+    first, behind = _inside(data, rows, i, end, min_bytes)
     first, behind = max(first, start), min(behind, stop)
     if first >= behind:
         return used
@@ -457,6 +433,7 @@ def _clip(
     out[to, DOC], out[to, FIRST_BYTE], out[to, LAST_BYTE] = doc, first, behind
     out[to, CUT_START], out[to, CUT_END] = counted[0, 1], counted[1, 1]
     out[to, CUT_WITNESS], out[to, CUT_FROM], out[to, CUT_OCCURRENCES] = witness, witness_char, count
+    out[to, IS_CUT] = goes
     return used + 1
 
 

@@ -26,12 +26,13 @@ from unrote.corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.texts import Texts, text_array
+from unrote.dedup.boundaries import BOUNDARIES
 from unrote.dedup.groups import batch_of, column, grown, starts
 from unrote.dedup.passages import (
-    BOUNDARIES,
     CUT_COLUMNS,
     DOC,
     FIRST_BYTE,
+    IS_CUT,
     LAST_BYTE,
     START,
     WITNESS,
@@ -46,7 +47,7 @@ from unrote.dedup.words import SPACE, decode, table_for
 
 __all__ = ["duplicate_spans", "duplicate_windows"]
 
-Boundary = Literal["word", "character", "line"]
+Boundary = Literal["structure", "line", "word", "character"]
 
 
 def duplicate_spans(
@@ -63,7 +64,8 @@ def duplicate_spans(
 
     texts: strings, or Arrow strings (not copied).
     min_bytes: least length, in UTF-8 bytes (16 to 16384).
-    method, boundary, min_words: see `dedup.passages`; the methods' answers are the same.
+    method, boundary, min_words: see `dedup.passages` and, for boundary "structure",
+    `dedup.boundaries`; the methods' answers are the same.
     workers: threads, None is one for each core.
     memory: bytes that the anchors may take beside the text; where that is not enough they are
     found and compared range of hashes by range of hashes. None: as many as they need, about 2.5
@@ -82,6 +84,7 @@ def duplicate_spans(
 
     found = find(data, offsets, min_bytes, method, workers, memory, finish)
     cuts = np.concatenate([np.empty((0, CUT_COLUMNS), dtype=np.int64), *found])
+    cuts = cuts[cuts[:, IS_CUT] != 0]
     return pa.table([np.ascontiguousarray(cuts[:, i]) for i in range(6)], schema=SPANS.schema)
 
 
@@ -181,7 +184,11 @@ class Spans(PlainStage):
         rows = merge_windows(data, offsets, rows, docs, offsets, self.min_bytes)
         classes = word_classes(not len(data) or int(data.max()) < 128)
         boundary = BOUNDARIES[self.boundary]
-        return cut(data, offsets, rows, self.min_bytes, boundary, self.min_words, classes)
+        found: np.ndarray = cut(
+            data, offsets, rows, self.min_bytes, boundary, self.min_words, classes
+        )
+        cuts: np.ndarray = found[found[:, IS_CUT] != 0]
+        return cuts
 
     def _claims(
         self, data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, cuts: np.ndarray

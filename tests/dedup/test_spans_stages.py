@@ -101,6 +101,15 @@ def test_stages_give_what_memory_gives(texts, size, seed, method, chunk, hot_row
     assert numbered(got.get("spans")) == expected
 
 
+@examples(40)
+@given(corpora(), sizes, st.integers(0, 99))
+def test_stages_cut_at_structure_as_memory_does(texts, size, seed):
+    texts = ["\n(".join(text.split("a")) for text in texts]
+    expected = rows_of(duplicate_spans(texts, min_bytes=size, boundary="structure", workers=1))
+    got = staged(texts, size, seed, most=seed % 50 + 1, boundary="structure")
+    assert numbered(got.get("spans")) == expected
+
+
 def answers(rows: pa.Table, seed: int, hot_rows: int) -> dict[str, list[tuple]]:
     """Copies and ambiguous anchors by both ways, and which groups were hot."""
     engine = MiniEngine(seed, seed % 9 + 1)
