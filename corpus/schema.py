@@ -102,6 +102,15 @@ SPANS = Table(
     sort=("doc", "start", "end", "witness", "witness_start"),
     internal=False,
 )
+UNCUT = Table(
+    "uncut",
+    SPANS.schema.append(pa.field("bytes", _int)),
+    sort=SPANS.sort,
+    internal=False,
+)
+"""Duplicate passages that stay: no part of them can be cut at `dedup.passages.boundary`, or they
+have fewer than `min_words` words. `bytes` are those of the text that no row before it covers."""
+
 FINDINGS = Table(
     "findings",
     _schema(
@@ -233,7 +242,7 @@ REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str),
 """Rows that could not be read, and documents that a detector could not finish or that hold what is
 not to be released. `doc` is what the row's key is, or would be."""
 
-PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
+PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, UNCUT, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
 
 # Internal tables: the rejects of each phase, and what is put in the place of findings.
 

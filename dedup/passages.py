@@ -23,8 +23,8 @@ overlaps). `occurrences` is the least of the row's windows.
    M*); scripts written without spaces (words.WITHOUT_SPACES) may be cut anywhere but before a
    mark. "line": after a line break (LF, CR LF, CR). Always: at the document's ends.
    "structure": as `dedup.boundaries` says, and it may come to nothing;
-3. components that have become empty or have fewer than `min_words` words are left alone (each
-   character of a script without spaces counts as a word; for "structure" it is one word at least);
+3. components that have become empty or have fewer than `min_words` words ("structure": none) are
+   not cut, they are UNCUT; each character of a script without spaces counts as a word;
 4. rows are clipped to the components, empty ones dropped; offsets become code points.
 
 Every byte of a component lies in a row, and a witness stands before what it is witness to:
@@ -345,10 +345,12 @@ def cut(
     boundary: int,
     min_words: int,
     classes: np.ndarray,
+    spared: np.ndarray,
 ) -> np.ndarray:
-    """SPANS, and what is not cut, out of COPIES: int64[n, CUT_COLUMNS], sorted as SPANS is.
+    """SPANS and UNCUT out of COPIES: int64[n, CUT_COLUMNS], sorted as both are.
 
-    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`.
+    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`. spared: bool[documents], those
+    of which nothing is cut.
     """
     out = np.empty((max(16, len(rows)), CUT_COLUMNS), dtype=np.int64)
     # Where code points of cuts' starts and ends have been counted up to, and how many there are.
@@ -363,7 +365,7 @@ def cut(
         if doc != last:
             counted[:, 0], counted[:, 1] = begin, 0
             last = doc
-            if boundary == STRUCTURE:
+            if boundary == STRUCTURE and not spared[doc]:
                 lines = lines_of(data, begin, end)
         start, stop = _inside(data, rows, a, end, min_bytes)
         b = a + 1
@@ -373,7 +375,9 @@ def cut(
                 break
             stop = behind
             b += 1
-        first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines)
+        first, behind = start, start
+        if not spared[doc]:
+            first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines)
         goes = first < behind and (
             least == 0 or _count_words(data, first, behind, classes) >= least
         )

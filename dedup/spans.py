@@ -9,7 +9,7 @@
 For the engines the same is a chain of stages:
 
     text → the stages of dedup.repeats → copies, ambiguous copies
-    text beside both copies → Spans → spans, claims → Remainder → remainder
+    text beside both copies → Spans → spans, uncut; claims → Remainder → remainder
 
 With method "suffix-array" the first line is: text → Everything → SuffixArray → copies.
 """
@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.kernel import kernel
-from unrote.corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, Tagged
+from unrote.corpus.schema import COPIES, DUPLICATES, SPANS, TEXT, UNCUT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
 from unrote.corpus.texts import Texts, text_array
@@ -78,9 +78,11 @@ def duplicate_spans(
         raise ValueError(f"boundary is {boundary!r}; it must be one of {', '.join(BOUNDARIES)}")
     data, offsets = arrow_buffers(text_array(texts))
     classes = word_classes(not len(data) or int(data.max()) < 128)
+    spared = np.zeros(len(offsets), dtype=np.bool_)
 
     def finish(rows: np.ndarray) -> np.ndarray:
-        return cut(data, offsets, rows, min_bytes, BOUNDARIES[boundary], min_words, classes)
+        rule = BOUNDARIES[boundary]
+        return cut(data, offsets, rows, min_bytes, rule, min_words, classes, spared)
 
     found = find(data, offsets, min_bytes, method, workers, memory, finish)
     cuts = np.concatenate([np.empty((0, CUT_COLUMNS), dtype=np.int64), *found])
@@ -146,7 +148,7 @@ class SuffixArray(PlainStage):
 
 @dataclass(frozen=True)
 class Spans(PlainStage):
-    """The passages cut from each document, and the claims that decide whether it is kept."""
+    """Passages that are cut and that are not, and the claims that decide if a document is kept."""
 
     min_bytes: int = 100
     boundary: Boundary = "word"
@@ -154,12 +156,17 @@ class Spans(PlainStage):
     min_remaining: int = 0
     action: Literal["cut", "report"] = "cut"
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         COPIES.name: COPIES.schema,
         AMBIGUOUS_COPIES.name: COPIES.schema,
         "text": TEXT,
     }
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"spans": SPANS.schema, "claims": CLAIMS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "spans": SPANS.schema,
+        "uncut": UNCUT.schema,
+        "claims": CLAIMS,
+    }
 
     def _run(self, tagged: Tagged) -> Tagged:
         for batch, beside in with_rows(tagged):
@@ -169,7 +176,12 @@ class Spans(PlainStage):
             rows[:, DOC] = np.searchsorted(docs, rows[:, DOC])
             rows[:, START] += offsets[rows[:, DOC]]
             rows = rows[np.argsort(rows[:, START], kind="stable")]
-            cuts = self._cuts(data, offsets, docs, rows)
+            spared = self._spared(batch)
+            found = self._found(data, offsets, docs, rows, spared)
+            uncut = found[found[:, IS_CUT] == 0]
+            if len(uncut):
+                yield "uncut", _uncut(uncut, docs)
+            cuts = found[found[:, IS_CUT] != 0]
             if not len(cuts):
                 continue
             if self.action == "cut":
@@ -178,17 +190,24 @@ class Spans(PlainStage):
             cuts[:, DOC] = docs[cuts[:, DOC]]
             yield "spans", batch_of(SPANS.schema, np.ascontiguousarray(cuts[:, :6].T))
 
-    def _cuts(
-        self, data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, rows: np.ndarray
+    @staticmethod
+    def _spared(batch: pa.RecordBatch) -> np.ndarray:
+        """Whether the passages of each document are only reported: bool[n]."""
+        return np.zeros(batch.num_rows, dtype=np.bool_)
+
+    def _found(
+        self,
+        data: np.ndarray,
+        offsets: np.ndarray,
+        docs: np.ndarray,
+        rows: np.ndarray,
+        spared: np.ndarray,
     ) -> np.ndarray:
+        """The passages that are cut and those that are not, as `cut` gives them."""
         rows = merge_windows(data, offsets, rows, docs, offsets, self.min_bytes)
         classes = word_classes(not len(data) or int(data.max()) < 128)
         boundary = BOUNDARIES[self.boundary]
-        found: np.ndarray = cut(
-            data, offsets, rows, self.min_bytes, boundary, self.min_words, classes
-        )
-        cuts: np.ndarray = found[found[:, IS_CUT] != 0]
-        return cuts
+        return cut(data, offsets, rows, self.min_bytes, boundary, self.min_words, classes, spared)
 
     def _claims(
         self, data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, cuts: np.ndarray
@@ -206,6 +225,14 @@ class Spans(PlainStage):
             (cuts[:, 3], np.full(len(cuts), _WITNESS), cuts[:, 4], cuts[:, 4] + length), axis=1
         )
         return np.concatenate((candidates, cut_rows, _distinct(witnesses)))
+
+
+def _uncut(rows: np.ndarray, docs: np.ndarray) -> pa.RecordBatch:
+    """Rows of UNCUT, in their order."""
+    ends = np.maximum.accumulate(np.append(0, rows[:, LAST_BYTE]))
+    fresh = np.maximum(0, rows[:, LAST_BYTE] - np.maximum(rows[:, FIRST_BYTE], ends[:-1]))
+    columns = [docs[rows[:, DOC]], *np.ascontiguousarray(rows[:, 1:6].T), fresh]
+    return batch_of(UNCUT.schema, columns)
 
 
 def _distinct(claims: np.ndarray) -> np.ndarray:

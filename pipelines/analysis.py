@@ -21,6 +21,7 @@ from unrote.corpus.schema import (
     REPLACEMENTS,
     SCAN_REJECTS,
     SPANS,
+    UNCUT,
     UNDECIDED,
     Table,
 )
@@ -325,6 +326,7 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
         )
         found = flow.map(stage, flow.read("text", *copied, only=copied))
         flow.write(SPANS, found["spans"])
+        flow.write(UNCUT, found["uncut"])
         removals.append(flow.group(spans.Remainder(), claims=found["claims"])["remainder"])
     flow.write(DUPLICATES, *removals)
     job.phase("conclude", flow)

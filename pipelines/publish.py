@@ -9,7 +9,7 @@ import pyarrow as pa
 from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import InputError
 from unrote.corpus.extras import installed
-from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, Table
+from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, UNCUT, Table
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import MaskedText, masked
@@ -49,6 +49,7 @@ def summarised(job: Job) -> Report:
         flow,
         tuple(shard.name for shard in job.run.corpus.shards),
         spans=bool(job.run.files(SPANS)),
+        uncut=bool(job.run.files(UNCUT)),
         released=bool(job.run.files(RELEASED)),
         rejects=bool(job.run.files(REJECTS)),
         findings=bool(job.run.files(FINDINGS)),

@@ -88,6 +88,8 @@ class Balance(Part):
     )
     passage_rows: int = Field(description="Rows of the table `spans`.")
     passage_chars: int = Field(description="Code points of text in duplicate passages.")
+    uncut_rows: int = Field(description="Rows of the table `uncut`.")
+    uncut_bytes: int = Field(description="Bytes of duplicate passages that were found and not cut.")
     words_kept: int = Field(description="Words of the documents that are kept.")
     ids_derived: int = Field(description="Documents that had no id and were given one.")
 
@@ -446,11 +448,11 @@ def summed(balances: Iterable[Balance]) -> Balance:
         parts: list[Amount] = [getattr(row, name) for row in rows]
         return _amount(sum(p.documents for p in parts), sum(p.bytes for p in parts), size)
 
-    names = ("sources", "documents", "bytes", "words", "words_kept", "passage_rows")
-    numbers = {
-        name: sum(getattr(row, name) for row in rows)
-        for name in (*names, "passage_chars", "ids_derived")
-    }
+    names = (
+        *("sources", "documents", "bytes", "words", "words_kept", "passage_rows", "passage_chars"),
+        *("uncut_rows", "uncut_bytes", "ids_derived"),
+    )
+    numbers = {name: sum(getattr(row, name) for row in rows) for name in names}
     source = rows[0].source if len(rows) == 1 else None
     amounts: dict[str, Any] = {
         name: amount(name)
@@ -482,7 +484,9 @@ def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     }
     names = ("source", "sources", "documents", "bytes", "words", "words_kept", "passage_chars")
     columns = {name: row[name] for name in (*names, "ids_derived")} | {
-        "passage_rows": row["passages"]
+        "passage_rows": row["passages"],
+        "uncut_rows": row["uncut"],
+        "uncut_bytes": row["bytes_uncut"],
     }
     amounts: dict[str, Any] = {name: _amount(*part, size) for name, part in parts.items()}
     return Balance(**columns, **amounts)
@@ -669,6 +673,11 @@ def _notes(
         yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."
     elif _setting(settings, "passages", "action") == "report" and total.passage_rows:
         yield "Duplicate passages were found and left in place (dedup.passages.action is report)."
+    if total.uncut_rows:
+        yield (
+            f"{counted(total.uncut_rows, 'duplicate passage')} with "
+            f"{counted(total.uncut_bytes, 'byte')} were found and not cut (table uncut)."
+        )
     hot = [p["rows"] for p in manifest["phases"] if p["name"] == "near-hot-buckets"]
     if hot and hot[0]["hot_buckets"]:
         yield (

@@ -7,7 +7,7 @@ bounded: each table of a summary has a limit of rows, in the module of its name.
 What the stages share, and what a row of a summary is, is in pipelines.summary.sums.
 """
 
-from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, Table
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED, summarise_clusters
 from unrote.pipelines.summary.findings import FINDING_SUMMARIES, summarise_findings
@@ -33,6 +33,7 @@ def summarise(
     shards: tuple[str, ...],
     *,
     spans: bool = True,
+    uncut: bool = True,
     released: bool = True,
     rejects: bool = True,
     findings: bool = True,
@@ -43,11 +44,12 @@ def summarise(
     """Build the flow that writes `SUMMARIES` from the published tables.
 
     shards: the shards' names, in the order of their numbers.
-    spans, released, rejects, findings, scores, entities: whether the tables of that name were
-    written. threshold: the risk from which a sequence is at risk.
+    spans, uncut, released, rejects, findings, scores, entities: whether the tables of these names
+    were written. threshold: the risk from which a sequence is at risk.
     """
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
-    tables += rejects * (REJECTS,) + spans * (SPANS,) + released * (RELEASED,)
+    tables += rejects * (REJECTS,) + spans * (SPANS,) + uncut * (UNCUT,)
+    tables += released * (RELEASED,)
     tally = summarise_totals(flow, tables)
     summarise_clusters(flow, tally, rejects=rejects)
     if findings:

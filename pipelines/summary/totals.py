@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unrote.corpus.errors import StorageError
-from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, Table, Tagged
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, Table, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output
@@ -55,6 +55,8 @@ MEASURES = (
     "bytes_remainder",
     "passages",  # rows of `spans`
     "passage_chars",  # code points in their union
+    "uncut",  # rows of `uncut`
+    "bytes_uncut",
     "documents_cut",  # documents that stay, with duplicate passages in them
     "bytes_passages",  # bytes of those documents that the passages take
     "ids_derived",
@@ -88,8 +90,9 @@ def summarise_totals(flow: Flow, tables: tuple[Table, ...]) -> Mapping[str, Outp
 class Tally(PlainStage):
     """Sums for each source, and a row for each copy of a document that stayed."""
 
-    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, REJECTS, SPANS, RELEASED)
+    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, RELEASED)
 
+    version: ClassVar[int] = 2
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": TOTALS.schema,
         "copies": pa.schema(
@@ -116,6 +119,8 @@ class Tally(PlainStage):
                 yield "rejected", chunk.add_rejects(batch)
             elif tag == SPANS.name:
                 chunk.add_spans(batch)
+            elif tag == UNCUT.name:
+                chunk.add_uncut(batch)
             else:
                 chunk.add_released(batch)
         yield "parts", chunk.parts()
@@ -179,6 +184,10 @@ class _Chunk:
 
     def add_spans(self, batch: pa.RecordBatch) -> None:
         self._add(self.sources[self._find(batch)], passages=1, passage_chars=self._covered(batch))
+
+    def add_uncut(self, batch: pa.RecordBatch) -> None:
+        size = numbers_of(batch, "bytes")
+        self._add(self.sources[self._find(batch)], uncut=1, bytes_uncut=size)
 
     def add_released(self, batch: pa.RecordBatch) -> None:
         at = self._find(batch)

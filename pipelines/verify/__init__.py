@@ -32,7 +32,7 @@ from unrote.pipelines.verify.verdict import (
     Verdict,
     print_verdict,
 )
-from unrote.pipelines.verify.witnesses import check_chains, check_spans
+from unrote.pipelines.verify.witnesses import check_chains, check_spans, check_uncut
 
 __all__ = [
     "CHECKS",
@@ -88,6 +88,7 @@ def verify(
         check_twins(run)
         check_kept_twins(run)
         check_spans(run)
+        check_uncut(run)
         check_chains(run)
         found = measured(run, drawn) if drawn is not None else None
     return Verdict(tuple(tally.check() for tally in run.tally.values()), found)

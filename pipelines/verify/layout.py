@@ -28,6 +28,15 @@ TABLES: dict[str, dict[str, str]] = {
         "witness_start": "int64",
         "occurrences": "int64",
     },
+    "uncut": {
+        "doc": "int64",
+        "start": "int64",
+        "end": "int64",
+        "witness": "int64",
+        "witness_start": "int64",
+        "occurrences": "int64",
+        "bytes": "int64",
+    },
     "findings": {
         "doc": "int64",
         "field": "int64",

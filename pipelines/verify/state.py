@@ -126,6 +126,9 @@ class Run:
     tally: dict[str, Tally]
     duplicates: dict[int, Duplicate] = field(default_factory=dict)
     spans: Spans = field(default_factory=Spans)
+    uncut: Spans = field(default_factory=Spans)
+    """Passages that were found and stay."""
+    uncut_bytes: list[int] = field(default_factory=list)
     rejects: dict[int, set[int]] = field(default_factory=dict)
     findings: dict[int, list[Finding]] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)

@@ -24,8 +24,7 @@ def load_tables(run: Run) -> None:
                 _table_content(run, name, entry)
     for table in tables_of(run, "duplicates"):
         _load_duplicates(run, table)
-    for table in tables_of(run, "spans"):
-        run.spans.extend(table)
+    _load_passages(run)
     for table in tables_of(run, "findings"):
         columns = (table[name].to_pylist() for name in Finding._fields)
         for finding in map(Finding._make, zip(*columns, strict=True)):
@@ -34,7 +33,6 @@ def load_tables(run: Run) -> None:
     for name in ("entities", "masks"):
         for table in tables_of(run, name):
             _check_released(run, name, table)
-    run.referenced.update(run.spans.doc, run.spans.witness)
 
 
 def _check_released(run: Run, name: str, table: Any) -> None:
@@ -44,6 +42,16 @@ def _check_released(run: Run, name: str, table: Any) -> None:
         run.tally["tables"].expect(
             released, "%s is in %s and is not released", run.name_of(doc), name
         )
+
+
+def _load_passages(run: Run) -> None:
+    for table in tables_of(run, "spans"):
+        run.spans.extend(table)
+    for table in tables_of(run, "uncut"):
+        run.uncut.extend(table)
+        run.uncut_bytes.extend(table["bytes"].to_pylist())
+    for rows in (run.spans, run.uncut):
+        run.referenced.update(rows.doc, rows.witness)
 
 
 def _load_rejects(run: Run) -> None:
@@ -137,6 +145,7 @@ def _sort_keys(name: str, table: Any) -> list[Key]:
     """By what the rows of a table are sorted; the document's key comes first."""
     columns = {
         "spans": ("doc", "start", "end", "witness", "witness_start"),
+        "uncut": ("doc", "start", "end", "witness", "witness_start"),
         "findings": ("doc", "field", "start", "end"),
         "scores": ("doc", "start", "end"),
         "entities": ("doc", "start", "end"),

@@ -21,6 +21,7 @@ CHECKS = {
     "near-duplicates": "twin",
     "kept twins": "twin",
     "spans": "witness",
+    "uncut": "witness",
     "chains": "witness",
     "remainders": "witness",
     "rejects": "fail closed",

@@ -5,7 +5,7 @@ import random
 from bisect import bisect_right
 
 from unrote.pipelines.verify.ranges import pieces
-from unrote.pipelines.verify.state import Run
+from unrote.pipelines.verify.state import Run, Spans
 
 SAMPLE = 1000
 
@@ -32,7 +32,7 @@ def check_spans(run: Run) -> None:
     """
     spans, tally = run.spans, run.tally["spans"]
     for done, i in enumerate(sorted(range(len(spans)), key=spans.witness.__getitem__)):
-        problem = _span_problem(run, i)
+        problem = _span_problem(run, spans, i)
         if problem is not None:
             tally.fail(
                 "%s [%d, %d) with witness %s from %d: %s",
@@ -54,9 +54,33 @@ def check_spans(run: Run) -> None:
         )
 
 
-def _span_problem(run: Run, i: int) -> str | None:
-    """What is wrong with row `i` of the spans table."""
-    spans = run.spans
+def check_uncut(run: Run) -> None:
+    """Every passage that is said to stay stands earlier, and nothing is cut of it."""
+    uncut, tally = run.uncut, run.tally["uncut"]
+    last, reach = -1, 0
+    for i, doc in enumerate(uncut.doc):
+        reach = reach if doc == last else 0
+        problem = _span_problem(run, uncut, i) or _stays_problem(run, i, reach)
+        where = run.name_of(doc), uncut.start[i], uncut.end[i]
+        tally.expect(problem is None, "%s [%d, %d): %s", *where, problem)
+        last, reach = doc, max(reach, uncut.end[i])
+
+
+def _stays_problem(run: Run, i: int, reach: int) -> str | None:
+    """What is wrong with row `i` of the uncut table, a passage. reach: how far those before go."""
+    doc, start, end = run.uncut.doc[i], run.uncut.start[i], run.uncut.end[i]
+    cuts = run.spans.cuts(doc)
+    at = bisect_right(cuts, start, key=lambda cut: cut[1])
+    if at < len(cuts) and cuts[at][0] < end:
+        return "a cut reaches into what is said to stay"
+    size = len((run.texts.get(doc) or "")[max(start, reach) : end].encode())
+    if size != run.uncut_bytes[i]:
+        return f"it adds {size} bytes, not {run.uncut_bytes[i]}"
+    return None
+
+
+def _span_problem(run: Run, spans: Spans, i: int) -> str | None:
+    """What is wrong with row `i` of the spans table, or of the uncut one."""
     doc, witness = spans.doc[i], spans.witness[i]
     if run.copied(doc) or run.copied(witness):
         return "one of them was removed as a copy"
@@ -65,12 +89,11 @@ def _span_problem(run: Run, i: int) -> str | None:
     text, other = run.texts.get(doc), run.texts.get(witness)
     if text is None or other is None:
         return "one of them is not a document of the input"
-    return _copy_problem(run, i, text, other)
+    return _copy_problem(run, spans, i, text, other)
 
 
-def _copy_problem(run: Run, i: int, text: str, other: str) -> str | None:
+def _copy_problem(run: Run, spans: Spans, i: int, text: str, other: str) -> str | None:
     """What is wrong with row `i`, given the texts of its document and its witness."""
-    spans = run.spans
     witness, start, end = spans.witness[i], spans.start[i], spans.end[i]
     first = spans.witness_start[i]
     last = first + end - start
@@ -82,7 +105,7 @@ def _copy_problem(run: Run, i: int, text: str, other: str) -> str | None:
         return f"windows of {run.rules.min_bytes} bytes overlap their witness"
     if spans.occurrences[i] < 2:
         return "a passage that occurs once was removed"
-    if not spans.covers(witness, first, last):
+    if spans is run.spans and not spans.covers(witness, first, last):
         run.bare.discard(witness)
         if run.reason(witness) == "remainder":
             return "the witness went as a remainder with text that was nowhere else"

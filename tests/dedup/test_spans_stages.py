@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -55,7 +56,7 @@ def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, 
         return {}
     spans = engine.map(Spans(size, **options), text=text, **beside)
     remainder = engine.group(Remainder(), claims=spans["claims"])["remainder"]
-    return {"spans": spans["spans"], "claims": spans["claims"], "remainder": remainder}
+    return spans | {"remainder": remainder}
 
 
 def nothing_or(engine, size, ambiguous, text):
@@ -108,6 +109,53 @@ def test_stages_cut_at_structure_as_memory_does(texts, size, seed):
     expected = rows_of(duplicate_spans(texts, min_bytes=size, boundary="structure", workers=1))
     got = staged(texts, size, seed, most=seed % 50 + 1, boundary="structure")
     assert numbered(got.get("spans")) == expected
+
+
+@examples(40)
+@given(corpora(), sizes, st.sampled_from(["structure", "line", "word"]), st.sampled_from([0, 2]))
+def test_what_is_found_is_cut_or_in_uncut(texts, size, boundary, min_words):
+    texts = ["\n(".join(text.split("a")) for text in texts]
+    found = duplicate_spans(texts, min_bytes=size, boundary="character", workers=1)
+    got = staged(texts, size, 3, boundary=boundary, min_words=min_words)
+    cut, uncut = (covered(numbered(got.get(name))) for name in ("spans", "uncut"))
+    every = covered(rows_of(found))
+    assert cut.keys() | uncut.keys() == every.keys()
+    for doc, places in every.items():
+        own, stay = cut.get(doc, set()), uncut.get(doc, set())
+        assert own | stay <= places
+        assert not own & stay
+        for passage in runs(places):
+            assert passage <= stay or (passage & own and not passage & stay)
+    added = sum(row[-1] for row in numbered(got.get("uncut")))
+    assert added == sum(len(texts[d][i].encode()) for d, own in uncut.items() for i in own)
+
+
+def covered(rows: list[tuple]) -> dict[int, set[int]]:
+    """The characters of each document that rows cover."""
+    found: dict[int, set[int]] = {}
+    for doc, start, end, *_ in rows:
+        found.setdefault(doc, set()).update(range(start, end))
+    return found
+
+
+def runs(places: set[int]) -> list[set[int]]:
+    """Neighbouring numbers together."""
+    found: list[set[int]] = []
+    for place in sorted(places):
+        if not found or place - 1 not in found[-1]:
+            found.append(set())
+        found[-1].add(place)
+    return found
+
+
+def test_of_a_document_that_is_spared_nothing_is_cut():
+    """Its passages stay, and others have witnesses in them."""
+    text = "a passage that is long enough to be found again, and again, as it is here"
+    spared = staticmethod(lambda batch: np.array(batch.column("text").to_pylist()) == text)
+    with patch.object(Spans, "_spared", spared):
+        got = staged([text, text, f"{text}!"], 24, 0)
+    assert [row[:3] for row in numbered(got["uncut"])] == [(1, 0, len(text))]
+    assert [row[:3] for row in numbered(got["spans"])] == [(2, 0, len(text))]
 
 
 def answers(rows: pa.Table, seed: int, hot_rows: int) -> dict[str, list[tuple]]:

@@ -87,7 +87,7 @@ def row(source: str | None, sources: int, *numbers: int) -> dict:
         "removed_remainder", "bytes_remainder", "documents_cut", "bytes_passages", "passages",
         "passage_chars", "ids_derived",
     )  # fmt: skip
-    counts = dict(zip(names, numbers, strict=True))
+    counts = dict(zip(names, numbers, strict=True)) | {"uncut": 3, "bytes_uncut": 500}
     counts |= {"rejected": 0, "bytes_rejected": 0, "words_kept": counts["words"]}
     counts |= dict.fromkeys(
         ("rejected_at_risk", "bytes_rejected_at_risk", "documents_at_risk", "bytes_at_risk"), 0
@@ -192,6 +192,7 @@ def test_passages_that_are_only_reported_are_kept():
     removed = [part.bytes for name, part in report.total.parts.items() if name != "passages"]
     assert report.total.kept.bytes == report.total.bytes - sum(removed)
     assert any("left in place" in note for note in report.notes)
+    assert any("were found and not cut" in note for note in report.notes)
     assert "passages" not in {segment.name for segment in segments(report.total, report.cut)}
 
 

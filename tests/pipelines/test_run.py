@@ -153,12 +153,12 @@ class TestSignals:
         """A process whose threads are at work on the last phase that finds something."""
         before = f"""
 import time, unrote.dedup.spans
-cuts = unrote.dedup.spans.Spans._cuts
+cuts = unrote.dedup.spans.Spans._found
 def slow(*args):
     print("here", flush=True)
     time.sleep({seconds})
     return cuts(*args)
-unrote.dedup.spans.Spans._cuts = slow
+unrote.dedup.spans.Spans._found = slow
 """
         started = process("clean", corpus, "-o", tmp_path / "out", "-q", before=before)
         assert started.stdout.readline() == "here\n"
@@ -469,7 +469,7 @@ class TestThreads:
         def fail(*args):
             raise RunError(threading.current_thread().name)
 
-        monkeypatch.setattr("unrote.dedup.spans.Spans._cuts", fail)
+        monkeypatch.setattr("unrote.dedup.spans.Spans._found", fail)
         with pytest.raises(RunError, match="unrote"):
             run(corpus, tmp_path / "out", f"engine.workers={workers}")
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("unrote")]

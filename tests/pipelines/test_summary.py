@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from unrote.corpus.errors import StorageError
-from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, doc_key
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, SPANS, UNCUT, doc_key
 from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output, Read
 from unrote.pipelines.summary import passages
@@ -105,7 +105,7 @@ def sizes(rng: random.Random, doc: int, size: int) -> dict:
 
 def corpus(rng: random.Random) -> dict[str, list[dict]]:
     """Tables of a made-up run."""
-    documents, duplicates, spans, released = [], [], [], []
+    documents, duplicates, spans, uncut, released = [], [], [], [], []
     docs = [doc_key(shard, row) for shard in range(3) for row in range(rng.randint(0, 60))]
     for doc in docs:
         shard = SHARDS[doc >> 36]
@@ -140,6 +140,9 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
                 | {"witness_start": rng.randint(0, 200), "occurrences": rng.randint(2, 9)}
                 for s in starts
             ]
+            uncut += [
+                row | {"bytes": rng.randint(0, 99)} for row in spans[-2:] if row["doc"] == doc
+            ]
             released.append(sizes(rng, doc, documents[-1]["bytes"]))
     gone = {row["doc"] for row in duplicates}
     rejects = [
@@ -156,6 +159,7 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
         DOCUMENTS.name: documents,
         DUPLICATES.name: duplicates,
         SPANS.name: sorted(spans, key=lambda r: [r[c] for c in SPANS.sort]),
+        UNCUT.name: sorted(uncut, key=lambda r: [r[c] for c in UNCUT.sort]),
         RELEASED.name: released,
         REJECTS.name: rejects,
         FINDINGS.name: [],
@@ -204,6 +208,8 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
         totals[source[row["doc"]]]["passages"] += 1
     for doc, chars in covered.items():
         totals[source[doc]]["passage_chars"] += len(chars)
+    for row in tables["uncut"]:
+        totals[source[row["doc"]]] += Counter(uncut=1, bytes_uncut=row["bytes"])
     for row in tables["released"]:
         if row["doc"] not in removed:
             cut = documents[row["doc"]]["bytes"] - row["bytes"]
@@ -290,7 +296,9 @@ def test_any_cut_of_rows_gives_the_same_tables():
 
 def test_more_sources_than_fit_are_one_row():
     rng = random.Random(3)
-    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
+    tables = {
+        t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, UNCUT, RELEASED, REJECTS, FINDINGS)
+    }
     tables["documents"] = [
         {
             "doc": n,
@@ -310,7 +318,9 @@ def test_more_sources_than_fit_are_one_row():
 
 
 def test_an_empty_run_has_empty_summaries():
-    tables = {t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, RELEASED, REJECTS, FINDINGS)}
+    tables = {
+        t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, UNCUT, RELEASED, REJECTS, FINDINGS)
+    }
     found = summaries(tables, random.Random(0))
     assert set(found) == {t.name for t in SUMMARIES} - {t.name for t in SCORE_SUMMARIES}
     assert not any(found.values())
@@ -318,7 +328,8 @@ def test_an_empty_run_has_empty_summaries():
 
 def test_tables_that_were_not_written_are_not_read():
     flow = Flow()
-    summarise(flow, SHARDS, spans=False, released=False, rejects=False, findings=False)
+    not_written = ("spans", "uncut", "released", "rejects", "findings")
+    summarise(flow, SHARDS, **dict.fromkeys(not_written, False))
     assert {table for table, _ in flow.writes} == {TOTALS, CLUSTERS}
     assert list(flow.nodes[0].stage.inputs) == ["documents", "duplicates"]
     assert {*SCORE_SUMMARIES, PASSAGES, REJECT_REASONS, FIRST_REJECTS}.isdisjoint(

@@ -75,6 +75,7 @@ SPANS = [
     span(C, REFRAIN, C, TEXTS[C].rindex(REFRAIN), TEXTS[C].index(REFRAIN)),
     span(D, REFRAIN, C, TEXTS[D].index(REFRAIN), TEXTS[C].rindex(REFRAIN)),
 ]
+UNCUT = [span(C + 1, "says", A + 3, TEXTS[C + 1].index("says"), 10) | {"bytes": 4}]
 REJECTS = [
     {"doc": A + 1, "shard": "a.jsonl", "row": 1, "reason": "not JSON"},
     {"doc": C + 2, "shard": "c.parquet", "row": 2, "reason": "no text"},
@@ -192,6 +193,7 @@ class Run:
         self.table("documents", documents)
         self.table("duplicates", DUPLICATES)
         self.table("spans", SPANS)
+        self.table("uncut", UNCUT)
         self.table("rejects", REJECTS)
 
     def parquet(self, texts: list[str | None], score: pa.DataType | None = None) -> bytes:
@@ -400,6 +402,18 @@ def witness_was_removed(run: Run) -> None:
     run.change("spans", A + 3, witness=A + 2, witness_start=TEXTS[A + 2].index(PASSAGE))
 
 
+def uncut_is_not_there(run: Run) -> None:
+    run.change("uncut", C + 1, start=3, end=7)
+
+
+def uncut_is_cut(run: Run) -> None:
+    run.table("uncut", [row | {"bytes": len(REFRAIN)} for row in SPANS[3:4]])
+
+
+def uncut_has_other_bytes(run: Run) -> None:
+    run.change("uncut", C + 1, bytes=5)
+
+
 def range_outside(run: Run) -> None:
     run.change("spans", D, end=len(TEXTS[D]) + 1)
 
@@ -440,6 +454,9 @@ def too_little_left(run: Run) -> None:
         first_copy_removed,
         witness_overlaps,
         witness_was_removed,
+        uncut_is_not_there,
+        uncut_is_cut,
+        uncut_has_other_bytes,
         range_outside,
         range_empty,
         occurs_once,
