@@ -122,11 +122,12 @@ class ReleasedView:
     """Which tables make the released text of a document out of its input text.
 
     tables: names of those of SPANS, REPLACEMENTS and AT_RISK that are read. cut: whether SPANS are
-    cut.
+    cut. several: whether the text may have several values (corpus.paths).
     """
 
     tables: tuple[str, ...] = ()
     cut: bool = False
+    several: bool = False
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:

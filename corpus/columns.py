@@ -2,6 +2,7 @@
 
 from unrote.corpus.errors import InputError
 from unrote.corpus.formats import format_of
+from unrote.corpus.paths import FieldPath
 from unrote.corpus.rows import Fields
 from unrote.corpus.shard import Corpus, Cut
 
@@ -10,10 +11,9 @@ SHARDS = 100
 
 
 def text_columns(corpus: Corpus) -> list[str]:
-    """The names of the fields that hold a string in the first rows of the first shards, sorted.
+    """The paths of the strings in the first rows of the first shards, sorted (corpus.paths).
 
-    Objects and lists are named, too: what is in them is not looked at. A text file has none.
-    Raises StorageError.
+    A text file has none. Raises StorageError.
     """
     found: set[str] = set()
     firsts = _first_cuts(corpus)
@@ -27,28 +27,27 @@ def refuse_columns(corpus: Corpus, fields: Fields) -> None:
     """Raise InputError where a shard does not hold `fields` as they can be read and scanned.
 
     Of a Parquet shard its schema says so, of JSON lines the first rows: in a named column is text,
-    or nothing. A later row that holds something else is a reject (corpus.read). A path to a value
-    within another field is no field, and nothing would be scanned. Raises StorageError.
+    or nothing. A later row that holds something else is a reject (corpus.read).
+    Raises StorageError.
     """
-    _refuse_paths(corpus, fields)
+    _refuse_misread_names(corpus, fields)
     firsts = _first_cuts(corpus) if fields.columns else {}
     for shard in corpus.shards:
         first = firsts.get(shard.number) if shard.number < SHARDS else None
         format_of(shard).check(shard, fields, first)
 
 
-def _refuse_paths(corpus: Corpus, fields: Fields) -> None:
-    paths = [name for name in fields.columns if "." in name or "[]" in name]
-    if not paths:
-        return
-    there = text_columns(corpus)
-    for name in paths:
-        if name not in there:
+def _refuse_misread_names(corpus: Corpus, fields: Fields) -> None:
+    """Raise InputError for a path that leads nowhere where a field has that very name."""
+    deeper = [path for one in fields.selections for path in one.paths if len(path.steps) > 1]
+    there = set(text_columns(corpus)) if deeper else set()
+    for path in deeper:
+        written = ".".join(step or "[]" for step in path.steps).replace(".[]", "[]")
+        name = FieldPath((written,))
+        if str(path) not in there and str(name) in there:
             raise InputError(
-                f"pii.columns names {name!r}: no field has that name in the first rows, and what "
-                "lies within a field cannot be scanned. Fields with text: "
-                f"{', '.join(there) or 'none'}. Put the value into a field of its own, or leave "
-                "the name out."
+                f"the path '{path}' leads nowhere in the first rows, but a field has that name. "
+                f"For the field write '{name}': a point in a name has a backslash before it."
             )
 
 

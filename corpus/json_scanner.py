@@ -104,7 +104,7 @@ def newline(data: np.ndarray, at: int, end: int) -> int:
 
 
 @kernel
-def _skip_string(data: np.ndarray, at: int, end: int) -> int:
+def skip_string(data: np.ndarray, at: int, end: int) -> int:
     """The offset behind the closing quote of a string whose first byte is at `at`."""
     while True:
         while at + 8 <= end:
@@ -203,7 +203,7 @@ def _skip_number(data: np.ndarray, at: int, end: int) -> int:
 def _skip_scalar(data: np.ndarray, at: int, end: int) -> int:
     first = data[at]
     if first == QUOTE:
-        return _skip_string(data, at + 1, end)
+        return skip_string(data, at + 1, end)
     word = np.uint64(0)
     for i in range(at, min(at + 5, end)):
         word |= np.uint64(data[i]) << np.uint64((i - at) * 8)
@@ -237,7 +237,7 @@ def _skip_name(data: np.ndarray, at: int, end: int) -> int:
     at = skip_space(data, at, end)
     if at >= end or data[at] != QUOTE:
         return -1
-    at = _skip_string(data, at + 1, end)
+    at = skip_string(data, at + 1, end)
     if at < 0:
         return -1
     at = skip_space(data, at, end)
@@ -245,7 +245,7 @@ def _skip_name(data: np.ndarray, at: int, end: int) -> int:
 
 
 @kernel
-def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: int) -> int:
+def skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: int) -> int:
     """The offset behind a value; opened[:depth] (uint8) are the brackets open around it."""
     around = depth
     while True:
@@ -295,7 +295,7 @@ def _skip_value(data: np.ndarray, at: int, end: int, opened: np.ndarray, depth: 
 
 
 @kernel
-def _same_name(data: np.ndarray, start: int, end: int, names: np.ndarray, at: int, to: int) -> bool:
+def same_name(data: np.ndarray, start: int, end: int, names: np.ndarray, at: int, to: int) -> bool:
     """Whether the raw name data[start:end], its escapes undone, is names[at:to]."""
     size = to - at
     if size == 0 or end - start < size:
@@ -334,7 +334,7 @@ def _scan_line(
     """Read the row that starts at `at` into `line`. The offset of the newline behind it, or -1."""
     if data[at] != BRACE:
         line[STATUS] = NOT_OBJECT
-        at = _skip_value(data, at, end, opened, 0)
+        at = skip_value(data, at, end, opened, 0)
         return -1 if at < 0 else _line_end(data, at, end)
     opened[0] = BRACE
     at = skip_space(data, at + 1, end)
@@ -347,7 +347,7 @@ def _scan_line(
         if at < 0:
             return -1
         value = skip_space(data, at, end)
-        at = _skip_value(data, value, end, opened, 1)
+        at = skip_value(data, value, end, opened, 1)
         if at < 0:
             return -1
         if value < before:
@@ -355,7 +355,7 @@ def _scan_line(
             while data[name_end] != QUOTE:
                 name_end += 2 if data[name_end] == _BACKSLASH else 1
             for k in range(len(name_offsets) - 1):
-                if _same_name(data, name, name_end, names, name_offsets[k], name_offsets[k + 1]):
+                if same_name(data, name, name_end, names, name_offsets[k], name_offsets[k + 1]):
                     if line[VALUES + 2 * k] >= 0:
                         line[REPEATED] = 1
                     line[VALUES + 2 * k] = value

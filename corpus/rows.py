@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unrote.corpus.paths import Selection, selection
 from unrote.corpus.schema import RECORDS, REJECTS, TEXT, Tagged, doc_key
 from unrote.corpus.shard import Shard
 from unrote.corpus.text import strings_from
@@ -36,16 +38,17 @@ View = Literal["records", "text"]
 
 @dataclass(frozen=True)
 class Fields:
-    """Names of the fields (columns) that are read, and how long a document may be. An empty name
+    """Which fields (columns) of a row are read, and how long a document may be. An empty name
     stands for none.
 
-    `columns` are other fields whose strings are read and can be edited: field n of an edit is
-    columns[n - 1], field 0 the text. They are all different, and none of them is the text.
+    `text` is the path of the text, or several (corpus.paths). `columns` are paths of other strings
+    that are read and can be edited: field n of an edit is columns[n - 1], field 0 the text. They
+    are all different, and none of them is the text. The others are names of fields of the row.
     `max_document` is in bytes of what is stored, without its compression: of a line, a record, an
     element of an array or a text file; in Parquet of a text, and of the named columns of a row.
     """
 
-    text: str = "text"
+    text: str | tuple[str, ...] = "text"
     id: str = "id"
     source: str = ""
     order: str = ""
@@ -55,7 +58,17 @@ class Fields:
     @property
     def editable(self) -> tuple[str, ...]:
         """The names of the fields that can be edited, by the number that an edit has for them."""
-        return (self.text, *self.columns)
+        return tuple(one.name for one in self.selections)
+
+    @cached_property
+    def selections(self) -> tuple[Selection, ...]:
+        """The same as paths. Raises ConfigError for what is none."""
+        return (selection(self.text), *map(selection, self.columns))
+
+    @property
+    def several(self) -> tuple[bool, ...]:
+        """Which of them may have several values, with corpus.paths.SEPARATOR between them."""
+        return tuple(one.is_several for one in self.selections)
 
 
 LONGER = " longer than "

@@ -137,6 +137,16 @@ passage. `stands_for` is what a marker stands for, "" where unknown. `fingerprin
 `surrogate_fingerprint` of its surrogate (null where there is none); both are keyed: equal values of
 a type have equal ones, and without the key they say nothing."""
 
+VALUES = Table(
+    "values",
+    _schema(doc=_int, field=_int, value=_int, start=_int, end=_int),
+    sort=("doc", "field", "value"),
+    internal=False,
+)
+"""Where texts may have several values (corpus.paths): the n-th value of a field, from 0,
+is start:end of its text, in which a line break stands between two values. All other tables count in
+that text. `field` is as in FINDINGS."""
+
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),
     "loss_prefix": pa.float64(),
@@ -242,7 +252,18 @@ REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str),
 """Rows that could not be read, and documents that a detector could not finish or that hold what is
 not to be released. `doc` is what the row's key is, or would be."""
 
-PUBLISHED = (DOCUMENTS, DUPLICATES, SPANS, UNCUT, FINDINGS, SCORES, ENTITIES, MASKS, REJECTS)
+PUBLISHED = (
+    DOCUMENTS,
+    VALUES,
+    DUPLICATES,
+    SPANS,
+    UNCUT,
+    FINDINGS,
+    SCORES,
+    ENTITIES,
+    MASKS,
+    REJECTS,
+)
 
 # Internal tables: the rejects of each phase, and what is put in the place of findings.
 

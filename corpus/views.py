@@ -3,6 +3,8 @@
 Three views of a document have names: *input*, as it was read; *deduplicated*, without what is cut;
 *released*, with findings replaced besides. Tables speak of the input's offsets;
 who looks at another view finds them again with `View.inside`, and its way there with `View.where`.
+
+A text of several values (corpus.paths) keeps what separates them: what is cut goes from each value.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrote.corpus.intervals import union
+from unrote.corpus.paths import SEPARATOR
 
 Ints = NDArray[np.int64]
 
@@ -78,18 +81,31 @@ def changes_outside(changes: Sequence[Change], removed: Sequence[tuple[int, int]
     return left
 
 
-def apply_edits(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> str:
+def apply_edits(
+    text: str,
+    cuts: Iterable[tuple[int, int]],
+    changes: Sequence[Change],
+    *,
+    several: bool = False,
+) -> str:
     """`text` with the changes made, and without what cuts take of the rest.
 
     cuts: sorted by start. changes: sorted, none overlapping another. What stays on both sides of a
-    cut is joined by a line break.
+    cut is joined by a line break. several: whether the text may have several values; then no change
+    reaches over two.
     """
-    return "".join(new for _, _, new, _ in _segments(text, cuts, changes))
+    return "".join(new for _, _, new, _ in _all_segments(text, cuts, changes, several))
 
 
-def view(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) -> View:
+def view(
+    text: str,
+    cuts: Iterable[tuple[int, int]],
+    changes: Sequence[Change],
+    *,
+    several: bool = False,
+) -> View:
     """What `apply_edits` makes, with the ranges of the input that it comes from."""
-    segments = [one for one in _segments(text, cuts, changes) if one[2]]
+    segments = [one for one in _all_segments(text, cuts, changes, several) if one[2]]
     starts, ends, texts, copied = zip(*segments, strict=True) if segments else ((),) * 4
     sizes = np.array([len(one) for one in texts], dtype=np.int64)
     return View(
@@ -99,6 +115,36 @@ def view(text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change]) 
         np.array(ends, dtype=np.int64),
         np.array(copied, dtype=np.bool_),
     )
+
+
+def _all_segments(
+    text: str, cuts: Iterable[tuple[int, int]], changes: Sequence[Change], several: bool
+) -> Iterator[_Segment]:
+    """`_segments` of each value, and what separates them."""
+    if not several or SEPARATOR not in text:
+        yield from _segments(text, cuts, changes)
+        return
+    cuts = list(union(cuts))
+    for start, end in value_ranges(text):
+        if start:
+            yield start - 1, start, SEPARATOR, True
+        own_cuts = clipped(cuts, start, end)
+        own = [(a - start, b - start, new) for a, b, new in changes if start <= a and b <= end]
+        for a, b, new, copied in _segments(text[start:end], own_cuts, own):
+            yield a + start, b + start, new, copied
+
+
+def value_ranges(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each value of a text that may have several."""
+    start = 0
+    for value in text.split(SEPARATOR):
+        yield start, start + len(value)
+        start += len(value) + 1
+
+
+def clipped(cuts: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """What disjoint cuts have in [start, end), counted from `start`."""
+    return [(max(a, start) - start, min(b, end) - start) for a, b in cuts if a < end and b > start]
 
 
 def _segments(

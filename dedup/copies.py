@@ -49,7 +49,9 @@ class CountCopies(PlainStage):
         counter: _Counter | None = None
         for batch in beside(tagged, selected, twins, rejected, edits):
             if selected.batches:
-                counter = counter or _Counter(pa.Table.from_batches(selected.batches))
+                counter = counter or _Counter(
+                    pa.Table.from_batches(selected.batches), self.view.several
+                )
                 counter.read(batch, edits, twins, rejected)
         if counter is not None:
             yield "counted", counter.batch()
@@ -71,7 +73,8 @@ class _Selected:
 class _Counter:
     """The sequences that are looked for, and how often each was found so far."""
 
-    def __init__(self, selected: pa.Table) -> None:
+    def __init__(self, selected: pa.Table, several: bool) -> None:
+        self.several = several
         self.keys = [selected[name].to_numpy() for name in ("doc", "number")]
         texts, sources = (selected[name].to_pylist() for name in ("text", "source"))
         self.released = self.source = Passages(texts)
@@ -93,9 +96,9 @@ class _Counter:
             plain[row] = not (cuts or changes or removed or refused)
             if not plain[row] and not removed:
                 text = texts[row].as_py()
-                cut.append(apply_edits(text, cuts, ()))
+                cut.append(apply_edits(text, cuts, (), several=self.several))
                 if not refused:
-                    changed.append(apply_edits(text, cuts, changes))
+                    changed.append(apply_edits(text, cuts, changes, several=self.several))
         self._everywhere(texts.filter(pa.array(plain)))
         self._in("copies_input", texts.filter(pa.array(~plain)))
         self._in("copies_deduplicated", pa.array(cut, pa.large_string()))

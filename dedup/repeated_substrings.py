@@ -19,7 +19,7 @@ from unrote.corpus.schema import (
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import sampled_substrings
 from unrote.corpus.text import arrow_buffers
-from unrote.corpus.views import view
+from unrote.corpus.views import apply_edits
 from unrote.dedup.groups import batch_of, column, spread, starts, with_hot_keys
 from unrote.dedup.words import Ints
 
@@ -61,7 +61,9 @@ class SampledSubstrings(PlainStage):
                 released[row] = False
             elif cuts or changes:
                 released[row] = False
-                changed[doc] = view(batch["text"][row].as_py(), cuts, changes).text
+                changed[doc] = apply_edits(
+                    batch["text"][row].as_py(), cuts, changes, several=self.view.several
+                )
         ones = np.ones(docs.size, dtype=np.int64)
         yield "substrings", _rows(batch["text"], docs, ones, released.astype(np.int64))
         if changed:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
+from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import ENTITIES, FINDINGS, KEPT_FINDINGS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.corpus.views import view
@@ -113,14 +114,16 @@ class Prompt(PlainStage):
             taken, rows = edits.take(doc), selected.take(doc)
             if not rows:
                 continue
-            released = view(text, *taken)
-            tokens = tokenize(tokenizer_of(self.model), [released.text])
+            several = self.view.several
+            released = view(text, *taken, several=several)
+            shown = with_line_breaks(released.text, several=several)
+            tokens = tokenize(tokenizer_of(self.model), [shown])
             offsets = (np.array([row[name] for row in rows]) for name in ("start", "end"))
             starts, ends = map(np.ndarray.tolist, released.where(*offsets))
             for row, start, end in zip(rows, starts, ends, strict=True):
                 own = released.text[start:end]
                 if own == text[row["start"] : row["end"]]:  # else a part of it was cut
-                    ids, context = with_context(tokens, [released.text], 0, (start, end), CONTEXT)
+                    ids, context = with_context(tokens, [shown], 0, (start, end), CONTEXT)
                     entity = {"text": own, "ids": ids.tolist()}
                     before = {"context": context.text, "context_ids": context.ids.tolist()}
                     yield row | entity | before

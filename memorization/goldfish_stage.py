@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside, picking
+from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import MASKS, SCORES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import view
@@ -55,15 +56,16 @@ class GoldfishMasks(PlainStage):
     ) -> pa.RecordBatch:
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
+        several = self.view.several
         texts: list[str] = []
         ranges: list[tuple[int, int, int]] = []
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            released = view(text, *edits.take(doc))
+            released = view(text, *edits.take(doc), several=several)
             own = np.array(at_risk.take(doc), dtype=np.int64).reshape(-1, 2)
             starts, ends = released.where(own[:, 0], own[:, 1])
             both = zip(starts.tolist(), ends.tolist(), strict=True)
             ranges += [(len(texts), start, end) for start, end in both]
-            texts.append(released.text)
+            texts.append(with_line_breaks(released.text, several=several))
         tokens = tokenize(tokenizer_of(self.model), texts)
         within = None if self.threshold is None else ranges
         positions = positions_of(tokens, self.k, self.h, self.mask_key, within)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
 from unrote.corpus.schema import SELECTED, SEQUENCES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.views import apply_edits
+from unrote.corpus.views import apply_edits, clipped
 from unrote.memorization.windows import Ints
 
 SAMPLE = 0.2
@@ -108,14 +108,15 @@ class Select(PlainStage):
         self, batch: pa.RecordBatch, edits: DocumentEdits, selected: RowsBeside[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            several = self.view.several
             cuts, changes = edits.take(doc)
             rows = selected.take(doc)
-            released = apply_edits(text, cuts, changes) if rows else ""
+            released = apply_edits(text, cuts, changes, several=several) if rows else ""
             for row in rows:
                 own = released[row["released_start"] : row["released_end"]]
                 before = own
                 if any(a < row["end"] and b > row["start"] for a, b, _ in changes):
-                    before = deduplicated(text, row["start"], row["end"], cuts)
+                    before = deduplicated(text, row["start"], row["end"], cuts, several)
                 yield {
                     "doc": doc,
                     "number": row["number"],
@@ -128,7 +129,8 @@ class Select(PlainStage):
                 }
 
 
-def deduplicated(text: str, start: int, end: int, cuts: Sequence[tuple[int, int]]) -> str:
-    """text[start:end] without the cuts in it."""
-    inside = [(max(a, start), min(b, end)) for a, b in cuts if a < end and b > start]
-    return apply_edits(text[start:end], [(a - start, b - start) for a, b in inside], ())
+def deduplicated(
+    text: str, start: int, end: int, cuts: Sequence[tuple[int, int]], several: bool
+) -> str:
+    """text[start:end] without the cuts in it. several: as in `corpus.views.apply_edits`."""
+    return apply_edits(text[start:end], clipped(cuts, start, end), (), several=several)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside, picking
+from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, SEQUENCES, TEXT, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import rarest
@@ -64,13 +65,15 @@ class CutSequences(PlainStage):
     ) -> Tagged:
         from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
 
+        several = self.view.several
         docs: list[int] = batch["doc"].to_pylist()
         views = [
-            view(text, *edits.take(doc))
+            view(text, *edits.take(doc), several=several)
             for doc, text in zip(docs, batch["text"].to_pylist(), strict=True)
         ]
         texts = [one.text for one in views]
-        tokens = tokenize(tokenizer_of(self.model), texts)
+        shown = [with_line_breaks(text, several=several) for text in texts]
+        tokens = tokenize(tokenizer_of(self.model), shown)
         found = sequences(tokens, self.config.prefix, self.config.suffix, self.config.stride)
         rows = _rows(docs, views, found)
         sequence_texts = [

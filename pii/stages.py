@@ -4,7 +4,7 @@ Surrogates are drawn here, where text and key are available, so that no later ph
 the text with its replacements applied is the released text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ from unrote.corpus.intervals import union
 from unrote.corpus.pulse import pulse
 from unrote.corpus.schema import RECORDS, REJECTS, SPANS, Tagged
 from unrote.corpus.stages import PlainStage, Workers
+from unrote.corpus.views import clipped, value_ranges
 from unrote.pii.config import Action, Config
 from unrote.pii.keys import Key
 from unrote.pii.scanner_cache import scanner_of
@@ -31,7 +32,8 @@ class Scan(PlainStage):
 
     config: what is looked for. actions: what is done, by type (pii.config.actions_for). secret: the
     key of fingerprints and surrogates. columns: names of the other columns that are scanned, for
-    the reasons of rejects. cut: whether SPANS are read, which are going to be cut.
+    the reasons of rejects. cut: whether SPANS are read, which are going to be cut. several: in
+    which fields a string may have several values (corpus.paths), each of which is scanned alone.
 
     A document that a recogniser could not finish, or with a finding whose action is
     reject-document, is a reject and has no findings.
@@ -42,8 +44,9 @@ class Scan(PlainStage):
     actions: tuple[tuple[str, Action], ...] = ()
     columns: tuple[str, ...] = ()
     cut: bool = False
+    several: tuple[bool, ...] = ()
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 
@@ -78,11 +81,18 @@ class Scan(PlainStage):
             if text is None:
                 continue
             own = tuple(union(cuts)) if field == 0 else ()
-            scrubbed = scrub_text(text, scanner, actions, self.secret, record["id"], own)
-            if scrubbed.rejected:
-                name = f" (column {self.columns[field - 1]})" if field else ""
-                rows.rejects.append((doc, record["shard"], record["row"], scrubbed.rejected + name))
-                return
-            found.append((field, text, scrubbed))
-        for field, text, scrubbed in found:
-            rows.add(doc, field, text, scrubbed, self.secret)
+            for start, end in self._values(field, text):
+                value, within = text[start:end], clipped(own, start, end)
+                scrubbed = scrub_text(value, scanner, actions, self.secret, record["id"], within)
+                if scrubbed.rejected:
+                    name = f" (column {self.columns[field - 1]})" if field else ""
+                    reject = (doc, record["shard"], record["row"], scrubbed.rejected + name)
+                    rows.rejects.append(reject)
+                    return
+                found.append((field, start, value, scrubbed))
+        for field, start, value, scrubbed in found:
+            rows.add(doc, field, value, scrubbed, self.secret, start)
+
+    def _values(self, field: int, text: str) -> Iterable[tuple[int, int]]:
+        """The ranges of a field's string that are scanned one by one."""
+        return value_ranges(text) if any(self.several[field : field + 1]) else ((0, len(text)),)

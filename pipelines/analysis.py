@@ -23,8 +23,10 @@ from unrote.corpus.schema import (
     SPANS,
     UNCUT,
     UNDECIDED,
+    VALUES,
     Table,
 )
+from unrote.corpus.values import ListValues
 from unrote.dedup import exact, near, repeats, spans
 from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
 from unrote.dedup.lsh_index import IndexSelection, RankedSets
@@ -96,8 +98,12 @@ def fingerprint(job: Phases) -> None:
         keep=settings.near.keep,
         normalization=job.settings.input.normal_form,
     )
-    out = flow.map(stage, flow.read("records"))
+    rows = flow.read("records")
+    out = flow.map(stage, rows)
     flow.write(DOCUMENTS, out["documents"])
+    several = job.settings.fields.several
+    if any(several):
+        flow.write(VALUES, flow.map(ListValues(several), rows)[VALUES.name])
     flow.write(FINGERPRINTS, out["fingerprints"])
     flow.write(BANDS, out["bands"])
     flow.write(READ_REJECTS, out["rejects"])
@@ -322,7 +328,7 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
             boundary=settings.boundary,
             min_words=settings.min_words,
             min_remaining=settings.min_remaining,
-            action=settings.action,
+            action="cut" if job.settings.cuts_passages else "report",
         )
         found = flow.map(stage, flow.read("text", *copied, only=copied))
         flow.write(SPANS, found["spans"])
@@ -339,14 +345,14 @@ def findings(job: Phases) -> None:
     address, and what reaches into text that stays is replaced whole.
     """
     settings = job.settings.pii
-    passages = job.settings.dedup.passages
-    cut = passages.enabled and passages.action == "cut"
+    cut = job.settings.cuts_passages
     stage = Scan(
         config=job.settings.scan_config,
         secret=job.key,
         actions=tuple(sorted(settings.all_actions.items())),
         columns=tuple(settings.columns),
         cut=cut,
+        several=job.settings.fields.several,
     )
     beside = (SPANS,) if cut else ()
     flow = Flow()

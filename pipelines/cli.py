@@ -335,13 +335,23 @@ def init(
     policy: Annotated[
         bool, typer.Option("--policy", help="Write a gate's policy instead.")
     ] = False,
+    preset: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND", help="Set what suits a kind of corpus: web, chat, instruction, code."
+        ),
+    ] = "default",
 ) -> None:
     """Write a commented unrote.toml with every setting at its default."""
-    from unrote.pipelines.template import policy_template, settings_template  # noqa: PLC0415
+    from unrote.pipelines.template import PRESETS, policy_template, settings_template  # noqa: PLC0415
 
+    if preset not in PRESETS:
+        raise UsageError(f"no preset {preset!r}. There are {', '.join(PRESETS)}.")
+    if policy and preset != "default":
+        raise UsageError("a policy has no presets. Leave out --policy, or --preset.")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(policy_template() if policy else settings_template())
+            file.write(policy_template() if policy else settings_template(preset))
     except FileExistsError:
         raise UsageError(f"{path} exists; it is left as it is. Name another file.") from None
     except OSError as error:

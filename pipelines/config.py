@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.normalization import Normalization
+from unrote.corpus.paths import parse_path, selection
+from unrote.corpus.rows import Fields
 from unrote.dedup.keep import KeepPolicy
 from unrote.memorization.config import Config as MemorizationConfig
 from unrote.memorization.config import Models
@@ -40,10 +42,22 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _check_paths(written: str | Sequence[str]) -> None:
+    try:
+        selection(written if isinstance(written, str) else tuple(written))
+    except ConfigError as error:  # no ValueError, so pydantic would let it through
+        raise ValueError(str(error)) from None
+
+
 class InputSettings(Section):
     """What is read."""
 
-    text: str = Field("text", min_length=1, description="Field or column that holds the text.")
+    text: str | list[str] = Field(
+        "text",
+        description="Field or column that holds the text; or a path to it, such as data.text or "
+        "messages[].content; or a list of these. Several values of a row are one document, with a "
+        "line break between two, and each is written back to its place.",
+    )
     id: str = Field(
         "id", description="Field that holds the id. Where it is missing one is derived."
     )
@@ -73,6 +87,17 @@ class InputSettings(Section):
     unescape_html: bool = Field(
         False, description="Do so with HTML's character references (&amp;) resolved."
     )
+
+    @field_validator("text")
+    @classmethod
+    def _is_path(cls, value: str | list[str]) -> str | list[str]:
+        _check_paths(value)
+        return value
+
+    @property
+    def paths(self) -> str | tuple[str, ...]:
+        """`text` as corpus.rows.Fields has it."""
+        return self.text if isinstance(self.text, str) else tuple(self.text)
 
     @property
     def max_document_bytes(self) -> int:
@@ -147,6 +172,11 @@ class PassageSettings(Section):
     method: Literal["anchors", "suffix-array"] = Field(
         "anchors", description="Two ways to the same answer; suffix-array needs 26 bytes a byte."
     )
+    cut_values: bool = Field(
+        False,
+        description="Cut in documents of several values too (input.text), such as the turns of a "
+        "chat; without it their passages are reported.",
+    )
     min_bytes: int = Field(100, ge=16, le=16384, description="Shortest passage, in UTF-8 bytes.")
     min_words: int = Field(0, ge=0, description="Passages with fewer words are left alone.")
     boundary: Literal["structure", "line", "word", "character"] = Field(
@@ -206,7 +236,9 @@ class PiiSettings(Section):
         "where NAME is installed or a folder. Nothing is downloaded.",
     )
     columns: list[str] = Field(
-        [], description="Other string fields that are read and edited as the text is."
+        [],
+        description="Other string fields that are read and edited as the text is; or paths to "
+        "them, such as meta.email.",
     )
     actions: dict[str, Action] = Field(
         {},
@@ -264,6 +296,8 @@ class PiiSettings(Section):
     def _distinct(cls, names: list[str]) -> list[str]:
         if "" in names or len(set(names)) < len(names):
             raise ValueError("must name each column once")
+        for name in names:
+            _check_paths(name)
         return names
 
     @model_validator(mode="after")
@@ -528,12 +562,36 @@ class Settings(Section):
         default = replace(PiiSettings().config, normalization=self.input.normal_form)
         return tuple(dict.fromkeys((self.scan_config, default)))
 
+    @property
+    def fields(self) -> Fields:
+        """The fields of a row that a run reads."""
+        return Fields(
+            text=self.input.paths,
+            id=self.input.id,
+            source=self.input.source,
+            order=KeepPolicy.parse(self.dedup.near.keep).field,
+            columns=tuple(self.pii.columns) if self.pii.enabled else (),
+            max_document=self.input.max_document_bytes,
+        )
+
+    @property
+    def has_several(self) -> bool:
+        """Whether a document's text may have several values."""
+        return selection(self.input.paths).is_several
+
+    @property
+    def cuts_passages(self) -> bool:
+        """Whether duplicate passages are looked for, and cut."""
+        ours = self.dedup.passages
+        cuts = ours.action == "cut" and (ours.cut_values or not self.has_several)
+        return ours.enabled and cuts
+
     @model_validator(mode="after")
     def _text_is_no_other_column(self) -> "Settings":
-        if self.input.text in self.pii.columns:
-            raise ValueError(
-                f"pii.columns names {self.input.text!r}, which is the text and always read"
-            )
+        texts = selection(self.input.paths).paths
+        for name in self.pii.columns:
+            if parse_path(name) in texts:
+                raise ValueError(f"pii.columns names {name!r}, which is the text and always read")
         for name in (self.input.id, self.input.source):
             if name in self.pii.columns:
                 raise ValueError(

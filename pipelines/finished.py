@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.pinning import check_sizes
-from unrote.corpus.read import Fields
 from unrote.corpus.schema import PUBLISHED, shard_of
 from unrote.corpus.shard import Corpus
 from unrote.pipelines.config import Settings
@@ -98,20 +98,20 @@ class FinishedRun:
         return pa.concat_tables(found)
 
     def records(self, docs: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """The rows of the input that some documents are, by document (corpus.schema.RECORDS).
+        """The rows of the input that some documents are, by document (corpus.schema.RECORDS); a
+        text of several values has a line break between two.
 
         Raises InputChanged where the input is not the one that was read.
         """
         wanted = sorted(set(docs))
         shards = tuple(self.corpus.shards[n] for n in sorted({shard_of(doc) for doc in wanted}))
         check_sizes(replace(self.corpus, shards=shards))
-        settings = self.settings
-        fields = Fields(
-            text=settings.input.text,
-            columns=tuple(settings.pii.columns),
-            max_document=settings.input.max_document_bytes,
-        )
-        return {row["doc"]: row for row in records_of(self.corpus, fields, wanted)}
+        fields = replace(self.settings.fields, columns=tuple(self.settings.pii.columns))
+        several = self.settings.has_several
+        return {
+            row["doc"]: row | {"text": with_line_breaks(row["text"], several=several)}
+            for row in records_of(self.corpus, fields, wanted)
+        }
 
     def _slice_of(self, doc: int) -> int:
         return int(self.corpus.slice_of(np.array([doc]))[0])

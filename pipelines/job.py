@@ -11,7 +11,6 @@ from unrote.corpus.errors import StorageError
 from unrote.corpus.extras import require
 from unrote.corpus.finding import look
 from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
-from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.tables import read_table
@@ -190,8 +189,7 @@ def _refuse_columns(corpus: Corpus, settings: Settings) -> None:
     """Raise InputError for columns that can't be read or scanned, before anything is started."""
     from unrote.corpus.columns import refuse_columns  # noqa: PLC0415 - which loads pyarrow.parquet
 
-    columns = tuple(settings.pii.columns) if settings.pii.enabled else ()
-    refuse_columns(corpus, Fields(text=settings.input.text, columns=columns))
+    refuse_columns(corpus, settings.fields)
 
 
 @contextmanager

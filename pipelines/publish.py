@@ -113,16 +113,18 @@ def _plain(verdict: Verdict | None) -> object:
 
 
 def _columns(job: Job) -> tuple[list[str], list[str]]:
-    """Other columns of text that the run did not scan, and those that it was to scan and of which
-    no text was seen.
+    """Other paths to strings, which the run did not scan, and those that it was to read and at
+    which no text was seen.
     """
     settings = job.settings
-    if not settings.pii.enabled:
+    text, *columns = settings.fields.selections
+    read = {str(path) for one in (text, *columns) for path in one.paths}
+    optional = [*(text.paths if text.is_several else ()), *(one.paths[0] for one in columns)]
+    if not (settings.pii.enabled or optional):
         return [], []
     found = text_columns(job.run.corpus)
-    named = settings.pii.columns
-    unscanned = [name for name in found if name not in {settings.input.text, *named}]
-    return unscanned, [name for name in named if name not in found]
+    unscanned = [name for name in found if name not in read] if settings.pii.enabled else []
+    return unscanned, [str(path) for path in optional if str(path) not in found]
 
 
 def write_report(folder: Location, report: Report) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from unrote.corpus.beside import DocumentSet, Holder, RowsBeside, beside, picking
 from unrote.corpus.edits import EDITS
 from unrote.corpus.intervals import union
+from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import (
     AT_RISK,
     DUPLICATES,
@@ -77,7 +78,8 @@ def release(job: Phases, *, write: bool) -> None:
     flow = Flow()
     stage = Edit(
         tables=tuple(table.name for table in tables),
-        cut=settings.dedup.passages.action == "cut",
+        cut=settings.cuts_passages,
+        several=settings.fields.several,
         keep_removed=bool(settings.output.keep_removed),
     )
     view: View = "records" if settings.pii.enabled and settings.pii.columns else "text"
@@ -120,13 +122,15 @@ class Edit(PlainStage):
 
     tables: names of those that are read. cut: whether passages are cut; if not, `released` still
     says what cutting them would leave. keep_removed: whether what goes is put out as `removed`.
+    several: of which fields a string may have several values (corpus.paths).
     """
 
     tables: tuple[str, ...] = (DUPLICATES.name, SPANS.name)
     cut: bool = True
     keep_removed: bool = False
+    several: tuple[bool, ...] = (False,)
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "edits": EDITS,
         "released": RELEASED.schema,
@@ -159,7 +163,7 @@ class Edit(PlainStage):
             if duplicate:
                 reason, twin = duplicate[-1]
                 edits.append({"doc": doc, "field": 0, "text": None})
-                removed.append(_removed(doc, 0, len(text), reason, twin, text))
+                removed.append(_removed(doc, 0, len(text), reason, twin, self._shown(text)))
                 continue
             if own or at_risk:
                 sizes = self._sizes(text, [span[:2] for span in own], at_risk)
@@ -173,9 +177,10 @@ class Edit(PlainStage):
                 gone += [(*span, "passage") for span in own]
             gone += [(*span, None, "at-risk") for span in at_risk]
             cuts = sorted(one[:2] for one in gone)
-            edits += _edits(doc, text, row.get("columns", ()), cuts, changes)
+            values = (text, *row.get("columns", ()))
+            edits += _edits(doc, values, self.several, cuts, changes)
             removed += [
-                _removed(doc, start, end, reason, witness, text[start:end])
+                _removed(doc, start, end, reason, witness, self._shown(text[start:end]))
                 for start, end, witness, reason in gone
             ]
         yield "edits", pa.RecordBatch.from_pylist(edits, EDITS)
@@ -187,27 +192,32 @@ class Edit(PlainStage):
         self, text: str, spans: list[tuple[int, int]], at_risk: list[tuple[int, int]]
     ) -> dict[str, int]:
         """The bytes in a row of RELEASED, of the text before anything in it is replaced."""
-        size = len(apply_edits(text, spans, []).encode())
+        size = self._size(text, spans)
         kept = spans if self.cut else []
         before = size if self.cut else len(text.encode())
-        after = (
-            len(apply_edits(text, sorted([*kept, *at_risk]), []).encode()) if at_risk else before
-        )
+        after = self._size(text, sorted([*kept, *at_risk])) if at_risk else before
         return {"bytes": size, "bytes_at_risk": before - after}
+
+    def _shown(self, text: str) -> str:
+        return with_line_breaks(text, several=self.several[0])
+
+    def _size(self, text: str, cuts: list[tuple[int, int]]) -> int:
+        return len(apply_edits(text, cuts, (), several=self.several[0]).encode())
 
 
 def _edits(
     doc: int,
-    text: str,
-    columns: Sequence[str | None],
+    values: Sequence[str | None],
+    several: Sequence[bool],
     cuts: list[tuple[int, int]],
     changes: Mapping[int, list[Change]],
 ) -> Iterator[dict[str, Any]]:
     """The edits of one document, by field."""
-    for number, value in enumerate((text, *columns)):
+    for number, value in enumerate(values):
         own, here = changes.get(number, []), cuts if number == 0 else []
         if value is not None and (own or here):
-            yield {"doc": doc, "field": number, "text": apply_edits(value, here, own)}
+            edited = apply_edits(value, here, own, several=several[number])
+            yield {"doc": doc, "field": number, "text": edited}
 
 
 def _removed(

@@ -16,7 +16,6 @@ from unrote.corpus.read import Fields
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.version import VERSION
-from unrote.dedup.keep import KeepPolicy
 from unrote.pipelines.commits import FORMAT, Commit, TableFile, holds, read_marker, write_marker
 from unrote.pipelines.config import Settings
 from unrote.pipelines.fingerprint import difference, input_digest, run_fingerprint
@@ -65,15 +64,7 @@ class RunFolder:
     @property
     def fields(self) -> Fields:
         """The fields of a row that this run reads."""
-        settings = self.settings
-        return Fields(
-            text=settings.input.text,
-            id=settings.input.id,
-            source=settings.input.source,
-            order=KeepPolicy.parse(settings.dedup.near.keep).field,
-            columns=tuple(settings.pii.columns) if settings.pii.enabled else (),
-            max_document=settings.input.max_document_bytes,
-        )
+        return self.settings.fields
 
     @property
     def state(self) -> Location:

@@ -56,6 +56,8 @@ class Released:
     rejects: tuple[Table, ...]
     edits: tuple[Table, ...]
     cut: bool
+    several: bool = False
+    """Whether the text may have several values."""
 
     @property
     def removed(self) -> tuple[Table, ...]:
@@ -66,7 +68,7 @@ class Released:
     @property
     def view(self) -> ReleasedView:
         """As stages read it."""
-        return ReleasedView(tuple(table.name for table in self.edits), self.cut)
+        return ReleasedView(tuple(table.name for table in self.edits), self.cut, self.several)
 
 
 def check_model(job: Phases) -> None:
@@ -84,13 +86,12 @@ def removes_sequences(settings: Settings) -> bool:
 
 def released_view(settings: Settings) -> Released:
     """The view of which the tables exist when findings are settled."""
-    dedup = settings.dedup
-    cut = dedup.passages.enabled and dedup.passages.action == "cut"
+    dedup, cut, several = settings.dedup, settings.cuts_passages, settings.has_several
     edits = (SPANS,) if cut else ()
     twins = dedup.exact.enabled or dedup.near.enabled or dedup.passages.enabled
     if not settings.pii.enabled:
-        return Released(twins, (), edits, cut)
-    return Released(twins, (SCAN_REJECTS,), (*edits, REPLACEMENTS), cut)
+        return Released(twins, (), edits, cut, several)
+    return Released(twins, (SCAN_REJECTS,), (*edits, REPLACEMENTS), cut, several)
 
 
 def final_view(settings: Settings) -> Released:

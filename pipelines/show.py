@@ -106,7 +106,7 @@ class _Run:
 
     @property
     def cuts_passages(self) -> bool:
-        return self._run.settings.dedup.passages.action == "cut"
+        return self._run.settings.cuts_passages
 
     def rows(
         self, table: Table, condition: pc.Expression | None = None, doc: int | None = None

@@ -66,12 +66,13 @@ JOBS = OWN | {
         "datasketch",
         "all-replaced",
         "masked",
+        "values",
         "scored",
     )
 }
 """Settings that together run every stage."""
 
-SCANNED = ("defaults", "documents-removed", "all-replaced", "masked", "scored")
+SCANNED = ("defaults", "documents-removed", "all-replaced", "masked", "values", "scored")
 """Where personal data is looked for: in the others it would be found once more."""
 
 Answers = dict[str, dict[str, str]]

@@ -35,6 +35,9 @@ JOBS: tuple[Mapping[str, object], ...] = (
 )
 
 
+CHATS = {"input.text": "messages[].content"}
+
+
 def used() -> dict[str, list[str]]:
     """Kernels that JOBS call from Python, and the types of the arguments, as numba writes them."""
     found: dict[str, set[str]] = {}
@@ -72,6 +75,8 @@ def run_all() -> None:
                 unrote.clean(corpus, out, settings=SMALL | dict(settings))
         with mock.patch("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0):
             unrote.clean(corpora[0], Path(folder) / "rounds", settings=PLAIN)
+        chats = _chats(Path(folder) / "chats")
+        unrote.clean(chats, Path(folder) / "out-chats", settings=PLAIN | CHATS)
         texts = [f"a text of {n % 7} words that is much like the others here" for n in range(40)]
         unrote.signatures(texts)
         near.near_duplicates(texts)
@@ -97,6 +102,15 @@ def _corpora(folder: Path) -> Iterator[Path]:
     for number, row in enumerate(rows[:9]):
         (plain / f"{number}.txt").write_text(row.get("text") or "")
     yield plain
+
+
+def _chats(folder: Path) -> Path:
+    folder.mkdir()
+    rows = [
+        {"messages": [{"content": f"turn {k} of chat {n}"} for k in range(3)]} for n in range(9)
+    ]
+    (folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from unrote.corpus.edits import ShardEdits
 from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Format, with_compressions
 from unrote.corpus.formats.sniffing import compression_of, head_of, refuse_wide
+from unrote.corpus.paths import SEPARATED, SEPARATOR
 from unrote.corpus.rows import (
     MAX_DOCUMENT,
     NOT_UTF8,
@@ -226,7 +227,7 @@ class Csv(Format):
                     readable = np.array([_refused(r, names, fields) == "" for r in some])
                     kept, new = edits.of_rows(first, readable, lambda _at, _field: True)
                     for at in np.flatnonzero(kept).tolist():
-                        changes = {fields.editable[k]: text for k, text in new.get(at, {}).items()}
+                        changes = _changes(some[at], names, fields, new.get(at, {}))
                         file.write(sink.compress(self._written(some[at], names, changes)))
                     first, rows = first + len(some), rows + int(kept.sum())
             file.write(sink.flush())
@@ -239,9 +240,10 @@ class Csv(Format):
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
         header = next(self._records(shard), None)
         names = [] if header is None else self._names(shard, header)
-        if header is not None and fields.text not in names:
+        missing = [one for one in _texts(fields) if one not in names]
+        if header is not None and missing:
             raise InputError(
-                f"{shard.url} has no column {fields.text!r}. Columns in its first record: "
+                f"{shard.url} has no column {missing[0]!r}. Columns in its first record: "
                 f"{', '.join(map(ascii, names))}. Set input.text to the one that holds the text."
             )
 
@@ -334,9 +336,37 @@ def _refused(record: _Record, names: Sequence[str], fields: Fields) -> str:
         record.stored.decode()
     except UnicodeDecodeError:
         return f"{NOT_UTF8} {where}: store the file as UTF-8"
-    if fields.text not in names:
-        return f"no field '{fields.text}' {where}. Set input.text to the one with the text"
-    return ""
+    return _refused_text(record, names, _texts(fields), where)
+
+
+def _refused_text(record: _Record, names: Sequence[str], texts: Sequence[str], where: str) -> str:
+    """Why a record that is well formed has no text that can be read."""
+    missing = [one for one in texts if one not in names]
+    if missing:
+        return f"no field '{missing[0]}' {where}. Set input.text to the one with the text"
+    values = [record.value(names.index(one)) for one in texts] if len(texts) > 1 else []
+    return f"{SEPARATED} {where}" if any(SEPARATOR in value for value in values) else ""
+
+
+def _texts(fields: Fields) -> tuple[str, ...]:
+    """The columns that make the text: there are no paths in a flat table, so names as they are."""
+    return (fields.text,) if isinstance(fields.text, str) else fields.text
+
+
+def _changes(
+    record: _Record, names: Sequence[str], fields: Fields, new: Mapping[int, str]
+) -> dict[str, str]:
+    """The new values by column, of which `new` has the text and the named columns."""
+    changes = {fields.columns[k - 1]: text for k, text in new.items() if k}
+    if 0 in new:
+        texts = _texts(fields)
+        values = new[0].split(SEPARATOR) if len(texts) > 1 else [new[0]]
+        changes |= {
+            name: text
+            for name, text in zip(texts, values, strict=True)
+            if text != record.value(names.index(name))
+        }
+    return changes
 
 
 def _batch(
@@ -355,7 +385,8 @@ def _batch(
         at = names.index(name)
         return [record.value(at) or None for _, record in good]
 
-    texts = [(text or "").encode() for text in column(fields.text)]
+    each = zip(*(column(name) for name in _texts(fields)), strict=True)
+    texts = [SEPARATOR.join(text or "" for text in values).encode() for values in each]
     offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     rows = np.array([row for row, _ in good], dtype=np.int64)
     extra: list[pa.StringArray | None] = []

@@ -8,6 +8,7 @@ library for streamed JSON says at which byte a value begins, so none is used.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from unrote.corpus.edits import ShardEdits
 from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.formats.json_errors import explained, lines_in
+from unrote.corpus.formats.json_values import text_paths
 from unrote.corpus.formats.jsonl import (
     FIRST_ROWS,
     block_rows,
@@ -26,8 +28,9 @@ from unrote.corpus.formats.jsonl import (
     replaced,
     scan_each,
     stored_lines,
+    string_is_there,
 )
-from unrote.corpus.json_scanner import END, QUOTE, REPEATED, ROW, START, VALUES
+from unrote.corpus.json_scanner import END, REPEATED, ROW, START
 from unrote.corpus.json_splitter import (
     BEHIND,
     BEYOND,
@@ -74,7 +77,7 @@ class JsonArray(Format):
         try:
             for block, table, reasons, after in elements.scanned(fields, view, selected):
                 row = after
-                explain = _Explain(block.stored, position, fields.text)
+                explain = _Explain(block.stored, position, fields.editable[0])
                 yield from block_rows(block.lines, table, reasons, shard, fields, view, explain)
                 position = position.behind(block.stored, block.skipped)
             elements.check_end(position)
@@ -103,8 +106,7 @@ class JsonArray(Format):
         return released.rows
 
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:
-        rows = _first_rows(shard, first)
-        return {k for _, row in rows for k, v in row.items() if isinstance(v, str | dict | list)}
+        return {path for _, row in _first_rows(shard, first) for path in text_paths(row)}
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
         if first is not None and fields.columns:
@@ -350,11 +352,7 @@ class _Released:
             self._between.append(block.stored.tobytes())
             return
         lines = block.lines
-
-        def has_string(at: int, field: int) -> bool:
-            value = table[at, VALUES + 2 * field]
-            return bool(value >= 0 and lines[value] == QUOTE)
-
+        has_string = partial(string_is_there, lines, table, self._fields)
         kept, changes = self._edits.of_rows(int(table[0, ROW]), readable, has_string)
         for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
             changes.setdefault(at, {})  # its earlier values were not read

@@ -1,9 +1,11 @@
 """Why a line is no JSON: where, the cause, and what to do; for people, so without hurry."""
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 
+from unrote.corpus.formats.json_values import NOTHING_THERE, text_paths
 from unrote.corpus.rows import LONGER, NOT_UTF8
 from unrote.corpus.text import BOM
 
@@ -34,6 +36,8 @@ def explained(
     line += white.count(b"\n")
     if reason == f"no field '{name}'":
         return no_field(stored, name, line)
+    if reason.startswith(NOTHING_THERE):
+        return no_path(stored, reason, line)
     if LONGER in reason:
         cause, colon, remedy = reason.partition(": ")
         return f"{cause} (line {line}){colon}{remedy}"
@@ -67,10 +71,20 @@ def _position(before: str, line: int, column: int | None) -> str:
 
 def no_field(stored: bytes, name: str, line: int) -> str:
     """The reason that line `line` (from 1) is rejected, an object that has no field `name`."""
-    names = [ascii(key[:40]) for key in json.loads(stored.decode())]
-    more = f" and {len(names) - FIELDS_SHOWN} more" if len(names) > FIELDS_SHOWN else ""
-    there = f"fields there: {', '.join(names[:FIELDS_SHOWN])}{more}" if names else "it has none"
+    there = _listed(json.loads(stored.decode()), "fields")
     return f"no field '{name}' (line {line}); {there}. Set input.text to the one with the text"
+
+
+def no_path(stored: bytes, reason: str, line: int) -> str:
+    """`reason` of line `line` (from 1), an object in which the paths lead to no string."""
+    there = _listed(dict.fromkeys(text_paths(json.loads(stored.decode()))), "paths to strings")
+    return f"{reason} (line {line}); {there}. Set input.text to those of the text"
+
+
+def _listed(names: Iterable[str], what: str) -> str:
+    shown = [ascii(name[:40]) for name in names]
+    more = f" and {len(shown) - FIELDS_SHOWN} more" if len(shown) > FIELDS_SHOWN else ""
+    return f"{what} there: {', '.join(shown[:FIELDS_SHOWN])}{more}" if shown else f"no {what} there"
 
 
 def _cause(text: str, array: bool) -> tuple[int, str]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Cutter, Format, with_compressions
 from unrote.corpus.formats.json_errors import NOT_JSON as NO_JSON
 from unrote.corpus.formats.json_errors import explained, lines_in
+from unrote.corpus.formats.json_values import NOTHING_THERE, find_values, joined, text_paths
 from unrote.corpus.formats.sniffing import (
     compression_of,
     head_of,
@@ -49,6 +50,7 @@ from unrote.corpus.json_scanner import (
     scan,
 )
 from unrote.corpus.kernel import byte_buffer
+from unrote.corpus.paths import SEPARATOR, Selection
 from unrote.corpus.rows import (
     IS_NULL,
     MAX_DOCUMENT,
@@ -114,8 +116,7 @@ class JsonLines(Format):
         return rows
 
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:
-        rows = _first_rows(shard, first)
-        return {k for _, row in rows for k, v in row.items() if isinstance(v, str | dict | list)}
+        return {path for _, row in _first_rows(shard, first) for path in text_paths(row)}
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
         if first is None or not fields.columns:
@@ -189,7 +190,7 @@ class _Names:
 
     @classmethod
     def of(cls, fields: Fields, view: View) -> "_Names":
-        names = [*fields.editable]
+        names = [path.top for one in fields.selections for path in one.paths]
         if view == "records":
             names += [fields.id, fields.source, fields.order]
         return cls.encoded(names)
@@ -254,8 +255,8 @@ def scan_blocks(
     """Blocks with what the scanner found: data, table, reasons, number of the next block's row.
 
     `reasons` (object, None for none) says why a row is rejected, apart from what `read_strings`
-    finds. Field k in the table is fields.editable[k]. `at_start` says that the chunks start where
-    the file does.
+    finds. The fields in the table are the first steps of the paths of `fields`. `at_start` says
+    that the chunks start where the file does.
     """
     lines = blocks(chunks, fields.max_document)
     for data, table, reasons, after in scan_each(lines, at_start, row, fields, view, selected):
@@ -283,7 +284,7 @@ def scan_each(
             data, start, names.data, names.offsets, row, selected.all, selected.rows, _ALWAYS
         )
         if len(table):
-            reasons = _reasons(data, start, table, fields.text)
+            reasons = _reasons(data, start, table, fields)
             reasons[table[:, END] - table[:, START] > fields.max_document] = too_long(
                 fields.max_document
             )
@@ -292,17 +293,20 @@ def scan_each(
             yield data, table, np.empty(0, dtype=object), row
 
 
-def _reasons(data: np.ndarray, start: int, table: np.ndarray, name: str) -> np.ndarray:
+def _reasons(data: np.ndarray, start: int, table: np.ndarray, fields: Fields) -> np.ndarray:
     """Why each row of `table` is rejected (object array), None where it is not."""
     reasons = np.full(len(table), None, dtype=object)
     value_starts = table[:, VALUES]
-    if len(table) and not ((table[:, STATUS] == GOOD).all() and _all_strings(data, value_starts)):
-        first = data[np.maximum(value_starts, 0)]
-        for mark, kind in _KINDS:
-            reasons[first == ord(mark)] = kind
-        reasons[(first == MINUS) | ((first >= 0x30) & (first <= 0x39))] = "text is a number"
-        reasons[first == QUOTE] = None
-        reasons[value_starts < 0] = f"no field '{name}'"
+    text = fields.selections[0]
+    plain = not text.is_flat or _all_strings(data, value_starts)
+    if len(table) and not ((table[:, STATUS] == GOOD).all() and plain):
+        if text.is_flat:
+            first = data[np.maximum(value_starts, 0)]
+            for mark, kind in _KINDS:
+                reasons[first == ord(mark)] = kind
+            reasons[(first == MINUS) | ((first >= 0x30) & (first <= 0x39))] = "text is a number"
+            reasons[first == QUOTE] = None
+            reasons[value_starts < 0] = f"no field '{text.paths[0].top}'"
         reasons[table[:, STATUS] == NOT_OBJECT] = "not a JSON object"
         reasons[table[:, STATUS] == NOT_JSON] = NO_JSON
     # One look at the whole block is faster than one at each line; blame lines only if it fails.
@@ -353,7 +357,7 @@ def read_jsonl(
             chunks, at_start, row, fields, view, selected
         ):
             row = after
-            explain = partial(_explained, data, line=line, name=fields.text)
+            explain = partial(_explained, data, line=line, name=fields.editable[0])
             yield from block_rows(data, table, reasons, shard, fields, view, explain)
             line += lines_in(data)
     except Damaged as damage:
@@ -375,7 +379,7 @@ def block_rows(
     if view == "text":
         yield from row_batches(shard, readable[:, ROW], text, offsets)
         return
-    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), len(fields.editable))
+    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), _columns(fields)[-1])
     extra = [_column(data, readable, field, takes) for field, takes in others]
     columns = [strings_from(*column) for column in strings]
     yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
@@ -409,8 +413,8 @@ def read_strings(
     while True:
         good = accepted(reasons)
         readable = table if good.all() else np.ascontiguousarray(table[good])
-        strings = [decoded(data, readable, k, STRINGS) for k in range(len(fields.editable))]
-        blamed = _blamed(data, readable, strings, fields)
+        strings, blamed = _decoded_fields(data, readable, fields)
+        blamed += _blamed(data, readable, strings, fields)
         if not blamed:
             return readable, strings
         good_rows = np.flatnonzero(good)
@@ -418,16 +422,64 @@ def read_strings(
             reasons[good_rows[rows]] = reason
 
 
+def _columns(fields: Fields) -> list[int]:
+    """Where in the scanner's table each of `selections` begins, and what is behind the last."""
+    return [0, *accumulate(len(one.paths) for one in fields.selections)]
+
+
+def _decoded_fields(
+    data: np.ndarray, table: np.ndarray, fields: Fields
+) -> tuple[list[_Strings], list[tuple[np.ndarray, str]]]:
+    """The strings of each of `selections`, and rows (bool) of those that lie deeper whose values
+    will not do, with the reason.
+    """
+    strings: list[_Strings] = []
+    blamed: list[tuple[np.ndarray, str]] = []
+    for k, (column, one) in enumerate(zip(_columns(fields), fields.selections, strict=False)):
+        if one.is_flat:
+            strings.append(decoded(data, table, column, STRINGS))
+            continue
+        values = find_values(data, table, column, one)
+        text, reasons = joined(data, values, len(table), one)
+        reasons |= _repeated(data, table, column, one)
+        for row, reason in reasons.items():
+            blamed.append((np.arange(len(table)) == row, reason))
+        if k == 0 and not text[2].all():
+            blamed.append((~text[2], f"{NOTHING_THERE}'{one.name}'"))  # unless there is a reason
+        strings.append(text)
+    return strings, blamed
+
+
+def _repeated(
+    data: np.ndarray, table: np.ndarray, column: int, selected: Selection
+) -> dict[int, str]:
+    """Rows that have the field more than once in which values of `selected` lie, with the reason:
+    what lies in the earlier ones was not read.
+    """
+    reasons = {}
+    for row in np.flatnonzero(table[:, REPEATED]).tolist():
+        start, end = table[row, [START, END]].tolist()
+        line = data[start:end].tobytes()
+        for k, path in enumerate(selected.paths):
+            value = int(table[row, VALUES + 2 * (column + k)]) - start
+            if value >= 0 and next(earlier_values(line, value, path.top), None) is not None:
+                reasons[row] = f"field '{path.top}' occurs twice"
+    return reasons
+
+
 def _blamed(
     data: np.ndarray, table: np.ndarray, strings: list[_Strings], fields: Fields
 ) -> list[tuple[np.ndarray, str]]:
     """Rows (bool) of `table` whose strings will not do, with the reason; none without a row."""
     (_, _, valid), *columns = strings
-    found = [(~valid, "lone surrogate in text")]
-    for k, (_, _, valid) in enumerate(columns, 1):
-        value_starts = table[:, VALUES + 2 * k]
+    text, *selections = fields.selections
+    found = [(~valid, "lone surrogate in text")] if text.is_flat else []
+    for column, one, (_, _, valid) in zip(_columns(fields)[1:], selections, columns, strict=False):
+        if not one.is_flat:
+            continue
+        value_starts = table[:, VALUES + 2 * column]
         first = np.where(value_starts >= 0, data[np.maximum(value_starts, 0)], 0)
-        name = fields.editable[k]
+        name = one.paths[0].top
         found += [
             ((first == QUOTE) & ~valid, f"lone surrogate in field '{name}'"),
             (first == BRACE, f"field '{name}' is an object"),
@@ -506,10 +558,7 @@ def _rewritten_block(
         return 0, b""
     view = memoryview(data)  # type: ignore[arg-type]
 
-    def has_string(at: int, field: int) -> bool:
-        start = table[at, VALUES + 2 * field]
-        return bool(start >= 0 and data[start] == ord('"'))
-
+    has_string = partial(string_is_there, data, table, fields)
     kept, changes = edits.of_rows(int(table[0, ROW]), readable, has_string)
     for at in np.flatnonzero(table[:, REPEATED].astype(np.bool_) & kept).tolist():
         changes.setdefault(at, {})  # its earlier values were not read
@@ -534,6 +583,17 @@ def _rewritten_block(
     return int(kept.sum()), b"".join(chunks)
 
 
+def string_is_there(
+    data: np.ndarray, table: np.ndarray, fields: Fields, row: int, field: int
+) -> bool:
+    """Whether field `field` of row `row` of `table` (from `scan`) is a string, or has one."""
+    selected, column = fields.selections[field], _columns(fields)[field]
+    if not selected.is_flat:
+        return len(find_values(data, table[row : row + 1], column, selected).rows) > 0
+    start = table[row, VALUES + 2 * column]
+    return bool(start >= 0 and data[start] == QUOTE)
+
+
 def _edited_line(
     line: memoryview, found: np.ndarray, changes: dict[int, str], fields: Fields
 ) -> Iterator[bytes | memoryview]:
@@ -546,8 +606,12 @@ def new_values(
 ) -> list[tuple[int, int, bytes]]:
     """What is to be written in `line`, and from where to where, in order."""
     values: list[tuple[int, int, bytes]] = []
-    for field, name in enumerate(fields.editable):
-        column = VALUES + 2 * field
+    for field, (first, one) in enumerate(zip(_columns(fields), fields.selections, strict=False)):
+        if not one.is_flat:
+            if field in changes:
+                values += _new_values(line, found, first, one, changes[field])
+            continue
+        column = VALUES + 2 * first
         if found[column] < 0:
             continue
         start, end = (found[column : column + 2] - found[START]).tolist()
@@ -555,7 +619,7 @@ def new_values(
             values.append((start, end, _written(changes[field], bytes(line[start:end]))))
         if found[REPEATED]:
             # Earlier values of the field may hold what was removed from the last, or was not read.
-            earlier = earlier_values(bytes(line), start, name)
+            earlier = earlier_values(bytes(line), start, one.paths[0].top)
             values.extend((*value, b'""') for value in earlier)
     return sorted(values)
 
@@ -570,6 +634,24 @@ def replaced(
         yield new
         at = end
     yield line[at:]
+
+
+def _new_values(
+    line: memoryview, found: np.ndarray, column: int, selected: Selection, text: str
+) -> Iterator[tuple[int, int, bytes]]:
+    """The values of `selected` in a line that are others in `text`: start, end, what is there now.
+
+    Raises ValueError where `text` has not as many values.
+    """
+    here = found.copy()
+    here[VALUES:] -= np.where(here[VALUES:] >= 0, here[START], 0)
+    values = find_values(bytes_view(bytes(line)), here[np.newaxis], column, selected)
+    spans = zip(values.starts.tolist(), values.ends.tolist(), strict=True)
+    parts = text.split(SEPARATOR) if selected.is_several else [text]
+    for (start, end), new in zip(spans, parts, strict=True):
+        old = bytes(line[start:end])
+        if orjson.loads(old) != new:
+            yield start, end, _written(new, old)
 
 
 def _written(text: str, old: bytes) -> bytes:
@@ -597,8 +679,9 @@ def earlier_values(line: bytes, before: int, name: str) -> Iterator[tuple[int, i
 def check_values(shard: Shard, fields: Fields, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
     """Raise InputError where a named column of one of `rows` can hold no text."""
     for number, row in rows:
-        for name in fields.columns:
-            _check_value(shard, number, name, row.get(name))
+        for name, one in zip(fields.columns, fields.selections[1:], strict=True):
+            if one.is_flat:
+                _check_value(shard, number, name, row.get(one.paths[0].top))
 
 
 def _check_value(shard: Shard, row: int, name: str, value: Any) -> None:

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from unrote.corpus.edits import ShardEdits
 from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.formats.base import Cutter, Format
+from unrote.corpus.formats.parquet_values import find_values, text_paths, type_at, with_values
+from unrote.corpus.paths import SEPARATED, FieldPath, Selection
 from unrote.corpus.rows import (
     BATCH_BYTES,
     IS_NULL,
@@ -66,15 +68,11 @@ class Parquet(Format):
 
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:  # noqa: ARG002
         with open_parquet(shard) as file:
-            return {f.name for f in file.schema_arrow if _may_hold_text(f.type)}
+            return set(text_paths(file.schema_arrow, is_text))
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
         with open_parquet(shard) as file:
             check_columns(shard, file.schema_arrow, fields)
-
-
-def _may_hold_text(kind: pa.DataType) -> bool:
-    return is_text(kind) or bool(pa.types.is_nested(kind))
 
 
 @contextmanager
@@ -100,29 +98,43 @@ def check_columns(shard: Shard, schema: pa.Schema, fields: Fields) -> None:
 
     So does every named column that is there.
     """
-    columns_at = schema.get_all_field_indices(fields.text)
-    if len(columns_at) != 1:
-        how = "no column" if not columns_at else f"{len(columns_at)} columns"
-        raise InputError(
-            f"{shard.url} has {how} {fields.text!r}. Columns there: {', '.join(schema.names)}. "
-            "Set input.text to the one that holds the text."
-        )
-    if pa.types.is_null(schema.field(columns_at[0]).type):
-        raise InputError(
-            f"column {fields.text!r} of {shard.url} is null in every row: there is no text in it. "
-            "Leave the file out, or set input.text to another of its columns: "
-            f"{', '.join(schema.names)}."
-        )
-    _check_type(shard, schema.field(columns_at[0]), "Set input.text to a column of text.")
-    for name in fields.columns:
-        columns_at = schema.get_all_field_indices(name)
-        if len(columns_at) > 1:
+    text, *columns = fields.selections
+    for path in text.paths:
+        column = _field_of(shard, schema, path, "input.text")
+        if column is None:
+            what = "column" if text.is_flat else "field"
             raise InputError(
-                f"{shard.url} has {len(columns_at)} columns {name!r}; a column that is named has "
-                "to be the only one of its name. Rename the others or do not name it."
+                f"{shard.url} has no {what} {str(path)!r}. {_there(schema)} Set input.text to what "
+                "holds the text."
             )
-        for number in columns_at:
-            _check_type(shard, schema.field(number), "Do not name it, or store it as text.")
+        if pa.types.is_null(column.type):
+            raise InputError(
+                f"column {column.name!r} of {shard.url} is null in every row: there is no text in "
+                f"it. Leave the file out, or set input.text to another. {_there(schema)}"
+            )
+        _check_type(shard, column, "Set input.text to a column of text.")
+    for one in columns:
+        named = _field_of(shard, schema, one.paths[0], "a column that is named")
+        if named is not None:
+            _check_type(shard, named, "Do not name it, or store it as text.")
+
+
+def _field_of(shard: Shard, schema: pa.Schema, path: FieldPath, what: str) -> pa.Field | None:
+    """What a path leads to, under the path's name. Raises InputError where there are several."""
+    columns = schema.get_all_field_indices(path.top)
+    if len(columns) > 1:
+        raise InputError(
+            f"{shard.url} has {len(columns)} columns {path.top!r}; {what} has to be the only one "
+            "of its name. Rename the others or name another."
+        )
+    kind = type_at(schema, path)
+    return None if kind is None else pa.field(str(path), kind)
+
+
+def _there(schema: pa.Schema) -> str:
+    deeper = [name for name in text_paths(schema, is_text) if name not in schema.names]
+    paths = f" Strings within them: {', '.join(deeper)}." if deeper else ""
+    return f"Columns there: {', '.join(schema.names)}.{paths}"
 
 
 def _check_type(shard: Shard, column: pa.Field, remedy: str) -> None:
@@ -199,7 +211,8 @@ def read_parquet(
 
 def _present(file: pq.ParquetFile, fields: Fields) -> list[str]:
     """The columns to read: the same whatever the view, so that damage is the same, too."""
-    names = dict.fromkeys((*fields.editable, fields.id, fields.source, fields.order))
+    texts = (path.top for one in fields.selections for path in one.paths)
+    names = dict.fromkeys((*texts, fields.id, fields.source, fields.order))
     return [name for name in names if name in file.schema_arrow.names]
 
 
@@ -242,7 +255,7 @@ def _batch_rows(
     extra = [_strings(batch, name) for name in others]
     fine = np.zeros(len(batch), dtype=np.bool_)
     fine[rows - row] = True
-    reasons = _reasons(text, columns, fields.max_document)
+    reasons = _reasons(batch, fields, text, columns)
     bad = fine & ~accepted(reasons)
     fine &= ~bad
     if view == "text":
@@ -265,18 +278,25 @@ def _texts(
 
     Cast, because some types, such as string_view, cannot be filtered.
     """
-    there, kind = batch.schema.names, pa.large_string()
-    columns = [batch.column(n).cast(kind) if n in there else None for n in fields.columns]
-    return batch.column(fields.text).cast(kind), columns
+    text, *columns = (_text(batch, one) for one in fields.selections)
+    return text, columns
+
+
+def _text(batch: pa.RecordBatch, selected: Selection) -> pa.LargeStringArray | None:
+    if not selected.is_flat:
+        return find_values(batch, selected).joined(len(batch))
+    column = batch.schema.get_field_index(selected.paths[0].top)
+    return None if column < 0 else batch.column(column).cast(pa.large_string())
 
 
 def _reasons(
-    text: pa.LargeStringArray, columns: Sequence[pa.LargeStringArray | None], limit: int
+    batch: pa.RecordBatch,
+    fields: Fields,
+    text: pa.LargeStringArray,
+    columns: Sequence[pa.LargeStringArray | None],
 ) -> np.ndarray:
-    """Why each row with this text and these named columns is rejected (object array), or None.
-
-    limit: bytes that the text may have, and the named columns together.
-    """
+    """Why each row with this text and these named columns is rejected (object array), or None."""
+    limit = fields.max_document
     named = [column for column in columns if column is not None]
     reasons = np.full(len(text), None, dtype=object)
     _, offsets = arrow_buffers(text)
@@ -286,8 +306,13 @@ def _reasons(
         reasons[sizes > limit] = too_long(limit, "named columns")
     for column in (text, *named):
         reasons[~_are_utf8(column)] = NOT_UTF8
+    for one in fields.selections:
+        if one.is_several:
+            reasons[find_values(batch, one).separated(len(batch))] = SEPARATED
     if text.null_count:
-        reasons[text.is_null().to_numpy(zero_copy_only=False)] = IS_NULL
+        flat, name = fields.selections[0].is_flat, fields.editable[0]
+        reason = IS_NULL if flat else f"no text at '{name}'"
+        reasons[text.is_null().to_numpy(zero_copy_only=False)] = reason
     return reasons
 
 
@@ -402,38 +427,41 @@ def _rewritten_batch(
     batch: pa.RecordBatch, row: int, fields: Fields, edits: ShardEdits
 ) -> Iterator[pa.RecordBatch]:
     """`batch`, whose first row is `row`, with the edits made, in one chunk or more."""
-    columns_at = [batch.schema.get_field_index(name) for name in fields.editable]
+    found = [find_values(batch, one) for one in fields.selections]
 
     def has_string(at: int, field: int) -> bool:
-        return columns_at[field] >= 0 and batch.column(columns_at[field])[at].as_py() is not None
+        rows = found[field].rows
+        return bool(np.searchsorted(rows, at) < np.searchsorted(rows, at + 1))
 
     kept, changes = edits.of_rows(row, readable_rows(batch, fields), has_string)
-    new: dict[int, pa.LargeStringArray] = {}
-    for field in {field for strings in changes.values() for field in strings}:
-        own = {at: strings[field] for at, strings in changes.items() if field in strings}
-        new[columns_at[field]] = _replaced(batch.column(columns_at[field]), own)
-    return _with_strings(batch, new, kept)
+    return _edited(batch, fields, changes, kept)
 
 
-def _with_strings(
-    batch: pa.RecordBatch, new: dict[int, pa.LargeStringArray], kept: np.ndarray
+def _edited(
+    batch: pa.RecordBatch,
+    fields: Fields,
+    changes: Mapping[int, Mapping[int, str]],
+    kept: np.ndarray,
 ) -> Iterator[pa.RecordBatch]:
-    """The `kept` rows of `batch` with some columns replaced, which are given by number.
+    """The `kept` rows of `batch` with `changes`: the new strings of rows, by field.
 
     In several chunks where a dictionary's index type cannot number all values of a column.
     """
     done = batch
     try:
-        for number, strings in new.items():
-            column = batch.schema.field(number)
-            done = done.set_column(number, column, _as(strings, column.type))
+        for field in sorted({field for strings in changes.values() for field in strings}):
+            own = {at: strings[field] for at, strings in changes.items() if field in strings}
+            selected = fields.selections[field]
+            values = find_values(done, selected)
+            for number, column in with_values(done, selected, values, own).items():
+                done = done.set_column(number, batch.schema.field(number), column)
     except pa.ArrowInvalid:
         if len(batch) == 1:
             raise
         half = len(batch) // 2
-        for part in (slice(0, half), slice(half, None)):
-            own = {number: strings[part] for number, strings in new.items()}
-            yield from _with_strings(batch[part], own, kept[part])
+        for start, end in ((0, half), (half, len(batch))):
+            here = {at - start: strings for at, strings in changes.items() if start <= at < end}
+            yield from _edited(batch[start:end], fields, here, kept[start:end])
     else:
         yield done if kept.all() else _filtered(done, kept)
 
@@ -446,22 +474,6 @@ def _filtered(batch: pa.RecordBatch, kept: np.ndarray) -> pa.RecordBatch:
         runs = np.flatnonzero(np.diff(np.concatenate(([False], kept, [False]))))
         parts = [batch.slice(a, b - a) for a, b in runs.reshape(-1, 2).tolist()]
         return pa.concat_batches(parts) if parts else batch.slice(0, 0)
-
-
-def _replaced(texts: pa.Array, new: dict[int, str]) -> pa.LargeStringArray:
-    columns_at = sorted(new)
-    plain = texts.cast(pa.large_string())
-    # Take from the old texts with the new ones behind them.
-    both = pa.concat_arrays([plain, pa.array([new[at] for at in columns_at], pa.large_string())])
-    order = np.arange(len(plain), dtype=np.int64)
-    order[columns_at] = len(plain) + np.arange(len(columns_at))
-    return both.take(pa.array(order))
-
-
-def _as(texts: pa.LargeStringArray, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return texts.cast(kind.value_type).dictionary_encode().cast(kind)
-    return texts.cast(kind)
 
 
 def read_group(
@@ -492,7 +504,7 @@ def read_group(
 
 def readable_rows(batch: pa.RecordBatch, fields: Fields) -> np.ndarray:
     """Which rows are not rejected when they are read (bool)."""
-    return accepted(_reasons(*_texts(batch, fields), fields.max_document))
+    return accepted(_reasons(batch, fields, *_texts(batch, fields)))
 
 
 def compression_of(file: pq.ParquetFile) -> str:

@@ -31,8 +31,19 @@ class ScrubRows:
         self.replacements: list[tuple[Any, ...]] = []
         self.rejects: list[tuple[Any, ...]] = []
 
-    def add(self, doc: int, field: int, text: str, scrubbed: ScrubbedText, key: Key) -> None:
-        """Add what was found in one field of a document, and its edits."""
+    def add(
+        self,
+        doc: int,
+        field: int,
+        text: str,
+        scrubbed: ScrubbedText,
+        key: Key,
+        offset: int = 0,
+    ) -> None:
+        """Add what was found in one field of a document, and its edits.
+
+        offset: where in the field `text` starts.
+        """
         applied = [(one, str(one.action)) for one in scrubbed.applied]
         applied += [(AppliedAction(finding, "keep"), CUT) for finding in scrubbed.in_cuts]
         for one, action in sorted(applied, key=lambda pair: pair[0].finding.start):
@@ -42,11 +53,13 @@ class ScrubRows:
             if action == "surrogate":
                 type_ = finding.stands_for or finding.type
                 surrogate = key.value_fingerprint(one.replacement, type_)
-            span = (doc, field, finding.start, finding.end)
+            span = (doc, field, offset + finding.start, offset + finding.end)
             found = (finding.type, finding.score, action, finding.origin, finding.stands_for)
             fingerprints = (key.value_fingerprint(value, finding.type), surrogate)
             self.findings.append((*span, *found, *fingerprints))
-        self.replacements += [(doc, field, e.start, e.end, e.text) for e in scrubbed.edits]
+        self.replacements += [
+            (doc, field, offset + e.start, offset + e.end, e.text) for e in scrubbed.edits
+        ]
 
     def batches(self) -> Tagged:
         """A batch for each table that has rows."""

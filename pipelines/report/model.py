@@ -20,6 +20,7 @@ from unrote.dedup.prefixes import HOT_DOCUMENTS_OF_BUCKET
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
 from unrote.pii.keys import KEY_VARIABLE
+from unrote.pipelines.config import Settings
 from unrote.pipelines.report.formatting import count, counted, share
 from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
 from unrote.pipelines.report.memorization import notes as memorization_notes
@@ -356,18 +357,13 @@ def build(
     that were not written are left out. excerpt: gives ids and text; called once for each of
     `excerpt_positions(tables)`. example: gives findings masked; called once for each of
     `example_positions(tables)`.
-    unscanned: other columns of text that were not scanned. missing: columns that were to be scanned
+    unscanned: other columns of text that were not scanned. missing: columns that were to be read
     and of which no text was seen. reference_model: of the run; None: none. scrubs: whether the
     detectors that scrub excerpts are installed.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
-    cut = all(
-        (
-            _setting(settings, "passages", "enabled"),
-            _setting(settings, "passages", "action") == "cut",
-        )
-    )
+    cut = Settings.model_validate(settings).cuts_passages
     total, named, others = _balances(rows[TOTALS.name], cut)
     shards = [shard["name"] for shard in manifest["input"]["shards"]]
     show = _Excerpts(shards, excerpt)
@@ -603,7 +599,7 @@ def _warnings(
         yield f"Other columns of text were not scanned: {names} (pii.columns names those that are)."
     if missing:
         names = ", ".join(map(display.name, missing))
-        yield f"pii.columns names {names}: no text was seen there in the first rows of any shard."
+        yield f"Settings name {names}: no text was seen there in the first rows of any shard."
     if any(TIMED_OUT in (row["reason"] or "") for row in rows[REJECT_REASONS.name]):
         yield (
             "A recogniser ran out of time (pii.max_seconds), and its document was rejected. A "
@@ -671,8 +667,11 @@ def _notes(
             yield f"{name} were not looked for (dedup.{section}.enabled is false)."
     if job == "gate":
         yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."
-    elif _setting(settings, "passages", "action") == "report" and total.passage_rows:
-        yield "Duplicate passages were found and left in place (dedup.passages.action is report)."
+    elif not Settings.model_validate(settings).cuts_passages and total.passage_rows:
+        why = "dedup.passages.action is report"
+        if _setting(settings, "passages", "action") == "cut":
+            why = "documents have several values; dedup.passages.cut_values cuts there too"
+        yield f"Duplicate passages were found and left in place ({why})."
     if total.uncut_rows:
         yield (
             f"{counted(total.uncut_rows, 'duplicate passage')} with "

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from unrote.pipelines.verify.canonical import canonical
 from unrote.pipelines.verify.layout import ACTIONS
+from unrote.pipelines.verify.paths import Selected
 from unrote.pipelines.verify.ranges import joined, touches
 from unrote.pipelines.verify.readers import Fields
 from unrote.pipelines.verify.records import Document, Finding
-from unrote.pipelines.verify.released import Left
+from unrote.pipelines.verify.released import Left, LeftValues
 from unrote.pipelines.verify.state import Run
 
 
@@ -17,7 +18,7 @@ def check_findings(
     fields: Fields,
     rejected: bool,
     at_risk: Sequence[tuple[int, int]],
-) -> dict[str, Left]:
+) -> dict[Selected, Left]:
     """What must be left of each field of a document, after its findings were looked at.
 
     at_risk: what of the text is removed as at risk of memorization, with the values in it.
@@ -27,8 +28,9 @@ def check_findings(
     gone = rejected or run.reason(doc) in ("exact", "near")
     tally.expect(not (found and gone), "%s has findings and is not released", run.name_of(doc))
     expected = {}
-    names = (run.rules.text, *run.rules.columns)
-    for number, (name, text) in enumerate(zip(names, (fields.text, *fields.columns), strict=False)):
+    selected = (run.rules.text, *run.rules.columns)
+    texts = (fields.text, *fields.columns)
+    for number, (one, text) in enumerate(zip(selected, texts, strict=False)):
         own = [finding for finding in found if finding.field == number]
         if text is not None:
             cuts = run.cuts(doc) if number == 0 else ()
@@ -42,10 +44,10 @@ def check_findings(
             if at_risk and number == 0:
                 changed = [f for f in changed if not touches(at_risk, f.start, f.end)]
                 cuts = joined([*cuts, *at_risk])
-            expected[name] = Left(text, cuts, changed)
+            expected[one] = (LeftValues if one.several else Left)(text, cuts, changed)
         else:
             tally.expect(not own, "%s has findings in a field that it lacks", run.name_of(doc))
-    stray = any(finding.field >= len(names) for finding in found)
+    stray = any(finding.field >= len(selected) for finding in found)
     tally.expect(not stray, "%s has findings in a field that was not scanned", run.name_of(doc))
     return expected
 

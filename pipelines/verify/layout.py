@@ -19,6 +19,13 @@ TABLES: dict[str, dict[str, str]] = {
         "bytes": "int64",
         "words": "int64",
     },
+    "values": {
+        "doc": "int64",
+        "field": "int64",
+        "value": "int64",
+        "start": "int64",
+        "end": "int64",
+    },
     "duplicates": {"doc": "int64", "reason": "string", "twin": "int64", "similarity": "double"},
     "spans": {
         "doc": "int64",

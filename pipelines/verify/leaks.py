@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from unrote.pipelines.verify.layout import ROW_BITS
+from unrote.pipelines.verify.paths import Selected
 from unrote.pipelines.verify.records import Finding
 from unrote.pipelines.verify.released import LEAK, MAY_RECUR, Left
 from unrote.pipelines.verify.shapes import SECRET, Value, values_in
@@ -19,7 +20,7 @@ TOKEN = 16
 them. A shorter one may be a password in an example's URL, which can be any word of the text."""
 
 
-def check_leaks(run: Run, doc: int, left: Mapping[str, Left]) -> None:
+def check_leaks(run: Run, doc: int, left: Mapping[Selected, Left]) -> None:
     """Look at what was kept of the input's text in the fields of a document that is released."""
     if run.rules.replaced.types:
         found = [p for one in left.values() for p in _shapes(run, one)]
@@ -53,7 +54,7 @@ def _kept(left: Left, value: Value) -> Iterator[str]:
     yield left.text[at : value.end]
 
 
-def _check_spellings(run: Run, doc: int, left: Mapping[str, Left]) -> None:
+def _check_spellings(run: Run, doc: int, left: Mapping[Selected, Left]) -> None:
     values: dict[str, Finding] = {}
     for one in left.values():
         for finding in one.changed:

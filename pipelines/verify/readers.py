@@ -10,7 +10,7 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from unrote.pipelines.verify.layout import DAMAGE, TORN
+from unrote.pipelines.verify.paths import SEPARATOR, Selected, Steps, leaves
 from unrote.pipelines.verify.records import Rules, Shard
 from unrote.pipelines.verify.verdict import Tally
 
@@ -223,19 +224,49 @@ def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
         return Fields(None, None, None)
     if shard.format == "txt":
         return Fields(decoded(raw), shard.name, None)
-    names = (rules.text, rules.id, rules.source)
+    text, *columns = texts_of(raw, shard, (rules.text, *rules.columns))
+    names = (rules.id, rules.source)
     if shard.format == "parquet":
-        columns = tuple(cell_of(raw, name) for name in rules.columns)
-        text, identity, source = (cell_of(raw, name) for name in names)
-        return Fields(text, identity, source, columns)
+        identity, source = (cell_of(raw, name) for name in names)
+    elif shard.format in SEPARATORS:
+        identity, source = (raw.get(name) or None for name in names)
+    else:
+        values = members(raw)
+        identity = string_of(_literal(values.get(rules.id)))
+        source = string_of(values.get(rules.source))
+    return Fields(text, identity, source, tuple(columns))
+
+
+def texts_of(raw: Any, shard: Shard, fields: Sequence[Selected]) -> list[str | None]:
+    """The text of each of `fields` in a row, its values joined; None where there is none."""
+    if shard.format == "txt":
+        return [decoded(raw)] * len(fields)
     if shard.format in SEPARATORS:
-        text, identity, source = (raw.get(name) for name in names)
-        columns = tuple(raw.get(name) for name in rules.columns)
-        return Fields(text, identity or None, source or None, columns)
-    values = members(raw)
-    found = [values.get(name) for name in names]
-    columns = tuple(string_of(values.get(name)) for name in rules.columns)
-    return Fields(string_of(found[0]), string_of(_literal(found[1])), string_of(found[2]), columns)
+        return [_joined([raw.get(name) for name in one.written]) for one in fields]
+    values = members(raw) if shard.format in ("json", "jsonl") else None
+    found: list[str | None] = []
+    for one in fields:
+        if one.flat is not None:
+            value = cell_of(raw, one.flat) if values is None else string_of(values.get(one.flat))
+            found.append(value)
+            continue
+        strings: list[str | None] = []
+        for steps in one.paths:
+            top = values if values is not None else nested_cell(raw, steps)
+            strings += [leaf for leaf in leaves(top, steps) if isinstance(leaf, str)]
+        found.append(_joined([string_of(one) for one in strings]) if strings else None)
+    return found
+
+
+def _joined(strings: Sequence[str | None]) -> str | None:
+    whole = [one for one in strings if one is not None]
+    return SEPARATOR.join(whole) if len(whole) == len(strings) else None
+
+
+def nested_cell(raw: Any, steps: Steps) -> dict[str, Any]:
+    """The column of a row in which a path begins, under its name; nothing where it is missing."""
+    index = raw.schema.get_field_index(steps[0])
+    return {} if index < 0 else {raw.schema.names[index]: raw.column(index)[0].as_py()}
 
 
 def cell_of(raw: Any, name: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import regex
 
+from unrote.pipelines.verify.paths import Selected
 from unrote.pipelines.verify.shapes import SECRET
 
 Key = tuple[int, ...]
@@ -57,7 +58,7 @@ class Replaced:
 class Rules:
     """The settings that say what may be removed."""
 
-    text: str
+    text: Selected
     id: str
     source: str
     normalization: str
@@ -76,7 +77,7 @@ class Rules:
     scores: bool
     risk_threshold: float
     action: str
-    columns: tuple[str, ...]
+    columns: tuple[Selected, ...]
     replaced: Replaced
     data: bool
     internal: bool
@@ -87,8 +88,10 @@ class Rules:
         fields, dedup, output = settings["input"], settings["dedup"], settings["output"]
         near, passages, pii = dedup["near"], dedup["passages"], settings["pii"]
         memorization = settings["memorization"]
+        text = Selected.of(fields["text"])
+        cut = passages["action"] == "cut" and (passages["cut_values"] or not text.several)
         return cls(
-            text=fields["text"],
+            text=text,
             id=fields["id"],
             source=fields["source"],
             normalization=fields["normalization"],
@@ -100,14 +103,14 @@ class Rules:
             threshold=near["threshold"],
             unit=near["unit"],
             ngram=near["ngram"],
-            cut=passages["action"] == "cut",
+            cut=cut,
             min_bytes=passages["min_bytes"],
             min_remaining=passages["min_remaining"],
             pii=pii["enabled"],
             scores=memorization["enabled"],
             risk_threshold=memorization["threshold"],
             action=memorization["action"],
-            columns=tuple(pii["columns"]) if pii["enabled"] else (),
+            columns=tuple(map(Selected.of, pii["columns"])) if pii["enabled"] else (),
             replaced=Replaced.of(pii),
             data=output["data"] and manifest["job"] != "gate",
             internal=output["internal_tables"],

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unrote.pipelines.verify.layout import DAMAGE
-from unrote.pipelines.verify.readers import SEPARATORS, cell_of, decoded, members, string_of
+from unrote.pipelines.verify.paths import SEPARATOR, Selected, Steps, string_spans, without
+from unrote.pipelines.verify.readers import SEPARATORS, decoded, texts_of
 from unrote.pipelines.verify.records import Finding, Shard
 from unrote.pipelines.verify.verdict import Tally
 
@@ -29,11 +30,11 @@ class Released:
         self._shard, self._rows = shard, rows
         self._tally, self._leaks = tally["released rows"], tally["values"]
         self._rejects = tally["rejects"]
-        self._skipped: list[tuple[int, Any, Mapping[str, Left]]] = []
+        self._skipped: list[tuple[int, Any, Mapping[Selected, Left]]] = []
         """Rejected rows that would stand here if they had been released."""
         self._in_step = True
 
-    def skip(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> None:
+    def skip(self, number: int, raw: Any, expected: Mapping[Selected, "Left"]) -> None:
         """The row `raw` was rejected: it must not be there."""
         self._rejects.expect(True, "")
         self._skipped.append((number, raw, expected))
@@ -46,7 +47,7 @@ class Released:
                     "data/%s holds row %d, which was rejected", self._shard.name, number
                 )
 
-    def take(self, number: int, raw: Any, expected: Mapping[str, "Left"]) -> Any:
+    def take(self, number: int, raw: Any, expected: Mapping[Selected, "Left"]) -> Any:
         """Expect next the row `raw`, the named fields in it as given and all else the same.
 
         Returns the row that is there; None where there is none, or rows are not side by side.
@@ -63,8 +64,10 @@ class Released:
             self._refuse(found)
         self._skipped.clear()
         if found is not None and any(left.changed for left in expected.values()):
-            now = _released_values(self._shard, found, expected)
-            leaks = any(left.leaks(now.get(name) or "") for name, left in expected.items())
+            now = texts_of(found, self._shard, tuple(expected))
+            leaks = any(
+                left.leaks(text or "") for text, left in zip(now, expected.values(), strict=True)
+            )
             self._leaks.expect(
                 not leaks,
                 "data/%s, row %d holds a value that was replaced",
@@ -136,6 +139,43 @@ class Left:
         return False
 
 
+class LeftValues(Left):
+    """What must be left of a text of several values: of each the same, and what separates them."""
+
+    def __init__(
+        self, text: str, cuts: Sequence[tuple[int, int]], changed: Sequence[Finding]
+    ) -> None:
+        self.text = text
+        self.is_same = not cuts and not changed
+        self.changed = changed
+        self.chunks, self.gone, self.values = [""], [], []
+        start = 0
+        for value in text.split(SEPARATOR):
+            end = start + len(value)
+            own = [
+                f._replace(start=f.start - start, end=f.end - start)
+                for f in changed
+                if start <= f.start and f.end <= end
+            ]
+            within = [
+                (max(a, start) - start, min(b, end) - start)
+                for a, b in cuts
+                if a < end and b > start
+            ]
+            left = Left(value, within, own)
+            self.values.append(left)
+            self.gone += [(a + start, b + start) for a, b in left.gone]
+            self.chunks[-1] += (SEPARATOR if start else "") + left.chunks[0]
+            self.chunks += left.chunks[1:]
+            start = end + 1
+
+    def fits(self, found: str) -> bool:
+        values = found.split(SEPARATOR)
+        return len(values) == len(self.values) and all(
+            left.fits(value) for left, value in zip(self.values, values, strict=True)
+        )
+
+
 def _marks(
     cuts: Sequence[tuple[int, int]], changed: Sequence[Finding]
 ) -> list[tuple[int, int, Finding | None]]:
@@ -159,7 +199,7 @@ def _marks(
     return sorted(marks, key=lambda mark: mark[:2])
 
 
-def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[str, Left]) -> bool:
+def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[Selected, Left]) -> bool:
     """Whether `found` is the row `raw` with the expected fields and all else the same."""
     if found is None:
         return False
@@ -169,51 +209,68 @@ def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[str, Left]) 
         return bool(found == raw) if left.is_same else text is not None and left.fits(text)
     if shard.format in ("json", "jsonl"):
         return _same_line(raw, found, expected)
+    now = texts_of(found, shard, tuple(expected))
+    fit = all(
+        text is not None and left.fits(text)
+        for text, left in zip(now, expected.values(), strict=True)
+    )
     if shard.format in SEPARATORS:
-        return bool(raw.names == found.names and len(raw.fields) == len(found.fields)) and all(
-            expected[name].fits(theirs) if name in expected else ours == theirs
-            for name, ours, theirs in zip(raw.names, raw.fields, found.fields, strict=True)
+        read = {name for one in expected for name in one.written}
+        return bool(fit and raw.names == found.names and len(raw.fields) == len(found.fields)) and (
+            all(
+                name in read or ours == theirs
+                for name, ours, theirs in zip(raw.names, raw.fields, found.fields, strict=True)
+            )
         )
-    return raw.schema.names == found.schema.names and all(
-        _fits(cell_of(found, name), expected[name])
-        if name in expected
-        else _same_cell(ours, theirs)
+    return bool(fit and raw.schema.names == found.schema.names) and all(
+        _same_cell_but(ours, theirs, [s for one in expected for s in one.paths if s[0] == name])
         for name, ours, theirs in zip(raw.schema.names, raw.columns, found.columns, strict=True)
     )
 
 
-def _released_values(
-    shard: Shard, found: Any, expected: Mapping[str, Left]
-) -> dict[str, str | None]:
-    """The expected fields of a released row."""
-    if shard.format == "txt":
-        return dict.fromkeys(expected, decoded(found))
-    if shard.format == "parquet":
-        return {name: cell_of(found, name) for name in expected}
-    if shard.format in SEPARATORS:
-        return {name: found.get(name) for name in expected}
-    values = members(found)
-    return {name: string_of(values.get(name)) for name in expected}
+def _same_cell_but(cell: Any, found: Any, paths: Sequence[Steps]) -> bool:
+    """Whether two columns of one row are the same but for the strings that `paths` lead to."""
+    if not paths:
+        return _same_cell(cell, found)
+    if any(len(steps) == 1 for steps in paths):
+        return bool(cell.type == found.type)
+    ours, theirs = cell[0].as_py(), found[0].as_py()
+    for steps in paths:
+        ours, theirs = without(ours, steps[1:]), without(theirs, steps[1:])
+    return bool(cell.type == found.type) and repr(ours) == repr(theirs)
 
 
-def _fits(found: str | None, left: Left) -> bool:
-    return found is not None and left.fits(found)
+_Expected = tuple[int, int, Left | None]
+"""The range of a string in a line, and what must be left of it; None: it must be empty."""
 
 
-def _same_line(line: bytes, found: bytes, expected: Mapping[str, Left]) -> bool:
+def _expected_spans(line: bytes, one: Selected, left: Left) -> list[_Expected] | None:
+    """The strings of a line that are expected to change; None where they are not there."""
+    if one.flat is None:
+        own = string_spans(line, one.paths)
+        parts = left.values if isinstance(left, LeftValues) else [left]
+        pairs = list(zip(own, parts, strict=False))
+        if len(own) != len(parts):
+            return None
+        return [(*span, part) for span, part in pairs if not part.is_same]
+    found = _value_spans(line, one.flat)
+    if not found:
+        return [] if left.is_same else None
+    # Earlier values of a repeated name may hold what went, or was not read, and are emptied.
+    emptied: list[_Expected] = [(*span, None) for span in found[:-1]]
+    return emptied if left.is_same else [*emptied, (*found[-1], left)]
+
+
+def _same_line(line: bytes, found: bytes, expected: Mapping[Selected, Left]) -> bool:
     """The same of a JSON line: byte by byte but for the values that are expected to change."""
-    changed = {name: left for name, left in expected.items() if not left.is_same}
-    spans = sorted(
-        (start, end, name, number == len(own) - 1)
-        for name in expected
-        for own in [_value_spans(line, name)]
-        for number, (start, end) in enumerate(own)
-        if name in changed or number < len(own) - 1
-    )
-    if {name for _, _, name, last in spans if last} != set(changed):
-        return False
+    spans: list[_Expected] = []
+    for one, left in expected.items():
+        own = _expected_spans(line, one, left)
+        if own is None:
+            return False
+        spans += own
     at = position = 0
-    for start, end, name, last in spans:
+    for start, end, part in sorted(spans, key=lambda span: span[:2]):
         head = line[position:start]
         if found[at : at + len(head)] != head:
             return False
@@ -227,8 +284,7 @@ def _same_line(line: bytes, found: bytes, expected: Mapping[str, Left]) -> bool:
             text = json.loads(value[0].decode())
         except ValueError:
             return False
-        # Earlier values of a repeated name may hold what went, or was not read, and are emptied.
-        if not (changed[name].fits(text) if last else text == ""):
+        if not (text == "" if part is None else part.fits(text)):
             return False
     return found[at:] == line[position:]
 

@@ -1,8 +1,8 @@
 """The input, the documents table and the cleaned shards, walked side by side."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import fsspec
 
@@ -10,7 +10,8 @@ from unrote.pipelines.verify.files import check_data_files
 from unrote.pipelines.verify.findings import changes, check_findings
 from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.leaks import check_leaks
-from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from unrote.pipelines.verify.paths import SEPARATOR
+from unrote.pipelines.verify.readers import Fields, guarded, raw_rows, read_fields, until_torn
 from unrote.pipelines.verify.recall import COMPARED, RELEASED, Sample
 from unrote.pipelines.verify.records import Document, ScoredSequence, Shard
 from unrote.pipelines.verify.released import Released
@@ -73,30 +74,75 @@ class _Scores:
         return found
 
 
+class _Values:
+    """The values table, walked beside the input."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._asked = any(one.several for one in (run.rules.text, *run.rules.columns))
+        self._rows = self._all()
+        self._head = next(self._rows, None)
+
+    def _all(self) -> Iterator[tuple[int, ...]]:
+        for table in tables_of(self._run, "values"):
+            for batch in table.to_batches(max_chunksize=4096):
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def check(self, doc: int, fields: Fields) -> None:
+        """Expect the rows of the next document."""
+        if not self._asked:
+            return
+        found = []
+        while self._head is not None and self._head[0] <= doc:
+            found.append(self._head)
+            self._head = next(self._rows, None)
+        rules = self._run.rules
+        texts = (fields.text, *fields.columns)
+        both = zip((rules.text, *rules.columns), texts, strict=False)  # a text file has no columns
+        expected: list[tuple[int, ...]] = []
+        for field, (one, text) in enumerate(both):
+            start = 0
+            values = text.split(SEPARATOR) if text is not None and one.several else ()
+            for number, value in enumerate(values):
+                expected.append((doc, field, number, start, start + len(value)))
+                start += len(value) + 1
+        if found != expected:
+            name = self._run.name_of(doc)
+            self._run.tally["documents"].fail("%s has other values in the input", name)
+
+    def finish(self) -> None:
+        if self._head is not None:
+            self._run.tally["documents"].fail("there are values of what is no document")
+
+
+class _Beside(NamedTuple):
+    """The tables that are walked beside the input."""
+
+    documents: _Documents
+    scores: _Scores
+    values: _Values
+    sample: Sample | None
+    """Is given the released documents that it wants."""
+
+
 def check_rows(run: Run, sample: Sample | None = None) -> None:
     """Walk through the input, the documents table and the cleaned shards side by side.
 
     sample: is given the released documents that it wants.
     """
     released = check_data_files(run)
-    documents, scores = _Documents(run), _Scores(run)
+    beside = _Beside(_Documents(run), _Scores(run), _Values(run), sample)
     total, done = sum(shard.size for shard in run.shards.values()), 0
     for shard in sorted(run.shards.values(), key=lambda shard: shard.number):
-        _check_shard(run, shard, documents, scores, shard.number in released, sample)
+        _check_shard(run, shard, beside, shard.number in released)
         done += shard.size
         run.progress("rows", done, total)
-    documents.take(1 << 63)
-    scores.take(1 << 63)
+    beside.documents.take(1 << 63)
+    beside.scores.take(1 << 63)
+    beside.values.finish()
 
 
-def _check_shard(
-    run: Run,
-    shard: Shard,
-    documents: _Documents,
-    scores: _Scores,
-    released: bool,
-    sample: Sample | None,
-) -> None:
+def _check_shard(run: Run, shard: Shard, beside: _Beside, released: bool) -> None:
     """Every row of a shard is a document or a reject, and the cleaned shard holds what was kept."""
     readable = until_torn(raw_rows(shard, fsspec.open(shard.url, "rb")))
     rows = guarded(readable, run.tally["input"], shard.name)
@@ -109,9 +155,9 @@ def _check_shard(
             output = stack.enter_context(
                 contextlib.closing(guarded(lines, run.tally["data files"], path))
             )
-        beside = Released(shard, output, run.tally)
+        left = Released(shard, output, run.tally)
         for number, raw in enumerate(rows):
-            document = documents.take(shard.number << ROW_BITS | number)
+            document = beside.documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
             # A document that a detector rejects is both, and one at risk of memorization.
@@ -124,9 +170,8 @@ def _check_shard(
                 "both a document and a reject" if rejected else "neither a document nor a reject",
             )
             if document is not None:
-                found = scores.take(document.doc)
-                _check_document(run, shard, document, raw, found, beside, sample)
-        beside.finish()
+                _check_document(run, shard, document, raw, beside, left)
+        left.finish()
     for number in sorted(rejects):
         run.tally["rows"].fail("%s#%d was rejected but is not in the input", shard.name, number)
 
@@ -136,14 +181,14 @@ def _check_document(
     shard: Shard,
     document: Document,
     raw: Any,
-    scores: Sequence[ScoredSequence],
-    beside: Released,
-    sample: Sample | None,
+    beside: _Beside,
+    released: Released,
 ) -> None:
-    """beside: what was released of the shard."""
+    """released: what is in the cleaned shard."""
     number = document.doc & ((1 << ROW_BITS) - 1)
     doc, fields = document.doc, read_fields(raw, shard, run.rules)
-    text = fields.text
+    text, scores = fields.text, beside.scores.take(doc)
+    beside.values.check(doc, fields)
     if text is None:
         run.tally["documents"].expect(False, "%s has no readable text", run.name_of(doc))
         return
@@ -175,14 +220,15 @@ def _check_document(
     left = check_findings(run, document, fields, rejected, at_risk)
     if run.reason(doc) is not None:
         return
+    sample = beside.sample
     wanted = sample if sample is not None and not is_reject and sample.holds(doc) else None
     if not run.rules.data:
         if wanted:
             wanted.add(doc, text, COMPARED)
     elif is_reject:
-        beside.skip(number, raw, left)
+        released.skip(number, raw, left)
     else:
-        there = beside.take(number, raw, left)
+        there = released.take(number, raw, left)
         check_leaks(run, doc, left)
         if wanted:
             _sample(wanted, doc, text, read_fields(there, shard, run.rules).text)

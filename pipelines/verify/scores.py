@@ -10,7 +10,7 @@ from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.ranges import joined, touches
 from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
 from unrote.pipelines.verify.records import Finding, Recounted, ScoredSequence
-from unrote.pipelines.verify.released import Left
+from unrote.pipelines.verify.released import Left, LeftValues
 from unrote.pipelines.verify.state import Run
 
 RECOUNTED = 20
@@ -116,7 +116,8 @@ def _views(run: Run, doc: int, text: str, rejected: bool) -> Iterator[str]:
     yield text
     if run.reason(doc) is not None:
         return
-    left = "".join(Left(text, run.cuts(doc), ()).chunks)
+    made = LeftValues if run.rules.text.several else Left
+    left = "".join(made(text, run.cuts(doc), ()).chunks)
     yield left
     if doc not in run.altered and (not rejected or doc in run.refused):
         yield left

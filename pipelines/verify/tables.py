@@ -144,6 +144,7 @@ def _holds_nan(column: Any) -> bool:
 def _sort_keys(name: str, table: Any) -> list[Key]:
     """By what the rows of a table are sorted; the document's key comes first."""
     columns = {
+        "values": ("doc", "field", "value"),
         "spans": ("doc", "start", "end", "witness", "witness_start"),
         "uncut": ("doc", "start", "end", "witness", "witness_start"),
         "findings": ("doc", "field", "start", "end"),

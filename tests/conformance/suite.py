@@ -36,6 +36,7 @@ CONFIGURATIONS = {
     "all-replaced": ('pii.actions={"*"="surrogate"}', 'pii.columns=["author", "source"]'),
     "masked": ('pii.actions={EMAIL_ADDRESS="mask", US_SSN="reject-document"}',),
     "not-scanned": ("pii.enabled=false",),
+    "values": ('input.text=["text", "meta.tags[]"]', "dedup.passages.cut_values=true"),
     "scored": (
         "memorization.enabled=true",
         "memorization.max_tokens=4000",
@@ -56,7 +57,7 @@ JOINED = (
     joined("defaults")
     | joined("longest", "characters", "lines", "masked")
     | joined("newest", "short-passages", "all-replaced")
-    | joined("few-words", "report")
+    | joined("few-words", "report", "values")
     | joined("documents-only", "not-scanned", "datasketch")
     | joined("passages-only", "suffix-array")
     | joined("scored")

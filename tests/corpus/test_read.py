@@ -305,7 +305,7 @@ def test_parquet_named_columns_that_will_not_do(tmp_path):
                 InputError, match=f"column '{name}' of .* is {kind}; allowed are st"
             ):
                 read_all(corpus, Fields(columns=("t", name)), view)
-    assert read_all(corpus, Fields(columns=("t", "s.x")))[0][0]["columns"] == ["1", None]
+    assert read_all(corpus, Fields(columns=("t", "s.x")))[0][0]["columns"] == ["1", "y"]
     table = pa.Table.from_arrays([pa.array(["a"])] * 3, ["text", "t", "t"])
     pq.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(InputError, match="has 2 columns 't'"):
@@ -320,7 +320,7 @@ def test_parquet_named_column_types(tmp_path, kind):
     )
     table = pa.table({"text": ["a"] * 5, "title": title, "a.b": TEXTS, "a": [{"b": "no"}] * 5})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
-    rows, rejects = read_all(pin([tmp_path]), Fields(columns=("a.b", "title")))
+    rows, rejects = read_all(pin([tmp_path]), Fields(columns=("a\\.b", "title")))
     assert rejects == []
     assert [row["columns"] for row in rows] == [[text, text] for text in TEXTS]
 

@@ -17,7 +17,7 @@ from tests.corpora import documents, rows, write_corpus, write_jsonl
 from unrote.corpus.version import VERSION
 from unrote.pipelines.config import Settings, load
 from unrote.pipelines.policy import load_policy
-from unrote.pipelines.template import settings_template
+from unrote.pipelines.template import PRESETS, settings_template
 
 SECRET = "The eagle lands at seven, said the admiral to his parrot."
 
@@ -142,7 +142,7 @@ class TestUnexpected:
 
     @pytest.fixture
     def broken(self, monkeypatch):
-        def fail(text, cuts, changes):
+        def fail(text, cuts, changes, *, several):
             raise ValueError(text)
 
         monkeypatch.setattr("unrote.pipelines.release.apply_edits", fail)
@@ -174,7 +174,7 @@ class TestUnexpected:
         assert unrote("clean", copied, "-o", tmp_path / "out").status == 0
 
     def test_memory(self, copied, tmp_path, monkeypatch):
-        def fail(text, cuts, changes):
+        def fail(text, cuts, changes, *, several):
             raise MemoryError
 
         monkeypatch.setattr("unrote.pipelines.release.apply_edits", fail)
@@ -318,6 +318,20 @@ class TestOthers:
         given = [line[2:] if is_setting(line) else line for line in lines]
         assert tomllib.loads("\n".join(given)) == Settings().model_dump()
         assert unrote("init").status == 2
+
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_init_writes_presets(self, tmp_path, preset):
+        path = tmp_path / "unrote.toml"
+        assert unrote("init", path, "--preset", preset).status == 0
+        expected = load(None, named=PRESETS[preset].given)
+        assert load(path) == expected
+        assert (expected == Settings()) == (preset == "default")
+        assert preset == "default" or preset in unrote("init", "--help").out
+
+    def test_init_refuses_what_is_no_preset(self, tmp_path):
+        done = unrote("init", tmp_path / "a.toml", "--preset", "books")
+        assert (done.status, "web, chat" in done.err) == (2, True)
+        assert unrote("init", tmp_path / "a.toml", "--preset", "web", "--policy").status == 2
 
     def test_init_writes_a_policy(self, tmp_path):
         assert unrote("init", "--policy", tmp_path / "policy.toml").status == 0

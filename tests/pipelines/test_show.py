@@ -81,6 +81,7 @@ def run(tmp_path: Path) -> Path:
         # A + 2 leads over A + 1, which was cut as well, to A.
         "spans": [copied(A + 1, A), copied(A + 2, A + 1), copied(A + 5, A)],
         "uncut": [],
+        "values": [],
         "findings": [],
         "scores": [scored(A, 0, 60, 0.25), scored(A, 60, 120, 0.75, copies=12)],
         "entities": [],

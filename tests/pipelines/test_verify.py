@@ -122,6 +122,7 @@ class Run:
                 "passages": {
                     "enabled": True,
                     "action": "cut",
+                    "cut_values": False,
                     "min_bytes": 70,
                     "min_remaining": 0,
                 },

@@ -56,7 +56,7 @@ def test_what_is_json_and_will_not_do(tmp_path):
     assert reasons(stored(tmp_path, content)) == [
         "no field 'text' (line 2); fields there: 'body', 'n'. Set input.text to the one with the "
         "text",
-        "no field 'text' (line 3); it has none. Set input.text to the one with the text",
+        "no field 'text' (line 3); no fields there. Set input.text to the one with the text",
         "text is NaN (line 5)",
         "invalid UTF-8 (line 6, column 12): store the file as UTF-8",
         "text is a number (line 7)",
