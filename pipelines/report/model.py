@@ -653,6 +653,21 @@ def _phase(phase: Mapping[str, Any]) -> Phase:
     )
 
 
+def _passages_left(job: str, settings: Mapping[str, Any], total: Balance) -> Iterable[str]:
+    """Duplicate passages that were found and stand where they stood."""
+    cut = Settings.model_validate(settings).cuts_passages
+    if job != "gate" and total.passage_rows and not cut:
+        why = "dedup.passages.action is report"
+        if _setting(settings, "passages", "action") == "cut":
+            why = "documents have several values; dedup.passages.cut_values cuts there too"
+        yield f"Duplicate passages were found and left in place ({why})."
+    if total.uncut_rows:
+        yield (
+            f"{counted(total.uncut_rows, 'duplicate passage')} with "
+            f"{counted(total.uncut_bytes, 'byte')} were found and not cut (table uncut)."
+        )
+
+
 def _notes(
     manifest: Mapping[str, Any], total: Balance, others: Balance | None, scrubs: bool
 ) -> Iterable[str]:
@@ -667,16 +682,7 @@ def _notes(
             yield f"{name} were not looked for (dedup.{section}.enabled is false)."
     if job == "gate":
         yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."
-    elif not Settings.model_validate(settings).cuts_passages and total.passage_rows:
-        why = "dedup.passages.action is report"
-        if _setting(settings, "passages", "action") == "cut":
-            why = "documents have several values; dedup.passages.cut_values cuts there too"
-        yield f"Duplicate passages were found and left in place ({why})."
-    if total.uncut_rows:
-        yield (
-            f"{counted(total.uncut_rows, 'duplicate passage')} with "
-            f"{counted(total.uncut_bytes, 'byte')} were found and not cut (table uncut)."
-        )
+    yield from _passages_left(job, settings, total)
     hot = [p["rows"] for p in manifest["phases"] if p["name"] == "near-hot-buckets"]
     if hot and hot[0]["hot_buckets"]:
         yield (
