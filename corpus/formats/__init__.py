@@ -1,12 +1,15 @@
 """The formats of the input, one module each, and which of them a shard has."""
 
+from dataclasses import replace
+
 from unrote.corpus.errors import InputError
+from unrote.corpus.formats.arrow import Arrow
 from unrote.corpus.formats.base import Format
 from unrote.corpus.formats.csv import Csv, Tsv
 from unrote.corpus.formats.json_array import JsonArray
 from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
-from unrote.corpus.formats.sniffing import refuse_pointer
+from unrote.corpus.formats.sniffing import binary_format, refuse_pointer
 from unrote.corpus.formats.text import Text
 from unrote.corpus.shard import Compression, Shard
 
@@ -44,6 +47,8 @@ def recognised(shard: Shard, stored: bytes) -> Shard:
     Raises InputError where it is something that cannot be read, and says how it can be made so.
     """
     refuse_pointer(shard, stored)
+    if told := binary_format(stored):
+        shard = replace(shard, format=told, compression="")
     return format_of(shard).recognised(shard, stored)
 
 
@@ -58,5 +63,5 @@ def format_of(shard: Shard) -> Format:
         ) from None
 
 
-for _format in (JsonLines(), JsonArray(), Parquet(), Csv(), Tsv(), Text()):
+for _format in (JsonLines(), JsonArray(), Parquet(), Arrow(), Csv(), Tsv(), Text()):
     register(_format)

@@ -68,11 +68,16 @@ class Parquet(Format):
 
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:  # noqa: ARG002
         with open_parquet(shard) as file:
-            return set(text_paths(file.schema_arrow, is_text))
+            return columns_of_text(file.schema_arrow)
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
         with open_parquet(shard) as file:
             check_columns(shard, file.schema_arrow, fields)
+
+
+def columns_of_text(schema: pa.Schema) -> set[str]:
+    """The columns that hold text, and paths to text within others."""
+    return set(text_paths(schema, is_text))
 
 
 @contextmanager
@@ -200,7 +205,7 @@ def read_parquet(
             if len(selected.of(row, after)) > 0:
                 try:
                     for batch in _batches(shard, file, number, _present(file, fields)):
-                        yield from _batch_rows(batch, row, shard, fields, view, selected)
+                        yield from batch_rows(batch, row, shard, fields, view, selected)
                         row += len(batch)
                 except Damaged as damage:
                     lost = selected.of(row, after)
@@ -239,7 +244,7 @@ def _batches(
         yield batch
 
 
-def _batch_rows(
+def batch_rows(
     batch: pa.RecordBatch,
     row: int,
     shard: Shard,
@@ -247,6 +252,7 @@ def _batch_rows(
     view: View,
     selected: SelectedRows,
 ) -> Tagged:
+    """The selected rows of a batch, whose first is `row`, and (for view "records") its rejects."""
     rows = selected.of(row, row + len(batch))
     if len(rows) == 0:
         return
@@ -364,7 +370,7 @@ def rewrite_parquet(shard: Shard, fields: Fields, edits: ShardEdits, path: Path)
             for group in range(file.metadata.num_row_groups):
                 first, waiting = row, _Group(writer, schema)
                 for batch in read_group(shard, file, group, fields):
-                    waiting.add(_rewritten_batch(batch, first, fields, edits))
+                    waiting.add(rewritten_batch(batch, first, fields, edits))
                     first += len(batch)
                 waiting.write()
                 rows += waiting.rows
@@ -385,7 +391,7 @@ class _Group:
     def add(self, batches: Iterable[pa.RecordBatch]) -> None:
         for batch in batches:
             if len(batch):
-                self._batches.append(_compacted(batch))
+                self._batches.append(compacted(batch))
                 self._size += batch.nbytes
                 self.rows += len(batch)
             if self._size >= GROUP_BYTES:
@@ -411,7 +417,7 @@ class _Group:
             self._writer.write_table(table, row_group_size=max(1, len(table)))
 
 
-def _compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
+def compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch without the dictionary values that no row has: they may be what was removed."""
     for number, column in enumerate(batch.columns):
         if pa.types.is_dictionary(column.type):
@@ -423,7 +429,7 @@ def _compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _rewritten_batch(
+def rewritten_batch(
     batch: pa.RecordBatch, row: int, fields: Fields, edits: ShardEdits
 ) -> Iterator[pa.RecordBatch]:
     """`batch`, whose first row is `row`, with the edits made, in one chunk or more."""

@@ -21,6 +21,10 @@ _PACKED: tuple[tuple[bytes, Compression], ...] = (
 )
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a zstd frame that holds no data
 
+ARROW_FILE = b"ARROW1"
+_ARROW_STREAM = re.compile(rb"\xff\xff\xff\xff...[\x00-\x0f]", re.DOTALL)
+_PARQUET = b"PAR1"
+
 _WIDE = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -46,6 +50,18 @@ def compression_of(stored: bytes, named: Compression) -> Compression:
         if torn or stored.startswith(magic):
             return kind
     return ""
+
+
+def is_arrow(stored: bytes) -> bool:
+    """Whether a file that starts with `stored` is an Arrow file or stream."""
+    return stored.startswith(ARROW_FILE) or _ARROW_STREAM.match(stored) is not None
+
+
+def binary_format(stored: bytes) -> str:
+    """The format whose magic number `stored` starts with; "" for none."""
+    if stored.startswith(_PARQUET):
+        return "parquet"
+    return "arrow" if is_arrow(stored) else ""
 
 
 def head_of(stored: bytes, compression: Compression) -> bytes:

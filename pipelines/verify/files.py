@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from unrote.pipelines.verify.layout import DAMAGE, TABLES, table_path
-from unrote.pipelines.verify.readers import CHUNK
+from unrote.pipelines.verify.readers import CHUNK, arrow_reader
 from unrote.pipelines.verify.records import Shard
 from unrote.pipelines.verify.state import Run
 
@@ -106,7 +106,7 @@ def check_data_files(run: Run) -> set[int]:
             with run.open(path) as stream:
                 same = digest_of(stream) == (entry["bytes"], entry["digest"])
             tally.expect(same, "%s is not what the manifest lists", path)
-            if shard.format == "parquet":
+            if shard.format in ("arrow", "parquet"):
                 tally.expect(_same_schema(run, shard, path), "%s has other columns", path)
         except DAMAGE as error:
             tally.expect(False, "%s cannot be read (%s)", path, type(error).__name__)
@@ -117,4 +117,6 @@ def check_data_files(run: Run) -> set[int]:
 
 def _same_schema(run: Run, shard: Shard, path: str) -> bool:
     with fsspec.open(shard.url, "rb") as before, run.open(path) as after:
+        if shard.format == "arrow":
+            return bool(arrow_reader(before).schema.equals(arrow_reader(after).schema, True))
         return bool(pq.read_schema(before).equals(pq.read_schema(after)))

@@ -66,6 +66,8 @@ def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
             file = pq.ParquetFile(stream)
             for group in range(file.num_row_groups):
                 yield from _group_rows(file, group)
+        elif shard.format == "arrow":
+            yield from _arrow_rows(stream)
         elif shard.format == "txt":
             yield stream.read().removeprefix(BOM)
         elif shard.format in SEPARATORS:
@@ -126,6 +128,30 @@ def _group_rows(file: Any, group: int) -> Iterator[Any]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         yield from itertools.repeat(None, left)
+
+
+def arrow_reader(stream: BinaryIO) -> Any:
+    """The batches of an Arrow file or stream, and its schema."""
+    is_file = stream.read(6) == b"ARROW1"
+    stream.seek(0)
+    return pa.ipc.open_file(stream) if is_file else pa.ipc.open_stream(stream)
+
+
+def _arrow_rows(stream: BinaryIO) -> Iterator[Any]:
+    """The rows of an Arrow file or stream; where it is damaged, None for that row, and the end."""
+    reader = arrow_reader(stream)
+    batches = (
+        (reader.get_batch(number) for number in range(reader.num_record_batches))
+        if hasattr(reader, "num_record_batches")
+        else iter(reader)
+    )
+    try:
+        for batch in batches:
+            yield from (batch.slice(row, 1) for row in range(batch.num_rows))
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        yield None
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -226,7 +252,7 @@ def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
         return Fields(decoded(raw), shard.name, None)
     text, *columns = texts_of(raw, shard, (rules.text, *rules.columns))
     names = (rules.id, rules.source)
-    if shard.format == "parquet":
+    if shard.format in ("arrow", "parquet"):
         identity, source = (cell_of(raw, name) for name in names)
     elif shard.format in SEPARATORS:
         identity, source = (raw.get(name) or None for name in names)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import datasets
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import feather
 
 from tests.command import unrote
 from tests.corpus.helpers import pack, unpack
@@ -21,9 +23,9 @@ ROWS = [
 KEPT = ["a", "b", "d"]
 
 
-def cleaned(corpus: Path, out: Path) -> Path:
+def cleaned(corpus: Path, out: Path, *given: str) -> Path:
     """The cleaned shards of `corpus`; the run is verified."""
-    done = unrote("clean", corpus, "-o", out)
+    done = unrote("clean", corpus, "-o", out, *given)
     assert done.status == 0, done.err
     done = unrote("verify", out)
     assert done.status == 0, done.out + done.err
@@ -173,6 +175,28 @@ def test_csv(tmp_path, name, separator):
         "csv", data_files=str(found), sep=separator, split="train", cache_dir=str(tmp_path / "c")
     )
     assert loaded["id"][:] == KEPT
+
+
+def test_arrow(tmp_path):
+    """A stream, as `datasets` writes it, and a file under another name: each read as what it is."""
+    (tmp_path / "in").mkdir()
+    table = pa.Table.from_pylist([row | {"tags": [{"n": row["id"]}]} for row in ROWS])
+    with pa.ipc.new_stream(tmp_path / "in" / "a.arrow", table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    rows = [row | {"text": f"{row['text']} Elsewhere."} for row in ROWS]
+    feather.write_feather(pa.Table.from_pylist(rows), tmp_path / "in" / "b.json")
+    off = ("--set", "dedup.near.enabled=false", "--set", "dedup.passages.enabled=false")
+    data = cleaned(tmp_path / "in", tmp_path / "out", *off)
+    found = datasets.Dataset.from_file(str(data / "a.arrow"))
+    check(found.to_list())
+    assert found.with_format("arrow")[:].schema.equals(table.schema)
+    assert [row["tags"] for row in found] == [[{"n": one}] for one in KEPT]
+    check(
+        [
+            row | {"text": row["text"].removesuffix(" Elsewhere.")}
+            for row in pd.read_feather(data / "b.json").to_dict("records")
+        ]
+    )
 
 
 def pack_free(path: Path) -> bytes:
