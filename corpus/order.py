@@ -46,6 +46,36 @@ def gather_order(parts: Ints, count: int) -> tuple[Ints, Ints]:
 
 
 @kernel
+def rows_in_company(columns: Ints) -> Ints:
+    """Which rows may have the same values as another one: indices, ascending, int64[k].
+
+    columns: int64[m, n], at least one. All that do are among them, and few others: rows count in a
+    table of 4 to 8 slots for each, by their hash.
+    """
+    n = columns.shape[1]
+    slots = 16
+    while slots < 4 * n:
+        slots *= 2
+    mask = np.uint64(slots - 1)
+    counts = np.zeros(slots, dtype=np.uint8)
+    slot_of = np.empty(n, dtype=np.uint32)
+    for i in range(n):
+        h = np.uint64(0x9E3779B97F4A7C15)
+        for c in range(columns.shape[0]):
+            h = _mixed(h ^ np.uint64(columns[c, i]))
+        slot = np.uint32(h & mask)
+        slot_of[i] = slot
+        counts[slot] = min(counts[slot] + 1, 2)
+    kept = np.empty(n, dtype=np.int64)
+    found = 0
+    for i in range(n):
+        if counts[slot_of[i]] > 1:
+            kept[found] = i
+            found += 1
+    return kept[:found]
+
+
+@kernel
 def is_sorted(columns: Ints) -> bool:
     """Whether rows ascend by columns[0], then columns[1], … columns: int64[m, n]."""
     for i in range(1, columns.shape[1]):  # noqa: SIM110 - numba has no all()

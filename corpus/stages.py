@@ -25,6 +25,7 @@ class PlainStage:
     version: ClassVar[int] = 1
     key: ClassVar[tuple[str, ...]] = ()
     order: ClassVar[tuple[str, ...]] = ()
+    singles: ClassVar[bool] = True
     workers: ClassVar[Workers] = "thread"
 
     @property

@@ -46,6 +46,7 @@ class CandidatePairs(PlainStage):
     version: ClassVar[int] = 3
     key: ClassVar[tuple[str, ...]] = ("bucket",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
+    singles: ClassVar[bool] = False
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"bands": BANDS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "members": MEMBERS,

@@ -155,6 +155,7 @@ class Exact(PlainStage):
 
     key: ClassVar[tuple[str, ...]] = ("high", "low")
     order: ClassVar[tuple[str, ...]] = ("rank", "doc")
+    singles: ClassVar[bool] = False
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"fingerprints": FINGERPRINTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"exact": EXACT.schema}
 

@@ -214,6 +214,7 @@ class FrequentShingles(PlainStage):
 
     key: ClassVar[tuple[str, ...]] = ("shingle",)
     order: ClassVar[tuple[str, ...]] = ("doc",)
+    singles: ClassVar[bool] = False
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"shingles": _SHINGLES}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"shared": _SHARED}
 

@@ -165,6 +165,7 @@ class Repeats(PlainStage):
     version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("hash",)
     order: ClassVar[tuple[str, ...]] = ("doc", "at")
+    singles: ClassVar[bool] = False
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "copies": COPIES.schema,

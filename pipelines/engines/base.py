@@ -65,6 +65,11 @@ class Stage(Protocol):
     def order(self) -> tuple[str, ...]: ...
 
     @property
+    def singles(self) -> bool:
+        """Whether groups of one row count; if not, an engine may leave their rows out."""
+        ...
+
+    @property
     def workers(self) -> Workers:
         """What its tasks run in on an engine that has a choice: only maps ask for processes, and
         only groups for a device.

@@ -1,14 +1,13 @@
 """Rows on their way from the tasks that make them to the partitions that want them.
 
-An exchange holds what tasks add, partitioned, in memory while the run's budget allows and in Arrow
-files otherwise. Its partitions are read back in order of task; pipelines/engines/sorting.py sorts
+An exchange holds what tasks add, partitioned, in memory while the run's budget allows and in files
+otherwise. Its partitions are read back in order of task; pipelines/engines/sorting.py sorts
 them.
 """
 
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,28 @@ from unrote.corpus.errors import StorageError
 Ints = NDArray[np.int64]
 
 
-@dataclass
+CHUNK_BYTES = 2048
+"""What Arrow and Python need for a chunk in memory beside its rows, about: with many partitions of
+few rows it is the larger part."""
+
+STORED_BYTES = 4 << 20
+"""So much of one partition is written and read in one piece, at most, or one larger chunk."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """Rows in a spill file: one message of Arrow's stream format."""
+
+    file: "SpillFile"
+    start: int
+    size: int
+
+
+@dataclass(slots=True)
 class Chunk:
-    """The rows of one task's batch that belong to one partition."""
+    """Rows of one partition that came one after the other: all of `batch`, or in `stored`, from
+    row `first` on.
+    """
 
     task: tuple[int, int]
     part: int
@@ -30,53 +48,56 @@ class Chunk:
     rows: int
     nbytes: int
     batch: pa.RecordBatch | None
-    file: "SpillFile | None" = None
-    index: int = 0
+    stored: Stored | None = None
+    first: int = 0
 
     def load(self, columns: Sequence[str] | None = None) -> pa.RecordBatch:
         """The rows; only `columns` of them if given."""
-        if self.batch is not None:
-            return self.batch if columns is None else self.batch.select(list(columns))
-        assert self.file is not None
-        return self.file.read(self.index, columns)
+        batch = self.batch
+        if batch is None:
+            assert self.stored is not None
+            batch = self.stored.file.read(self.stored).slice(self.first, self.rows)
+        return batch if columns is None else batch.select(list(columns))
 
 
 class SpillFile:
-    """An Arrow file of spilled chunks, read chunk by chunk."""
+    """Record batches in a file, each of which is read by itself.
+
+    They are found by where they were written: the index of Arrow's file format is as long as there
+    are batches, and would be read once more for each of them.
+    """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self._schema = schema
 
-    def write(self, chunks: Sequence[Chunk]) -> int:
-        """Move `chunks` from memory to this file; bytes written."""
+    def write(self, batches: Iterable[pa.RecordBatch]) -> list[Stored]:
+        """Write batches; where each is."""
+        found = []
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with (
                 pa.OSFile(str(self._path), "wb") as sink,
-                pa.ipc.new_file(sink, self._schema) as out,
+                pa.ipc.new_stream(sink, self._schema) as out,
             ):
-                for index, chunk in enumerate(chunks):
-                    out.write_batch(chunk.batch)
-                    chunk.file, chunk.index = self, index
-            for chunk in chunks:
-                chunk.batch = None
-            return os.path.getsize(self._path)
+                out.write_batch(pa.RecordBatch.from_pylist([], self._schema))  # after the schema
+                for batch in batches:
+                    start = sink.tell()
+                    out.write_batch(batch)
+                    found.append(Stored(self, start, sink.tell() - start))
         except OSError as error:
             raise StorageError(
                 f"cannot write spilled data to {self._path}: {error.strerror or error}. Free space "
                 "there, or name another folder with --set engine.scratch=FOLDER, and run the same "
                 "command again."
             ) from None
+        return found
 
-    def read(self, index: int, columns: Sequence[str] | None) -> pa.RecordBatch:
-        fields = None
-        if columns is not None:
-            fields = [self._schema.get_field_index(name) for name in columns]
-        options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
+    def read(self, stored: Stored) -> pa.RecordBatch:
         with pa.OSFile(str(self._path), "rb") as source:
-            batch = pa.ipc.open_file(source, options=options).get_batch(index)
-        return batch if columns is None else batch.select(list(columns))
+            source.seek(stored.start)
+            message = pa.ipc.read_message(source.read_buffer(stored.size))
+        return pa.ipc.read_record_batch(message, self._schema)
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -96,56 +117,124 @@ class Spool:
         self.shuffled_bytes = 0
         self._held = 0
         self._files = 0
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._exchanges: list[Exchange] = []
 
     def open(self, schemas: Sequence[pa.Schema], parts: int) -> "Exchange":
         """An exchange for rows of these schemas (one for each tag) in `parts` partitions."""
         exchange = Exchange(self, schemas, parts)
-        with self._lock:
+        with self.lock:
             self._exchanges.append(exchange)
         return exchange
 
     def append(self, exchange: "Exchange", chunks: Sequence[Chunk]) -> None:
         """Take over chunks; spill what is held, largest exchange first, if the budget is spent."""
-        with self._lock:
+        with self.lock:
             exchange.chunks.extend(chunks)
+            exchange.by_part = None
             size = sum(chunk.nbytes for chunk in chunks)
-            exchange.held += size
-            self._held += size
+            exchange.held += size + CHUNK_BYTES * len(chunks)
+            self._held += size + CHUNK_BYTES * len(chunks)
             self.shuffled_bytes += size
             while self._held > self.budget:
                 largest = max(self._exchanges, key=lambda e: e.held)
                 self._spill(largest)
 
     def _spill(self, exchange: "Exchange") -> None:
+        """Write what an exchange holds, partition by partition."""
         for tag, schema in enumerate(exchange.schemas):
-            chunks = [p for p in exchange.chunks if p.batch is not None and p.tag == tag]
+            chunks = [chunk for chunk in exchange.chunks if chunk.tag == tag]
             if chunks:
-                exchange.files.append(self.spill(schema, chunks))
+                chunks.sort(key=lambda chunk: (chunk.part, chunk.task))
+                groups = list(_together(chunks))
+                file, written = self.spill(schema, map(_joined, groups))
+                exchange.files.append(file)
+                exchange.blocks += map(Block, map(_lengths, groups), written)
+                for group, stored in zip(groups, written, strict=True):
+                    _moved(group, stored)
+        exchange.chunks.clear()
+        exchange.by_part = None
         self._held -= exchange.held
         exchange.held = 0
 
-    def spill(self, schema: pa.Schema, chunks: Sequence[Chunk]) -> SpillFile:
-        """Move `chunks` from memory to a file of their own."""
-        with self._lock:
+    def spill(
+        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+    ) -> tuple[SpillFile, list[Stored]]:
+        """Write batches to a file of their own; where each is."""
+        with self.lock:
             number = self._files
             self._files += 1
         file = SpillFile(self.folder / f"{number:05d}.arrow", schema)
-        written = file.write(chunks)
-        with self._lock:
-            self.spilled_bytes += written
-        return file
+        written = file.write(batches)
+        with self.lock:
+            self.spilled_bytes += sum(stored.size for stored in written)
+        return file, written
 
     def close(self, exchange: "Exchange") -> None:
         """Forget an exchange and its files."""
-        with self._lock:
+        with self.lock:
             self._held -= exchange.held
             exchange.held = 0
             exchange.chunks.clear()
+            exchange.blocks.clear()
+            exchange.by_part = None
             self._exchanges.remove(exchange)
             for file in exchange.files:
                 file.remove()
+
+
+@dataclass(slots=True)
+class Block:
+    """Chunks of one partition that were spilled together, in order of task.
+
+    chunks: int64[n, 6]: task (two numbers), part, tag, rows and bytes of each.
+    """
+
+    chunks: Ints
+    stored: Stored
+
+    @property
+    def part(self) -> int:
+        return int(self.chunks[0, 2])
+
+    def runs(self) -> Iterator[Chunk]:
+        """The chunks."""
+        first = 0
+        for task, batch, part, tag, rows, nbytes in self.chunks.tolist():
+            yield Chunk((task, batch), part, tag, rows, nbytes, None, self.stored, first)
+            first += rows
+
+
+def _lengths(chunks: Sequence[Chunk]) -> Ints:
+    return np.array([(*c.task, c.part, c.tag, c.rows, c.nbytes) for c in chunks], dtype=np.int64)
+
+
+def _joined(chunks: Sequence[Chunk]) -> pa.RecordBatch:
+    batches = [chunk.load() for chunk in chunks]
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _moved(chunks: Sequence[Chunk], stored: Stored) -> None:
+    """Let go of rows that were stored together: somebody may be about to load them."""
+    first = 0
+    for chunk in chunks:
+        chunk.stored, chunk.first = stored, first
+        chunk.batch = None
+        first += chunk.rows
+
+
+def _together(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Neighbours of one partition, up to STORED_BYTES of them."""
+    held: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        if held and (chunk.part != held[0].part or size + chunk.nbytes > STORED_BYTES):
+            yield held
+            held, size = [], 0
+        held.append(chunk)
+        size += chunk.nbytes
+    if held:
+        yield held
 
 
 class Exchange:
@@ -154,11 +243,12 @@ class Exchange:
     def __init__(self, spool: Spool, schemas: Sequence[pa.Schema], parts: int) -> None:
         self.schemas = tuple(schemas)
         self.parts = parts
-        self.chunks: list[Chunk] = []
+        self.chunks: list[Chunk] = []  # in memory
+        self.blocks: list[Block] = []  # in files
         self.files: list[SpillFile] = []
         self.held = 0
-        self._spool = spool
-        self._indexed: tuple[int, dict[int, list[Chunk]]] = (0, {})
+        self._spool = spool  # whose lock is held where chunks and blocks are looked at
+        self.by_part: dict[int, list[Chunk | Block]] | None = None
 
     def add(self, task: tuple[int, int], tag: int, batch: pa.RecordBatch, offsets: Ints) -> None:
         """Rows of `batch`, ordered by partition: part p has rows offsets[p] … offsets[p + 1]."""
@@ -174,34 +264,58 @@ class Exchange:
     def close(self) -> None:
         self._spool.close(self)
 
-    @property
-    def rows(self) -> int:
-        return sum(chunk.rows for chunk in self.chunks)
-
     def part_bytes(self) -> Ints:
         """Bytes in each partition."""
         sizes = np.zeros(self.parts, dtype=np.int64)
-        for chunk in self.chunks:
-            sizes[chunk.part] += chunk.nbytes
+        with self._spool.lock:
+            for chunk in self.chunks:
+                sizes[chunk.part] += chunk.nbytes
+            for block in self.blocks:
+                sizes[block.part] += block.chunks[:, 5].sum()
         return sizes
 
     def between(self, start: int, end: int) -> list[Chunk]:
-        """The chunks of partitions start … end - 1, in order of task."""
-        by_part = self._by_part()
-        parts = range(start, end) if end - start < len(by_part) else sorted(by_part)
-        chosen = [c for part in parts if start <= part < end for c in by_part.get(part, ())]
-        chosen.sort(key=lambda chunk: chunk.task)
-        return chosen
+        """The chunks of partitions start … end - 1, one partition after the other, in order of
+        task; those that follow each other in a file too are one.
+        """
+        chosen: list[Chunk] = []
+        with self._spool.lock:
+            by_part = self._by_part()
+            parts = range(start, end) if end - start < len(by_part) else sorted(by_part)
+            for one in (one for p in parts if start <= p < end for one in by_part.get(p, ())):
+                chosen.extend((one,) if isinstance(one, Chunk) else one.runs())
+        chosen.sort(key=lambda chunk: (chunk.part, chunk.task))
+        return list(_adjoined(chosen))
 
-    def _by_part(self) -> dict[int, list[Chunk]]:
-        """The chunks of each partition, put together once: many partitions are asked for."""
-        known, by_part = self._indexed
-        if known != len(self.chunks):
-            by_part = {}
+    def _by_part(self) -> dict[int, list[Chunk | Block]]:
+        """What there is of each partition, put together once: many partitions are asked for."""
+        if self.by_part is None:
+            self.by_part = {}
             for chunk in self.chunks:
-                by_part.setdefault(chunk.part, []).append(chunk)
-            self._indexed = len(self.chunks), by_part
-        return by_part
+                self.by_part.setdefault(chunk.part, []).append(chunk)
+            for block in self.blocks:
+                self.by_part.setdefault(block.part, []).append(block)
+        return self.by_part
+
+
+def _adjoined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Spilled chunks that lie side by side in a file as one, so that it is read once."""
+    last: Chunk | None = None
+    for chunk in chunks:
+        if (
+            last is not None
+            and last.stored is not None
+            and chunk.stored is last.stored
+            and chunk.first == last.first + last.rows
+        ):
+            rows, nbytes = last.rows + chunk.rows, last.nbytes + chunk.nbytes
+            last = replace(last, rows=rows, nbytes=nbytes)
+            continue
+        if last is not None:
+            yield last
+        last = chunk
+    if last is not None:
+        yield last
 
 
 def in_order(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:

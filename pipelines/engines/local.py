@@ -40,6 +40,9 @@ PROCESS_BYTES = 16 << 20
 """From so much text on a stage that asks for processes gets them. They take seconds to start, in
 which one thread has done with less."""
 
+OUTBOX_BYTES = 8 << 10
+"""About how much of a partition's rows a task brings at once."""
+
 LOOK_SECONDS = 0.5
 """How often it is looked how far the tasks are."""
 
@@ -185,7 +188,7 @@ class _Phase:
                 self._scan(scan.source, scan.route)
         exchange, target, stage = self.exchanges[at], self.plan.targets[at], node.stage
         order = tuple(column for column in stage.order if column != "tag")
-        ordering = Ordering(target.tags, target.schemas, stage.key, order)
+        ordering = Ordering(target.tags, target.schemas, stage.key, order, stage.singles)
 
         sizes = exchange.part_bytes()
 
@@ -209,8 +212,10 @@ class _Phase:
         reader = Reader(self.run, source, self.engine.batch_bytes)
 
         def work(task: Task, meter: Meter) -> None:
-            for part, (_, batch) in enumerate(meter.reading(reader.read(task), task.bytes)):
-                self._add(route, batch, (task.number, part), task)
+            outbox = _Outbox(self, task.number, task)
+            for _, batch in meter.reading(reader.read(task), task.bytes):
+                outbox.put(route, batch)
+            outbox.flush()
 
         tasks = tasks_of(self.corpus, source)
         self._parallel(work, tasks, [task.bytes for task in tasks])
@@ -223,16 +228,16 @@ class _Phase:
 
     def _send(self, number: int, rows: Tagged, task_number: int, task: Task | None) -> None:
         """Bring what a stage made to where it is wanted."""
-        for part, (tag, batch) in enumerate(rows):
+        outbox = _Outbox(self, task_number, task)
+        for tag, batch in rows:
             for route in self.plan.routes.get((number, tag), ()):
-                self._add(route, batch, (task_number, part), task)
+                outbox.put(route, batch)
+        outbox.flush()
 
-    def _add(
+    def add(
         self, route: Route, batch: pa.RecordBatch, order: tuple[int, int], task: Task | None
     ) -> None:
         """Partition a batch and hand it over."""
-        if not batch.num_rows:
-            return
         exchange = self.exchanges[route.target]
         here = 0
         if task is not None:
@@ -328,6 +333,36 @@ class _Phase:
                 future.cancel()
             self.engine.processes.close()
             raise
+
+
+class _Outbox:
+    """What a task made, put together before it is partitioned.
+
+    Stages yield batches of any size, and those of text with tables beside it are small; with
+    hundreds of partitions a chunk would be a few rows, and cost more than these.
+    """
+
+    def __init__(self, phase: _Phase, number: int, task: Task | None) -> None:
+        self._phase, self._number, self._task = phase, number, task
+        memory = phase.engine.memory // (64 * phase.engine.workers)
+        self._limit = min(memory, OUTBOX_BYTES << phase.bits)
+        self._held: dict[Route, list[pa.RecordBatch]] = {}
+        self._size = self._sent = 0
+
+    def put(self, route: Route, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        self._held.setdefault(route, []).append(batch)
+        self._size += batch.nbytes
+        if self._size >= self._limit:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what is held."""
+        for route, batches in self._held.items():
+            whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+            self._phase.add(route, whole, (self._number, self._sent), self._task)
+        self._held, self._size, self._sent = {}, 0, self._sent + 1
 
 
 def spool_budget(memory: int) -> int:

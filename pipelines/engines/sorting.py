@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.order import is_sorted, sort_order, stack
+from unrote.corpus.order import is_sorted, rows_in_company, sort_order, stack
 from unrote.corpus.schema import Tagged
-from unrote.pipelines.engines.exchange import Chunk, Spool
+from unrote.pipelines.engines.exchange import Chunk, SpillFile, Spool
 
 Ints = NDArray[np.int64]
 
@@ -26,13 +26,15 @@ class Ordering:
     """What rows are sorted by: the columns of the key, then the input, then those of `order`.
 
     tags, schemas: the inputs, in their order. Columns are int64; one that an input lacks is zero.
-    Rows that are equal in all of these keep the order in which they came.
+    Rows that are equal in all of these keep the order in which they came. singles: whether a row
+    that is alone with its key is wanted.
     """
 
     tags: tuple[str, ...]
     schemas: tuple[pa.Schema, ...]
     key: tuple[str, ...]
     order: tuple[str, ...]
+    singles: bool = True
 
     def columns(self, tag: int, batch: pa.RecordBatch) -> Ints:
         """The columns to sort rows of one input by: int64[m, rows]."""
@@ -54,7 +56,8 @@ def sorted_rows(
     """The rows of `chunks`, sorted, in batches of about `chunk_bytes`.
 
     In each chunk the rows of one input follow those of another, in the order of the tags. More than
-    `spool.run_bytes` are sorted in runs.
+    `spool.run_bytes` are sorted in runs. Rows that are alone with their key and not wanted are left
+    out where all is in memory: most of them, and sorting is then spared for most rows.
     """
     if _ascend(chunks, ordering):
         yield from ((ordering.tags[chunk.tag], chunk.load()) for chunk in chunks)
@@ -62,8 +65,9 @@ def sorted_rows(
     runs: list[_Run] = []
     try:
         for portion in _portions(chunks, spool.run_bytes):
-            rows = _loaded(portion, ordering)
-            if len(portion) == len(chunks):
+            whole = len(portion) == len(chunks)
+            rows = _loaded(portion, ordering, singles=ordering.singles or not whole)
+            if whole:
                 yield from rows.chunks(ordering, chunk_bytes)
                 return
             runs.append(_Run.write(rows, ordering, spool))
@@ -104,17 +108,18 @@ def _portions(chunks: Sequence[Chunk], limit: int) -> Iterator[list[Chunk]]:
         yield held
 
 
-def _loaded(chunks: Sequence[Chunk], ordering: Ordering) -> "_Sorted":
+def _loaded(chunks: Sequence[Chunk], ordering: Ordering, singles: bool) -> "_Sorted":
     """The rows of `chunks`, in memory."""
     by_tag: list[list[pa.RecordBatch]] = [[] for _ in ordering.tags]
     for chunk in chunks:
         by_tag[chunk.tag].append(chunk.load())
-    return _Sorted.of([_concat(batches) for batches in by_tag], ordering)
+    return _Sorted.of([_concat(batches) for batches in by_tag], ordering, singles)
 
 
 @dataclass
 class _Sorted:
-    """Rows in memory: a batch for each input, and the permutation (None: none) that sorts them.
+    """Rows in memory: a batch for each input, and the permutation (None: none) that sorts them, or
+    those of them that are wanted.
 
     columns: int64[m, rows], the inputs' rows one behind the other.
     """
@@ -124,12 +129,18 @@ class _Sorted:
     sequence: Ints | None
 
     @classmethod
-    def of(cls, batches: list[pa.RecordBatch | None], ordering: Ordering) -> "_Sorted":
+    def of(
+        cls, batches: list[pa.RecordBatch | None], ordering: Ordering, singles: bool = True
+    ) -> "_Sorted":
         stacks = [
             ordering.columns(t, batch) for t, batch in enumerate(batches) if batch is not None
         ]
         columns = stacks[0] if len(stacks) == 1 else np.concatenate(stacks, axis=1)
-        return cls(batches, columns, sort_order(columns))
+        if singles:
+            return cls(batches, columns, sort_order(columns))
+        wanted = rows_in_company(columns[: len(ordering.key)])
+        within = sort_order(columns[:, wanted])
+        return cls(batches, columns, wanted if within is None else wanted[within])
 
     @property
     def bounds(self) -> Ints:
@@ -139,7 +150,7 @@ class _Sorted:
 
     @property
     def rows(self) -> int:
-        return int(self.columns.shape[1])
+        return int(self.columns.shape[1]) if self.sequence is None else len(self.sequence)
 
     def chunks(self, ordering: Ordering, chunk_bytes: int) -> Tagged:
         """All rows in sorted order, by chunks."""
@@ -151,7 +162,7 @@ class _Sorted:
         """Chunks: the sort columns of the last row, and each input's rows."""
         total = sum(b.nbytes for b in self.batches if b is not None)
         bounds = self.bounds
-        step = max(1, int(chunk_bytes * self.rows / max(1, total)))
+        step = max(1, int(chunk_bytes * self.columns.shape[1] / max(1, total)))
         for start in range(0, self.rows, step):
             end = min(start + step, self.rows)
             chunk = np.arange(start, end) if self.sequence is None else self.sequence[start:end]
@@ -173,7 +184,10 @@ class _Sorted:
 class _Run:
     """Sorted rows in files, one for each input, read block by block."""
 
-    def __init__(self, lasts: list[Ints], blocks: list[dict[int, Chunk]]) -> None:
+    def __init__(
+        self, lasts: list[Ints], blocks: list[dict[int, Chunk]], files: list[SpillFile]
+    ) -> None:
+        self._files = files
         self._lasts = lasts
         self._blocks = blocks
         self._next = 0
@@ -191,9 +205,14 @@ class _Run:
                 chunk = Chunk((0, 0), 0, tag, batch.num_rows, batch.nbytes, batch)
                 blocks[-1][tag] = chunk
                 by_tag.setdefault(tag, []).append(chunk)
+        files = []
         for tag, chunks in by_tag.items():
-            spool.spill(ordering.schemas[tag], chunks)
-        return cls(lasts, blocks)
+            batches = [chunk.load() for chunk in chunks]
+            file, written = spool.spill(ordering.schemas[tag], batches)
+            files.append(file)
+            for chunk, stored in zip(chunks, written, strict=True):
+                chunk.batch, chunk.stored = None, stored
+        return cls(lasts, blocks, files)
 
     @property
     def last(self) -> tuple[int, ...]:
@@ -231,8 +250,7 @@ class _Run:
         return taken
 
     def remove(self) -> None:
-        files = {id(p.file): p.file for block in self._blocks for p in block.values() if p.file}
-        for file in files.values():
+        for file in self._files:
             file.remove()
 
 

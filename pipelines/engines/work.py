@@ -252,7 +252,7 @@ class _Task:
     def _run_group(self, target: Target, exchange: Exchange) -> Iterator[ShuffleBlock]:
         stage = self.plan.flow.nodes[target.node].stage
         order = tuple(column for column in stage.order if column != "tag")
-        ordering = Ordering(target.tags, target.schemas, stage.key, order)
+        ordering = Ordering(target.tags, target.schemas, stage.key, order, stage.singles)
         chunks = exchange.between(0, 1)
         if not chunks:
             return

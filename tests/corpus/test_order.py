@@ -2,7 +2,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrote.corpus.order import gather_order, is_sorted, partition_order, sort_order, stack
+from unrote.corpus.order import (
+    gather_order,
+    is_sorted,
+    partition_order,
+    rows_in_company,
+    sort_order,
+    stack,
+)
 
 columns = (
     st.integers(1, 3)
@@ -63,3 +70,16 @@ def test_spreads_hashed_and_clustered_keys():
 def test_few_rows_over_the_whole_range():
     rows = stack([np.array([2**63 - 1, -(2**63), 0, -1])])
     assert sort_order(rows).tolist() == [1, 3, 2, 0]
+
+
+@given(st.lists(st.tuples(st.integers(-2, 2), st.integers(-3, 3)), min_size=1, max_size=60))
+def test_no_row_with_company_is_left_out(rows):
+    columns = np.array(rows, dtype=np.int64).T.copy()
+    found = rows_in_company(columns).tolist()
+    assert found == sorted(set(found))
+    assert {i for i, row in enumerate(rows) if rows.count(row) > 1} <= set(found)
+
+
+def test_most_rows_that_are_alone_are_left_out():
+    columns = np.arange(200_000, dtype=np.int64)[np.newaxis] * 7
+    assert len(rows_in_company(columns)) < 60_000
