@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 import orjson
+import xxhash
 
 from unrote.corpus.errors import OutputError
 from unrote.corpus.read import Fields
+from unrote.corpus.saved import released_form, saved_beside
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.version import VERSION
@@ -132,9 +134,22 @@ class RunFolder:
     def finish(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         """Write the manifest, last of all, and drop what only the run itself needed."""
         manifest = self.manifest() | dict(extra)
+        if manifest["data"]:
+            manifest["beside"] = self._write_beside(manifest["data"])
         write_manifest(self.out, manifest)
         self.drop_state()
         return manifest
+
+    def _write_beside(self, data: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Write what loads released Arrow shards as a data set; what the manifest says of it."""
+        digests = {entry["path"]: entry["digest"] for entry in data}
+        written = []
+        for saved in saved_beside(self.corpus.shards, self.corpus.passed_over):
+            content = released_form(saved, digests)
+            write_atomically(self.data / saved.name, content)
+            digest = xxhash.xxh3_128_hexdigest(content)
+            written.append({"path": f"data/{saved.name}", "bytes": len(content), "digest": digest})
+        return written
 
     def drop_state(self) -> None:
         """Drop what only a running job needs, internal tables too unless they are to be kept."""

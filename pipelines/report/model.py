@@ -118,6 +118,9 @@ class Input(Part):
     shards: int
     size: int = Field(description="Bytes of the shards as they are stored.")
     sources: int
+    passed_over: tuple[str, ...] = Field(
+        default=(), description="Files that lie there and were not read."
+    )
 
 
 class Output(Part):
@@ -379,6 +382,7 @@ def build(
         cut=cut,
         input=Input(
             shards=len(shards),
+            passed_over=tuple(manifest.get("passed_over", ())),
             size=sum(shard["size"] for shard in manifest["input"]["shards"]),
             sources=total.sources,
         ),
@@ -668,6 +672,18 @@ def _passages_left(job: str, settings: Mapping[str, Any], total: Balance) -> Ite
         )
 
 
+PASSED_OVER_SHOWN = 20
+
+
+def _passed_over(manifest: Mapping[str, Any]) -> Iterable[str]:
+    """Files of the input that were not read."""
+    if names := manifest.get("passed_over", ()):
+        more = len(names) - PASSED_OVER_SHOWN
+        rest = f" and {more} more, which report.json lists" if more > 0 else ""
+        shown = ", ".join(map(display.name, names[:PASSED_OVER_SHOWN]))
+        yield f"Files of the input that were passed over, not read: {shown}{rest}."
+
+
 def _notes(
     manifest: Mapping[str, Any], total: Balance, others: Balance | None, scrubs: bool
 ) -> Iterable[str]:
@@ -692,6 +708,7 @@ def _notes(
             "of these, documents were compared that share one of their rarer shingles, which no "
             "pair at or above the threshold is without."
         )
+    yield from _passed_over(manifest)
     if total.ids_derived:
         yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
     if others is not None:

@@ -33,6 +33,7 @@ def check_files(run: Run) -> None:
         listed |= {f"data/{shard.name}" for shard in run.shards.values()} & {
             entry["path"] for entry in run.manifest["data"]
         }
+        listed |= {entry["path"] for entry in run.manifest.get("beside", ())}
     if run.manifest["job"] == "proxy":
         listed |= PROXY
     for path in run.files.find(run.root):
@@ -113,6 +114,54 @@ def check_data_files(run: Run) -> set[int]:
             continue
         found.add(shard.number)
     return found
+
+
+def check_beside(run: Run) -> None:
+    """What lies beside cleaned Arrow shards is the input's, but for fingerprint and counts."""
+    for entry in run.manifest.get("beside", ()):
+        path = entry["path"]
+        name = path.rpartition("/")[2]
+        given = [
+            url
+            for url in run.manifest.get("passed_over", ())
+            if url.endswith(path.removeprefix("data"))
+        ]
+        try:
+            with run.open(path) as stream:
+                content = stream.read()
+            same = (len(content), xxhash.xxh3_128_hexdigest(content)) == (
+                entry["bytes"],
+                entry["digest"],
+            )
+            run.tally["data files"].expect(same, "%s is not what the manifest lists", path)
+            run.tally["data files"].expect(
+                name in _BESIDE and any(_same_but(url, content, _BESIDE[name]) for url in given),
+                "%s is not what lay beside the input",
+                path,
+            )
+        except DAMAGE as error:
+            run.tally["data files"].expect(
+                False, "%s cannot be read (%s)", path, type(error).__name__
+            )
+
+
+_BESIDE = {
+    "state.json": {"_fingerprint"},
+    "dataset_dict.json": set(),
+    "dataset_info.json": {"splits", "dataset_size", "size_in_bytes"}
+    | {"download_size", "download_checksums", "post_processing_size"},
+}
+"""What `datasets` saves beside Arrow files, and which keys in it may differ."""
+
+
+def _same_but(url: str, content: bytes, keys: set[str]) -> bool:
+    """Whether a file and `content` are the same, or hold the same but for some keys."""
+    with fsspec.open(url, "rb") as stream:
+        before = stream.read()
+    if before == content:
+        return True
+    ours, theirs = json.loads(before), json.loads(content)
+    return all(ours.get(key) == theirs.get(key) for key in (ours.keys() | theirs.keys()) - keys)
 
 
 def _same_schema(run: Run, shard: Shard, path: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import fsspec
 
-from unrote.pipelines.verify.files import check_data_files
+from unrote.pipelines.verify.files import check_beside, check_data_files
 from unrote.pipelines.verify.findings import changes, check_findings
 from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.leaks import check_leaks
@@ -131,6 +131,7 @@ def check_rows(run: Run, sample: Sample | None = None) -> None:
     sample: is given the released documents that it wants.
     """
     released = check_data_files(run)
+    check_beside(run)
     beside = _Beside(_Documents(run), _Scores(run), _Values(run), sample)
     total, done = sum(shard.size for shard in run.shards.values()), 0
     for shard in sorted(run.shards.values(), key=lambda shard: shard.number):

@@ -178,24 +178,41 @@ def test_csv(tmp_path, name, separator):
 
 
 def test_arrow(tmp_path):
-    """A stream, as `datasets` writes it, and a file under another name: each read as what it is."""
+    """What `datasets` saves is loaded by it again; a file under another name is read as it is."""
     (tmp_path / "in").mkdir()
-    table = pa.Table.from_pylist([row | {"tags": [{"n": row["id"]}]} for row in ROWS])
-    with pa.ipc.new_stream(tmp_path / "in" / "a.arrow", table.schema) as writer:
-        writer.write_table(table, max_chunksize=2)
+    rows = [row | {"tags": [{"n": row["id"]}]} for row in ROWS]
+    saved = datasets.Dataset.from_list(rows)
+    counts = datasets.SplitInfo("train", num_bytes=1000, num_examples=len(rows))
+    saved.info.splits = datasets.SplitDict({"train": counts})
+    saved.info.description = "Letters"
+    sets = datasets.DatasetDict({"train": saved})
+    sets.save_to_disk(tmp_path / "in" / "set", num_shards={"train": 2})
     rows = [row | {"text": f"{row['text']} Elsewhere."} for row in ROWS]
     feather.write_feather(pa.Table.from_pylist(rows), tmp_path / "in" / "b.json")
     off = ("--set", "dedup.near.enabled=false", "--set", "dedup.passages.enabled=false")
     data = cleaned(tmp_path / "in", tmp_path / "out", *off)
-    found = datasets.Dataset.from_file(str(data / "a.arrow"))
+    found = datasets.load_from_disk(data / "set")["train"]
     check(found.to_list())
-    assert found.with_format("arrow")[:].schema.equals(table.schema)
-    assert [row["tags"] for row in found] == [[{"n": one}] for one in KEPT]
+    assert found.features == saved.features
+    assert found.info.description == "Letters"
+    assert found.info.splits is None  # their counts are those of the input
+    before = datasets.load_from_disk(tmp_path / "in" / "set")["train"]
+    assert found._fingerprint != before._fingerprint
     check(
         [
             row | {"text": row["text"].removesuffix(" Elsewhere.")}
             for row in pd.read_feather(data / "b.json").to_dict("records")
         ]
+    )
+    report = json.loads((tmp_path / "out" / "report.json").read_bytes())
+    names = ["dataset_dict.json", "dataset_info.json", "state.json"]
+    assert [Path(name).name for name in report["input"]["passed_over"]] == names
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "Files of the input that were passed over, not read: " in html
+    assert "dataset_info.json" in html
+    (data / "set" / "train" / "dataset_info.json").write_text("{}")
+    assert (
+        "dataset_info.json is not what the manifest lists" in unrote("verify", tmp_path / "out").out
     )
 
 
