@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from unrote.corpus.errors import ConfigError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "pii": ("presidio_analyzer", "phonenumbers", "tldextract", "detect_secrets", "faker"),
+    "pii": ("presidio_analyzer", "phonenumbers", "tldextract", "faker"),
     "datasketch": ("datasketch",),
     "score": ("torch", "transformers", "tokenizers", "safetensors"),
 }

@@ -16,12 +16,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding
+
+if TYPE_CHECKING:
+    from unrote.pii.secret_rules import Rule
 
 SECRET = "SECRET"  # noqa: S105 (the name of a type)
 
@@ -83,7 +86,8 @@ class Config:
     allow         texts that are not findings (whole finding, case matters)
     allow_regex   expressions of the `regex` package; a finding in which one is found is none
     context       whether context words before a finding raise its score
-    secrets       whether detect-secrets' detectors run (findings of type SECRET, score 1)
+    secrets       whether rules for secrets run (findings of type SECRET), those of the package
+    secret_rules  and others (pii.secret_rules.user_rules)
     markers       whether traces of earlier de-identification are looked for (pii.deid)
     marker_threshold  score in [0, 1] from which such a trace counts
     ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
@@ -106,6 +110,7 @@ class Config:
     allow_regex: tuple[str, ...] = ()
     context: bool = True
     secrets: bool = True
+    secret_rules: tuple["Rule", ...] = ()
     markers: bool = True
     marker_threshold: float = 0.5
     ner: str = ""

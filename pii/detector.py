@@ -14,14 +14,14 @@ from time import perf_counter, thread_time
 
 import regex
 
-from unrote.pii import recognizers
+from unrote.pii import recognizers, secrets
 from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
 from unrote.pii.phones import count_digits, few_failures
 from unrote.pii.prefilter import Block, Prefilter, Probe
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
-from unrote.pii.secrets import Secrets, detectors, without_hosts
+from unrote.pii.secrets import Secrets, without_hosts
 
 ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 """Presidio's, for allow lists."""
@@ -145,7 +145,7 @@ class Detector:
                 for span in recognizer.find(block.text, fired)
             ]
         if isinstance(recognizer, Secrets):
-            spans = [recognizer.extend(document.text, span) for span in spans]
+            spans = recognizer.whole(document.text, spans)
         return self._above_threshold(recognizer, document, spans)
 
     def _that_may_count(
@@ -216,7 +216,7 @@ def _recognizers(config: Config) -> tuple[Recognizer, ...]:
     loaded = [recognizers.load(entry, config) for entry in config.entries]
     made: list[Recognizer] = [recognizer for recognizer in loaded if recognizer is not None]
     if config.secrets:
-        made += detectors()
+        made.extend(secrets.recognizers(config))
     if config.ner:
         from unrote.pii import ner  # noqa: PLC0415 (loads a model)
 

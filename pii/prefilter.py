@@ -145,6 +145,22 @@ class Prefilter:
         )
 
 
+def unreadable(expression: str, flags: int) -> str:
+    """Why Hyperscan cannot read an expression; "" if it can, or is not installed."""
+    try:
+        import hyperscan  # noqa: PLC0415 (optional)
+    except ImportError:
+        return ""
+    for plain in (True, False):
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        try:
+            chosen = [_flags(hyperscan, flags, plain)]
+            database.compile(expressions=[expression.encode()], ids=[0], elements=1, flags=chosen)
+        except hyperscan.error as error:
+            return str(error)
+    return ""
+
+
 def _note(number: int, _start: int, _end: int, _flags: int, fired: list[int]) -> None:
     fired.append(number)
 

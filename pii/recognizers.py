@@ -154,7 +154,7 @@ class Patterns(_Base):
                 if pattern.score < threshold:
                     weak.append(len(patterns))
             patterns.append(_Pattern(regex.compile(pattern.regex, flags), pattern.score))
-            expressions.append(Expression(pattern.regex, flags, _is_wide(pattern.regex)))
+            expressions.append(Expression(pattern.regex, flags, is_wide(pattern.regex)))
         self._patterns = tuple(patterns)
         self.expressions = tuple(expressions)
         self.weak = frozenset(weak)
@@ -275,7 +275,7 @@ def _is_known(presidio: Any) -> bool:
     return kept and [pattern.regex for pattern in presidio.patterns] == known
 
 
-def _is_wide(expression: str) -> bool:
+def is_wide(expression: str) -> bool:
     """Whether an expression names characters beyond ASCII other than one by one."""
     return any(mark in expression for mark in (r"\u", r"\x", r"\p", r"\P", r"\N")) or any(
         not char.isascii() and "-" in expression[max(0, at - 1) : at + 2]

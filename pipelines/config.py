@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -36,6 +36,9 @@ from unrote.pii.config import (
 )
 from unrote.pii.findings import MARKER_TYPES
 from unrote.pii.keys import KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from unrote.pii.secret_rules import Rule
 
 
 class Section(BaseModel):
@@ -223,7 +226,14 @@ class PiiSettings(Section):
         [], description="Regular expressions; a finding in which one matches is none."
     )
     context: bool = Field(True, description="Whether words before a finding raise its score.")
-    secrets: bool = Field(True, description="Look for API keys, tokens and private keys.")
+    secrets: bool = Field(
+        True, description="Look for API keys, tokens, passwords and private keys."
+    )
+    secret_rules: list[dict[str, Any]] = Field(
+        [],
+        description="Rules for other secrets, each a table [[pii.secret_rules]] with name, pattern "
+        "and examples (docs/personal-data.md).",
+    )
     markers: bool = Field(
         True, description="Look for what earlier de-identification left, such as [**Name**]."
     )
@@ -271,12 +281,21 @@ class PiiSettings(Section):
             allow_regex=tuple(self.allow_regex),
             context=self.context,
             secrets=self.secrets,
+            secret_rules=self._rules,
             markers=self.markers,
             marker_threshold=self.marker_threshold,
             ner=self.ner,
             max_chars=self.max_chars,
             max_seconds=self.max_seconds,
         )
+
+    @property
+    def _rules(self) -> "tuple[Rule, ...]":
+        if not self.secret_rules:
+            return ()
+        from unrote.pii.secret_rules import user_rules  # noqa: PLC0415 (compiles expressions)
+
+        return user_rules(self.secret_rules)
 
     @property
     def all_actions(self) -> dict[str, Action]:

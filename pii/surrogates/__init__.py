@@ -33,6 +33,7 @@ ZIP_CODE           prefixes not in use                      2**11; ZIP+4: 2**22 
 PERSON             given names and blended family names     2**22; one word: 2**14   2**-14, -9
 LOCATION, ADDRESS  blended names of towns; ZIP codes        2**14 for each word      2**-9
 ORGANIZATION       blended names; form and trade kept       2**14 for each word      2**-9
+SECRET             the same behind its prefix ("ghp_")      of what is behind it     2**-8 to -32
 anything else      class of each character kept             3/5 of the shape's bits  2**-8 to -32
 DATE_TIME          the document's dates move together       5,458 shifts             2**-9
 AGE                one of four neighbouring ages            23                       see `names`
@@ -69,6 +70,7 @@ from unrote.pii.surrogates.family import Family, word_list
 from unrote.pii.surrogates.names import AGE, LOCATION, ORGANIZATION, PERSON
 from unrote.pii.surrogates.network import EMAIL, IP, URL
 from unrote.pii.surrogates.phones import PHONE
+from unrote.pii.surrogates.secrets import SECRET
 
 __all__ = ["NoSurrogate", "is_surrogate", "marker_surrogate", "surrogate"]
 
@@ -105,6 +107,7 @@ _FAMILIES: dict[str, Family] = {
     "ADDRESS": LOCATION,
     "ORGANIZATION": ORGANIZATION,
     "AGE": AGE,
+    "SECRET": SECRET,
 }
 ALIASES = {"SHIFTED_DATE": "DATE_TIME", "SURROGATE_AGE": "AGE", "NRP": "ORGANIZATION"}
 """Types that get the surrogates of another: dates and ages that an earlier scrubbing moved."""

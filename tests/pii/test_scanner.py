@@ -56,7 +56,7 @@ def covered(findings, text):
 TAKEN_FOR = [
     ("Seen on [**2151-7-16**] again.", "DATE_TIME", "[**2151-7-16**]", DEID_MARKER),
     (CLINICAL + "CT on 2147-09-03 14:00.", "DATE_TIME", "2147-09-03 14:00", "SHIFTED_DATE"),
-    (KEY_ENDS.format("<KEY>"), "SECRET", "<KEY>", DEID_MARKER),
+    (KEY_ENDS.format("<KEY>\nMIIEpAIBAAKCAQEA7bq3"), "SECRET", "<KEY>", DEID_MARKER),
     ("by PI:EMAIL:nnheo@example.comEND_PI", "URL", "PI:EMAIL:nnheo@example.comEND_PI", DEID_MARKER),
     ("Mail ychag@example.com today.", "EMAIL_ADDRESS", "ychag@example.com", DEID_MARKER),
     ("deny from 172.16.31.10", "IP_ADDRESS", "172.16.31.10", DEID_MARKER),
