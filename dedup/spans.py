@@ -55,7 +55,7 @@ def duplicate_spans(
     *,
     min_bytes: int = 100,
     method: Method = "anchors",
-    boundary: Boundary = "word",
+    boundary: Boundary = "structure",
     min_words: int = 0,
     workers: int | None = None,
     memory: int | None = None,
@@ -151,7 +151,7 @@ class Spans(PlainStage):
     """Passages that are cut and that are not, and the claims that decide if a document is kept."""
 
     min_bytes: int = 100
-    boundary: Boundary = "word"
+    boundary: Boundary = "structure"
     min_words: int = 0
     min_remaining: int = 0
     action: Literal["cut", "report"] = "cut"

@@ -183,7 +183,7 @@ class PassageSettings(Section):
     min_bytes: int = Field(100, ge=16, le=16384, description="Shortest passage, in UTF-8 bytes.")
     min_words: int = Field(0, ge=0, description="Passages with fewer words are left alone.")
     boundary: Literal["structure", "line", "word", "character"] = Field(
-        "word",
+        "structure",
         description="Where a cut may begin and end. structure: at a line break if one is near, "
         "else at a sentence, else at a word, and such that no row, list item, bracket, turn or "
         "answer is left half.",
