@@ -345,12 +345,10 @@ def cut(
     boundary: int,
     min_words: int,
     classes: np.ndarray,
-    spared: np.ndarray,
 ) -> np.ndarray:
     """SPANS and UNCUT out of COPIES: int64[n, CUT_COLUMNS], sorted as both are.
 
-    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`. spared: bool[documents], those
-    of which nothing is cut.
+    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`.
     """
     out = np.empty((max(16, len(rows)), CUT_COLUMNS), dtype=np.int64)
     # Where code points of cuts' starts and ends have been counted up to, and how many there are.
@@ -365,7 +363,7 @@ def cut(
         if doc != last:
             counted[:, 0], counted[:, 1] = begin, 0
             last = doc
-            if boundary == STRUCTURE and not spared[doc]:
+            if boundary == STRUCTURE:
                 lines = lines_of(data, begin, end)
         start, stop = _inside(data, rows, a, end, min_bytes)
         b = a + 1
@@ -375,9 +373,7 @@ def cut(
                 break
             stop = behind
             b += 1
-        first, behind = start, start
-        if not spared[doc]:
-            first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines)
+        first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines)
         goes = first < behind and (
             least == 0 or _count_words(data, first, behind, classes) >= least
         )

@@ -78,11 +78,10 @@ def duplicate_spans(
         raise ValueError(f"boundary is {boundary!r}; it must be one of {', '.join(BOUNDARIES)}")
     data, offsets = arrow_buffers(text_array(texts))
     classes = word_classes(not len(data) or int(data.max()) < 128)
-    spared = np.zeros(len(offsets), dtype=np.bool_)
 
     def finish(rows: np.ndarray) -> np.ndarray:
         rule = BOUNDARIES[boundary]
-        return cut(data, offsets, rows, min_bytes, rule, min_words, classes, spared)
+        return cut(data, offsets, rows, min_bytes, rule, min_words, classes)
 
     found = find(data, offsets, min_bytes, method, workers, memory, finish)
     cuts = np.concatenate([np.empty((0, CUT_COLUMNS), dtype=np.int64), *found])
@@ -176,8 +175,7 @@ class Spans(PlainStage):
             rows[:, DOC] = np.searchsorted(docs, rows[:, DOC])
             rows[:, START] += offsets[rows[:, DOC]]
             rows = rows[np.argsort(rows[:, START], kind="stable")]
-            spared = self._spared(batch)
-            found = self._found(data, offsets, docs, rows, spared)
+            found = self._found(data, offsets, docs, rows)
             uncut = found[found[:, IS_CUT] == 0]
             if len(uncut):
                 yield "uncut", _uncut(uncut, docs)
@@ -190,24 +188,14 @@ class Spans(PlainStage):
             cuts[:, DOC] = docs[cuts[:, DOC]]
             yield "spans", batch_of(SPANS.schema, np.ascontiguousarray(cuts[:, :6].T))
 
-    @staticmethod
-    def _spared(batch: pa.RecordBatch) -> np.ndarray:
-        """Whether the passages of each document are only reported: bool[n]."""
-        return np.zeros(batch.num_rows, dtype=np.bool_)
-
     def _found(
-        self,
-        data: np.ndarray,
-        offsets: np.ndarray,
-        docs: np.ndarray,
-        rows: np.ndarray,
-        spared: np.ndarray,
+        self, data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, rows: np.ndarray
     ) -> np.ndarray:
         """The passages that are cut and those that are not, as `cut` gives them."""
         rows = merge_windows(data, offsets, rows, docs, offsets, self.min_bytes)
         classes = word_classes(not len(data) or int(data.max()) < 128)
         boundary = BOUNDARIES[self.boundary]
-        return cut(data, offsets, rows, self.min_bytes, boundary, self.min_words, classes, spared)
+        return cut(data, offsets, rows, self.min_bytes, boundary, self.min_words, classes)
 
     def _claims(
         self, data: np.ndarray, offsets: np.ndarray, docs: np.ndarray, cuts: np.ndarray

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -146,16 +145,6 @@ def runs(places: set[int]) -> list[set[int]]:
             found.append(set())
         found[-1].add(place)
     return found
-
-
-def test_of_a_document_that_is_spared_nothing_is_cut():
-    """Its passages stay, and others have witnesses in them."""
-    text = "a passage that is long enough to be found again, and again, as it is here"
-    spared = staticmethod(lambda batch: np.array(batch.column("text").to_pylist()) == text)
-    with patch.object(Spans, "_spared", spared):
-        got = staged([text, text, f"{text}!"], 24, 0)
-    assert [row[:3] for row in numbered(got["uncut"])] == [(1, 0, len(text))]
-    assert [row[:3] for row in numbered(got["spans"])] == [(2, 0, len(text))]
 
 
 def answers(rows: pa.Table, seed: int, hot_rows: int) -> dict[str, list[tuple]]:
