@@ -9,6 +9,7 @@ from unrote.corpus.errors import ConfigError
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "pii": ("presidio_analyzer", "phonenumbers", "tldextract", "faker"),
     "datasketch": ("datasketch",),
+    "warc": ("warcio",),
     "score": ("torch", "transformers", "tokenizers", "safetensors"),
 }
 """The packages that an extra brings and that what it is for cannot do without, by import name."""

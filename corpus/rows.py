@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +81,26 @@ def too_long(limit: int, what: str = "document") -> str:
 
 class Damaged(Exception):
     """A shard's stored bytes cannot be read on; the argument is the reason of the reject."""
+
+
+T = TypeVar("T")
+
+
+def together(rows: Iterable[T], count: int) -> Iterator[list[T]]:
+    """`rows`, `count` at a time. Those before damage come, too, and then Damaged."""
+    some: list[T] = []
+    try:
+        for row in rows:
+            some.append(row)
+            if len(some) == count:
+                yield some
+                some = []
+    except Damaged:
+        if some:
+            yield some
+        raise
+    if some:
+        yield some
 
 
 def row_batches(

@@ -7,6 +7,7 @@ from typing import Any
 
 import xxhash
 
+from unrote.corpus.formats import format_of
 from unrote.corpus.shard import Shard
 from unrote.corpus.storage import open_stored, storage
 
@@ -37,7 +38,7 @@ def saved_beside(shards: Sequence[Shard], passed_over: Iterable[str]) -> list[Sa
     folders: dict[str, str] = {}
     above: dict[str, str] = {}
     for shard in shards:
-        if shard.format == "arrow":
+        if format_of(shard).needs_state:
             folder, _, base = shard.url.rpartition("/")
             named = shard.name.removesuffix(base)
             folders[f"{folder}/"] = named

@@ -11,6 +11,7 @@ from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
 from unrote.corpus.formats.sniffing import binary_format, refuse_pointer
 from unrote.corpus.formats.text import Text
+from unrote.corpus.formats.warc import Warc
 from unrote.corpus.shard import Compression, Shard
 
 __all__ = ["Format", "format_of", "kind_of", "recognised", "register", "suffixes"]
@@ -63,5 +64,5 @@ def format_of(shard: Shard) -> Format:
         ) from None
 
 
-for _format in (JsonLines(), JsonArray(), Parquet(), Arrow(), Csv(), Tsv(), Text()):
+for _format in (JsonLines(), JsonArray(), Parquet(), Arrow(), Csv(), Tsv(), Text(), Warc()):
     register(_format)

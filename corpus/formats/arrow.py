@@ -38,6 +38,7 @@ class Arrow(Format):
     """Arrow IPC files and streams."""
 
     name = "arrow"
+    needs_state = True
     suffixes: Mapping[str, Compression] = {".arrow": "", ".feather": "", ".ipc": ""}
 
     def recognised(self, shard: Shard, stored: bytes) -> Shard:

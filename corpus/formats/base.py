@@ -55,6 +55,9 @@ class Format(ABC):
     suffixes: Mapping[str, Compression]
     """Ends of file names, in lower case, with the compression that each tells."""
 
+    needs_state: bool = False
+    """Whether `datasets` loads shards of it with files that lie beside them (corpus.saved)."""
+
     def recognised(self, shard: Shard, stored: bytes) -> Shard:  # noqa: ARG002
         """The shard as its first bytes say that it is, whatever its name says; here: as it is.
 

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from unrote.corpus.rows import (
     View,
     rejects,
     row_batches,
+    together,
     too_long,
 )
 from unrote.corpus.schema import Tagged
@@ -192,13 +193,11 @@ class Csv(Format):
         view: View,
         selected: SelectedRows,
     ) -> Tagged:
-        records = self._records(shard, fields.max_document)
-        header = next(records, None)
-        if header is None:
-            return
-        names, row = self._names(shard, header), 0
+        records, row = self._records(shard, fields.max_document), 0
         try:
-            while some := list(islice(records, TOGETHER)):
+            header = next(records, None)
+            names = [] if header is None else self._names(shard, header)
+            for some in together(records, TOGETHER):
                 wanted = selected.of(row, row + len(some)).tolist()
                 chosen = [(number, some[number - row]) for number in wanted]
                 yield from _batch(shard, names, chosen, fields, view)
@@ -215,30 +214,40 @@ class Csv(Format):
         edits: ShardEdits,
         path: Path,
     ) -> int:
-        rows = first = 0
+        rows = 0
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
-            records = self._records(shard, fields.max_document)
-            header = next(records, None)
-            if header is not None:
-                names = self._names(shard, header)
-                file.write(sink.compress(header.stored))
-                while some := list(islice(records, TOGETHER)):
-                    readable = np.array([_refused(r, names, fields) == "" for r in some])
-                    kept, new = edits.of_rows(first, readable, lambda _at, _field: True)
-                    for at in np.flatnonzero(kept).tolist():
-                        changes = _changes(some[at], names, fields, new.get(at, {}))
-                        file.write(sink.compress(self._written(some[at], names, changes)))
-                    first, rows = first + len(some), rows + int(kept.sum())
+            with suppress(Damaged):  # the row at the damage was rejected when it was read
+                for count, chunk in self._released(shard, fields, edits):
+                    rows += count
+                    file.write(sink.compress(chunk))
             file.write(sink.flush())
         return rows
 
+    def _released(
+        self, shard: Shard, fields: Fields, edits: ShardEdits
+    ) -> Iterator[tuple[int, bytes]]:
+        """Pairs of rows and the bytes they come out as, the header's first. Raises Damaged."""
+        records, first = self._records(shard, fields.max_document), 0
+        header = next(records, None)
+        if header is None:
+            return
+        names = self._names(shard, header)
+        yield 0, header.stored
+        for some in together(records, TOGETHER):
+            readable = np.array([_refused(r, names, fields) == "" for r in some])
+            kept, new = edits.of_rows(first, readable, lambda _at, _field: True)
+            for at in np.flatnonzero(kept).tolist():
+                changes = _changes(some[at], names, fields, new.get(at, {}))
+                yield 1, self._written(some[at], names, changes)
+            first += len(some)
+
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:  # noqa: ARG002
-        header = next(self._records(shard), None)
+        header = self._header(shard)
         return set() if header is None else set(self._names(shard, header))
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
-        header = next(self._records(shard), None)
+        header = self._header(shard)
         names = [] if header is None else self._names(shard, header)
         missing = [one for one in _texts(fields) if one not in names]
         if header is not None and missing:
@@ -246,6 +255,12 @@ class Csv(Format):
                 f"{shard.url} has no column {missing[0]!r}. Columns in its first record: "
                 f"{', '.join(map(ascii, names))}. Set input.text to the one that holds the text."
             )
+
+    def _header(self, shard: Shard) -> _Record | None:
+        """The first record; None where there is none, or it is damaged, which reading tells."""
+        with suppress(Damaged):
+            return next(self._records(shard), None)
+        return None
 
     def _names(self, shard: Shard, header: _Record) -> list[str]:
         if header.is_overlong:

@@ -1,9 +1,11 @@
 """The input and the cleaned shards, row by row, with readers of their own."""
 
+import base64
 import bz2
 import codecs
 import csv
 import functools
+import hashlib
 import io
 import itertools
 import json
@@ -72,10 +74,69 @@ def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
             yield stream.read().removeprefix(BOM)
         elif shard.format in SEPARATORS:
             yield from _records(_pieces_of(stream, shard.compression), SEPARATORS[shard.format])
+        elif shard.format == "warc":
+            yield from _crawled(_pieces_of(stream, shard.compression))
         elif shard.format == "json":
             yield from _elements(_pieces_of(stream, shard.compression))
         else:
             yield from _lines(_pieces_of(stream, shard.compression))
+
+
+class Crawled(NamedTuple):
+    """A record of WARC that is a row: its headers by lower-case name, and its block."""
+
+    headers: dict[str, str]
+    block: bytes
+
+    def get(self, name: str) -> str | None:
+        return self.headers.get(name.lower())
+
+    @property
+    def text(self) -> str | None:
+        plain = (self.get("Content-Type") or "").strip().lower().startswith("text/plain")
+        said = self.headers.get("warc-type") in ("conversion", "resource") and plain
+        return decoded(self.block) if said else None
+
+    def has_right_digests(self) -> bool:
+        for name in ("warc-block-digest", "warc-payload-digest"):
+            algorithm, _, value = self.headers.get(name, "").partition(":")
+            if algorithm.lower() in ("md5", "sha1", "sha256", "sha512"):
+                made = hashlib.new(algorithm.lower(), self.block)
+                if value.lower() not in (
+                    made.hexdigest(),
+                    base64.b32encode(made.digest()).decode().lower(),
+                ):
+                    return False
+        return True
+
+
+def _crawled(pieces: Iterator[bytes]) -> Iterator[Crawled]:
+    """The rows of a WARC file. Raises EOFError where it is torn."""
+    held = b""
+
+    def more() -> bool:
+        nonlocal held
+        piece = next(pieces, b"")
+        held += piece
+        return bool(piece)
+
+    while True:
+        while len(held := held.lstrip(b"\r\n")) < 1:
+            if not more():
+                return
+        while (end := held.find(b"\r\n\r\n")) < 0:
+            if not more():
+                raise EOFError
+        _, *lines = held[:end].decode(errors="replace").split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        held, size = held[end + 4 :], int(headers.get("content-length", "0"))
+        while len(held) < size:
+            if not more():
+                raise EOFError
+        if headers.get("warc-type") in ("conversion", "resource", "response", "continuation"):
+            yield Crawled(headers, held[:size])
+        held = held[size:]
 
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
@@ -252,6 +313,8 @@ def read_fields(raw: Any, shard: Shard, rules: Rules) -> Fields:
         return Fields(decoded(raw), shard.name, None)
     text, *columns = texts_of(raw, shard, (rules.text, *rules.columns))
     names = (rules.id, rules.source)
+    if shard.format == "warc":
+        return Fields(text, raw.get(rules.id) or raw.get("WARC-Record-ID"), raw.get(rules.source))
     if shard.format in ("arrow", "parquet"):
         identity, source = (cell_of(raw, name) for name in names)
     elif shard.format in SEPARATORS:
@@ -267,6 +330,8 @@ def texts_of(raw: Any, shard: Shard, fields: Sequence[Selected]) -> list[str | N
     """The text of each of `fields` in a row, its values joined; None where there is none."""
     if shard.format == "txt":
         return [decoded(raw)] * len(fields)
+    if shard.format == "warc":
+        return [raw.text] * len(fields)
     if shard.format in SEPARATORS:
         return [_joined([raw.get(name) for name in one.written]) for one in fields]
     values = members(raw) if shard.format in ("json", "jsonl") else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from unrote.pipelines.verify.layout import DAMAGE
 from unrote.pipelines.verify.paths import SEPARATOR, Selected, Steps, string_spans, without
-from unrote.pipelines.verify.readers import SEPARATORS, decoded, texts_of
+from unrote.pipelines.verify.readers import SEPARATORS, Crawled, decoded, texts_of
 from unrote.pipelines.verify.records import Finding, Shard
 from unrote.pipelines.verify.verdict import Tally
 
@@ -203,10 +203,13 @@ def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[Selected, Le
     """Whether `found` is the row `raw` with the expected fields and all else the same."""
     if found is None:
         return False
-    if shard.format == "txt":
+    if shard.format in ("txt", "warc"):
         (left,) = expected.values()
-        text = decoded(found)
-        return bool(found == raw) if left.is_same else text is not None and left.fits(text)
+        if left.is_same:
+            return bool(found == raw)
+        text = decoded(found) if shard.format == "txt" else found.text
+        fits = text is not None and left.fits(text)
+        return fits and (shard.format == "txt" or _same_headers(raw, found))
     if shard.format in ("json", "jsonl"):
         return _same_line(raw, found, expected)
     now = texts_of(found, shard, tuple(expected))
@@ -226,6 +229,19 @@ def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[Selected, Le
         _same_cell_but(ours, theirs, [s for one in expected for s in one.paths if s[0] == name])
         for name, ours, theirs in zip(raw.schema.names, raw.columns, found.columns, strict=True)
     )
+
+
+def _same_headers(raw: Crawled, found: Crawled) -> bool:
+    """Whether a record of WARC has the headers of another, and the right ones of its block."""
+    ours, theirs = (
+        {name: value for name, value in one.headers.items() if name not in _OF_BLOCK}
+        for one in (raw, found)
+    )
+    return ours == theirs and found.has_right_digests()
+
+
+_OF_BLOCK = ("content-length", "warc-block-digest", "warc-payload-digest")
+"""Headers of WARC that follow from a record's block."""
 
 
 def _same_cell_but(cell: Any, found: Any, paths: Sequence[Steps]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import feather
 
 from tests.command import unrote
+from tests.corpus.formats.test_warc import records, wet
 from tests.corpus.helpers import pack, unpack
 
 NAN = float("nan")
@@ -214,6 +215,18 @@ def test_arrow(tmp_path):
     assert (
         "dataset_info.json is not what the manifest lists" in unrote("verify", tmp_path / "out").out
     )
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of its writer
+def test_wet(tmp_path):
+    (tmp_path / "in").mkdir()
+    texts = [row["text"] for row in ROWS]
+    (tmp_path / "in" / "a.warc.wet.gz").write_bytes(wet(texts, packed=True))
+    path = cleaned(tmp_path / "in", tmp_path / "out") / "a.warc.wet.gz"
+    found = records(path.read_bytes())
+    kept = [block.decode() for kind, _, block in found if kind == "conversion"]
+    check([row | {"text": text} for row, text in zip((ROWS[0], *ROWS[1::2]), kept, strict=True)])
+    assert [kind for kind, _, _ in found].count("metadata") == len(texts)
 
 
 def pack_free(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """CSV beside Python's csv: the same rows, and the bytes of all that is not edited."""
 
 import csv
+import gzip
 import io
 
 import pytest
@@ -59,3 +60,23 @@ def test_what_is_wrong(tmp_path):
     ]
     with pytest.raises(InputError, match=r"has no column 'body'\. .*: 'id', 'text'\. Set input"):
         refuse_columns(pin([tmp_path]), Fields(text="body"))
+
+
+@pytest.mark.parametrize("kept", [10, 60])
+def test_what_is_before_damage_is_read_and_written(tmp_path, kept):
+    """Of a file that is cut off, in the header and behind it."""
+    rows = "".join(f"{n},{n * 7919}\n" for n in range(4000))
+    content = gzip.compress(b"id,text\n" + rows.encode(), mtime=0)
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(content[: len(content) * kept // 100 if kept > 10 else kept])
+    corpus = pin([path])
+    refuse_columns(corpus, Fields())
+    found, rejected = read_all(corpus)
+    assert (len(found) > 1000) == (kept > 10)
+    assert [row["row"] for row in found] == list(range(len(found)))
+    assert [(row["row"], row["reason"]) for row in rejected] == [
+        (len(found), "compressed data ends early")
+    ]
+    out = gzip.decompress(rewritten(path, [], tmp_path / "out"))
+    assert out == (b"id,text\n" + rows.encode() if found else b"")[: len(out)]
+    assert out.count(b"\n") == len(found) + (len(found) > 0)
