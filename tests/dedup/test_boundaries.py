@@ -53,14 +53,36 @@ def test_a_cut_lies_within_what_was_found_and_has_a_witness(texts, size):
         assert all((doc, i) in places for i in range(start, end))
 
 
+CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+def closed(text: str) -> str:
+    """The text without brackets that close nothing, and with those that close what is open."""
+    kept, held = "", ""
+    for char in text:
+        if char in ")]}" and (not held or CLOSING[held[-1]] != char):
+            continue
+        held = held[:-1] if char in ")]}" else held + char * (char in CLOSING)
+        kept += char
+    return kept + "".join(CLOSING[char] for char in reversed(held))
+
+
 @examples(150)
 @given(structured(), sizes)
 def test_what_was_balanced_stays_balanced(texts, size):
-    for text, left in zip(texts, left_of(texts, size), strict=True):
-        brackets = "".join(c for c in text if c in "()[]{}")
-        remaining = "".join(c for c in left if c in "()[]{}")
-        if balanced(brackets):
-            assert balanced(remaining)
+    for left in left_of([closed(text) for text in texts], size):
+        assert balanced("".join(char for char in left if char in "()[]{}"))
+
+
+def test_a_bracket_stays_with_the_one_that_closes_it():
+    shared = f"It is so ({SAID}. {SAID}"
+    texts = [f"One. {shared} one). Yes.", f"Two. {shared} two). No."]
+    assert left_of(texts)[1] == f"Two. It is so ({SAID}.\ntwo). No."
+
+
+def test_a_line_break_that_was_not_found_stays():
+    shared = f"{SAID}.\nAnd this line, which is as long as others.\n"
+    assert left_of([f"{shared}One.\n", f"Two.\n{shared}Three.\n"])[1] == "Two.\n\nThree.\n"
 
 
 def test_nothing_of_the_kinds_at_hand_or_held_out_is_left_half():
