@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from tests.corpora import personal, write_corpus
@@ -31,7 +32,12 @@ def corpus(tmp_path_factory):
     """What every engine cleans."""
     folder = write_corpus(tmp_path_factory.mktemp("corpus"))
     (folder / "mail").mkdir()
-    (folder / "mail" / "f.json").write_text(json.dumps(personal(0, 60), indent=2))
+    letters = personal(0, 60)
+    (folder / "mail" / "f.json").write_text(json.dumps(letters[:30], indent=2))
+    tagged = [letter | {"meta": {"tags": ["a", None]}} for letter in letters[30:]]
+    table = pa.Table.from_pylist(tagged)
+    with pa.ipc.new_stream(folder / "mail" / "g.arrow", table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
     return folder
 
 
