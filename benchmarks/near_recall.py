@@ -73,7 +73,9 @@ def brute_force(texts: list[str], threshold: float, unit: str, ngram: int) -> di
     """{(left, right): similarity} of all pairs at or above the threshold."""
     data, offsets = arrow_buffers(pa.array(texts, pa.string()))
     characters = is_characters(unit, ngram)
-    hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, True)
+    hashes, bounds, _ = shingle_hashes(
+        data, offsets, table_for(data), characters, ngram, True, True
+    )
     distinct, numbers = np.unique(hashes, return_inverse=True)
     owners = np.repeat(np.arange(len(texts)), np.diff(bounds))
     order = np.argsort(numbers, kind="stable")
@@ -103,7 +105,9 @@ def similar_pairs(
     left, right = _candidates(buckets[words > 0].ravel(), doc)
     data, offsets = arrow_buffers(array)
     characters = is_characters(unit, ngram)
-    hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, True)
+    hashes, bounds, _ = shingle_hashes(
+        data, offsets, table_for(data), characters, ngram, True, True
+    )
     found = similarities(hashes, bounds, left, right)
     enough = found >= threshold
     pairs = zip(left[enough].tolist(), right[enough].tolist(), found[enough].tolist(), strict=True)

@@ -53,7 +53,7 @@ class RankedSets(PlainStage):
     keep: str = "first"
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": RANKED_SETS}
 
@@ -71,7 +71,7 @@ class RankedSets(PlainStage):
         data, offsets = arrow_buffers(self.normalization.texts(text))
         characters = is_characters(self.unit, self.ngram)
         hashes, bounds, words = shingle_hashes(
-            data, offsets, table_for(data), characters, self.ngram, True
+            data, offsets, table_for(data), characters, self.ngram, True, True
         )
         some = np.flatnonzero(words)  # the others have no shingles, so that the bounds stay right
         bounds = np.append(bounds[:-1][some], bounds[-1])

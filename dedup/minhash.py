@@ -106,7 +106,7 @@ def sign(
     """The signature of the text data[start:end] into `minima`, read once; returns its words."""
     power = gram_power(ring.size)
     minima[:] = EMPTY
-    begin(data, start, end, table, ring, state)
+    begin(data, start, end, table, False, ring, state)
     while True:
         filled = fill(data, end, table, characters, ring, state, power, buffer)
         if filled == 0:

@@ -255,7 +255,7 @@ def _held(
     """
     power, size = gram_power(ring.size), 0
     bitmap, bit_drop = near.lookup.bitmap, near.lookup.bit_drop
-    begin(data, start, end, table, ring, state)
+    begin(data, start, end, table, False, ring, state)
     while True:
         filled = fill(data, end, table, False, ring, state, power, buffer)
         if filled == 0:
@@ -440,7 +440,7 @@ def _exact(texts: pa.LargeStringArray, keys: Hashes, ends: Ints) -> Exact:
 def _near(exact: Exact, ngram: int, least: float) -> tuple[Near, Ints]:
     """The index of the passages' shingles, and how many each has (int64[m])."""
     table = table_for(exact.text)
-    hashes, bounds, _ = shingle_hashes(exact.text, exact.offsets, table, False, ngram, True)
+    hashes, bounds, _ = shingle_hashes(exact.text, exact.offsets, table, False, ngram, True, False)
     keys, counts = hashes.view(np.uint64), np.diff(bounds)
     order = np.argsort(keys, kind="stable")
     lookup = _lookup(keys[order])

@@ -170,7 +170,7 @@ class DocumentShingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "hot_documents": HOT_DOCUMENTS.schema,
         "text": TEXT,
@@ -194,7 +194,7 @@ class DocumentShingles(PlainStage):
         data, offsets = arrow_buffers(self.normalization.texts(texts.column("text")))
         characters = is_characters(self.unit, self.ngram)
         hashes, bounds, _ = shingle_hashes(
-            data, offsets, table_for(data), characters, self.ngram, True
+            data, offsets, table_for(data), characters, self.ngram, True, True
         )
         size = np.diff(bounds)
         for part in parts(size, _BATCH_ROWS):

@@ -186,7 +186,7 @@ class UndecidedSets(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 
@@ -209,7 +209,7 @@ class UndecidedSets(PlainStage):
         data, offsets = arrow_buffers(self.normalization.texts(texts.column("text")))
         characters = is_characters(self.unit, self.ngram)
         hashes, ends, _ = shingle_hashes(
-            data, offsets, table_for(data), characters, self.ngram, True
+            data, offsets, table_for(data), characters, self.ngram, True, True
         )
         for part in parts(np.diff(ends), _BATCH_VALUES):
             chosen = docs[part]

@@ -1,9 +1,13 @@
 """Shingles: the n-grams of a text, each as one well-mixed 64-bit hash.
 
-With unit "word" a token is a word (dedup.words). With unit "character" a text is its runs of
-letters, numbers, marks and "_" joined by one space, in any script, and a token is a code point of
-that. A shingle is `ngram` consecutive tokens; a text with fewer tokens, but at least one, has one
-shingle: all of them. A text without words has none.
+With unit "word" a token is a word (dedup.words) or, where symbols are asked for, a symbol that
+counts (dedup.symbols). With unit "character" a text is its runs of letters, numbers, marks and "_",
+in any script, and these symbols, joined by one space, and a token is a code point of that. A
+shingle is `ngram` consecutive tokens; a text with fewer tokens, but at least one, has one shingle:
+all of them. A text without words has none.
+
+Candidates are named by the shingles of words alone (dedup.minhash), which are made for all text;
+the similarity that is verified is that of the shingles with symbols.
 """
 
 from collections.abc import Sequence
@@ -16,6 +20,7 @@ import pyarrow as pa
 from unrote.corpus.kernel import inlined, kernel, multiply_fold
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers
+from unrote.dedup.symbols import gap_between, may_hold, next_symbol, plainly_bare, symbol_at
 from unrote.dedup.words import (
     ALONE,
     LOWER,
@@ -29,6 +34,7 @@ from unrote.dedup.words import (
     Table,
     begins_word,
     decode,
+    gap_after,
     hash_word,
     kind_after,
     next_word,
@@ -41,19 +47,28 @@ BUFFERED = 512  # shingles that `fill` hands over at a time: 4 KiB stay in the f
 
 _GRAM_BASE = np.uint64(0x9FB21C651E98DF25)
 _GRAM_KEY = np.uint64(0x8EBC6AF09C88C6E3)
+_SYMBOL_SEED = np.uint64(0x8BB84B93962EACC9)
 _BLANK = 0x20
 
-# What `fill` has to remember between two calls for one text.
+# What `fill` has to remember between two calls for one text: where the next token is, …
 _AT, _COUNT, _SLOT, _GRAM, WORDS, _BEFORE = 0, 1, 2, 3, 4, 5
-STATE = 6
+# … where the last word began and ended, where the next one begins (the token at _AT is a symbol if
+# it stands before that), what is known of all between, and whether a space went before the token.
+_BEGAN, _GAP, _AFTER, _KNOWN, _SPACED, _SYMBOLS = 6, 7, 8, 9, 10, 11
+STATE = 12
 
 
 @inlined
-def begin(data: Bytes, start: Int, end: Int, table: Table, ring: Hashes, state: Ints) -> None:
+def begin(
+    data: Bytes, start: Int, end: Int, table: Table, symbols: bool, ring: Hashes, state: Ints
+) -> None:
     """Prepare `fill` for the text data[start:end]. ring: uint64[ngram], state: int64[STATE]."""
     ring[:] = 0
     state[:] = 0
-    state[_AT] = next_word(data, start, end, table)
+    after = next_word(data, start, end, table)
+    state[_AT], state[_AFTER], state[_SPACED], state[_SYMBOLS] = after, after, 1, symbols
+    if symbols and after < end:
+        state[_AT] = _enter_gap(data, start, start, after, end, table, state)
 
 
 @kernel
@@ -72,52 +87,138 @@ def fill(
     A shingle is a polynomial of its tokens' hashes modulo 2**64 (Karp and Rabin 1987), mixed.
     ring: the last `ngram` tokens; power: of `gram_power`, with which the oldest of them leaves.
     """
-    ngram = ring.size
-    at, count, slot = state[_AT], state[_COUNT], state[_SLOT]
-    gram, words, before = np.uint64(state[_GRAM]), state[WORDS], np.uint32(state[_BEFORE])
-    filled = 0
-    while at < end and filled < out.size:
-        if characters:
-            token, at, entry = _next_character(data, at, end, table)
-            words += entry == 0 or count == 0
-            if (entry | before) & ALONE:
-                words += entry != 0 and before != 0 and begins_word(entry, before)
-                before = kind_after(entry, before) if entry else np.uint32(0)
-            else:
-                before = entry & WORD
-        else:
-            token, at = hash_word(data, at, end, table)
-            at = next_word(data, at, end, table)
-            words += 1
-        gram = gram * _GRAM_BASE + token - ring[slot] * power
-        ring[slot] = token
-        slot = slot + 1 if slot + 1 < ngram else 0
-        count += 1
-        out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
-        filled += count >= ngram
-    if at >= end and 0 < count < ngram:
+    if characters:
+        filled = _fill_characters(data, end, table, ring, state, power, out)
+    elif state[_SYMBOLS]:
+        filled = _fill_tokens(data, end, table, ring, state, power, out)
+    else:
+        filled = _fill_words(data, end, table, ring, state, power, out)
+    count = state[_COUNT]
+    if state[_AT] >= end and 0 < count < ring.size:
+        gram = np.uint64(state[_GRAM])
         out[0] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY + np.uint64(2 * count))
-        filled, count = 1, ngram
-    state[_AT], state[_COUNT], state[_SLOT] = at, count, slot
-    state[_GRAM], state[WORDS], state[_BEFORE] = np.int64(gram), words, np.int64(before)
+        filled, state[_COUNT] = 1, ring.size
     return filled
 
 
 @inlined
-def _next_character(
-    data: Bytes, at: Int, end: Int, table: Table
-) -> tuple[np.uint64, Int, np.uint32]:
-    """The token at `at`, where the next one is, and its entry of the table: 0 for a space."""
-    code, size = decode(data, at, end)
-    entry = np.uint32(table[code])
-    if entry & WORD:
-        after = at + size
-        if after < end and not table[decode(data, after, end)[0]] & WORD:
-            # Nothing but other characters up to the end: no space, and no further token.
-            after = after if next_word(data, after, end, table) < end else end
-        return multiply_fold(np.uint64(entry & LOWER) ^ WORD_SEED, WORD_KEY), after, entry
-    after = next_word(data, at, end, table)
-    return multiply_fold(np.uint64(_BLANK) ^ WORD_SEED, WORD_KEY), after, np.uint32(0)
+def _fill_words(
+    data: Bytes, end: Int, table: Table, ring: Hashes, state: Ints, power: np.uint64, out: Hashes
+) -> Int:
+    at, count, slot = state[_AT], state[_COUNT], state[_SLOT]
+    gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
+    while at < end and filled < out.size:
+        token, at = hash_word(data, at, end, table)
+        at = next_word(data, at, end, table)
+        words += 1
+        gram, slot = _rolled(gram, token, ring, slot, power)
+        count += 1
+        out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
+        filled += count >= ngram
+    state[_AT], state[_COUNT], state[_SLOT] = at, count, slot
+    state[_GRAM], state[WORDS] = np.int64(gram), words
+    return filled
+
+
+@inlined
+def _fill_tokens(
+    data: Bytes, end: Int, table: Table, ring: Hashes, state: Ints, power: np.uint64, out: Hashes
+) -> Int:
+    at, after, count, slot = state[_AT], state[_AFTER], state[_COUNT], state[_SLOT]
+    gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
+    while at < end and filled < out.size:
+        if at < after:
+            symbol, at = _take_symbol(data, at, table, state)
+            token = np.uint64(multiply_fold(np.uint64(symbol) ^ _SYMBOL_SEED, WORD_KEY))
+        else:
+            began = at
+            token, gap = hash_word(data, at, end, table)
+            after, first = gap_after(data, gap, end, table)
+            at = after
+            words += 1
+            if not plainly_bare(first, after - gap):
+                at = _enter_gap(data, began, gap, after, end, table, state)
+        gram, slot = _rolled(gram, token, ring, slot, power)
+        count += 1
+        out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
+        filled += count >= ngram
+    state[_AT], state[_AFTER], state[_COUNT], state[_SLOT] = at, after, count, slot
+    state[_GRAM], state[WORDS] = np.int64(gram), words
+    return filled
+
+
+@inlined
+def _rolled(
+    gram: np.uint64, token: np.uint64, ring: Hashes, slot: Int, power: np.uint64
+) -> tuple[np.uint64, Int]:
+    """The polynomial with one token more and the oldest one less, and the slot of that."""
+    rolled = np.uint64(gram * _GRAM_BASE + token - ring[slot] * power)
+    ring[slot] = token
+    return rolled, (slot + 1 if slot + 1 < ring.size else np.int64(0))
+
+
+@inlined
+def _fill_characters(
+    data: Bytes, end: Int, table: Table, ring: Hashes, state: Ints, power: np.uint64, out: Hashes
+) -> Int:
+    at, after, count, slot = state[_AT], state[_AFTER], state[_COUNT], state[_SLOT]
+    gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
+    spaced, before, began = state[_SPACED] != 0, np.uint32(state[_BEFORE]), state[_BEGAN]
+    symbols = state[_SYMBOLS] != 0
+    while at < end and filled < out.size:
+        if not spaced:
+            code, spaced = np.int64(_BLANK), True
+        elif at < after:
+            code, at = _take_symbol(data, at, table, state)
+            spaced = False
+        else:
+            found, size = decode(data, at, end)
+            entry = np.uint32(table[found])
+            if before == 0 or (entry | before) & ALONE:
+                if begins_word(entry, before):
+                    words += 1
+                    began = at
+                before = kind_after(entry, before)
+            code = np.int64(entry & LOWER)
+            at += size
+            if at < end and not table[decode(data, at, end)[0]] & WORD:
+                gap = at
+                after, first = gap_after(data, gap, end, table)
+                at = after
+                if symbols and not plainly_bare(first, after - gap):
+                    at = _enter_gap(data, began, gap, after, end, table, state)
+                spaced, before = False, np.uint32(0)
+        token = multiply_fold(np.uint64(code) ^ WORD_SEED, WORD_KEY)
+        gram, slot = _rolled(gram, token, ring, slot, power)
+        count += 1
+        out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
+        filled += count >= ngram
+    state[_AT], state[_AFTER], state[_COUNT], state[_SLOT] = at, after, count, slot
+    state[_GRAM], state[WORDS] = np.int64(gram), words
+    state[_SPACED], state[_BEFORE], state[_BEGAN] = np.int64(spaced), np.int64(before), began
+    return filled
+
+
+@kernel
+def _enter_gap(
+    data: Bytes, began: Int, gap: Int, after: Int, end: Int, table: Table, state: Ints
+) -> Int:
+    """Where the first symbol that counts stands behind the word data[began:gap], or else the next
+    word, at `after`.
+    """
+    if not may_hold(data, gap, after, table):
+        return after
+    known = gap_between(data, began, gap, after, end, table)
+    state[_GAP], state[_AFTER], state[_KNOWN] = gap, after, known
+    return next_symbol(data, gap, gap, after, known, table)
+
+
+@kernel
+def _take_symbol(data: Bytes, at: Int, table: Table, state: Ints) -> tuple[Int, Int]:
+    """The symbol at `at`, and where the next token is."""
+    gap, after, known = state[_GAP], state[_AFTER], state[_KNOWN]
+    symbol, size = symbol_at(data, at, gap, after, known, table)
+    return symbol, next_symbol(data, at + size, gap, after, known, table)
 
 
 @inlined
@@ -131,12 +232,18 @@ def gram_power(ngram: Int) -> np.uint64:
 
 @kernel
 def shingle_hashes(
-    data: Bytes, offsets: Ints, table: Table, characters: bool, ngram: Int, distinct: bool
+    data: Bytes,
+    offsets: Ints,
+    table: Table,
+    characters: bool,
+    ngram: Int,
+    distinct: bool,
+    symbols: bool,
 ) -> tuple[Ints, Ints, Ints]:
     """The shingles of each text.
 
     data: uint8[m], UTF-8; offsets: int64[n+1]; table: of `table_for`; distinct: as an ascending
-    set, otherwise in the order of the text.
+    set, otherwise in the order of the text; symbols: whether those that count are tokens.
     Returns (hashes int64[k], offsets int64[n+1], words int64[n]).
     """
     n = offsets.size - 1
@@ -146,7 +253,7 @@ def shingle_hashes(
     hashes = np.empty(max(1024, (offsets[n] - offsets[0]) // 4), dtype=np.int64)
     size = 0
     for d in range(n):
-        begin(data, offsets[d], offsets[d + 1], table, ring, state)
+        begin(data, offsets[d], offsets[d + 1], table, symbols, ring, state)
         start = size
         while True:
             filled = fill(data, offsets[d + 1], table, characters, ring, state, power, buffer)
@@ -214,16 +321,20 @@ def shingles(
     ngram: int = 5,
     unit: Unit = "word",
     distinct: bool = True,
+    symbols: bool = True,
     normalization: Normalization = NFC,
 ) -> list[Ints]:
     """The shingle hashes of each text.
 
+    symbols: whether symbols that count are tokens, as in the similarity that is verified.
     Returns an int64[k] for each text: ascending and distinct, or in the order of the text.
     Raises ValueError if `unit` or `ngram` is not allowed.
     """
     characters = is_characters(unit, ngram)
     data, offsets = arrow_buffers(normalization.texts(pa.array(texts, pa.string())))
-    hashes, bounds, _ = shingle_hashes(data, offsets, table_for(data), characters, ngram, distinct)
+    hashes, bounds, _ = shingle_hashes(
+        data, offsets, table_for(data), characters, ngram, distinct, symbols
+    )
     return [hashes[a:b] for a, b in pairwise(bounds)]
 
 

@@ -39,7 +39,7 @@ class Shingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "candidates": CANDIDATES.schema,
         "pairs": PAIRS.schema,
@@ -79,7 +79,7 @@ class Shingles(PlainStage):
         data, offsets = arrow_buffers(self.normalization.texts(texts))
         characters = is_characters(self.unit, self.ngram)
         hashes, bounds, _ = shingle_hashes(
-            data, offsets, table_for(data), characters, self.ngram, True
+            data, offsets, table_for(data), characters, self.ngram, True, True
         )
         sets = np.repeat(np.arange(len(needed)), count[needed])
         row = low[needed][sets] + counted(count[needed])

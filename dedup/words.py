@@ -31,6 +31,10 @@ WORD = np.uint32(1 << 31)  # flags beside the lower-cased code point in an entry
 SPACE = np.uint32(1 << 30)
 ALONE = np.uint32(1 << 29)  # a word of its own, with the marks that follow
 MARK = np.uint32(1 << 28)  # belongs to what it stands on
+DIGIT = np.uint32(1 << 27)
+SYMBOL = np.uint32(1 << 26)  # what dedup.symbols says of these
+MARKED = np.uint32(1 << 25)
+DOTTED = np.uint32(1 << 24)
 LOWER = np.uint32((1 << 21) - 1)
 
 WITHOUT_SPACES = (
@@ -56,9 +60,10 @@ WORD_KEY = np.uint64(0xE7037ED1A0B428DB)
 
 @cache
 def unicode_table() -> Table:
-    """Each code point's one-to-one lower case, with the flags WORD, SPACE (`str.isspace`), ALONE
-    and MARK. The last two are of word characters only.
+    """Each code point's one-to-one lower case, with flags.
 
+    WORD; of word characters: ALONE, MARK, DIGIT (`str.isdigit`); SPACE (`str.isspace`); of
+    `dedup.symbols`: SYMBOL for what counts everywhere, MARKED and DOTTED for what may count.
     Returns uint32[0x110000], read-only.
     """
     table = np.arange(CODE_POINTS, dtype=np.uint32)
@@ -70,18 +75,26 @@ def unicode_table() -> Table:
     alone = np.zeros(CODE_POINTS, dtype=np.bool_)
     for start, end in WITHOUT_SPACES:
         alone[start:end] = word[start:end]
-    mark = np.zeros(CODE_POINTS, dtype=np.bool_)
-    # Outside planes 0, 1 and 14 there are no marks; unicodedata would take 0.1 s to say so.
+    mark, symbol, dash = (np.zeros(CODE_POINTS, dtype=np.bool_) for _ in range(3))
+    # Outside planes 0, 1 and 14 there are none of these; unicodedata would take 0.1 s to say so.
     for start, end in ((0, 0xD800), (0xF900, 0x20000), (0xE0000, 0xE1000)):
         rest = start + np.flatnonzero(~word[start:end])
-        category = map(unicodedata.category, map(chr, rest))
-        mark[rest] = np.fromiter((c[0] == "M" for c in category), bool, rest.size)
+        category = np.array(list(map(unicodedata.category, map(chr, rest))))
+        mark[rest] = np.char.startswith(category, "M")
+        symbol[rest] = np.isin(category, ("Sm", "Sc", "So"))
+        dash[rest] = category == "Pd"
+    symbol[0x2500:0x2600] = symbol[0xFFFD] = symbol[0x2212] = False
+    dash[0x2212] = True
     first = characters[:0x20000]
     for c in np.flatnonzero(np.char.isupper(first) | np.char.istitle(first)):
         lower = chr(c).lower()
         if len(lower) == 1:
             table[c] = ord(lower)
+    table[symbol] |= SYMBOL
+    table[dash] |= MARKED
+    table[:128] = _ascii_table()
     table[word | mark] |= WORD
+    table[np.flatnonzero(np.char.isdigit(characters))] |= DIGIT
     table[alone] |= ALONE
     table[mark] |= MARK
     table[np.flatnonzero(np.char.isspace(first))] |= SPACE
@@ -95,6 +108,9 @@ def _ascii_table() -> Table:
     table = np.array([ord(c.lower()) for c in characters], dtype=np.uint32)
     table[[c.isalnum() or c == "_" for c in characters]] |= WORD
     table[[c.isspace() for c in characters]] |= SPACE
+    table[[c.isdigit() for c in characters]] |= DIGIT
+    for flag, marks in ((SYMBOL, "+<=~$&@^"), (MARKED, "*/\\|%#->!:;"), (DOTTED, ".,")):
+        table[[c in marks for c in characters]] |= flag
     table.flags.writeable = False
     return table
 
@@ -190,22 +206,31 @@ def kind_after(entry: np.uint32, before: np.uint32) -> np.uint32:
 @inlined
 def next_word(data: Bytes, at: Int, end: Int, table: Table) -> Int:
     """Where the first word from `at` on begins; `end` if there is none."""
+    return gap_after(data, at, end, table)[0]
+
+
+@inlined
+def gap_after(data: Bytes, at: Int, end: Int, table: Table) -> tuple[Int, np.uint64]:
+    """`next_word`, and the first eight bytes from `at` on, zeros after the end."""
+    first = _bytes_at(data, at, end) if at < end else np.uint64(0)
+    block = first
     while at < end:
-        block = _bytes_at(data, at, end)
         foreign = block & HIGH
         plain = block & LOW
         found = _word_bytes(plain, ascii_letters(plain)) | foreign
         if found == 0:
             at += 8
-            continue
-        at += np.int64(trailing_zeros(found)) >> 3
-        if data[at] < 0x80:
-            return at
-        code, size = decode(data, at, end)
-        if table[code] & WORD:
-            return at
-        at += size
-    return end
+        else:
+            at += np.int64(trailing_zeros(found)) >> 3
+            if data[at] < 0x80:
+                return at, first
+            code, size = decode(data, at, end)
+            if table[code] & WORD:
+                return at, first
+            at += size
+        if at < end:
+            block = _bytes_at(data, at, end)
+    return end, first
 
 
 @inlined

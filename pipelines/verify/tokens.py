@@ -6,6 +6,8 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from unrote.pipelines.verify.symbols import symbols_between
+
 _WITHOUT_SPACES = (
     (0x0E00, 0x0E7F), (0x0E80, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F),  # Burmese
@@ -18,18 +20,35 @@ _WITHOUT_SPACES = (
 
 
 def tokens_of(text: str, unit: str) -> Sequence[str]:
-    """Words of a text; or the code points of its runs of letters and numbers with a space between.
-
-    A word is a run of letters, numbers, marks and underscores, by Unicode category; in scripts
-    without spaces a character with the marks behind it.
+    """Words and symbols of a text, in their order; or the code points of its runs of letters and
+    numbers and of its symbols, joined by one space. Nothing where there is no word.
     """
-    if unit == "character":
-        return " ".join(re.findall("[{A}{L}{M}]+".format_map(_classes()), lower(text)))
-    return words_of(text)
+    text = lower(text)
+    found: list[str] = []
+    end, last = 0, ""
+    for run in re.finditer("[{A}{L}{M}]+".format_map(_classes()), text):
+        words = words_of(run[0])
+        found += symbols_between(_operand(last), text[end : run.start()], _operand(words[0]))
+        found += [run[0]] if unit == "character" else words
+        end, last = run.end(), words[-1]
+    if found:
+        found += symbols_between(_operand(last), text[end:], "")
+    return " ".join(found) if unit == "character" else found
 
 
 def words_of(text: str) -> list[str]:
+    """Runs of letters, numbers, marks and underscores, by Unicode category; in scripts without
+    spaces a character with the marks behind it.
+    """
     return re.findall("[{A}][{M}]*|[{L}{M}]+".format_map(_classes()), lower(text))
+
+
+def _operand(word: str) -> str:
+    """The word; or one that is no operand in its place, where it is no digit and its script has no
+    spaces.
+    """
+    alone = word and not word[0].isdigit() and _kind(ord(word[0])) == "A"
+    return "no operand" if alone else word
 
 
 def lower(text: str) -> str:

@@ -3,6 +3,7 @@
 import unicodedata
 
 from tests.dedup.passages_reference import ALONE
+from unrote.pipelines.verify.tokens import tokens_of
 
 
 def lower(character: str) -> str:
@@ -39,12 +40,17 @@ def without_spaces(character: str) -> bool:
     return any(start <= ord(character) < end for start, end in ALONE)
 
 
-def tokens(text: str, unit: str) -> list[str]:
+def tokens(text: str, unit: str, symbols: bool = True) -> list[str]:
+    """Words and symbols as the verifier has them, which shares nothing with the kernels."""
+    if symbols:
+        return list(tokens_of(text, unit))
     return words(text) if unit == "word" else list(" ".join(runs(text)))
 
 
-def shingles(text: str, ngram: int = 5, unit: str = "word") -> list[tuple[str, ...]]:
-    found = tokens(text, unit)
+def shingles(
+    text: str, ngram: int = 5, unit: str = "word", symbols: bool = True
+) -> list[tuple[str, ...]]:
+    found = tokens(text, unit, symbols)
     if 0 < len(found) < ngram:
         return [tuple(found)]
     return [tuple(found[i : i + ngram]) for i in range(len(found) - ngram + 1)]

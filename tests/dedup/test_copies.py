@@ -84,11 +84,11 @@ def expected(case: View, sequences):
             sum(t.count(before) for t in case.deduplicated.values()),
             sum(t.count(text) for t in case.released.values()),
         )
-        own = set(reference.shingles(text))
+        own = set(reference.shingles(text, symbols=False))
         near = 0
         for released in case.released.values():
             if text not in released:
-                shared = len(own & set(reference.shingles(released)))
+                shared = len(own & set(reference.shingles(released, symbols=False)))
                 near += shared if own and shared >= LEAST * len(own) else 0
         if any(counts) or near:
             rows.append((doc, number, *counts, near, len(own)))

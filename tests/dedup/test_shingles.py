@@ -17,6 +17,7 @@ from unrote.dedup.words import ALONE, MARK, SPACE, WORD, table_for, unicode_tabl
 CHARACTERS = st.one_of(
     st.sampled_from(
         " \t\n.,-_aAbBzZ019@[`{/:éÉßÄ́ÿİıΣσςЖж中文ﬁⅨⓐⒶǅ𐐀𐐨😀 \u3000\u0085\x1c\x7f\0"
+        "+-*/%#$€<=>!:;()|\\&~^–−°☺■7aa"
         "かがゞーｶﾞ々〇𠀀ไม่ກ່ខ្មែរမြန်한\u3099"
     ),
     st.characters(codec="utf-8"),
@@ -36,11 +37,11 @@ def same_structure(hashes: list[list[int]], expected: list[list[tuple]]) -> None
         assert back.setdefault(h, e) == e
 
 
-@given(TEXTS, st.sampled_from(["word", "character"]), st.integers(1, 7))
-@examples(200)
-def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram):
-    expected = [reference.shingles(text, ngram, unit) for text in texts]
-    settings = {"ngram": ngram, "unit": unit, "normalization": RAW}
+@given(TEXTS, st.sampled_from(["word", "character"]), st.integers(1, 7), st.booleans())
+@examples(300)
+def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram, symbols):
+    expected = [reference.shingles(text, ngram, unit, symbols) for text in texts]
+    settings = {"ngram": ngram, "unit": unit, "symbols": symbols, "normalization": RAW}
     same_structure(shingles(texts, distinct=False, **settings), expected)
     sets = shingles(texts, **settings)
     assert [len(s) for s in sets] == [len(set(e)) for e in expected]
@@ -51,7 +52,7 @@ def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram):
 def test_words_are_counted_and_neighbours_do_not_matter(texts, unit):
     array = pa.array(texts, pa.string())
     data, offsets = arrow_buffers(array)
-    arguments = (unit == "character", 3, False)
+    arguments = (unit == "character", 3, False, True)
     hashes, bounds, words = shingle_hashes(data, offsets, table_for(data), *arguments)
     assert words.tolist() == [len(reference.words(text)) for text in texts]
     alone = shingles(texts[:1], ngram=3, unit=unit, distinct=False, normalization=RAW)[0]
@@ -97,7 +98,9 @@ def test_bytes_that_are_not_utf8_break_nothing():
         data[generator.integers(0, 61, 20)] = ord("a")
         offsets = np.sort(generator.integers(0, 62, 8)).astype(np.int64)
         for characters in (False, True):
-            _, bounds, words = shingle_hashes(data, offsets, unicode_table(), characters, 2, False)
+            _, bounds, words = shingle_hashes(
+                data, offsets, unicode_table(), characters, 2, False, True
+            )
             assert len(bounds) == 8
             assert all(w >= 0 for w in words)
             assert all(b >= a for a, b in pairwise(bounds))
@@ -136,7 +139,7 @@ def test_marks_belong_to_words():
 def test_in_scripts_without_spaces_a_character_is_a_word(text, words):
     assert reference.words(text) == words
     data, offsets = arrow_buffers(pa.array([text], pa.string()))
-    hashes, _, count = shingle_hashes(data, offsets, table_for(data), False, 1, False)
+    hashes, _, count = shingle_hashes(data, offsets, table_for(data), False, 1, False, True)
     assert count.tolist() == [len(words)]
     # A character has the hash that it has when it stands by itself.
     assert hashes.tolist() == [int(shingles([w], ngram=1, normalization=RAW)[0][0]) for w in words]

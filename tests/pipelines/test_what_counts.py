@@ -69,6 +69,27 @@ def test_near_copies_in_scripts_without_spaces_are_found(tmp_path):
     assert removed(tmp_path, texts) == {f"{n}-1": ("near", f"{n}-0") for n in NEAR}
 
 
+STAY = {
+    "sum": ["How much is 12 + 4?", "How much is 12 - 4?", "How much is 12 * 4?"],
+    "language": ["F", "F#", "F++"],
+    "sign": ["It was -8 outside", "It was 8 outside"],
+    "price": ["It costs 2.75", "It costs 2:75", "It costs $2.75", "It costs €2.75"],
+    "mood": ["We will see you there :)", "We will see you there :("],
+    "code": [
+        f"while (low {mark} high) {{ low = next(low); }} // the list is in order, one pass will do"
+        for mark in ("<", ">", "<=", ">=", "!=", "==")
+    ],
+}
+SAME = ["Well, she said, “no”.", 'WELL -- she said:  "No"!', "* Well\n* she said\n* no"]
+
+
+def test_what_differs_in_operators_signs_and_symbols_stays(tmp_path):
+    texts = {f"{n}-{i}": text for n, group in STAY.items() for i, text in enumerate(group)}
+    texts |= {f"words-{i}": text for i, text in enumerate(SAME)}
+    gone = removed(tmp_path, texts)
+    assert gone == {"words-1": ("near", "words-0"), "words-2": ("near", "words-0")}
+
+
 @given(TEXTS, st.sampled_from(["word", "character"]))
 def test_verify_has_the_same_tokens(texts, unit):
     for text in texts:

@@ -1,0 +1,123 @@
+"""What dedup.symbols lists, example by example; test_shingles compares it with the verifier's."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.dedup.test_shingles import CHARACTERS
+from unrote.dedup.shingles import shingles
+from unrote.dedup.similarity import jaccard
+
+
+def same(left: str, right: str, **settings: object) -> bool:
+    return jaccard(*shingles([left, right], **settings)) == 1.0
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("7 + 3", "7 - 3"),
+        ("7 * 3", "7 / 3"),
+        ("7 % 3", "7 3"),
+        ("a > b", "a < b"),
+        ("a >= b", "a = b"),
+        ("a != b", "a = b"),
+        ("count > limit", "count < limit"),
+        ("price + tax", "price - tax"),
+        ("left && right", "left || right"),
+        ("if (!done) stop", "if (done) stop"),
+        ("width*height", "width/height"),
+        ("P(A|B)", "P(A, B)"),
+        ("f -> g", "f g"),
+        ("C", "C++"),
+        ("C++", "C#"),
+        ("-5 degrees", "5 degrees"),
+        ("(-5)", "(5)"),
+        ("-$5", "$5"),
+        ("$5", "€5"),
+        ("5%", "5"),
+        ("#5", "5"),
+        ("20°", "20"),
+        ("1.50", "1:50"),
+        ("1.50", "1,50"),
+        ("x²", "x³"),
+        ("x ≤ 5", "x ≥ 5"),
+        ("thanks :)", "thanks :("),
+        ("thanks 😀", "thanks 😡"),
+        ("today 👍", "today"),
+        ("AT&T", "AT T"),
+        ("jane@example.org", "jane example org"),
+        ("温度是 -5 度", "温度是 5 度"),
+        ("3 × 4 是多少", "3 ÷ 4 是多少"),
+    ],
+)
+def test_symbols_that_count(left, right, unit):
+    assert not same(left, right, unit=unit)
+    assert same(left, right, unit=unit, symbols=False) == (left != "x²")
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("7 + 3", "7+3"),
+        ("5 %", "5%"),
+        ("7 - 3", "7 – 3"),
+        ("7 - 3", "7\u22123"),
+        ("a - b", "a-b"),
+        ("well-known", "Well known"),
+        ("one - and two", "one, and two"),
+        ("one — and two", "one (and two)"),
+        ("Yes!", "yes."),
+        ("He said: no; why?", "he said no... WHY"),
+        ("“quoted”", "'quoted'"),
+        ("the sum [of all]", "The sum of all:"),
+        ("* free software\n * for all", "free software for all"),
+        ("# free software\n# for all", "free software\n\n for all"),
+        ("// free software\n// for all", "free software for all"),
+        ("/* free software\n * for all */", "free software for all"),
+        ("<!-- free software -->", "free software"),
+        ("> free software\n> for all", "free software for all"),
+        ("- free software\n- for all", "• free software\n• for all"),
+        ("**free** software", "free *software*"),
+        ("free\n=======\nsoftware", "free software"),
+        ("free\n-------\nsoftware", "free\n* * *\nsoftware"),
+        ("| free | software |\n|------|----------|\n| for | all |", "free software for all"),
+        ("+------+\n| free |\n+------+\n software", "free software"),
+        ("┌──────┐\n│ free │\n└──────┘ software", "free software"),
+        ("■ free software", "free software"),
+        ("我喜欢——真的——喝咖啡", "我喜欢，真的，喝咖啡"),
+    ],
+)
+def test_marks_that_do_not_count(left, right, unit):
+    assert same(left, right, unit=unit)
+
+
+def test_symbols_alone_are_no_text():
+    assert [len(s) for s in shingles(["😀 + 😀", "= = =", "C = 5"])] == [0, 0, 1]
+
+
+@given(st.text(CHARACTERS, max_size=60), st.sampled_from([" ", "\n", "\t\u3000 ", "\r\n"]))
+def test_only_whether_there_is_white_space_matters(text, space):
+    left, right = " ".join(text.split()), space.join(["", *text.split(), ""])
+    assert shingles([left])[0].tolist() == shingles([right])[0].tolist()
+
+
+@given(st.lists(st.text("abxyz", min_size=2, max_size=6), min_size=1, max_size=40), st.data())
+def test_decoration_case_and_quotes_do_not_matter(words, data):
+    chance = random.Random(data.draw(st.integers()))
+    leader = chance.choice(["* ", "# ", "// ", "> ", "- ", "| ", "-- ", ";; ", "■ "])
+    ruler = chance.choice("-=*#~/+") * chance.randint(3, 60)
+    lines = [words[i : i + 7] for i in range(0, len(words), 7)]
+    forms = [[chance.choice([w, w.upper(), f'"{w}"', f"({w}),"]) for w in ws] for ws in lines]
+    decorated = [ruler, *(leader + " ".join(form) for form in forms), ruler]
+    assert same(" ".join(words), "\n".join(decorated))
+
+
+@pytest.mark.parametrize("marks", ["+-", "$ ", "- ", "*/", "😀 ", ": ) ", "<>", "5 % "])
+def test_a_megabyte_of_marks_takes_no_time(marks):
+    text = "a " + marks * (1_000_000 // len(marks)) + " b"
+    assert len(shingles([text])) == 1
