@@ -71,7 +71,7 @@ lock:  ## pin what make installs: the newest versions that pyproject.toml allows
 	@touch $@
 
 # Kernels and detectors are compiled here, once, and not by the first command.
-.venv/compiled: .venv/installed corpus/signatures.json $(wildcard corpus/*.py dedup/*.py memorization/text_features.py pii/*.py pii/deid/*.py)
+.venv/compiled: .venv/installed corpus/signatures.json $(wildcard corpus/*.py dedup/*.py memorization/text_features.py pii/*.py pii/*.toml pii/deid/*.py)
 	$(BIN)/python -m unrote.corpus.compiling >/dev/null
 	$(BIN)/python -m unrote.pii.compiling
 	@touch $@
