@@ -86,6 +86,7 @@ class Config:
     allow         texts that are not findings (whole finding, case matters)
     allow_regex   expressions of the `regex` package; a finding in which one is found is none
     context       whether context words before a finding raise its score
+    compatible    whether findings are Presidio's own, without the rules of pii.plausibility
     secrets       whether rules for secrets run (findings of type SECRET), those of the package
     secret_rules  and others (pii.secret_rules.user_rules)
     markers       whether traces of earlier de-identification are looked for (pii.deid)
@@ -109,6 +110,7 @@ class Config:
     allow: tuple[str, ...] = ()
     allow_regex: tuple[str, ...] = ()
     context: bool = True
+    compatible: bool = False
     secrets: bool = True
     secret_rules: tuple["Rule", ...] = ()
     markers: bool = True

@@ -79,27 +79,44 @@ class LowerCaseNlpEngine(NlpEngine):  # type: ignore[misc]
 
 
 def words_around(text: str, start: int) -> list[str]:
-    """The words (lower case) that count for a finding at code point `start`."""
+    """The words that count for a finding at code point `start`, as they are written."""
     end = _end_of_token(text, start)
     back = LOOK_BACK
     while True:
         begin = max(0, end - back)
-        found = [match.group().lower() for match in _word.finditer(text, begin, end)]
+        found = [match.group() for match in _word.finditer(text, begin, end)]
         if begin:
             found = found[1:]  # it may be the end of a longer word
-        words = [word for word in reversed(found) if word not in STOP_WORDS][:WORDS]
+        words = [word for word in reversed(found) if word.lower() not in STOP_WORDS][:WORDS]
         if begin == 0 or len(words) == WORDS:
             break
         back *= 4
     after = _next_word(text, start)
-    return words if after is None else [*words, after.group().lower()]
+    return words if after is None else [*words, after.group()]
 
 
-def boosted(score: float, context: list[str], words: list[str]) -> float:
-    """The score after Presidio's enhancer has seen `words`; `context` is in lower case."""
-    if any(term in word for term in context for word in words):
+def boosted(score: float, context: list[str], words: list[str], *, whole: bool = False) -> float:
+    """The score after Presidio's enhancer has seen `words`; `context` is in lower case.
+
+    whole: a term counts as a word of its own, or of an identifier, not as a part of another word
+    ("us" in "must").
+    """
+    if whole:
+        words = [part for word in words for part in _parts(word)]
+        raised = any(word in (term, f"{term}s") for term in context for word in words)
+    else:
+        raised = any(term in word.lower() for term in context for word in words)
+    if raised:
         return min(max(score + FACTOR, MIN_SCORE), MAX_SCORE)
     return score
+
+
+_part = re.compile(r"[A-Z]+(?![a-z])|[^\W\d_A-Z]+|[A-Z][^\W\d_A-Z]*")
+
+
+def _parts(word: str) -> list[str]:
+    """A word, and the words of which an identifier is made: phoneNumber, driver_license."""
+    return [word.lower(), *(part.lower() for part in _part.findall(word))]
 
 
 def may_boost(context: list[str], text: str, start: int, end: int) -> bool:

@@ -19,6 +19,7 @@ from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
 from unrote.pii.phones import count_digits, few_failures
+from unrote.pii.plausibility import PLAUSIBLE
 from unrote.pii.prefilter import Block, Prefilter, Probe
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
 from unrote.pii.secrets import Secrets, without_hosts
@@ -165,11 +166,14 @@ class Detector:
         """The spans with the score that context gives them, if that reaches the threshold."""
         threshold = self.config.threshold_of(recognizer.entity)
         context = recognizer.context if self.config.context else []
+        whole = not self.config.compatible
         above = []
         for span in spans:
             score = span.score
             if context and score < 1:
-                score = boosted(score, context, words_around(document.text, span.start))
+                score = boosted(
+                    score, context, words_around(document.text, span.start), whole=whole
+                )
             if score >= threshold:
                 above.append(Span(span.start, span.end, score))
         return above
@@ -178,8 +182,11 @@ class Detector:
         self, entity: str, found: list[tuple[Span, str]], document: "_Document"
     ) -> Iterator[Finding]:
         origins = dict(reversed(found))
+        plausible = None if self.config.compatible else PLAUSIBLE.get(entity)
         for span in without_duplicates(span for span, _ in found):
-            if not self._allowed(document.text[span.start : span.end]):
+            if self._allowed(document.text[span.start : span.end]):
+                continue
+            if plausible is None or plausible(document.text, span.start, span.end):
                 yield Finding(span.start, span.end, entity, span.score, origins[span])
 
     def _allowed(self, text: str) -> bool:

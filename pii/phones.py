@@ -21,6 +21,7 @@ No candidate holds a line break, so any run of whole lines can be searched alone
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -173,10 +174,19 @@ _region = cache(_Region)
 
 
 class PhoneFinder:
-    """Finds what `PhoneNumberMatcher(text, region, leniency)` finds, for each of the regions."""
+    """Finds what `PhoneNumberMatcher(text, region, leniency)` finds, for each of the regions.
 
-    def __init__(self, regions: tuple[str, ...], leniency: int) -> None:
+    plausible: of a text, and start and end of digits in it, whether these are asked about.
+    """
+
+    def __init__(
+        self,
+        regions: tuple[str, ...],
+        leniency: int,
+        plausible: Callable[[str, int, int], bool] | None = None,
+    ) -> None:
         self.regions = regions
+        self._plausible = plausible
         self.leniency = leniency
         self._memo: dict[tuple[str, bool, bool, bool], tuple[_Answer, ...]] = {}
 
@@ -187,7 +197,7 @@ class PhoneFinder:
     def whole(self, text: str) -> list[Phone]:
         """The phones of a document."""
         phones, failures = self._search(text)
-        if failures < MAX_FAILURES:
+        if failures < MAX_FAILURES or self._plausible is not None:
             return phones
         return [
             Phone(region, match.start, match.end, match.number)
@@ -208,7 +218,7 @@ class PhoneFinder:
                 continue
             start, found = candidate
             end = start + len(found)
-            if _alphanumerics(found) < MIN_CHARS:
+            if _alphanumerics(found) < MIN_CHARS or self._refuses(text, start, end):
                 skipped += max_failures(found)
                 waiting[end] = (*waiting.get(end, ()), *regions)
                 continue
@@ -223,6 +233,9 @@ class PhoneFinder:
                     phones.append(Phone(name, start + answer.start, after, answer.number))
                 waiting[after] = (*waiting.get(after, ()), region)
         return phones, skipped + max(failures, default=0)
+
+    def _refuses(self, text: str, start: int, end: int) -> bool:
+        return self._plausible is not None and not self._plausible(text, start, end)
 
     def _ask(self, text: str, start: int, found: str) -> tuple[_Answer, ...]:
         end = start + len(found)

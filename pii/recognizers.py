@@ -25,6 +25,7 @@ from unrote.pii.catalogue import Entry, build
 from unrote.pii.config import Config
 from unrote.pii.context import boosted
 from unrote.pii.phones import PREFILTER_EXPRESSIONS, Phone, PhoneFinder
+from unrote.pii.plausibility import EMAIL, behind_escape, is_phone_like
 from unrote.pii.prefilter import is_within_lines
 from unrote.pii.urls import UrlFinder, dot_expression
 
@@ -80,14 +81,15 @@ def load(entry: Entry, config: Config) -> Recognizer | None:
 def wrap(presidio: Any, config: Config) -> Recognizer | None:
     """A recogniser of Presidio, in the fastest way that is known to give its findings."""
     if type(presidio) is PhoneRecognizer:
-        return Phones(presidio)
+        return Phones(presidio, config)
     if type(presidio) in ZaPhone:
-        return ZaPhones(presidio)
+        return ZaPhones(presidio, config)
     if type(presidio) is UrlRecognizer and _is_known(presidio):
         return Urls(presidio, config)
     if type(presidio).analyze is not PatternRecognizer.analyze:
         return Whole(presidio, config)
-    patterns = Patterns(presidio, config)
+    made = Emails if _is_email(presidio) and not config.compatible else Patterns
+    patterns = made(presidio, config)
     return patterns if patterns.expressions else None
 
 
@@ -184,6 +186,33 @@ class Patterns(_Base):
         return 0.0 if self.presidio.invalidate_result(found) else score
 
 
+class Emails(Patterns):
+    """Presidio's, and addresses in ASCII that touch another script; none begins in an escape."""
+
+    def __init__(self, presidio: Any, config: Config) -> None:
+        super().__init__(presidio, config)
+        flags = presidio.global_regex_flags
+        score = max((pattern.score for pattern in self._patterns), default=1.0)
+        self._ascii = len(self._patterns)
+        self._patterns = (*self._patterns, _Pattern(regex.compile(EMAIL, flags), score))
+        # Hyperscan has no such look-around; what is left of the expression fires wherever it does.
+        self.expressions = (*self.expressions, Expression(r"[a-z0-9_%+-]@[a-z0-9]", flags))
+
+    def find(self, text: str, fired: Sequence[int]) -> list[Span]:
+        narrow = super().find(text, [self._ascii]) if self._ascii in fired else []
+        wide = super().find(text, [index for index in fired if index != self._ascii])
+        # Where both find one, the letters that only the wide one takes are of another script.
+        wide = [one for one in wide if not any(_meet(one, other) for other in narrow)]
+        return [
+            span._replace(start=behind_escape(text, span.start, span.end))
+            for span in sorted([*narrow, *wide])
+        ]
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
 class Whole(_Base):
     """A recogniser with an `analyze` of its own, which is called.
 
@@ -226,9 +255,11 @@ class Urls(_Base):
 class Phones(_Base):
     """Presidio's PhoneRecognizer: all that phonenumbers finds in any of its regions."""
 
-    def __init__(self, presidio: Any) -> None:
+    def __init__(self, presidio: Any, config: Config) -> None:
         super().__init__(presidio)
-        self._finder = PhoneFinder(tuple(presidio.supported_regions), presidio.leniency)
+        plausible = None if config.compatible else is_phone_like
+        regions = tuple(presidio.supported_regions)
+        self._finder = PhoneFinder(regions, presidio.leniency, plausible)
         self.expressions = tuple(
             Expression(prefilter, int(regex.I)) for prefilter in PREFILTER_EXPRESSIONS
         )
@@ -258,6 +289,10 @@ class ZaPhones(Phones):
             return False
         kind = self.presidio._classify(phone.number)
         return bool(kind == self.presidio.target_classification)
+
+
+def _is_email(presidio: Any) -> bool:
+    return bool(presidio.supported_entities == ["EMAIL_ADDRESS"])
 
 
 def _is_known(presidio: Any) -> bool:

@@ -46,7 +46,7 @@ class Scan(PlainStage):
     cut: bool = False
     several: tuple[bool, ...] = ()
 
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 

@@ -226,6 +226,12 @@ class PiiSettings(Section):
         [], description="Regular expressions; a finding in which one matches is none."
     )
     context: bool = Field(True, description="Whether words before a finding raise its score.")
+    compatible: bool = Field(
+        False,
+        description="Find what Presidio finds, digit for digit: slices as IPv6 addresses, integers "
+        "and decimals as phones, context words within other words; and no address that touches "
+        "another script.",
+    )
     secrets: bool = Field(
         True, description="Look for API keys, tokens, passwords and private keys."
     )
@@ -280,6 +286,7 @@ class PiiSettings(Section):
             allow=tuple(self.allow),
             allow_regex=tuple(self.allow_regex),
             context=self.context,
+            compatible=self.compatible,
             secrets=self.secrets,
             secret_rules=self._rules,
             markers=self.markers,

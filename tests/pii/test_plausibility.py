@@ -1,0 +1,107 @@
+"""What is refused of Presidio's findings, and what stays: by kinds, each with and without."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.examples import examples
+from unrote.pii.config import Config
+from unrote.pii.detector import Detector
+
+OURS = Detector(Config(secrets=False))
+PRESIDIO = Detector(Config(secrets=False, compatible=True))
+
+
+def found(text, detector=OURS):
+    return {
+        (text[one.start : one.end], one.type)
+        for one in detector.find_bytes(text.encode())
+        if one.type not in ("URL", "DATE_TIME")
+    }
+
+
+NONE = [
+    ("INT_MAX = 2147483647", "PHONE_NUMBER"),
+    ("0.333333333,1.204511,304958671", "PHONE_NUMBER"),
+    ("loss 0.693147181 after the epoch", "PHONE_NUMBER"),
+    ("x = list(zip(a[::2], a[1::2]))", "IP_ADDRESS"),
+    ("b[10::-1] and s[0::]", "IP_ADDRESS"),
+    ("MASK = '255.255.255.0'", "IP_ADDRESS"),
+    ("bind 224.0.0.251 for mDNS", "IP_ADDRESS"),
+    ("version 10.21.33.4 of the tool", "IP_ADDRESS"),
+    ("OID 1.3.6.1.4.1.311.2", "IP_ADDRESS"),
+    ("Licensed under the Apache License v2", "US_DRIVER_LICENSE"),
+    ("Certification Authority - G4", "US_DRIVER_LICENSE"),
+    ("git clone git@example.net:nest/repo.git", "EMAIL_ADDRESS"),
+    ("chars = '0123456789'", "UK_NHS"),
+]
+SOME = [
+    ("phone = 2125551234", "2125551234", "PHONE_NUMBER"),
+    ('{"phoneNumber": 2125551234}', "2125551234", "PHONE_NUMBER"),
+    ("call (212) 664-7665 now", "(212) 664-7665", "PHONE_NUMBER"),
+    ("+49 30 901820", "+49 30 901820", "PHONE_NUMBER"),
+    ("电话13912345678", "13912345678", "PHONE_NUMBER"),
+    ("seen from 81.2.69.142 twice", "81.2.69.142", "IP_ADDRESS"),
+    ("from fe80::1ff:fe23:4567:890a", "fe80::1ff:fe23:4567:890a", "IP_ADDRESS"),
+    ("driver license: D1234567", "D1234567", "US_DRIVER_LICENSE"),
+    ("NHS number 9434765919", "9434765919", "UK_NHS"),
+    ("943 476 5919", "943 476 5919", "UK_NHS"),
+    ("mail git@unrote.org: it is read", "git@unrote.org", "EMAIL_ADDRESS"),
+]
+
+
+@pytest.mark.parametrize(("text", "type_"), NONE)
+def test_what_only_looks_like_it_is_none(text, type_):
+    assert type_ not in {one for _, one in found(text)}
+
+
+@pytest.mark.parametrize(("text", "value", "type_"), SOME)
+def test_what_is_meant_stays(text, value, type_):
+    assert (value, type_) in found(text)
+
+
+def test_compatible_finds_what_presidio_finds():
+    assert any(type_ == "IP_ADDRESS" for _, type_ in found("zip(a[::2], a[1::2])", PRESIDIO))
+    assert any(type_ == "PHONE_NUMBER" for _, type_ in found("MAX = 2147483647", PRESIDIO))
+
+
+before = st.sampled_from(["请联系", "メール", "Почта", "بريد", "อีเมล", "전자", "(", " ", "—"])
+behind = st.sampled_from(["或", "まで", "и", "أو", "ครับ", "로", ")", " ", "。"])
+
+
+@examples(80)
+@given(before, behind)
+def test_an_address_beside_another_script_has_right_edges(lead, rest):
+    assert found(f"{lead}jane.roe@unrote.org{rest}") == {("jane.roe@unrote.org", "EMAIL_ADDRESS")}
+
+
+@pytest.mark.parametrize("address", ["müller@unrote.org", "иван.петров@unrote.org"])
+def test_an_address_of_another_script_stays_whole(address):
+    assert found(f"An {address} senden") == {(address, "EMAIL_ADDRESS")}
+
+
+@pytest.mark.parametrize("escape", ["\\n", "\\t", "\\r", "\\u000a", "\\x0a"])
+def test_an_address_begins_behind_an_escape(escape):
+    text = f'{{"c": "Contact:{escape}jane.roe@unrote.org{escape}Thanks"}}'
+    assert ("jane.roe@unrote.org", "EMAIL_ADDRESS") in found(text)
+    text = r"C:\\nora.roe@unrote.org"  # a backslash that is escaped itself
+    assert ("nora.roe@unrote.org", "EMAIL_ADDRESS") in found(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " ".join(str(1588888888 + 3601 * n) for n in range(20_000)),
+        "123 456 789 " * 20_000,
+        "8" * 200_000,
+        "0.333333333," * 20_000,
+        "QUJDREVGRzEyMzQ1Njc4OTA" * 9_000,
+    ],
+)
+def test_numbers_in_one_line_take_linear_time(line):
+    """200 kB each, where 44 kB took half a minute: processor seconds, with room for a slow one."""
+    began = time.process_time()
+    assert not {type_ for _, type_ in found(line)} & {"PHONE_NUMBER", "UK_NHS"}
+    assert time.process_time() - began < 10
