@@ -1,8 +1,8 @@
 """Where in a row a text stands: the paths of settings, such as `messages[].content`.
 
 A path is names of fields with a point between them, each leading into an object (a struct); `[]`
-behind a name leads to every element of an array (a list). A name that has a point, a bracket or a
-backslash in it is written with a backslash before each.
+behind a name leads to every element of an array (a list). In a name a point, a backslash, and the
+bracket of such a "[]" have a backslash before them.
 
 What one or several paths lead to in a row are its *values*, and together one text: joined, in the
 order of the paths and then of the row, with SEPARATOR between two.
@@ -77,11 +77,15 @@ class Selection:
         return len(self.paths) == 1 and len(self.paths[0].steps) == 1
 
 
+_INDEX = r"\[(?:\d*|\*)\]"
+"""What is no part of a name: [], and what may be meant for one element, which no path leads to."""
+
+
 def _quoted(name: str) -> str:
-    return "".join(f"\\{c}" if c in ".[\\" else c for c in name)
+    return re.sub(rf"[.\\]|(?={_INDEX})\[", r"\\\g<0>", name)
 
 
-_NAME = re.compile(r"(?P<name>(?:[^.\[\\]|\\.)+)", re.DOTALL)
+_NAME = re.compile(rf"(?P<name>(?:[^.\[\\]|\\.|(?!{_INDEX})\[)+)", re.DOTALL)
 _NEXT = re.compile(r"\[\]|\." + _NAME.pattern, re.DOTALL)
 
 
@@ -103,7 +107,7 @@ def _malformed(written: str, at: int) -> ConfigError:
     return ConfigError(
         f"the path {written!r} is malformed at character {at + 1}. A path is names with points "
         "between them, and [] behind the name of an array: text, data.text, messages[].content. A "
-        "point or bracket that is part of a name has a backslash before it."
+        "point that is part of a name has a backslash before it."
     )
 
 

@@ -38,7 +38,9 @@ class Selected(NamedTuple):
 
 def _steps(written: str) -> Steps:
     steps: list[str | None] = []
-    for name, each in re.findall(r"((?:[^.\[\\]|\\.)+)|(\[\])", written, re.DOTALL):
+    for name, each in re.findall(
+        r"((?:[^.\[\\]|\\.|\[(?!\d*\]|\*\]))+)|(\[\])", written, re.DOTALL
+    ):
         steps.append(EACH if each else re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL))
     return tuple(steps)
 

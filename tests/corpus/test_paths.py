@@ -8,7 +8,9 @@ from tests.examples import examples
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.paths import EACH, FieldPath, parse_path, selection
 
-names = st.text(min_size=1, max_size=5) | st.sampled_from(["a.b", "x[]", "\\", "a]", "[", "é"])
+names = st.text(min_size=1, max_size=5) | st.sampled_from(
+    ["a.b", "x[]", "x[3]", "\\", "a]", "[", "\x1b[1m", "é"]
+)
 
 
 @examples(200)
@@ -32,7 +34,7 @@ def test_what_paths_mean():
 
 
 @pytest.mark.parametrize(
-    "written", ["", ".a", "a.", "a..b", "[]", "[].a", "a[", "a[0]", "a[]b", "a\\"]
+    "written", ["", ".a", "a.", "a..b", "[]", "[].a", "a[0]", "a[*].b", "a[]b", "a\\"]
 )
 def test_a_malformed_path_is_refused(written):
     with pytest.raises(ConfigError, match="malformed at character"):
