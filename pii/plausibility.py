@@ -146,11 +146,12 @@ for (pii.phones)."""
 
 
 EMAIL = (
-    r"(?<![\p{Latin}\p{N}\p{M}!#$%&'*+/=?^_`{|}~.-])"
+    r"(?<![\p{Latin}\p{N}\p{M}_.+%-])"
     r"[a-z0-9](?:[a-z0-9._%+-]{0,62}[a-z0-9_%+-])?@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}"
     r"[a-z]{2,24}(?![\p{Latin}\p{N}\p{M}_-])"
 )
-"""An address in ASCII between characters of another script, which `\\w` runs together with it."""
+"""An address in ASCII: without letters of another script, which `\\w` runs together with it, and
+without the rest of a URL in which it stands behind a "=" or "/"."""
 
 _ESCAPE = regex.compile(r"(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrtbfv0])")
 

@@ -21,6 +21,7 @@ from unrote.pii.keys import Key
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing import ScrubRows, scrub_text
 from unrote.pii.scrubbing.rows import SCHEMAS
+from unrote.pii.scrubbing.spellings import Replaced, replaced_values, with_spellings
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -46,7 +47,7 @@ class Scan(PlainStage):
     cut: bool = False
     several: tuple[bool, ...] = ()
 
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 
@@ -89,9 +90,13 @@ class Scan(PlainStage):
                     reject = (doc, record["shard"], record["row"], scrubbed.rejected + name)
                     rows.rejects.append(reject)
                     return
-                found.append((field, start, value, scrubbed))
-        for field, start, value, scrubbed in found:
-            rows.add(doc, field, value, scrubbed, self.secret, start)
+                found.append((field, start, value, within, scrubbed))
+        known: dict[str, Replaced] = {}
+        for _, _, value, _, scrubbed in found:
+            known = replaced_values(value, scrubbed) | known
+        for field, start, value, within, scrubbed in found:
+            whole = with_spellings(value, scrubbed, known, within)
+            rows.add(doc, field, value, whole, self.secret, start)
 
     def _values(self, field: int, text: str) -> Iterable[tuple[int, int]]:
         """The ranges of a field's string that are scanned one by one."""

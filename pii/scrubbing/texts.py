@@ -12,6 +12,7 @@ from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing.edits import apply_edits
 from unrote.pii.scrubbing.passes import scrub_text
 from unrote.pii.scrubbing.rows import ScrubRows
+from unrote.pii.scrubbing.spellings import replaced_values, with_spellings
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def scrub_texts(
             rejected[index] = scrubbed.rejected
             released.append(None)
             continue
+        scrubbed = with_spellings(text, scrubbed, replaced_values(text, scrubbed))
         rows.add(index, 0, text, scrubbed, key)
         released.append(apply_edits(text, scrubbed.edits))
     found = [batch for tag, batch in rows.batches() if tag == "findings"]

@@ -99,6 +99,18 @@ def test_a_chat_is_one_document_and_each_turn_goes_back_to_its_place(tmp_path, n
     }
 
 
+def test_a_value_goes_from_every_turn_in_every_spelling(tmp_path):
+    out, rows = tmp_path / "out", chats(5)
+    rows[0]["messages"][1]["content"] = "Write to anna.kestrel@kestrel.org, please."
+    rows[0]["messages"][3]["content"] = "See https://acme.org/?to=anna.kestrel%40kestrel.org there."
+    rows[0]["meta"]["email"] = "ANNA.KESTREL@KESTREL.ORG"
+    write(tmp_path / "in", "a.jsonl", rows)
+    assert unrote("clean", tmp_path / "in", "-o", out, *PATHS).status == 0
+    assert verify(str(out)).ok
+    first = json.dumps(read(out / "data" / "a.jsonl")[0]).lower()
+    assert "kestrel" not in first
+
+
 def test_passages_of_chats_are_cut_if_asked(tmp_path):
     out = tmp_path / "out"
     write(tmp_path / "in", "a.jsonl", chats())

@@ -1,0 +1,290 @@
+"""Values that were found and replaced, in their other spellings in the same document.
+
+A card number stands with spaces here and with dashes there, an address in a URL as
+`jane%40acme.com`: recognisers see one of them. What differs between spellings is separators, letter
+case, full-width forms, and the escapes of URLs, HTML and JSON; all that is left out here, and what
+is then the same as a value that was replaced, alone between other characters, goes too. It gets the
+same surrogate, spelled in its way.
+"""
+
+import html
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise, takewhile
+
+from unrote.pii.config import SECRET
+from unrote.pii.findings import MARKER_TYPES
+from unrote.pii.overlaps import Spans
+from unrote.pii.scrubbing.actions import AppliedAction
+from unrote.pii.scrubbing.edits import Edit
+from unrote.pii.scrubbing.passes import ScrubbedText
+
+SHORTEST = 6
+"""Letters and digits of the shortest value that is looked for again."""
+
+SHORTEST_SECRET = 16
+"""The same of a secret: a shorter one may be any word of the text."""
+
+OTHERS_HAVE = frozenset(
+    {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME", "AGE", "URL"}
+) | frozenset(MARKER_TYPES)
+"""Types of values that say nothing by themselves: another place may mean somebody else."""
+
+_ESCAPE = re.compile(
+    r"%([2-7][0-9A-Fa-f])|\\u(00[2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])"
+    r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
+)
+_SPECIAL = re.compile(_ESCAPE.pattern + r"|[^\x00-\x7f]")
+_UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
+_RUN = re.compile(r"[^\W_]+")
+_SEPARATORS = re.compile(r"[ \t.\-\u2010-\u2015\u2212\u00b7]+")
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A value that was replaced: how it was spelled, what was done, and by which finding."""
+
+    value: str
+    applied: AppliedAction
+
+
+class Folded:
+    """A text without what spellings differ in, and the way back.
+
+    core: its runs of letters and digits in lower case, and of what stands between two runs what is
+    no separator. Run i is core[starts[i]:ends[i]], and text[sources[i][0]:sources[i][1]].
+    """
+
+    def __init__(self, text: str) -> None:
+        folded, places = _folded(text)
+        parts: list[str] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.sources: list[tuple[int, int]] = []
+        size = last = 0
+        for run in _RUN.finditer(folded):
+            gap = folded[last : run.start()]
+            kept = "\n" if "\n" in gap else _SEPARATORS.sub("", gap)
+            parts += (kept, run[0])
+            self.starts.append(size + len(kept))
+            size += len(kept) + len(run[0])
+            self.ends.append(size)
+            self.sources.append((places.start(run.start()), places.end(run.end())))
+            last = run.end()
+        self.core = "".join(parts)
+
+    def alone(self) -> str:
+        """The core of the text from its first run to its last, with a plus sign before it."""
+        if not self.starts:
+            return ""
+        first = self.starts[0]
+        return self.core[first - self.core.startswith("+", max(0, first - 1), first) :]
+
+    def occurrences(self, cores: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        """Each place where one of `cores` stands alone: it, and its first and last run."""
+        by_head: dict[str, list[str]] = {}
+        for core in cores:
+            by_head.setdefault(core.removeprefix("+")[:SHORTEST], []).append(core)
+        run_ending = {end: number for number, end in enumerate(self.ends)}
+        for number, start in enumerate(self.starts):
+            for core in by_head.get(self.core[start : start + SHORTEST], ()):
+                signed = core.startswith("+")
+                end = start + len(core) - signed
+                last = run_ending.get(end)
+                if last is None or not self.core.startswith(core, start - signed):
+                    continue
+                if not self._goes_on(start - signed, end):
+                    yield core, number, last
+
+    def _goes_on(self, start: int, end: int) -> bool:
+        """Whether core[start:end] begins or ends within a number."""
+        before, behind = self.core[max(0, start - 1) : start + 1], self.core[end - 1 : end + 1]
+        return any(len(pair) == 2 and pair.isdigit() for pair in (before, behind))
+
+
+class _Places:
+    """Where the characters of a folded text come from: from pieces copied, or changed whole."""
+
+    def __init__(self) -> None:
+        self.at: list[int] = []
+        self.source: list[tuple[int, int, bool]] = []
+
+    def start(self, offset: int) -> int:
+        piece = bisect_right(self.at, offset) - 1
+        first, _, copied = self.source[piece]
+        return first + (offset - self.at[piece] if copied else 0)
+
+    def end(self, offset: int) -> int:
+        piece = bisect_right(self.at, offset - 1) - 1
+        first, last, copied = self.source[piece]
+        return first + offset - self.at[piece] if copied else last
+
+
+def _folded(text: str) -> tuple[str, _Places]:
+    parts: list[str] = []
+    places = _Places()
+    size = at = 0
+
+    def put(new: str, start: int, end: int, copied: bool) -> None:
+        nonlocal size
+        if new:
+            parts.append(new)
+            places.at.append(size)
+            places.source.append((start, end, copied))
+            size += len(new)
+
+    for match in _SPECIAL.finditer(text):
+        put(text[at : match.start()].lower(), at, match.start(), True)
+        put(_plain(match), *match.span(), False)
+        at = match.end()
+    put(text[at:].lower(), at, len(text), True)
+    return "".join(parts), places
+
+
+def _plain(match: re.Match[str]) -> str:
+    code = match[1] or match[2] or match[3]
+    char = chr(int(code, 16)) if code else html.unescape(match[4]) if match[4] else match[0]
+    if char in _UNSEEN:
+        return ""
+    return unicodedata.normalize("NFKC", char).casefold()
+
+
+def replaced_values(text: str, scrubbed: ScrubbedText) -> dict[str, Replaced]:
+    """By core, the values of a text that were replaced and are to be looked for again."""
+    found: dict[str, Replaced] = {}
+    for one in scrubbed.applied:
+        if one.action == "keep" or one.finding.type in OTHERS_HAVE:
+            continue
+        value = text[one.finding.start : one.finding.end]
+        core = Folded(value).alone()
+        if _is_telling(core, one.finding.type):
+            found.setdefault(core, Replaced(value, one))
+    return found
+
+
+def _is_telling(core: str, type_: str) -> bool:
+    solid = sum(map(str.isalnum, core))
+    if type_ != SECRET:
+        return solid >= SHORTEST
+    mixed = any(map(str.isdigit, core)) and not core.isdigit()
+    return solid >= SHORTEST_SECRET and mixed
+
+
+def with_spellings(
+    text: str,
+    scrubbed: ScrubbedText,
+    known: Mapping[str, Replaced],
+    cuts: Sequence[tuple[int, int]] = (),
+) -> ScrubbedText:
+    """`scrubbed` with the other spellings of values that were replaced in its document.
+
+    known: as `replaced_values` has them, of all of the document. cuts: as for `scrub_text`; what
+    lies in one goes anyway.
+    """
+    if not known:
+        return scrubbed
+    folded, done, end_before = Folded(text), _Done(scrubbed, cuts), 0
+    added: list[tuple[AppliedAction, Edit]] = []
+    for core, first, last in folded.occurrences(known):
+        start, end = folded.sources[first][0] - core.startswith("+"), folded.sources[last][1]
+        if start < end_before or done.has(start, end):
+            continue
+        runs = folded.sources[first : last + 1]
+        edit = Edit(start, end, _respelled(known[core], text, start, runs))
+        finding = known[core].applied.finding._replace(start=start, end=end)
+        added.append((replace(known[core].applied, finding=finding, replacement=edit.text), edit))
+        end_before = end
+    return _with_added(text, scrubbed, added) if added else scrubbed
+
+
+class _Done:
+    """What of a text goes already: what is changed, and what lies in cuts."""
+
+    def __init__(self, scrubbed: ScrubbedText, cuts: Sequence[tuple[int, int]]) -> None:
+        changed = {(one.start, one.end) for one in scrubbed.edits}
+        changed |= {
+            (one.finding.start, one.finding.end) for one in scrubbed.applied if one.action != "keep"
+        }
+        self._changed, self._cuts = sorted(changed), cuts
+        self._ends = [end for _, end in self._changed]
+
+    def has(self, start: int, end: int) -> bool:
+        """Whether text[start:end] goes already, or a part of it with what is beside it.
+
+        Of a value with a hidden character in it a recogniser may have seen a part: that is not all.
+        """
+        if any(a <= start and end <= b for a, b in self._cuts):
+            return True
+        first = bisect_right(self._ends, start)
+        meeting = takewhile(lambda span: span[0] < end, islice(self._changed, first, None))
+        return any(a < start or b > end or (a, b) == (start, end) for a, b in meeting)
+
+
+def _with_added(
+    text: str, scrubbed: ScrubbedText, added: Sequence[tuple[AppliedAction, Edit]]
+) -> ScrubbedText:
+    """`scrubbed` with more, in place of what lies within it."""
+    spans = [(edit.start, edit.end) for _, edit in added]
+
+    def is_within(start: int, end: int) -> bool:
+        at = bisect_right(spans, (start, len(text))) - 1
+        return at >= 0 and spans[at][0] <= start and end <= spans[at][1]
+
+    applied = [
+        one
+        for one in scrubbed.applied
+        if one.action == "keep" or not is_within(one.finding.start, one.finding.end)
+    ]
+    edits = [edit for edit in scrubbed.edits if not is_within(edit.start, edit.end)]
+    applied += [one for one, _ in added]
+    edits += [edit for _, edit in added]
+    edits.sort(key=lambda edit: edit.start)
+    return replace(scrubbed, applied=tuple(_apart(text, applied)), edits=tuple(edits))
+
+
+def _apart(text: str, applied: Sequence[AppliedAction]) -> list[AppliedAction]:
+    """Without overlaps: what is kept gives way to what is changed."""
+    claimed = Spans()
+    for one in applied:
+        if one.action != "keep":
+            claimed.add(one.finding.start, one.finding.end)
+    found = []
+    for one in applied:
+        parts = [one.finding]
+        if one.action == "keep":
+            parts = list(claimed.uncovered_by(text, one.finding))
+        found += [replace(one, finding=part) for part in parts]
+    return sorted(found, key=lambda one: one.finding.start)
+
+
+def _respelled(one: Replaced, text: str, start: int, runs: Sequence[tuple[int, int]]) -> str:
+    """What replaced a value, spelled as text[start:] is, whose letters and digits are `runs`."""
+    new, action = one.applied.replacement, one.applied.action
+    if action not in ("surrogate", "mask"):
+        return new
+    own = "".join(text[a:b] for a, b in runs)
+    gaps = [text[a[1] : b[0]] for a, b in pairwise(runs)]
+    sizes = [len(_folded(text[a:b])[0]) for a, b in runs]
+    solid = [char for char in _cased(new, own) if char.isalnum()]
+    if action == "mask":
+        solid = ["*"] * sum(sizes)
+    if len(solid) == sum(sizes):  # letter for letter into the other spelling
+        letters = iter(solid)
+        written = ("".join(islice(letters, size)) for size in sizes)
+        rest = "".join(map("".join, zip(written, [*gaps, ""], strict=True)))
+        return text[start : runs[0][0]] + rest
+    ours = [match.span() for match in _RUN.finditer(one.value)]
+    known = [one.value[a[1] : b[0]] for a, b in pairwise(ours)]
+    spelled = dict(zip(known, gaps, strict=True)) if len(known) == len(gaps) else {}
+    pieces = re.split(r"([\W_]+)", _cased(new, own))
+    return "".join(spelled.get(one, one) for one in pieces)
+
+
+def _cased(new: str, own: str) -> str:
+    """`new` in the letter case of `own`, where that has one."""
+    if own.isupper():
+        return new.upper()
+    return new.lower() if own.islower() else new
