@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
-from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding
+from unrote.pii.findings import DEID_MARKER, MARKER_TYPES, RESERVED_VALUE, Finding
 
 if TYPE_CHECKING:
     from unrote.pii.secret_rules import Rule
@@ -77,6 +77,41 @@ ALLOW_BY_DEFAULT = ("::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255")  # n
 NER_ENGINES = ("spacy", "transformers", "gliner")
 
 
+_TYPE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A type of a user's own: what `regex` (of the package of that name, any letter case) matches.
+
+    score: of a finding without one of the words of `context` shortly before it, in [0, 1].
+    Raises ConfigError for a name, expression or score that cannot be.
+    """
+
+    name: str
+    regex: str
+    score: float = 1.0
+    context: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        taken = (*PRESETS["all"], SECRET, *MARKER_TYPES)
+        if not _TYPE.fullmatch(self.name) or self.name in taken:
+            raise ConfigError(
+                f"pattern {self.name!r}: give it a name of its own, of capital letters, digits and "
+                "underscores, such as CASE_NUMBER."
+            )
+        if not 0 <= self.score <= 1:
+            raise ConfigError(f"pattern {self.name}: its score is {self.score}; give 0 to 1.")
+        import regex  # noqa: PLC0415 (the rest of this module needs no package)
+
+        try:
+            empty = regex.compile(self.regex).search("") is not None
+        except regex.error as error:
+            raise ConfigError(f"pattern {self.name}: no regular expression: {error}.") from None
+        if empty:
+            raise ConfigError(f"pattern {self.name}: it matches where nothing is. Ask for more.")
+
+
 @dataclass(frozen=True)
 class Config:
     """Which recognisers run, from which score a finding counts, and what a document may cost.
@@ -89,6 +124,7 @@ class Config:
     compatible    whether findings are Presidio's own, without the rules of pii.plausibility
     secrets       whether rules for secrets run (findings of type SECRET), those of the package
     secret_rules  and others (pii.secret_rules.user_rules)
+    patterns      types of the user's own
     markers       whether traces of earlier de-identification are looked for (pii.deid)
     marker_threshold  score in [0, 1] from which such a trace counts
     ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
@@ -113,6 +149,7 @@ class Config:
     compatible: bool = False
     secrets: bool = True
     secret_rules: tuple["Rule", ...] = ()
+    patterns: tuple[Pattern, ...] = ()
     markers: bool = True
     marker_threshold: float = 0.5
     ner: str = ""
@@ -123,7 +160,10 @@ class Config:
     prefilter: bool = True
 
     def __post_init__(self) -> None:
-        known = (*PRESETS["all"], SECRET)
+        own = [pattern.name for pattern in self.patterns]
+        if len(set(own)) < len(own):
+            raise ConfigError(f"Of the patterns {', '.join(own)} two have one name. Rename one.")
+        known = (*PRESETS["all"], SECRET, *own)
         self.entries  # noqa: B018 (raises for an unknown name)
         whole = (("threshold", self.threshold), ("marker_threshold", self.marker_threshold))
         for entity, score in (*whole, *self.thresholds):

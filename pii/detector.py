@@ -221,6 +221,7 @@ class _Document:
 
 def _recognizers(config: Config) -> tuple[Recognizer, ...]:
     loaded = [recognizers.load(entry, config) for entry in config.entries]
+    loaded += [recognizers.of_pattern(pattern, config) for pattern in config.patterns]
     made: list[Recognizer] = [recognizer for recognizer in loaded if recognizer is not None]
     if config.secrets:
         made.extend(secrets.recognizers(config))

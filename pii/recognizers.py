@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import regex
 from phonenumbers import region_code_for_number
+from presidio_analyzer import Pattern as PresidioPattern
 from presidio_analyzer import PatternRecognizer, pattern_recognizer
 from presidio_analyzer.predefined_recognizers import (
     IbanRecognizer,
@@ -21,12 +22,13 @@ from presidio_analyzer.predefined_recognizers import (
     ZaTelephoneNumberRecognizer,
 )
 
-from unrote.pii.catalogue import Entry, build
-from unrote.pii.config import Config
+from unrote.corpus.errors import ConfigError
+from unrote.pii.catalogue import REGISTRY_FLAGS, Entry, build
+from unrote.pii.config import Config, Pattern
 from unrote.pii.context import boosted
 from unrote.pii.phones import PREFILTER_EXPRESSIONS, Phone, PhoneFinder
 from unrote.pii.plausibility import EMAIL, behind_escape, is_phone_like
-from unrote.pii.prefilter import is_within_lines
+from unrote.pii.prefilter import is_within_lines, unreadable
 from unrote.pii.urls import UrlFinder, dot_expression
 
 ZaPhone = (ZaMobileNumberRecognizer, ZaTelephoneNumberRecognizer)
@@ -76,6 +78,26 @@ class Recognizer(Protocol):
 def load(entry: Entry, config: Config) -> Recognizer | None:
     """The recogniser of an entry; None if none of its findings can reach the threshold."""
     return wrap(build(entry), config)
+
+
+def of_pattern(pattern: Pattern, config: Config) -> Recognizer | None:
+    """The recogniser of a user's pattern; None if none of its findings can reach the threshold.
+
+    Raises ConfigError where Hyperscan cannot read the expression.
+    """
+    if problem := unreadable(pattern.regex, REGISTRY_FLAGS):
+        raise ConfigError(
+            f"pattern {pattern.name}: Hyperscan, which looks where patterns may match, cannot read "
+            f"it: {problem} Write it with classes of characters, counts and groups."
+        )
+    made = PatternRecognizer(
+        supported_entity=pattern.name,
+        name=f"pattern {pattern.name}",
+        patterns=[PresidioPattern(pattern.name, pattern.regex, pattern.score)],
+        context=list(pattern.context),
+        global_regex_flags=REGISTRY_FLAGS,
+    )
+    return wrap(made, config)
 
 
 def wrap(presidio: Any, config: Config) -> Recognizer | None:

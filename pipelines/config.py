@@ -32,6 +32,7 @@ from unrote.pii.config import (
     SECRET,
     Action,
     Config,
+    Pattern,
     actions_for,
 )
 from unrote.pii.findings import MARKER_TYPES
@@ -202,6 +203,16 @@ class DedupSettings(Section):
     passages: PassageSettings = PassageSettings()
 
 
+class PatternSettings(Section):
+    """A type of personal data of your own, a table [[pii.patterns]]."""
+
+    name: str = Field(description="Its name in tables and reports, such as CASE_NUMBER.")
+    regex: str = Field(description="Regular expression of the regex package, case ignored.")
+    score: float = Field(1.0, ge=0, le=1, description="Score of a finding without context.")
+    context: list[str] = Field([], description="Words before a finding that raise its score.")
+    action: Action | None = Field(None, description="What is done; pii.actions outranks it.")
+
+
 class PiiSettings(Section):
     """Personal data, secrets, and the traces that earlier de-identification left."""
 
@@ -239,6 +250,11 @@ class PiiSettings(Section):
         [],
         description="Rules for other secrets, each a table [[pii.secret_rules]] with name, pattern "
         "and examples (docs/personal-data.md).",
+    )
+    patterns: list[PatternSettings] = Field(
+        [],
+        description="Types of your own, each a table [[pii.patterns]] with name and regex; score, "
+        "context and action if you like (docs/personal-data.md).",
     )
     markers: bool = Field(
         True, description="Look for what earlier de-identification left, such as [**Name**]."
@@ -289,6 +305,9 @@ class PiiSettings(Section):
             compatible=self.compatible,
             secrets=self.secrets,
             secret_rules=self._rules,
+            patterns=tuple(
+                Pattern(one.name, one.regex, one.score, tuple(one.context)) for one in self.patterns
+            ),
             markers=self.markers,
             marker_threshold=self.marker_threshold,
             ner=self.ner,
@@ -307,7 +326,8 @@ class PiiSettings(Section):
     @property
     def all_actions(self) -> dict[str, Action]:
         """What is done by type, DEFAULT (pii.config) among them."""
-        return actions_for(self.recognizers, self.actions)
+        own = {one.name: one.action for one in self.patterns if one.action is not None}
+        return own | actions_for(self.recognizers, self.actions)
 
     @property
     def harmless(self) -> tuple[str, ...]:
@@ -330,10 +350,11 @@ class PiiSettings(Section):
     def _known(self) -> "PiiSettings":
         try:
             self.config  # noqa: B018 (raises for what it does not know)
+            known = (*PRESETS["all"], SECRET, *(one.name for one in self.patterns))
             if not self.ner:  # a model may have types of its own
                 for type_ in self.actions:
                     if type_ != DEFAULT:
-                        check_entity(type_, (*PRESETS["all"], SECRET, *MARKER_TYPES))
+                        check_entity(type_, (*known, *MARKER_TYPES))
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
