@@ -222,6 +222,6 @@ def test_a_path_that_leads_nowhere_stops_the_run(tmp_path):
     assert done.status == 3
     assert "no text at 'turns[].text'" in done.err
     assert "'messages[].content'" in done.err
-    done = unrote("clean", tmp_path / "in", "-o", tmp_path / "out2", "--set", "input.text=turns[")
+    done = unrote("clean", tmp_path / "in", "-o", tmp_path / "out2", "--set", "input.text=turns[0]")
     assert done.status == 2
     assert "malformed" in done.err
