@@ -126,7 +126,20 @@ FEWEST_DIGITS = 4
 
 def is_license_like(text: str, start: int, end: int) -> bool:
     """Whether what a context word made a driver's license has as many digits as one."""
-    return sum(map(str.isdigit, text[start:end])) >= FEWEST_DIGITS
+    digits = sum(map(str.isdigit, text[start:end]))
+    return digits >= FEWEST_DIGITS and is_code_like(text, start, end)
+
+
+_element = regex.compile(r"(?:^|[(\[{,;=]) ?-?$")
+
+
+def is_code_like(text: str, start: int, end: int) -> bool:
+    """Whether a number of a person stands alone: in no longer word, in no list of numbers."""
+    before, behind = text[max(0, start - 3) : start], text[end : end + 1]
+    if (before[-1:].isascii() and before[-1:].isalnum()) or (behind.isascii() and behind.isalnum()):
+        return False
+    is_listed = _element.search(before) and behind in (",", ")", "]", "}", ";")
+    return not (is_listed and text[start:end].isdigit())
 
 
 def is_mailbox_like(text: str, start: int, end: int) -> bool:
@@ -136,6 +149,7 @@ def is_mailbox_like(text: str, start: int, end: int) -> bool:
 
 
 PLAUSIBLE: Mapping[str, Callable[[str, int, int], bool]] = {
+    **dict.fromkeys(("MEDICAL_LICENSE", "US_BANK_NUMBER", "US_PASSPORT"), is_code_like),
     "EMAIL_ADDRESS": is_mailbox_like,
     "IP_ADDRESS": is_address_like,
     "US_DRIVER_LICENSE": is_license_like,

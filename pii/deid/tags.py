@@ -188,6 +188,8 @@ _PLAIN_LIST = re.compile(r"^[ \t]*(?:[|*-][ \t]*)?$")
 def _weigh_bracket(candidate: Candidate) -> Iterator[Evidence]:
     if re.search(r"[\w\])\\.]$", candidate.before) or re.match(r"[\[(\w.]\w", candidate.after):
         yield "an index or a link", -4
+    if re.search(r"\w ?= ?$", candidate.before) and re.match(r"[,)]", candidate.after):
+        yield "an argument of a call", -4
     if candidate.is_alone:
         yield "a heading of a configuration file", -3
     if _SQL.search(candidate.line):

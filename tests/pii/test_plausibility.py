@@ -1,15 +1,24 @@
 """What is refused of Presidio's findings, and what stays: by kinds, each with and without."""
 
+import ast
+import contextlib
+import json
+import random
+import sysconfig
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from unrote.pii.config import Config
+from unrote.pii.config import Config, actions_for, default_config
 from unrote.pii.detector import Detector
+from unrote.pii.keys import Key
+from unrote.pii.scrubbing import scrub_texts
 
+KEY = Key(b"k" * 32)
 OURS = Detector(Config(secrets=False))
 PRESIDIO = Detector(Config(secrets=False, compatible=True))
 
@@ -36,6 +45,9 @@ NONE = [
     ("Certification Authority - G4", "US_DRIVER_LICENSE"),
     ("git clone git@example.net:nest/repo.git", "EMAIL_ADDRESS"),
     ("chars = '0123456789'", "UK_NHS"),
+    ("check_exact((), 750394483, 12)", "US_BANK_NUMBER"),
+    ("x = 0xeb4240266f544ef8", "MEDICAL_LICENSE"),
+    ("def run(self, *, args=[URL], **more):", "DEID_MARKER"),
 ]
 SOME = [
     ("phone = 2125551234", "2125551234", "PHONE_NUMBER"),
@@ -105,3 +117,29 @@ def test_numbers_in_one_line_take_linear_time(line):
     began = time.process_time()
     assert not {type_ for _, type_ in found(line)} & {"PHONE_NUMBER", "UK_NHS"}
     assert time.process_time() - began < 10
+
+
+def _sources(count):
+    """Files of the standard library that parse, the same ones for each version of Python."""
+    folder = Path(sysconfig.get_paths()["stdlib"])
+    paths = sorted(path for path in folder.rglob("*.py") if "site-packages" not in path.parts)
+    for path in random.Random(3).sample(paths, count):
+        source = path.read_text("utf-8", "replace")
+        with contextlib.suppress(SyntaxError, ValueError):
+            ast.parse(source)
+            yield source
+
+
+def test_scrubbed_code_and_json_parse_where_they_did():
+    """Each file as it is, and as a string in JSON, whose escapes a finding may begin in."""
+    sources = list(_sources(60))
+    texts = [*sources, *(json.dumps({"code": one, "n": [1, 2.5]}) for one in sources)]
+    done = scrub_texts(
+        texts, list(map(str, range(len(texts)))), default_config(), actions_for(), KEY
+    )
+    assert not done.rejected
+    for text in done.texts[: len(sources)]:
+        ast.parse(text)
+    for text in done.texts[len(sources) :]:
+        json.loads(text)
+    assert done.texts != texts
