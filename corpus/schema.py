@@ -168,6 +168,11 @@ MEASURES: Mapping[str, pa.DataType] = {
 }
 """The memorization measures of a sequence (memorization.scorer.SCORES says what each is)."""
 
+RISKS = tuple(
+    f"risk{view}{end}" for view in ("_input", "_deduplicated", "") for end in ("_low", "", "_high")
+)
+"""The risk with the copies of each view: the low end of its band, the middle, the high end."""
+
 TEXT_FEATURES = ("template", "repetition", "rare_words", "word_duplication")
 """What the text of a sequence alone says of it (memorization.text_features)."""
 
@@ -188,12 +193,10 @@ SCORES = Table(
         copies_per_million=pa.float64(),
         **dict.fromkeys(TEXT_FEATURES, pa.float64()),
         **MEASURES,
-        risk_input=pa.float64(),
-        risk_deduplicated=pa.float64(),
-        risk=pa.float64(),
-        log_odds_copies=pa.float64(),
-        log_odds_predictability=pa.float64(),
-        log_odds_rarity=pa.float64(),
+        **dict.fromkeys(RISKS, pa.float64()),
+        memorized=pa.float64(),
+        predictable=pa.float64(),
+        category=_str,
         action=_str,
         reason=_str,
     ),
@@ -214,9 +217,13 @@ copies_*      exact copies of it in the input (before anything was replaced), in
               substrings of 32 bytes in it, and copies_deduplicated is null
 copies_near   documents without such a copy that share word 5-grams with it, each with the share
 copies_per_million  copies for each million tokens of the released text
-risk*         the calibrated probability that it is extractable (memorization.risk), with the copies
-              of each view
-log_odds_*    what copies, predictability and rarity add to the log-odds of `risk`
+risk*         the probability that it is extractable from the target, with the copies of each view:
+              the middle of a band, and its ends (memorization.risk)
+memorized     of `risk` what copies do, whatever the content
+predictable   what a model does that has not seen the text; null where none has read it. Either
+              suffices: risk = 1 - (1 - memorized) * (1 - predictable), as for the band's ends
+category      why: "recite" (many copies), "reconstruct" (a pattern, or the reference model
+              completes it), "recollect" (neither); null: it has no token
 action        what was done: "keep", "remove-sequence", "remove-document"
 reason        why measures are null, as in memorization.scorer.SCORES; "not selected" where
               the reference model did not read it
@@ -314,7 +321,7 @@ SEQUENCES = Table(
 )
 """The sequences of a document. `released_start`, `second_token` and `released_end` are code points
 of the released text: where it, its second token, and what follows it begin. `rank` orders by the
-risk that the text features predict (-1: there is nothing to score), `random` at random in 0 ...
+number of its copies (-1: there is nothing to score), `random` at random in 0 ...
 2**32."""
 
 SELECTED = Table(

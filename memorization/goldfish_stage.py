@@ -22,7 +22,7 @@ class GoldfishMasks(PlainStage):
     """Texts to rows of MASKS.
 
     model: whose tokenizer is used; digest: of it. k, h, mask_key: as for goldfish.masks. threshold:
-    the risk from which a sequence's tokens may be masked, None: all may.
+    the high end of the risk from which a sequence's tokens may be masked, None: all may.
     """
 
     model: str = "default"
@@ -33,6 +33,7 @@ class GoldfishMasks(PlainStage):
     threshold: float | None = None
     view: ReleasedView = field(default_factory=ReleasedView)
 
+    version: ClassVar[int] = 2
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"masks": MASKS.schema}
 
     @property
@@ -47,7 +48,7 @@ class GoldfishMasks(PlainStage):
 
     def _at_risk(self, batch: pa.RecordBatch) -> Iterable[tuple[int, tuple[int, int]]]:
         """Sequences at risk that stay in the text."""
-        risky = pc.greater_equal(batch["risk"], self.threshold)
+        risky = pc.greater_equal(batch["risk_high"], self.threshold)
         kept = batch.filter(pc.and_(risky, pc.equal(batch["action"], "keep")))
         return picking("start", "end")(kept)
 

@@ -1,486 +1,221 @@
-"""The memorization risk: how probable it is that a sequence is extractable from a model trained on
-a corpus.
+"""The memorization risk: how probable it is that a sequence is extractable from the target, the
+model that will be trained on the text.
 
-What it means: the calibrated probability that greedy decoding, given the sequence's prefix, gives
-its suffix token for token, for a model like those of the ground-truth experiment
-(benchmarks/memorization/): a few million parameters, trained from scratch for two epochs, 32 + 32
-tokens. The card in the file of coefficients says how they were fitted, and how well they did on a
-seed and a model size they had not seen.
+*Extractable*: greedy decoding, given the sequence's prefix, gives its suffix token for token
+(Carlini 2202.07646, Def. 3.1). Two things make it so, and either suffices:
 
-What it does not mean: it is no probability for a larger model. Those memorize more, and from fewer
-copies: take it as a ranking of sequences, or recalibrate it with a proxy run on the corpus
-(`recalibrated`). A low risk is no proof of anything. A sum over a corpus is mostly of small risks:
-they are fitted on ordinary text that is there once, of which hardly any is extractable
-(benchmarks/memorization/ordinary.py), and which another corpus may have more or less of.
+    risk = 1 - (1 - memorized) * (1 - predictable)
 
-The log-odds are a sum, so that a risk can be explained:
+*Predictable* is what needs no training on this text: a reference model that has not seen it
+completes the suffix with that probability (p_z). *Memorized* is what copies add:
 
-    intercept + copies + predictability + rarity
+    log-odds of memorized = INTERCEPT + COPIES * log10 n
+                            + PARAMETERS * log10(parameters / 1e9) + CONTEXT * log10(prefix / 32)
 
-where `copies` grows with the logarithm of the copies trained on (similarity-weighted near copies
-count in part; the slope changes at a knot and with the content), `predictability` is what the
-suffix's loss under a reference model says, and the text's own repetition, and `rarity` what the
-prefix's does, and rare words. Two fits are kept: one for sequences that a reference model has
-scored, and one from copies and text alone for those it has not. A last straight line, fitted on
-predictions for documents left out, makes the log-odds a calibrated probability.
+n: the copies that the target meets, counted as if its training had REFERENCE_TOKENS tokens:
+epochs * (copies + NEAR * near copies) * REFERENCE_TOKENS / max(tokens, LEAST_TOKENS). Content has
+no other weight: at equal copies it ranked what real models memorized at chance
+(docs/memorization.md).
+
+Every number comes from a published table of real models, published.csv, by a fit that
+benchmarks/memorization/refit.py makes again and a test compares. The table is of one family, and
+families differ by more than an order of magnitude at equal copies, so that a risk is a band:
+
+    middle   the Pythia family, on deduplicated text
+    high     half as much again in odds, as the table's sample has that much less than the full
+             count; and a copy in a longer training counts in full
+    low      a family that memorizes as little as T5; and a copy in a shorter training counts no
+             more
+
+What has no source is extrapolated: less than 70M and more than 12B parameters, less than one copy
+in REFERENCE_TOKENS and many more than 43, prefixes outside 50 to 450 tokens, suffixes of other
+lengths than 32.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from unrote.corpus.errors import ConfigError, InputError
-from unrote.corpus.packaged import packaged_file
+from unrote.corpus.errors import ConfigError
+from unrote.memorization.target import Target
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 
-SHIPPED = "default/risk.json"
-"""The coefficients that come along, a file of this package."""
+INTERCEPT = -7.733
+COPIES = 3.552
+PARAMETERS = 0.819
+"""For each tenfold: of copies, of parameters. Pythia-deduped, 70M to 12B."""
 
-PARTS = ("copies", "predictability", "rarity")
+CONTEXT = 1.391
+"""For each tenfold of the prefix: GPT-J, 33 % at 50 tokens and 65 % at 450."""
 
-BOUND = 2.5
-"""Terms count in standard deviations, no further than that from the mean of those fitted on."""
+REFERENCE_TOKENS, REFERENCE_PREFIX = 3e11, 32.0
+"""Of the training and of the prompts in the table."""
 
-LEAST_PZ = -5.0
-"""Nats per suffix token below which pz_log / suffix_tokens makes no difference (-inf included)."""
+LEAST_TOKENS = 1e11
+"""The shortest training for which dilution has been shown (Hubble 2510.19811: 100 B and 500 B). One
+copy is read once, however short the training: in fewer tokens it counts no more."""
 
-_EPSILON = 1e-9
+NEAR = 1.0
+"""The weight of a near copy for the share of word 5-grams it has. With 10 % of the tokens replaced
+that share is .9 ** 5 = .59, with 20 % .33; as exact copies they counted .50 to .60 and .30 to .35
+(Mosaic Memory 2405.15523). With 50 % it is .03, and they counted .15 to .19."""
+
+HIGH = float(np.log(1.5))
+LOW = -4.011
+"""What the ends of the band have more than the middle, in log-odds. HIGH: the sample of the table
+has .67 (70M) to .85 (12B) of all that was memorized. LOW: T5-3B, of which 3.5 % of what has 100
+copies are extractable with 150 tokens of context, where the middle says two thirds."""
+
+RECITED = 5.0
+"""Copies above which a sequence is recited (Prashanth 2406.17746)."""
+
+PATTERN = 0.5
+"""The share of a sequence that follows from its beginning, or has been there before, from which it
+is a template, a numbering or a repetition."""
+
+COMPLETED = 0.5
+"""The probability of a suffix from which a model is said to complete it."""
+
+CATEGORIES = ("recite", "reconstruct", "recollect")
+"""Why a sequence can be memorized: it has many copies; it is a pattern, or a model that has never
+seen it completes it; neither (Prashanth 2406.17746)."""
 
 
-@dataclass(frozen=True)
-class Form:
-    """A candidate of model selection: a knot (0: none), the weight of near copies, and the terms
-    that also change how much the logarithm of the copies counts.
+class Band(NamedTuple):
+    """Probabilities for a family of models that memorizes little, as in the table, and much:
+    float64[n] each, low <= middle <= high.
     """
 
-    knot: float
-    near: float
-    bending: tuple[str, ...] = ()
+    low: Floats
+    middle: Floats
+    high: Floats
+
+    def map(self, function: Callable[[Floats], Floats]) -> "Band":
+        """The function of each."""
+        return Band(*map(function, self))
 
 
-_KNOTS = (0.0, 4.0, 8.0, 16.0)
-_NEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-_FOLDS = 5
-
-TEXT_TERMS = {
-    "template": "predictability",
-    "repetition": "predictability",
-    "rare_words": "rarity",
-}
-MODEL_TERMS = {
-    "loss_suffix": "predictability",
-    "pz_token": "predictability",
-    "min_k": "predictability",
-    "loss_prefix": "rarity",
-} | TEXT_TERMS
-"""What is known of a sequence, and the part of the log-odds that it counts in. pz_token is pz_log
-per suffix token, not below LEAST_PZ."""
-
-_BENDING = ("loss_suffix", "loss_prefix", "repetition", "rare_words")
+ENDS = ("low", "middle", "high")
 
 
-@dataclass(frozen=True)
-class Term:
-    """(value - mean) / spread, within BOUND, times (effect + with_copies * ln copies)."""
+class Forecast(Protocol):
+    """What scores are made with: the risk for a target, or the one of a proxy model."""
 
-    column: str
-    part: str
-    mean: float
-    spread: float
-    effect: float
-    with_copies: float = 0.0
+    @property
+    def epochs(self) -> float:
+        """How often the model reads the text."""
 
+    def memorized(self, columns: Columns) -> Band:
+        """The probability that a sequence is memorized."""
 
-@dataclass(frozen=True)
-class Fit:
-    """Log-odds of extraction. n = copies + near_weight * copies_near, c = ln n:
-
-    intercept + log_copies * c + above * max(0, c - ln knot) + length * ln(suffix_tokens / 32)
-    + the terms; then the calibration: scale * that + shift.
-    A knot of 0 means none.
-    """
-
-    intercept: float
-    near_weight: float
-    log_copies: float
-    knot: float
-    above: float
-    length: float
-    terms: tuple[Term, ...]
-    scale: float = 1.0
-    shift: float = 0.0
-
-    def parts(self, columns: Columns) -> dict[str, Floats]:
-        """The additive parts of the log-odds before calibration, float64[n] each."""
-        c, above = _log_copies(columns, self.near_weight, self.knot)
-        found = {name: np.zeros(c.size) for name in PARTS}
-        found["copies"] += self.log_copies * c + self.above * above
-        found["predictability"] += self.length * _log_length(columns)
-        for term in self.terms:
-            z = _standard(values(columns, term.column), term.mean, term.spread)
-            found[term.part] += term.effect * z
-            found["copies"] += term.with_copies * z * c
-        return found
-
-    def log_odds(self, columns: Columns) -> Floats:
-        """Before calibration, float64[n]."""
-        return self.intercept + sum(self.parts(columns).values(), np.zeros(1))
-
-    def least_slope(self) -> float:
-        """The least that the log-odds can grow with ln copies, whatever the content."""
-        spread = BOUND * sum(abs(term.with_copies) for term in self.terms)
-        return self.log_copies + min(0.0, self.above) - spread
+    def band(self, columns: Columns) -> Band:
+        """The probability that it is extractable."""
 
 
 @dataclass(frozen=True)
 class Risk:
-    """Two fits, with a reference model's measures and without, and how they came about."""
+    """The risk for a target."""
 
-    scored: Fit
-    text: Fit
-    card: dict[str, Any] = field(default_factory=dict)
+    target: Target = field(default_factory=Target)
 
-    @classmethod
-    def load(cls, path: Path | None = None) -> "Risk":
-        """The coefficients in a file; the ones shipped by default.
+    @property
+    def epochs(self) -> float:
+        return self.target.epochs
 
-        Raises InputError if it can't be read as such.
-        """
-        try:
-            data = path.read_bytes() if path else packaged_file("unrote.memorization", SHIPPED)
-            stored = orjson.loads(data)
-            fits = [_fit_of(stored[name]) for name in ("scored", "text")]
-            return cls(fits[0], fits[1], stored["card"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"Coefficients of the risk {str(path or SHIPPED)!r} cannot be read ({error!r}): "
-                "name a file written by Risk.save, or none for those shipped."
-            ) from error
-
-    def save(self, path: Path) -> None:
-        """Writes the coefficients as JSON to be read by people, too."""
-        rows = {"card": self.card, "scored": asdict(self.scored), "text": asdict(self.text)}
-        path.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
-
-    def predict(self, columns: Columns) -> Floats:
-        """The probability that each sequence is extractable: float64[n] in (0, 1), never NaN.
+    def memorized(self, columns: Columns) -> Band:
+        """What copies do, whatever the content: float64[n] in (0, 1), never NaN.
 
         columns: arrays of n. `copies`, exact copies in the text trained on (1 or more, as the
-        sequence itself is one), must be there. The others may lack: `copies_near`,
-        similarity-weighted near copies; `loss_prefix`, `loss_suffix`, `pz_log`, `min_k` of a
-        reference model (NaN where it has not scored it: then the fit without them counts);
-        `template`, `repetition`, `rare_words` (memorization.text_features); `suffix_tokens`.
+        sequence itself is one), must be there; `copies_near`, near copies by their share, and
+        `prefix_tokens` may lack or be NaN (none, and 32).
         Raises ConfigError if `copies` lacks or arrays differ in length.
         """
-        found = np.empty(_size(columns))
-        for fit, rows in self._by_fit(columns):
-            odds = fit.scale * fit.log_odds(_rows(columns, rows)) + fit.shift
-            found[rows] = np.clip(_sigmoid(odds), _EPSILON, 1 - _EPSILON)
-        return found
+        size_of_columns(columns)
+        prefix = np.maximum(filled(columns, "prefix_tokens", REFERENCE_PREFIX), 1.0)
+        odds = (
+            INTERCEPT
+            + PARAMETERS * np.log10(self.target.parameters / 1e9)
+            + CONTEXT * np.log10(prefix / REFERENCE_PREFIX)
+        )
+        exposures = self.target.epochs * effective_copies(columns)
+        tokens = max(self.target.tokens, LEAST_TOKENS)
+        found = (
+            sigmoid(odds + COPIES * np.log10(exposures * REFERENCE_TOKENS / diluted) + shift)
+            for diluted, shift in (
+                (max(tokens, REFERENCE_TOKENS), LOW),
+                (tokens, 0.0),
+                (min(tokens, REFERENCE_TOKENS), HIGH),
+            )
+        )
+        return Band(*found)
 
-    def parts(self, columns: Columns) -> dict[str, Floats]:
-        """Why: `copies`, `predictability` and `rarity`, float64[n] each, of which the sum and the
-        `intercept` (of the fit that counts for a row) are the log-odds before calibration.
+    def band(self, columns: Columns) -> Band:
+        """The probability that each sequence is extractable: float64[n] in (0, 1).
+
+        columns: as for `memorized`, and `pz_log` of the reference model (NaN, or none: what is
+        predictable is not known, and does not count).
         """
-        found = {name: np.empty(_size(columns)) for name in (*PARTS, "intercept")}
-        for fit, rows in self._by_fit(columns):
-            found["intercept"][rows] = fit.intercept
-            for name, part in fit.parts(_rows(columns, rows)).items():
-                found[name][rows] = part
-        return found
-
-    def _by_fit(self, columns: Columns) -> Iterable[tuple[Fit, NDArray[np.int64]]]:
-        """Each fit, and the rows it counts for."""
-        scored = is_scored(columns)
-        return ((self.scored, np.flatnonzero(scored)), (self.text, np.flatnonzero(~scored)))
+        copied, known = self.memorized(columns), np.nan_to_num(predictable(columns))
+        return copied.map(lambda part: 1 - (1 - part) * (1 - known))
 
 
-def is_scored(columns: Columns) -> NDArray[np.bool_]:
-    """Where all of the reference model's measures are known: bool[n]."""
-    known = np.ones(_size(columns), dtype=np.bool_)
-    for name in ("loss_prefix", "loss_suffix", "min_k", "pz_log"):
-        known &= ~np.isnan(_column(columns, name))
-    return known
+def effective_copies(columns: Columns) -> Floats:
+    """Copies, with near ones by their share: float64[n], 1 or more."""
+    near = np.maximum(filled(columns, "copies_near", 0.0), 0.0)
+    return np.maximum(filled(columns, "copies", 1.0), 1.0) + NEAR * near
 
 
-def values(columns: Columns, name: str) -> Floats:
-    """A term's values, float64[n]; NaN where unknown."""
-    if name != "pz_token":
-        return _column(columns, name)
-    tokens = np.maximum(np.nan_to_num(_column(columns, "suffix_tokens"), nan=32.0), 1.0)
-    return np.maximum(_column(columns, "pz_log") / tokens, LEAST_PZ)
-
-
-def fit(
-    columns: Columns,
-    labels: NDArray[Any],
-    groups: NDArray[Any] | None = None,
-    *,
-    extracted_tokens: NDArray[Any] | None = None,
-    ridge: float = 1.0,
-    card: dict[str, Any] | None = None,
-) -> Risk:
-    """The risk fitted to labelled sequences: `labels` is 1 where a model trained on them memorized.
-
-    columns: as for `predict`, all scored by the reference model; groups: the documents, kept whole
-    in the five folds by which form and calibration are chosen. ridge: of the squared effects, in
-    units of one sequence. extracted_tokens: tokens of each suffix before the first miss, from
-    which the effect of the suffix's length is learnt; without it there is none.
-    Raises ConfigError where labels are all alike or arrays differ in length.
+def predictable(columns: Columns) -> Floats:
+    """The probability that a model which has not seen the text gives the suffix, exp(`pz_log`):
+    float64[n] in [0, 1], NaN where none has read it.
     """
-    y = np.asarray(labels, dtype=np.float64)
-    if y.size != _size(columns) or not 0 < y.sum() < y.size:
-        raise ConfigError(
-            f"{y.size} labels, {y.sum():.0f} of them positive, for {_size(columns)} sequences: a "
-            "fit needs a label for each, and both kinds."
-        )
-    folds = _folds(np.arange(y.size) if groups is None else groups)
-    made = [_choose(columns, y, folds, terms, ridge) for terms in (MODEL_TERMS, TEXT_TERMS)]
-    if extracted_tokens is not None:
-        made = [(_with_length(one, columns, extracted_tokens), losses) for one, losses in made]
-    forms = {name: losses for name, (_, losses) in zip(("scored", "text"), made, strict=True)}
-    return Risk(made[0][0], made[1][0], (card or {}) | {"forms": forms})
+    return np.exp(np.minimum(column(columns, "pz_log"), 0.0))
 
 
-def recalibrated(risk: Risk, columns: Columns, labels: NDArray[Any]) -> Risk:
-    """The same order of sequences with new probabilities: scale and shift of both fits refitted to
-    what a proxy run extracts (labels 0 or 1), held towards the old ones.
+def categories(columns: Columns, epochs: float) -> NDArray[np.int64]:
+    """The category of each sequence, as its number in CATEGORIES: int64[n].
 
-    The prior is worth a few sequences: normal, of standard deviation 3 for the shift, and a third
-    of itself for the scale, which stays positive. Labels all alike move the shift alone.
-    Raises ConfigError if there is no label or not one for each sequence.
+    epochs: how often the text is read. columns: as for `Risk.band`, with `template`, `repetition`
+    (memorization.text_features) and `extractable` of the reference model, each of which may lack
+    or be NaN.
     """
-    y = np.asarray(labels, dtype=np.float64)
-    if y.size == 0 or y.size != _size(columns):
-        raise ConfigError(f"{y.size} labels for {_size(columns)} sequences: give one for each.")
-    fits = []
-    for old in (risk.scored, risk.text):
-        rows = np.flatnonzero(is_scored(columns)) if old is risk.scored else np.arange(y.size)
-        scale, shift = _line(
-            old.log_odds(_rows(columns, rows)), y[rows], (old.scale, old.shift), (old.scale / 3, 3)
-        )
-        fits.append(replace(old, scale=scale, shift=shift))
-    card = risk.card | {"recalibrated": {"sequences": int(y.size), "extractable": int(y.sum())}}
-    return Risk(fits[0], fits[1], card)
-
-
-def _choose(
-    columns: Columns, y: Floats, folds: Floats, terms: Mapping[str, str], ridge: float
-) -> tuple[Fit, dict[str, float]]:
-    """The form that predicts folds left out best (by log loss), fitted on all and
-    calibrated on the predictions for folds left out; and the mean log loss of each form.
-    """
-    near = _column(columns, "copies_near", 0.0)
-    weights = _NEAR_WEIGHTS if bool((near > 0).any()) else (0.0,)
-    bending = tuple(name for name in terms if name in _BENDING)
-    forms = [
-        Form(knot, weight, bent) for bent in ((), bending) for knot in _KNOTS for weight in weights
-    ]
-    odds = [_left_out(columns, y, folds, terms, ridge, form) for form in forms]
-    losses = [_log_loss(one, y) for one in odds]
-    best = int(np.argmin(losses))
-    whole = _fit(columns, y, terms, ridge, forms[best])
-    scale, shift = _line(odds[best], y, (1.0, 0.0), (1.0, 3.0))
-    mean_losses = {
-        f"knot {form.knot:g}, near {form.near:g}{', bent' if form.bending else ''}": round(loss, 4)
-        for form, loss in zip(forms, losses, strict=True)
-    }
-    return replace(whole, scale=scale, shift=shift), mean_losses
-
-
-def _with_length(made: Fit, columns: Columns, extracted_tokens: NDArray[Any]) -> Fit:
-    """The fit with an effect of the suffix's length: shorter suffixes of the same sequences are
-    extractable where the first miss comes later. Lengths are 1/2, 3/4 and all of a suffix.
-    """
-    tokens = np.nan_to_num(_column(columns, "suffix_tokens"), nan=32.0)
-    odds = made.log_odds(columns)
-    length = np.concatenate([np.maximum(1.0, np.floor(share * tokens)) for share in (0.5, 0.75, 1)])
-    labels = (np.tile(np.asarray(extracted_tokens, dtype=np.float64), 3) >= length).astype(
-        np.float64
+    recited = epochs * effective_copies(columns) > RECITED
+    pattern = np.zeros(recited.size, dtype=np.bool_)
+    for name in ("template", "repetition"):
+        pattern |= filled(columns, name, 0.0) >= PATTERN
+    completed = (np.nan_to_num(predictable(columns)) >= COMPLETED) | (
+        filled(columns, "extractable", 0.0) > 0
     )
-    beta = newton(np.log(length / 32)[:, None], labels, np.full(1, 1e-2), np.tile(odds, 3))
-    return replace(made, length=min(0.0, float(beta[0])))
+    return np.where(recited, 0, np.where(pattern | completed, 1, 2)).astype(np.int64)
 
 
-def _left_out(
-    columns: Columns,
-    y: Floats,
-    folds: Floats,
-    terms: Mapping[str, str],
-    ridge: float,
-    form: Form,
-) -> Floats:
-    """Log-odds of each sequence by a fit on the other folds."""
-    odds = np.zeros(y.size)
-    for fold in np.unique(folds):
-        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        made = _fit(_rows(columns, outside), y[outside], terms, ridge, form)
-        odds[inside] = made.log_odds(_rows(columns, inside))
-    return odds
-
-
-def _fit(columns: Columns, y: Floats, terms: Mapping[str, str], ridge: float, form: Form) -> Fit:
-    """A logistic regression with a small ridge that never falls with copies.
-
-    Where it would, for some content, what bends the slope gets a larger ridge until it doesn't.
-    """
-    c, above = _log_copies(columns, form.near, form.knot)
-    moments = {name: _moments(values(columns, name)) for name in terms}
-    z = np.stack([_standard(values(columns, name), *moments[name]) for name in terms], axis=1)
-    crossed = [k for k, name in enumerate(terms) if name in form.bending]
-    design = np.column_stack([np.ones(c.size), c, above, z, z[:, crossed] * c[:, None]])
-    bends = np.zeros(design.shape[1], dtype=np.bool_)
-    bends[2], bends[3 + len(terms) :] = True, True
-    penalty = np.full(design.shape[1], ridge)
-    penalty[:2] = 1e-3, 1e-2
-    if not form.knot:
-        penalty[2] = 1e9
-    for _ in range(12):
-        beta = newton(design, y, penalty)
-        made = _made(beta, form, terms, moments, crossed)
-        if made.least_slope() >= 0:
-            return made
-        penalty[bends] *= 8
-    beta[bends], beta[1] = 0.0, max(beta[1], 0.0)
-    return _made(beta, form, terms, moments, crossed)
-
-
-def _made(
-    beta: Floats,
-    form: Form,
-    terms: Mapping[str, str],
-    moments: Mapping[str, tuple[float, float]],
-    crossed: list[int],
-) -> Fit:
-    effects, bent = beta[3 : 3 + len(terms)].tolist(), beta[3 + len(terms) :].tolist()
-    with_copies = dict(zip(crossed, bent, strict=True))
-    found = tuple(
-        Term(name, part, *moments[name], effects[k], with_copies.get(k, 0.0))
-        for k, (name, part) in enumerate(terms.items())
-    )
-    hinge = float(beta[2]) if form.knot else 0.0
-    return Fit(float(beta[0]), form.near, float(beta[1]), form.knot, hinge, 0.0, found)
-
-
-def newton(design: Floats, y: Floats, penalty: Floats, offset: Floats | float = 0.0) -> Floats:
-    """The coefficients of least log loss plus penalty * squares / 2, by damped Newton steps.
-
-    offset: log-odds that are added.
-    """
-    beta = np.zeros(design.shape[1])
-
-    def cost(at: Floats) -> float:
-        return float(_log_loss(offset + design @ at, y) * y.size + (penalty * at**2).sum() / 2)
-
-    now = cost(beta)
-    for _ in range(100):
-        p = _sigmoid(offset + design @ beta)
-        gradient = design.T @ (p - y) + penalty * beta
-        curvature = design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty)
-        step, size = np.linalg.solve(curvature, gradient), 1.0
-        while (after := cost(beta - size * step)) > now and size > 1e-6:
-            size /= 2
-        beta = beta - size * step
-        if now - after < 1e-9 * (1 + abs(now)):
-            break
-        now = after
-    return beta
-
-
-def _line(
-    odds: Floats, y: Floats, prior: tuple[float, float], spread: tuple[float, float]
-) -> tuple[float, float]:
-    """The scale > 0 and shift of the most probable scale * odds + shift under a normal prior."""
-    if np.all(y == y[:1]):
-        scale, shift = prior[0], _shift(odds * prior[0], y, prior[1], spread[1])
-        return scale, shift
-    center, width = np.array(prior), np.array(spread)
-    design = np.column_stack([odds, np.ones(odds.size)]) * width
-    beta = newton(design, y, np.ones(2), design @ (center / width))
-    scale, shift = (beta * width + center).tolist()
-    if scale < 0.05 * prior[0]:
-        scale = 0.05 * prior[0]
-        shift = _shift(odds * scale, y, prior[1], spread[1])
-    return scale, shift
-
-
-def _shift(odds: Floats, y: Floats, prior: float, spread: float) -> float:
-    beta = newton(np.full((odds.size, 1), spread), y, np.ones(1), odds + prior)
-    return float(beta[0] * spread + prior)
-
-
-def _folds(groups: NDArray[Any]) -> Floats:
-    """A fold for each row; rows of one group have one, and the folds are about equal in size."""
-    names, member = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(member)
-    fold, held = np.zeros(names.size), np.zeros(_FOLDS)
-    for name in np.argsort(-sizes, kind="stable"):
-        fold[name] = held.argmin()
-        held[held.argmin()] += sizes[name]
-    return np.asarray(fold[member])
-
-
-def _log_copies(columns: Columns, near: float, knot: float) -> tuple[Floats, Floats]:
-    """Of n the logarithm, and how far that is above ln knot: float64[n] each."""
-    exact = np.nan_to_num(_column(columns, "copies"), nan=1.0)
-    similar = np.nan_to_num(_column(columns, "copies_near", 0.0), nan=0.0)
-    c = np.log(np.maximum(exact, 1.0) + near * np.maximum(similar, 0.0))
-    return c, np.maximum(c - np.log(knot), 0.0) if knot else np.zeros(c.size)
-
-
-def _log_length(columns: Columns) -> Floats:
-    tokens = np.nan_to_num(_column(columns, "suffix_tokens"), nan=32.0)
-    return np.log(np.maximum(tokens, 1.0) / 32)
-
-
-def _moments(column: Floats) -> tuple[float, float]:
-    known = column[np.isfinite(column)]
-    spread = float(known.std()) if known.size else 0.0
-    return (float(known.mean()) if known.size else 0.0), spread if spread > 1e-12 else 1.0
-
-
-def _standard(column: Floats, mean: float, spread: float) -> Floats:
-    """Within BOUND of 0; what is unknown counts as the mean."""
-    with np.errstate(over="ignore"):
-        z = np.clip((column - mean) / spread, -BOUND, BOUND)
-    return np.where(np.isnan(z), 0.0, z)
-
-
-def _sigmoid(odds: Floats) -> Floats:
+def sigmoid(odds: Floats) -> Floats:
     return np.asarray(np.exp(-np.logaddexp(0.0, -odds)))
 
 
-def _log_loss(odds: Floats, y: Floats) -> float:
-    return float(np.mean(np.logaddexp(0.0, odds) - y * odds)) if y.size else 0.0
-
-
-def _fit_of(stored: dict[str, Any]) -> Fit:
-    terms = tuple(Term(**term) for term in stored["terms"])
-    return Fit(**(stored | {"terms": terms}))
-
-
-def _size(columns: Columns) -> int:
+def size_of_columns(columns: Columns) -> int:
     """Rows. Raises ConfigError if there are no copies, or arrays differ in length."""
     if "copies" not in columns:
         raise ConfigError(f"The risk needs a column copies; there are {', '.join(columns)}.")
-    sizes = {name: len(column) for name, column in columns.items()}
+    sizes = {name: len(values) for name, values in columns.items()}
     if len(set(sizes.values())) > 1:
         raise ConfigError(f"The risk needs columns of one length; theirs are {sizes}.")
     return sizes["copies"]
 
 
-def _column(columns: Columns, name: str, lacking: float = np.nan) -> Floats:
+def column(columns: Columns, name: str, lacking: float = np.nan) -> Floats:
+    """A column as float64[n]; one that is not there is `lacking` throughout."""
     if name not in columns:
         return np.full(len(columns["copies"]), lacking)
     return np.asarray(columns[name], dtype=np.float64)
 
 
-def _rows(columns: Columns, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    return {name: np.asarray(column)[rows] for name, column in columns.items()}
+def filled(columns: Columns, name: str, unknown: float) -> Floats:
+    """A column without NaN: float64[n]."""
+    values = column(columns, name, unknown)
+    return np.where(np.isnan(values), unknown, values)

@@ -14,6 +14,7 @@ from unrote.corpus.schema import (
     AT_RISK,
     MEASURED,
     MEASURES,
+    RISKS,
     SCORES,
     SELECTED,
     SEQUENCE_COPIES,
@@ -23,14 +24,17 @@ from unrote.corpus.schema import (
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.memorization.config import Models
-from unrote.memorization.risk import PARTS, Risk
+from unrote.memorization.risk import CATEGORIES, Forecast, Risk, categories, predictable
 from unrote.memorization.selection import Selection
 from unrote.memorization.windows import Ints, Sequences
 
 Columns = dict[str, NDArray[Any]]
 
 MODEL_FEATURES = ("loss", "loss_prefix", "loss_suffix", "pz_log", "min_k")
-"""The measures of the reference model that the risk is predicted from."""
+"""The measures of the reference model that a risk is predicted from."""
+
+_DIGITS = 9
+"""Of probabilities: the last bits of a logarithm depend on its index in an array."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +92,17 @@ def _sequences(group: pa.RecordBatch) -> Sequences:
 class Score(PlainStage):
     """SEQUENCES, with the copies and measures of the selected ones, to rows of SCORES and AT_RISK.
 
-    risk: its coefficients. tokens: of the whole released text. threshold: the risk from which
-    `action` is taken.
+    tokens: of the whole released text. threshold: `action` is taken where the high end of the
+    risk's band reaches it.
     """
 
     selection: Selection = field(default_factory=Selection)
-    risk: Risk = field(default_factory=Risk.load)
+    risk: Forecast = field(default_factory=Risk)
     tokens: int = 1
     threshold: float = 1.0
     action: str = "keep"
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         SEQUENCES.name: SEQUENCES.schema,
         SEQUENCE_COPIES.name: SEQUENCE_COPIES.schema,
@@ -140,7 +145,9 @@ class Score(PlainStage):
         self._risks(rows)
         by = np.where(selected, "model", "text").astype(object)
         by[rows["rank"] < 0] = None
-        at_risk = (np.nan_to_num(rows["risk"]) >= self.threshold) & (rows["end"] > rows["start"])
+        at_risk = (np.nan_to_num(rows["risk_high"]) >= self.threshold) & (
+            rows["end"] > rows["start"]
+        )
         act = np.where(at_risk, self.action, "keep")
         return _scores(rows | {"scored_by": by, "action": act, "reason": reason})
 
@@ -154,30 +161,30 @@ class Score(PlainStage):
         rows["copies_near"][index] = near / np.maximum(shingles, 1)
 
     def _risks(self, rows: Columns) -> None:
-        """Adds risks and their log-odds, NaN where there is nothing to score; rounded, since the
-        last bits of a logarithm depend on its index in an array.
-        """
-        columns = {name: rows[name] for name in (*TEXT_FEATURES, *MODEL_FEATURES)}
+        """Adds risks, their parts and the category; NaN and None where there is none to score."""
+        columns = {name: rows[name] for name in (*TEXT_FEATURES, *MODEL_FEATURES, "extractable")}
         columns |= {"copies_near": np.nan_to_num(rows["copies_near"])}
-        columns |= {"suffix_tokens": rows["suffix_tokens"].astype(np.float64)}
+        for name in ("prefix_tokens", "suffix_tokens"):
+            columns[name] = rows[name].astype(np.float64)
         deduplicated = np.where(
             np.isnan(rows["copies_deduplicated"]), rows["copies"], rows["copies_deduplicated"]
         )
         no_tokens = rows["rank"] < 0
-        views = {
-            "risk_input": rows["copies_input"],
-            "risk_deduplicated": deduplicated,
-            "risk": rows["copies"],
-        }
-        for name, copies in views.items():
+
+        def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.where(no_tokens, np.nan, np.round(values, _DIGITS))
+
+        known: Columns = {}
+        names = iter(RISKS)
+        for copies in (rows["copies_input"], deduplicated, rows["copies"]):
             known = columns | {"copies": np.maximum(copies, 1).astype(np.float64)}
-            rows[name] = np.where(no_tokens, np.nan, np.round(self.risk.predict(known), 6))
-        parts = self.risk.parts(
-            columns | {"copies": np.maximum(rows["copies"], 1).astype(np.float64)}
-        )
-        for name in PARTS:
-            values = parts[name]
-            rows[f"log_odds_{name}"] = np.where(no_tokens, np.nan, np.round(values, 6))
+            for part in self.risk.band(known):
+                rows[next(names)] = rounded(part)
+        rows["memorized"] = rounded(self.risk.memorized(known).middle)
+        rows["predictable"] = rounded(predictable(known))
+        category = np.array(CATEGORIES, dtype=object)[categories(known, self.risk.epochs)]
+        category[no_tokens] = None
+        rows["category"] = category
         rows["copies_per_million"] = rows["copies"] * 1e6 / max(self.tokens, 1)
 
 

@@ -1,5 +1,5 @@
 """The sequences of a corpus: prefix + suffix windows over the released text, each with the features
-that the text alone gives, ranked by the risk that these predict.
+that the text alone gives, ranked by their copies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,13 @@ from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import rarest
 from unrote.corpus.views import View, view
 from unrote.memorization.config import Config
-from unrote.memorization.risk import Risk
 from unrote.memorization.selection import random_numbers
 from unrote.memorization.text_features import text_features
 from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
 
 RANKS = 4096
-_LOWEST, _HIGHEST = -20.0, 12.0
-"""Log-odds of the first and the last rank."""
+_RANKS_OF_DOUBLING = 128
+"""Ranks between a number of copies and twice as many."""
 
 SIZES = pa.schema(
     [(name, pa.int64()) for name in ("doc", "rank", "sequences", "tokens", "new_tokens")]
@@ -43,9 +42,9 @@ class CutSequences(PlainStage):
     model: str = "default"
     digest: str = ""
     config: Config = field(default_factory=Config)
-    risk: Risk = field(default_factory=Risk.load)
     view: ReleasedView = field(default_factory=ReleasedView)
 
+    version: ClassVar[int] = 2
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sequences": SEQUENCES.schema, "sizes": SIZES}
 
     @property
@@ -81,7 +80,7 @@ class CutSequences(PlainStage):
         ]
         in_input, released = _copies(repeated, docs, texts, found)
         rows |= {"copies_input": in_input, "copies": released} | text_features(sequence_texts)
-        rows["rank"] = _ranks(self.risk, rows, found)
+        rows["rank"] = _ranks(rows["copies"])
         rows["random"] = random_numbers(rows["doc"], rows["number"])
         yield "sequences", _with_empty(_batch(rows, found), docs, texts, found)
         yield "sizes", _sizes(rows["rank"], found.lengths, _new_tokens(tokens, found))
@@ -108,17 +107,10 @@ def _rows(docs: list[int], views: Sequence[View], found: Sequences) -> dict[str,
     }
 
 
-def _ranks(risk: Risk, rows: Mapping[str, NDArray[Any]], found: Sequences) -> Ints:
-    """The risk by the text features alone, as a number in 0 ... RANKS - 1."""
-    columns = {
-        name: np.asarray(rows[name], dtype=np.float64) for name in ("copies", *TEXT_FEATURES)
-    }
-    columns["copies_near"] = np.zeros(len(found))
-    columns["suffix_tokens"] = (found.lengths - found.prefix).astype(np.float64)
-    probability = np.clip(risk.predict(columns), 1e-12, 1 - 1e-12)
-    log_odds = np.log(probability) - np.log1p(-probability)
-    share = (log_odds - _LOWEST) / (_HIGHEST - _LOWEST)
-    return np.clip(share * RANKS, 0, RANKS - 1).astype(np.int64)
+def _ranks(copies: Ints) -> Ints:
+    """The copies, by their logarithm, as a number in 0 ... RANKS - 1."""
+    doublings = np.log2(np.maximum(copies, 1))
+    return np.asarray(np.minimum(doublings * _RANKS_OF_DOUBLING, RANKS - 1)).astype(np.int64)
 
 
 def _batch(rows: Mapping[str, NDArray[Any]], found: Sequences) -> pa.RecordBatch:

@@ -22,7 +22,9 @@ from unrote.corpus.rows import Fields
 from unrote.dedup.keep import KeepPolicy
 from unrote.memorization.config import Config as MemorizationConfig
 from unrote.memorization.config import Models
-from unrote.memorization.risk import Risk
+from unrote.memorization.proxy_risk import ProxyRisk
+from unrote.memorization.risk import Forecast, Risk
+from unrote.memorization.target import Target, size_of
 from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import (
     ACTIONS,
@@ -360,6 +362,32 @@ class PiiSettings(Section):
         return self
 
 
+class TargetSettings(Section):
+    """The model that will be trained on the released text, for which the risk is."""
+
+    parameters: str = Field("7B", description="How many it has, for example 125M or 7B.")
+    tokens: str = Field(
+        "1T", description="What it is trained on in all, this text among it, for example 300B."
+    )
+    epochs: float = Field(1.0, gt=0, le=10_000, description="How often it reads this text.")
+
+    @field_validator("parameters", "tokens", mode="before")
+    @classmethod
+    def _is_count(cls, value: object) -> object:
+        written = f"{value:.0f}" if isinstance(value, int | float) else value
+        if isinstance(written, str):
+            try:
+                size_of(written)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return written
+
+    @property
+    def target(self) -> Target:
+        """As memorization.risk has it."""
+        return Target(size_of(self.parameters), size_of(self.tokens), self.epochs)
+
+
 class MemorizationSettings(Section):
     """Which sequences of the released text would be extractable from a model trained on it?"""
 
@@ -400,11 +428,14 @@ class MemorizationSettings(Section):
     )
     calibration: str = Field(
         "",
-        description="Coefficients of the risk, as a proxy run writes them (unrote proxy); empty: "
-        "those that come with unrote.",
+        description="Coefficients that a proxy run has written (unrote proxy): the risk is then "
+        "for the model it trained, and target has to be left out; empty: it is for `target`.",
     )
     threshold: float = Field(
-        0.5, gt=0, le=1, description="The risk from which a sequence is at risk."
+        0.5,
+        gt=0,
+        le=1,
+        description="A sequence is at risk where the high end of its risk's band is this or more.",
     )
     action: Literal["report", "remove-sequence", "remove-document"] = Field(
         "report", description="What is done with sequences at risk, or with their documents."
@@ -424,11 +455,31 @@ class MemorizationSettings(Section):
     mask_key: int = Field(
         0, ge=0, description="Another key gives other masks; the same text has the same. No secret."
     )
+    target: TargetSettings = TargetSettings()
+
+    @model_validator(mode="after")
+    def _one_model(self) -> "MemorizationSettings":
+        if self.calibration and self.target != TargetSettings():
+            raise ValueError(
+                "calibration is of a proxy model, target of another. Leave one of them out: a "
+                "proxy run says nothing of the probabilities of a larger model"
+            )
+        return self
 
     @property
-    def risk(self) -> Risk:
-        """What the risk is computed with. Raises InputError for a file that is none."""
-        return Risk.load(Path(self.calibration) if self.calibration else None)
+    def risk(self) -> Forecast:
+        """What the risk is computed with. Raises InputError for a calibration that is none."""
+        return self.proxy_risk if self.calibration else Risk(self.target.target)
+
+    @property
+    def scored_target(self) -> Target | None:
+        """What risks are for; None: a proxy model."""
+        return None if self.calibration else self.target.target
+
+    @property
+    def proxy_risk(self) -> ProxyRisk:
+        """The risk for a proxy model. Raises InputError for a calibration that is none."""
+        return ProxyRisk.load(Path(self.calibration) if self.calibration else None)
 
     @property
     def config(self) -> MemorizationConfig:

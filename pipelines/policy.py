@@ -19,7 +19,7 @@ from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from unrote.pipelines.config import describe, read_toml
-from unrote.pipelines.report.memorization import RiskStep, unread
+from unrote.pipelines.report.memorization import Expected, unread
 from unrote.pipelines.report.model import (
     UNCHANGED,
     Balance,
@@ -28,6 +28,7 @@ from unrote.pipelines.report.model import (
     RuleResult,
     Verdict,
 )
+from unrote.pipelines.summary.scores import EXPECTED
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Scope:
     """Only findings of this type."""
     view: str = "released"
     """The view of the text whose memorization risk is meant."""
+    category: str | None = None
+    """Only sequences that can be memorized for this reason."""
+    band: str = "high"
+    """The end of the risk's band."""
 
 
 class Unmeasured(Exception):
@@ -57,6 +62,7 @@ class Measure:
     overall_only: str
     takes_type: bool
     takes_view: bool
+    takes_band: bool
     function: Callable[[Scope], float]
 
 
@@ -72,6 +78,7 @@ def measure(
     overall_only: str = "",
     takes_type: bool = False,
     takes_view: bool = False,
+    takes_band: bool = False,
 ) -> Callable[[Callable[[Scope], float]], Callable[[Scope], float]]:
     """Register a function of a `Scope` as the measure `name`.
 
@@ -79,14 +86,15 @@ def measure(
     needs: settings that must be true for the measure to mean anything, "dedup.near.enabled".
     overall_only: why it cannot be taken of one source; empty: it can.
     takes_type: whether it can be taken of one type of findings.
-    takes_view: whether it can be taken of the text before it was cleaned.
+    takes_view: whether it can be taken of the text before it was cleaned, or of one category of
+    sequences. takes_band: whether it is a number with a band.
     The function raises Unmeasured where there is nothing to measure: the rule refuses then.
     """
 
     def register(function: Callable[[Scope], float]) -> Callable[[Scope], float]:
         if name in MEASURES:
             raise ValueError(f"measure {name!r} is registered twice")
-        about = (name, description, unit, needs, overall_only, takes_type, takes_view)
+        about = (name, description, unit, needs, overall_only, takes_type, takes_view, takes_band)
         MEASURES[name] = Measure(*about, function)
         return function
 
@@ -209,13 +217,15 @@ MEMORIZATION = ("memorization.enabled",)
 
 @measure(
     "expected_extracted",
-    "expected number of sequences extractable from a small model trained on this",
+    "expected number of sequences extractable from memorization.target",
     unit="",
     needs=MEMORIZATION,
     takes_view=True,
+    takes_band=True,
 )
 def expected_extracted(scope: Scope) -> float:
-    return sum(step.expected_extracted for step, _ in _steps(scope))
+    """The high end of the band, unless the rule asks for another: the bad end decides."""
+    return float(sum(getattr(step, EXPECTED[scope.band]) for step, _ in _steps(scope)))
 
 
 @measure(
@@ -224,6 +234,7 @@ def expected_extracted(scope: Scope) -> float:
     unit="per M words",
     needs=MEMORIZATION,
     takes_view=True,
+    takes_band=True,
 )
 def extracted_per_million_words(scope: Scope) -> float:
     return _for_a_million(expected_extracted(scope), scope)
@@ -231,7 +242,7 @@ def extracted_per_million_words(scope: Scope) -> float:
 
 @measure(
     "sequences_at_risk",
-    "sequences with a risk of memorization.threshold or more",
+    "sequences whose risk may be memorization.threshold or more",
     unit="",
     needs=MEMORIZATION,
     takes_view=True,
@@ -258,7 +269,7 @@ def _for_a_million(number: float, scope: Scope) -> float:
     return 1e6 * number / words
 
 
-def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
+def _steps(scope: Scope) -> list[tuple[Expected, int]]:
     """The memorization risk of each source in the scope, and its words.
 
     Words, like the sequences, are those of the documents that deduplication leaves and no detector
@@ -278,6 +289,13 @@ def _steps(scope: Scope) -> list[tuple[RiskStep, int]]:
         raise Unmeasured("there is no sequence whose memorization risk could be scored")
     if nothing := unread(found):
         raise Unmeasured(nothing)
+    if scope.category is not None:
+        return [
+            (one, row.words)
+            for row in rows
+            for one in row.categories
+            if one.category == scope.category
+        ]
     return [(step, row.words) for row in rows for step in row.steps if step.view == scope.view]
 
 
@@ -296,6 +314,13 @@ class Rule(BaseModel):
         description="Memorization in the input, the deduplicated or the released text; without, "
         "the released text.",
     )
+    category: Literal["recite", "reconstruct", "recollect"] | None = Field(
+        default=None, description="Memorization of one kind of sequences of the released text."
+    )
+    band: Literal["low", "middle", "high"] | None = Field(
+        default=None,
+        description="Which end of the band of expected numbers; without, the high one.",
+    )
 
     @field_validator("measure")
     @classmethod
@@ -305,6 +330,22 @@ class Rule(BaseModel):
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"no such measure; {hint}There are {', '.join(sorted(MEASURES))}")
         return name
+
+    @model_validator(mode="after")
+    def _of_sequences(self) -> "Rule":
+        found = MEASURES[self.measure]
+        if self.category is not None and not found.takes_view:
+            takes = ", ".join(name for name, one in MEASURES.items() if one.takes_view)
+            raise ValueError(f"{self.measure} has no categories. Leave category out; {takes} have")
+        if self.category is not None and self.view not in {None, "released"}:
+            raise ValueError(
+                f"categories are those of the released text, and view is {self.view!r}. Leave one "
+                "of them out"
+            )
+        if self.band is not None and not found.takes_band:
+            takes = ", ".join(name for name, one in MEASURES.items() if one.takes_band)
+            raise ValueError(f"{self.measure} has no band. Leave band out; {takes} have")
+        return self
 
     @model_validator(mode="after")
     def _sensible(self) -> "Rule":
@@ -400,11 +441,16 @@ def results_of(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
         *_minima(policy, report),
         *_scored(report),
         *(
-            _result(rule, Scope(report, balance, rule.type, rule.view or "released"))
+            _result(rule, _scope(rule, report, balance))
             for number, rule in enumerate(policy.rule, 1)
             for balance in _balances(number, rule, report)
         ),
     )
+
+
+def _scope(rule: Rule, report: Report, balance: Balance) -> Scope:
+    view, band = rule.view or "released", rule.band or "high"
+    return Scope(report, balance, rule.type, view, rule.category, band)
 
 
 def _minima(policy: Policy, report: Report) -> Iterator[RuleResult]:
@@ -493,7 +539,8 @@ def _name(rule: Rule) -> str:
         [
             rule.measure,
             *([f"of {rule.type}"] if rule.type is not None else ()),
-            *([f"({rule.view})"] if rule.view is not None else ()),
+            *([f"of what is there to {rule.category}"] if rule.category is not None else ()),
+            *(f"({part})" for part in (rule.view, rule.band) if part is not None),
         ]
     )
 

@@ -21,7 +21,7 @@ from unrote.corpus.schema import DOCUMENTS, SCORES, TEXT_FEATURES
 from unrote.corpus.tables import tuples_of
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
-from unrote.memorization.risk import Risk, recalibrated
+from unrote.memorization.proxy_risk import ProxyRisk, recalibrated
 from unrote.memorization.scores import MODEL_FEATURES
 from unrote.memorization.selection import random_numbers
 from unrote.pipelines.analysis import analyse
@@ -78,7 +78,7 @@ def proxy(
             progress=lambda share, _: advance(share),
         )
     columns = _columns(prompted) | _copies(prompted, texts)
-    given, extractable = settings.memorization.risk, outcome.extraction.extractable
+    given, extractable = settings.memorization.proxy_risk, outcome.extraction.extractable
     refitted, known = _recalibrated(given, columns, extractable)
     after = refitted.predict(columns)
     before = given.predict(columns)
@@ -158,8 +158,8 @@ def _copies(prompted: pa.Table, texts: Mapping[int, str]) -> dict[str, Floats]:
 
 
 def _recalibrated(
-    risk: Risk, columns: Mapping[str, Floats], extractable: Floats
-) -> tuple[Risk, NDArray[np.bool_]]:
+    risk: ProxyRisk, columns: Mapping[str, Floats], extractable: Floats
+) -> tuple[ProxyRisk, NDArray[np.bool_]]:
     """The risk recalibrated to what is extractable, and which sequences could be prompted."""
     known = ~np.isnan(extractable)
     if not known.any():
@@ -171,7 +171,7 @@ def _recalibrated(
     return recalibrated(risk, mine, extractable[known]), known
 
 
-def _all(scores: pa.Table, risk: Risk) -> Floats:
+def _all(scores: pa.Table, risk: ProxyRisk) -> Floats:
     scored = scores.filter(pc.is_valid(scores["risk"]))
     return risk.predict(_columns(scored))
 
@@ -183,7 +183,7 @@ def _expected(before: Floats, after: Floats) -> tuple[float, float]:
 def _write(
     folder: Location,
     result: ProxyReport,
-    refitted: Risk,
+    refitted: ProxyRisk,
     prompted: pa.Table,
     extraction: tuple[Floats, ...],
     before: Floats,

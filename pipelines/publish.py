@@ -56,6 +56,7 @@ def summarised(job: Job) -> Report:
         scores=bool(job.run.files(SCORES)),
         entities=bool(job.run.files(ENTITIES)),
         threshold=job.settings.memorization.threshold,
+        target=job.settings.memorization.scored_target,
     )
     job.phase("summary", flow)
     model = reference_model_of(job)

@@ -152,7 +152,6 @@ def sequences(job: Phases, view: Released) -> None:
         model=settings.model,
         digest=job.reference_model.digest,
         config=settings.config,
-        risk=settings.risk,
         view=view.view,
     )
     found = flow.map(stage, flow.read("text", REPEATED_SUBSTRINGS, *view.edits, drop=view.removed))

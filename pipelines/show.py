@@ -35,6 +35,7 @@ from unrote.corpus.schema import (
 from unrote.pii.mask import MaskedText, masked
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.finished import open_run
+from unrote.pipelines.report.formatting import percent
 
 LISTED = 20
 """Documents, and passages, that are listed."""
@@ -463,7 +464,7 @@ def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
     yield _title(f"Memorization: {which}")
     for row in riskiest:
         yield _grid(
-            (f"{row['start']:,} to {row['end']:,}, risk {row['risk']:.2%}", ""),
+            (f"{row['start']:,} to {row['end']:,}, risk {percent(row['risk'])}", ""),
             [
                 (_in_context(text, row["start"], row["end"] - row["start"]), _line(_why(row))),
             ],
@@ -472,15 +473,17 @@ def _sequences(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
 
 
 def _why(row: Row) -> str:
-    """What is added to the log-odds of a sequence's risk, and what else is known of it."""
+    """What makes a sequence's risk, and what else is known of it."""
     copies = f"{row['copies']:,} released, {row['copies_input']:,} in the input"
     lines = [
-        f"copies {row['log_odds_copies']:+.1f}: {copies}",
-        f"predictability {row['log_odds_predictability']:+.1f}",
-        f"rarity {row['log_odds_rarity']:+.1f}",
+        f"{row['category']}; {percent(row['risk_low'])} to {percent(row['risk_high'])}",
+        f"copies: {copies}",
     ]
     if row["copies_near"]:
         lines.append(f"near copies: {row['copies_near']:,.1f}")
+    if row["predictable"] is not None:
+        lines.append(f"by copies {percent(row['memorized'])}")
+        lines.append(f"without having seen it {percent(row['predictable'])}")
     if row["extractable"]:
         lines.append("extractable from the reference model")
     if row["scored_by"] != "model":

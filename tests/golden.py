@@ -40,7 +40,7 @@ OWN = {
         "memorization.enabled=true",
         "memorization.max_tokens=4000",
         "memorization.action=remove-document",
-        "memorization.threshold=0.01",
+        "memorization.threshold=0.003",
         "memorization.masks=all",
         "memorization.device=cpu",
         'pii.actions={"*"="keep"}',

@@ -35,7 +35,7 @@ import torch
 from benchmarks.memorization import evaluation, ground_truth_report, planted
 from benchmarks.memorization.planted import Document, Plan, Target
 from unrote import memorization
-from unrote.memorization import proxy, risk
+from unrote.memorization import proxy, proxy_risk
 from unrote.memorization.heldout import is_held_out
 from unrote.memorization.model import LanguageModel, load, pretrained_tokenizer
 from unrote.memorization.text_features import text_features
@@ -272,10 +272,10 @@ def predict(arguments: argparse.Namespace) -> None:
         "made_by": "python -m benchmarks.memorization.ground_truth predict",
         "how_good": "benchmarks/memorization/README.md, on a seed and a model size not fitted on",
     }
-    made = risk.fit(
+    made = proxy_risk.fit(
         columns, labels, groups, extracted_tokens=labels_a["extracted_tokens"][rows], card=card
     )
-    made.save(Path(risk.__file__).parent / risk.SHIPPED)
+    made.save(Path(proxy_risk.__file__).parent / proxy_risk.SHIPPED)
     scores = predictions(work, made, known, targets, columns, labels, groups)
     every = shown(targets, known[1]["copies"])
     with PREDICTIONS.open("w", newline="") as file:
@@ -301,7 +301,7 @@ def shown(targets: list[Target], copies: np.ndarray) -> np.ndarray:
 
 def predictions(
     work: Path,
-    made: risk.Risk,
+    made: proxy_risk.ProxyRisk,
     known: dict[int, dict[str, np.ndarray]],
     targets: list[Target],
     columns: dict[str, np.ndarray],
@@ -314,7 +314,7 @@ def predictions(
     bare = {name: c for name, c in whole.items() if name not in GROUPS["reference model"]}
     scores["risk, text only"] = made.predict(bare)
     for group in GROUPS:
-        fewer = risk.fit(without(columns, group), labels, groups)
+        fewer = proxy_risk.fit(without(columns, group), labels, groups)
         scores[f"risk without {group}"] = fewer.predict(without(whole, group))
     rows = tested(targets, 0, known[0]["copies"])
     for name, column in SINGLE.items():
@@ -346,7 +346,7 @@ def crossed(
         c, loss = np.log(np.maximum(columns["copies"], 1.0)), columns["loss"] - 3
         return np.column_stack([np.ones(c.size), c, loss, c * loss])
 
-    beta = risk.newton(design(known[0])[rows], labels, np.array([1e-3, 1e-2, 1.0, 1.0]))
+    beta = proxy_risk.newton(design(known[0])[rows], labels, np.array([1e-3, 1e-2, 1.0, 1.0]))
     return 1 / (1 + np.exp(-design(known[1]) @ beta))
 
 
@@ -427,15 +427,15 @@ def calibration_interval(predicted: np.ndarray, labels: np.ndarray, documents: n
 def recalibration(
     columns: dict[str, np.ndarray], labels: np.ndarray, documents: np.ndarray, least: int = 100
 ) -> dict:
-    """The calibration error before and after `risk.recalibrated` has seen the labels of some
+    """The calibration error before and after `proxy_risk.recalibrated` has seen the labels of some
     documents (at least `least` sequences), on the other documents.
     """
-    made, used = risk.Risk.load(), np.zeros(labels.size, dtype=bool)
+    made, used = proxy_risk.ProxyRisk.load(), np.zeros(labels.size, dtype=bool)
     for name in np.random.default_rng(planted.SEED).permutation(np.unique(documents)):
         if used.sum() < least:
             used |= documents == name
     labelled, rest = taken(columns, np.flatnonzero(used)), taken(columns, np.flatnonzero(~used))
-    again = risk.recalibrated(made, labelled, labels[used])
+    again = proxy_risk.recalibrated(made, labelled, labels[used])
     before, after = (
         evaluation.calibration_error(one.predict(rest), labels[~used]) for one in (made, again)
     )

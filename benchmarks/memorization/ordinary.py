@@ -29,7 +29,7 @@ from benchmarks.memorization.planted import Document, Target
 from unrote import memorization
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
-from unrote.memorization import risk
+from unrote.memorization import proxy_risk
 from unrote.memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
 from unrote.memorization.text_features import text_features
 
@@ -133,7 +133,10 @@ ALONE = {
 
 
 def at_one_copy(
-    made: risk.Risk, known: dict[str, np.ndarray], exact: np.ndarray, documents: np.ndarray
+    made: proxy_risk.ProxyRisk,
+    known: dict[str, np.ndarray],
+    exact: np.ndarray,
+    documents: np.ndarray,
 ) -> list[dict]:
     """T2 of ordinary text: sequences that are in the text once. AUROC, and the risk's lead."""
     rows = np.flatnonzero(known["copies"] == 1)
@@ -206,7 +209,7 @@ def markdown(results: dict) -> str:
 def fits(
     planted_part: tuple[dict[str, np.ndarray], np.ndarray, np.ndarray],
     ordinary_part: tuple[dict[str, np.ndarray], np.ndarray, np.ndarray],
-) -> tuple[risk.Risk, risk.Risk]:
+) -> tuple[proxy_risk.ProxyRisk, proxy_risk.ProxyRisk]:
     """The fit on planted sequences alone, and the one on both. Parts: what is known of sequences,
     the tokens that are extracted of each suffix, the documents.
     """
@@ -219,17 +222,18 @@ def fits(
         extracted, groups = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
         exact = (extracted >= planted.LENGTH - planted.PREFIX).astype(np.float64)
         sizes = [len(known["copies"]) for known, _, _ in parts]
-        card = risk.Risk.load().card | {
+        card = proxy_risk.ProxyRisk.load().card | {
             "fitted_on": f"{exact.size} sequences of seed A ({sizes[0]} planted or natural copies, "
             f"{sum(sizes[1:])} of ordinary text), {exact.sum():.0f} of them extractable",
             "made_by": "python -m benchmarks.memorization.ordinary",
         }
-        made.append(risk.fit(columns, exact, groups, extracted_tokens=extracted, card=card))
+        made.append(proxy_risk.fit(columns, exact, groups, extracted_tokens=extracted, card=card))
     return made[0], made[1]
 
 
 def of_run(
-    made: tuple[risk.Risk, risk.Risk], parts: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]
+    made: tuple[proxy_risk.ProxyRisk, proxy_risk.ProxyRisk],
+    parts: dict[str, tuple[dict[str, np.ndarray], np.ndarray]],
 ) -> dict:
     """Expected beside extractable, for each part: what is known, and what was extractable."""
     found = {}
@@ -285,7 +289,7 @@ def main() -> None:
         results["once"][name] = at_one_copy(
             made[1], once, labels_of[name].extractable[ask[1]], documents_of(windows, ask[1])
         )
-    made[1].save(Path(risk.__file__).parent / risk.SHIPPED)
+    made[1].save(Path(proxy_risk.__file__).parent / proxy_risk.SHIPPED)
     RESULTS.write_bytes(
         orjson.dumps(ground_truth.rounded(results), option=orjson.OPT_INDENT_2) + b"\n"
     )

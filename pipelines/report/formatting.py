@@ -1,5 +1,7 @@
 """Figures as people read them. Units follow the SI: a kB is 1,000 bytes."""
 
+import math
+
 SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -30,6 +32,16 @@ def share(value: float) -> str:
     if 0.9995 <= value < 1:
         return f">{SPACE}99.9{SPACE}%"
     return f"{value * 100:.{0 if value in (0, 1) else 1}f}{SPACE}%"
+
+
+def percent(value: float) -> str:
+    """A probability with three significant digits: 0.000176 → 0.0176 %."""
+    if 0.9995 <= value < 1:
+        return f">{SPACE}99.9{SPACE}%"
+    if 0 < value < 1e-7:
+        return f"<{SPACE}0.00001{SPACE}%"
+    digits = max(0, 2 - math.floor(math.log10(value * 100))) if value > 0 else 0
+    return f"{value * 100:.{digits}f}{SPACE}%"
 
 
 def duration(seconds: float) -> str:

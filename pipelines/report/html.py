@@ -4,7 +4,7 @@ Numbers come from the model; this module adds what pictures need, places and wid
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from unrote.corpus import display
+from unrote.memorization.target import written_size
 from unrote.pipelines.report import formatting
 from unrote.pipelines.report.memorization import Memorization, RiskySequence, expected
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
@@ -47,6 +48,11 @@ VIEWS = {
     "deduplicated": "Deduplicated",
     "released": "Released",
     "filtered": "At-risk text removed",
+}
+CATEGORIES = {
+    "recite": "many copies",
+    "reconstruct": "a template, a numbering or a repetition, or the reference model completes it",
+    "recollect": "neither",
 }
 WORDS = {
     "model": "read by the reference model",
@@ -141,15 +147,64 @@ def less(now: float, before: float) -> str:
     return f"{formatting.share(abs(change))} {'less' if change < 0 else 'more'}"
 
 
-def part_bars(row: RiskySequence, most: float) -> list[tuple[str, float, float, float]]:
-    """(name, value, x, width) of each part of a risk: a bar from the middle of 100, to the left
-    where it lowers the risk. most: the value that a bar of half the width stands for.
+def parts_of(row: RiskySequence) -> str:
+    """What the risk of a sequence is made of."""
+    parts = [f"{formatting.percent(row.risk_low)} to {formatting.percent(row.risk_high)}"]
+    if row.predictable is not None:
+        parts.append(f"by its copies {formatting.percent(row.memorized)}")
+        parts.append(f"without having seen it {formatting.percent(row.predictable)}")
+    return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What targets of other sizes would say, in units of 100 by 100; both axes are logarithmic.
+
+    band: the points of a polygon; line: of the middle; here: where the target is, None: outside.
     """
-    found = []
-    for name, value in row.parts.items():
-        width = max(1.0, 50 * abs(value) / (most or 1))
-        found.append((name, value, 50.0 if value >= 0 else 50 - width, width))
-    return found
+
+    band: str
+    line: str
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    here: tuple[float, float] | None
+
+
+def sizes(found: Memorization) -> Sizes | None:
+    """The expected numbers by size of the target; None: there is one size."""
+    if not found.sizes or found.target.parameters is None:
+        return None
+    rows = found.sizes
+    first, last = (math.log10(row.parameters) for row in (rows[0], rows[-1]))
+    most = max(1.0, *(row.expected_high for row in rows))
+    least = min(row.expected_low for row in rows)
+    bottom = max(math.floor(math.log10(least)) if least > 0 else -2, -2)
+    top = math.ceil(math.log10(most))
+
+    def across(parameters: float) -> float:
+        return 100 * (math.log10(parameters) - first) / (last - first)
+
+    def up(number: float) -> float:
+        height = (math.log10(max(number, 10.0**bottom)) - bottom) / max(top - bottom, 1)
+        return 100 - 100 * height
+
+    def path(points: Iterable[tuple[float, float]]) -> str:
+        return " ".join(f"{across(x):.2f},{up(y):.2f}" for x, y in points)
+
+    highs = [(row.parameters, row.expected_high) for row in rows]
+    lows = [(row.parameters, row.expected_low) for row in rows]
+    shown = rows[0].parameters <= found.target.parameters <= rows[-1].parameters
+    step = found.step("released")
+    return Sizes(
+        path([*highs, *reversed(lows)]),
+        path((row.parameters, row.expected_extracted) for row in rows),
+        tuple(Tick(written_size(row.parameters), across(row.parameters)) for row in rows),
+        tuple(
+            Tick(f"{10.0**n:,g}", 100 * (n - bottom) / max(top - bottom, 1))
+            for n in range(bottom, top + 1)
+        ),
+        (across(found.target.parameters), up(step.expected_extracted)) if shown else None,
+    )
 
 
 def render(report: Report) -> str:
@@ -168,6 +223,8 @@ def render(report: Report) -> str:
         view_names=VIEWS,
         words=WORDS,
         copies_of=copies_of,
+        parts_of=parts_of,
+        categories=CATEGORIES,
         less=less,
     )
     return page.lstrip()  # Macros stand before the document type and leave blank lines.
@@ -177,10 +234,13 @@ def _memorization(found: Memorization | None) -> dict[str, Any] | None:
     """What the section on memorization shows besides the model; None: there is nothing to tell."""
     if found is None or not found.sequences:
         return None
-    most = max((abs(v) for row in found.riskiest for v in row.parts.values()), default=0.0)
     return {
         "histogram": histogram(found),
-        "parts": {row: part_bars(row, most) for row in found.riskiest},
+        "sizes": sizes(found),
+        "riskiest": {
+            row.category: [one for one in found.riskiest if one.category == row.category]
+            for row in found.categories
+        },
         "sources": [row for row in found.by_source if row.source is not None][:SOURCES_SHOWN],
     }
 
@@ -251,9 +311,10 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
-    names = ("count", "counted", "size", "share", "duration", "rate", "measured")
+    names = ("count", "counted", "size", "share", "percent", "duration", "rate", "measured")
     environment.filters |= {name: getattr(formatting, name) for name in names}
     environment.filters["expected"] = expected
+    environment.filters["parameters"] = written_size
     environment.filters["name"] = display.name
     environment.filters["body"] = lambda text: escape(display.body(text))
     return environment

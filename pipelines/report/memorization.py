@@ -2,21 +2,27 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
 from unrote.memorization.reference_model import ReferenceModel
+from unrote.memorization.risk import CATEGORIES
+from unrote.memorization.target import LARGEST_FITTED, SMALLEST_FITTED, written_size
+from unrote.pipelines.config import MemorizationSettings
 from unrote.pipelines.report.formatting import counted, share
 from unrote.pipelines.report.part import Part
 from unrote.pipelines.summary.scores import (
+    BILLION,
     EDGES,
-    MILLION,
+    EXPECTED,
     RISK_BINS,
     RISK_ENTITIES,
     RISK_REMOVED,
     RISK_SAMPLE,
+    RISK_SIZES,
     RISK_SOURCES,
     RISKIEST_ROWS,
     SCORED_BY,
@@ -29,16 +35,60 @@ Showing = Callable[[int, int, int], dict[str, Any]]
 """(doc, start, length) → doc, shard, row, id and excerpt of a document."""
 
 
-class RiskStep(Part):
-    """How much would be extractable from a model trained on one view of the text."""
+class RiskTarget(Part):
+    """The model that the risk is for."""
+
+    description: str
+    parameters: float | None = Field(description="null: a proxy model (memorization.calibration).")
+    tokens: float | None = Field(description="Of its training. null as above.")
+    epochs: float | None = Field(description="How often it reads this text. null as above.")
+
+
+class Expected(Part):
+    """The expected number of extractable sequences, and how many are at risk."""
+
+    sequences: int
+    expected_extracted: float = Field(description="For a model of the family that was fitted on.")
+    expected_low: float = Field(description="For a family that memorizes little.")
+    expected_high: float = Field(description="For one that memorizes much: what a gate counts.")
+    at_risk: int = Field(
+        description="Sequences whose risk's high end is memorization.threshold or more."
+    )
+
+    @property
+    def band(self) -> str:
+        """From the low end to the high one."""
+        return between(self.expected_low, self.expected_high)
+
+
+class RiskStep(Expected):
+    """How much would be extractable from the target, trained on one view of the text.
+
+    Sequences are those of the released text, in all views but the last.
+    """
 
     view: str = Field(
         description='"input": as it was read; "deduplicated": without duplicates; "released": with '
         'personal data replaced; "filtered": without what was removed for its risk.'
     )
-    sequences: int = Field(description="Those of the released text, in all views but the last.")
-    expected_extracted: float = Field(description="Expected number of extractable sequences.")
-    at_risk: int = Field(description="Sequences with a risk of memorization.threshold or more.")
+
+
+class RiskCategory(Expected):
+    """The same of one kind of sequences of the released text."""
+
+    category: str = Field(
+        description='"recite": it has many copies; "reconstruct": it is a pattern, or the '
+        'reference model completes it; "recollect": neither.'
+    )
+
+
+class RiskSize(Part):
+    """What another target would say: one of so many parameters, trained on the same text."""
+
+    parameters: float
+    expected_extracted: float
+    expected_low: float
+    expected_high: float
 
 
 class RiskBin(Part):
@@ -52,6 +102,7 @@ class RiskSource(Part):
     documents: int
     words: int = Field(description="Of these documents in the input.")
     steps: tuple[RiskStep, ...]
+    categories: tuple[RiskCategory, ...]
 
 
 class ScoredBy(Part):
@@ -84,7 +135,14 @@ class RiskySequence(Part):
     id: str
     start: int = Field(description="In code points of the input's text.")
     length: int = Field(description="In code points.")
+    category: str
     risk: float
+    risk_low: float
+    risk_high: float
+    memorized: float = Field(description="Of the risk what copies do.")
+    predictable: float | None = Field(
+        description="What a model does that has not seen the text; null: none has read it."
+    )
     scored_by: str
     copies_input: int
     copies_deduplicated: int | None = Field(description="null: they were not counted.")
@@ -92,19 +150,7 @@ class RiskySequence(Part):
     copies_near: float = Field(
         description="Documents with near copies of it there, each with the share of it that it has."
     )
-    log_odds_copies: float = Field(description="What copies add to the log-odds of the risk.")
-    log_odds_predictability: float
-    log_odds_rarity: float
     excerpt: str
-
-    @property
-    def parts(self) -> dict[str, float]:
-        """What the risk is made of, by name."""
-        return {
-            "copies": self.log_odds_copies,
-            "predictability": self.log_odds_predictability,
-            "rarity": self.log_odds_rarity,
-        }
 
 
 class RiskEntities(Part):
@@ -129,7 +175,10 @@ class Memorization(Part):
         description="Loss of a random guess, ln of the size of its vocabulary; null: unknown.",
     )
     device: str
-    threshold: float = Field(description="The risk from which a sequence is at risk.")
+    target: RiskTarget
+    threshold: float = Field(
+        description="The high end of the risk from which a sequence is at risk."
+    )
     action: str
     sequences: int
     tokens: int
@@ -139,9 +188,20 @@ class Memorization(Part):
     views: tuple[str, ...] = Field(description="The views that the settings make different.")
     histogram: tuple[RiskBin, ...]
     by_source: tuple[RiskSource, ...] = Field(description="Highest expected_extracted first.")
+    categories: tuple[RiskCategory, ...] = Field(description="Of the released text.")
+    memorized: float = Field(
+        description="Of the released text's expected_extracted what copies do by themselves."
+    )
+    predictable: float = Field(
+        description="Expected number of those that the reference model read which a model gives "
+        "without having seen the text."
+    )
+    sizes: tuple[RiskSize, ...] = Field(
+        description="Targets of other sizes, on the released text. Empty for a proxy model."
+    )
     removed_sequences: int
     removed_documents: int
-    riskiest: tuple[RiskySequence, ...] = Field(description="Each text once.")
+    riskiest: tuple[RiskySequence, ...] = Field(description="By category, each text once.")
     entities: tuple[RiskEntities, ...]
 
     @property
@@ -191,7 +251,8 @@ class Memorization(Part):
         """How much would be extractable, in a few words."""
         found = self.path[-1]
         return (
-            f"about {expected(found.expected_extracted)} of {counted(found.sequences, 'sequence')}"
+            f"{self.target.description}: {found.band} of {counted(found.sequences, 'sequence')} "
+            "extractable"
         )
 
 
@@ -200,6 +261,12 @@ def expected(number: float) -> str:
     if 0 < number < 0.05:
         return "<\N{NO-BREAK SPACE}0.1"
     return f"{number:,.{0 if number >= 99.95 or number == 0 else 1}f}"
+
+
+def between(low: float, high: float) -> str:
+    """Two expected numbers: 3.0 to 40; one where they read the same."""
+    first, last = (expected(number) for number in (low, high))
+    return first if first == last else f"{first} to {last}"
 
 
 def memorization(
@@ -215,6 +282,7 @@ def memorization(
         parameters=reference.parameters if reference is not None else None,
         chance_loss=math.log(reference.vocabulary) if reference and reference.vocabulary else None,
         device=reference.device if reference is not None else ours["device"],
+        target=_target(ours),
         threshold=ours["threshold"],
         action=ours["action"],
         sequences=sum(row.sequences for row in scored),
@@ -230,8 +298,19 @@ def memorization(
                 documents=row["documents"],
                 words=row["words"],
                 steps=_steps([row]),
+                categories=_categories([row]),
             )
             for row in sources
+        ),
+        categories=_categories(sources),
+        memorized=sum(row["memorized"] for row in sources) / BILLION,
+        predictable=sum(row["predictable"] for row in sources) / BILLION,
+        sizes=tuple(
+            RiskSize(
+                parameters=row["parameters"],
+                **{name: row[name] / BILLION for name in EXPECTED.values()},
+            )
+            for row in rows[RISK_SIZES.name]
         ),
         removed_sequences=sum(row["sequences"] for row in removed),
         removed_documents=sum(row["documents"] for row in removed),
@@ -260,26 +339,37 @@ def _views(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(view for view, differs in views.items() if differs)
 
 
+def _target(ours: Mapping[str, Any]) -> RiskTarget:
+    target = MemorizationSettings.model_validate(ours).scored_target
+    if target is None:
+        about = "the proxy model that memorization.calibration is of"
+        return RiskTarget(description=about, parameters=None, tokens=None, epochs=None)
+    return RiskTarget(description=str(target), **asdict(target))
+
+
+def _expected(rows: Sequence[Mapping[str, Any]], of: str) -> dict[str, Any]:
+    sums = {name: sum(row[f"{name}_{of}"] for row in rows) for name in EXPECTED.values()}
+    return {name: value / BILLION for name, value in sums.items()} | {
+        name: sum(row[f"{name}_{of}"] for row in rows) for name in ("sequences", "at_risk")
+    }
+
+
 def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[RiskStep, ...]:
-    return tuple(
-        RiskStep(
-            view=view,
-            sequences=sum(row[f"sequences_{view}"] for row in rows),
-            expected_extracted=sum(row[f"expected_extracted_{view}"] for row in rows) / MILLION,
-            at_risk=sum(row[f"at_risk_{view}"] for row in rows),
-        )
-        for view in VIEWS
-    )
+    return tuple(RiskStep(view=view, **_expected(rows, view)) for view in VIEWS)
+
+
+def _categories(rows: Sequence[Mapping[str, Any]]) -> tuple[RiskCategory, ...]:
+    return tuple(RiskCategory(category=name, **_expected(rows, name)) for name in CATEGORIES)
 
 
 def _histogram(rows: list[dict[str, Any]]) -> tuple[RiskBin, ...]:
     names = list(VIEWS)
     counts = {(names[row["view"]], row["bin"]): row["sequences"] for row in rows}
-    ends = [*EDGES[1:], MILLION]
+    ends = [*EDGES[1:], BILLION]
     return tuple(
         RiskBin(
-            low=low / MILLION,
-            high=high / MILLION,
+            low=low / BILLION,
+            high=high / BILLION,
             sequences={view: counts.get((view, at), 0) for view in VIEWS},
         )
         for at, (low, high) in enumerate(zip(EDGES, ends, strict=True))
@@ -290,7 +380,7 @@ def _scored(row: Mapping[str, Any]) -> ScoredBy:
     numbers = {name: row[name] for name in ("sequences", "tokens", "at_risk", "extractable")}
     return ScoredBy(
         scored_by=row["scored_by"],
-        expected_extracted=row["expected_extracted"] / MILLION,
+        expected_extracted=row["expected_extracted"] / BILLION,
         **numbers,
     )
 
@@ -302,8 +392,8 @@ def _sample(rows: list[dict[str, Any]]) -> RiskSample | None:
                 sequences=row["sequences"],
                 read=row["read"],
                 extractable=row["extractable"],
-                loss=row["loss"] / MILLION / row["read"] if row["read"] else 0.0,
-                expected_extracted=row["expected_extracted"] / MILLION,
+                loss=row["loss"] / BILLION / row["read"] if row["read"] else 0.0,
+                expected_extracted=row["expected_extracted"] / BILLION,
             )
     return None
 
@@ -326,15 +416,17 @@ def _risky(row: Mapping[str, Any], shown: Showing) -> RiskySequence:
         **shown(row["document"], row["start"], row["end"] - row["start"]),
         start=row["start"],
         length=row["end"] - row["start"],
-        risk=-row["negative_risk"] / MILLION,
+        category=CATEGORIES[row["category_key"]],
+        risk=-row["negative_risk"] / BILLION,
+        risk_low=row["low"] / BILLION,
+        risk_high=row["high"] / BILLION,
+        memorized=row["memorized"] / BILLION,
+        predictable=row["predictable"] / BILLION if row["predictable"] >= 0 else None,
         scored_by=row["scored_by"],
         copies_input=row["copies_input"],
         copies_deduplicated=None if deduplicated < 0 else deduplicated,
         copies=row["copies"],
-        copies_near=row["near"] / MILLION,
-        log_odds_copies=row["log_odds_copies"] / MILLION,
-        log_odds_predictability=row["log_odds_predictability"] / MILLION,
-        log_odds_rarity=row["log_odds_rarity"] / MILLION,
+        copies_near=row["near"] / BILLION,
     )
 
 
@@ -344,16 +436,34 @@ def _entities(rows: list[dict[str, Any]]) -> tuple[RiskEntities, ...]:
     return tuple(sorted(found, key=lambda one: (-one.completed, -one.entities, one.type)))
 
 
+def _about_target(target: RiskTarget) -> Iterable[str]:
+    """Which model the risks are for, and how far they can be believed."""
+    if target.parameters is None:
+        yield (
+            f"Risks are for {target.description}: a small one, trained on this corpus alone. "
+            "Larger models memorize more, and from fewer copies: take a low risk as no proof."
+        )
+        return
+    yield (
+        f"Risks are for {target.description} (memorization.target). They follow published counts "
+        "of what models of one family (Pythia) memorized, by copies and size. At equal copies "
+        "families differ by more than an order of magnitude: each number is a band. A gate, and "
+        "memorization.threshold, go by its high end."
+    )
+    if not SMALLEST_FITTED <= target.parameters <= LARGEST_FITTED:
+        yield (
+            f"{written_size(target.parameters)} parameters are outside what was counted, "
+            f"{written_size(SMALLEST_FITTED)} to {written_size(LARGEST_FITTED)}: these risks are "
+            "extrapolated."
+        )
+
+
 def notes(found: Memorization) -> Iterable[str]:
     """What to know about these numbers, in sentences."""
     if not found.sequences:
         yield "There was no text that a model could memorize."
         return
-    yield (
-        "Risks are those of a small model: they were calibrated on models of a few million "
-        "parameters, trained twice on their text. Larger models memorize more, and from fewer "
-        "copies: compare and order by these numbers, and take a low one as no proof."
-    )
+    yield from _about_target(found.target)
     if nothing := unread(found):
         yield f"{nothing[0].upper()}{nothing[1:]}: these numbers are not the model's."
     elif found.unread:

@@ -317,8 +317,7 @@ class Report(Part):
             changed = f"{counted(self.findings.total, 'finding')}, {count(self.findings.changed)}"
             return f"{counts}: {changed} {'replaced' if self.output else 'to be replaced'}."
         if self.job == "score" and self.memorization is not None:
-            expected = f"{self.memorization.finding} would be extractable"
-            return f"{counted(total.documents, 'document')} read: {expected}."
+            return f"{counted(total.documents, 'document')} read: {self.memorization.finding}."
         if self.job == "gate":
             return (
                 f"{counted(total.documents, 'document')} read: {found} of the bytes are duplicates."

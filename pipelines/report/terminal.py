@@ -13,7 +13,7 @@ from rich.text import Text
 
 from unrote.corpus import display
 from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
-from unrote.pipelines.report.memorization import Memorization, expected
+from unrote.pipelines.report.memorization import Expected, Memorization, expected
 from unrote.pipelines.report.model import Findings, Report, RuleResult
 
 LABELS = {
@@ -40,6 +40,7 @@ def print_summary(
     if report.findings is not None and report.findings.total:
         _print(console, _findings(report.findings))
     if report.memorization is not None and report.memorization.sequences:
+        _print(console, _said(f"{_capital(report.memorization.finding)}."))
         _print(console, _memorization(report.memorization))
     if len(report.by_source) > 1:
         _print(console, _sources(report))
@@ -137,17 +138,30 @@ def _findings(findings: Findings) -> Table:
 
 
 def _memorization(found: Memorization) -> Table:
-    """How much would be extractable from a model trained on each view."""
+    """How much would be extractable from the target trained on each view, and why."""
     table = _table(
-        "memorization",
         "expected extractable",
+        "low",
+        "middle",
+        "high",
         f"risk ≥ {found.threshold:g}",
         "sequences",
     )
     for step in found.path:
-        numbers = (expected(step.expected_extracted), count(step.at_risk), count(step.sequences))
-        table.add_row(Text(VIEWS[step.view]), *numbers)
+        table.add_row(Text(VIEWS[step.view]), *_expected(step))
+    for row in found.categories:
+        if row.sequences:
+            table.add_row(Text(f"  {row.category}"), *_expected(row), style="dim")
     return table
+
+
+def _expected(row: Expected) -> tuple[str, ...]:
+    numbers = (row.expected_low, row.expected_extracted, row.expected_high)
+    return (*map(expected, numbers), count(row.at_risk), count(row.sequences))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _sources(report: Report) -> Table:

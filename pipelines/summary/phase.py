@@ -8,6 +8,7 @@ What the stages share, and what a row of a summary is, is in pipelines.summary.s
 """
 
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, Table
+from unrote.memorization.target import Target
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED, summarise_clusters
 from unrote.pipelines.summary.findings import FINDING_SUMMARIES, summarise_findings
@@ -40,12 +41,13 @@ def summarise(
     scores: bool = False,
     entities: bool = False,
     threshold: float = 1.0,
+    target: Target | None = None,
 ) -> None:
     """Build the flow that writes `SUMMARIES` from the published tables.
 
     shards: the shards' names, in the order of their numbers.
     spans, uncut, released, rejects, findings, scores, entities: whether the tables of these names
-    were written. threshold: the risk from which a sequence is at risk.
+    were written. threshold, target: as for `summarise_scores`.
     """
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
     tables += rejects * (REJECTS,) + spans * (SPANS,) + uncut * (UNCUT,)
@@ -55,7 +57,7 @@ def summarise(
     if findings:
         summarise_findings(flow)
     if scores:
-        summarise_scores(flow, threshold, rejects=rejects, entities=entities)
+        summarise_scores(flow, threshold, rejects=rejects, entities=entities, target=target)
     if spans:
         summarise_passages(flow)
     if rejects:

@@ -1,14 +1,14 @@
 """Scores, added up: how many sequences would be extractable, before cleaning and after, and which.
 
-Risks are probabilities with six digits. They are added up in integer millionths, and a mean is a
+Risks are probabilities with nine digits. They are added up in integer billionths, and a mean is a
 sum and a count, so that no sum depends on the order of its parts.
 
 All views are of the same sequences, those of the released text, with the copies that each view has:
 the effect of a step is the difference. The last view is without what was removed for its risk.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, Tagged
+from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.memorization.risk import PARTS
+from unrote.memorization.risk import CATEGORIES, ENDS, Risk
+from unrote.memorization.target import Target
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.sums import (
     Ints,
@@ -31,10 +32,13 @@ from unrote.pipelines.summary.sums import (
     text_key,
 )
 
-MILLION = 1_000_000
+BILLION = 1_000_000_000
 
-EDGES = (0, 1000, 10_000, 50_000, *range(100_000, MILLION, 100_000))
-"""Where the bins of a histogram begin, in millionths; a risk of 1 is in the last."""
+EDGES = tuple(
+    edge * BILLION // 1_000_000
+    for edge in (0, 10, 100, 1000, 10_000, 50_000, *range(100_000, 1_000_000, 100_000))
+)
+"""Where the bins of a histogram begin, in billionths; a risk of 1 is in the last."""
 
 VIEWS = {
     "input": "risk_input",
@@ -42,22 +46,39 @@ VIEWS = {
     "released": "risk",
     "filtered": "risk",
 }
-"""Views of the text, and the column of SCORES with the risk for a model trained on it.
+"""Views of the text, and the column of SCORES with the risk for a model trained on it; the ends of
+its band are in columns of the same name with COLUMNS behind.
 "released" is before `memorization.action`, "filtered" after it."""
 
 SOURCES = 1000
 """Sources of scores in a summary; the others are one row."""
 
-RISKIEST = 20
-"""Sequences that a summary names."""
+RISKIEST = 8
+"""Sequences that a summary names of each category."""
+
+COLUMNS = dict(zip(ENDS, ("_low", "", "_high"), strict=True))
+
+SIZES = (1.25e8, 3.5e8, 1e9, 2.8e9, 7e9, 1.3e10, 3.4e10, 7e10)
+"""Parameters of other targets that a summary has the expected numbers for."""
 
 LEAST_PROBABLE = float(np.log(0.01))
 """Of an entity that a model completes: 2602.18733 asks for a probability above 0.01 too."""
 
-SUMS = tuple(
-    f"{what}_{view}" for view in VIEWS for what in ("sequences", "expected_extracted", "at_risk")
+EXPECTED = dict(zip(ENDS, ("expected_low", "expected_extracted", "expected_high"), strict=True))
+"""What the sum of risks is called, by the end of the band."""
+
+PARTS = ("memorized", "predictable")
+
+SUMS = (
+    *(
+        f"{what}_{view}"
+        for view in (*VIEWS, *CATEGORIES)
+        for what in ("sequences", *EXPECTED.values(), "at_risk")
+    ),
+    *PARTS,
 )
-"""Of each view the sequences, the sum of their risks in millionths, and how many are at risk."""
+"""Of each view, and of each category in the released text: the sequences, the sums of their risks
+in billionths, and how many are at risk; of the released text the sums of what the risk is of."""
 
 RISK_BINS = summary_table("risk_bins", ("key", "view", "bin"), (), ("sequences",))
 """How many sequences of a view (its number in VIEWS) have a risk in a bin of EDGES."""
@@ -78,29 +99,35 @@ SCORED_BY = summary_table(
     ("scored_by",),
     ("sequences", "tokens", "expected_extracted", "at_risk", "extractable"),
 )
-"""The released sequences by what scored them; expected_extracted in millionths."""
+"""The released sequences by what scored them; expected_extracted in billionths."""
 
 RISK_SAMPLE = summary_table(
     "risk_sample", ("key",), (), ("sequences", "read", "extractable", "loss", "expected_extracted")
 )
 """The random sample of sequences; of those that the model read, how many it completes itself,
-and the sum of their suffix losses in millionths of a nat per token."""
+and the sum of their suffix losses in billionths of a nat per token."""
 
 RISK_REMOVED = summary_table("risk_removed", ("key",), (), ("sequences", "documents"))
 """What was removed for its risk: sequences, and documents as a whole."""
 
 RISKIEST_ROWS = summary_table(
     "riskiest",
-    ("negative_risk", "document", "start"),
+    ("category_key", "negative_risk", "document", "start"),
     ("scored_by",),
     (
-        "end", "text_hash", "copies_input", "copies_deduplicated", "copies", "near",
-        "log_odds_copies", "log_odds_predictability", "log_odds_rarity",
+        "end", "text_hash", "copies_input", "copies_deduplicated", "copies", "near", "low", "high",
+        *PARTS,
     ),
 )  # fmt: skip
-"""The sequences with the highest risk as released, each text once: `document` is its key, near
-copies and the parts of the log-odds are in millionths, and copies that were not counted are -1.
-Equal texts have equal numbers, of which `text_hash` is made."""
+"""Of each category (its number in CATEGORIES) the sequences with the highest risk as released, each
+text once: `document` is its key; near copies, risks and their parts are in billionths, and copies
+that were not counted, and parts that are not known, are -1. Equal texts have equal numbers, of
+which `text_hash` is made."""
+
+RISK_SIZES = summary_table(
+    "risk_sizes", ("size",), (), ("parameters", *EXPECTED.values(), "sequences")
+)
+"""The sums of the risks of the released text for targets of other SIZES, in billionths."""
 
 RISK_ENTITIES = summary_table(
     "risk_entities", ("type_key",), ("type",), ("entities", "measured", "completed")
@@ -109,30 +136,35 @@ RISK_ENTITIES = summary_table(
 probability above 0.01, and a higher one than after unrelated text."""
 
 SCORE_SUMMARIES = (
-    RISK_BINS, RISK_SOURCES, SCORED_BY, RISK_SAMPLE, RISK_REMOVED, RISKIEST_ROWS, RISK_ENTITIES,
+    RISK_BINS, RISK_SOURCES, SCORED_BY, RISK_SAMPLE, RISK_REMOVED, RISK_SIZES, RISKIEST_ROWS,
+    RISK_ENTITIES,
 )  # fmt: skip
 
 BY = ("model", "text", None)
 """Values of SCORES.scored_by; their numbers are SCORED_BY.by_key."""
 
 
-def summarise_scores(flow: Flow, threshold: float, *, rejects: bool, entities: bool) -> None:
+def summarise_scores(
+    flow: Flow, threshold: float, *, rejects: bool, entities: bool, target: Target | None = None
+) -> None:
     """Write `SCORE_SUMMARIES` from the tables `documents`, `rejects` and `scores`.
 
-    threshold: the risk from which a sequence is at risk. rejects, entities: whether there are such
-    tables.
+    threshold: the high end of the risk from which a sequence is at risk. rejects, entities: whether
+    there are such tables. target: what the risks are for; None: a proxy model, of which there is
+    one size.
     """
     tables = (DOCUMENTS, *(REJECTS,) * rejects, SCORES)
-    tally = flow.map(
-        TallyScores(threshold=threshold, rejects=rejects), flow.read(None, *tables, only=(SCORES,))
-    )
+    stage = TallyScores(threshold=threshold, rejects=rejects, target=target)
+    tally = flow.map(stage, flow.read(None, *tables, only=(SCORES,)))
     for table, tag, by in (
         (RISK_BINS, "bins", "key"),
         (SCORED_BY, "by", "by_key"),
         (RISK_SAMPLE, "sample", "key"),
         (RISK_REMOVED, "removed", "key"),
+        (RISK_SIZES, "sizes", "size"),
     ):
-        sums = tuple(name for name in table.schema.names if name not in {"scored_by", *table.sort})
+        kept = {"scored_by", "parameters", *table.sort}
+        sums = tuple(name for name in table.schema.names if name not in kept)
         flow.write(table, flow.group(SumByKey(table, by, sums), parts=tally[tag])["rows"])
     sums = ("documents", "words", *SUMS)
     sources = flow.group(SumByKey(RISK_SOURCES, "source_key", sums), parts=tally["sources"])
@@ -154,13 +186,16 @@ class TallyScores(PlainStage):
 
     threshold: float = 0.5
     rejects: bool = True
+    target: Target | None = None
 
+    version: ClassVar[int] = 2
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "bins": RISK_BINS.schema,
         "sources": RISK_SOURCES.schema,
         "by": SCORED_BY.schema,
         "sample": RISK_SAMPLE.schema,
         "removed": RISK_REMOVED.schema,
+        "sizes": RISK_SIZES.schema,
         "riskiest": RISKIEST_ROWS.schema,
     }
 
@@ -186,6 +221,8 @@ class TallyScores(PlainStage):
                 yield "by", _by(scores)
                 yield "sample", _sample(scores)
                 yield "removed", _removed(scores, documents)
+                if self.target is not None:
+                    yield "sizes", _sizes(scores, batch, self.target)
                 documents.last = int(scores["doc"][-1])
                 riskiest = _riskiest(riskiest, batch, scores)
         for rows in riskiest.to_batches():
@@ -204,24 +241,33 @@ def _scores_of(batch: pa.RecordBatch, threshold: float) -> Scores:
         name: numbers_of(batch, name) for name in ("doc", "start", "prefix_tokens", "suffix_tokens")
     }
     for view, name in VIEWS.items():
-        risk = pc.fill_null(batch[name], 0.0).to_numpy(zero_copy_only=False)
-        columns[view] = _millionths(risk)
-        columns[f"at_risk_{view}"] = ~flags_of(pc.is_null(batch[name])) & (risk >= threshold)
+        for end, behind in COLUMNS.items():
+            columns[f"{end}_{view}"] = _billionths(_filled(batch, name + behind))
+        at_risk = _filled(batch, name + COLUMNS["high"]) >= threshold
+        columns[f"at_risk_{view}"] = ~flags_of(pc.is_null(batch[name])) & at_risk
+    for name in PARTS:
+        columns[name] = _billionths(_filled(batch, name))
+    category = pc.index_in(batch["category"], pa.array(CATEGORIES, pa.string()))
+    columns["category"] = pc.fill_null(category, -1).to_numpy(zero_copy_only=False)
     columns["scored"] = ~flags_of(pc.is_null(batch["risk"]))
     columns["sampled"] = flags_of(batch["sampled"])
     columns["extractable"] = flags_of(batch["extractable"])
     columns["read"] = ~flags_of(pc.is_null(batch["loss_suffix"]))
-    losses = pc.fill_null(batch["loss_suffix"], 0.0).to_numpy(zero_copy_only=False)
-    columns["loss"] = _millionths(losses)
+    columns["loss"] = _billionths(_filled(batch, "loss_suffix"))
     by = pc.index_in(batch["scored_by"], pa.array(BY, pa.string()))
     columns["by"] = by.to_numpy(zero_copy_only=False)
     columns["removed"] = flags_of(pc.equal(batch["action"], "remove-sequence"))
     return columns
 
 
-def _millionths(values: NDArray[np.float64]) -> Ints:
+def _filled(batch: pa.RecordBatch, name: str) -> NDArray[np.float64]:
+    """A column of numbers, 0 where it is null."""
+    return np.asarray(pc.fill_null(batch[name], 0.0).to_numpy(zero_copy_only=False))
+
+
+def _billionths(values: NDArray[np.float64]) -> Ints:
     """Integers, which add up in any order."""
-    return np.rint(values * MILLION).astype(np.int64)
+    return np.rint(values * BILLION).astype(np.int64)
 
 
 @dataclass
@@ -260,7 +306,7 @@ def _bins(scores: Scores, kept: NDArray[np.bool_]) -> pa.RecordBatch:
     keys, counts = [], []
     for number, view in enumerate(VIEWS):
         here = scores["scored"] & kept if view == "filtered" else scores["scored"]
-        bins = np.searchsorted(EDGES, scores[view][here], side="right") - 1
+        bins = np.searchsorted(EDGES, scores[f"middle_{view}"][here], side="right") - 1
         keys.append(number * len(EDGES) + np.arange(len(EDGES)))
         counts.append(np.bincount(bins, minlength=len(EDGES)))
     key, count = np.concatenate(keys), np.concatenate(counts)
@@ -279,12 +325,39 @@ def _sources(scores: Scores, documents: _Documents) -> pa.RecordBatch:
     columns = [fresh, documents.words[index] * fresh]
     for view in VIEWS:
         here = scores["scored"] & documents.kept(scores) if view == "filtered" else scores["scored"]
-        columns += [here, scores[view] * here, scores[f"at_risk_{view}"] & here]
+        columns += _step(scores, view, here)
+    for number in range(len(CATEGORIES)):
+        columns += _step(scores, "released", scores["scored"] & (scores["category"] == number))
+    columns += [scores[name] for name in PARTS]
     sums = [_grouped(source, column, len(codes)) for column in columns]
     names, expected = list(codes), sums[2 + SUMS.index("expected_extracted_released")]
     keys = [text_key(name) for name in names]
     zeros = np.zeros_like(expected)
     return batch_of(RISK_SOURCES.schema, zeros, -expected, keys, names, *sums)
+
+
+def _step(scores: Scores, view: str, here: NDArray[np.bool_]) -> list[NDArray[Any]]:
+    """What SUMS has of a view, or a part of it."""
+    expected = [scores[f"{end}_{view}"] * here for end in EXPECTED]
+    return [here, *expected, scores[f"at_risk_{view}"] & here]
+
+
+def _sizes(scores: Scores, batch: pa.RecordBatch, target: Target) -> pa.RecordBatch:
+    """The risks of the released text for targets of other sizes, added up."""
+    columns = {
+        name: np.asarray(batch[name].to_numpy(zero_copy_only=False), dtype=np.float64)
+        for name in ("copies", "copies_near", "prefix_tokens", "pz_log")
+    }
+    rows = []
+    for parameters in SIZES:
+        band = Risk(replace(target, parameters=parameters)).band(columns)
+        rows.append([int((_billionths(part) * scores["scored"]).sum()) for part in band])
+    zeros, count = np.zeros(len(SIZES), np.int64), int(scores["scored"].sum())
+    sizes = np.array(SIZES).astype(np.int64)
+    numbers = np.array(rows).T
+    return batch_of(
+        RISK_SIZES.schema, zeros, np.arange(len(SIZES)), sizes, *numbers, [count] * len(SIZES)
+    )
 
 
 def _grouped(codes: Ints, values: NDArray[Any], size: int) -> Ints:
@@ -296,7 +369,7 @@ def _grouped(codes: Ints, values: NDArray[Any], size: int) -> Ints:
 
 def _by(scores: Scores) -> pa.RecordBatch:
     tokens = scores["prefix_tokens"] + scores["suffix_tokens"]
-    columns = [np.ones_like(tokens), tokens, scores["released"], scores["at_risk_released"]]
+    columns = [np.ones_like(tokens), tokens, scores["middle_released"], scores["at_risk_released"]]
     columns.append(scores["extractable"])
     sums = [_grouped(scores["by"], column, len(BY)) for column in columns]
     zeros = np.zeros(len(BY), np.int64)
@@ -307,7 +380,7 @@ def _sample(scores: Scores) -> pa.RecordBatch:
     sampled = scores["sampled"] & scores["scored"]
     read = sampled & scores["read"]
     columns = (sampled, read, read & scores["extractable"], scores["loss"] * read)
-    sums = [int(column.sum()) for column in (*columns, scores["released"] * sampled)]
+    sums = [int(column.sum()) for column in (*columns, scores["middle_released"] * sampled)]
     return batch_of(RISK_SAMPLE.schema, [0], [0], *([number] for number in sums))
 
 
@@ -323,24 +396,40 @@ def _removed(scores: Scores, documents: _Documents) -> pa.RecordBatch:
 
 
 def _riskiest(held: pa.Table, batch: pa.RecordBatch, scores: Scores) -> pa.Table:
-    """The riskiest of `held` and the batch, each text once."""
+    """The riskiest of each category of `held` and the batch, each text once."""
+    parts = []
+    for number in range(len(CATEGORIES)):
+        own = held.filter(pc.equal(held["category_key"], number))
+        at = np.flatnonzero((scores["category"] == number) & scores["scored"])
+        parts.append(_riskiest_of(own, batch, scores, at, number))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _riskiest_of(
+    held: pa.Table, batch: pa.RecordBatch, scores: Scores, at: Ints, category: int
+) -> pa.Table:
+    """The riskiest of `held` and the rows `at` of the batch, all of one category."""
     floor = -held["negative_risk"][-1].as_py() if held.num_rows == RISKIEST else 1
-    at = np.flatnonzero(scores["released"] >= max(floor, 1))
+    at = at[scores["middle_released"][at] >= max(floor, 1)]
     found = batch.take(pa.array(at))
     numbers = {
         name: numbers_of(found, name) for name in ("doc", "start", "end", "copies_input", "copies")
     }
     deduplicated = pc.fill_null(found["copies_deduplicated"], -1).to_numpy(zero_copy_only=False)
-    names = ("copies_near", *(f"log_odds_{name}" for name in PARTS))
-    parts = [_millionths(pc.fill_null(found[n], 0.0).to_numpy(zero_copy_only=False)) for n in names]
-    risk, copies = (
-        scores["released"][at],
-        (numbers["copies_input"], deduplicated, numbers["copies"]),
+    copies = (numbers["copies_input"], deduplicated, numbers["copies"])
+    near = _billionths(_filled(found, "copies_near"))
+    predictable = np.where(
+        flags_of(pc.is_null(found["predictable"])), -1, scores["predictable"][at]
     )
-    text_hash = _hash_of(risk, scores["suffix_tokens"][at], *copies, *parts)
+    risk = scores["middle_released"][at]
+    ends = (scores["low_released"][at], scores["high_released"][at])
+    features = (_billionths(_filled(found, name)) for name in (*TEXT_FEATURES, "loss"))
+    text_hash = _hash_of(risk, scores["suffix_tokens"][at], *copies, near, *features)
+    zeros = np.zeros_like(at)
     rows = batch_of(
-        RISKIEST_ROWS.schema, np.zeros_like(at), -risk, numbers["doc"], numbers["start"],
-        found["scored_by"].to_pylist(), numbers["end"], text_hash, *copies, *parts,
+        RISKIEST_ROWS.schema, zeros, zeros + category, -risk, numbers["doc"], numbers["start"],
+        found["scored_by"].to_pylist(), numbers["end"], text_hash, *copies, near, *ends,
+        scores["memorized"][at], predictable,
     )  # fmt: skip
     both = pa.concat_tables([held, pa.table(rows)]).combine_chunks()
     order = [(name, "ascending") for name in RISKIEST_ROWS.sort]
@@ -361,24 +450,28 @@ def _hash_of(*columns: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class FirstRiskiest(PlainStage):
-    """Of the riskiest of each worker the riskiest of all, each text once."""
+    """Of the riskiest of each worker the riskiest of all, by category, each text once."""
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("doc",)
-    order: ClassVar[tuple[str, ...]] = ("negative_risk", "document", "start")
+    order: ClassVar[tuple[str, ...]] = RISKIEST_ROWS.sort[1:]
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": RISKIEST_ROWS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"rows": RISKIEST_ROWS.schema}
 
     def _run(self, batches: Tagged) -> Tagged:
-        seen: set[int] = set()
+        seen: dict[int, set[int]] = {}
         for _, batch in batches:
-            unseen = list(_unseen(numbers_of(batch, "text_hash").tolist(), seen))
+            keys = numbers_of(batch, "category_key").tolist()
+            hashes = numbers_of(batch, "text_hash").tolist()
+            unseen = list(_unseen(zip(keys, hashes, strict=True), seen))
             yield "rows", batch.take(pa.array(unseen, pa.int64()))
 
 
-def _unseen(hashes: list[int], seen: set[int]) -> Iterator[int]:
-    for index, text_hash in enumerate(hashes):
-        if len(seen) < RISKIEST and text_hash not in seen:
-            seen.add(text_hash)
+def _unseen(rows: Iterable[tuple[int, int]], seen: dict[int, set[int]]) -> Iterator[int]:
+    for index, (key, text_hash) in enumerate(rows):
+        known = seen.setdefault(key, set())
+        if len(known) < RISKIEST and text_hash not in known:
+            known.add(text_hash)
             yield index
 
 

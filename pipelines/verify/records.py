@@ -76,6 +76,7 @@ class Rules:
     pii: bool
     scores: bool
     risk_threshold: float
+    target: Mapping[str, Any] | None
     action: str
     columns: tuple[Selected, ...]
     replaced: Replaced
@@ -109,6 +110,7 @@ class Rules:
             pii=pii["enabled"],
             scores=memorization["enabled"],
             risk_threshold=memorization["threshold"],
+            target=None if memorization["calibration"] else memorization["target"],
             action=memorization["action"],
             columns=tuple(map(Selected.of, pii["columns"])) if pii["enabled"] else (),
             replaced=Replaced.of(pii),
@@ -138,11 +140,19 @@ class ScoredSequence(NamedTuple):
     doc: int
     start: int
     end: int
+    prefix_tokens: int
     scored_by: str | None
     copies_input: int
     copies_deduplicated: int | None
     copies: int
+    copies_near: float | None
+    risk_low: float | None
     risk: float | None
+    risk_high: float | None
+    memorized: float | None
+    predictable: float | None
+    pz_log: float | None
+    category: str | None
     action: str
     reason: str | None
 

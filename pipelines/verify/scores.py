@@ -11,7 +11,10 @@ from unrote.pipelines.verify.ranges import joined, touches
 from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
 from unrote.pipelines.verify.records import Finding, Recounted, ScoredSequence
 from unrote.pipelines.verify.released import Left, LeftValues
+from unrote.pipelines.verify.risks import risk_problem
 from unrote.pipelines.verify.state import Run
+
+CATEGORIES = ("recite", "reconstruct", "recollect")
 
 RECOUNTED = 20
 """Sequences of which the copies are counted again, by looking through the whole input."""
@@ -54,7 +57,8 @@ def check_scores(
 def _sequence_problem(
     run: Run, one: ScoredSequence, text: str, before: ScoredSequence | None
 ) -> str | None:
-    at_risk = one.risk is not None and one.risk >= run.rules.risk_threshold and one.end > one.start
+    high = -1.0 if one.risk_high is None else one.risk_high
+    at_risk = high >= run.rules.risk_threshold and one.end > one.start
     removed = at_risk and run.rules.action != "report"
     problems = {
         "it is not in the text": not 0 <= one.start <= one.end <= len(text),
@@ -64,13 +68,18 @@ def _sequence_problem(
         "it has no risk though it was scored, or the other way round": (
             (one.risk is None) != (one.scored_by is None)
         ),
-        "its risk is no probability": one.risk is not None and not 0 <= one.risk <= 1,
+        "its category is none that is known": (
+            one.category not in (CATEGORIES if one.scored_by is not None else (None,))
+        ),
         "its copies were counted though no model read it, or the other way round": (
             (one.copies_deduplicated is None) != (one.scored_by != "model")
         ),
         "its risk asks for another action": one.action != (run.rules.action if removed else "keep"),
     }
-    return next((problem for problem, is_so in problems.items() if is_so), None)
+    found = next((problem for problem, is_so in problems.items() if is_so), None)
+    if found is None and one.risk is not None:
+        return risk_problem(one, run.rules.target) or None
+    return found
 
 
 def _recount_later(run: Run, one: ScoredSequence, text: str) -> None:

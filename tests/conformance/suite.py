@@ -41,7 +41,7 @@ CONFIGURATIONS = {
         "memorization.enabled=true",
         "memorization.max_tokens=4000",
         "memorization.action=remove-sequence",
-        "memorization.threshold=0.01",
+        "memorization.threshold=0.003",
         "memorization.device=cpu",
     ),
 }

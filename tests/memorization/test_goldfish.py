@@ -188,10 +188,10 @@ def test_masks_of_a_corpus_s_risky_text(tmp_path):
         SPANS: [{"doc": 5, "start": 0, "end": 7, "witness": 1, "witness_start": 0}],
         REPLACEMENTS: [{"doc": 5, "field": 0, "start": 11, "end": 15, "text": "greatest"}],
         SCORES: [
-            {"doc": 5, "start": 4, "end": 24, "risk": 0.6, "action": "keep"},
-            {"doc": 5, "start": 40, "end": 50, "risk": 0.4, "action": "keep"},
-            {"doc": 5, "start": 50, "end": 60, "risk": 0.6, "action": "remove-sequence"},
-            {"doc": 5, "start": 60, "end": 70, "risk": None, "action": "keep"},
+            {"doc": 5, "start": 4, "end": 24, "risk_high": 0.6, "action": "keep"},
+            {"doc": 5, "start": 40, "end": 50, "risk_high": 0.4, "action": "keep"},
+            {"doc": 5, "start": 50, "end": 60, "risk_high": 0.6, "action": "remove-sequence"},
+            {"doc": 5, "start": 60, "end": 70, "risk_high": None, "action": "keep"},
         ],
     }
     tagged = [

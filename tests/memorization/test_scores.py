@@ -1,5 +1,6 @@
 """Rows of three tables side by side, cut anywhere; what becomes of them."""
 
+import math
 from itertools import pairwise
 from random import Random
 
@@ -122,7 +123,9 @@ def scored(rows, copies=(), measured=(), **options):
     return found["scores"], found["at_risk"]
 
 
-MEASUREMENT = dict.fromkeys(MEASURES, 0.5) | {"extractable": True, "reason": None}
+MEASUREMENT = dict.fromkeys(MEASURES, 0.5) | {
+    "extractable": True, "pz_log": -1.5, "reason": None,
+}  # fmt: skip
 
 
 def test_what_the_model_has_read():
@@ -136,6 +139,11 @@ def test_what_the_model_has_read():
     assert row["loss"] == 0.5
     assert row["reason"] is None
     assert 0 < row["risk"] < row["risk_deduplicated"] < row["risk_input"] < 1
+    assert row["risk_low"] < row["risk"] < row["risk_high"]
+    assert row["predictable"] == pytest.approx(math.exp(-1.5))
+    either = 1 - (1 - row["memorized"]) * (1 - row["predictable"])
+    assert row["risk"] == pytest.approx(either, abs=1e-8)
+    assert row["category"] == "recite"
     assert row["suffix_tokens"] == 2
 
 
@@ -143,14 +151,15 @@ def test_what_it_has_not():
     (row,), _ = scored([sequence(1, 0)], selection=Selection(rank=9, part=0.0, sample=0.0))
     assert (row["scored_by"], row["reason"], row["loss"]) == ("text", "not selected", None)
     assert (row["copies_input"], row["copies_deduplicated"], row["copies"]) == (4, None, 2)
-    assert 0 < row["risk"] < row["risk_input"] < 1
+    assert 0 < row["risk"] == row["memorized"] < row["risk_input"] < 1
+    assert (row["predictable"], row["category"]) == (None, "recollect")
 
 
 def test_what_has_no_tokens():
     nothing = sequence(1, 0, rank=-1, ids=[], prefix_tokens=0, **dict.fromkeys(TEXT_FEATURES))
     (row,), at_risk = scored([nothing], threshold=1e-9, action="remove-sequence")
     assert (row["scored_by"], row["reason"], row["risk"]) == (None, "no tokens", None)
-    assert row["log_odds_copies"] is None
+    assert (row["memorized"], row["category"]) == (None, None)
     assert (row["action"], at_risk) == ("keep", [])
 
 

@@ -179,12 +179,13 @@ def test_batches_and_workers_make_no_difference(run, whole):
             assert (out / "tables" / name / file.name).read_bytes() == file.read_bytes()
 
 
-def risk_between(out: Path) -> float:
-    return float(np.median([row["risk"] for row in table(out, "scores")]))
+def risk_quantile(out: Path, at: float) -> float:
+    """Between the risks of the sequences: nearly all are there once, and have the same."""
+    return float(np.quantile([row["risk_high"] for row in table(out, "scores")], at))
 
 
 def test_a_sample_and_masks_of_what_is_at_risk(run, whole):
-    threshold = risk_between(whole)
+    threshold = risk_quantile(whole, 0.5)
     out = run(
         "at-risk",
         memorization__masks="at-risk",
@@ -199,7 +200,7 @@ def test_a_sample_and_masks_of_what_is_at_risk(run, whole):
     assert 0 < len(places) < 16
     assert set(places) < {(row["doc"], row["start"]) for row in table(whole, "entities")}
     known = texts(out)
-    at_risk = [row for row in table(out, "scores") if row["risk"] >= threshold]
+    at_risk = [row for row in table(out, "scores") if row["risk_high"] >= threshold]
     words = tiny.tokenizer(290).backend_tokenizer
     hits = 0
     for row in table(out, "masks"):
@@ -224,7 +225,7 @@ def test_what_is_removed_is_not_asked_for_and_has_no_mask(run, whole):
         memorization__masks="all",
         memorization__mask_h=5,
         memorization__action="remove-sequence",
-        memorization__threshold=risk_between(whole),
+        memorization__threshold=risk_quantile(whole, 0.5) + 1e-6,
     )
     assert any(row["action"] == "remove-sequence" for row in table(out, "scores"))
     check_masks(out, 5)

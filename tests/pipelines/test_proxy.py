@@ -7,7 +7,7 @@ import pytest
 
 from tests.command import unrote
 from tests.corpora import write_jsonl
-from unrote.memorization.risk import Risk
+from unrote.memorization.proxy_risk import ProxyRisk
 
 SEED_TEXT = "The keeper of the light climbs forty steps and counts them aloud, as every night. "
 
@@ -66,7 +66,7 @@ def test_prompted_sequences_are_those_of_the_scores(made):
 def test_its_calibration_is_used(made):
     folder, _ = made
     recalibrated = folder / "out" / "proxy" / "risk.json"
-    assert "recalibrated" in Risk.load(recalibrated).card
+    assert "recalibrated" in ProxyRisk.load(recalibrated).card
     again = unrote(
         "score", folder / "in", "-o", folder / "again",
         "--set", "memorization.max_tokens=2000",

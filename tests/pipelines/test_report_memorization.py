@@ -14,9 +14,10 @@ from tests.pipelines.test_report import excerpt, manifest, no_example, tables
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.corpus.schema import doc_key
 from unrote.memorization.reference_model import ReferenceModel
+from unrote.memorization.risk import CATEGORIES
 from unrote.pipelines.policy import Policy, evaluate, results_of
-from unrote.pipelines.report.html import copies_of, histogram, less, part_bars, render
-from unrote.pipelines.report.memorization import expected
+from unrote.pipelines.report.html import copies_of, histogram, less, parts_of, render, sizes
+from unrote.pipelines.report.memorization import between, expected
 from unrote.pipelines.report.model import Report, build, excerpt_positions, from_json, to_json
 from unrote.pipelines.report.terminal import print_summary, print_verdict
 from unrote.pipelines.summary.scores import (
@@ -25,6 +26,7 @@ from unrote.pipelines.summary.scores import (
     RISK_ENTITIES,
     RISK_REMOVED,
     RISK_SAMPLE,
+    RISK_SIZES,
     RISK_SOURCES,
     RISKIEST_ROWS,
     SCORED_BY,
@@ -36,43 +38,55 @@ REFERENCE = ReferenceModel("cpu", "digest", 4_600_000)
 
 
 def source(name: str | None, words: int, *views: tuple[int, int, int]) -> dict:
-    """views: sequences, expected extractable ones in millionths, ones at risk, of each view."""
+    """views: sequences, expected extractable ones in millionths, ones at risk, of each view. The
+    ends of the band are a tenth and twice as much; all are there to recite, but one.
+    """
     row = {
         "doc": 0,
-        "negative_expected_extracted_released": -views[2][1],
+        "negative_expected_extracted_released": -1000 * views[2][1],
         "source_key": 0,
         "source": name,
+        "memorized": 900 * views[2][1],
+        "predictable": 100 * views[2][1],
     }
     row |= {"documents": 9, "words": words}
-    for view, numbers in zip(VIEWS, views, strict=True):
-        for what, number in zip(
-            ("sequences", "expected_extracted", "at_risk"), numbers, strict=True
-        ):
-            row[f"{what}_{view}"] = number
+    kinds = ((views[2][0] - 1, views[2][1] // 2, views[2][2]), (0, 0, 0), (1, views[2][1] // 2, 0))
+    parts = (*zip(VIEWS, views, strict=True), *zip(CATEGORIES, kinds, strict=True))
+    for part, (sequences, number, at_risk) in parts:
+        row |= {
+            f"sequences_{part}": sequences,
+            f"expected_low_{part}": 100 * number,
+            f"expected_extracted_{part}": 1000 * number,
+            f"expected_high_{part}": 2000 * number,
+            f"at_risk_{part}": at_risk,
+        }
     return row
 
 
 def by(key: int, name: str | None, *numbers: int) -> dict:
     names = ("sequences", "tokens", "expected_extracted", "at_risk", "extractable")
-    return {"doc": 0, "by_key": key, "scored_by": name} | dict(zip(names, numbers, strict=True))
+    row = dict(zip(names, numbers, strict=True))
+    row["expected_extracted"] *= 1000
+    return {"doc": 0, "by_key": key, "scored_by": name} | row
 
 
 def riskiest(risk: int, doc: int, start: int, end: int, *copies: int) -> dict:
     names = ("copies_input", "copies_deduplicated", "copies", "near")
     row = {
         "doc": 0,
-        "negative_risk": -risk,
+        "category_key": int(risk < 500_000),
+        "negative_risk": -1000 * risk,
         "document": doc,
         "start": start,
         "end": end,
         "text_hash": 1,
+        "low": 20 * risk,
+        "high": 1005 * risk,
+        "memorized": 900 * risk,
+        "predictable": 100 * risk if risk > 500_000 else -1,
     }
     row |= dict(zip(names, copies, strict=True)) | {"scored_by": "model"}
-    return row | {
-        "log_odds_copies": 5_500_000,
-        "log_odds_predictability": -750_000,
-        "log_odds_rarity": 2_000_000,
-    }  # fmt: skip
+    return row | {"near": 1000 * copies[-1]}
 
 
 def scored(others: bool = False) -> dict[str, pa.Table]:
@@ -84,7 +98,7 @@ def scored(others: bool = False) -> dict[str, pa.Table]:
                (99, 1, 0)),
     ]  # fmt: skip
     sources += [source(None, 7, *[(5, 0, 0)] * 4)] * others
-    bins = [("input", 12, 1000), ("input", 0, 3), ("released", 0, 999), ("released", 12, 1)]
+    bins = [("input", 14, 1000), ("input", 0, 3), ("released", 0, 999), ("released", 14, 1)]
     bins += [("deduplicated", 0, 1003), ("filtered", 0, 995)]
     rows = {
         RISK_SOURCES: sources,
@@ -98,8 +112,27 @@ def scored(others: bool = False) -> dict[str, pa.Table]:
             by(2, None, 0, 0, 0, 0, 0),
         ],
         RISK_SAMPLE: [
-            {"doc": 0, "key": 0, "sequences": 50, "read": 40, "extractable": 1, "loss": 120_000_000}
-            | {"expected_extracted": 500_000}
+            {
+                "doc": 0,
+                "key": 0,
+                "sequences": 50,
+                "read": 40,
+                "extractable": 1,
+                "loss": 120_000_000_000,
+            }
+            | {"expected_extracted": 500_000_000}
+        ],
+        RISK_SIZES: [
+            {
+                "doc": 0,
+                "size": n,
+                "parameters": size,
+                "expected_low": 10**8 * (n + 1),
+                "expected_extracted": 10**9 * (n + 1),
+                "expected_high": 10**10 * (n + 1),
+                "sequences": 1000,
+            }
+            for n, size in enumerate((125_000_000, 1_000_000_000, 70_000_000_000))
         ],
         RISK_REMOVED: [{"doc": 0, "key": 0, "sequences": 5, "documents": 0}],
         RISKIEST_ROWS: [
@@ -163,7 +196,7 @@ def test_only_views_that_differ_are_shown(settings, views):
 def test_the_histogram_has_every_bin():
     found = report().memorization
     assert found is not None
-    assert [round(one.low * 1e6) for one in found.histogram] == list(EDGES)
+    assert [round(one.low * 1e9) for one in found.histogram] == list(EDGES)
     assert found.histogram[-1].high == 1
     assert found.histogram[0].sequences == {
         "input": 3, "deduplicated": 1003, "released": 999, "filtered": 995
@@ -201,7 +234,11 @@ def test_no_excerpt_is_shown_where_none_is_given():
 
 def test_notes_say_what_the_numbers_are_worth():
     notes = " ".join(report().notes)
-    assert "calibrated on models of a few million parameters" in notes
+    assert "Risks are for a 7B model that reads this once in 1T tokens" in notes
+    assert "families differ by more than an order of magnitude" in notes
+    assert "extrapolated" not in notes
+    beyond = " ".join(report(target={"parameters": "70B"}).notes)
+    assert "70B parameters are outside what was counted, 70M to 12B" in beyond
     assert "700 sequences were scored by copies and text features alone" in notes
     assert "Of 40 sequences drawn at random the reference model completes 2.5" in notes
     off = build(manifest(memorization={"enabled": False}), tables(), excerpt, no_example)
@@ -215,7 +252,8 @@ def test_report_json_round_trips():
 
 def test_the_headline_of_score_says_how_much():
     assert report("score").headline == (
-        "28,118 documents read: about 12.2 of 1,000 sequences would be extractable."
+        "28,118 documents read: a 7B model that reads this once in 1T tokens: 1.2 to 24.5 of 1,000 "
+        "sequences extractable."
     )
 
 
@@ -247,7 +285,14 @@ def test_what_went_for_its_risk_is_not_kept(whole):
 
 def test_the_page_tells_it():
     page = render(report(action="remove-sequence"))
-    for part in ("Memorization risk", ">813<", "40.2", "12.2", "4.6 million parameters"):
+    for part in (
+        "Memorization risk",
+        "A 7B model that reads this once in 1T tokens: 0.8 to 16.0 of 995 sequences extractable",
+        ">81.3 to 1,626<",
+        ">1.2 to 24.5<",
+        "The riskiest: recite",
+        "4.6 million parameters",
+    ):
         assert part in page
     assert "5 sequences were removed" in page
     assert page.count("<table>") == page.count("<caption")
@@ -267,12 +312,34 @@ def test_bars_of_the_histogram_are_inside_and_apart():
     assert max(picture.bars, key=lambda bar: bar[3])[0] == "deduplicated"
 
 
-def test_parts_that_lower_the_risk_go_to_the_left():
-    row = report().memorization.riskiest[0]
-    (_, _, x, width), (_, value, left, size), _ = part_bars(row, 5.5)
-    assert (x, width) == (50, 50)
-    assert value < 0
-    assert left + size == 50
+def test_what_a_risk_is_made_of():
+    first, second = report().memorization.riskiest
+    said = parts_of(first).replace("\xa0", " ")
+    assert said == "1.80 % to 90.5 %, by its copies 81.0 %, without having seen it 9.00 %"
+    assert parts_of(second).replace("\xa0", " ") == "0.600 % to 30.1 %"
+    assert (first.category, second.category) == ("recite", "reconstruct")
+
+
+def test_the_picture_of_other_targets():
+    found = report().memorization
+    picture = sizes(found)
+    assert [tick.text for tick in picture.across] == ["125M", "1B", "70B"]
+    assert [tick.text for tick in picture.up] == ["0.1", "1", "10", "100"]
+    points = [tuple(map(float, point.split(","))) for point in picture.band.split()]
+    assert len(points) == 6
+    assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in points)
+    assert all(high[1] < low[1] for high, low in zip(points[:3], points[:2:-1], strict=True))
+    x, _ = picture.here
+    assert picture.across[1].at < x < picture.across[2].at
+    assert "vector-effect" in render(report())
+    assert sizes(report(calibration="risk.json").memorization) is None
+    assert sizes(report(target={"parameters": "2M"}).memorization).here is None
+
+
+def test_bands():
+    assert between(1.25, 1234.4) == "1.2 to 1,234"
+    assert between(0.31, 0.32) == "0.3"
+    assert between(0.01, 3).replace("\xa0", " ") == "< 0.1 to 3.0"
 
 
 @pytest.mark.parametrize(
@@ -293,8 +360,10 @@ def test_the_terminal_tells_it():
     console = Console(file=io.StringIO(), width=80, highlight=False)
     print_summary(report(), "", console)
     text = console.file.getvalue()
-    assert re.search(r"input +813 +701 +1,000", text)
-    assert re.search(r"released +12\.2 +5 +1,000", text)
+    assert re.search(r"input +81\.3 +813 +1,626 +701 +1,000", text)
+    assert re.search(r"released +1\.2 +12\.2 +24\.5 +5 +1,000", text)
+    assert re.search(r"  recite +0\.6 +6\.1 +12\.2 +5 +998", text)
+    assert "A 7B model that reads this once in 1T tokens: 1.2 to 24.5 of 1,000 sequences" in text
 
 
 # The gate.
@@ -308,15 +377,21 @@ def measured(*rules: dict, others: bool = False) -> list[tuple]:
 def test_rules_about_memorization():
     assert measured(
         {"measure": "expected_extracted"},
-        {"measure": "expected_extracted", "view": "input"},
+        {"measure": "expected_extracted", "band": "middle"},
+        {"measure": "expected_extracted", "view": "input", "band": "low"},
+        {"measure": "expected_extracted", "category": "recollect"},
+        {"measure": "sequences_at_risk", "category": "recite"},
         {"measure": "extracted_per_million_words", "source": "web"},
         {"measure": "sequences_at_risk", "source": "web"},
         {"measure": "sequences_at_risk", "source": "books"},
         {"measure": "at_risk_per_million_words", "view": "deduplicated"},
     ) == [
-        ("expected_extracted", None, 12.25),
-        ("expected_extracted (input)", None, 812.75),
-        ("extracted_per_million_words", "web", 24),
+        ("expected_extracted", None, 24.5),
+        ("expected_extracted (middle)", None, 12.25),
+        ("expected_extracted (input) (low)", None, 81.275),
+        ("expected_extracted of what is there to recollect", None, 12.25),
+        ("sequences_at_risk of what is there to recite", None, 5),
+        ("extracted_per_million_words", "web", 48),
         ("sequences_at_risk", "web", 4),
         ("sequences_at_risk", "books", 1),
         ("at_risk_per_million_words (deduplicated)", None, 10),
@@ -374,8 +449,17 @@ def test_what_was_not_scored_cannot_be_limited():
 
 
 def test_only_these_have_views():
-    rule = {"measure": "near_share", "limit": 0.1, "view": "input"}
-    with pytest.raises(ValueError, match=r"near_share has no views\. Leave view out; expected"):
+    for key, value, nouns in (
+        ("view", "input", "views"),
+        ("category", "recite", "categories"),
+        ("band", "low", "band"),
+    ):
+        rule = {"measure": "near_share", "limit": 0.1, key: value}
+        why = rf"near_share has no {nouns}\. Leave {key} out; expected"
+        with pytest.raises(ValueError, match=why):
+            Policy.model_validate({"rule": [rule]})
+    rule = {"measure": "expected_extracted", "limit": 1, "view": "input", "category": "recite"}
+    with pytest.raises(ValueError, match="categories are those of the released text"):
         Policy.model_validate({"rule": [rule]})
 
 
@@ -383,7 +467,7 @@ def test_a_model_that_guesses_is_said_to():
     """Its loss on the sample is not below ln of its vocabulary."""
     guessing = scored()
     rows = guessing[RISK_SAMPLE.name].to_pylist()
-    loss = rows[0]["loss"] / 1e6 / rows[0]["read"]
+    loss = rows[0]["loss"] / 1e9 / rows[0]["read"]
     for vocabulary, said in ((int(math.exp(loss)), True), (int(math.exp(loss)) + 2, False)):
         model = dataclasses.replace(REFERENCE, vocabulary=vocabulary)
         found = build(

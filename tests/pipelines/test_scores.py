@@ -19,6 +19,7 @@ from unrote.pipelines.clean import clean
 from unrote.pipelines.config import load
 from unrote.pipelines.engines.local import LocalEngine
 from unrote.pipelines.progress import Silent
+from unrote.pipelines.report.formatting import percent
 from unrote.pipelines.verify import verify
 
 POEM = (
@@ -188,9 +189,10 @@ class TestScores:
             if row["risk"] is None:
                 assert row["reason"] == "no tokens"
             else:
-                assert 0 < row["risk"] < 1
-                assert 0 < row["risk_input"] < 1
-                assert 0 < row["risk_deduplicated"] < 1
+                for view in ("_input", "_deduplicated", ""):
+                    band = [row[f"risk{view}{end}"] for end in ("_low", "", "_high")]
+                    assert 0 < band[0] <= band[1] <= band[2] <= 1
+                assert row["category"] in {"recite", "reconstruct", "recollect"}
             assert row["scored_by"] == "model" or row["reason"]
             assert row["action"] == "keep"
 
@@ -215,8 +217,8 @@ class TestScores:
         riskiest = max((row for row in scores if row["risk"] is not None), key=lambda r: r["risk"])
         done = unrote("show", out, riskiest["doc"])
         assert done.status == 0, done.err
-        assert f"risk {riskiest['risk']:.2%}" in done.out
-        assert "predictability" in done.out
+        assert f"risk {percent(riskiest['risk'])}" in done.out
+        assert riskiest["category"] in done.out
 
 
 class TestBudget:
@@ -259,7 +261,8 @@ class TestRemoval:
         """Between what is at risk and what is not."""
         out = tmp_path_factory.mktemp("first") / "out"
         run(corpus, out, "memorization.max_tokens=8000", KEEP_PASSAGES)
-        risks = sorted((row["risk"] for row in rows_in(out, "scores") if row["risk"]), reverse=True)
+        rows = rows_in(out, "scores")
+        risks = sorted((row["risk_high"] for row in rows if row["risk"]), reverse=True)
         return f"memorization.threshold={risks[len(risks) // 20]}"
 
     def given(self, threshold, action):

@@ -48,7 +48,8 @@ def scored(doc: int, start: int, end: int, risk: float, **values: object) -> dic
     return row | {
         "doc": doc, "start": start, "end": end, "prefix_tokens": 8, "suffix_tokens": 8,
         "scored_by": "text", "sampled": False, "copies_input": 20, "copies": 1, "risk": risk,
-        "log_odds_copies": 2.5, "log_odds_predictability": -0.25, "log_odds_rarity": 0.5,
+        "risk_low": risk / 50, "risk_high": (1 + risk) / 2, "memorized": risk,
+        "category": "recollect",
         "action": "keep",
     } | values  # fmt: skip
 
@@ -239,13 +240,12 @@ def test_broken_runs(run: Path, tmp_path: Path) -> None:
 def test_the_riskiest_sequences(run: Path) -> None:
     said = flowed(shown(run, "a.jsonl#0"))
     assert "Memorization: the riskiest of 2 sequences" in said
-    first, second = said.index("60 to 120, risk 75.00%"), said.index("0 to 60, risk 25.00%")
+    first, second = said.index("60 to 120, risk 75.0 %"), said.index("0 to 60, risk 25.0 %")
     assert first < second
     for why in (
-        "copies +2.5: 12 released, 20 in the input",
-        "copies +2.5: 1 released, 20 in the input",
-        "predictability -0.2",
-        "rarity +0.5",
+        "copies: 12 released, 20 in the input",
+        "copies: 1 released, 20 in the input",
+        "recollect; 0.500 % to 62.5 %",
         "scored by its text; copies are estimated",
     ):
         assert why in said

@@ -4,11 +4,14 @@ import random
 from bisect import bisect_right
 from collections import Counter, defaultdict
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.pipelines.test_summary import execute
-from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, doc_key
+from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, TEXT_FEATURES, doc_key
+from unrote.memorization.risk import CATEGORIES, Risk
+from unrote.memorization.target import Target
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary import scores as summary_scores
 from unrote.pipelines.summary.scores import (
@@ -17,11 +20,13 @@ from unrote.pipelines.summary.scores import (
     RISK_ENTITIES,
     RISK_REMOVED,
     RISK_SAMPLE,
+    RISK_SIZES,
     RISK_SOURCES,
     RISKIEST,
     RISKIEST_ROWS,
     SCORE_SUMMARIES,
     SCORED_BY,
+    SIZES,
     SUMS,
     VIEWS,
     FirstRiskiest,
@@ -31,6 +36,7 @@ from unrote.pipelines.summary.scores import (
 
 SOURCES = ("web", "books", "", None)
 THRESHOLD = 0.4
+TARGET = Target(1e9, 3e11, 2)
 RISKS = (0.0, 0.0009, 0.001, 0.01, 0.123456, 0.4, 0.399999, 0.9, 1.0)
 """Edges of bins and the limit among them."""
 
@@ -44,15 +50,18 @@ def score(rng: random.Random, doc: int, start: int, action: str) -> dict:
     if by is None:
         return row
     for name in ("risk_input", "risk_deduplicated", "risk"):
-        row[name] = rng.choice([*RISKS, round(rng.random(), 6)])
-    for name in ("log_odds_copies", "log_odds_predictability", "log_odds_rarity"):
-        row[name] = round(rng.uniform(-3, 3), 6)
-    if row["risk"] >= THRESHOLD:
+        ends = [rng.choice([*RISKS, round(rng.random(), 9)]) for _ in range(3)]
+        row[f"{name}_low"], row[name], row[f"{name}_high"] = sorted(ends)
+    row |= {"memorized": row["risk"], "category": rng.choice(CATEGORIES)}
+    for name in TEXT_FEATURES:
+        row[name] = round(rng.random(), 6)
+    if row["risk_high"] >= THRESHOLD:
         row["action"] = action
     if by == "model":
         row |= {"sampled": rng.random() < 0.5, "copies_deduplicated": 1, "copies_near": 0.25}
         if rng.random() < 0.9:
             row |= {"extractable": rng.random() < 0.3, "loss_suffix": rng.uniform(0, 9)}
+            row |= {"pz_log": -rng.uniform(0, 9), "predictable": round(rng.random(), 9)}
     return row
 
 
@@ -85,15 +94,15 @@ def corpus(rng: random.Random, action: str = "keep") -> dict[str, list[dict]]:
 
 def summaries(tables: dict[str, list[dict]], seed: int) -> dict[str, list[dict]]:
     flow = Flow()
-    summarise_scores(flow, THRESHOLD, rejects=True, entities=True)
+    summarise_scores(flow, THRESHOLD, rejects=True, entities=True, target=TARGET)
     return execute(flow, tables, random.Random(seed))
 
 
-def views_of(row: dict, rejected: set[int]) -> dict[str, float]:
-    """The risk of a sequence in each view that has it."""
+def views_of(row: dict, rejected: set[int]) -> dict[str, str]:
+    """The column with the risk of a sequence in each view that has it."""
     if row["risk"] is None:
         return {}
-    found = {view: row[name] for view, name in VIEWS.items()}
+    found = dict(VIEWS)
     if row["action"] == "remove-sequence" or row["doc"] in rejected:
         del found["filtered"]
     return found
@@ -109,17 +118,23 @@ def expected(tables: dict[str, list[dict]]) -> tuple[Counter, dict, dict, Counte
     sample: Counter = Counter()
     for row in tables[SCORES.name]:
         counts = by_source[sources[row["doc"]]["source"] or ""]
-        for view, risk in views_of(row, rejected).items():
-            bins[view, bisect_right(EDGES, round(risk * 1e6)) - 1] += 1
-            counts[f"sequences_{view}"] += 1
-            counts[f"expected_extracted_{view}"] += round(risk * 1e6)
-            counts[f"at_risk_{view}"] += risk >= THRESHOLD
+        views = views_of(row, rejected)
+        for view, name in views.items():
+            bins[view, bisect_right(EDGES, round(row[name] * 1e9)) - 1] += 1
+        for part, name in (views | ({row["category"]: "risk"} if views else {})).items():
+            counts[f"sequences_{part}"] += 1
+            counts[f"expected_low_{part}"] += round(row[f"{name}_low"] * 1e9)
+            counts[f"expected_extracted_{part}"] += round(row[name] * 1e9)
+            counts[f"expected_high_{part}"] += round(row[f"{name}_high"] * 1e9)
+            counts[f"at_risk_{part}"] += row[f"{name}_high"] >= THRESHOLD
+        for name in ("memorized", "predictable"):
+            counts[name] += round((row[name] or 0) * 1e9)
         risk, read = row["risk"] or 0, row["loss_suffix"] is not None
         by[row["scored_by"]] += Counter(
             sequences=1,
             tokens=row["prefix_tokens"] + row["suffix_tokens"],
-            expected_extracted=round(risk * 1e6),
-            at_risk=risk >= THRESHOLD,
+            expected_extracted=round(risk * 1e9),
+            at_risk=(row["risk_high"] or 0) >= THRESHOLD,
             extractable=bool(row["extractable"]),
         )
         if row["sampled"]:
@@ -127,8 +142,8 @@ def expected(tables: dict[str, list[dict]]) -> tuple[Counter, dict, dict, Counte
                 sequences=1,
                 read=read,
                 extractable=bool(row["extractable"]),
-                loss=round(row["loss_suffix"] * 1e6) if read else 0,
-                expected_extracted=round(risk * 1e6),
+                loss=round(row["loss_suffix"] * 1e9) if read else 0,
+                expected_extracted=round(risk * 1e9),
             )
     for doc in {row["doc"] for row in tables[SCORES.name]}:
         by_source[sources[doc]["source"] or ""] += Counter(documents=1, words=sources[doc]["words"])
@@ -189,17 +204,20 @@ def test_any_cut_of_rows_gives_the_same_tables():
 def features_of(row: dict) -> tuple:
     names = (
         "risk", "suffix_tokens", "copies_input", "copies_deduplicated", "copies", "copies_near",
-        "log_odds_copies", "log_odds_predictability", "log_odds_rarity",
+        *TEXT_FEATURES,
     )  # fmt: skip
     return tuple(row[name] for name in names)
 
 
 def expected_riskiest(rows: list[dict]) -> list[tuple]:
-    shown: dict[tuple, dict] = {}
-    at_risk = [row for row in rows if row["risk"]]
-    for row in sorted(at_risk, key=lambda row: (-row["risk"], row["doc"], row["start"])):
-        shown.setdefault(features_of(row), row)
-    return [(r["doc"], r["start"], r["end"], r["risk"]) for r in list(shown.values())[:RISKIEST]]
+    found = []
+    for category in CATEGORIES:
+        shown: dict[tuple, dict] = {}
+        at_risk = [row for row in rows if row["risk"] and row["category"] == category]
+        for row in sorted(at_risk, key=lambda row: (-row["risk"], row["doc"], row["start"])):
+            shown.setdefault(features_of(row), row)
+        found += list(shown.values())[:RISKIEST]
+    return [(r["doc"], r["start"], r["end"], r["risk"]) for r in found]
 
 
 def with_copies(tables: dict[str, list[dict]], rng: random.Random) -> dict[str, list[dict]]:
@@ -218,9 +236,9 @@ def test_the_riskiest_are_told_once(seed):
     rng = random.Random(seed)
     tables = with_copies(corpus(rng), rng)
     made = summaries(tables, seed)[RISKIEST_ROWS.name]
-    shown_rows = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in made]
+    shown_rows = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e9) for r in made]
     assert shown_rows == expected_riskiest(tables[SCORES.name])
-    assert all(r["near"] == (250_000 if r["scored_by"] == "model" else 0) for r in made)
+    assert all(r["near"] == (250_000_000 if r["scored_by"] == "model" else 0) for r in made)
     assert all((r["copies_deduplicated"] == -1) == (r["scored_by"] == "text") for r in made)
 
 
@@ -248,8 +266,33 @@ def test_workers_that_saw_parts_agree_on_the_riskiest(seed):
     merged = pa.RecordBatch.from_pylist(candidates, schema=RISKIEST_ROWS.schema)
     with stage.open() as run:
         rows = [row for _, batch in run(iter([("rows", merged)])) for row in batch.to_pylist()]
-    shown_rows = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e6) for r in rows]
+    shown_rows = [(r["document"], r["start"], r["end"], -r["negative_risk"] / 1e9) for r in rows]
     assert shown_rows == expected_riskiest(tables[SCORES.name])
+
+
+# Other targets.
+
+
+def test_other_targets_are_computed_anew():
+    tables = corpus(random.Random(4))
+    rows = [row for row in tables[SCORES.name] if row["risk"] is not None]
+    columns = {
+        name: np.array([row[name] for row in rows], dtype=np.float64)
+        for name in ("copies", "copies_near", "prefix_tokens", "pz_log")
+    }
+    made = summaries(tables, 2)[RISK_SIZES.name]
+    assert [row["parameters"] for row in made] == list(SIZES)
+    for row in made:
+        band = Risk(Target(row["parameters"], TARGET.tokens, TARGET.epochs)).band(columns)
+        sums = (row["expected_low"], row["expected_extracted"], row["expected_high"])
+        assert row["sequences"] == len(rows)
+        assert [one / 1e9 for one in sums] == pytest.approx([part.sum() for part in band])
+
+
+def test_a_proxy_model_has_one_size():
+    flow = Flow()
+    summarise_scores(flow, THRESHOLD, rejects=True, entities=True)
+    assert execute(flow, corpus(random.Random(4)), random.Random(0))[RISK_SIZES.name] == []
 
 
 # The rest.

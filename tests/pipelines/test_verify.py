@@ -128,7 +128,13 @@ class Run:
                 },
             },
             "pii": {"enabled": False, "columns": []},
-            "memorization": {"enabled": False, "threshold": 0.5, "action": "report"},
+            "memorization": {
+                "enabled": False,
+                "threshold": 0.5,
+                "action": "report",
+                "calibration": "",
+                "target": {"parameters": "7B", "tokens": "1T", "epochs": 1.0},
+            },
             "output": {"data": True, "internal_tables": False},
         }
         self.manifest: dict[str, Any] = {

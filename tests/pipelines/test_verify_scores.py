@@ -1,9 +1,11 @@
 """Scores are added to the right run of test_verify; then what they promise is broken on purpose."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.pipelines.test_verify import (
@@ -20,6 +22,7 @@ from tests.pipelines.test_verify import (
     a_line,
     broken,
 )
+from unrote.memorization.risk import Risk
 from unrote.pipelines.verify import TABLES
 
 WIDTH = 60
@@ -42,9 +45,25 @@ NAME = {
 """A value that was replaced, in the first sequence."""
 
 
+def risks(copies: int, log_pz: float | None) -> dict[str, float | None]:
+    """As memorization.scores has them. What is at risk here is what a model completes."""
+    known = {"pz_log": np.array([math.nan if log_pz is None else log_pz])}
+    columns = known | {"copies": np.array([copies]), "prefix_tokens": np.array([5.0])}
+    low, middle, high = (float(part[0]) for part in Risk().band(columns))
+    return {
+        "risk_low": low,
+        "risk": middle,
+        "risk_high": high,
+        "memorized": float(Risk().memorized(columns).middle[0]),
+        "predictable": None if log_pz is None else math.exp(log_pz),
+    }
+
+
 def score(doc: int, start: int, end: int, action: str) -> dict[str, Any]:
     text, by_model = TEXTS[doc][start:end], doc in (A, B)
     at_risk = doc in AT_RISK and start == 0
+    copies = sum(t.count(text) for t in LEFT.values())
+    log_pz = math.log(0.9 if at_risk else 0.25) if by_model or at_risk else None
     row: dict[str, Any] = dict.fromkeys(TABLES["scores"])
     return row | {
         "doc": doc,
@@ -56,8 +75,10 @@ def score(doc: int, start: int, end: int, action: str) -> dict[str, Any]:
         "sampled": False,
         "copies_input": sum(other.count(text) for other in TEXTS.values()),
         "copies_deduplicated": sum(t.count(text) for t in LEFT.values()) if by_model else None,
-        "copies": sum(t.count(text) for t in LEFT.values()),
-        "risk": 0.9 if at_risk else 0.25,
+        "copies": copies,
+        "category": "recollect",
+        "pz_log": log_pz,
+        **risks(copies, log_pz),
         "action": action if at_risk else "keep",
         "reason": None if by_model else "not selected",
     }
@@ -175,6 +196,43 @@ def risk_above_one(run: Run) -> None:
     change(run, A, 0, risk=1.5)
 
 
+def risk_outside_its_band(run: Run) -> None:
+    change(run, B, 0, risk_low=0.999)
+
+
+def risk_without_a_band(run: Run) -> None:
+    change(run, B, 0, risk_low=None)
+
+
+def risk_of_other_copies(run: Run) -> None:
+    change(run, C + 1, 0, **risks(50, None))
+
+
+def risk_for_another_target(run: Run) -> None:
+    run.settings["memorization"]["target"]["parameters"] = "70M"
+
+
+def risk_without_what_is_predictable(run: Run) -> None:
+    row = next(row for row in scores("keep") if row["doc"] == B)
+    change(run, B, 0, risk=row["memorized"], risk_low=0.0)
+
+
+def predictable_as_no_model_said(run: Run) -> None:
+    change(run, B, 0, pz_log=-3.0)
+
+
+def predictable_though_not_read(run: Run) -> None:
+    change(run, C + 1, 0, predictable=0.0)
+
+
+def category_unknown(run: Run) -> None:
+    change(run, B, 0, category="recall")
+
+
+def category_missing(run: Run) -> None:
+    change(run, B, 0, category=None)
+
+
 def risk_is_no_number(run: Run) -> None:
     change(run, B, 0, risk=float("nan"))
 
@@ -200,11 +258,11 @@ def counted_though_not_read(run: Run) -> None:
 
 
 def kept_at_risk(run: Run) -> None:
-    change(run, B, 0, risk=0.5)
+    change(run, B, 0, risk_high=0.5)
 
 
 def removed_without_risk(run: Run) -> None:
-    change(run, A, 0, risk=0.49)
+    change(run, A, 0, risk_high=0.49)
 
 
 def removed_as_reported(run: Run) -> None:
@@ -239,6 +297,15 @@ def more_removed_than_at_risk(run: Run) -> None:
         sequences_not_sorted,
         sequences_with_a_gap,
         risk_above_one,
+        risk_outside_its_band,
+        risk_without_a_band,
+        risk_of_other_copies,
+        risk_for_another_target,
+        risk_without_what_is_predictable,
+        predictable_as_no_model_said,
+        predictable_though_not_read,
+        category_unknown,
+        category_missing,
         risk_is_no_number,
         measure_is_no_number,
         risk_missing,
@@ -263,7 +330,7 @@ def refused_and_no_reject(run: Run) -> None:
 
 
 def rejected_and_not_refused(run: Run) -> None:
-    change(run, D, 0, risk=0.25, action="keep")
+    change(run, D, 0, action="keep", pz_log=None, **risks(1, None))
 
 
 def refused_and_released(run: Run) -> None:
@@ -299,7 +366,8 @@ def test_exact(tmp_path: Path, name: str) -> None:
     write(run, "report")
     value = next(row[name] for row in scores("keep") if row["doc"] == B)
     for wrong in (value - 1, value + 1):
-        change(run, B, 0, **{name: wrong})
+        right = risks(wrong, math.log(0.25)) if name == "copies" else {}
+        change(run, B, 0, **{name: wrong}, **right)
         assert broken(run.verify()) == {"exact"}
 
 
