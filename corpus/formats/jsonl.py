@@ -609,7 +609,7 @@ def new_values(
     for field, (first, one) in enumerate(zip(_columns(fields), fields.selections, strict=False)):
         if not one.is_flat:
             if field in changes:
-                values += _new_values(line, found, first, one, changes[field])
+                values += _of_selection(line, found, first, one, changes[field])
             continue
         column = VALUES + 2 * first
         if found[column] < 0:
@@ -624,22 +624,10 @@ def new_values(
     return sorted(values)
 
 
-def replaced(
-    line: memoryview, values: Iterable[tuple[int, int, bytes]]
-) -> Iterator[bytes | memoryview]:
-    """The chunks of `line` with `values` of `new_values` written into it."""
-    at = 0
-    for start, end, new in values:
-        yield line[at:start]
-        yield new
-        at = end
-    yield line[at:]
-
-
-def _new_values(
+def _of_selection(
     line: memoryview, found: np.ndarray, column: int, selected: Selection, text: str
 ) -> Iterator[tuple[int, int, bytes]]:
-    """The values of `selected` in a line that are others in `text`: start, end, what is there now.
+    """What `new_values` gives, of the values of `selected` that are others in `text`.
 
     Raises ValueError where `text` has not as many values.
     """
@@ -652,6 +640,18 @@ def _new_values(
         old = bytes(line[start:end])
         if orjson.loads(old) != new:
             yield start, end, _written(new, old)
+
+
+def replaced(
+    line: memoryview, values: Iterable[tuple[int, int, bytes]]
+) -> Iterator[bytes | memoryview]:
+    """The chunks of `line` with `values` of `new_values` written into it."""
+    at = 0
+    for start, end, new in values:
+        yield line[at:start]
+        yield new
+        at = end
+    yield line[at:]
 
 
 def _written(text: str, old: bytes) -> bytes:
