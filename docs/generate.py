@@ -5,6 +5,7 @@ python docs/generate.py (or `make docs`); tests/test_docs.py fails where they ar
 
 import ast
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator
@@ -18,10 +19,14 @@ import unrote
 from unrote.pii.scrubbing import ScrubbedTexts
 from unrote.pipelines.config import Settings
 from unrote.pipelines.finished import FinishedRun
+from unrote.pipelines.report.verdicts import GateResult
 from unrote.pipelines.template import settings_template
 from unrote.pipelines.verify import Recall, Remaining, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+"""Of JSON schema, as pydantic writes it."""
 
 HEAD = """\
 # Configuration
@@ -225,9 +230,16 @@ def _type(written: ast.expr | None) -> str:
     return ast.unparse(written)
 
 
+def gate_schema() -> str:
+    """The JSON schema of `unrote gate --format json`."""
+    schema = GateResult.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": DIALECT} | schema, indent=2) + "\n"
+
+
 FILES = {
     "docs/api.md": api,
     "docs/configuration.md": configuration,
+    "docs/schemas/gate.json": gate_schema,
     "examples/unrote.toml": settings_template,
 }
 

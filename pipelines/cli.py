@@ -259,6 +259,15 @@ def gate(
     config: ConfigFile = None,
     overrides: Overrides = [],  # noqa: B006
     engine: EngineName = "",
+    formats: Annotated[
+        list[str],
+        typer.Option(
+            "--format",
+            metavar="NAME[=FILE]",
+            help="How the verdict is given: text, json, markdown, junit, sarif, github; on stdout "
+            "or in a file. [text]",
+        ),
+    ] = [],  # noqa: B006
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
@@ -266,11 +275,12 @@ def gate(
     without_pandas()
     from unrote.pipelines.gate import gate as run  # noqa: PLC0415
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
-    from unrote.pipelines.report.terminal import print_verdict  # noqa: PLC0415
+    from unrote.pipelines.report.verdict_files import asked_formats, write_verdict  # noqa: PLC0415
 
+    asked = asked_formats(formats)
     settings = _settings(config, overrides, engine__name=engine)
     report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh)
-    print_verdict(report, out)
+    write_verdict(asked, report, policy, out)
     raise typer.Exit(0 if report.passed else 1)
 
 

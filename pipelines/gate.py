@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from unrote.pipelines.analysis import analyse
+from unrote.pipelines.broken_rules import with_documents
 from unrote.pipelines.config import Settings
 from unrote.pipelines.job import open_job
 from unrote.pipelines.policy import check_policy, evaluate, load_policy
@@ -19,6 +20,7 @@ from unrote.pipelines.publish import (
 )
 from unrote.pipelines.release import release
 from unrote.pipelines.report.model import Report
+from unrote.pipelines.run import reopen_run
 
 
 def gate(
@@ -45,12 +47,14 @@ def gate(
     opened = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
     with opened as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:
-            report = evaluate(rules, known_report(str(job.run.out)))
+            out = str(job.run.out)
+            report = evaluate(rules, known_report(out))
+            report = with_documents(report, rules, reopen_run(out))
             replace_report(job.run.out, report)
             return report
         analyse(job, allow_empty=True)  # the verdict says so
         release(job, write=False)
-        report = evaluate(rules, summarised(job))
+        report = with_documents(evaluate(rules, summarised(job)), rules, job.run)
         write_report(job.run.out, report)
         finish(job, report)
         return report

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unrote.corpus import display
 from unrote.corpus.errors import ConfigError, RunError
+from unrote.corpus.schema import DUPLICATES, FINDINGS, REJECTS, SCORES, SPANS, Table
 from unrote.pii.catalogue import PRESETS, check_entity
 from unrote.pii.config import SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
@@ -47,6 +49,17 @@ class Scope:
     """The end of the risk's band."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a published table that a measure counts: what can be shown of a broken rule."""
+
+    table: Table
+    condition: Callable[[Scope], pc.Expression | None] = lambda _: None
+    """None: every row."""
+    highest: Callable[[Scope], str] | None = None
+    """The column by which the documents with the highest values are shown, instead of the first."""
+
+
 class Unmeasured(Exception):
     """There is nothing that a measure could be taken of; the argument says what is missing."""
 
@@ -63,6 +76,8 @@ class Measure:
     takes_type: bool
     takes_view: bool
     takes_band: bool
+    remedy: str
+    rows: Rows | None
     function: Callable[[Scope], float]
 
 
@@ -79,6 +94,8 @@ def measure(
     takes_type: bool = False,
     takes_view: bool = False,
     takes_band: bool = False,
+    remedy: str,
+    rows: Rows | None = None,
 ) -> Callable[[Callable[[Scope], float]], Callable[[Scope], float]]:
     """Register a function of a `Scope` as the measure `name`.
 
@@ -88,6 +105,8 @@ def measure(
     takes_type: whether it can be taken of one type of findings.
     takes_view: whether it can be taken of the text before it was cleaned, or of one category of
     sequences. takes_band: whether it is a number with a band.
+    remedy: what a user can do who is refused, a clause that a full stop ends.
+    rows: which documents it counts; None: it is not known by document.
     The function raises Unmeasured where there is nothing to measure: the rule refuses then.
     """
 
@@ -95,7 +114,7 @@ def measure(
         if name in MEASURES:
             raise ValueError(f"measure {name!r} is registered twice")
         about = (name, description, unit, needs, overall_only, takes_type, takes_view, takes_band)
-        MEASURES[name] = Measure(*about, function)
+        MEASURES[name] = Measure(*about, remedy, rows, function)
         return function
 
     return register
@@ -108,12 +127,31 @@ def _share(part: int, whole: int, of: str = "document") -> float:
     return part / whole
 
 
-@measure("exact_share", "documents that are exact duplicates", needs=("dedup.exact.enabled",))
+def _removed_as(*reasons: str) -> Rows:
+    return Rows(DUPLICATES, lambda _: pc.field("reason").isin(reasons))
+
+
+DEDUPLICATE = "`unrote clean` and `unrote dedup` remove them"
+
+
+@measure(
+    "exact_share",
+    "documents that are exact duplicates",
+    needs=("dedup.exact.enabled",),
+    remedy=DEDUPLICATE,
+    rows=_removed_as("exact"),
+)
 def exact_share(scope: Scope) -> float:
     return _share(scope.balance.exact.documents, scope.balance.documents)
 
 
-@measure("near_share", "documents that are near-duplicates", needs=("dedup.near.enabled",))
+@measure(
+    "near_share",
+    "documents that are near-duplicates",
+    needs=("dedup.near.enabled",),
+    remedy=DEDUPLICATE,
+    rows=_removed_as("near"),
+)
 def near_share(scope: Scope) -> float:
     return _share(scope.balance.near.documents, scope.balance.documents)
 
@@ -122,13 +160,21 @@ def near_share(scope: Scope) -> float:
     "duplicate_share",
     "documents that are exact or near-duplicates",
     needs=("dedup.exact.enabled", "dedup.near.enabled"),
+    remedy=DEDUPLICATE,
+    rows=_removed_as("exact", "near"),
 )
 def duplicate_share(scope: Scope) -> float:
     copies = scope.balance.exact.documents + scope.balance.near.documents
     return _share(copies, scope.balance.documents)
 
 
-@measure("passage_share", "bytes in duplicate passages", needs=("dedup.passages.enabled",))
+@measure(
+    "passage_share",
+    "bytes in duplicate passages",
+    needs=("dedup.passages.enabled",),
+    remedy=DEDUPLICATE,
+    rows=Rows(SPANS),
+)
 def passage_share(scope: Scope) -> float:
     """Documents of which nothing else is left are duplicate passages as a whole."""
     balance = scope.balance
@@ -146,6 +192,8 @@ def passage_share(scope: Scope) -> float:
     "rejects_share",
     "rows that could not be read or may not be released",
     overall_only="a row that could not be read has no source",
+    remedy="mend or remove these rows; the table rejects has the reason of each",
+    rows=Rows(REJECTS),
 )
 def rejects_share(scope: Scope) -> float:
     rejects = scope.report.rejects
@@ -154,12 +202,22 @@ def rejects_share(scope: Scope) -> float:
     return rejects.share
 
 
+def _of_type(scope: Scope) -> pc.Expression:
+    """The findings that a rule about one type counts, or about none."""
+    if scope.type is not None:
+        return (pc.field("type") == scope.type) & (pc.field("action") != CUT)
+    changed = pc.field("action").is_valid() & ~pc.field("action").isin(["keep", CUT])
+    return changed & ~pc.field("type").isin(list(MARKER_TYPES))
+
+
 @measure(
     "findings_per_million_words",
     "personal data and secrets that a release would change, or all findings of a type",
     unit="per M words",
     needs=("pii.enabled",),
     takes_type=True,
+    remedy="`unrote clean` and `unrote scrub` replace what pii.actions says",
+    rows=Rows(FINDINGS, _of_type),
 )
 def findings_per_million_words(scope: Scope) -> float:
     if scope.type is not None:
@@ -169,16 +227,20 @@ def findings_per_million_words(scope: Scope) -> float:
     )
 
 
+TRACES = tuple(sorted(set(MARKER_TYPES) - {RESERVED_VALUE}))
+"""A reserved value is no trace: its score says that it is one, not how it came there."""
+
+
 @measure(
     "markers_per_million_words",
     "traces of earlier de-identification",
     unit="per M words",
     needs=("pii.enabled", "pii.markers"),
+    remedy="`unrote clean` and `unrote scrub` replace or remove them",
+    rows=Rows(FINDINGS, lambda _: pc.field("type").isin(TRACES) & (pc.field("action") != CUT)),
 )
 def markers_per_million_words(scope: Scope) -> float:
-    """A reserved value is no trace: its score says that it is one, not how it came there."""
-    traces = set(MARKER_TYPES) - {RESERVED_VALUE}
-    return _per_million(scope, lambda row: row.type in traces)
+    return _per_million(scope, lambda row: row.type in TRACES)
 
 
 @measure(
@@ -186,6 +248,8 @@ def markers_per_million_words(scope: Scope) -> float:
     "API keys, tokens and private keys",
     unit="per M words",
     needs=("pii.enabled", "pii.secrets"),
+    remedy="revoke them; `unrote clean` and `unrote scrub` replace them",
+    rows=Rows(FINDINGS, lambda _: (pc.field("type") == SECRET) & (pc.field("action") != CUT)),
 )
 def secrets_per_million_words(scope: Scope) -> float:
     return _per_million(scope, lambda row: row.type == SECRET)
@@ -214,6 +278,22 @@ def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
 
 MEMORIZATION = ("memorization.enabled",)
 
+LESS_RISK = (
+    'remove copies with `unrote clean`, and sequences with memorization.action = "remove-sequence"'
+)
+
+
+def _in_category(scope: Scope) -> pc.Expression | None:
+    return None if scope.category is None else pc.field("category") == scope.category
+
+
+def _risk_column(scope: Scope) -> str:
+    view = "" if scope.view == "released" else f"_{scope.view}"
+    return f"risk{view}" + ("" if scope.band == "middle" else f"_{scope.band}")
+
+
+RISKIEST = Rows(SCORES, _in_category, _risk_column)
+
 
 @measure(
     "expected_extracted",
@@ -222,6 +302,8 @@ MEMORIZATION = ("memorization.enabled",)
     needs=MEMORIZATION,
     takes_view=True,
     takes_band=True,
+    remedy=LESS_RISK,
+    rows=RISKIEST,
 )
 def expected_extracted(scope: Scope) -> float:
     """The high end of the band, unless the rule asks for another: the bad end decides."""
@@ -235,6 +317,8 @@ def expected_extracted(scope: Scope) -> float:
     needs=MEMORIZATION,
     takes_view=True,
     takes_band=True,
+    remedy=LESS_RISK,
+    rows=RISKIEST,
 )
 def extracted_per_million_words(scope: Scope) -> float:
     return _for_a_million(expected_extracted(scope), scope)
@@ -246,6 +330,8 @@ def extracted_per_million_words(scope: Scope) -> float:
     unit="",
     needs=MEMORIZATION,
     takes_view=True,
+    remedy=LESS_RISK,
+    rows=RISKIEST,
 )
 def sequences_at_risk(scope: Scope) -> float:
     return sum(step.at_risk for step, _ in _steps(scope))
@@ -257,6 +343,8 @@ def sequences_at_risk(scope: Scope) -> float:
     unit="per M words",
     needs=MEMORIZATION,
     takes_view=True,
+    remedy=LESS_RISK,
+    rows=RISKIEST,
 )
 def at_risk_per_million_words(scope: Scope) -> float:
     return _for_a_million(sequences_at_risk(scope), scope)
@@ -441,16 +529,11 @@ def results_of(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
         *_minima(policy, report),
         *_scored(report),
         *(
-            _result(rule, _scope(rule, report, balance))
+            _result(number, rule, scope)
             for number, rule in enumerate(policy.rule, 1)
-            for balance in _balances(number, rule, report)
+            for scope in scopes_of(number, rule, report)
         ),
     )
-
-
-def _scope(rule: Rule, report: Report, balance: Balance) -> Scope:
-    view, band = rule.view or "released", rule.band or "high"
-    return Scope(report, balance, rule.type, view, rule.category, band)
 
 
 def _minima(policy: Policy, report: Report) -> Iterator[RuleResult]:
@@ -465,6 +548,7 @@ def _minima(policy: Policy, report: Report) -> Iterator[RuleResult]:
             reason = report.nothing_read
         if name in policy.model_fields_set or number < limit:
             yield RuleResult(
+                rule=None,
                 measure=name,
                 description=description,
                 unit=unit,
@@ -474,6 +558,7 @@ def _minima(policy: Policy, report: Report) -> Iterator[RuleResult]:
                 measured=number,
                 passed=number >= limit,
                 reason=reason,
+                remedy="" if number >= limit else "add documents, or lower the minimum",
             )
 
 
@@ -484,6 +569,7 @@ def _scored(report: Report) -> Iterator[RuleResult]:
     found = report.memorization
     if found is not None and report.total.words_kept and (nothing := unread(found)):
         yield RuleResult(
+            rule=None,
             measure="minimum_sequences",
             description="sequences that the reference model read, where there is text",
             unit="",
@@ -493,6 +579,7 @@ def _scored(report: Report) -> Iterator[RuleResult]:
             measured=0,
             passed=False,
             reason=nothing,
+            remedy="let the reference model read more: memorization.max_tokens, memorization.model",
         )
 
 
@@ -501,6 +588,16 @@ def evaluate(policy: Policy, report: Report) -> Report:
     rules = results_of(policy, report)
     verdict = Verdict(passed=all(rule.passed for rule in rules), rules=rules)
     return report.model_copy(update={"verdict": verdict})
+
+
+def scopes_of(number: int, rule: Rule, report: Report) -> Iterator[Scope]:
+    """What a rule is about: the corpus, or sources of it; number: the rule's in the policy, from 1.
+
+    Raises ConfigError as `results_of`.
+    """
+    view, band = rule.view or "released", rule.band or "high"
+    for balance in _balances(number, rule, report):
+        yield Scope(report, balance, rule.type, view, rule.category, band)
 
 
 def _balances(number: int, rule: Rule, report: Report) -> Iterator[Balance]:
@@ -545,19 +642,22 @@ def _name(rule: Rule) -> str:
     )
 
 
-def _result(rule: Rule, scope: Scope) -> RuleResult:
+def _result(number: int, rule: Rule, scope: Scope) -> RuleResult:
     found, value, reason = MEASURES[rule.measure], None, ""
     try:
         value = found.function(scope)
     except Unmeasured as nothing:
         reason = str(nothing)
+    passed = value is not None and value <= rule.limit
     return RuleResult(
+        rule=number,
         measure=_name(rule),
         description=found.description,
         unit=found.unit,
         source=scope.balance.source,
         limit=rule.limit,
         measured=value,
-        passed=value is not None and value <= rule.limit,
+        passed=passed,
         reason=reason,
+        remedy="" if passed or value is None else found.remedy,
     )

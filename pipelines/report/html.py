@@ -18,6 +18,7 @@ from unrote.memorization.target import written_size
 from unrote.pipelines.report import formatting
 from unrote.pipelines.report.memorization import Memorization, RiskySequence, expected
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
+from unrote.pipelines.report.verdicts import advice, summary
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -226,6 +227,8 @@ def render(report: Report) -> str:
         parts_of=parts_of,
         categories=CATEGORIES,
         less=less,
+        advice=advice,
+        summary=summary,
     )
     return page.lstrip()  # Macros stand before the document type and leave blank lines.
 

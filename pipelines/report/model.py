@@ -232,6 +232,9 @@ class Phase(Part):
 class RuleResult(Part):
     """What a gate's rule asked and what was found."""
 
+    rule: int | None = Field(
+        description="Its number in the policy, from 1; null: a minimum, which is no [[rule]]."
+    )
     measure: str
     description: str
     unit: str = Field(description='"share" is 0 … 1.')
@@ -244,6 +247,12 @@ class RuleResult(Part):
     passed: bool
     reason: str = Field(
         default="", description='What was missing where nothing was measured; or "".'
+    )
+    remedy: str = Field(default="", description='What to do about it; "" where it passed.')
+    documents: tuple[str, ...] = Field(
+        default=(),
+        description="The first documents that count for it, as `unrote show` takes them; of a rule "
+        "that passed none.",
     )
 
 

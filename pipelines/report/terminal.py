@@ -14,7 +14,8 @@ from rich.text import Text
 from unrote.corpus import display
 from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
 from unrote.pipelines.report.memorization import Expected, Memorization, expected
-from unrote.pipelines.report.model import Findings, Report, RuleResult
+from unrote.pipelines.report.model import Findings, Report
+from unrote.pipelines.report.verdicts import advice, name_of, summary
 
 LABELS = {
     "exact": "exact duplicates",
@@ -56,16 +57,14 @@ def print_verdict(
     console = console or Console(highlight=False, markup=False, emoji=False)
     _print(console, _said(report.headline, "bold"))
     if report.verdict is not None:
-        failed = sum(not rule.passed for rule in report.verdict.rules)
-        rules = counted(len(report.verdict.rules), "rule")
-        text = f"Refused: {failed} of {rules} broken." if failed else f"Passed: {rules} held."
         _print(console, _rules(report))
         for rule in report.verdict.rules:
-            if rule.reason:
-                _print(console, _said(f"{_rule(rule)}: {rule.reason}."))
+            if not rule.passed and (said := advice(rule)):
+                _print(console, _said(f"{name_of(rule)}: {said}"))
         if report.memorization is not None and report.memorization.guessing:
             _print(console, _said(f"Note: {report.memorization.guessing}"))
-        _print(console, Text(text, style="bold red" if failed else "bold green"))
+        style = "bold green" if report.passed else "bold red"
+        _print(console, Text(summary(report), style=style))
     _print_location(console, report, out)
 
 
@@ -180,14 +179,8 @@ def _rules(report: Report) -> Table:
     for rule in report.verdict.rules if report.verdict else ():
         result = Text("passed", style="green") if rule.passed else Text("refused", style="red")
         limit = measured(rule.limit, rule.unit, lowest=rule.lowest)
-        table.add_row(_said(_rule(rule)), measured(rule.measured, rule.unit), limit, result)
+        table.add_row(_said(name_of(rule)), measured(rule.measured, rule.unit), limit, result)
     return table
-
-
-def _rule(rule: RuleResult) -> str:
-    """A rule, and the source it is about."""
-    where = "" if rule.source is None else f" in {display.name(rule.source or '(no name)')}"
-    return rule.measure + where
 
 
 def _table(first: str, *numbers: str) -> Table:

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
+from tests.reports import report
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.pipelines.config import Settings
 from unrote.pipelines.policy import (
@@ -18,35 +18,9 @@ from unrote.pipelines.policy import (
     measure,
     results_of,
 )
-from unrote.pipelines.report.model import Findings, Report, build
-from unrote.pipelines.summary.totals import MEASURES as COLUMNS
-from unrote.pipelines.summary.totals import TOTALS
+from unrote.pipelines.report.model import Findings
 
 EXAMPLE = Path(__file__).parents[2] / "pipelines" / "templates" / "policy.toml"
-
-
-def report(others: bool = False, documents: int = 100, **settings: object) -> Report:
-    """A corpus with 100 documents of 10 bytes in `web`, and 50 without copies in `books`."""
-    web = {
-        "documents": documents, "bytes": documents * 10, "removed_exact": 10, "bytes_exact": 100,
-        "removed_near": 20, "bytes_near": 200, "removed_remainder": 5, "bytes_remainder": 50,
-        "documents_cut": 7, "bytes_passages": 30,
-    }  # fmt: skip
-    if not documents:
-        web = {}
-    rows = [("web", web), ("books", {"documents": 50, "bytes": 500})]
-    rows += [(None, {"documents": 1, "bytes": 10})] * others
-    filled = [
-        dict.fromkeys(TOTALS.schema.names, 0) | {"source": source, "sources": 1} | counts
-        for source, counts in rows
-    ]
-    assert set(web) <= set(COLUMNS)
-    manifest = {
-        "unrote": "0", "job": "gate", "fingerprint": "", "key": "", "phases": [], "data": [],
-        "settings": Settings.model_validate(settings).model_dump(), "input": {"shards": []},
-    }  # fmt: skip
-    tables = {TOTALS.name: pa.Table.from_pylist(filled, schema=TOTALS.schema)}
-    return build(manifest, tables, lambda *_: ("", ""), lambda *_: "")
 
 
 NO_FINDINGS = Findings(total=0, changed=0, types=(), kinds=(), by_source=())
@@ -191,11 +165,11 @@ def test_the_example_loads_and_measures_everything():
 def test_other_packages_register_measures_of_their_own(monkeypatch):
     monkeypatch.setattr("unrote.pipelines.policy.MEASURES", dict(MEASURES))
 
-    @measure("documents_of_a_source", "documents", unit="documents")
+    @measure("documents_of_a_source", "documents", unit="documents", remedy="remove some")
     def documents(scope: Scope) -> float:
         return scope.balance.documents
 
     (result,) = results_of(policy({"measure": "documents_of_a_source", "limit": 60}), report())
     assert (result.measured, result.unit, result.passed) == (150, "documents", False)
     with pytest.raises(ValueError, match="registered twice"):
-        measure("documents_of_a_source", "again")(documents)
+        measure("documents_of_a_source", "again", remedy="remove some")(documents)

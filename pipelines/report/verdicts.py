@@ -1,0 +1,258 @@
+"""A gate's verdict for machines, and for the pages that they show it on.
+
+`FORMATS` has them by the name that `unrote gate --format` takes. Each is a function of the report
+and of the policy that gave its verdict, and returns the whole file.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+from urllib.parse import quote
+from xml.etree import ElementTree as Xml
+
+import orjson
+from pydantic import Field
+
+from unrote.corpus import display
+from unrote.corpus.version import VERSION
+from unrote.pipelines.report.formatting import counted, measured
+from unrote.pipelines.report.model import Report, RuleResult
+from unrote.pipelines.report.part import Part
+
+SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+HOME = "https://github.com/unrote/unrote"
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """Where the rules stand that a verdict is about."""
+
+    path: str
+    lines: tuple[int, ...]
+    """Of the rules, in their order, counted from 1."""
+
+    @classmethod
+    def of(cls, path: str, text: str) -> "PolicyFile":
+        heads = re.finditer(r"(?m)^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", text)
+        return cls(path, tuple(text.count("\n", 0, head.start()) + 1 for head in heads))
+
+    def line(self, result: RuleResult) -> int:
+        """Of the rule that has this result; the first line for a minimum, and in a policy whose
+        rules are written in another way than with [[rule]] at the beginning of a line.
+        """
+        number = result.rule or 0
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else 1
+
+
+def name_of(result: RuleResult) -> str:
+    """A rule, and the source it is about."""
+    where = "" if result.source is None else f" in {display.name(result.source or '(no name)')}"
+    return result.measure + where
+
+
+def sentence(result: RuleResult) -> str:
+    """What was asked and found, and `advice`."""
+    asked = measured(result.limit, result.unit, lowest=result.lowest)
+    limit = asked if result.lowest else f"at most {asked}"
+    found = measured(result.measured, result.unit)
+    return " ".join(
+        filter(None, (f"{result.description}: {found}, allowed is {limit}.", advice(result)))
+    )
+
+
+def advice(result: RuleResult) -> str:
+    """Of a broken rule: why nothing was measured, what to do, and which documents to look at."""
+    parts = [display.line(result.reason), result.remedy]
+    if result.documents:
+        parts.append("for example " + ", ".join(map(display.name, result.documents)))
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
+
+
+def summary(report: Report) -> str:
+    """Passed or refused, in a sentence."""
+    rules = report.verdict.rules if report.verdict is not None else ()
+    failed, of = sum(not rule.passed for rule in rules), counted(len(rules), "rule")
+    return f"Refused: {failed} of {of} broken." if failed else f"Passed: {of} held."
+
+
+class GateResult(Part):
+    """What `unrote gate --format json` prints; docs/schemas/gate.json is its JSON schema."""
+
+    format: Literal[1] = 1
+    unrote: str = Field(description="The version that gave the verdict.")
+    passed: bool
+    policy: str = Field(description="The file of the rules.")
+    fingerprint: str = Field(description="Digest of input and settings.")
+    documents: int = Field(description="Documents that were read.")
+    bytes: int = Field(description="UTF-8 bytes of their text.")
+    rules: tuple[RuleResult, ...] = Field(description="In the order of the policy.")
+    notes: tuple[str, ...] = Field(description="What a reader should know, in sentences.")
+
+
+def as_json(report: Report, policy: PolicyFile) -> str:
+    result = GateResult(
+        unrote=VERSION,
+        passed=report.passed,
+        policy=policy.path,
+        fingerprint=report.fingerprint,
+        documents=report.total.documents,
+        bytes=report.total.bytes,
+        rules=_rules(report),
+        notes=report.notes,
+    )
+    return _json(result.model_dump(mode="json"))
+
+
+def as_markdown(report: Report, policy: PolicyFile) -> str:
+    """For a comment on a pull request."""
+    rows = []
+    for rule in _rules(report):
+        numbers = (
+            measured(rule.measured, rule.unit),
+            measured(rule.limit, rule.unit, lowest=rule.lowest),
+        )
+        cells = (_icon(rule.passed), *map(_cell, (name_of(rule), *numbers)))
+        rows.append(f"| {' | '.join(cells)} |")
+    table = ["| | rule | measured | limit |", "|---|---|--:|--:|", *rows]
+    broken = [f"- **{_cell(name_of(r))}**: {_cell(sentence(r))}" for r in _broken(report)]
+    head = f"### {_icon(report.passed)} unrote gate: {summary(report)}"
+    about = f"{_cell(report.headline)} Policy: {_code(policy.path)}."
+    notes = [f"- {_cell(note)}" for note in report.notes]
+    folded = ["<details><summary>Notes</summary>", "", *notes, "", "</details>"] if notes else []
+    parts = [[head], [about], table, broken, folded]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _icon(passed: bool) -> str:
+    return "✅" if passed else "❌"
+
+
+def as_junit(report: Report, policy: PolicyFile) -> str:
+    """A test for each rule: what CI servers show as test results."""
+    rules = _rules(report)
+    numbers = {
+        "tests": str(len(rules)),
+        "failures": str(sum(not rule.passed for rule in rules)),
+        "errors": "0",
+        "time": f"{report.seconds:.3f}",
+    }
+    root = Xml.Element("testsuites", {"name": "unrote", **numbers})
+    about = {"timestamp": report.finished[:19]} if report.finished else {}
+    named = {"name": "unrote gate", "skipped": "0"}
+    suite = Xml.SubElement(root, "testsuite", named | numbers | about)
+    for rule in rules:
+        names = {"classname": "unrote.gate", "name": name_of(rule), "time": "0.000"}
+        case = Xml.SubElement(suite, "testcase", names | {"file": display.line(policy.path)})
+        if not rule.passed:
+            said = sentence(rule)
+            Xml.SubElement(case, "failure", {"message": said, "type": rule.measure}).text = said
+    Xml.indent(root)
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    return head + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def as_sarif(report: Report, policy: PolicyFile) -> str:
+    """SARIF 2.1.0, with what GitHub's code scanning requires beyond it: a result for each broken
+    rule, at the rule's line of the policy.
+    """
+    rules = {rule.measure: rule for rule in _rules(report)}
+    described = [
+        {
+            "id": name,
+            "shortDescription": {"text": rule.description},
+            "fullDescription": {"text": rule.description},
+            "help": {"text": rule.remedy or rule.description},
+            "helpUri": f"{HOME}#readme",
+            "defaultConfiguration": {"level": "error"},
+        }
+        for name, rule in rules.items()
+    ]
+    driver = {
+        "name": "unrote", "version": VERSION, "informationUri": HOME, "rules": described
+    }  # fmt: skip
+    run: dict[str, Any] = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": "unrote/gate/"},
+        "results": [_result(rule, list(rules), policy) for rule in _broken(report)],
+        "properties": {"passed": report.passed, "documents": report.total.documents},
+    }
+    return _json({"$schema": SARIF, "version": "2.1.0", "runs": [run]})
+
+
+def _result(rule: RuleResult, ids: list[str], policy: PolicyFile) -> dict[str, Any]:
+    location = {
+        "artifactLocation": {"uri": _uri(policy.path)},
+        "region": {"startLine": policy.line(rule)},
+    }
+    return {
+        "ruleId": rule.measure,
+        "ruleIndex": ids.index(rule.measure),
+        "level": "error",
+        "message": {"text": f"{name_of(rule)}: {sentence(rule)}"},
+        "locations": [{"physicalLocation": location}],
+        "partialFingerprints": {"rule/v1": f"{name_of(rule)}:{rule.rule or 0}"},
+        "properties": {"documents": list(rule.documents)},
+    }
+
+
+def as_github(report: Report, policy: PolicyFile) -> str:
+    """Workflow commands, which GitHub shows as annotations of the policy's lines."""
+    lines = [
+        f"::error file={_property(policy.path)},line={policy.line(rule)},"
+        f"title={_property('unrote gate: ' + name_of(rule))}::{_data(sentence(rule))}"
+        for rule in _broken(report)
+    ]
+    if not lines:
+        lines = [f"::notice title=unrote gate::{_data(summary(report))}"]
+    return "\n".join(lines) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Report, PolicyFile], str]] = {
+    "json": as_json,
+    "markdown": as_markdown,
+    "junit": as_junit,
+    "sarif": as_sarif,
+    "github": as_github,
+}
+
+
+def _rules(report: Report) -> tuple[RuleResult, ...]:
+    return () if report.verdict is None else report.verdict.rules
+
+
+def _broken(report: Report) -> Iterator[RuleResult]:
+    return (rule for rule in _rules(report) if not rule.passed)
+
+
+def _json(tree: object) -> str:
+    return display.json_text(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode()) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown shows as it is, in a cell of a table too; code in backquotes stays."""
+    parts = display.line(text).split("`")
+    plain = [re.sub(r"([\\*_{}\[\]<>|#~@])", r"\\\1", part) for part in parts]
+    if len(parts) % 2 == 0:
+        return "\\`".join(plain)
+    return "`".join(part if n % 2 else plain[n] for n, part in enumerate(parts))
+
+
+def _code(text: str) -> str:
+    shown = display.line(text).replace("`", "'")
+    return f"`{shown}`"
+
+
+def _uri(path: str) -> str:
+    """A path as a relative URI with slashes, or a file URI where it is absolute."""
+    pure = PurePath(path)
+    return pure.as_uri() if pure.is_absolute() else quote(pure.as_posix())
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(display.line(text)).replace(":", "%3A").replace(",", "%2C")
