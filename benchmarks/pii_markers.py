@@ -1,10 +1,12 @@
 """De-identification markers: precision and recall on the labelled set, and what a corpus holds.
 
     python -m benchmarks.pii_markers labelled [--errors]
+    python -m benchmarks.pii_markers shapes [--errors]
     python -m benchmarks.pii_markers corpus debian.jsonl [--skip N] [--sample 50]
 
 A finding counts as right where it overlaps a labelled span of its kind; `exact` counts those with
 the same offsets. A value of row 45 counts whether or not it is a trace: see tests/pii/markers.
+`shapes` is the second set (tests/pii/markers/shapes.toml), by family, held-out shapes apart.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.pii.markers.shapes import documents
 from unrote.pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
 from unrote.pii.findings import Finding
 
@@ -96,8 +99,10 @@ def count(
 
 
 def meant(finding: Finding) -> str:
-    # The labels have no type of its own for an address of a machine (tests/pii/markers/README.md).
-    return "ID" if finding.stands_for == "IP_ADDRESS" else finding.stands_for or "ANY"
+    # The labels have no type of their own for addresses of machines and names of users
+    # (tests/pii/markers/README.md).
+    own = {"IP_ADDRESS": "ID", "USERNAME": "ID", "": "ANY"}
+    return own.get(finding.stands_for, finding.stands_for)
 
 
 def tallies(result: Result, kind: str, row: int | None = None) -> list[Tally]:
@@ -114,6 +119,49 @@ def labelled(positives: Path, lookalikes: Path, errors: bool) -> dict[str, Resul
             if errors and line["split"] == "open":
                 show_errors(line, findings)
     return results
+
+
+def shapes(errors: bool) -> None:
+    """Print, of the second set, spans found and wrong findings by family and part."""
+    detector, parts = DeidDetector(), dict[tuple[str, str], Tally]()
+    for document in documents():
+        markers = [f for f in detector.find(document.text) if f.type == DEID_MARKER]
+        part = "held-out" if document.held_out else "open" if document.shape else "look-alikes"
+        missed = [span for span in document.spans if not any(_meet(f, span) for f in markers)]
+        wrong = [f for f in markers if not any(_meet(f, span) for span in document.spans)]
+        for key in ((part, document.family), (part, "all")):
+            tally = parts.setdefault(key, Tally())
+            tally.spans += len(document.spans)
+            tally.found += len(document.spans) - len(missed)
+            tally.exact += sum(any(_same(f, span) for f in markers) for span in document.spans)
+            tally.right_meaning += sum(_right_meaning(markers, span) for span in document.spans)
+            tally.findings += len(markers)
+            tally.false += len(wrong)
+        if errors and part != "held-out":
+            for start, end, _ in missed:
+                print("MISSED", document.shape, "|", around(document.text, start, end))
+            for finding in wrong:
+                shown = around(document.text, finding.start, finding.end)
+                print("FALSE ", document.family, document.shape, "|", finding.origin, shown)
+    print("| part | family | spans | found | recall | exact | meaning | false | precision |")
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
+    for (part, family), tally in parts.items():
+        print(
+            f"| {part} | {family} | {tally.spans} | {tally.found} | {tally.recall:.3f} | "
+            f"{tally.exact} | {tally.right_meaning} | {tally.false} | {tally.precision:.3f} |"
+        )
+
+
+def _meet(finding: Finding, span: tuple[int, int, str]) -> bool:
+    return finding.start < span[1] and span[0] < finding.end
+
+
+def _same(finding: Finding, span: tuple[int, int, str]) -> bool:
+    return (finding.start, finding.end) == span[:2]
+
+
+def _right_meaning(findings: list[Finding], span: tuple[int, int, str]) -> bool:
+    return any(_meet(finding, span) and finding.stands_for == span[2] for finding in findings)
 
 
 def show_errors(line: dict[str, Any], findings: list[Finding]) -> None:
@@ -209,6 +257,8 @@ def main() -> None:
     one.add_argument("--positives", type=Path, default=SET / "positives.jsonl")
     one.add_argument("--lookalikes", type=Path, default=SET / "lookalikes.jsonl")
     one.add_argument("--errors", action="store_true", help="list the errors of the open split")
+    three = commands.add_parser("shapes")
+    three.add_argument("--errors", action="store_true", help="list all errors but the held-out")
     two = commands.add_parser("corpus")
     two.add_argument("path", type=Path)
     two.add_argument(
@@ -219,6 +269,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "labelled":
         report(labelled(given.positives, given.lookalikes, given.errors))
+    elif given.command == "shapes":
+        shapes(given.errors)
     else:
         corpus(given.path, given.skip, given.sample, given.seed)
 

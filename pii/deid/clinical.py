@@ -61,6 +61,35 @@ def _tag_stands_for(candidate: Candidate) -> str:
     return "DATE_TIME" if _TAG_DATE.match(body) else of_tag(re.sub(r"\d", " ", body))
 
 
+# Row 58: **NAME[AAA BBB], **DATE[Jan 01 05], **INSTITUTION, of De-ID and of MIST
+
+_DE_ID_VALUED = r"NAME|DATE|AGE|ID-NUM|ID|PHONE|PLACE|INSTITUTION|ADDRESS|INITIALS|TIME|EMAIL"
+_DE_ID_BARE = (
+    r"INSTITUTION|PLACE|ROOM|ID-NUM|DEVICE-ID|ZIP-CODE|STREET-ADDRESS|PHONE|EMAIL|"
+    r"PATH-NUMBER|ACCESSION-NUMBER|WEB-LOC|SSN|HOSPITAL|LOCATION|AGE|INITIALS|URL|IP"
+)
+_DE_ID = re.compile(
+    rf"(?<![*\w])\*\*(?:(?P<valued>{_DE_ID_VALUED})"
+    r"(?:\[[^\]\[\n]{1,60}\]|<[^<>\n]{1,60}>|\{[^{}\n]{1,60}\})|"
+    rf"(?P<bare>{_DE_ID_BARE})(?![\w*:-]))"
+)
+_BOLD = re.compile(r"[^*\n]{0,80}\*\*(?!(?:NAME|DATE|AGE|ID|PHONE|PLACE|INST|ROOM|ZIP|STREET)\b)")
+
+
+def _weigh_de_id(candidate: Candidate) -> Iterator[Evidence]:
+    if candidate.match["valued"]:
+        yield "a category with its value", 5
+    if _BOLD.match(candidate.after):
+        yield "bold text of Markdown", -4
+    yield from clinical(candidate)
+    yield from in_sentence(candidate)
+    yield from mentioned(candidate)
+
+
+def _de_id_stands_for(candidate: Candidate) -> str:
+    return of_tag((candidate.match["valued"] or candidate.match["bare"]).replace("-", " "))
+
+
 # Rows 6–7: ___ and ____ ; rows 8–10: XXXX, XXXX-year-old, x-XXXX
 
 _FORM = re.compile(
@@ -206,6 +235,10 @@ SHAPES = (
     Shape(
         "PhysioNet tag", "1-5", "MIMIC-III", "mimic", 0, _TAG, _weigh_tag, r"\[\*\*",
         _tag_stands_for
+    ),
+    Shape(
+        "De-ID tag", "58", "De-ID or MIST", "de-id", -1, _DE_ID, _weigh_de_id, r"\*\*[A-Z]{2}",
+        _de_id_stands_for,
     ),
     Shape(
         "three underscores", "6", "MIMIC-IV", "underscores", -2.5,

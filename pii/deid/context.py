@@ -126,6 +126,60 @@ def in_sentence(candidate: Candidate) -> Iterator[Evidence]:
         yield "within a sentence", 0.5
 
 
+_CODE_SIGN = re.compile(r"[{}\\;]|--[a-z]|==|=>|->|\w\(|^\s*[#$>|]|\w = |::|</|\t\S+\t")
+_LOWER_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,}(?![^\s.,;:!?)\"”’'])")
+
+
+def in_prose(candidate: Candidate) -> Iterator[Evidence]:
+    """Evidence of a line of words, without signs that code and tables have."""
+    around = candidate.line_before[-120:] + " " + candidate.line_after[:120]
+    if not _CODE_SIGN.search(around) and len(_LOWER_WORD.findall(around)) >= 4:
+        yield "a line of words", 1
+
+
+_OPTION = re.compile(r"(?:--?[\w-]{1,30}[ =]|\[|\||\busage:[^\n]{0,100})$", re.IGNORECASE)
+_COMMAND = re.compile(
+    r"(?:^|\n)\s*(?:\$ |# )?(?:git|curl|ssh|docker|mysql|psql|pip|npm|apt|sudo|ip|mail|scp|wget|"
+    r"kubectl|aws|az|export|set|usage)\b[^\n]{0,150}\Z|\b[Ee]nter [^\n]{0,20}\Z|\bwhere \Z",
+    re.IGNORECASE,
+)
+_OWNED = re.compile(
+    r"(?:copyright|\(c\)|©|author|maintainer|written|signed-off|reported|reviewed|thanks|credit|"
+    r"todo|@author|by|mailto:|commit|contact)\W[^\n]{0,60}$",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(
+    r"(?:passw(?:or)?d|pass|pwd|secret|token|key|auth|cookie|basic|login|chpasswd|begin|"
+    r"jwt|sha\d{0,3}|ssh-\w+|BEGIN [A-Z ]{0,20}KEY-{5}|apikey)\w{0,20}\W{0,3}[^\n]{0,50}\s?$",
+    re.IGNORECASE,
+)
+
+
+def argument(candidate: Candidate) -> Iterator[Evidence]:
+    """Evidence of an argument that a command's help names."""
+    if _OPTION.search(candidate.line_before):
+        yield "an argument of a command", -2.5
+
+
+def commanded(candidate: Candidate) -> Iterator[Evidence]:
+    """The same, and of a command line."""
+    yield from argument(candidate)
+    if _COMMAND.search(candidate.line_before):
+        yield "a command line", -4
+
+
+def owned(candidate: Candidate) -> Iterator[Evidence]:
+    """Evidence that authors are named here."""
+    if _OWNED.search(candidate.line_before[-80:]):
+        yield "where an author is named", 1.5
+
+
+def secret_set(candidate: Candidate) -> Iterator[Evidence]:
+    """Evidence that a secret is assigned here."""
+    if _SECRET.search(candidate.text[max(0, candidate.start - 80) : candidate.start]):
+        yield "where a secret is set", 1.5
+
+
 def after_title(candidate: Candidate) -> bool:
     return _TITLE.search(candidate.before) is not None
 
@@ -169,7 +223,7 @@ _TYPES = tuple(
         (r"DATE|DOB|YEAR|MONTH|HOLIDAY|\bTIME|\bDAY|GEBOORTE|LEEFTIJD_", "DATE_TIME"),
         (r"\bAGE|LEEFTIJD", "AGE"),
         (
-            r"HOSPITAL|LOCATION|ADDRESS|ADRES|ZIP|POSTAL|CITY|STATE|COUNTRY|STREET|\bLOC\b",
+            r"HOSPITAL|LOCATION|ADDRESS|ADRES|ZIP|POSTAL|CITY|STATE|COUNTRY|STREET|\bLOC\b|\bPLACE|INSTITUTION",
             "LOCATION",
         ),
         (

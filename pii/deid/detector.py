@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import log2
 
-from unrote.pii.deid import clinical, dates, dummy_values, legal, tags
+from unrote.pii.deid import clinical, dates, delimited, dummy_values, languages, legal, notes, tags
 from unrote.pii.deid.context import PROBES
 from unrote.pii.deid.shapes import AREA, BLOCK_IMAGE, Area, Candidate, Evidence, Shape, score_of
 from unrote.pii.findings import DEID_MARKER, Finding
@@ -15,6 +15,9 @@ from unrote.pii.prefilter import Prefilter, Probe
 SHAPES: tuple[Shape, ...] = (
     *clinical.SHAPES,
     *tags.SHAPES,
+    *delimited.SHAPES,
+    *languages.SHAPES,
+    *notes.SHAPES,
     *legal.SHAPES,
     *dummy_values.SHAPES,
     *dates.SHAPES,
@@ -114,6 +117,8 @@ def _candidates(text: str, use_prefilter: bool) -> Iterator[_Weighed]:
                 first, last = match.span()
             if first >= end:
                 break
+            if not shape.accepts(match):
+                continue
             candidate = Candidate(text, first, last, match, _area(text, first, areas))
             evidence = [("the shape", shape.prior), *shape.weigh(candidate)]
             yield _Weighed(shape, candidate, evidence, sum(points for _, points in evidence))

@@ -177,7 +177,7 @@ def _forum_stands_for(candidate: Candidate) -> str:
         return ""
     named = re.search(r"u/$|by $|\"author\": ?\"$|, $|(?:^|\n)[ \t]*$", candidate.before)
     alone = candidate.is_alone or re.search(r"\"body\": ?\"$", candidate.before)
-    return "ID" if named and not alone else ""
+    return "USERNAME" if named and not alone else ""
 
 
 # Row 45: reserved values, which belong to nobody. The score says that a value is one, not that a
@@ -239,7 +239,7 @@ def _phone(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
 
 
 def _user(candidate: Candidate) -> str:
-    return "ID" if candidate.marker == "@USER" else ""
+    return "USERNAME" if candidate.marker == "@USER" else ""
 
 
 _MAIL_EDGE = r"(?<![\w.+-])(?:{})(?![\w-]|\.\w)"

@@ -183,11 +183,6 @@ def _weigh_letter(candidate: Candidate) -> Iterator[Evidence]:
 def _weigh_party(candidate: Candidate) -> Iterator[Evidence]:
     words = candidate.area.distinct(_FRENCH_LAW)
     yield ("a decision in French", min(words, 3)) if words else ("no word of a French court", -4)
-    if re.search(
-        r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.|association|banque|compagnie)[ ]$",
-        candidate.before,
-    ):
-        yield "after a legal form of companies", 4
 
 
 def _organisation(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
@@ -241,7 +236,8 @@ def _weigh_dutch(candidate: Candidate) -> Iterator[Evidence]:
     ):
         yield "quoted by itself", -1.5
     if re.search(
-        r"\b(?:vul|invullen|sjabloon|formulier|velden|tussen haken|vervang\w*)\b", candidate.line
+        r"\b(?:vul|invullen|sjabloon|formulier|velden|tussen haken|vervang\w*|[Oo]ndergetekende)\b",
+        candidate.line,
     ):
         yield "a form to be filled in", -3
     yield from mentioned(candidate)
@@ -337,6 +333,58 @@ def _german_stands_for(candidate: Candidate) -> str:
     return next(found, "PERSON")
 
 
+# Row 65: A.________ of Swiss courts, M. X... of French before 2019, DIRECCION000 of Spanish ones
+
+_SWISS_LAW = re.compile(
+    r"\b(?:Bundesgericht|Tribunal (?:fédéral|cantonal)|Kantons?|Beschwerde|Vorinstanz|recours|"
+    r"recouru|arrêt|Tribunale federale|ricorso|Urteil|Verfügung|IV-Stelle|Staatsanwaltschaft)",
+)
+
+
+def _weigh_swiss(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(_SWISS_LAW) + candidate.area.distinct(GERMAN_LAW)
+    yield ("words of a Swiss court", min(words, 3)) if words else ("none of a court", -3)
+    if candidate.is_alone:
+        yield "a line of its own", -2
+
+
+def _swiss_stands_for(candidate: Candidate) -> str:
+    company = re.match(r"[ ](?:AG|SA|GmbH|Sàrl|KG|Holding|Versicherung|Bank)\b", candidate.after)
+    return "ORGANIZATION" if company else "PERSON"
+
+
+def _weigh_old_french(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(_FRENCH_LAW)
+    yield ("a decision in French", min(words, 3)) if words else ("no word of a French court", -4)
+
+
+_SPANISH_TYPES = (
+    (r"NUM|MATRICULA|CUENTA|TELEFONO|BASTIDOR|REGISTRO", "ID"),
+    (r"FECHA", "DATE_TIME"),
+    (r"EMPRESA|ENTIDAD|BANCO|SOCIEDAD|COMPAÑIA|ASOCIACION", "ORGANIZATION"),
+    (r"PERSONA|NOMBRE|MENOR", "PERSON"),
+)
+_SPANISH_PLACES = (
+    "DIRECCION|CALLE|PLAZA|AVENIDA|LOCALIDAD|CARRETERA|URBANIZACION|EDIFICIO|PARAJE|PARTIDO|FINCA|"
+    "POBLACION|LUGAR|HOSPITAL|CAMINO|PASEO|BARRIO"
+)
+_SPANISH = "|".join((*(words for words, _ in _SPANISH_TYPES), _SPANISH_PLACES))
+_SPANISH_WORDS = re.compile(
+    r"(?<!\w)(?:el|la|los|las|de|del|que|con|por|nº|don|doña|juzgado)(?!\w)"
+)
+
+
+def _weigh_spanish(candidate: Candidate) -> Iterator[Evidence]:
+    words = candidate.area.distinct(_SPANISH_WORDS)
+    yield ("a text in Spanish", min(words, 3)) if words > 1 else ("hardly a Spanish word", -4)
+    yield from quoted_in_code(candidate)
+
+
+def _spanish_stands_for(candidate: Candidate) -> str:
+    found = (type_ for words, type_ in _SPANISH_TYPES if re.match(words, candidate.marker))
+    return next(found, "LOCATION")
+
+
 SHAPES = (
     Shape(
         "[redact]", "35", "CAP", "cap", 1.5, re.compile(r"\[/?redact\]"), _weigh_redact,
@@ -363,8 +411,12 @@ SHAPES = (
         _weigh_letter, r"\[[A-Z]\]", _letter_stands_for,
     ),
     Shape(
-        "party in brackets", "38", "French courts", "french", -6,
-        re.compile(r"(?<=[a-zA-Zé.] )\[\d{1,2}\](?![(\[\w])"), _weigh_party,
+        "party in brackets", "38", "French courts", "french", -2,
+        re.compile(
+            r"(?:société|SCI|SARL|SAS|S\.A\.S\.|S\.A\.|association|banque|compagnie)[ ]"
+            r"(?P<span>\[\d{1,2}\])(?![(\[\w])"
+        ),
+        _weigh_party,
         r"(?:[Ss]oci[^\n]{2,4}|SCI|SARL|SAS|S\.|anque|ation|gnie) \[[0-9]", _organisation,
     ),
     Shape(
@@ -377,5 +429,23 @@ SHAPES = (
         "German letter or dots", "40", "German courts", "german", -2.5, _GERMAN, _weigh_german,
         r"\.\.\.|\?|(?:^|[^A-Za-z0-9.])[A-Z](?:\.|[^A-Za-z0-9.]|$)", _german_stands_for,
         needs="german law",
+    ),
+    Shape(
+        "letter and a line", "65", "Swiss courts", "swiss", 0,
+        re.compile(r"(?<![\w.])[A-Z]{1,2}\._{4,12}(?!\w)"), _weigh_swiss, r"[A-Z]\.____",
+        _swiss_stands_for,
+    ),
+    Shape(
+        "letter and dots", "65", "French courts before 2019", "french", -0.5,
+        re.compile(
+            r"(?:\bMM?\.|\b(?:Mmes?|Mlle|Monsieur|Madame|Mademoiselle|époux|épouse|veuve|consorts|"
+            r"née|docteur|Me|et))[ ](?P<span>[A-Z](?:\.\.\.|…))(?!\w)"
+        ),
+        _weigh_old_french, r"[a-z.] [A-Z](?:\.\.\.|\?)(?:[^A-Za-z?]|$)", _letter_stands_for,
+    ),
+    Shape(
+        "word and three digits", "65", "Spanish courts", "spanish", 0.5,
+        re.compile(rf"(?<![\w-])(?:{_SPANISH})\d{{3}}(?!\w)"), _weigh_spanish,
+        rf"(?:{_SPANISH})[0-9]{{3}}", _spanish_stands_for,
     ),
 )  # fmt: skip

@@ -92,11 +92,17 @@ class Candidate:
 
 Weigh = Callable[[Candidate], Iterable[Evidence]]
 StandsFor = Callable[[Candidate], str]
+Accepts = Callable[[re.Match[str]], bool]
 
 
 def unknown_type(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)
     """It is not known what stood there."""
     return ""
+
+
+def any_match(match: re.Match[str]) -> bool:  # noqa: ARG001 (an Accepts)
+    """All that the pattern matches is a candidate."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,10 @@ class Shape:
     prior        points that a candidate has before anything around it is looked at
     pattern      where it has a group "span", that is the marker
     weigh        yields evidence for and against a candidate
-    probe        what the prefilter looks for in the image; it matches wherever `pattern` can
+    probe        what the prefilter looks for in the image; it matches wherever a candidate is
     stands_for   the type that a candidate stands for, "" where unknown
     needs        a probe of pii.deid.context; without it in a document the shape is not looked for
+    accepts      whether what the pattern matches is a candidate: says what it cannot
     """
 
     name: str
@@ -125,3 +132,4 @@ class Shape:
     stands_for: StandsFor = unknown_type
     type: str = DEID_MARKER
     needs: str = ""
+    accepts: Accepts = any_match

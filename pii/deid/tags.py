@@ -4,7 +4,16 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from unrote.pii.deid.context import after_title, in_sentence, mentioned, of_tag, quoted_in_code
+from unrote.pii.deid.context import (
+    after_title,
+    argument,
+    in_sentence,
+    mentioned,
+    of_tag,
+    owned,
+    quoted_in_code,
+    secret_set,
+)
 from unrote.pii.deid.shapes import Candidate, Evidence, Shape
 
 
@@ -38,17 +47,6 @@ _ELEMENT = re.compile(
 _OTHER_UPPER = re.compile(
     rf"<(?!(?:{_STARCODER}|{_PRESIDIO})>)(?!REDACTED|NAME|DEID)[A-Z][A-Z0-9_ -]{{1,30}}>"
 )
-_OPTION = re.compile(r"(?:--?[\w-]{1,30}[ =]|\[|\||\busage:[^\n]{0,100})$", re.IGNORECASE)
-_OWNED = re.compile(
-    r"(?:copyright|\(c\)|©|author|maintainer|written|signed-off|reported|reviewed|thanks|credit|"
-    r"todo|@author|by|mailto:|commit|contact)\W[^\n]{0,60}$",
-    re.IGNORECASE,
-)
-_SECRET = re.compile(
-    r"(?:passw(?:or)?d|pass|pwd|secret|token|key|auth|cookie|basic|login|chpasswd|begin|"
-    r"jwt|sha\d{0,3}|ssh-\w+|BEGIN [A-Z ]{0,20}KEY-{5}|apikey)\w{0,20}\W{0,3}[^\n]{0,50}\s?$",
-    re.IGNORECASE,
-)
 
 
 @cache
@@ -69,8 +67,7 @@ def _weigh_angle(candidate: Candidate) -> Iterator[Evidence]:
         yield "a type parameter", -4
     if re.search(r"(?:^|\s)(?:<[^<>\n]{1,20}>\s?)?\+$|\+\s?$", candidate.before):
         yield "a key to press", -3
-    if _OPTION.search(candidate.line_before):
-        yield "an argument of a command", -2.5
+    yield from argument(candidate)
     yield from mentioned(candidate)
     yield from quoted_comparison(candidate)
 
@@ -86,14 +83,10 @@ def _weigh_starcoder(candidate: Candidate) -> Iterator[Evidence]:
     yield from _weigh_angle(candidate)
     if candidate.before.endswith("<") and candidate.after.startswith(">"):
         yield "in the brackets of an address", 2
-    tag, before = (
-        candidate.match["tag"],
-        candidate.text[max(0, candidate.start - 80) : candidate.start],
-    )
-    if tag in {"NAME", "EMAIL"} and _OWNED.search(candidate.line_before[-80:]):
-        yield "where an author is named", 1.5
-    elif tag in {"KEY", "PASSWORD"} and _SECRET.search(before):
-        yield "where a secret is set", 1.5
+    named = candidate.match["tag"] in {"NAME", "EMAIL"}
+    placed = list(owned(candidate) if named else secret_set(candidate))
+    if placed:
+        yield from placed
     elif re.search(r"[\"'{>]$", candidate.before) and re.match(r"[\"'}<]", candidate.after):
         yield "a value in quotation marks", 1
     yield from in_sentence(candidate)
@@ -163,7 +156,7 @@ _WORD = (
     r"BANK_ACCOUNT_NUMBER|BANK_ROUTING|CREDIT_DEBIT_NUMBER|CREDIT_DEBIT_CVV|PIN|MAC_ADDRESS|"
     r"AWS_ACCESS_KEY|AWS_SECRET_KEY|CITY|STATE|COUNTRY|US_SOCIAL_SECURITY_NUMBER|"
     r"CREDIT_CARD_NUMBER|US_DRIVERS_LICENSE_NUMBER|MEDICAL_RECORD_NUMBER|GENDER|JOB|"
-    r"[A-Z]{2,12}_NUMBER|US_[A-Z_]{2,24}|UK_[A-Z_]{2,24}"
+    r"PERSONALNAME|ALPHANUMERICID|AGE90\+|[A-Z]{2,12}_NUMBER|US_[A-Z_]{2,24}|UK_[A-Z_]{2,24}"
 )
 
 
@@ -288,7 +281,7 @@ SHAPES = (
     ),
     Shape(
         "type in brackets", "32-33", "nedap, DLP or Comprehend", "brackets", -0.5,
-        re.compile(_UPPER_BRACKET), _weigh_bracket, r"\[[A-Z_]{2,40}\]", _tag,
+        re.compile(_UPPER_BRACKET), _weigh_bracket, r"\[[A-Z_0-9+]{2,40}\]", _tag,
     ),
     Shape(
         "redacted", "34", "generic", "redacted", 1,
