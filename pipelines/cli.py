@@ -348,20 +348,27 @@ def init(
     preset: Annotated[
         str,
         typer.Option(
-            metavar="KIND", help="Set what suits a kind of corpus: web, chat, instruction, code."
+            metavar="KIND",
+            help="Set what suits a kind of corpus: web, chat, instruction, code; for a policy: "
+            "strict, web, medical, code, chat.",
         ),
     ] = "default",
 ) -> None:
     """Write a commented unrote.toml with every setting at its default."""
-    from unrote.pipelines.template import PRESETS, policy_template, settings_template  # noqa: PLC0415
+    from unrote.pipelines.template import (  # noqa: PLC0415
+        POLICIES,
+        PRESETS,
+        policy_template,
+        settings_template,
+    )
 
-    if preset not in PRESETS:
-        raise UsageError(f"no preset {preset!r}. There are {', '.join(PRESETS)}.")
-    if policy and preset != "default":
-        raise UsageError("a policy has no presets. Leave out --policy, or --preset.")
+    known = POLICIES if policy else PRESETS
+    if preset not in known:
+        what = "a policy" if policy else "settings"
+        raise UsageError(f"no preset {preset!r} of {what}. There are {', '.join(known)}.")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(policy_template() if policy else settings_template(preset))
+            file.write(policy_template(preset) if policy else settings_template(preset))
     except FileExistsError:
         raise UsageError(f"{path} exists; it is left as it is. Name another file.") from None
     except OSError as error:

@@ -16,8 +16,8 @@ from tests.command import PLAIN, ROOT, files_below, finish, plain, process, unro
 from tests.corpora import documents, rows, write_corpus, write_jsonl
 from unrote.corpus.version import VERSION
 from unrote.pipelines.config import Settings, load
-from unrote.pipelines.policy import load_policy
-from unrote.pipelines.template import PRESETS, settings_template
+from unrote.pipelines.policy import Policy, load_policy
+from unrote.pipelines.template import POLICIES, PRESETS, policy_template, settings_template
 
 SECRET = "The eagle lands at seven, said the admiral to his parrot."
 
@@ -331,11 +331,24 @@ class TestOthers:
     def test_init_refuses_what_is_no_preset(self, tmp_path):
         done = unrote("init", tmp_path / "a.toml", "--preset", "books")
         assert (done.status, "web, chat" in done.err) == (2, True)
-        assert unrote("init", tmp_path / "a.toml", "--preset", "web", "--policy").status == 2
+        done = unrote("init", tmp_path / "a.toml", "--preset", "books", "--policy")
+        assert (done.status, "strict, web" in done.err) == (2, True)
 
-    def test_init_writes_a_policy(self, tmp_path):
-        assert unrote("init", "--policy", tmp_path / "policy.toml").status == 0
-        assert load_policy(tmp_path / "policy.toml").rule
+    @pytest.mark.parametrize("preset", POLICIES)
+    def test_init_writes_policies(self, tmp_path, preset):
+        """Each has the rules of the default one, with limits of its own."""
+        path = tmp_path / "policy.toml"
+        assert unrote("init", "--policy", path, "--preset", preset).status == 0
+        assert preset == "default" or preset in unrote("init", "--help").out
+        written, chosen = load_policy(path).rule, POLICIES[preset]
+        default = Policy.model_validate(tomllib.loads(policy_template())).rule
+        assert [one.model_copy(update={"limit": 0}) for one in written[: len(default)]] == [
+            one.model_copy(update={"limit": 0}) for one in default
+        ]
+        for one, before in zip(written, default, strict=False):
+            assert one.limit == chosen.limits.get(one.measure, before.limit)
+        assert {one.type: one.limit for one in written[len(default) :]} == chosen.types
+        assert {one.measure for one in default} >= {*chosen.limits}
 
     def test_explain_names_every_phase(self, cleaned):
         printed = unrote("explain", "--set", PLAIN).out
