@@ -40,6 +40,10 @@ _FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
+_BEYOND_ASCII = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
+"""What normalization may change: a code point of ASCII begins a segment."""
+
+
 @dataclass(frozen=True)
 class Normalization:
     """What does not count as a difference between texts, to any stage.
@@ -116,24 +120,35 @@ class Normalization:
         if self.form == "none":
             return characters, starts, ends
         form, begins = _FORMS[self.form], _begins_segment(self.form)
-        bounds = [i for i, character in enumerate(characters) if i == 0 or begins[character]]
         parts: list[str] = []
         first: list[int] = []
         last: list[int] = []
-        for a, b in pairwise([*bounds, len(characters)]):
-            part = characters[a:b]
-            new = unicodedata.normalize(form, part)
-            parts.append(new)
-            if new == part:
-                first += starts[a:b]
-                last += ends[a:b]
-            else:
-                first += [starts[a]] * len(new)
-                last += [ends[b - 1]] * len(new)
+        at = 0
+
+        def copy(end: int) -> None:
+            parts.append(characters[at:end])
+            first.extend(starts[at:end])
+            last.extend(ends[at:end])
+
+        for match in _BEYOND_ASCII.finditer(characters):
+            low, high = match.span()
+            bounds = [i for i in range(low, high) if i == low or begins[characters[i]]]
+            for a, b in pairwise([*bounds, high]):
+                part = characters[a:b]
+                new = unicodedata.normalize(form, part)
+                if new != part:
+                    copy(a)
+                    parts.append(new)
+                    first += [starts[a]] * len(new)
+                    last += [ends[b - 1]] * len(new)
+                    at = b
+        copy(len(characters))
         return "".join(parts), first, last
 
     def _characters(self, text: str) -> tuple[str, list[int], list[int]]:
         """`aligned` without the form: references resolved, ignorable code points left out."""
+        if not self.unescape_html and not self.drop_ignorable:
+            return text, [*range(len(text))], [*range(1, len(text) + 1)]
         parts: list[tuple[str, int, int]] = []
         at = 0
         for match in _REFERENCE.finditer(text) if self.unescape_html else ():

@@ -84,10 +84,15 @@ def words_around(text: str, start: int) -> list[str]:
     back = LOOK_BACK
     while True:
         begin = max(0, end - back)
-        found = [match.group() for match in _word.finditer(text, begin, end)]
+        found = _word.findall(text, begin, end)
         if begin:
-            found = found[1:]  # it may be the end of a longer word
-        words = [word for word in reversed(found) if word.lower() not in STOP_WORDS][:WORDS]
+            del found[:1]  # it may be the end of a longer word
+        words = []
+        for word in reversed(found):
+            if word.lower() not in STOP_WORDS:
+                words.append(word)
+                if len(words) == WORDS:
+                    break
         if begin == 0 or len(words) == WORDS:
             break
         back *= 4
@@ -101,6 +106,9 @@ def boosted(score: float, context: list[str], words: list[str], *, whole: bool =
     whole: a term counts as a word of its own, or of an identifier, not as a part of another word
     ("us" in "must").
     """
+    joined = " ".join(words).lower()
+    if not any(not term.isascii() or term in joined for term in context):
+        return score  # of most findings, and this is quick
     if whole:
         words = [part for word in words for part in _parts(word)]
         raised = any(word in (term, f"{term}s") for term in context for word in words)

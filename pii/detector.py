@@ -28,6 +28,13 @@ ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 """Presidio's, for allow lists."""
 
 
+_Work = list[tuple[Block, tuple[int, ...]]]
+"""Blocks, and which expressions of a recogniser can match there."""
+
+_PLAN = "plan"
+"""What is known of a block: by recogniser the expressions that can match there."""
+
+
 class Detector:
     """The recognisers of a Config, compiled. Not to be shared by threads, nor pickled.
 
@@ -102,34 +109,39 @@ class Detector:
             findings += self._not_allowed(entity, found, document)
         return sorted(without_hosts(document.text, findings) if SECRET in by_entity else findings)
 
-    def _plan(self, document: "_Document") -> dict[int, list[tuple[Block, list[int]]]]:
+    def _plan(self, document: "_Document") -> dict[int, _Work]:
         """For each recogniser that can match, by index: the blocks in which it can, and with which
         of its expressions.
         """
-        plan: dict[int, list[tuple[Block, list[int]]]] = {}
+        plan: dict[int, _Work] = {}
         for block in self._lines.blocks(document.data):
             self._add(plan, block)
         if self._whole.probes:
             self._add(plan, self._whole.block(0, document.data, document.text))
         if self._always:
-            whole = Block(0, document.text, False, frozenset())
+            whole = Block(0, document.text, False, frozenset(), {})
             for index in self._always:
-                plan[index] = [(whole, [])]
+                plan[index] = [(whole, ())]
         return plan
 
-    def _add(self, plan: dict[int, list[tuple[Block, list[int]]]], block: Block) -> None:
-        here: dict[int, list[int]] = {}
-        for number in sorted(block.fired):
-            index, expression = self._owners[number]
-            here.setdefault(index, []).append(expression)
+    def _add(self, plan: dict[int, _Work], block: Block) -> None:
+        here: dict[int, tuple[int, ...]] | None = block.known.get(_PLAN)
+        if here is None:
+            here = {}
+            for number in sorted(block.fired):
+                index, expression = self._owners[number]
+                here[index] = (*here.get(index, ()), expression)
+            block.known[_PLAN] = here
         for index, expressions in here.items():
             plan.setdefault(index, []).append((block, expressions))
 
-    def _run(
-        self, recognizer: Recognizer, document: "_Document", work: list[tuple[Block, list[int]]]
-    ) -> list[Span]:
+    def _run(self, recognizer: Recognizer, document: "_Document", work: _Work) -> list[Span]:
         """The findings of one recogniser that reach their threshold, in the document."""
-        if isinstance(recognizer, Phones) and not few_failures(document.chars, document.digits):
+        if (
+            isinstance(recognizer, Phones)
+            and recognizer.may_give_up
+            and not few_failures(document.chars, document.digits)
+        ):
             return self._above_threshold(recognizer, document, recognizer.find_whole(document.text))
         spans: list[Span] = []
         began = perf_counter()
@@ -140,25 +152,25 @@ class Detector:
                 fired = self._that_may_count(recognizer, document, block, fired)
                 if not fired:
                     continue
+            found = block.known.get((recognizer, fired))
+            if found is None:
+                found = block.known[recognizer, fired] = recognizer.find(block.text, fired)
             start = block.start
-            spans += [
-                Span(span.start + start, span.end + start, span.score)
-                for span in recognizer.find(block.text, fired)
-            ]
+            spans += [Span(span.start + start, span.end + start, span.score) for span in found]
         if isinstance(recognizer, Secrets):
             spans = recognizer.whole(document.text, spans)
         return self._above_threshold(recognizer, document, spans)
 
     def _that_may_count(
-        self, recognizer: Recognizer, document: "_Document", block: Block, fired: list[int]
-    ) -> list[int]:
+        self, recognizer: Recognizer, document: "_Document", block: Block, fired: tuple[int, ...]
+    ) -> tuple[int, ...]:
         """`fired` without weak expressions, if no context word can raise their findings here."""
         if not recognizer.weak.intersection(fired):
             return fired
         end = block.start + len(block.text)
         if may_boost(recognizer.context, document.text, block.start, end):
             return fired
-        return [expression for expression in fired if expression not in recognizer.weak]
+        return tuple(expression for expression in fired if expression not in recognizer.weak)
 
     def _above_threshold(
         self, recognizer: Recognizer, document: "_Document", spans: Iterable[Span]
@@ -166,6 +178,8 @@ class Detector:
         """The spans with the score that context gives them, if that reaches the threshold."""
         threshold = self.config.threshold_of(recognizer.entity)
         context = recognizer.context if self.config.context else []
+        if context and not document.may_hold(recognizer.context):
+            context = []
         whole = not self.config.compatible
         above = []
         for span in spans:
@@ -201,12 +215,21 @@ class _Document:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self._text: str | None = None
+        self._lower: str | None = None
 
     @property
     def text(self) -> str:
         if self._text is None:
             self._text = self.data.decode()
         return self._text
+
+    def may_hold(self, terms: Iterable[str]) -> bool:
+        """Whether one of the terms, in lower case, may be in a word of the text in any case."""
+        if self._lower is None:
+            self._lower = self.text.lower()
+        lower = self._lower
+        # What a letter beyond ASCII is in lower case may depend on those beside it.
+        return any(not term.isascii() or term in lower for term in terms)
 
     @property
     def chars(self) -> int:

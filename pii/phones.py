@@ -12,8 +12,10 @@ decides, and replaces what is around it. It finds the same, because
   marks or signs such as "%"; and at whether minutes (":00") follow. So its answer is kept under
   these four;
 * a number has at least as many digits and letters (phonenumbers reads "EXT" as 398) as the
-  shortest number of any country, so shorter candidates need not be asked about; and digits that
-  have no valid length or shape in a region need not be parsed there (`_Region`);
+  shortest number of any country, so shorter candidates need not be asked about; what touches a
+  character that no number touches need not be parsed; and digits that have no valid length or
+  shape in a region need not be parsed there (`_Region`);
+* of a candidate with a plus sign and a calling code every region makes the same number;
 * PhoneNumberMatcher gives up on a text after 65,535 failures. Failures are counted from above;
   where they could be so many, PhoneNumberMatcher itself runs.
 
@@ -65,12 +67,16 @@ KINDS = (
 )
 """A valid number is of one of these kinds."""
 
+NO_REGION = "001"
+"""The region of calling codes that belong to none, as phonenumbers has it."""
+
 SHORTEST_ABROAD = 7
 """Fewest digits of an international prefix, a country code and a number behind it (tested)."""
 
 _digit = re.compile(r"\d")
 _not_digit = re.compile(r"[^0-9]+")
 _plain = re.compile(r"[-0-9 .()\[\]/xX]+")
+_before_plus = re.compile(r"[-. (\[/]*")
 _extension = re.compile("[xX]")
 _plus = re.compile("[+\uff0b]")
 _minutes = re.compile(r":[0-5]\d")
@@ -141,24 +147,44 @@ class _Region:
 
     def refuses_all(self, groups: Groups) -> bool:
         """Whether none of the groups is a valid number here, for sure."""
-        return groups.unreadable < self.shortest and all(
-            len(digits) < self.shortest or self._refuses(digits) for digits in groups.readings
-        )
+        return groups.unreadable < self.shortest and all(map(self._refuses, groups.readings))
 
-    def _refuses(self, digits: str) -> bool:
+    def _refuses(self, reading: str) -> bool:
+        digits = reading.removeprefix("+")
+        if digits != reading and _calling_code(digits):
+            return _refuses_abroad(digits)
+        # Behind a plus sign and no calling code, phonenumbers reads digits as if it were not there.
+        if len(digits) < self.shortest:
+            return True
         abroad = self._abroad.match(digits)
         if abroad is not None and not digits.startswith("0", abroad.end()):
+            return _refuses_abroad(digits[abroad.end() :])
+        left = self._without_prefixes([digits, digits.removeprefix(self._code)])
+        if left is None:
             return False
-        left = [digits, digits.removeprefix(self._code)]
-        for number in left:  # which grows: behind a country code a prefix is stripped twice
+        return not self._has_valid(left) or (set(left) == {digits} and self._wants_prefix(digits))
+
+    def refuses_national(self, digits: str) -> bool:
+        """Whether digits behind a plus sign and this calling code are no number, for sure."""
+        left = self._without_prefixes([digits])
+        return left is not None and not self._has_valid(left)
+
+    def _without_prefixes(self, left: list[str]) -> list[str] | None:
+        """The digits, and what is left of them without national prefixes; None if not known.
+
+        Behind a country code a prefix is stripped twice.
+        """
+        for number in left:  # which grows
             for prefix in self._prefixes:
                 match = prefix.match(number)
                 if match is not None and match.lastindex:
-                    return False
+                    return None
                 if match is not None:
                     left.append(number[match.end() :])
-        possible = [n for n in left if len(n) in self._lengths and self._shape.fullmatch(n)]
-        return not possible or (set(left) == {digits} and self._wants_prefix(digits))
+        return left
+
+    def _has_valid(self, numbers: list[str]) -> bool:
+        return any(len(n) in self._lengths and self._shape.fullmatch(n) for n in numbers)
 
     def _wants_prefix(self, digits: str) -> bool:
         rule = _choose_formatting_pattern_for_number(self._formats, digits)
@@ -171,6 +197,22 @@ class _Region:
 
 
 _region = cache(_Region)
+
+
+def _calling_code(digits: str) -> int:
+    """The calling code with which these digits begin; 0 if they begin with none."""
+    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    known = (int(digits[:size]) for size in (1, 2, 3) if digits[:1] != "0" and len(digits) >= size)
+    return next((code for code in known if code in codes), 0)
+
+
+def _refuses_abroad(digits: str) -> bool:
+    """Whether these digits, behind a plus sign or what stands for one, are no number for sure."""
+    code = _calling_code(digits)
+    if not code:
+        return True
+    name = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0]
+    return name != NO_REGION and _region(name).refuses_national(digits[len(str(code)) :])
 
 
 class PhoneFinder:
@@ -254,14 +296,20 @@ class PhoneFinder:
     def _answers(self, found: str, before: bool, after: bool, minutes: bool) -> tuple[_Answer, ...]:
         beside = ":00" if minutes else "a" if after else " "
         text = f"{'a' if before else ' '}{found}{beside}"
-        none = _Answer(max_failures(found))
-        if self.leniency < matcher.Leniency.VALID or _plus.search(found):
+        if self.leniency < matcher.Leniency.VALID:
             return tuple(self._answer(region, found, text) for region in self.regions)
-        groups = _groups(found)
-        return tuple(
-            none if _region(region).refuses_all(groups) else self._answer(region, found, text)
-            for region in self.regions
-        )
+        none = _Answer(max_failures(found))
+        groups = _groups(found, before, after)
+        answers: list[_Answer] = []
+        for region in self.regions:
+            if _region(region).refuses_all(groups):
+                answers.append(none)
+                continue
+            answer = self._answer(region, found, text)
+            if answer.end - answer.start == len(found) and _is_abroad(found):
+                return (answer,) * len(self.regions)
+            answers.append(answer)
+        return tuple(answers)
 
     def _answer(self, region: str, found: str, text: str) -> _Answer:
         asked = matcher.PhoneNumberMatcher(text, region, leniency=self.leniency)
@@ -272,36 +320,52 @@ class PhoneFinder:
         return _Answer(failures, True, match.start - 1, match.end - 1, match.number)
 
 
-def _groups(found: str) -> Groups:
-    groups = {found}
+def _is_abroad(found: str) -> bool:
+    """Whether it is for all regions what it is for one, if it is a number as a whole."""
+    return any(one.startswith("+") and _calling_code(one[1:]) for one in _readings(found))
+
+
+def _groups(found: str, before: bool, after: bool) -> Groups:
+    """before, after: whether the characters beside a candidate touch no number."""
+    spans = {(0, len(found))}
     for expression in matcher._INNER_MATCHES:
         inner = expression.search(found)
         if inner is not None:
-            groups.add(found[: inner.start()])
+            spans.add((0, inner.start()))
         while inner is not None:
-            groups.add(inner.group(1))
+            spans.add(inner.span(1))
             inner = expression.search(found, inner.start() + 1)
+    before = before and matcher._LEAD_PATTERN.match(found) is None
+    after = after and found[-1].isdigit()  # what is no digit may be cut off
     readings: set[str] = set()
     unreadable = 0
-    for group in groups:
-        known = _readings(group)
+    for start, end in spans:
+        if (before and start == 0) or (after and end == len(found)):
+            continue
+        known = _readings(found[start:end])
         readings.update(known)
         if not known:
-            unreadable = max(unreadable, _alphanumerics(group))
-    return Groups({digits for digits in readings if len(digits) >= MIN_CHARS}, unreadable)
+            unreadable = max(unreadable, _alphanumerics(found[start:end]))
+    return Groups({one for one in readings if len(one.lstrip("+")) >= MIN_CHARS}, unreadable)
 
 
 def _readings(group: str) -> tuple[str, ...]:
-    """The digits that phonenumbers may take from a group; none if that is not known.
+    """The digits that phonenumbers may take from a group, behind a "+" if one is before them; none
+    if that is not known.
 
     What follows an "x" may be an extension; three letters would be read as digits.
     """
     if group.isdigit() and group.isascii():
         return (group,)
-    if _plain.fullmatch(group) is None or len(_extension.findall(group)) > 2:
+    lead, sign, rest = group.partition("+")
+    if not sign:
+        rest = lead
+    elif _before_plus.fullmatch(lead) is None:
         return ()
-    ends = [match.start() for match in _extension.finditer(group)]
-    return tuple(_not_digit.sub("", group[:end]) for end in (*ends, len(group)))
+    if _plain.fullmatch(rest) is None or len(_extension.findall(rest)) > 2:
+        return ()
+    ends = [match.start() for match in _extension.finditer(rest)]
+    return tuple(sign + _not_digit.sub("", rest[:end]) for end in (*ends, len(rest)))
 
 
 def few_failures(chars: int, digits: int) -> bool:

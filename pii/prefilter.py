@@ -38,6 +38,9 @@ BLOCK = 512
 """Bytes. Half as much costs Hyperscan more than it saves; twice as much runs expressions on more
 text (benchmarks/pii_speed.py)."""
 
+RECENT = 8192
+"""Blocks of the last document that are known."""
+
 _NEWLINE = 10
 _SPANNING = (sre.CATEGORY_SPACE, sre.CATEGORY_NOT_DIGIT, sre.CATEGORY_NOT_WORD)
 
@@ -58,13 +61,15 @@ class Probe:
 class Block(NamedTuple):
     """Whole lines of a document, and the numbers of the probes that fired there.
 
-    `start` is in code points of the document; `plain` says that the block is ASCII.
+    `start` is in code points of the document; `plain` says that the block is ASCII. `known` is for
+    what else is known of the text: it is the same object wherever the text comes up again soon.
     """
 
     start: int
     text: str
     plain: bool
     fired: frozenset[int]
+    known: dict[Any, Any]
 
 
 class Prefilter:
@@ -81,6 +86,7 @@ class Prefilter:
         self._image = _Image(probe.expression for probe in probes)
         self._databases: dict[bool, Any] = {}
         self._lock = Lock()  # A database has one scratch space.
+        self._recent: dict[bytes, Block] = {}
 
     @property
     def works(self) -> bool:
@@ -93,31 +99,32 @@ class Prefilter:
         if text is None:
             text = data.decode()
         if not self.works:
-            return Block(start, text, plain, self.everything)
+            return Block(start, text, plain, self.everything, {})
         if not plain:
             data = self._image.of(text, data)
         fired = self._scan(plain, data)
-        return Block(start, text, plain, fired if plain else fired | self._beyond)
+        return Block(start, text, plain, fired if plain else fired | self._beyond, {})
 
     def blocks(self, data: bytes) -> Iterator[Block]:
-        """The blocks of a document (UTF-8) in which a probe fired, in order."""
+        """The blocks of a document (UTF-8) in which a probe fired, in order.
+
+        Blocks of the document before this one are known. A text that is scanned again after it was
+        edited has most of them.
+        """
         if not self.probes:
             return
+        before, self._recent = self._recent, {}
         size, start, chars = len(data), 0, 0
         while start < size:
             end = data.find(b"\n", start + BLOCK) + 1 or size
             part = data[start:end]
             start = end
-            if part.isascii():
-                fired = self._scan(True, part) if self.works else self.everything
-                if fired:
-                    yield Block(chars, part.decode("ascii"), True, fired)
-                chars += len(part)
-            else:
-                block = self.block(chars, part)
-                if block.fired:
-                    yield block
-                chars += len(block.text)
+            block = before.get(part) or self.block(0, part)
+            if len(self._recent) < RECENT:
+                self._recent[part] = block
+            if block.fired:
+                yield block._replace(start=chars)
+            chars += len(block.text)
 
     def _scan(self, plain: bool, data: bytes) -> frozenset[int]:
         fired: list[int] = []

@@ -279,6 +279,8 @@ class Phones(_Base):
 
     def __init__(self, presidio: Any, config: Config) -> None:
         super().__init__(presidio)
+        self.may_give_up = config.compatible
+        """Whether it finds no more where PhoneNumberMatcher does."""
         plausible = None if config.compatible else is_phone_like
         regions = tuple(presidio.supported_regions)
         self._finder = PhoneFinder(regions, presidio.leniency, plausible)

@@ -15,6 +15,7 @@ from the expression's own letters under the same flags, "ſ" and the Kelvin sign
 No match holds a line break, so any run of whole lines can be searched alone.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +24,12 @@ import regex
 LONGEST = 253
 WITH_WWW = 260
 
+SHORTEST_DOMAIN = 2
+"""Letters of the shortest top-level domain."""
+
 Span = tuple[int, int]
+
+_dot_in_ascii = re.compile(r"(?<=[a-z0-9.\-])\.(?=([a-z]{2}))")
 
 
 def domains(base: str) -> tuple[str, ...]:
@@ -49,7 +55,14 @@ class UrlFinder:
 
     def __init__(self, expressions: list[str], base: str, flags: int) -> None:
         standard, bare, quoted, quoted_bare = (regex.compile(e, flags) for e in expressions)
-        behind = "|".join(domains(base))
+        listed = domains(base)
+        behind = "|".join(listed)
+        self._short = frozenset(domain for domain in listed if len(domain) == SHORTEST_DOMAIN)
+        self._long: dict[str, tuple[str, ...]] = {}
+        for domain in listed:
+            if len(domain) > SHORTEST_DOMAIN:
+                head = domain[:SHORTEST_DOMAIN]
+                self._long[head] = (*self._long.get(head, ()), domain)
         self._dot = regex.compile(rf"(?<=[a-z0-9.\-])\.(?={behind})", flags)
         self._run = regex.compile(r"(?r)[a-z0-9.\-]{0,260}", flags)
         scheme = regex.compile(r"https?://", flags)
@@ -66,10 +79,21 @@ class UrlFinder:
 
         `limit` is in seconds for one match of one expression; TimeoutError where it takes longer.
         """
-        dots = [match.start() for match in self._dot.finditer(text)]
+        dots = self._dots(text)
         if not dots:
             return [[], [], [], []]
         return [list(finder(text, dots, limit)) for finder in self._finders]
+
+    def _dots(self, text: str) -> list[int]:
+        if not text.isascii():
+            return [match.start() for match in self._dot.finditer(text)]
+        lower = text.lower()
+        dots = []
+        for match in _dot_in_ascii.finditer(lower):
+            dot, head = match.start(), match[1]
+            if head in self._short or lower.startswith(self._long.get(head, ()), dot + 1):
+                dots.append(dot)
+        return dots
 
     def _bare(self, bare: Any, text: str, dots: list[int], limit: float) -> Iterator[Span]:
         after = 0

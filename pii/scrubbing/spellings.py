@@ -14,6 +14,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, takewhile
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unrote.pii.config import SECRET
 from unrote.pii.findings import MARKER_TYPES
@@ -21,6 +25,11 @@ from unrote.pii.overlaps import Spans
 from unrote.pii.scrubbing.actions import AppliedAction
 from unrote.pii.scrubbing.edits import Edit
 from unrote.pii.scrubbing.passes import ScrubbedText
+
+Codes = NDArray[np.uint32]
+Ints = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
 
 SHORTEST = 6
 """Letters and digits of the shortest value that is looked for again."""
@@ -37,7 +46,6 @@ _ESCAPE = re.compile(
     r"%([2-7][0-9A-Fa-f])|\\u(00[2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
 )
-_SPECIAL = re.compile(_ESCAPE.pattern + r"|[^\x00-\x7f]")
 _UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _RUN = re.compile(r"[^\W_]+")
 _SEPARATORS = re.compile(r"[ \t.\-\u2010-\u2015\u2212\u00b7]+")
@@ -59,28 +67,29 @@ class Folded:
     """
 
     def __init__(self, text: str) -> None:
-        folded, places = _folded(text)
-        parts: list[str] = []
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-        self.sources: list[tuple[int, int]] = []
-        size = last = 0
-        for run in _RUN.finditer(folded):
-            gap = folded[last : run.start()]
-            kept = "\n" if "\n" in gap else _SEPARATORS.sub("", gap)
-            parts += (kept, run[0])
-            self.starts.append(size + len(kept))
-            size += len(kept) + len(run[0])
-            self.ends.append(size)
-            self.sources.append((places.start(run.start()), places.end(run.end())))
-            last = run.end()
-        self.core = "".join(parts)
+        folded, pieces = _folded(text)
+        classes = _letters.classes[folded]
+        run = np.zeros(len(folded) + 2, dtype=np.int8)
+        run[1:-1] = classes == _SOLID
+        edges = np.diff(run)
+        begins, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+        kept = _kept(classes, begins, stops)
+        size = np.cumsum(kept)
+        self._codes = folded[kept]
+        self._starts = size[begins] - 1
+        self._ends = size[stops - 1]
+        self._sources = pieces.sources(begins, stops)
+        self.core = _text_of(self._codes)
+
+    def source(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Where the runs from `first` to `last` stand in the text."""
+        return [(int(a), int(b)) for a, b in self._sources[first : last + 1]]
 
     def alone(self) -> str:
         """The core of the text from its first run to its last, with a plus sign before it."""
-        if not self.starts:
+        if not len(self._starts):
             return ""
-        first = self.starts[0]
+        first = int(self._starts[0])
         return self.core[first - self.core.startswith("+", max(0, first - 1), first) :]
 
     def occurrences(self, cores: Iterable[str]) -> Iterator[tuple[str, int, int]]:
@@ -88,16 +97,25 @@ class Folded:
         by_head: dict[str, list[str]] = {}
         for core in cores:
             by_head.setdefault(core.removeprefix("+")[:SHORTEST], []).append(core)
-        run_ending = {end: number for number, end in enumerate(self.ends)}
-        for number, start in enumerate(self.starts):
+        for number in self._runs_beginning(by_head):
+            start = int(self._starts[number])
             for core in by_head.get(self.core[start : start + SHORTEST], ()):
                 signed = core.startswith("+")
                 end = start + len(core) - signed
-                last = run_ending.get(end)
-                if last is None or not self.core.startswith(core, start - signed):
+                last = int(np.searchsorted(self._ends, end))
+                if last == len(self._ends) or self._ends[last] != end:
+                    continue
+                if not self.core.startswith(core, start - signed):
                     continue
                 if not self._goes_on(start - signed, end):
                     yield core, number, last
+
+    def _runs_beginning(self, heads: Iterable[str]) -> list[int]:
+        """The runs that may begin with one of `heads`, by number."""
+        runs = np.flatnonzero(self._starts <= len(self._codes) - SHORTEST)
+        windows = self._codes[self._starts[runs, None] + np.arange(SHORTEST)]
+        wanted = np.array([_codes_of(head) for head in heads])
+        return cast("list[int]", runs[np.isin(windows @ _MIX, wanted @ _MIX)].tolist())
 
     def _goes_on(self, start: int, end: int) -> bool:
         """Whether core[start:end] begins or ends within a number."""
@@ -105,51 +123,137 @@ class Folded:
         return any(len(pair) == 2 and pair.isdigit() for pair in (before, behind))
 
 
-class _Places:
-    """Where the characters of a folded text come from: from pieces copied, or changed whole."""
+_MIX = np.array([3 ** (11 * i) % 2**32 for i in range(SHORTEST)], dtype=np.uint32)
+"""Factors by which the first characters of runs are told apart, modulo 2³²."""
+
+
+def _kept(classes: Bytes, begins: Ints, stops: Ints) -> Bools:
+    """What of a folded text its core has: of what stands between two runs no separators, and only
+    the line break where there is one; nothing behind the last run.
+    """
+    kept: Bools = (classes == _SOLID) | (classes == _OTHER)
+    kept[stops[-1] if len(stops) else 0 :] = False
+    breaks = np.flatnonzero(classes == _BREAK)
+    gaps = np.searchsorted(begins, breaks)
+    gaps, firsts = np.unique(gaps[gaps < len(begins)], return_index=True)
+    within = np.zeros(len(classes) + 1, dtype=np.int64)
+    within[np.concatenate([[0], stops])[gaps]] += 1
+    within[begins[gaps]] -= 1
+    kept &= np.cumsum(within[:-1]) == 0
+    kept[breaks[firsts]] = True
+    return kept
+
+
+_OTHER, _SOLID, _SEPARATOR, _BREAK = range(4)
+_CODES = 0x110000
+
+
+class _Letters:
+    """What becomes of each code point, looked up in arrays: filled as code points are met.
+
+    folded: the one code point that it becomes. whole: whether it becomes another number of them.
+    classes: whether one of a folded text is a letter or digit, a separator or a line break.
+    """
 
     def __init__(self) -> None:
-        self.at: list[int] = []
-        self.source: list[tuple[int, int, bool]] = []
+        self.folded = np.arange(_CODES, dtype=np.uint32)
+        self.whole = np.zeros(_CODES, dtype=np.bool_)
+        self.classes = np.zeros(_CODES, dtype=np.uint8)
+        self._known = np.zeros(_CODES, dtype=np.bool_)
 
-    def start(self, offset: int) -> int:
-        piece = bisect_right(self.at, offset) - 1
-        first, _, copied = self.source[piece]
-        return first + (offset - self.at[piece] if copied else 0)
+    def meet(self, codes: Codes) -> None:
+        """Know these code points, and what they become."""
+        for code in np.unique(codes[~self._known[codes]]).tolist():
+            new = _plain_letter(chr(code))
+            self.whole[code] = len(new) != 1
+            if len(new) == 1:
+                self.folded[code] = ord(new)
+            for char in {chr(code), *new}:
+                self.classes[ord(char)] = _class_of(char)
+            self._known[code] = True
 
-    def end(self, offset: int) -> int:
-        piece = bisect_right(self.at, offset - 1) - 1
-        first, last, copied = self.source[piece]
-        return first + offset - self.at[piece] if copied else last
+
+_letters = _Letters()
 
 
-def _folded(text: str) -> tuple[str, _Places]:
-    parts: list[str] = []
-    places = _Places()
+def _class_of(char: str) -> int:
+    if char.isalnum():
+        return _SOLID
+    return _BREAK if char == "\n" else _SEPARATOR if _SEPARATORS.fullmatch(char) else _OTHER
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Where the characters of a folded text come from: from pieces copied, or changed whole.
+
+    Piece i begins at at[i] of the folded text and comes from firsts[i] to lasts[i] of the text.
+    """
+
+    at: Ints
+    firsts: Ints
+    lasts: Ints
+    copied: Bools
+
+    def sources(self, begins: Ints, stops: Ints) -> Ints:
+        """Of spans of the folded text those of the text: int64[n, 2]."""
+        piece = np.searchsorted(self.at, begins, "right") - 1
+        first = self.firsts[piece] + (begins - self.at[piece]) * self.copied[piece]
+        piece = np.searchsorted(self.at, stops - 1, "right") - 1
+        within = self.firsts[piece] + stops - self.at[piece]
+        return np.stack([first, np.where(self.copied[piece], within, self.lasts[piece])], axis=1)
+
+
+def _folded(text: str) -> tuple[Codes, _Pieces]:
+    codes = _codes_of(text)
+    _letters.meet(codes)
+    parts: list[Codes] = []
+    rows: list[tuple[int, int, int, bool]] = []
     size = at = 0
+    copied = _letters.folded[codes]
+    for start, end, new in _changed_whole(text, codes):
+        for part, low, high, copy in (
+            (copied[at:start], at, start, True),
+            (_codes_of(new), start, end, False),
+        ):
+            if len(part):
+                rows.append((size, low, high, copy))
+                parts.append(part)
+                size += len(part)
+        at = end
+    rows.append((size, at, len(text), True))
+    table = np.array(rows, dtype=np.int64)
+    pieces = _Pieces(table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.bool_))
+    folded = np.concatenate([*parts, copied[at:]])
+    _letters.meet(folded)
+    return folded, pieces
 
-    def put(new: str, start: int, end: int, copied: bool) -> None:
-        nonlocal size
-        if new:
-            parts.append(new)
-            places.at.append(size)
-            places.source.append((start, end, copied))
-            size += len(new)
 
-    for match in _SPECIAL.finditer(text):
-        put(text[at : match.start()].lower(), at, match.start(), True)
-        put(_plain(match), *match.span(), False)
-        at = match.end()
-    put(text[at:].lower(), at, len(text), True)
-    return "".join(parts), places
+def _changed_whole(text: str, codes: Codes) -> Iterator[tuple[int, int, str]]:
+    """What does not become one code point for one: its span, and what it becomes."""
+    spans = [
+        (at, at + 1, _plain_letter(text[at]))
+        for at in np.flatnonzero(_letters.whole[codes]).tolist()
+    ]
+    spans += [(*match.span(), _plain(match)) for match in _ESCAPE.finditer(text)]
+    return iter(sorted(spans))
+
+
+def _codes_of(text: str) -> Codes:
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def _text_of(codes: Codes) -> str:
+    return codes.tobytes().decode("utf-32-le")
 
 
 def _plain(match: re.Match[str]) -> str:
+    """What an escape stands for, folded."""
     code = match[1] or match[2] or match[3]
-    char = chr(int(code, 16)) if code else html.unescape(match[4]) if match[4] else match[0]
-    if char in _UNSEEN:
-        return ""
-    return unicodedata.normalize("NFKC", char).casefold()
+    return _plain_letter(chr(int(code, 16)) if code else html.unescape(match[4]))
+
+
+def _plain_letter(char: str) -> str:
+    return "" if char in _UNSEEN else unicodedata.normalize("NFKC", char).casefold()
 
 
 def replaced_values(text: str, scrubbed: ScrubbedText) -> dict[str, Replaced]:
@@ -189,10 +293,10 @@ def with_spellings(
     folded, done, end_before = Folded(text), _Done(scrubbed, cuts), 0
     added: list[tuple[AppliedAction, Edit]] = []
     for core, first, last in folded.occurrences(known):
-        start, end = folded.sources[first][0] - core.startswith("+"), folded.sources[last][1]
+        runs = folded.source(first, last)
+        start, end = runs[0][0] - core.startswith("+"), runs[-1][1]
         if start < end_before or done.has(start, end):
             continue
-        runs = folded.sources[first : last + 1]
         edit = Edit(start, end, _respelled(known[core], text, start, runs))
         finding = known[core].applied.finding._replace(start=start, end=end)
         added.append((replace(known[core].applied, finding=finding, replacement=edit.text), edit))

@@ -1,7 +1,9 @@
 """A value that was found goes from the whole document, in every spelling, by one surrogate."""
 
 import html
+import re
 import time
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
 from unrote.pii.keys import Key
-from unrote.pii.scrubbing import scrub_texts
+from unrote.pii.scrubbing import scrub_texts, spellings
 from unrote.pii.scrubbing.spellings import Folded
 from unrote.pipelines.verify.spellings import Spelled
 
@@ -96,7 +98,7 @@ def test_offsets_lead_back():
     folded = Folded(text)
     core = Folded("anna.kestrel@kestrel.org").alone()
     places = [
-        text[folded.sources[first][0] : folded.sources[last][1]]
+        text[folded.source(first, first)[0][0] : folded.source(last, last)[0][1]]
         for _, first, last in folded.occurrences([core])
     ]
     assert places == ["anna.kestrel@kestrel.org", "ａｎｎａ.kestrel%40kestrel.org"]
@@ -108,3 +110,44 @@ def test_it_takes_linear_time():
     new, _ = scrubbed(line)
     assert "kestrel" not in new
     assert time.process_time() - began < 10
+
+
+PIECES = st.sampled_from(
+    [
+        *("a", "B", "7", "ß", "é", "ﬁ", "…", "İ", "Σ", "５", "漢", "\u00ad", "\u200b"),
+        *("%41", "%2d", "&#64;", "&amp;", "&nosuch;", "\\u0041", "\\x2e"),
+        *(" ", "\t", ".", "-", "–", "·", "\n", "@", "_", "/", "+"),
+    ]
+)
+
+
+def by_letters(text):
+    """The core of a text, and where each of its characters comes from, one letter after another."""
+    folded = []
+    escape = spellings._ESCAPE
+    at = 0
+    while at < len(text):
+        match = escape.match(text, at)
+        end = match.end() if match else at + 1
+        new = spellings._plain(match) if match else spellings._plain_letter(text[at])
+        folded += [(char, at, end) for char in new]
+        at = end
+    solid = [char.isalnum() for char, _, _ in folded]
+    last = max((i for i, one in enumerate(solid) if one), default=-1)
+    kept = []
+    for is_solid, group in groupby(range(last + 1), solid.__getitem__):
+        run = list(group)
+        gap = "".join(folded[i][0] for i in run)
+        if is_solid:
+            kept.append((gap, folded[run[0]][1], folded[run[-1]][2]))
+        else:
+            kept.append(("\n" if "\n" in gap else re.sub(r"[ \t.\-–·]+", "", gap), 0, 0))
+    core = "".join(one for one, _, _ in kept)
+    return core, [(a, b) for _, a, b in kept if b]
+
+
+@examples(300, derandomize=True)
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_arrays_fold_as_letter_by_letter(text):
+    folded = Folded(text)
+    assert (folded.core, folded.source(0, len(text))) == by_letters(text)

@@ -32,10 +32,19 @@ def ours(found):
 digits = st.text("0123456789", min_size=3, max_size=14)
 prefixes = st.lists(st.sampled_from("49 44 33 972 91 55 1 27 0 00 011 90".split()), max_size=3)
 prefixed = st.builds(lambda before, after: "".join(before) + after, prefixes, digits)
+codes = st.sampled_from("1 7 44 49 33 972 91 55 27 39 800 881 00 0 999".split())
+signed = st.builds(
+    lambda sign, code, gap, number: sign + code + gap + number,
+    st.sampled_from(["+", "(+", "+(", "+ ", "++", "\uff0b"]),
+    codes,
+    st.sampled_from(["", " ", "  ", "-", ") ", " (0) ", "x"]),
+    st.text("0123456789 -.x", min_size=3, max_size=14),
+)
 numbers = st.one_of(
     st.sampled_from(PHONES),
     digits,
     prefixed,
+    signed,
     st.text("0123456789 -./()+x", min_size=3, max_size=22),
 )
 
@@ -73,6 +82,9 @@ def test_finds_what_phonenumbers_finds(text):
         "1 int 3456789 and 12 ext 345678",
         "2012-01-02 08:00 and 2012-01-02 08",
         "a2125555555 2125555555a 2125555555%",
+        "1.1781739e+00   8.4573383e-01   1.1040164e+00",
+        "a+1 212-555-5555 a+12125555555b %(+1) 212-555-5555",
+        "+00 44 20 7946 0958, +0 1 212 555 5555, +999 212 555 5555",
     ],
 )
 def test_cases_that_went_wrong_or_might(text):
@@ -91,6 +103,23 @@ def test_the_prefilter_fires_for_every_candidate(text):
         long |= phones._alphanumerics(found) >= MIN_CHARS
         index = start + len(found)
     assert not long or PREFILTER.block(0, text.encode()).fired
+
+
+def test_of_what_cannot_be_a_number_nothing_is_asked(monkeypatch):
+    """A table of numbers, each of which libphonenumber would be asked for region by region."""
+    asked = []
+    monkeypatch.setattr(PhoneFinder, "_answer", lambda *given: asked.append(given))
+    assert PhoneFinder(REGIONS, 1).part("1.1781739e+00   8.4573383e-01   1.1040164e+00") == []
+    assert not asked
+
+
+def test_all_regions_agree_on_a_number_with_its_calling_code(monkeypatch):
+    asked = []
+    one = PhoneFinder._answer
+    monkeypatch.setattr(PhoneFinder, "_answer", lambda *given: asked.append(given) or one(*given))
+    text = "call +1 212-555-5555 now"
+    assert ours(PhoneFinder(REGIONS, 1).part(text)) == by_phonenumbers(text)
+    assert len(asked) == 1
 
 
 def test_shortest_numbers():
