@@ -1,6 +1,6 @@
 """The manifest of a finished run: read, written, and sealed.
 
-It holds digests of the two reports, and one of all that it says itself: an edited verdict, report
+It holds digests of the reports, and one of all that it says itself: an edited verdict, report
 or setting is noticed by whoever reads it next. It is no signature: who wants to forge a run can
 compute digests too.
 """
@@ -17,7 +17,7 @@ from unrote.pipelines.commits import FORMAT
 from unrote.pipelines.locations import MANIFEST, STATE
 from unrote.pipelines.storage import Location, location, write_atomically
 
-REPORTS = ("report.html", "report.json")
+REPORTS = ("metrics.prom", "report.html", "report.json")
 
 
 def read_manifest(out: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def write_manifest(out: Location, manifest: Mapping[str, Any]) -> None:
 
 
 def reports_of(folder: Location, verdict: object) -> dict[str, Any]:
-    """What a manifest says of the two report files. The verdict has a digest of its own, so that
+    """What a manifest says of the report files. The verdict has a digest of its own, so that
     it can be kept when they are written anew.
     """
     files = {}

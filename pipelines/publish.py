@@ -1,4 +1,4 @@
-"""From tables to the two report files: summarised where the tables are, built and rendered here."""
+"""From tables to the report files: summarised where the tables are, built and rendered here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -36,6 +36,7 @@ from unrote.pipelines.report.model import (
     excerpt_positions,
     to_json,
 )
+from unrote.pipelines.report.openmetrics import as_openmetrics
 from unrote.pipelines.scoring import at_risk_again, removes_sequences
 from unrote.pipelines.storage import Location, location, write_atomically
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
@@ -129,9 +130,10 @@ def _columns(job: Job) -> tuple[list[str], list[str]]:
 
 
 def write_report(folder: Location, report: Report) -> None:
-    """report.json and report.html."""
+    """The files of REPORTS."""
     write_atomically(folder / "report.json", to_json(report))
     write_atomically(folder / "report.html", html.render(report).encode())
+    write_atomically(folder / "metrics.prom", as_openmetrics(report).encode())
 
 
 def rebuild(out: str) -> Location:

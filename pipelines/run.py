@@ -32,7 +32,7 @@ from unrote.pipelines.locations import (
     refuse_shards_in,
 )
 from unrote.pipelines.lock import lock, refuse_in_use
-from unrote.pipelines.manifest import read_manifest, write_manifest
+from unrote.pipelines.manifest import REPORTS, read_manifest, write_manifest
 from unrote.pipelines.storage import (
     Location,
     absolute,
@@ -374,7 +374,7 @@ def _continue(run: RunFolder, out: str) -> str:
 
 def clear(folder: Location) -> None:
     """Remove a run's files from `folder`, and nothing that a run does not write."""
-    for name in (MANIFEST, "report.json", "report.html"):
+    for name in (MANIFEST, *REPORTS):
         remove(folder / name)
     for path in (folder / STATE).glob("*"):
         if path.is_dir():

@@ -14,6 +14,8 @@ from unrote.pipelines.verify.readers import CHUNK, arrow_reader
 from unrote.pipelines.verify.records import Shard
 from unrote.pipelines.verify.state import Run
 
+REPORTS = ("metrics.prom", "report.html", "report.json")
+
 PROXY = {"proxy/proxy.json", "proxy/sequences.parquet", "proxy/risk.json"}
 """What a proxy run adds: what is extractable, by document and offset, and the recalibrated risk."""
 
@@ -22,7 +24,7 @@ _INTERNAL = re.compile(r"internal/[a-z0-9_-]+/\d{5}\.parquet")
 
 def check_files(run: Run) -> None:
     """OUT holds what the manifest lists, and nothing else."""
-    listed = {"manifest.json", "report.json", "report.html"}
+    listed = {"manifest.json", *REPORTS}
     listed |= {
         table_path(name, entry["slice"])
         for name, entries in run.manifest["tables"].items()
@@ -52,7 +54,7 @@ def check_manifest(run: Run) -> None:
     )
     listed = run.manifest.get("reports")
     files = listed.get("files") if isinstance(listed, dict) else None
-    for name in ("report.html", "report.json"):
+    for name in REPORTS:
         entry = files.get(name) if isinstance(files, dict) else None
         try:
             with run.open(name) as stream:

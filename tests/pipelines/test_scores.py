@@ -335,7 +335,7 @@ class TestScoreAlone:
         done = unrote("score", corpus, "-o", out, *options)
         assert done.status == 0, done.err
         assert {path.name for path in out.iterdir()} == {
-            "manifest.json", "report.html", "report.json", "tables"
+            "manifest.json", "metrics.prom", "report.html", "report.json", "tables"
         }  # fmt: skip
         scores = rows_in(out, "scores")
         assert {row["doc"] for row in scores} == set(texts_in(corpus))

@@ -284,6 +284,7 @@ class Run:
         """Write reports, and the manifest with the digests of these and of itself."""
         self.manifest["reports"] = {
             "files": {
+                "metrics.prom": self.write("metrics.prom", b"# EOF\n"),
                 "report.html": self.write("report.html", b"<p>All is well.</p>"),
                 "report.json": self.write("report.json", json.dumps(self.report).encode()),
             },

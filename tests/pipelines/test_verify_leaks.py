@@ -234,7 +234,7 @@ def test_edited_manifest(tmp_path: Path) -> None:
     assert names(run) == {"manifest"}
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.json"])
+@pytest.mark.parametrize("name", ["metrics.prom", "report.html", "report.json"])
 def test_edited_report(tmp_path: Path, name: str) -> None:
     run = Run(tmp_path)
     content = (run.out / name).read_bytes()
