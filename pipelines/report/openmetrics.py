@@ -5,21 +5,21 @@ collector of node_exporter). A run that ends writes it; a scheduler's alerts are
 `unrote_run_finished_timestamp_seconds`, which stands still where no run ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from unrote.corpus import display
 from unrote.pipelines.report.model import Balance, Report
 
-Sample = tuple[dict[str, str], float]
+Sample = tuple[Mapping[str, str], float]
 """Labels, and the value."""
 
 
 class Gauge(NamedTuple):
     name: str
     help: str
-    samples: list[Sample]
+    samples: Sequence[Sample]
 
 
 def as_openmetrics(report: Report) -> str:
@@ -41,8 +41,11 @@ def _gauges(report: Report) -> Iterator[Gauge]:
         [({"phase": phase.name}, phase.seconds) for phase in report.phases],
     )
     yield from _balance(report.total)
-    rejected = [({}, report.rejects.rows)]
-    yield Gauge("unrote_rejected_rows", "Rows that were not read or are not released.", rejected)
+    yield Gauge(
+        "unrote_rejected_rows",
+        "Rows that were not read or are not released.",
+        [({}, report.rejects.rows)],
+    )
     yield from _found(report)
     yield from _extractable(report)
     yield from _verdict(report)
@@ -123,7 +126,7 @@ def _family(gauge: Gauge) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _labels(labels: dict[str, str]) -> str:
+def _labels(labels: Mapping[str, str]) -> str:
     written = ",".join(f'{name}="{_quoted(value)}"' for name, value in labels.items())
     return f"{{{written}}}" if written else ""
 
