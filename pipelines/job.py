@@ -110,6 +110,10 @@ class Job:
         return rows
 
 
+RUN_ID = 16
+"""Hexadecimal digits of a run's fingerprint that its log lines have."""
+
+
 @contextmanager
 def open_job(
     kind: str,
@@ -143,6 +147,7 @@ def open_job(
     try:
         named = "" if given is None else given.fingerprint()
         run = open_run(out, kind, inputs, settings, pinned, key=named, fresh=fresh)
+        progress.begin(run.fingerprint[:RUN_ID])
         if settings.pii.enabled and given is None and not run.finished:
             progress.note(FRESH_KEY_NOTICE)
         try:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Protocol
 
 import orjson
@@ -14,6 +15,10 @@ from unrote.pipelines.engines.base import Advance
 
 
 class Progress(Protocol):
+    def begin(self, run: str) -> None:
+        """What follows is of this run."""
+        ...
+
     def phase(self, name: str) -> AbstractContextManager[Advance]:
         """Announce a phase; call what it gives with the share that is done."""
         ...
@@ -30,6 +35,9 @@ class Progress(Protocol):
 class Silent:
     """Shows nothing."""
 
+    def begin(self, run: str) -> None:
+        """Nor whose progress it is."""
+
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:  # noqa: ARG002
         yield lambda _: None
@@ -45,10 +53,18 @@ class Silent:
 class Lines:
     """One JSON line on stderr at a phase's end, and every 5 seconds within it, whatever it does.
 
-    A thread of its own speaks, so that a phase of which one task takes long is not silent.
+    A thread of its own speaks, so that a phase of which one task takes long is not silent. Each
+    line has `time` (ISO 8601, UTC), `level` (info, or warning for a note) and, once the input is
+    known, `run`.
     """
 
     EVERY = 5.0
+
+    def __init__(self) -> None:
+        self._run: dict[str, str] = {}
+
+    def begin(self, run: str) -> None:
+        self._run = {"run": run}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:
@@ -94,10 +110,11 @@ class Lines:
             thread.join()
 
     def note(self, text: str) -> None:
-        self._say(note=text)
+        self._say("warning", note=text)
 
-    @staticmethod
-    def _say(**fields: object) -> None:
+    def _say(self, level: str = "info", **fields: object) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        fields = {"time": now, "level": level, **self._run, **fields}
         # Nobody listens any more: no reason to give up the work.
         with suppress(OSError, AttributeError):
             sys.stderr.write(display.json_text(orjson.dumps(fields).decode()) + "\n")
@@ -119,6 +136,9 @@ class Bar:
             console=Console(stderr=True),
             transient=True,
         )
+
+    def begin(self, run: str) -> None:
+        """Nobody needs it who sits before it."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:

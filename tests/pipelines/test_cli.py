@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import fsspec
@@ -198,6 +199,11 @@ class TestClean:
         done = unrote("clean", small, "-o", tmp_path / "out")
         lines = [json.loads(line) for line in done.err.splitlines()]
         assert [line["phase"] for line in lines][:2] == ["pin", "fingerprint"]
+        times = [datetime.fromisoformat(line["time"]) for line in lines]
+        assert times == sorted(times)
+        assert {line["level"] for line in lines} == {"info"}
+        manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+        assert {line.get("run") for line in lines[1:]} == {manifest["fingerprint"][:16]}
 
     def test_dedup_does_the_same(self, corpus, cleaned, tmp_path):
         assert unrote("dedup", corpus, "-o", tmp_path / "out", "-q").status == 0
