@@ -77,7 +77,11 @@ ALLOW_BY_DEFAULT = ("::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255")  # n
 NER_ENGINES = ("spacy", "transformers", "gliner")
 
 
-_TYPE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+ENTITY_NAME = r"[A-Z][A-Z0-9_]{1,63}"
+"""What a type of a user's own may be called."""
+
+_TYPE = re.compile(ENTITY_NAME)
+_IMPORT_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ class Pattern:
 class Config:
     """Which recognisers run, from which score a finding counts, and what a document may cost.
 
-    recognizers, without  entities, countries or presets that run, and of these the ones that don't
+    recognizers, without  entities, countries or presets that run, and of these the ones that don't;
+                  `recognizers` may name others by import path (pii.own_recognizers)
     threshold     score in [0, 1] from which a finding counts; `thresholds` sets it by entity
     allow         texts that are not findings (whole finding, case matters)
     allow_regex   expressions of the `regex` package; a finding in which one is found is none
@@ -167,17 +172,18 @@ class Config:
         self.entries  # noqa: B018 (raises for an unknown name)
         whole = (("threshold", self.threshold), ("marker_threshold", self.marker_threshold))
         for entity, score in (*whole, *self.thresholds):
-            if not entity.endswith("threshold") and not self.ner:
+            if not entity.endswith("threshold") and not self.has_unknown_types:
                 check_entity(entity, known)
             if not 0 <= score <= 1:
                 raise ConfigError(f"Threshold {score} of {entity}: give a score from 0 to 1.")
         for entity, chars in (("max_chars", self.max_chars), *self.limits):
-            if entity != "max_chars":
+            if entity != "max_chars" and not self.has_unknown_types:
                 check_entity(entity, known)
             if chars < 1:
                 raise ConfigError(f"Limit {chars} of {entity}: give at least 1 character.")
         if not (self.max_seconds > 0 and math.isfinite(self.max_seconds)):
             raise ConfigError(f"max_seconds {self.max_seconds}: give seconds above 0.")
+        self._check_imported()
         self._check_ner()
         self._check_allowed()
 
@@ -185,7 +191,20 @@ class Config:
     def entries(self) -> tuple[Entry, ...]:
         """The catalogue's entries that run, in its order."""
         out = set(resolve(self.without))
-        return tuple(entry for entry in resolve(self.recognizers) if entry not in out)
+        named = (name for name in self.recognizers if ":" not in name)
+        return tuple(entry for entry in resolve(named) if entry not in out)
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """The import paths ("module:NAME") among `recognizers`, in their order."""
+        return tuple(dict.fromkeys(name for name in self.recognizers if ":" in name))
+
+    @property
+    def has_unknown_types(self) -> bool:
+        """Whether types may come that only an opened detector knows: a model's, or of recognisers
+        that are imported.
+        """
+        return bool(self.ner or self.imported)
 
     def threshold_of(self, entity: str) -> float:
         return dict(self.thresholds).get(entity, self.threshold)
@@ -193,6 +212,14 @@ class Config:
     def limit_of(self, entity: str) -> int:
         """Code points of the longest document that the recogniser of `entity` reads."""
         return min(self.max_chars, dict(self.limits).get(entity, self.max_chars))
+
+    def _check_imported(self) -> None:
+        for path in self.imported:
+            if not _IMPORT_PATH.fullmatch(path):
+                raise ConfigError(
+                    f"recognizers name {path!r}: an import path is a module, a colon and a name in "
+                    "it, such as 'my_package.recognizers:CaseNumbers'."
+                )
 
     def _check_ner(self) -> None:
         engine, _, model = self.ner.partition(":")

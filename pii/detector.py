@@ -246,6 +246,11 @@ def _recognizers(config: Config) -> tuple[Recognizer, ...]:
     loaded = [recognizers.load(entry, config) for entry in config.entries]
     loaded += [recognizers.of_pattern(pattern, config) for pattern in config.patterns]
     made: list[Recognizer] = [recognizer for recognizer in loaded if recognizer is not None]
+    if config.imported:
+        from unrote.pii import own_recognizers  # noqa: PLC0415 (imports a user's modules)
+
+        for path in config.imported:
+            made += own_recognizers.load(path, config)
     if config.secrets:
         made.extend(secrets.recognizers(config))
     if config.ner:

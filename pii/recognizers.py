@@ -142,7 +142,7 @@ class _Base:
         self.presidio = presidio
         self.entity: str = presidio.supported_entities[0]
         self.origin: str = presidio.name
-        self.context = [word.lower() for word in presidio.context]
+        self.context = [word.lower() for word in presidio.context or ()]
 
 
 class _Pattern(NamedTuple):

@@ -2,7 +2,8 @@
 recognisers another.
 
 Presidio and spaCy import torch and transformers where these are installed, which takes seconds.
-Only models for names need them, so these imports are blocked where no model is configured.
+Only models for names need them, and perhaps a user's recognisers, so these imports are blocked
+where neither is configured.
 """
 
 import threading
@@ -23,7 +24,7 @@ def open_scanner(config: Config) -> "Scanner":
     """A new scanner. Raises ConfigError where a configured model, or the extra pii, is missing."""
     require("pii", "Looking for personal data")
     blocked = ("torch", "transformers", "stanza", "gliner")
-    with nullcontext() if config.ner else block_imports(*blocked):
+    with nullcontext() if config.has_unknown_types else block_imports(*blocked):
         from unrote.pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
 
     return Scanner(config)

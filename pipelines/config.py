@@ -222,7 +222,8 @@ class PiiSettings(Section):
     recognizers: list[str] = Field(
         ["default"],
         description='What is looked for: entities ("US_SSN"), countries ("de"), presets '
-        '("default", "hipaa", "all").',
+        '("default", "hipaa", "all"); or Presidio recognisers of yours, by import path '
+        '("my_package.module:MyRecognizer").',
     )
     without: list[str] = Field([], description="Of these the ones that are not looked for.")
     threshold: float = Field(
@@ -351,9 +352,9 @@ class PiiSettings(Section):
     @model_validator(mode="after")
     def _known(self) -> "PiiSettings":
         try:
-            self.config  # noqa: B018 (raises for what it does not know)
+            config = self.config
             known = (*PRESETS["all"], SECRET, *(one.name for one in self.patterns))
-            if not self.ner:  # a model may have types of its own
+            if not config.has_unknown_types:
                 for type_ in self.actions:
                     if type_ != DEFAULT:
                         check_entity(type_, (*known, *MARKER_TYPES))

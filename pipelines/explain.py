@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from unrote.corpus.schema import Table
 from unrote.memorization.reference_model import ReferenceModel
+from unrote.pii.config import Config
 from unrote.pii.keys import Key, fresh_key
+from unrote.pii.stages import Scan
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow, Input, Output, Read
@@ -23,6 +25,8 @@ class Explanation:
     def phase(self, name: str, flow: Flow) -> None:
         self.lines.append(f"\n{name}")
         for node in flow.nodes:
+            if isinstance(node.stage, Scan):
+                self.lines += _looked_for(node.stage.config)
             sources = [_source(i) for inputs in node.inputs.values() for i in inputs]
             by = f" by {', '.join(node.stage.key)}" if node.stage.key else ""
             verb = "group" if node.stage.key else "map"
@@ -49,6 +53,23 @@ def explain(settings: Settings) -> str:
     if settings.dedup.near.enabled:
         head += " near-1 stands for as many rounds as it takes."
     return "\n".join([head, *job.lines])
+
+
+def _looked_for(config: Config) -> list[str]:
+    """What a scan looks for, by what finds it."""
+    by = {
+        "entities": [entry.entity for entry in config.entries],
+        "patterns": [pattern.name for pattern in config.patterns],
+        "imported": list(config.imported),
+        "rules of yours": [rule.name for rule in config.secret_rules],
+        "model": [config.ner] if config.ner else [],
+    }
+    others = [
+        *(["secrets, by rules whose name is their origin"] if config.secrets else []),
+        *(["markers of earlier de-identification"] if config.markers else []),
+    ]
+    named = [f"{what} {', '.join(names)}" for what, names in by.items() if names]
+    return [f"  look for {one}" for one in (*named, *others)]
 
 
 def _source(source: Input) -> str:

@@ -7,6 +7,7 @@ registers its own with `@measure`. A measure of nothing is no number, and no num
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from unrote.corpus import display
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.corpus.schema import DUPLICATES, FINDINGS, REJECTS, SCORES, SPANS, Table
 from unrote.pii.catalogue import PRESETS, check_entity
-from unrote.pii.config import SECRET
+from unrote.pii.config import ENTITY_NAME, SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from unrote.pipelines.config import describe, read_toml
 from unrote.pipelines.report.memorization import Expected, unread
@@ -31,6 +32,8 @@ from unrote.pipelines.report.model import (
     Verdict,
 )
 from unrote.pipelines.summary.scores import EXPECTED
+
+_KNOWN_TYPES = (*PRESETS["all"], SECRET, *MARKER_TYPES)
 
 
 @dataclass(frozen=True)
@@ -452,7 +455,8 @@ class Rule(BaseModel):
             )
         if self.type is not None:
             try:
-                check_entity(self.type, (*PRESETS["all"], SECRET, *MARKER_TYPES))
+                if not re.fullmatch(ENTITY_NAME, self.type):
+                    check_entity(self.type, _KNOWN_TYPES)
             except ConfigError as error:
                 raise ValueError(str(error)) from None
         if self.view is not None and not found.takes_view:
@@ -507,6 +511,21 @@ def check_policy(policy: Policy, settings: Mapping[str, Any]) -> None:
                     f"rule {number} of the policy limits {rule.measure}, which cannot be measured "
                     f"while {need} is false. Set it to true, or remove the rule."
                 )
+        if rule.type is not None:
+            _check_type(number, rule.type, settings.get("pii") or {})
+
+
+def _check_type(number: int, type_: str, pii: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a type that nothing in the settings `pii` looks for: it would always be
+    within its limit. A model, and a recogniser that is imported, may have any.
+    """
+    if pii.get("ner") or any(":" in name for name in pii.get("recognizers", ())):
+        return
+    own = [pattern["name"] for pattern in pii.get("patterns", ())]
+    try:
+        check_entity(type_, (*_KNOWN_TYPES, *own))
+    except ConfigError as error:
+        raise ConfigError(f"rule {number} of the policy: {error}") from None
 
 
 def _enabled(settings: Mapping[str, Any], path: str) -> bool:

@@ -32,6 +32,7 @@ from unrote.corpus.schema import (
     row_of,
     shard_of,
 )
+from unrote.pii.config import SECRET
 from unrote.pii.mask import MaskedText, masked
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.finished import open_run
@@ -435,7 +436,7 @@ def _findings(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
             (
                 f"{row['start']:,} to {row['end']:,}"
                 + f" of column {row['field']}" * (row["field"] > 0),
-                display.name(row["type"] + f" ({row['stands_for']})" * (row["stands_for"] != "")),
+                display.name(_what(row)),
                 display.flat(masked(_value(values, row), row["type"])),
                 display.name(row["action"]),
             )
@@ -444,6 +445,12 @@ def _findings(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
         width,
     )
     yield from _more(len(rows))
+
+
+def _what(row: Row) -> str:
+    """A finding's type; of a secret with the rule, of a marker with what it stands for."""
+    more = row["origin"] if row["type"] == SECRET else row["stands_for"]
+    return f"{row['type']} ({more})" if more else str(row["type"])
 
 
 def _value(values: Sequence[str | None], row: Row) -> str:
