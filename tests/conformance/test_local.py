@@ -8,7 +8,7 @@ import unrote.corpus.pinning
 import unrote.pipelines.engines.local
 import unrote.pipelines.engines.slices
 import unrote.pipelines.engines.sorting
-from tests.conformance.suite import CONFIGURATIONS, EngineSuite, run
+from tests.conformance.suite import CONFIGURATIONS, JOINED, SETTINGS, EngineSuite, run
 
 VARIATIONS = {
     "one-worker-small-batches": (1, {"batch": 2000}),
@@ -21,11 +21,11 @@ VARIATIONS = {
 
 
 def covering() -> list[tuple[str, str]]:
-    """Each configuration with two variations; three configurations meet all of them."""
+    """Each of JOINED with two variations; three in a row meet all of them."""
     names = list(VARIATIONS)
     return [
         (configuration, names[(2 * number + turn) % len(names)])
-        for number, configuration in enumerate(CONFIGURATIONS)
+        for number, configuration in enumerate(JOINED)
         for turn in range(2)
     ]
 
@@ -62,6 +62,6 @@ class TestLocal(EngineSuite):
 
     def test_the_same_bytes(self, pair, corpus, expected, tmp_path):
         configuration, settings = pair
-        found = run(corpus, tmp_path / "out", *settings, *CONFIGURATIONS[configuration])
+        found = run(corpus, tmp_path / "out", *settings, *SETTINGS[configuration])
         assert found == expected(configuration)
         assert any(name.startswith("data/") for name in found)
