@@ -13,7 +13,8 @@ class Config:
     stride        tokens from one sequence's start to the next one's; 0 is prefix + suffix, so that
                   every token is in one sequence (the last sequence of a text overlaps)
     bos           whether a sequence starts with the beginning-of-text token; None: as the model's
-                  tokenizer does by itself. Without it the first token has no probability
+                  tokenizer does by itself, and the default model's card asks for. Without it the
+                  first token has no probability
     top_k         how many tokens sampling chooses from in (n, p)-discoverability; 0: from all
     temperature   of that sampling
     queries       the n for which the probability to extract the suffix in n samples is given

@@ -33,6 +33,9 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
 """How far logits computed in two ways may differ, relative to the largest of them."""
 
 
+DEFAULT = ("", "default")
+"""Names of the model in this package."""
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "*.model",
@@ -65,7 +68,8 @@ class LanguageModel:
 
     tokenizer is a `tokenizers.Tokenizer`; vocabulary is the number of logits; context the most
     tokens it reads at once; bos the token with which it begins a text, None if it has none, and
-    `adds_bos` whether its tokenizer puts it there by itself. `separable` says that hidden states
+    `adds_bos` whether texts begin with it: where its tokenizer puts it there by itself, and for
+    the default model, whose card asks for it. `separable` says that hidden states
     and vocabulary projection can be computed separately, which bounds memory.
     """
 
@@ -167,7 +171,7 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
         vocabulary,
         getattr(config, "max_position_embeddings", None) or 1 << 30,
         bos,
-        bos is not None and fast.encode("a").ids[:1] == [bos],
+        bos is not None and (name in DEFAULT or fast.encode("a").ids[:1] == [bos]),
         _check_network(name, network, vocabulary),
     )
 
@@ -227,7 +231,7 @@ def _kept(tokenizer: Any, text: str) -> float:
 
 def _remedy(name: str) -> str:
     """Where a tokenizer is to be had."""
-    if not name or name == "default":
+    if name in DEFAULT:
         return "Install unrote again."
     if Path(name).is_dir():
         return (
@@ -282,7 +286,7 @@ def folder_of(name: str) -> Path:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 (loads slowly)
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
-    if name in {"", "default"}:
+    if name in DEFAULT:
         return _default_folder()
     if Path(name).is_dir():
         return Path(name)

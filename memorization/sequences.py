@@ -44,7 +44,7 @@ class CutSequences(PlainStage):
     config: Config = field(default_factory=Config)
     view: ReleasedView = field(default_factory=ReleasedView)
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sequences": SEQUENCES.schema, "sizes": SIZES}
 
     @property

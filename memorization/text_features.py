@@ -158,9 +158,25 @@ def _find(key: np.uint64, keys: Hashes, values: Floats) -> float:
 
 
 @inlined
-def _kind(byte: int) -> int:
+def _is_symbol(text: Bytes, at: int) -> bool:
+    """Whether a character outside of ASCII that begins here is a symbol or punctuation: of the
+    blocks U+0080 to U+00BF, U+2000 to U+2BFF, U+3000 to U+303F, U+1F000 to U+1FFFF. What other
+    blocks have of them counts as letters.
+    """
+    lead, second = text[at], text[at + 1] if at + 1 < text.size else 0
+    return bool(
+        lead == 0xC2
+        or (lead == 0xE2 and second < 0xB0)
+        or (lead == 0xE3 and second == 0x80)
+        or (lead == 0xF0 and second == 0x9F)
+    )
+
+
+@inlined
+def _kind(text: Bytes, at: int) -> int:
+    byte = text[at]
     folded = byte | 32
-    if 97 <= folded <= 122 or byte >= 128:
+    if 97 <= folded <= 122 or (byte >= 128 and not _is_symbol(text, at)):
         return _LETTER
     if 48 <= byte <= 57:
         return _DIGIT
@@ -206,11 +222,14 @@ def _units(
     words, frequencies = np.empty(text.size, dtype=np.uint64), np.empty(text.size)
     found = word = at = 0
     while at < text.size:
-        kind, start = _kind(text[at]), at
+        kind, start = _kind(text, at), at
         key, value = _FNV_OFFSET, 0.0
-        while at < text.size and (at == start or kind < _SPACE) and _kind(text[at]) == kind:
+        while at < text.size and (at == start or kind < _SPACE) and _kind(text, at) == kind:
             key = (key ^ np.uint64(_folded(text[at]))) * _FNV_PRIME
             value = value * 10 + (text[at] - 48)
+            at += 1
+        while kind == _PUNCTUATION and at < text.size and text[at] & 0xC0 == 0x80:
+            key = (key ^ np.uint64(text[at])) * _FNV_PRIME
             at += 1
         if kind == _SPACE:
             continue

@@ -31,6 +31,9 @@ from unrote.pipelines.summary.scores import (
 
 Rows = Mapping[str, list[dict[str, Any]]]
 
+COUNTS = ("sequences", "tokens", "characters", "at_risk", "extractable")
+"""What is counted of the sequences that the model read, and of those scored by their text."""
+
 Showing = Callable[[int, int, int], dict[str, Any]]
 """(doc, start, length) → doc, shard, row, id and excerpt of a document."""
 
@@ -111,6 +114,7 @@ class ScoredBy(Part):
     scored_by: str | None = Field(description='"model", "text", or null: there was no token.')
     sequences: int
     tokens: int
+    characters: int = Field(description="Of the input: what these sequences stand for there.")
     expected_extracted: float = Field(description="Expected number of extractable sequences.")
     at_risk: int
     extractable: int = Field(description="Suffixes that the reference model itself completes.")
@@ -377,7 +381,7 @@ def _histogram(rows: list[dict[str, Any]]) -> tuple[RiskBin, ...]:
 
 
 def _scored(row: Mapping[str, Any]) -> ScoredBy:
-    numbers = {name: row[name] for name in ("sequences", "tokens", "at_risk", "extractable")}
+    numbers = {name: row[name] for name in COUNTS}
     return ScoredBy(
         scored_by=row["scored_by"],
         expected_extracted=row["expected_extracted"] / BILLION,
@@ -436,8 +440,9 @@ def _entities(rows: list[dict[str, Any]]) -> tuple[RiskEntities, ...]:
     return tuple(sorted(found, key=lambda one: (-one.completed, -one.entities, one.type)))
 
 
-def _about_target(target: RiskTarget) -> Iterable[str]:
+def _about_target(found: Memorization) -> Iterable[str]:
     """Which model the risks are for, and how far they can be believed."""
+    target = found.target
     if target.parameters is None:
         yield (
             f"Risks are for {target.description}: a small one, trained on this corpus alone. "
@@ -456,6 +461,11 @@ def _about_target(target: RiskTarget) -> Iterable[str]:
             f"{written_size(SMALLEST_FITTED)} to {written_size(LARGEST_FITTED)}: these risks are "
             "extrapolated."
         )
+    if found.tokens * (target.epochs or 1) > (target.tokens or 0):
+        yield (
+            f"This text alone has {counted(found.tokens, 'token')}, more than all that "
+            f"{target.description}: say with memorization.target.tokens what it is trained on."
+        )
 
 
 def notes(found: Memorization) -> Iterable[str]:
@@ -463,7 +473,7 @@ def notes(found: Memorization) -> Iterable[str]:
     if not found.sequences:
         yield "There was no text that a model could memorize."
         return
-    yield from _about_target(found.target)
+    yield from _about_target(found)
     if nothing := unread(found):
         yield f"{nothing[0].upper()}{nothing[1:]}: these numbers are not the model's."
     elif found.unread:
@@ -471,6 +481,13 @@ def notes(found: Memorization) -> Iterable[str]:
             f"{counted(found.unread, 'sequence')} were scored by copies and text features alone; "
             "the reference model read the riskiest by these and a random sample (memorization."
             "max_tokens)."
+        )
+    if found.tokens:
+        characters = sum(row.characters for row in found.scored) / found.tokens
+        yield (
+            f"A token is {characters:.1f} characters of this text, by the reference model's "
+            "tokenizer. One with a larger vocabulary makes a sequence of as many tokens a longer "
+            "text, of which models memorize more."
         )
     sample = found.sample
     if found.guessing:

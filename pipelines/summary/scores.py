@@ -36,7 +36,7 @@ BILLION = 1_000_000_000
 
 EDGES = tuple(
     edge * BILLION // 1_000_000
-    for edge in (0, 10, 100, 1000, 10_000, 50_000, *range(100_000, 1_000_000, 100_000))
+    for edge in (0, 100, 1000, 10_000, 50_000, *range(100_000, 1_000_000, 100_000))
 )
 """Where the bins of a histogram begin, in billionths; a risk of 1 is in the last."""
 
@@ -97,9 +97,10 @@ SCORED_BY = summary_table(
     "scored_by",
     ("by_key",),
     ("scored_by",),
-    ("sequences", "tokens", "expected_extracted", "at_risk", "extractable"),
+    ("sequences", "tokens", "characters", "expected_extracted", "at_risk", "extractable"),
 )
-"""The released sequences by what scored them; expected_extracted in billionths."""
+"""The released sequences by what scored them; characters in the input, expected_extracted in
+billionths."""
 
 RISK_SAMPLE = summary_table(
     "risk_sample", ("key",), (), ("sequences", "read", "extractable", "loss", "expected_extracted")
@@ -238,7 +239,8 @@ def _scores_of(batch: pa.RecordBatch, threshold: float) -> Scores:
     A risk that is null counts as 0 where it is added up; `scored` says which are not null.
     """
     columns: dict[str, NDArray[Any]] = {
-        name: numbers_of(batch, name) for name in ("doc", "start", "prefix_tokens", "suffix_tokens")
+        name: numbers_of(batch, name)
+        for name in ("doc", "start", "end", "prefix_tokens", "suffix_tokens")
     }
     for view, name in VIEWS.items():
         for end, behind in COLUMNS.items():
@@ -369,7 +371,9 @@ def _grouped(codes: Ints, values: NDArray[Any], size: int) -> Ints:
 
 def _by(scores: Scores) -> pa.RecordBatch:
     tokens = scores["prefix_tokens"] + scores["suffix_tokens"]
-    columns = [np.ones_like(tokens), tokens, scores["middle_released"], scores["at_risk_released"]]
+    characters = scores["end"] - scores["start"]
+    columns = [np.ones_like(tokens), tokens, characters, scores["middle_released"]]
+    columns.append(scores["at_risk_released"])
     columns.append(scores["extractable"])
     sums = [_grouped(scores["by"], column, len(BY)) for column in columns]
     zeros = np.zeros(len(BY), np.int64)

@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from unrote.memorization.model import load
+
 FOLDER = Path(__file__).parents[2] / "memorization" / "default"
 
 
@@ -88,6 +90,11 @@ def test_weights_are_float16_and_embeddings_tied(model):
 def test_no_code_but_transformers_own():
     assert not list(FOLDER.rglob("*.py"))
     assert "auto_map" not in (FOLDER / "config.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["", "default"])
+def test_sequences_begin_with_bos_as_the_card_asks_for(name):
+    assert load(name, device="cpu").adds_bos
 
 
 def test_tokenizer_and_model_agree(model, tokenizer):

@@ -1,5 +1,8 @@
 """The risk for a target: it follows the published table, and what may only raise it does."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +64,18 @@ def test_the_program_prints_the_table(capsys):
     assert "| 12B | about 43 |" in said
     assert "Hubble's levels: 8B, 100B tokens" in said
     assert "nan" not in said
+
+
+def test_the_docs_have_what_it_prints(capsys):
+    refit.main()
+    said = capsys.readouterr().out
+    page = Path(__file__).parents[2] / "docs" / "memorization.md"
+    rows = re.findall(
+        r"(?m)^\| (?:70M|1\.4B|2\.8B|6\.9B|12B|[\d,]+) \| .*%.* \|$", page.read_text("utf-8")
+    )
+    rows = [row for row in rows if row.count("|") < 8 and "AUROC" not in row]
+    assert len(rows) > 20
+    assert [row for row in rows if row[:-2] not in said] == []
 
 
 # What may only raise it.

@@ -14,13 +14,15 @@ from unrote.corpus.errors import ConfigError
 from unrote.memorization.text_features import GRAM, PERIODS, RARE, WordFrequencies, text_features
 
 KEYS = {"template", "repetition", "rare_words", "word_duplication"}
-UNITS = re.compile(rb"[A-Za-z\x80-\xff]+|[0-9]+|[^A-Za-z\x80-\xff0-9\x00-\x20]")
+SYMBOLS = "\u0080-\u00bf\u2000-\u2bff\u3000-\u303f\U0001f000-\U0001ffff"
+WORDS = rf"(?:[A-Za-z]|(?![{SYMBOLS}])[^\x00-\x7f])+"
+UNITS = re.compile(rf"{WORDS}|[0-9]+|[^\x00-\x20]")
 COUNTS = {"the": 60_000, "of": 30_000, "fox": 7, "quick": 2, "Überfluß": 1}
 TABLE = WordFrequencies.of_counts(COUNTS)
 
 
 def template(text):
-    units = UNITS.findall(text.encode("utf-8", "surrogatepass").lower())
+    units = [u.encode("utf-8", "surrogatepass").lower() for u in UNITS.findall(text)]
     numbers = [int(u) if u.isdigit() and len(u) <= 15 else math.nan for u in units]
     best = 0.0
     for p in range(1, min(PERIODS, len(units) // 2) + 1):
@@ -42,12 +44,29 @@ def repetition(text):
 def frequencies(text):
     total = sum(COUNTS.values())
     known = {word.encode().lower(): count * 1e6 / total for word, count in COUNTS.items()}
-    words = re.findall(rb"[A-Za-z\x80-\xff]+", text.encode("utf-8", "surrogatepass"))
+    words = [word.encode("utf-8", "surrogatepass") for word in re.findall(WORDS, text)]
     return [(word.lower(), known.get(word.lower(), 0.0)) for word in words]
 
 
 words = st.sampled_from(
-    ["the", "The", "of", "fox", "Überfluß", "naïve", "12", "13", "14", ",", "\n", "x1", "—"]
+    [
+        "the",
+        "The",
+        "of",
+        "fox",
+        "Überfluß",
+        "naïve",
+        "12",
+        "13",
+        "14",
+        ",",
+        "\n",
+        "x1",
+        "—",
+        "═══",
+        "…fox",
+        "語",
+    ]
 )
 
 
@@ -84,6 +103,14 @@ def test_prose_is_no_template():
     found = text_features([text])
     assert found["template"][0] < 0.25
     assert found["rare_words"][0] < 0.3
+
+
+def test_a_ruler_is_no_rare_word():
+    found = text_features(
+        ["═" * 70, "┌──────┐│ the ││ of │└──────┘", "🎉🎉 the of …", "naïve Überfluß"]
+    )
+    assert found["rare_words"].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert found["template"][0] == 1.0
 
 
 def test_words_of_three_pieces_or_more_are_rare():

@@ -64,7 +64,7 @@ def source(name: str | None, words: int, *views: tuple[int, int, int]) -> dict:
 
 
 def by(key: int, name: str | None, *numbers: int) -> dict:
-    names = ("sequences", "tokens", "expected_extracted", "at_risk", "extractable")
+    names = ("sequences", "tokens", "characters", "expected_extracted", "at_risk", "extractable")
     row = dict(zip(names, numbers, strict=True))
     row["expected_extracted"] *= 1000
     return {"doc": 0, "by_key": key, "scored_by": name} | row
@@ -98,7 +98,7 @@ def scored(others: bool = False) -> dict[str, pa.Table]:
                (99, 1, 0)),
     ]  # fmt: skip
     sources += [source(None, 7, *[(5, 0, 0)] * 4)] * others
-    bins = [("input", 14, 1000), ("input", 0, 3), ("released", 0, 999), ("released", 14, 1)]
+    bins = [("input", 13, 1000), ("input", 0, 3), ("released", 0, 999), ("released", 13, 1)]
     bins += [("deduplicated", 0, 1003), ("filtered", 0, 995)]
     rows = {
         RISK_SOURCES: sources,
@@ -107,9 +107,9 @@ def scored(others: bool = False) -> dict[str, pa.Table]:
             for view, bin_, count in bins
         ],
         SCORED_BY: [
-            by(0, "model", 300, 30_000, 12_000_000, 5, 2),
-            by(1, "text", 700, 70_000, 250_000, 0, 0),
-            by(2, None, 0, 0, 0, 0, 0),
+            by(0, "model", 300, 30_000, 90_000, 12_000_000, 5, 2),
+            by(1, "text", 700, 70_000, 310_000, 250_000, 0, 0),
+            by(2, None, 0, 0, 0, 0, 0, 0),
         ],
         RISK_SAMPLE: [
             {
@@ -237,10 +237,14 @@ def test_notes_say_what_the_numbers_are_worth():
     assert "Risks are for a 7B model that reads this once in 1T tokens" in notes
     assert "families differ by more than an order of magnitude" in notes
     assert "extrapolated" not in notes
+    assert "A token is 4.0 characters of this text" in notes
     beyond = " ".join(report(target={"parameters": "70B"}).notes)
     assert "70B parameters are outside what was counted, 70M to 12B" in beyond
     assert "700 sequences were scored by copies and text features alone" in notes
     assert "Of 40 sequences drawn at random the reference model completes 2.5" in notes
+    assert "This text alone has" not in notes
+    longer = " ".join(report(target={"tokens": "1M", "epochs": 11}).notes)
+    assert "This text alone has 100,000 tokens, more than all" in longer
     off = build(manifest(memorization={"enabled": False}), tables(), excerpt, no_example)
     assert off.memorization is None
     assert "not scored (memorization.enabled is false)" in " ".join(off.notes)

@@ -133,6 +133,7 @@ def expected(tables: dict[str, list[dict]]) -> tuple[Counter, dict, dict, Counte
         by[row["scored_by"]] += Counter(
             sequences=1,
             tokens=row["prefix_tokens"] + row["suffix_tokens"],
+            characters=row["end"] - row["start"],
             expected_extracted=round(risk * 1e9),
             at_risk=(row["risk_high"] or 0) >= THRESHOLD,
             extractable=bool(row["extractable"]),
@@ -166,7 +167,7 @@ def test_summaries_are_what_python_counts(seed, action):
     assert found == {source: +counts for source, counts in by_source.items()}
     ordered = [row["expected_extracted_released"] for row in made[RISK_SOURCES.name]]
     assert ordered == sorted(ordered, reverse=True)
-    sums = ("sequences", "tokens", "expected_extracted", "at_risk", "extractable")
+    sums = ("sequences", "tokens", "characters", "expected_extracted", "at_risk", "extractable")
     shown_rows = {
         r["scored_by"]: Counter({n: r[n] for n in sums if r[n]}) for r in made[SCORED_BY.name]
     }
