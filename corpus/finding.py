@@ -83,12 +83,7 @@ def _files(given: str, passed_over: list[str]) -> list[_File]:
     """The files of one input; adds those that are not read to `passed_over`."""
     filesystem, path = _filesystem(given)
     try:
-        if filesystem.isfile(path):
-            root, found = path.rpartition("/")[0], {path: filesystem.info(path)}
-        elif filesystem.isdir(path):
-            root, found = path, _below(filesystem, path)
-        else:
-            root, found = _matches(filesystem, path)
+        root, found = _listed(filesystem, path, given)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise StorageError(
@@ -122,6 +117,18 @@ def _files(given: str, passed_over: list[str]) -> list[_File]:
         for key, info in kept.items()
         if key not in unread
     ]
+
+
+def _listed(filesystem: Any, path: str, given: str) -> tuple[str, dict[str, Any]]:
+    """The folder that names begin behind, and what was found, by path. Raises OSError."""
+    from unrote.corpus.stores import translated  # noqa: PLC0415 - imports fsspec
+
+    with translated(given):
+        if filesystem.isfile(path):
+            return path.rpartition("/")[0], {path: filesystem.info(path)}
+        if filesystem.isdir(path):
+            return path, _below(filesystem, path)
+        return _matches(filesystem, path)
 
 
 _BESIDE = {
@@ -161,14 +168,14 @@ def _unread(found: dict[str, Any], direct: bool, local: bool) -> dict[str, None]
 
 def _filesystem(given: str) -> tuple[Any, str]:
     """The filesystem that an input lies on, and its path there."""
-    import fsspec  # noqa: PLC0415
+    from unrote.corpus.stores import connect  # noqa: PLC0415 - imports fsspec
 
     try:
-        filesystem, path = fsspec.core.url_to_fs(given)
-    except (ValueError, ImportError) as error:
+        filesystem, path = connect(given)
+    except OSError as error:
         raise InputError(
-            f"cannot open {given}: {error}. Give a path or the URL of a filesystem that fsspec "
-            "knows, and install the package that it names."
+            f"cannot open {given}: {error.strerror or error}. Give a path or the URL of a "
+            "filesystem that fsspec knows, and install the package that it names."
         ) from None
     return filesystem, path.rstrip("/") or "/"
 

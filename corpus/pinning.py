@@ -108,10 +108,10 @@ def _size(url: str) -> int | None:
     try:
         if not is_remote(url):
             return os.stat(url).st_size
-        import fsspec  # noqa: PLC0415
+        from unrote.corpus.stores import store_of  # noqa: PLC0415 - imports fsspec
 
-        filesystem, path = fsspec.core.url_to_fs(url)
-        return int(filesystem.info(path)["size"])
+        store, path = store_of(url)
+        return int(store.info(path)["size"])
     except FileNotFoundError:
         return None
     except OSError as error:

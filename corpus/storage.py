@@ -1,7 +1,7 @@
 """Files on this machine's disk or behind any fsspec URL, and what is said when they fail."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,24 @@ from unrote.corpus.errors import StorageError
 
 CHUNK = 4 << 20
 """Bytes of one read: large enough for object stores, small enough for the processor's cache."""
+
+Options = Mapping[str, Mapping[str, Any]]
+"""Arguments of fsspec's file systems, by protocol: {"s3": {"endpoint_url": "http://…"}}."""
+
+_options: dict[str, Mapping[str, Any]] = {}
+
+
+def use_options(options: Options) -> None:
+    """Reach stores with these options from now on, in this process, on top of what the environment
+    and fsspec's own configuration say.
+    """
+    _options.clear()
+    _options.update(options)
+
+
+def options_in_use() -> dict[str, Mapping[str, Any]]:
+    """What `use_options` was given: a process that works for this one needs the same."""
+    return dict(_options)
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -21,9 +39,10 @@ def open_stored(path: str | os.PathLike[str]) -> Any:
     """The stored bytes of a file, for reading; no compression is undone. Raises OSError."""
     if not is_remote(path):
         return open(path, "rb")
-    import fsspec  # noqa: PLC0415  fsspec takes a while to import, and most input is local
+    from unrote.corpus.stores import store_of  # noqa: PLC0415  imports fsspec; most input is local
 
-    return fsspec.open(os.fspath(path), "rb").open()
+    store, path_there = store_of(os.fspath(path))
+    return store.open(path_there)
 
 
 def open_output(path: str | os.PathLike[str]) -> Any:
@@ -31,9 +50,9 @@ def open_output(path: str | os.PathLike[str]) -> Any:
     if not is_remote(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         return open(path, "wb")
-    import fsspec  # noqa: PLC0415
+    from unrote.corpus.stores import connect  # noqa: PLC0415
 
-    filesystem, path_there = fsspec.core.url_to_fs(os.fspath(path))
+    filesystem, path_there = connect(os.fspath(path))
     filesystem.makedirs(path_there.rpartition("/")[0], exist_ok=True)
     return filesystem.open(path_there, "wb")
 

@@ -79,8 +79,16 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="Folder for the result.")]
-FinishedRun = Annotated[str, typer.Argument(metavar="OUT", help="The folder of a finished run.")]
+Out = Annotated[
+    str, typer.Option("-o", "--out", metavar="OUT", help="Folder or fsspec URL for the result.")
+]
+FinishedRun = Annotated[
+    str, typer.Argument(metavar="OUT", help="The folder of a finished run, or its URL.")
+]
+StorageConfig = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", metavar="FILE", help="Settings; [storage] of them is used."),
+]
 ConfigFile = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="Settings, as TOML.")
 ]
@@ -110,6 +118,14 @@ def _settings(
 
     named = {key.replace("__", "."): value for key, value in shortcuts.items() if value}
     return load(config, overrides, named | (fixed or {}))
+
+
+def _reach_stores(config: Path | None) -> None:
+    """Reach stores as a file of settings says, in commands that take their settings from OUT."""
+    if config is not None:
+        from unrote.corpus.storage import use_options  # noqa: PLC0415
+
+        use_options(_settings(config, []).storage.options)
 
 
 def _clean(kind: str, inputs: list[str], out: str, settings: Any, fresh: bool, quiet: bool) -> None:
@@ -288,8 +304,10 @@ def gate(
 def show(
     out: FinishedRun,
     doc: Annotated[str, typer.Argument(metavar="DOC", help="A doc key, an id, or SHARD#ROW.")],
+    config: StorageConfig = None,
 ) -> None:
     """Why a document or a passage went, beside its twin or witness."""
+    _reach_stores(config)
     from rich.console import Console  # noqa: PLC0415
 
     from unrote.pipelines.show import show as lay_out  # noqa: PLC0415
@@ -309,6 +327,7 @@ def verify(
         int | None,
         typer.Option(min=2, metavar="N", help="Documents that --recall looks at. [100,000]"),
     ] = None,
+    config: StorageConfig = None,
 ) -> None:
     """Check every promise from the input and OUT alone. Status 1: a promise is broken, 2: it cannot
     be measured.
@@ -319,6 +338,7 @@ def verify(
 
     if sample is not None and not recall:
         raise UsageError("--sample says what --recall looks at. Give --recall too.")
+    _reach_stores(config)
     with progress_for(False).aside("verify"):
         verdict = check(out, recall=recall, sample=sample or DOCUMENTS)
     print_verdict(verdict)
@@ -327,8 +347,9 @@ def verify(
 
 
 @app.command()
-def report(out: FinishedRun) -> None:
+def report(out: FinishedRun, config: StorageConfig = None) -> None:
     """Rebuild report.json and report.html of a finished run from its tables."""
+    _reach_stores(config)
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
     from unrote.pipelines.publish import rebuild  # noqa: PLC0415
 

@@ -4,14 +4,14 @@ The same command again skips every phase whose marker still holds.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
 import xxhash
 
 from unrote.corpus.storage import chunks, storage
-from unrote.pipelines.storage import Location, write_atomically
+from unrote.pipelines.storage import Location, size_of, write_atomically
 
 FORMAT = 1
 """Of markers, of a run's state and of its manifest."""
@@ -52,6 +52,13 @@ class Commit:
     """Of the rows that went from task to task."""
     workers: int = 1
     """Threads or processes that tasks ran in."""
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    """Of files in a store (pipelines.storage.stamps), by table and name or by path below OUT."""
+
+    @property
+    def file_count(self) -> int:
+        """Files that it wrote."""
+        return len(self.data) + sum(map(len, self.tables.values()))
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> "Commit":
@@ -76,7 +83,7 @@ def write_marker(path: Location, commit: Commit) -> None:
 
 def holds(path: Location, file: TableFile | DataFile) -> bool:
     """Whether `path` is the committed file: a power cut can leave another one of the same size."""
-    if not path.is_file() or path.stat().st_size != file.bytes:
+    if not path.is_file() or size_of(path) != file.bytes:
         return False
     digest = xxhash.xxh3_128()
     with storage(path, "read"), path.open("rb") as stored:

@@ -558,8 +558,8 @@ class EngineSettings(Section):
     )
     scratch: str = Field(
         "",
-        description="Folder for spilled data; empty: in OUT while it runs, on Spark and Beam the "
-        "workers' folder for temporary files.",
+        description="Folder for spilled data; empty: in OUT while it runs, if that is on a disk, "
+        "else, and on Spark and Beam, the folder for temporary files.",
     )
     batch: str = Field(
         "8MiB", description="Size of the batches that text is worked on in, at most."
@@ -638,6 +638,23 @@ class OutputSettings(Section):
         True, description="Show text of the corpus in the report; what is personal is masked."
     )
     internal_tables: bool = Field(False, description="Keep the tables that phases pass on.")
+    lock: Literal["auto", "none"] = Field(
+        "auto",
+        description="Keep other runs out of OUT: by a lock on a disk, by a lease in a store. none: "
+        "you see to it that there is one at a time.",
+    )
+
+
+class StorageSettings(Section):
+    """How object stores are reached."""
+
+    options: dict[str, dict[str, Any]] = Field(
+        {},
+        exclude=True,  # there may be secrets in it, and it decides no result
+        description="Arguments of fsspec's file systems, by protocol, on top of what the "
+        'environment says, for example {s3 = {endpoint_url = "http://minio:9000"}}. They are kept '
+        "in no file.",
+    )
 
 
 class Settings(Section):
@@ -649,6 +666,7 @@ class Settings(Section):
     memorization: MemorizationSettings = MemorizationSettings()
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
+    storage: StorageSettings = StorageSettings()
 
     @property
     def scan_config(self) -> Config:

@@ -44,7 +44,8 @@ def difference(
 
 def _deciding(settings: Settings) -> dict[str, Any]:
     """The settings that decide the result."""
-    return settings.model_dump(exclude={"engine": True, "pii": {"key_file"}})
+    undecided: Any = {"engine": True, "pii": {"key_file"}, "output": {"lock"}, "storage": True}
+    return settings.model_dump(exclude=undecided)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -23,7 +23,7 @@ from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import holds_reports, read_manifest
 from unrote.pipelines.records import records_of
 from unrote.pipelines.report.model import Report, from_json
-from unrote.pipelines.storage import Location, location
+from unrote.pipelines.storage import Location, location, source
 
 SCHEMAS = {table.name: table.schema for table in PUBLISHED}
 """Of the tables that a run may publish, by name."""
@@ -89,7 +89,7 @@ class FinishedRun:
                 continue
             path = self.out / "tables" / name / f"{file['slice']:05d}.parquet"
             try:
-                found.append(pq.read_table(path, filters=condition))
+                found.append(pq.read_table(source(path), filters=condition))
             except (OSError, pa.ArrowException) as error:
                 raise StorageError(
                     f"cannot read {path} ({type(error).__name__}). `unrote verify` says what is "

@@ -13,6 +13,7 @@ from unrote.corpus.finding import look
 from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
+from unrote.corpus.storage import use_options
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel, load_reference_model
 from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
@@ -126,6 +127,7 @@ def open_job(
 ) -> Iterator[Job]:
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
     require_extras(settings)
+    use_options(settings.storage.options)
     compile_kernels(progress)
     snapshot: dict[str, tuple[int, int]] = {}
     given = load_key(settings.pii.key_file) if settings.pii.enabled else None

@@ -12,7 +12,15 @@ import orjson
 from unrote.corpus.errors import OutputError, StorageError
 from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import is_remote
-from unrote.pipelines.storage import Location, absolute, location, make_folder, make_private, remove
+from unrote.pipelines.storage import (
+    Location,
+    absolute,
+    location,
+    make_folder,
+    make_private,
+    remove,
+    write_atomically,
+)
 
 MANIFEST = "manifest.json"
 STATE = ".run"
@@ -45,15 +53,16 @@ def reaching(out: str) -> Iterator[None]:
         ) from None
 
 
-def local_folder(name: str, what: str) -> Location:
-    """`name` as an absolute path. Raises OutputError where it is none; `what` is what it is for."""
+def folder_named(name: str, what: str) -> Location:
+    """`name` as an absolute path, or a URL. Raises OutputError where it is neither; `what` is what
+    it is for.
+    """
     if not name.strip():
-        raise OutputError(f"{what} is empty. Name a folder.")
-    name = name.removeprefix("file://")
-    if is_remote(name):
+        raise OutputError(f"{what} is empty. Name a folder, or a URL.")
+    name = _plain(name)
+    if "::" in name.partition("://")[0] or re.fullmatch(r"[a-z0-9+.-]+://[^/]*/*", name):
         raise OutputError(
-            f"{what} {name} is a URL; results go to a folder on this machine. Name one, and copy "
-            "it afterwards."
+            f"{what} {name} is no folder in a store. Name one, for example s3://bucket/folder."
         )
     try:
         return absolute(name)
@@ -64,9 +73,7 @@ def local_folder(name: str, what: str) -> Location:
 def refuse_overlap(folder: Location, what: str, inputs: Sequence[str]) -> None:
     """Raise OutputError where `folder` lies in the input, or the input in it."""
     for name in inputs:
-        plain = re.sub(r"^(file|local)://", "", name)
-        if is_remote(plain):
-            continue
+        plain = _plain(name)
         source = absolute(plain)
         if folder == source:
             raise OutputError(f"{what} {folder} is the input. Name another folder.")
@@ -82,8 +89,13 @@ def refuse_overlap(folder: Location, what: str, inputs: Sequence[str]) -> None:
 def refuse_shards_in(folder: Location, what: str, corpus: Corpus) -> None:
     """Raise OutputError where a shard lies in `folder`, whatever way the input was named."""
     for shard in corpus.shards:
-        if not is_remote(shard.url) and folder in absolute(shard.url).parents:
+        if folder in absolute(shard.url).parents:
             raise OutputError(_inside(shard.url, folder, what))
+
+
+def _plain(name: str) -> str:
+    """A path as a path, though it was written as a URL."""
+    return re.sub(r"^(file|local)://", "", name)
 
 
 def _inside(name: str, folder: Location, what: str) -> str:
@@ -97,7 +109,7 @@ def _reaches(pattern: str, folder: Location) -> bool:
     """Whether a glob would find what a run writes to `folder`."""
     if not any(mark in pattern for mark in "*?["):
         return False
-    asked = location(os.path.abspath(pattern)).parts
+    asked = location(pattern if is_remote(pattern) else os.path.abspath(pattern)).parts
     for part, own in zip(asked, (*folder.parts, "data"), strict=False):
         if part == "**":
             return True
@@ -127,7 +139,7 @@ def prepare_removed(named: str, out: Location, fingerprint: str, *, fresh: bool)
                 "folder with --keep-removed."
             )
         make_private(folder)
-        (folder / MARKER).write_bytes(orjson.dumps(owner))
+        write_atomically(folder / MARKER, orjson.dumps(owner))
 
 
 def _owner(folder: Location) -> dict[str, str]:

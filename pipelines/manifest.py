@@ -28,7 +28,11 @@ def read_manifest(out: str) -> dict[str, Any]:
     except FileNotFoundError:
         hint = "its run is not finished" if (location(out) / STATE).exists() else "no run wrote it"
         raise InputError(f"{out} has no {MANIFEST}: {hint}. Name OUT of a finished run.") from None
-    except (OSError, orjson.JSONDecodeError) as error:
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror or error}. Check address and permissions."
+        ) from None
+    except orjson.JSONDecodeError as error:
         raise InputError(
             f"cannot read {path}: {error}. Run the job again in an empty folder, or with --fresh."
         ) from None

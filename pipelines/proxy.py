@@ -31,7 +31,7 @@ from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
 from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.report.proxy import FOLDER, ProxyReport
-from unrote.pipelines.storage import Location, make_folder, write_atomically
+from unrote.pipelines.storage import Location, make_folder, staged, write_atomically
 
 Floats = NDArray[np.float64]
 
@@ -207,8 +207,10 @@ def _write(
         ("risk_recalibrated", "descending"),
         ("doc", "ascending"),
     ]
-    pq.write_table(rows.take(pc.sort_indices(rows, order)), folder / "sequences.parquet")
-    refitted.save(folder / "risk.json")
+    with staged(folder / "sequences.parquet") as path:
+        pq.write_table(rows.take(pc.sort_indices(rows, order)), path)
+    with staged(folder / "risk.json") as path:
+        refitted.save(path)
     write_atomically(
         folder / "proxy.json", orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2) + b"\n"
     )

@@ -5,14 +5,14 @@ of all that went into them. The same command again skips every phase whose marke
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import Any
 
 import orjson
 import xxhash
 
-from unrote.corpus.errors import OutputError
+from unrote.corpus.errors import OutputError, StorageError
 from unrote.corpus.read import Fields
 from unrote.corpus.saved import released_form, saved_beside
 from unrote.corpus.schema import Table
@@ -25,22 +25,26 @@ from unrote.pipelines.locations import (
     MANIFEST,
     REMOVED,
     STATE,
-    local_folder,
+    folder_named,
     prepare_removed,
     reaching,
     refuse_overlap,
     refuse_shards_in,
 )
-from unrote.pipelines.lock import lock, refuse_in_use
+from unrote.pipelines.lock import Held, lock, refuse_in_use
 from unrote.pipelines.manifest import REPORTS, read_manifest, write_manifest
+from unrote.pipelines.remote import RemotePath
 from unrote.pipelines.storage import (
+    LocalPath,
     Location,
     absolute,
     discard_folder,
-    location,
+    discard_state,
     move,
     remove,
     remove_folder,
+    scratch_folder,
+    stamps,
     write_atomically,
 )
 
@@ -61,7 +65,7 @@ class RunFolder:
     commits: dict[str, Commit] = field(default_factory=dict)
     ended: str = ""
     """When all was known that a report says: the report and the manifest give the same time."""
-    _lock: IO[str] | None = None
+    _lock: Held | None = None
 
     @property
     def fields(self) -> Fields:
@@ -76,12 +80,9 @@ class RunFolder:
     def data(self) -> Location:
         return self.out / "data"
 
-    def scratch(self) -> Location:
+    def scratch(self) -> LocalPath:
         """The folder for spilled data, on this machine's disk."""
-        named = self.settings.engine.scratch
-        if not named:
-            return self.state / "scratch"
-        return location(named) / f"unrote-{self.fingerprint[:16]}"
+        return scratch_folder(self.settings.engine.scratch, self.state, self.fingerprint)
 
     def table_path(self, table: Table, slice_number: int) -> Location:
         """Where a table's file for a slice lies. What was removed lies outside OUT."""
@@ -91,7 +92,7 @@ class RunFolder:
         return root / "tables" / table.folder / f"{slice_number:05d}.parquet"
 
     def _removed(self) -> Location:
-        return local_folder(self.settings.output.keep_removed, "the folder for what is removed")
+        return folder_named(self.settings.output.keep_removed, "the folder for what is removed")
 
     def rows(self, table: Table) -> int:
         """Committed rows of a table; 0 where no phase wrote it."""
@@ -112,21 +113,54 @@ class RunFolder:
         return True
 
     def _has_files(self, commit: Commit) -> bool:
-        named = {table: files for table, files in commit.tables.items() if files}
-        for name, files in named.items():
-            folders = [self.state / "tables" / name, self.out / "tables" / name]
-            if name == REMOVED:
-                folders = [self._removed()]
+        """Whether all files of a commit are there: on a disk by their content, in a store by what
+        that says of them.
+        """
+        if commit.stamps or isinstance(self.out, RemotePath):
+            return bool(commit.stamps == self._stamps(commit))
+        for name, files in commit.tables.items():
             for file in files:
-                paths = [folder / f"{file.slice:05d}.parquet" for folder in folders]
+                paths = [folder / f"{file.slice:05d}.parquet" for folder in self._folders(name)]
                 if not any(holds(path, file) for path in paths):
                     return False
         return all(holds(self.out / file.path, file) for file in commit.data)
 
+    def _folders(self, name: str) -> list[Location]:
+        """Where the files of a table may lie."""
+        if name == REMOVED:
+            return [self._removed()]
+        return [self.state / "tables" / name, self.out / "tables" / name]
+
+    def _stamps(self, commit: Commit) -> dict[str, str]:
+        """What a store says of the files of a commit; those that are missing are left out."""
+        found: dict[str, str] = {}
+        for name, files in commit.tables.items():
+            there = {k: v for folder in self._folders(name) for k, v in stamps(folder).items()}
+            names = [f"{file.slice:05d}.parquet" for file in files]
+            found |= {f"{name}/{each}": there[each] for each in names if each in there}
+        if commit.data:
+            there = stamps(self.data)
+            paths = [file.path.removeprefix("data/") for file in commit.data]
+            found |= {f"data/{path}": there[path] for path in paths if path in there}
+        return found
+
     def commit(self, commit: Commit) -> None:
-        """Record a phase as done."""
+        """Record a phase as done. Raises RunError where OUT may be another run's by now."""
+        if isinstance(self.out, RemotePath):
+            commit = replace(commit, stamps=self._stamps(commit))
+            if len(commit.stamps) < commit.file_count:
+                raise StorageError(
+                    f"{self.out} lacks files that {commit.name} wrote to it. Look whether anything "
+                    "else deletes there, and run the same command again."
+                )
+        self.require()
         write_marker(self._marker(commit.name), commit)
         self.commits[commit.name] = commit
+
+    def require(self) -> None:
+        """Raise RunError where OUT may be another run's by now."""
+        if self._lock is not None:
+            self._lock.require()
 
     def _marker(self, name: str) -> Location:
         return self.state / "phases" / f"{name}.json"
@@ -136,6 +170,7 @@ class RunFolder:
         manifest = self.manifest() | dict(extra)
         if manifest["data"]:
             manifest["beside"] = self._write_beside(manifest["data"])
+        self.require()
         write_manifest(self.out, manifest)
         self.drop_state()
         return manifest
@@ -157,7 +192,7 @@ class RunFolder:
             discard_folder(self.out / "internal")
             move(self.state / "tables", self.out / "internal")
         discard_folder(self.scratch())
-        discard_folder(self.state)
+        discard_state(self.state)
         self.close()  # last, so that nobody else's files are dropped
 
     def manifest(self) -> dict[str, Any]:
@@ -165,11 +200,13 @@ class RunFolder:
         if self.finished:
             return read_manifest(str(self.out))
         self.ended = self.ended or now()
+        folder = self.out / "tables"
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         published = {
             name: [asdict(file) for file in files]
             for commit in self.commits.values()
             for name, files in commit.tables.items()
-            if (self.out / "tables" / name).is_dir()
+            if name in there
         }
         return {
             "format": FORMAT,
@@ -208,7 +245,7 @@ class RunFolder:
 
     def take(self, out: str) -> None:
         """Keep other processes out of OUT. Raises OutputError where one is in it."""
-        self._lock = lock(self.out, out)
+        self._lock = lock(self.out, out, self.settings.output.lock)
 
     def close(self) -> None:
         """Let another process have OUT."""
@@ -234,7 +271,7 @@ def open_run(
     Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
     folder, kept = _output_folders(out, settings, inputs)
-    refuse_in_use(folder, out)
+    refuse_in_use(folder, out, settings.output.lock)
     corpus = pin()
     for target, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
         if target is not None:
@@ -263,14 +300,14 @@ def _output_folders(
     out: str, settings: Settings, inputs: Sequence[str]
 ) -> tuple[Location, Location | None]:
     """OUT and the folder for what is removed. Raises OutputError where one cannot be used."""
-    folder = local_folder(out, "OUT")
+    folder = folder_named(out, "OUT")
     refuse_overlap(folder, "OUT", inputs)
     with reaching(out):
         _refuse_foreign(folder, out)
     if not settings.output.keep_removed:
         return folder, None
     what = "the folder for what is removed"
-    kept = local_folder(settings.output.keep_removed, what)
+    kept = folder_named(settings.output.keep_removed, what)
     if folder == kept or folder in kept.parents or kept in folder.parents:
         raise OutputError(
             f"{what} {kept} must lie outside OUT {folder}, and OUT outside it: OUT holds nothing "
@@ -376,10 +413,13 @@ def clear(folder: Location) -> None:
     """Remove a run's files from `folder`, and nothing that a run does not write."""
     for name in (MANIFEST, *REPORTS):
         remove(folder / name)
-    for path in (folder / STATE).glob("*"):
+    state = folder / STATE
+    for path in state.iterdir() if state.is_dir() else ():
+        if path.name in ("lock", "lease"):  # which say that OUT is ours
+            continue
         if path.is_dir():
             _remove_tree(path)
-        elif path.name != "lock":  # which says that OUT is ours
+        else:
             remove(path)
     for name in ("data", "tables", "internal"):
         _remove_tree(folder / name)

@@ -18,6 +18,7 @@ SUBMIT = f"{ENGINES}/test_spark_submit.py::test_the_wheel_is_enough"
 BEAM = f"{ENGINES}/test_beam_start.py::test_a_run_says_what_we_say"
 HERE = "tests/pipelines/test_hostile_names.py::cleaned"
 ARCHIVE = "tests/test_archive.py::test_a_run_out_of_an_archive"
+STORE = "tests/stores/test_walk_through.py::test_the_page_is_a_session"
 CLUSTER = "not run by us: it takes a cluster, which the page says"
 
 WAYS = {
@@ -31,6 +32,7 @@ WAYS = {
     "unrote clean /shared/corpus -o /shared/out --engine beam --set engine.beam.runner=F": CLUSTER,
     "unrote clean /shared/corpus -o /shared/out --engine beam --set engine.beam.runner=S": CLUSTER,
     "unrote clean gs://bucket/corpus -o /shared/out --engine beam": CLUSTER,
+    "unrote clean s3://lake/corpus -o s3://lake/cleaned": STORE,
     "unrote clean corpus/ -o cleaned/": HERE,
     "unrote clean corpus/ -o cleaned/ --set pii.key_file=unrote.key": HERE,
     "unrote clean corpus/ -o cleaned/ -c unrote.toml": HERE,
@@ -39,6 +41,8 @@ WAYS = {
     ),
 }
 """Beginning of a command, the longest that fits, and the test of it or why there is none."""
+
+PAGES = ("README.md", "docs/engines.md", "docs/object-stores.md", "Dockerfile")
 
 
 def commands(path: Path) -> list[str]:
@@ -62,7 +66,7 @@ def way_of(command: str) -> str | None:
     return max((way for way in WAYS if command.startswith(way)), key=len, default=None)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/engines.md", "Dockerfile"])
+@pytest.mark.parametrize("page", PAGES)
 def test_each_way_is_listed(page):
     found = commands(ROOT / page)
     assert found
@@ -70,8 +74,7 @@ def test_each_way_is_listed(page):
 
 
 def test_nothing_is_listed_that_no_page_names():
-    named = {way_of(c) for page in ("README.md", "docs/engines.md", "Dockerfile")
-             for c in commands(ROOT / page)}  # fmt: skip
+    named = {way_of(c) for page in PAGES for c in commands(ROOT / page)}
     assert set(WAYS) - named == set()
 
 

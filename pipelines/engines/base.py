@@ -21,7 +21,7 @@ from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.stages import Workers
 from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import FORMAT, Commit, TableFile
-from unrote.pipelines.storage import Location
+from unrote.pipelines.storage import LocalPath, Location
 
 Advance = Callable[[float], None]
 """How an engine reports how far a phase has come: the share that is done, in 0 … 1."""
@@ -174,7 +174,7 @@ class Workspace(Protocol):
         """The folder for cleaned shards."""
         ...
 
-    def scratch(self) -> Location:
+    def scratch(self) -> LocalPath:
         """The folder for spilled data, on this machine's disk."""
         ...
 

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import orjson
 from unrote.corpus.errors import RunError, UsageError
 from unrote.corpus.pinning import corpus_of, pin_shard
 from unrote.corpus.shard import Corpus, Shard
+from unrote.corpus.storage import Options, options_in_use, use_options
 from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow, Workspace
@@ -100,7 +102,7 @@ class BeamEngine:
                 pipeline
                 | beam.Create(list(shards))
                 | beam.Reshuffle()
-                | beam.FlatMap(guarded(_pinned))
+                | beam.FlatMap(guarded(partial(_pinned, options=options_in_use())))
             )
 
         found = dict(pickle.loads(reported) for reported in self._reported(build))  # noqa: S301 - of our workers
@@ -219,7 +221,8 @@ class BeamEngine:
 # What runs on the workers
 
 
-def _pinned(shard: Shard) -> Iterator[bytes]:
+def _pinned(shard: Shard, options: Options) -> Iterator[bytes]:
+    use_options(options)
     yield pickle.dumps((shard.number, pin_shard(shard)))
 
 

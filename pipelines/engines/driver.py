@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unrote.corpus.errors import RunError
+from unrote.corpus.storage import options_in_use
 from unrote.pipelines.commits import Commit, DataFile, TableFile
 from unrote.pipelines.engines.base import Flow, Read, Workspace
 from unrote.pipelines.engines.plan import plan_of
@@ -37,7 +38,7 @@ def worker_for(flow: Flow, run: Workspace, memory: int, batch_bytes: int, scratc
         make_folder(run.state / "parts")
         if run.data.is_dir():
             remove_leftovers(run.data)
-    return Worker(plan, run, units, memory, batch_bytes, scratch)
+    return Worker(plan, run, units, memory, batch_bytes, scratch, options_in_use())
 
 
 def loads(units: Sequence[Unit], count: int) -> list[list[int]]:

@@ -31,7 +31,7 @@ from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 from unrote.pipelines.engines.watch import Meter, Watch
-from unrote.pipelines.storage import discard_folder, make_folder
+from unrote.pipelines.storage import discard_folder, make_folder, on_disk, written
 
 PART_BYTES = 64 << 20
 """About how much a group task reads at once."""
@@ -262,9 +262,8 @@ class _Phase:
             else:
                 rows = (("", batch) for batch in in_order(chunks))
             batches = (batch for _, batch in meter.reading(rows, size))
-            path = self.run.table_path(table, number)
-            make_folder(path.parent)
-            return TableFile(number, *write_table(str(path), table.schema, batches))
+            with written(self.run.table_path(table, number), self.spool.folder) as path:
+                return TableFile(number, *write_table(str(path), table.schema, batches))
 
         numbers = list(range(len(self.corpus.slices)))
         files = self._parallel(work, numbers, [1] * len(numbers))
@@ -277,7 +276,7 @@ class _Phase:
             return ()
         edited = self.exchanges[-1]
         parts = list(parts_of(self.corpus, self.release_tasks))
-        folder = self.run.state / "parts"
+        folder = on_disk(self.run.state / "parts", self.spool.folder)
         make_folder(folder)
 
         def work(together: list[Part], _: Meter) -> None:

@@ -15,7 +15,7 @@ from unrote.corpus.storage import storage
 from unrote.pipelines.commits import DataFile
 from unrote.pipelines.engines.base import Workspace
 from unrote.pipelines.engines.slices import Task
-from unrote.pipelines.storage import Location, make_folder, move, remove, staged
+from unrote.pipelines.storage import LocalPath, make_folder, move, remove, staged
 
 COPY_BYTES = 4 << 20
 
@@ -94,7 +94,7 @@ class EditsByPart:
 
 
 def assemble(
-    corpus: Corpus, parts: Sequence[Part], folder: Location, run: Workspace
+    corpus: Corpus, parts: Sequence[Part], folder: LocalPath, run: Workspace
 ) -> DataFile | None:
     """Put the parts of one shard together in OUT/data; None where nothing is released of it."""
     shard = corpus.shards[parts[0].cuts[0].shard]
@@ -121,8 +121,13 @@ def assemble(
     return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())
 
 
-def joined(run: Workspace, number: int, names: Sequence[str]) -> DataFile | None:
-    """Write shard `number` to OUT/data from its parts, which stay; None where there are none."""
+def joined(
+    run: Workspace, number: int, names: Sequence[str], scratch: LocalPath
+) -> DataFile | None:
+    """Write shard `number` to OUT/data from its parts, which stay; None where there are none.
+
+    scratch: where it is put together if OUT is in a store.
+    """
     shard = run.corpus.shards[number]
     parts = [path for name in names if (path := run.state / "parts" / name).exists()]
     if not parts:
@@ -131,7 +136,7 @@ def joined(run: Workspace, number: int, names: Sequence[str]) -> DataFile | None
     digest, size = xxhash.xxh3_128(), 0
     with storage(target, "write"):
         make_folder(target.parent)
-        with staged(target) as temporary, temporary.open("wb") as out:
+        with staged(target, scratch) as temporary, temporary.open("wb") as out:
             for part in parts:
                 with part.open("rb") as source:
                     for piece in _pieces(source):

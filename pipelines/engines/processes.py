@@ -19,6 +19,7 @@ import pyarrow as pa
 from unrote.corpus.errors import RunError
 from unrote.corpus.pulse import heard_by, pulse
 from unrote.corpus.schema import Tagged
+from unrote.corpus.storage import Options, options_in_use, use_options
 from unrote.pipelines.engines.base import Read, Stage, Workspace
 from unrote.pipelines.engines.failures import WorkerFailure, failure_of, guarded
 from unrote.pipelines.engines.memory import be_frugal
@@ -86,7 +87,10 @@ class Processes:
             for slot in range(self._workers):
                 self._free.put(slot)
             self._pool = ProcessPoolExecutor(
-                self._workers, context, initializer=_start, initargs=(self._shares,)
+                self._workers,
+                context,
+                initializer=_start,
+                initargs=(self._shares, options_in_use()),
             )
 
     def close(self) -> None:
@@ -107,14 +111,15 @@ _shares: Any = None
 """In a process: where it writes, by slot, how far it is."""
 
 
-def _start(shares: Any) -> None:
-    """Prepare a process."""
+def _start(shares: Any, options: Options) -> None:
+    """Prepare a process. options: of the stores that it reads from."""
     global _shares  # noqa: PLW0603 - the only way into a pool's processes
     _shares = shares
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent: Any = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    use_options(options)
     pa.set_cpu_count(1)
     be_frugal()
 

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ from unrote.corpus.read import read_cut
 from unrote.corpus.schema import REJECTS, Table, Tagged, doc_key
 from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read, Workspace
+from unrote.pipelines.storage import Location, source
 
 Ints = NDArray[np.int64]
 
@@ -147,13 +147,13 @@ class Reader:
 
 
 def rows_between(
-    path: Path, table: Table, first: int, end: int, columns: list[str] | None = None
+    path: Location, table: Table, first: int, end: int, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a table's file with first <= doc < end (all rows of a table without documents).
 
     columns: those to read, "doc" the first of them; None is all.
     """
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source(path)) as file:
         for group in range(file.num_row_groups):
             if not table.sort:
                 yield from file.read_row_group(group, use_threads=False).to_batches()

@@ -5,7 +5,6 @@ what Spark shuffles is a few integers and bytes. Tables and shards are written b
 only task results, of some hundred bytes each, come to the driver.
 """
 
-import os
 import pickle
 import socket
 import threading
@@ -23,7 +22,7 @@ import pyarrow as pa
 from unrote.corpus.errors import UsageError
 from unrote.corpus.pinning import corpus_of, pin_shard
 from unrote.corpus.shard import Corpus, Shard
-from unrote.corpus.storage import is_remote
+from unrote.corpus.storage import Options, is_remote, options_in_use, use_options
 from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import Commit
 from unrote.pipelines.config import EngineSettings
@@ -40,6 +39,7 @@ from unrote.pipelines.engines.spark_session import (
     open_session,
 )
 from unrote.pipelines.engines.work import Worker, task_of
+from unrote.pipelines.storage import is_reached
 
 _FIELDS = [("task", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
     (name, pa.int64()) for name in ("unit", "position", "tag", "rows", "size")
@@ -89,7 +89,9 @@ class SparkEngine:
         """Read each shard once, on the executors."""
         self._require_visible([s.url for s in shards if not is_remote(s.url)][:100], "the input")
         frame = self._spark.range(0, len(shards), 1, min(len(shards), 4 * self.workers))
-        reported = _mapped(frame, _pinning(tuple(shards)), "payload binary not null")
+        reported = _mapped(
+            frame, _pinning(tuple(shards), options_in_use()), "payload binary not null"
+        )
         found = dict(pickle.loads(row.payload) for row in self._collect("pin", reported, advance))  # noqa: S301 - ours
         return corpus_of([found[shard.number] for shard in shards])
 
@@ -165,7 +167,9 @@ class SparkEngine:
         if set(paths) <= self._seen:
             return
         frame = self._spark.range(0, 2 * self.workers, 1, 2 * self.workers)
-        reported = _mapped(frame, _looking(tuple(paths)), "payload binary not null")
+        reported = _mapped(
+            frame, _looking(tuple(paths), options_in_use()), "payload binary not null"
+        )
         for row in self._collect("look", reported, lambda _: None):
             seen = orjson.loads(row.payload)
             if seen["version"] != VERSION:
@@ -177,7 +181,7 @@ class SparkEngine:
                 raise UsageError(
                     f"{what} cannot be reached from {seen['host']}: {seen['missing'][0]}. "
                     "Executors must see the same files: name a folder on storage that all "
-                    "machines share."
+                    "machines share, or a URL of a store that they may read and write."
                 )
         self._seen.update(paths)
 
@@ -201,9 +205,12 @@ def _task(work: Callable[[Batches], Iterator[pa.RecordBatch]]) -> Callable[..., 
     return guarded(run)
 
 
-def _pinning(shards: tuple[Shard, ...]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _pinning(
+    shards: tuple[Shard, ...], options: Options
+) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
+        use_options(options)
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 yield _reported(pickle.dumps((shards[number].number, pin_shard(shards[number]))))
@@ -211,9 +218,12 @@ def _pinning(shards: tuple[Shard, ...]) -> Callable[[Batches], Iterator[pa.Recor
     return work
 
 
-def _looking(paths: tuple[str, ...]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _looking(
+    paths: tuple[str, ...], options: Options
+) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
+        use_options(options)
         for _ in batches:
             yield _reported(orjson.dumps(_seen(paths)))
 
@@ -222,7 +232,7 @@ def _looking(paths: tuple[str, ...]) -> Callable[[Batches], Iterator[pa.RecordBa
 
 def _seen(paths: tuple[str, ...]) -> dict[str, Any]:
     """What is here. Sent by its name, and not with the driver's VERSION in it, as _looking is."""
-    missing = [path for path in paths if not os.path.exists(path)]
+    missing = [path for path in paths if not is_reached(path)]
     return {"host": socket.gethostname(), "version": VERSION, "missing": missing}
 
 

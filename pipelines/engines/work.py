@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from unrote.corpus.release import rewrite
 from unrote.corpus.schema import Tagged
+from unrote.corpus.storage import Options, use_options
 from unrote.corpus.tables import write_table
 from unrote.pipelines.commits import DataFile, TableFile
 from unrote.pipelines.engines.base import Read, Workspace
@@ -103,6 +104,8 @@ class Worker:
     memory: int
     batch_bytes: int
     scratch: str
+    options: Options
+    """Of the stores that input and OUT are in (unrote.corpus.storage)."""
 
     def start(self, numbers: Iterable[int]) -> Iterator[ShuffleBlock]:
         """Step 0 for some of the units: their blocks and a task result."""
@@ -132,6 +135,7 @@ class Worker:
         if self.scratch:
             Path(self.scratch).mkdir(parents=True, exist_ok=True)
         be_frugal()
+        use_options(self.options)
         with tempfile.TemporaryDirectory(prefix="unrote-", dir=self.scratch or None) as folder:
             yield _Task(self, step, Path(folder))
 
@@ -216,7 +220,7 @@ class _Task:
             taken = EditsByPart(batches())
             for position, part in enumerate(unit.parts):
                 path = self.run.state / "parts" / part.name
-                with staged(path) as temporary:
+                with staged(path, self.folder) as temporary:
                     rows = taken.take(part)
                     rewrite(self.run.corpus, part.cuts, self.run.fields, rows, temporary)
                 name = part.name.encode()
@@ -269,7 +273,7 @@ class _Task:
         self.units += 1
         if target.kind == "edits":
             names = sorted(block.payload.decode() for block in blocks)
-            return task_result({"data": _asdict(joined(self.run, part, names))})
+            return task_result({"data": _asdict(joined(self.run, part, names, self.folder))})
         table = target.table
         assert table is not None
         exchange = self.spool.open(target.schemas, 1)
@@ -279,7 +283,7 @@ class _Task:
         ordering = Ordering(target.tags, target.schemas, table.sort, ())
         rows: Tagged = sorted_rows(chunks, ordering, self.spool, 2 * self.worker.batch_bytes)
         batches = (b for _, b in rows) if table.sort else in_order(chunks)
-        with staged(self.run.table_path(table, part)) as temporary:
+        with staged(self.run.table_path(table, part), self.folder) as temporary:
             file = TableFile(part, *write_table(str(temporary), table.schema, batches))
         exchange.close()
         return task_result({"table": table.folder, "file": asdict(file)})

@@ -1,7 +1,6 @@
 """What a proxy run found, and how a terminal shows it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from unrote.corpus import display
 from unrote.pipelines.report.formatting import count, duration
+from unrote.pipelines.storage import Location, location, source
 
 FOLDER = "proxy"
 """Where in OUT a proxy run's files are."""
@@ -64,15 +64,15 @@ def print_proxy(found: ProxyReport, out: str, console: Console | None = None) ->
         soft_wrap=True,
     )
     if found.extracted:
-        say(_extracted(Path(out)))
+        say(_extracted(location(out)))
     say(CAUTION, style="dim", soft_wrap=True)
-    say(f"Sequences: {display.line(Path(out) / FOLDER / 'sequences.parquet')}", soft_wrap=True)
-    calibration = display.line(Path(out) / FOLDER / "risk.json")
+    say(f"Sequences: {display.line(location(out) / FOLDER / 'sequences.parquet')}", soft_wrap=True)
+    calibration = display.line(location(out) / FOLDER / "risk.json")
     say(f"Use it: --set memorization.calibration={calibration}", soft_wrap=True)
 
 
-def _extracted(out: Path) -> Table:
-    rows = pq.read_table(out / FOLDER / "sequences.parquet").slice(0, SHOWN).to_pylist()
+def _extracted(out: Location) -> Table:
+    rows = pq.read_table(source(out / FOLDER / "sequences.parquet")).slice(0, SHOWN).to_pylist()
     table = Table("document", "start", "end", "copies", "recalibrated risk", box=SIMPLE_HEAD)
     for row in rows:
         if row["extractable"]:

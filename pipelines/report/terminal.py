@@ -4,7 +4,6 @@ It is data, so it goes to stdout, and reads the same without colours or a termin
 """
 
 import os
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
@@ -16,6 +15,7 @@ from unrote.pipelines.report.formatting import count, counted, duration, measure
 from unrote.pipelines.report.memorization import Expected, Memorization, expected
 from unrote.pipelines.report.model import Findings, Report
 from unrote.pipelines.report.verdicts import advice, name_of, summary
+from unrote.pipelines.storage import location
 
 LABELS = {
     "exact": "exact duplicates",
@@ -86,7 +86,7 @@ def _print_location(console: Console, report: Report, out: str | os.PathLike[str
     spent = f"{duration(report.seconds)}, {rate(_speed(report))}"
     _print(console, Text(f"{size(report.total.bytes)} of text in {spent}."))
     if os.fspath(out):  # Last and alone on its line, so that it can be copied or opened.
-        _print(console, _said(f"Report: {Path(out) / 'report.html'}"))
+        _print(console, _said(f"Report: {location(out) / 'report.html'}"))
 
 
 def _speed(report: Report) -> float | None:

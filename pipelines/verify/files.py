@@ -5,12 +5,11 @@ import re
 from collections import Counter
 from typing import BinaryIO
 
-import fsspec
 import pyarrow.parquet as pq
 import xxhash
 
 from unrote.pipelines.verify.layout import DAMAGE, TABLES, table_path
-from unrote.pipelines.verify.readers import CHUNK, arrow_reader
+from unrote.pipelines.verify.readers import CHUNK, arrow_reader, opened
 from unrote.pipelines.verify.records import Shard
 from unrote.pipelines.verify.state import Run
 
@@ -71,7 +70,7 @@ def check_input(run: Run) -> None:
     tally, total, done = run.tally["input"], sum(s.size for s in run.shards.values()), 0
     for shard in run.shards.values():
         try:
-            with fsspec.open(shard.url, "rb") as stream:
+            with opened(shard.url) as stream:
                 size, checksum = digest_of(stream)
         except DAMAGE as error:
             tally.expect(False, "%s cannot be read (%s)", shard.name, type(error).__name__)
@@ -158,7 +157,7 @@ _BESIDE = {
 
 def _same_but(url: str, content: bytes, keys: set[str]) -> bool:
     """Whether a file and `content` are the same, or hold the same but for some keys."""
-    with fsspec.open(url, "rb") as stream:
+    with opened(url) as stream:
         before = stream.read()
     if before == content:
         return True
@@ -167,7 +166,7 @@ def _same_but(url: str, content: bytes, keys: set[str]) -> bool:
 
 
 def _same_schema(run: Run, shard: Shard, path: str) -> bool:
-    with fsspec.open(shard.url, "rb") as before, run.open(path) as after:
+    with opened(shard.url) as before, run.open(path) as after:
         if shard.format == "arrow":
             return bool(arrow_reader(before).schema.equals(arrow_reader(after).schema, True))
         return bool(pq.read_schema(before).equals(pq.read_schema(after)))

@@ -4,21 +4,25 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import fsspec
-
 from unrote.corpus.errors import OutputError, RunError
+from unrote.corpus.stores import store_of
 from unrote.pipelines.verify.records import Rules, Shard
 from unrote.pipelines.verify.state import Run, Texts
 from unrote.pipelines.verify.verdict import CHECKS, Progress, Tally
 
 
 def open_run(out: str, texts: Texts, progress: Progress) -> Run:
-    files, root = fsspec.core.url_to_fs(out)
-    root = root.rstrip("/")
-    if not files.isdir(root):
-        raise OutputError(f"{out} is not a folder. Name the OUT of a finished run.")
     try:
-        with files.open(f"{root}/manifest.json", "rb") as stream:
+        files, root = store_of(out)
+        root = root.rstrip("/")
+        if not files.is_folder(root):
+            raise OutputError(f"{out} is not a folder. Name the OUT of a finished run.")
+    except OSError as error:
+        raise OutputError(
+            f"cannot look at {out}: {error.strerror or error}. Check address and permissions."
+        ) from None
+    try:
+        with files.open(f"{root}/manifest.json") as stream:
             manifest = json.load(stream)
     except FileNotFoundError:
         raise RunError(

@@ -3,6 +3,7 @@
 import base64
 import bz2
 import codecs
+import contextlib
 import csv
 import functools
 import hashlib
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from unrote.corpus.storage import open_stored
 from unrote.pipelines.verify.layout import DAMAGE, TORN
 from unrote.pipelines.verify.paths import SEPARATOR, Selected, Steps, leaves
 from unrote.pipelines.verify.records import Rules, Shard
@@ -29,6 +31,13 @@ PACKED = 32 << 10
 BLANK = b" \t\r"
 BOM = b"\xef\xbb\xbf"
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[Any]:
+    """The bytes of a file, which is opened when it is entered and not before."""
+    with open_stored(url) as stream:
+        yield stream
 
 
 def until_torn(rows: Iterator[Any]) -> Iterator[Any]:

@@ -4,14 +4,19 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import fsspec
-
 from unrote.pipelines.verify.files import check_beside, check_data_files
 from unrote.pipelines.verify.findings import changes, check_findings
 from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.leaks import check_leaks
 from unrote.pipelines.verify.paths import SEPARATOR
-from unrote.pipelines.verify.readers import Fields, guarded, raw_rows, read_fields, until_torn
+from unrote.pipelines.verify.readers import (
+    Fields,
+    guarded,
+    opened,
+    raw_rows,
+    read_fields,
+    until_torn,
+)
 from unrote.pipelines.verify.recall import COMPARED, RELEASED, Sample
 from unrote.pipelines.verify.records import Document, ScoredSequence, Shard
 from unrote.pipelines.verify.released import Released
@@ -145,7 +150,7 @@ def check_rows(run: Run, sample: Sample | None = None) -> None:
 
 def _check_shard(run: Run, shard: Shard, beside: _Beside, released: bool) -> None:
     """Every row of a shard is a document or a reject, and the cleaned shard holds what was kept."""
-    readable = until_torn(raw_rows(shard, fsspec.open(shard.url, "rb")))
+    readable = until_torn(raw_rows(shard, opened(shard.url)))
     rows = guarded(readable, run.tally["input"], shard.name)
     rejects = set(run.rejects.get(shard.number, ()))
     with contextlib.ExitStack() as stack:

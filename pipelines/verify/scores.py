@@ -3,12 +3,11 @@
 import heapq
 from collections.abc import Iterator, Sequence
 
-import fsspec
 import xxhash
 
 from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.ranges import joined, touches
-from unrote.pipelines.verify.readers import guarded, raw_rows, read_fields, until_torn
+from unrote.pipelines.verify.readers import guarded, opened, raw_rows, read_fields, until_torn
 from unrote.pipelines.verify.records import Finding, Recounted, ScoredSequence
 from unrote.pipelines.verify.released import Left, LeftValues
 from unrote.pipelines.verify.risks import risk_problem
@@ -100,7 +99,7 @@ def check_copies(run: Run) -> None:
     chosen = sorted(run.recounted)
     counts = [[0, 0, 0] for _ in chosen]
     for shard in run.shards.values() if chosen else ():
-        rows = raw_rows(shard, fsspec.open(shard.url, "rb"))
+        rows = raw_rows(shard, opened(shard.url))
         readable = guarded(until_torn(rows), run.tally["input"], shard.name)
         for number, raw in enumerate(readable):
             text, doc = read_fields(raw, shard, run.rules).text, shard.number << ROW_BITS | number

@@ -145,7 +145,7 @@ class Run:
     """Kept documents of which too little is left: right only if what is left is a witness."""
 
     def open(self, path: str) -> BinaryIO:
-        return self.files.open(f"{self.root}/{path}", "rb")  # type: ignore[no-any-return]
+        return self.files.open(f"{self.root}/{path}")  # type: ignore[no-any-return]
 
     def reason(self, doc: int) -> str | None:
         """Why a document was removed, None if it was kept."""

@@ -90,7 +90,7 @@ class TestUsage:
             (["clean", "IN/nowhere", "-o", "OUT"], "does not exist"),
             (["clean", "foo://x", "-o", "OUT"], "foo"),
             (["clean", "IN", "-o", ""], "OUT is empty"),
-            (["clean", "IN", "-o", "s3://bucket/out"], "s3://bucket/out is a URL"),
+            (["clean", "IN", "-o", "s3://bucket"], "s3://bucket is no folder in a store"),
             (["clean", "IN", "-o", "IN/a.jsonl"], "lies inside the input"),
             (["clean", "IN/a.jsonl", "-o", "IN/a.jsonl"], "is the input"),
             (["clean", "IN", "-o", "OUT", "-c", "OUT/no.toml"], "unrote init"),

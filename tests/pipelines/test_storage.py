@@ -13,6 +13,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 OF_A_RUN = [
     *(f"{name}.py" for name in ("run", "commits", "manifest", "fingerprint", "lock", "locations")),
+    "proxy.py",
     *(f"{name}.py" for name in ("finished", "publish", "records", "job", "clean", "gate", "show")),
     *(f"engines/{name}.py" for name in ("base", "driver", "parts", "local")),
 ]

@@ -1,0 +1,223 @@
+"""What is asked of a store, and what is said when it fails."""
+
+import io
+import json
+import time
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.command import finish, process
+from tests.command import unrote as command
+from tests.stores.conftest import options_for, set_options
+from tests.stores.server import BUCKET
+from unrote.corpus.columns import text_columns
+from unrote.corpus.errors import OutputError, RunError, StorageError
+from unrote.corpus.finding import look
+from unrote.corpus.pinning import pin
+from unrote.corpus.read import Fields, read_cut
+from unrote.corpus.storage import is_remote, open_stored, use_options
+from unrote.corpus.stores import WHOLE, NoConditionalPut, Store, StoredFile
+from unrote.pipelines.lease import GRACE, SECONDS, Lease, refuse_held
+from unrote.pipelines.remote import RemotePath
+
+SIZE = 18 << 20
+
+
+def shard(kind: str) -> bytes:
+    """A shard of SIZE bytes or so that no codec makes smaller."""
+    letters = np.frombuffer(
+        b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,", "u1"
+    )
+    rng = np.random.default_rng(0)
+    rows = letters[rng.integers(0, len(letters), (SIZE // 10_000, 10_000))]
+    texts = [row.tobytes().decode() for row in rows]
+    if kind == "jsonl":
+        return b"".join(json.dumps({"text": text}).encode() + b"\n" for text in texts)
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), sink, row_group_size=200, compression="none")
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_pass_fetches_each_byte_once(proxy, files, kind):
+    content = shard(kind)
+    files.pipe_file(f"{BUCKET}/exact/{kind}/a.{kind}", content)
+    passes = []
+    corpus = pin([f"s3://{BUCKET}/exact/{kind}"], workers=2)
+    passes.append(proxy.fetched("exact"))
+    (cuts,) = [part.cuts for part in corpus.slices]
+    assert len(cuts) > 1
+    rows = sum(b.num_rows for cut in cuts for _, b in read_cut(corpus, cut, Fields(), "text"))
+    passes.append(proxy.fetched("exact") - passes[0])
+    assert rows == SIZE // 10_000
+    assert [round(each / len(content), 2) for each in passes] <= [1.1, 1.1]
+    assert min(passes) >= len(content)
+    assert text_columns(corpus) == ["text"]
+    assert proxy.fetched("exact") - sum(passes) < 5 << 20
+
+
+class Counting:
+    """Bytes that count what is asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.ranges = content, []
+
+    def read(self, path: str, start: int, end: int) -> bytes:
+        self.ranges.append((start, end))
+        return self.content[start:end]
+
+
+@pytest.mark.parametrize("size", [0, 10, WHOLE, WHOLE + 1])
+def test_a_stored_file_reads_as_any_file(size):
+    content = np.random.default_rng(1).bytes(size)
+    counting = Counting(content)
+    ours, other = StoredFile(counting, "x", size), io.BytesIO(content)
+    for offset, whence, count in [
+        (0, 0, 3), (-2, 2, 9), (4, 0, 0), (1, 1, 2), (size + 5, 0, 2), (2, 0, -1), (0, 0, None)
+    ]:  # fmt: skip
+        if whence == 2 and size < 2:
+            continue
+        assert ours.seek(offset, whence) == other.seek(offset, whence)
+        assert ours.read(count) == other.read(count)
+    assert ours.seek(0) == 0
+    assert io.BufferedReader(ours).read() == content
+    if 0 < size <= WHOLE:
+        assert counting.ranges == [(0, size)]
+
+
+def test_a_path_in_a_store_is_taken_apart_as_on_a_disk():
+    path = RemotePath("s3a://bucket//web/a.jsonl/")
+    assert str(path) == "s3://bucket/web/a.jsonl"
+    assert path == RemotePath("s3://bucket") / "web" / "a.jsonl"
+    assert path.name == "a.jsonl"
+    assert [str(each) for each in path.parents] == ["s3://bucket/web", "s3://bucket", "s3://"]
+    assert RemotePath("s3://bucket/w") not in path.parents
+    assert is_remote(path)
+
+
+class TestLease:
+    @pytest.fixture
+    def folder(self):
+        yield RemotePath("memory://lease/out/.run/lease")
+        fsspec.filesystem("memory").store.clear()
+
+    @pytest.fixture
+    def elsewhere(self, monkeypatch):
+        """Leases are of other machines, on which nobody can look for a process."""
+        monkeypatch.setattr("unrote.pipelines.lease._boot", lambda: "")
+
+    def test_it_is_taken_over_when_it_is_up_and_its_holder_notices(self, folder, elsewhere):
+        now = [1000.0]
+        first, second = (Lease(folder, "OUT", lambda: now[0]) for _ in range(2))
+        first.take()
+        with pytest.raises(OutputError, match=r"another run is writing to OUT.*in 150 seconds"):
+            second.take()
+        now[0] += SECONDS + 1
+        with pytest.raises(RunError, match="could not be kept"):
+            first.require()
+        with pytest.raises(OutputError, match="another run"):
+            second.take()
+        now[0] += GRACE
+        second.take()
+        second.require()
+        with pytest.raises(RunError, match="could not be kept"):
+            first.require()
+        assert not first._write(2)
+        first.close()
+        second.require()
+        assert len(list(folder.iterdir())) == 1
+        second.close()
+        assert list(folder.iterdir()) == []
+
+    def test_it_is_renewed_and_only_the_last_link_is_left(self, folder, elsewhere, monkeypatch):
+        monkeypatch.setattr("unrote.pipelines.lease.RENEWED_AFTER", 0.01)
+        lease = Lease(folder, "OUT")
+        lease.take()
+        deadline = time.monotonic() + 20
+        while [path.name for path in folder.iterdir()][-1:] < ["00000004.json"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        lease.require()
+        with pytest.raises(OutputError, match="another run"):
+            refuse_held(folder, "OUT")
+        lease.close()
+        assert list(folder.iterdir()) == []
+
+    def test_who_comes_late_with_an_old_number_has_nothing(self, folder, elsewhere):
+        holder, late = Lease(folder, "OUT"), Lease(folder, "OUT")
+        assert holder._write(5)
+        assert not late._write(4)
+        assert [path.name for path in folder.iterdir()] == ["00000005.json"]
+
+    def test_that_of_a_dead_process_here_is_free(self, folder):
+        dead = finish(process("--version"))
+        assert dead.status == 0
+        lease = Lease(folder, "OUT")
+        lease._owner["pid"] = 1 << 22  # more than Linux gives
+        assert lease._write(1)
+        refuse_held(folder, "OUT")
+
+
+def test_a_store_says_that_it_has_no_conditional_writes():
+    class Plain(fsspec.AbstractFileSystem):
+        protocol = "memory"
+
+        def _open(self, path, mode="rb", **_):
+            raise ValueError(f"unsupported mode {mode}")
+
+        def info(self, path, **_):
+            raise FileNotFoundError(path)
+
+    with pytest.raises(NoConditionalPut):
+        Store(Plain()).put_new("a", b"")
+
+
+def test_a_call_that_fails_for_good_is_made_once(proxy):
+    with pytest.raises(FileNotFoundError):
+        open_stored(f"s3://{BUCKET}/none.jsonl")
+    assert len(proxy.made("HEAD", "none.jsonl")) == 1
+    proxy.fault = lambda _: 403
+    with pytest.raises(PermissionError):
+        open_stored(f"s3://{BUCKET}/mine.jsonl")
+    assert len(proxy.made("HEAD", "mine.jsonl")) == 1
+
+
+def test_a_server_that_is_not_there_is_said_so_soon(tmp_path):
+    use_options(options_for(1))
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match=r"cannot list s3://lake/in: Could not connect"):
+        look(["s3://lake/in"])
+    assert time.monotonic() - begun < 30
+    use_options({})
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "said"),
+    [
+        (["clean", "gs://bucket/in", "-o", "OUT"], 2, "gcsfs"),
+        (["clean", "CORPUS", "-o", "gs://bucket/out"], 2, "gcsfs"),
+        (["clean", "nonsense://bucket/in", "-o", "OUT"], 2, "Protocol not known: nonsense"),
+        (["clean", "CORPUS", "-o", "nonsense://bucket/out"], 2, "Protocol not known: nonsense"),
+        (["clean", "hdfs://head/in", "-o", "OUT"], 2, "cannot open hdfs://head/in"),
+        (["clean", "CORPUS", "-o", "s3://no-such-bucket/out"], 2, "bucket does not exist"),
+        (["clean", "s3://no-such-bucket/in", "-o", "OUT"], 2, "does not exist"),
+        (["verify", "gs://bucket/out"], 2, "gcsfs"),
+        (["show", "gs://bucket/out", "x"], 2, "gcsfs"),
+    ],
+    ids=str,
+)
+def test_each_failure_is_said_in_a_line(proxy, corpus, tmp_path, given, status, said):
+    names = {"OUT": tmp_path / "out", "CORPUS": corpus}
+    options = [word for one in set_options(proxy.port) for word in ("--set", one)]
+    more = options if given[0] == "clean" else []
+    done = command(
+        *(names.get(word, word) for word in given), *more, "-q"[: 2 * bool(more)] or "--"
+    )
+    lines = [line for line in done.err.splitlines() if line.startswith("unrote:")]
+    assert done.status == status, done.err
+    (line,) = lines
+    assert said in line
