@@ -41,9 +41,13 @@ def _is_tag(match: re.Match[str]) -> bool:
     return read_tag(match["body"]) is not None
 
 
+_GLUED = re.compile(r"[a-z]+\d+")
+"""A module or a device: mac80211, card04."""
+
+
 def _is_distinct(match: re.Match[str]) -> bool:
     """A tag that no template has by chance: numbered, or it says that something is gone."""
-    tag = read_tag(match["body"])
+    tag = None if _GLUED.fullmatch(match["body"]) else read_tag(match["body"])
     return tag is not None and (tag.numbered or tag.says_gone)
 
 
@@ -52,8 +56,11 @@ _LLM_GUARD = re.compile(r"REDACTED_[A-Z][A-Z_]{1,40}_\d{1,5}")
 
 def _is_typed(match: re.Match[str]) -> bool:
     """The same, of a type, and no tag of llm-guard's: these have a shape of their own."""
-    tag = None if _LLM_GUARD.fullmatch(match["body"]) else read_tag(match["body"])
-    return tag is not None and bool(tag.stands_for) and (tag.numbered or tag.says_gone)
+    return (
+        _is_distinct(match)
+        and not _LLM_GUARD.fullmatch(match["body"])
+        and bool(_known(match["body"]).stands_for)
+    )
 
 
 def _is_upper(match: re.Match[str]) -> bool:
@@ -77,7 +84,7 @@ def _weigh_tag(candidate: Candidate) -> Iterator[Evidence]:
     if tag.says_gone:
         yield "it says that something is gone", 1.5
     if tag.vague:
-        yield "a name that many placeholders have", -1.5
+        yield "a name that many placeholders have", -2
     if re.search(r"\w\Z", candidate.before) and re.match(r"\w", candidate.after):
         yield "within a word", -4
     yield from in_sentence(candidate)
@@ -98,7 +105,7 @@ def _weigh_square(candidate: Candidate) -> Iterator[Evidence]:
     if _ROW.search(candidate.line):
         yield "a column in SQL or a formula", -5
     if candidate.match["body"].islower() and not _tag(candidate).says_gone:
-        yield "in lower case", -1
+        yield "in lower case", -2.5
     yield from _weigh_tag(candidate)
 
 
@@ -114,6 +121,8 @@ def _weigh_double_square(candidate: Candidate) -> Iterator[Evidence]:
 def _weigh_angle(candidate: Candidate) -> Iterator[Evidence]:
     if f"</{candidate.match['body']}" in candidate.area.text:
         yield "an element of this name", -6
+    if candidate.match["body"].islower() and " " in candidate.match["body"]:
+        yield "words in lower case", -3
     if re.search(r"[\w=,|]\Z", candidate.before) or re.match(r"[=(\w]", candidate.after):
         yield "a type parameter or a value to give", -4
     yield from _weigh_tag(candidate)
@@ -171,7 +180,8 @@ def _weigh_lower(candidate: Candidate) -> Iterator[Evidence]:
     others = candidate.area.distinct(_OTHER_LOWER)
     if others:
         yield "other words in angle brackets", -min(4.0, 1.5 * others)
-    if re.search(r"[\w(@/:]\Z", candidate.before) or re.match(r"[\w(@/:<]", candidate.after):
+    beside = re.search(r"[\w(@/:]\Z|[a-z]=\Z", candidate.before)
+    if beside or re.match(r"[\w(@/:<]", candidate.after):
         yield "text right beside it", -3
     if candidate.before.endswith("<") and candidate.after.startswith(">"):
         yield "in the brackets of an address", 3

@@ -25,6 +25,10 @@ SHAPES: tuple[Shape, ...] = (
 OVERHANG = 200
 """Characters behind a block in which a marker that begins in it may end."""
 
+SHORT = 16_000
+"""Characters of a document that is not scanned by blocks: the shapes that it can have read it
+whole, which takes less."""
+
 _MAX_SUPPORT = 2.0
 """Points that other markers of a family give, at most."""
 
@@ -174,6 +178,9 @@ def _regions(text: str, use: bool) -> Iterator[tuple[Shape, int, int]]:
         fired = frozenset(_fired_without_hyperscan(data.decode("ascii")))
     possible = _possible(fired)
     if not possible:
+        return
+    if len(text) <= SHORT:
+        yield from ((SHAPES[number], 0, len(text)) for number in sorted(possible))
         return
     regions: dict[int, list[list[int]]] = {}
     for block in prefilter.blocks(data):

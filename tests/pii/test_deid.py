@@ -4,6 +4,7 @@ import re
 import time
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.pii.markers.shapes import documents
-from unrote.pii.deid import DEID_MARKER, RESERVED_VALUE, SHIFTED_DATE, SURROGATE_AGE, DeidDetector
+from unrote.pii.deid import (
+    DEID_MARKER,
+    RESERVED_VALUE,
+    SHIFTED_DATE,
+    SURROGATE_AGE,
+    DeidDetector,
+    detector,
+)
 from unrote.pii.deid.detector import SHAPES, _ascii, _image
 from unrote.pii.deid.vocabulary import read_tag
 
@@ -246,7 +254,9 @@ def test_the_probe_of_a_shape_matches_where_its_pattern_does(shape):
         assert not any(candidates) or probe.search(image), text
 
 
-def test_the_prefilter_changes_no_finding():
+@pytest.mark.parametrize("short", [0, detector.SHORT], ids=["by blocks", "whole"])
+def test_the_prefilter_changes_no_finding(monkeypatch, short):
+    monkeypatch.setattr(detector, "SHORT", short)
     without = DeidDetector(prefilter=False)
     for text in TEXTS:
         assert without.find(text) == DETECTOR.find(text)
@@ -272,7 +282,10 @@ def test_it_never_raises_and_its_offsets_are_within_the_text(text):
 @examples(100)
 @given(st.lists(st.sampled_from(PARTS), max_size=40).map("".join))
 def test_the_prefilter_changes_no_finding_of_any_text(text):
-    assert DeidDetector(prefilter=False).find(text) == DETECTOR.find(text)
+    expected = DeidDetector(prefilter=False).find(text)
+    assert DETECTOR.find(text) == expected
+    with mock.patch.object(detector, "SHORT", 0):
+        assert DETECTOR.find(text) == expected
 
 
 @pytest.mark.parametrize(
