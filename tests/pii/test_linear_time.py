@@ -1,4 +1,4 @@
-"""One long line takes time in proportion to its length, whatever is in it, and is not rejected."""
+"""One line of up to 400 kB takes time in proportion to its length, and is not rejected."""
 
 import base64
 from random import Random
