@@ -113,4 +113,5 @@ def scrub(
     secret = fresh_key() if key is None else key if isinstance(key, Key) else Key.of(key)
     config = config or default_config()
     names = [str(index) for index in range(len(listed))] if ids is None else ids
-    return scrub_texts(listed, names, config, actions_for(config.recognizers, actions), secret)
+    acted = actions_for(config.recognizers, actions, config.ner)
+    return scrub_texts(listed, names, config, acted, secret)

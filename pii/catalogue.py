@@ -157,6 +157,15 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "all": tuple(entry.entity for entry in ENTRIES),
 }
 
+PERSON = "PERSON"
+POSSIBLE_PERSON = "POSSIBLE_PERSON"
+"""What may be a person's name, and is not sure enough to be changed."""
+NAME_TYPES = (PERSON, POSSIBLE_PERSON, "LOCATION", "ORGANIZATION")
+"""What our own tagger finds (unrote.pii.names)."""
+
+KNOWN_TYPES = (*PRESETS["all"], *NAME_TYPES)
+"""Types of personal data that are looked for without a model of the user's."""
+
 COUNTRIES = tuple(sorted({entry.country for entry in ENTRIES if entry.country}))
 
 REGISTRY_FLAGS = int(re.DOTALL | re.MULTILINE | re.IGNORECASE)

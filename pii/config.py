@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.normalization import NFC, Normalization
-from unrote.pii.catalogue import PRESETS, Entry, check_entity, resolve
+from unrote.pii.catalogue import (
+    KNOWN_TYPES,
+    NAME_TYPES,
+    POSSIBLE_PERSON,
+    Entry,
+    check_entity,
+    resolve,
+)
 from unrote.pii.findings import DEID_MARKER, MARKER_TYPES, RESERVED_VALUE, Finding
 
 if TYPE_CHECKING:
@@ -41,26 +48,36 @@ ACTIONS_BY_DEFAULT: Mapping[str, Action] = {
     "DATE_TIME": "keep",
     RESERVED_VALUE: "keep",
     "URL": "keep",
+    "LOCATION": "keep",
+    "ORGANIZATION": "keep",
+    POSSIBLE_PERSON: "keep",
 }
 """What is done where nobody says otherwise. Most dates and addresses of pages in a text say nothing
 of a person, and a corpus with other ones is wrong; a reserved value belongs to nobody
-(docs/adr/0009-what-is-replaced.md)."""
+(docs/adr/0009-what-is-replaced.md); nor do most places and organizations say anything of a person,
+and what only may be a name is counted (docs/adr/0024-names-by-default.md)."""
 
-KEPT_UNLESS_HIPAA = ("DATE_TIME", "URL")
-"""Of these, what is replaced all the same where HIPAA's list is asked for: it names both."""
+KEPT_UNLESS_HIPAA = ("DATE_TIME", "URL", "LOCATION", "ORGANIZATION", POSSIBLE_PERSON)
+"""Of these, what is replaced all the same where HIPAA's list is asked for: it names them."""
+
+KEPT_UNLESS_NER = ("LOCATION", "ORGANIZATION")
+"""And where a model of the user's finds them: who configures one wants these replaced."""
 
 
 def actions_for(
-    recognizers: Sequence[str] = ("default",), actions: Mapping[str, Action] | None = None
+    recognizers: Sequence[str] = ("default",),
+    actions: Mapping[str, Action] | None = None,
+    ner: str = "",
 ) -> dict[str, Action]:
     """What is done by type, DEFAULT among them: `actions`, and for types that it does not name what
-    is done by default where `recognizers` are looked for.
+    is done by default where `recognizers` are looked for, and by a model `ner`.
     """
     named = dict(actions or {})
     if DEFAULT in named:
         return named
-    kept = KEPT_UNLESS_HIPAA if "hipaa" in recognizers else ()
-    return {type_: a for type_, a in ACTIONS_BY_DEFAULT.items() if type_ not in kept} | named
+    changed = {*(KEPT_UNLESS_HIPAA if "hipaa" in recognizers else ())}
+    changed |= {*(KEPT_UNLESS_NER if ner else ())}
+    return {type_: a for type_, a in ACTIONS_BY_DEFAULT.items() if type_ not in changed} | named
 
 
 def action_of(finding: Finding, actions: Mapping[str, Action]) -> Action:
@@ -98,7 +115,7 @@ class Pattern:
     context: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        taken = (*PRESETS["all"], SECRET, *MARKER_TYPES)
+        taken = (*KNOWN_TYPES, SECRET, *MARKER_TYPES)
         if not _TYPE.fullmatch(self.name) or self.name in taken:
             raise ConfigError(
                 f"pattern {self.name!r}: give it a name of its own, of capital letters, digits and "
@@ -132,6 +149,7 @@ class Config:
     patterns      types of the user's own
     markers       whether traces of earlier de-identification are looked for (pii.deid)
     marker_threshold  score in [0, 1] from which such a trace counts
+    names         whether our own tagger looks for people, places and organizations, if `ner` is ""
     ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
                   "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
@@ -157,6 +175,7 @@ class Config:
     patterns: tuple[Pattern, ...] = ()
     markers: bool = True
     marker_threshold: float = 0.5
+    names: bool = True
     ner: str = ""
     max_chars: int = 50_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
@@ -168,7 +187,7 @@ class Config:
         own = [pattern.name for pattern in self.patterns]
         if len(set(own)) < len(own):
             raise ConfigError(f"Of the patterns {', '.join(own)} two have one name. Rename one.")
-        known = (*PRESETS["all"], SECRET, *own)
+        known = (*KNOWN_TYPES, SECRET, *own)
         self.entries  # noqa: B018 (raises for an unknown name)
         whole = (("threshold", self.threshold), ("marker_threshold", self.marker_threshold))
         for entity, score in (*whole, *self.thresholds):
@@ -190,7 +209,7 @@ class Config:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The catalogue's entries that run, in its order."""
-        out = set(resolve(self.without))
+        out = set(resolve(name for name in self.without if name not in NAME_TYPES))
         named = (name for name in self.recognizers if ":" not in name)
         return tuple(entry for entry in resolve(named) if entry not in out)
 
@@ -205,6 +224,12 @@ class Config:
         that are imported.
         """
         return bool(self.ner or self.imported)
+
+    @property
+    def name_types(self) -> tuple[str, ...]:
+        """What our own tagger looks for."""
+        looked_for = NAME_TYPES if self.names and not self.ner else ()
+        return tuple(type_ for type_ in looked_for if type_ not in self.without)
 
     def threshold_of(self, entity: str) -> float:
         return dict(self.thresholds).get(entity, self.threshold)

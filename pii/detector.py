@@ -253,6 +253,10 @@ def _recognizers(config: Config) -> tuple[Recognizer, ...]:
             made += own_recognizers.load(path, config)
     if config.secrets:
         made.extend(secrets.recognizers(config))
+    if config.name_types:
+        from unrote.pii.names import recognizers as names  # noqa: PLC0415 (loads the tagger)
+
+        made += names.recognizers(config.name_types)
     if config.ner:
         from unrote.pii import ner  # noqa: PLC0415 (loads a model)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
+from unrote.pii.catalogue import POSSIBLE_PERSON
 from unrote.pii.config import ACTIONS_BY_DEFAULT, SECRET, Action, action_of
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Failure, Finding
 from unrote.pii.overlaps import resolve_overlaps
@@ -77,4 +78,6 @@ class MaskedText:
 
 
 def _is_kept(finding: Finding, actions: Mapping[str, Action]) -> bool:
+    if finding.type == POSSIBLE_PERSON:
+        return False  # a name, by chance
     return all(action_of(finding, one) == "keep" for one in (actions, ACTIONS_BY_DEFAULT))

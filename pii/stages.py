@@ -47,7 +47,7 @@ class Scan(PlainStage):
     cut: bool = False
     several: tuple[bool, ...] = ()
 
-    version: ClassVar[int] = 11
+    version: ClassVar[int] = 12
     workers: ClassVar[Workers] = "process"  # Presidio is Python
     outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
 

@@ -25,7 +25,7 @@ from unrote.memorization.config import Models
 from unrote.memorization.proxy_risk import ProxyRisk
 from unrote.memorization.risk import Forecast, Risk
 from unrote.memorization.target import Target, size_of
-from unrote.pii.catalogue import PRESETS, check_entity
+from unrote.pii.catalogue import KNOWN_TYPES, check_entity
 from unrote.pii.config import (
     ACTIONS,
     ACTIONS_BY_DEFAULT,
@@ -265,6 +265,11 @@ class PiiSettings(Section):
     marker_threshold: float = Field(
         0.5, ge=0, le=1, description="Score from which such a trace counts."
     )
+    names: bool = Field(
+        True,
+        description="Look for people, places and organizations in English text, with a tagger that "
+        "comes with unrote; not where `ner` names a model.",
+    )
     ner: str = Field(
         "",
         description="A model for names and places: spacy:NAME, transformers:NAME or gliner:NAME, "
@@ -279,8 +284,9 @@ class PiiSettings(Section):
         {},
         description='What is done, by entity; "*" is all that are not named. One of '
         + ", ".join(ACTIONS)
-        + '. Without: surrogate, but keep for DATE_TIME and URL (unless "hipaa" is looked for) and '
-        "for RESERVED_VALUE.",
+        + ". Without: surrogate, but keep for DATE_TIME, URL, LOCATION, ORGANIZATION and "
+        'POSSIBLE_PERSON (unless "hipaa" is looked for; LOCATION and ORGANIZATION also go where '
+        "`ner` finds them) and for RESERVED_VALUE.",
     )
     key_file: str = Field(
         "",
@@ -313,6 +319,7 @@ class PiiSettings(Section):
             ),
             markers=self.markers,
             marker_threshold=self.marker_threshold,
+            names=self.names,
             ner=self.ner,
             max_chars=self.max_chars,
             max_seconds=self.max_seconds,
@@ -330,7 +337,7 @@ class PiiSettings(Section):
     def all_actions(self) -> dict[str, Action]:
         """What is done by type, DEFAULT (pii.config) among them."""
         own = {one.name: one.action for one in self.patterns if one.action is not None}
-        return own | actions_for(self.recognizers, self.actions)
+        return own | actions_for(self.recognizers, self.actions, self.ner)
 
     @property
     def harmless(self) -> tuple[str, ...]:
@@ -353,7 +360,7 @@ class PiiSettings(Section):
     def _known(self) -> "PiiSettings":
         try:
             config = self.config
-            known = (*PRESETS["all"], SECRET, *(one.name for one in self.patterns))
+            known = (*KNOWN_TYPES, SECRET, *(one.name for one in self.patterns))
             if not config.has_unknown_types:
                 for type_ in self.actions:
                     if type_ != DEFAULT:
@@ -418,9 +425,8 @@ class MemorizationSettings(Section):
     max_tokens: int = Field(
         0,
         ge=0,
-        description="Tokens that the reference model reads, of the riskiest repeated sequences and "
-        "of a random sample; 0 is one in 200 of the released text (20,000 at least; fewer of a "
-        "model above 5 million parameters) on a CPU, and all on a GPU.",
+        description="Tokens that the reference model reads, of the riskiest sequences by their "
+        "text features and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
     )
     max_entities: int = Field(
         1000,

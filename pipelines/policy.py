@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from unrote.corpus import display
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.corpus.schema import DUPLICATES, FINDINGS, REJECTS, SCORES, SPANS, Table
-from unrote.pii.catalogue import PRESETS, check_entity
+from unrote.pii.catalogue import KNOWN_TYPES, check_entity
 from unrote.pii.config import ENTITY_NAME, SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from unrote.pipelines.config import describe, read_toml
@@ -33,7 +33,7 @@ from unrote.pipelines.report.model import (
 )
 from unrote.pipelines.summary.scores import EXPECTED
 
-_KNOWN_TYPES = (*PRESETS["all"], SECRET, *MARKER_TYPES)
+_KNOWN_TYPES = (*KNOWN_TYPES, SECRET, *MARKER_TYPES)
 
 
 @dataclass(frozen=True)

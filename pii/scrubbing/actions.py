@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unrote.pii.catalogue import PERSON
 from unrote.pii.config import ACTIONS, Action, action_of
 from unrote.pii.findings import DEID_MARKER, RESERVED_VALUE, Finding
 from unrote.pii.keys import Key
@@ -16,6 +17,7 @@ from unrote.pii.surrogates import (
     marker_surrogate,
     surrogate,
 )
+from unrote.pii.surrogates.people import People
 
 HASH_DIGITS = 16
 """Hexadecimal digits that the action `hash` writes."""
@@ -65,6 +67,7 @@ def apply_actions(
     if rejecting:
         return Outcome(rejected_for=tuple(sorted(rejecting)))
     days = _date_shift(text, findings, actions, key, document)
+    people = People(text[f.start : f.end] for f in findings if _is_person(f))
     edits: list[Edit] = []
     applied: list[AppliedAction] = []
     for finding in findings:
@@ -72,7 +75,7 @@ def apply_actions(
         if action == "keep":
             applied.append(AppliedAction(finding, action))
             continue
-        replacement = _replacement(text, finding, action, key, document, days)
+        replacement = _replacement(text, finding, action, key, document, days, people)
         if replacement is None:
             action, replacement = "remove", ""
         edits.append(Edit(finding.start, finding.end, replacement))
@@ -123,8 +126,18 @@ def _date_shift(
     return dates.shift(values, key, document) if values else 0
 
 
+def _is_person(finding: Finding) -> bool:
+    return finding.type != DEID_MARKER and surrogate_type(finding) == PERSON
+
+
 def _replacement(
-    text: str, finding: Finding, action: Action, key: Key, document: str | int, days: int
+    text: str,
+    finding: Finding,
+    action: Action,
+    key: Key,
+    document: str | int,
+    days: int,
+    people: People,
 ) -> str | None:
     """What to write in place of a finding that is not kept; None if it is to be removed."""
     value, type_ = text[finding.start : finding.end], surrogate_type(finding)
@@ -134,6 +147,10 @@ def _replacement(
         return f"[{type_}]"
     if action == "hash":
         return f"[{type_}:{key.value_fingerprint(value, type_)[:HASH_DIGITS]}]"
+    if action == "surrogate" and _is_person(finding):
+        known = people.surrogate(value, key)
+        if known is not None:
+            return known
     return None if action == "remove" else _surrogate(value, finding, key, document, days)
 
 

@@ -7,16 +7,17 @@ hashes and masks are recognised by their form, where the actions of this run wri
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from unrote.pii.catalogue import PRESETS
+from unrote.pii.catalogue import KNOWN_TYPES, PERSON
 from unrote.pii.config import DEFAULT, SECRET, Action, action_of
 from unrote.pii.findings import DEID_MARKER, Finding
 from unrote.pii.keys import Key
 from unrote.pii.overlaps import Spans, resolve_overlaps
 from unrote.pii.scrubbing.actions import HASH_DIGITS, surrogate_type
 from unrote.pii.surrogates import SAMPLE_VALUES, dates, is_surrogate
+from unrote.pii.surrogates.people import People
 
 _PLACEHOLDER = re.compile(rf"\[([A-Z][A-Z0-9_]*)(:[0-9a-f]{{{HASH_DIGITS}}})?\]")
-_NAMED_TYPES = frozenset({*PRESETS["all"], *SAMPLE_VALUES, SECRET, DEID_MARKER})
+_NAMED_TYPES = frozenset({*KNOWN_TYPES, *SAMPLE_VALUES, SECRET, DEID_MARKER})
 """What a placeholder or a hash may name; models have more, for which an action is given."""
 
 
@@ -32,7 +33,8 @@ def drop_own_surrogates(
     Dropped besides surrogates: what lies within one (a detector may see a host in an address), and
     what reaches out of one by another surrogate, or by nothing but punctuation and white space.
     """
-    left = list(findings)
+    findings = list(findings)
+    left = findings
     own = Spans()
     if actions is not None:
         for start, end in _placeholders(text, actions):
@@ -43,7 +45,23 @@ def drop_own_surrogates(
     while count != len(left):  # one that is recognised may let others be
         count = len(left)
         left = [one for one in left if not _is_own(text, one, key, own)]
+    left = _without_given_names(text, findings, left)
     return _without_shifted_dates(text, left, key, actions)
+
+
+def _without_given_names(
+    text: str, findings: Iterable[Finding], left: list[Finding]
+) -> list[Finding]:
+    """`left` without given names alone that stand beside a surname in another own surrogate."""
+    if not any(map(_is_person, left)):
+        return left
+    others = set(left)
+    people = People(text[f.start : f.end] for f in findings if f not in others and _is_person(f))
+    return [f for f in left if not (_is_person(f) and people.has_given(text[f.start : f.end]))]
+
+
+def _is_person(finding: Finding) -> bool:
+    return finding.type != DEID_MARKER and surrogate_type(finding) == PERSON
 
 
 def _placeholders(text: str, actions: Mapping[str, Action]) -> Iterator[tuple[int, int]]:

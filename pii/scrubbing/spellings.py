@@ -19,6 +19,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from unrote.pii.catalogue import NAME_TYPES
 from unrote.pii.config import SECRET
 from unrote.pii.findings import MARKER_TYPES
 from unrote.pii.overlaps import Spans
@@ -37,9 +38,9 @@ SHORTEST = 6
 SHORTEST_SECRET = 16
 """The same of a secret: a shorter one may be any word of the text."""
 
-OTHERS_HAVE = frozenset(
-    {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME", "AGE", "URL"}
-) | frozenset(MARKER_TYPES)
+OTHERS_HAVE = frozenset({*NAME_TYPES, "NRP", "ADDRESS", "DATE_TIME", "AGE", "URL"}) | frozenset(
+    MARKER_TYPES
+)
 """Types of values that say nothing by themselves: another place may mean somebody else."""
 
 _ESCAPE = re.compile(

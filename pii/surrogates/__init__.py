@@ -50,6 +50,7 @@ them: about log(n) / log(m * log(n) / n) where n is at most m.
 import re
 from functools import lru_cache
 
+from unrote.pii.catalogue import POSSIBLE_PERSON
 from unrote.pii.keys import Key
 from unrote.pii.surrogates import dates
 from unrote.pii.surrogates.bitcoin import CRYPTO
@@ -109,7 +110,12 @@ _FAMILIES: dict[str, Family] = {
     "AGE": AGE,
     "SECRET": SECRET,
 }
-ALIASES = {"SHIFTED_DATE": "DATE_TIME", "SURROGATE_AGE": "AGE", "NRP": "ORGANIZATION"}
+ALIASES = {
+    "SHIFTED_DATE": "DATE_TIME",
+    "SURROGATE_AGE": "AGE",
+    "NRP": "ORGANIZATION",
+    POSSIBLE_PERSON: "PERSON",
+}
 """Types that get the surrogates of another: dates and ages that an earlier scrubbing moved."""
 
 _NAMES = (PERSON, LOCATION, ORGANIZATION)

@@ -2,7 +2,8 @@
 
 A family name or a location is blended from parts of the names in Faker's lists: the start of one, a
 syllable, the end of another ("Kent" and "Morales" may give "Kenanales"). Lists of real names are
-too short for a check: a name in fifty would be taken for a surrogate. Given names are whole.
+too short for a check: a name in fifty would be taken for a surrogate. Given names are whole. Each
+word of a person's name is replaced by itself, so that "Maria Hoffmann" and "Ms Hoffmann" agree.
 
 The lists are put in order and read by number, never through Faker's own generator. They change
 between versions of Faker, and then the surrogates do: `lists_digest` belongs in the manifest.
@@ -12,13 +13,14 @@ import hashlib
 import importlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 from unrote.pii.keys import Key
 from unrote.pii.surrogates.codes import DIGITS, UPPER, ZIP, code_at
-from unrote.pii.surrogates.family import Family, word_list
+from unrote.pii.surrogates.family import Family, normalised, word_list
 from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
 LOCALES = word_list(
@@ -27,6 +29,7 @@ LOCALES = word_list(
 """Those of Faker's locales that are taken, for names of plain Latin letters."""
 
 _NAME = re.compile(r"[A-Z][a-z]{2,9}")
+_GENDERS = ("male", "female")
 _START = 3
 _SYLLABLES = tuple(vowel + consonant for vowel in "aeio" for consonant in "bdglmnrstvz")
 _TOWNS = word_list(
@@ -48,13 +51,29 @@ def family_names() -> tuple[str, ...]:
 
 
 def _listed(attribute: str) -> set[str]:
-    found: set[str] = set()
+    return {name for _, _, name in _listings(attribute)}
+
+
+def _listings(attribute: str) -> Iterator[tuple[str, str, str]]:
+    """Locale, list and name of what Faker lists under attributes that begin so."""
     for locale in LOCALES:
         provider = importlib.import_module(f"faker.providers.person.{locale}").Provider
-        for name in dir(provider):
-            if name.startswith(attribute):
-                found.update(filter(_NAME.fullmatch, getattr(provider, name) or ()))
-    return found
+        for listed in dir(provider):
+            if listed.startswith(attribute):
+                for name in filter(_NAME.fullmatch, getattr(provider, listed) or ()):
+                    yield locale, listed, name
+
+
+@cache
+def _classes() -> dict[str, frozenset[str]]:
+    """By given name in lower case: "male", "female" and locales that it is listed for."""
+    found: dict[str, set[str]] = {}
+    for locale, listed, name in _listings("first_names"):
+        classes = found.setdefault(name.lower(), set())
+        classes.add(locale)
+        if not classes.issuperset(_GENDERS):
+            classes.update(gender for gender in _GENDERS if listed.endswith(f"_{gender}"))
+    return {name: frozenset(classes) for name, classes in found.items()}
 
 
 @cache
@@ -131,14 +150,29 @@ def towns() -> Blend:
 # Given names: of all of them, one in 16 goes with a family name.
 
 _GIVEN_BITS = 4
+_DRAWS = 12
+_SAME_KIND = 3
 
 
 def _given_subset(key: Key, surname: str) -> Subset:
     return Subset(key, f"given {surname.lower()}", len(given_names()), _GIVEN_BITS)
 
 
-def _given(key: Key, surname: str, *seed: str | int) -> str:
-    return given_names()[_given_subset(key, surname).drawn(*seed)]
+def _given(key: Key, surname: str, like: str, *seed: str | int) -> str:
+    """A given name that goes with a surname: of `like`'s gender, and of a language that has it,
+    where one of a few draws is.
+    """
+    subset, wanted = _given_subset(key, surname), _classes().get(like.lower(), frozenset())
+    best, rank = "", -1
+    for draw in range(_DRAWS if wanted else 1):
+        name = given_names()[subset.drawn(*seed, draw)]
+        shared = wanted & _classes()[name.lower()]
+        here = 2 * bool(shared.intersection(_GENDERS)) + bool(shared.difference(_GENDERS))
+        if here > rank:
+            best, rank = name, here
+        if rank == _SAME_KIND:
+            break
+    return best
 
 
 @cache
@@ -218,14 +252,55 @@ def _person_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
     name = _name(value)
     if name is None:
         return None
-    surname = surnames().drawn(key, seed, attempt)
+    if seed != normalised(value):  # a marker's, whose words are but a shape
+        return _drawn_name(key, value, name, [seed, attempt])
+    return _drawn_name(key, value, name, [attempt] if attempt else [])
+
+
+def _drawn_name(
+    key: Key,
+    value: str,
+    name: _Name,
+    seed: Sequence[str | int],
+    letters: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """A name with its words replaced, each by itself: what a word becomes depends on it and, for a
+    given name, on the surname that goes with it, so that all forms of a name agree. letters: what
+    initials become, as far as that is known.
+    """
+    surname = surname_for(key, _bare(name.surname[0]), *seed)
     parts = [(name.surname, surname)]
-    parts += [(m, _given(key, surname, seed, attempt, at)) for at, m in enumerate(name.given)]
+    parts += [(m, given_for(key, surname, _bare(m[0]), *seed)) for m in name.given]
     parts += [
-        (m, UPPER[key.number(26, "initial", seed, attempt, at)])
-        for at, m in enumerate(name.initials)
+        (m, letters.get(m[0]) or UPPER[key.number(26, "initial", m[0].casefold(), *seed)])
+        for m in name.initials
     ]
     return replaced(value, parts)
+
+
+def with_initials(key: Key, value: str, letters: Mapping[str, str]) -> str | None:
+    """The surrogate of a name some of whose initials are known to become `letters`."""
+    name = _name(value)
+    return None if name is None else _drawn_name(key, value, name, [], letters)
+
+
+def surname_for(key: Key, surname: str, *seed: str | int) -> str:
+    """The surname in the place of another."""
+    return surnames().drawn(key, normalised(surname), *seed)
+
+
+def given_for(key: Key, surname: str, given: str, *seed: str | int) -> str:
+    """The given name in the place of another, beside the surrogate `surname`."""
+    return _given(key, surname, given, normalised(given), *seed)
+
+
+def words_of_name(value: str) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
+    """Surname, given names and initials of a name; None if no word of it is a name."""
+    name = _name(value)
+    if name is None:
+        return None
+    given, initials = ([_bare(m[0]) for m in words] for words in (name.given, name.initials))
+    return _bare(name.surname[0]), tuple(given), tuple(initials)
 
 
 def _person_recognizes(key: Key, value: str) -> bool:

@@ -11,8 +11,8 @@ from unrote.pipelines.verify.readers import SEPARATORS, Crawled, decoded, texts_
 from unrote.pipelines.verify.records import Finding, Shard
 from unrote.pipelines.verify.verdict import Tally
 
-MAY_RECUR = {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS", "DATE_TIME", "AGE"} | {
-    "SHIFTED_DATE", "SURROGATE_AGE"
+MAY_RECUR = {"PERSON", "POSSIBLE_PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS"} | {
+    "DATE_TIME", "AGE", "SHIFTED_DATE", "SURROGATE_AGE"
 }  # fmt: skip
 """Types whose surrogates are drawn from values that others have too, or that may stay."""
 
