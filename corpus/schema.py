@@ -212,9 +212,9 @@ scored_by     "model": the reference model has read it; "text": by its text feat
               alone; null: it has no token
 sampled       whether it is in the random sample, which is representative of all
 copies_*      exact copies of it in the input (before anything was replaced), in what deduplication
-              left, and (`copies`) in the released text, itself among them. Counted where the
-              reference model has read it; elsewhere estimated by the rarest of the sampled
-              substrings of 32 bytes in it, and copies_deduplicated is null
+              left, and (`copies`) in the released text, itself among them. Counted for the
+              riskiest and for all that the reference model has read; elsewhere estimated by the
+              rarest of the sampled substrings of 32 bytes in it, and copies_deduplicated is null
 copies_near   documents without such a copy that share word 5-grams with it, each with the share
 copies_per_million  copies for each million tokens of the released text
 risk*         the probability that it is extractable from the target, with the copies of each view:
@@ -326,6 +326,14 @@ number of its copies (-1: there is nothing to score), `random` at random in 0 ..
 
 SELECTED = Table(
     "selected",
+    _schema(doc=_int, number=_int, text=_str, source=_str),
+    sort=("doc", "number"),
+)
+"""Sequences of which the copies are counted: released text, and what it was before values in it
+were replaced (null if the same)."""
+
+READ = Table(
+    "read",
     _schema(
         doc=_int,
         number=_int,
@@ -334,12 +342,11 @@ SELECTED = Table(
         second_token=_int,
         ids=pa.list_(pa.int32()),
         text=_str,
-        source=_str,
     ),
     sort=("doc", "number"),
 )
-"""Sequences that the reference model reads, a batch group at a time: released text, and what it was
-before values in it were replaced (null if the same). `second_token` is in code points of `text`."""
+"""Those of SELECTED that the reference model reads, a batch group at a time. `second_token` is in
+code points of `text`."""
 
 SEQUENCE_COPIES = Table(
     "sequence_copies",
@@ -361,7 +368,7 @@ MEASURED = Table(
     _schema(doc=_int, number=_int, **MEASURES, reason=_str),
     sort=("doc", "number"),
 )
-"""The reference model's measures of the selected sequences."""
+"""The reference model's measures of the sequences that it reads."""
 
 AT_RISK = Table("at_risk", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end"))
 """The sequences of SCORES that are not to be released, by their offsets in the input."""

@@ -11,7 +11,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +22,7 @@ import torch
 
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.packaged import packaged_folder
+from unrote.memorization.llama import load_llama
 from unrote.memorization.windows import own_copy
 
 _PRECISIONS = {
@@ -119,6 +120,10 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
     where = device_for(device)
     dtype = precision_for(precision, where)
     folder = folder_of(name)
+    if name in DEFAULT:
+        network, config = load_llama(folder, dtype)
+        bos = config.get("bos_token_id")
+        return _checked(name or "default", network.to(where), tokenizer_of(name), bos, config)
     _check_files(name, folder)
     _check_tokenizer(name, folder)
     try:
@@ -144,9 +149,15 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
     """
     from transformers import GenerationConfig  # noqa: PLC0415 (loads slowly)
 
-    fast = _fast(name, tokenizer)
-    network.eval()
     network.generation_config = GenerationConfig()  # its own may sample, penalise or stop early
+    config = network.config.get_text_config().to_dict()
+    return _checked(name, network, _fast(name, tokenizer), tokenizer.bos_token_id, config)
+
+
+def _checked(
+    name: str, network: Any, fast: Any, bos: int | None, config: Mapping[str, Any]
+) -> LanguageModel:
+    network.eval()
     vocabulary = network.get_output_embeddings().weight.shape[0]
     largest = max(fast.get_vocab(with_added_tokens=True).values(), default=-1)
     if largest >= vocabulary:
@@ -160,8 +171,6 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
             f"Model {name!r} has {vocabulary} tokens, its tokenizer {entries}: it is of another "
             f"model, or a part of it is missing. {_remedy(name)}"
         )
-    config = network.config.get_text_config()
-    bos = tokenizer.bos_token_id
     return LanguageModel(
         name,
         network,
@@ -169,7 +178,7 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
         network.device,
         network.dtype,
         vocabulary,
-        getattr(config, "max_position_embeddings", None) or 1 << 30,
+        config.get("max_position_embeddings") or 1 << 30,
         bos,
         bos is not None and (name in DEFAULT or fast.encode("a").ids[:1] == [bos]),
         _check_network(name, network, vocabulary),
@@ -182,6 +191,12 @@ def tokenizer_of(name: str) -> Any:
 
     Raises ConfigError if there is no such model, or it has no fast tokenizer.
     """
+    if name in DEFAULT:
+        from tokenizers import Tokenizer  # noqa: PLC0415 (of the extra `score`)
+
+        return _own_copy_checked(
+            name, Tokenizer.from_file(str(_default_folder() / "tokenizer.json"))
+        )
     return _fast(name, pretrained_tokenizer(name))
 
 
@@ -208,6 +223,10 @@ def _fast(name: str, tokenizer: Any) -> Any:
             f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
             "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
         )
+    return _own_copy_checked(name, fast)
+
+
+def _own_copy_checked(name: str, fast: Any) -> Any:
     copied = own_copy(fast)
     if not any(_kept(copied, text) > 0.5 for text in PROBES):
         raise ConfigError(
@@ -283,13 +302,13 @@ def precision_for(name: str, device: torch.device) -> torch.dtype:
 
 def folder_of(name: str) -> Path:
     """Where a model's files are. Raises ConfigError, with the command that downloads them."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 (loads slowly)
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
-
     if name in DEFAULT:
         return _default_folder()
     if Path(name).is_dir():
         return Path(name)
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 (loads slowly)
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except LocalEntryNotFoundError:

@@ -1,4 +1,4 @@
-"""Scores: the memorization measures of the selected sequences, and the risk of every sequence."""
+"""Scores: the reference model's measures of what it reads, and the risk of every sequence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from unrote.corpus.schema import (
     AT_RISK,
     MEASURED,
     MEASURES,
+    READ,
     RISKS,
     SCORES,
-    SELECTED,
     SEQUENCE_COPIES,
     SEQUENCES,
     TEXT_FEATURES,
@@ -39,7 +39,7 @@ _DIGITS = 9
 
 @dataclass(frozen=True)
 class Measure(PlainStage):
-    """Batch groups of SELECTED to rows of MEASURED: the reference model reads them.
+    """Batch groups of READ to rows of MEASURED: the reference model reads them.
 
     digest: of the models' files.
     """
@@ -50,7 +50,7 @@ class Measure(PlainStage):
     workers: ClassVar[Workers] = "device"
     key: ClassVar[tuple[str, ...]] = ("batch_group",)
     order: ClassVar[tuple[str, ...]] = ("doc", "number")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"selected": SELECTED.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"read": READ.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"measured": MEASURED.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -90,10 +90,11 @@ def _sequences(group: pa.RecordBatch) -> Sequences:
 
 @dataclass(frozen=True)
 class Score(PlainStage):
-    """SEQUENCES, with the copies and measures of the selected ones, to rows of SCORES and AT_RISK.
+    """SEQUENCES, with copies of some and measures of those that were read, to rows of SCORES and
+    AT_RISK.
 
-    tokens: of the whole released text. threshold: `action` is taken where the high end of the
-    risk's band reaches it.
+    selection: which ones are read. tokens: of the whole released text. threshold: `action` is taken
+    where the high end of the risk's band reaches it.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -126,11 +127,11 @@ class Score(PlainStage):
             for name in own.schema.names
             if name != "ids"
         }
-        selected, sampled = self.selection.of(rows["rank"], rows["random"])
+        read, sampled = self.selection.of(rows["rank"], rows["random"])
         suffix = np.diff(own["ids"].offsets.to_numpy()) - rows["prefix_tokens"]
         rows |= {"suffix_tokens": suffix.astype(np.int64), "sampled": sampled}
         reason = np.where(rows["rank"] < 0, "no tokens", "not selected").astype(object)
-        reason[selected] = None
+        reason[read] = None
         for name in (*MEASURES, "copies_deduplicated", "copies_near"):
             rows[name] = np.full(own.num_rows, np.nan)
         if SEQUENCE_COPIES.name in beside:
@@ -143,7 +144,7 @@ class Score(PlainStage):
                 rows[name][index] = values[matched]
             reason[index] = np.array(found["reason"].to_pylist(), dtype=object)[matched]
         self._risks(rows)
-        by = np.where(selected, "model", "text").astype(object)
+        by = np.where(read, "model", "text").astype(object)
         by[rows["rank"] < 0] = None
         at_risk = (np.nan_to_num(rows["risk_high"]) >= self.threshold) & (
             rows["end"] > rows["start"]

@@ -1,7 +1,8 @@
-"""Which sequences the reference model reads: the riskiest by their text, and a random sample.
+"""Which sequences the reference model reads, and of which copies are counted: the riskiest of the
+repeated ones, and a random sample.
 
-`select` spends the tokens that the model may read; the stage `Select` takes the sequences out, with
-their texts.
+`select` spends the tokens that may be read; the stage `Select` takes the sequences out, with their
+texts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +14,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
-from unrote.corpus.schema import SELECTED, SEQUENCES, TEXT, Tagged
+from unrote.corpus.schema import READ, SELECTED, SEQUENCES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import apply_edits, clipped
 from unrote.memorization.windows import Ints
 
-SAMPLE = 0.2
+SAMPLE = 0.5
 """The share of the model's tokens that is spent on a random sample."""
+
+RANKS_OF_DOUBLING = 128
+"""Ranks between a number of copies and twice as many; the rank of one copy is 0."""
+
+REPEATED = RANKS_OF_DOUBLING
+"""The rank of two copies, from which on a sequence is chosen for its risk: of what is there once a
+random sample tells as much."""
 
 GROUP_SIZE = 2048
 """Sequences in a batch group, about: the model's batches are formed within one."""
@@ -37,8 +45,8 @@ def random_numbers(doc: Ints, number: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which sequences a language model reads: those of a rank above `rank`, of that rank the share
-    `part`, and a random sample, the share `sample` of all. groups: the batch groups that they make.
+    """Which sequences are selected: those of a rank above `rank`, of that rank the share `part`,
+    and a random sample, the share `sample` of all. groups: the batch groups that they make.
     """
 
     rank: int = -1
@@ -58,35 +66,43 @@ class Selection:
         return random % self.groups
 
 
-def select(sizes: Sequence[Mapping[str, int]], max_tokens: int) -> Selection:
+def select(
+    sizes: Sequence[Mapping[str, int]], max_tokens: int, sample: float = SAMPLE
+) -> Selection:
     """How to spend `max_tokens` on sequences of the given SIZES (one row a rank); 0: all of them.
 
-    A share `SAMPLE` of them goes to a random sample, the rest to the highest ranks.
+    A share `sample` of them goes to a random sample, the rest to the highest ranks down to
+    REPEATED. What these leave goes to the sample too.
     """
-    by_rank = sorted(
-        ((row["rank"], row["sequences"], row["tokens"]) for row in sizes), reverse=True
-    )
-    total = sum(tokens for _, _, tokens in by_rank)
-    every = sum(count for _, count, _ in by_rank)
+    by_rank = sorted(((row["rank"], row["tokens"]) for row in sizes), reverse=True)
+    total, every = (sum(row[name] for row in sizes) for name in ("tokens", "sequences"))
     if not max_tokens or total <= max_tokens:
         return Selection(groups=-(-max(every, 1) // GROUP_SIZE))
-    sample, left = SAMPLE * max_tokens / total, (1 - SAMPLE) * max_tokens
-    expected = round(every * max_tokens / total)
-    for rank, _, tokens in by_rank:
+    groups = -(-max(round(every * max_tokens / total), 1) // GROUP_SIZE)
+    left = (1 - sample) * max_tokens
+    for rank, tokens in by_rank:
+        if rank < REPEATED:
+            break
         if tokens >= left:
-            return Selection(rank, left / tokens, sample, -(-max(expected, 1) // GROUP_SIZE))
+            return Selection(rank, left / tokens, sample * max_tokens / total, groups)
         left -= tokens
-    raise AssertionError("the ranks hold fewer tokens than their total")
+    return Selection(REPEATED - 1, 0.0, (sample * max_tokens + left) / total, groups)
 
 
 @dataclass(frozen=True)
 class Select(PlainStage):
-    """The selected rows of SEQUENCES, with their texts: rows of SELECTED."""
+    """The rows of SEQUENCES whose copies are counted, with their texts, to rows of SELECTED; and to
+    rows of READ those that the reference model reads, which are among them.
 
-    selection: Selection = field(default_factory=Selection)
+    counted: which ones these are, besides the ones that are `read`.
+    """
+
+    read: Selection = field(default_factory=Selection)
+    counted: Selection = field(default_factory=Selection)
     view: ReleasedView = field(default_factory=ReleasedView)
 
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"selected": SELECTED.schema}
+    version: ClassVar[int] = 2
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"selected": SELECTED.schema, "read": READ.schema}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
@@ -96,17 +112,20 @@ class Select(PlainStage):
         edits, selected = self.view.edits(), RowsBeside(SEQUENCES.name, self._selected)
         for batch in beside(tagged, selected, edits):
             rows = list(self._rows(batch, edits, selected))
-            yield "selected", pa.RecordBatch.from_pylist(rows, SELECTED.schema)
+            yield "selected", _batch([row for row, _ in rows], SELECTED.schema)
+            yield "read", _batch([row for row, read in rows if read], READ.schema)
 
     def _selected(self, batch: pa.RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
         ranks, random = (batch[name].to_numpy() for name in ("rank", "random"))
-        chosen, _ = self.selection.of(ranks, random)
-        for row in batch.filter(pa.array(chosen)).to_pylist():
-            yield row["doc"], row
+        read, _ = self.read.of(ranks, random)
+        chosen = read | self.counted.of(ranks, random)[0]
+        rows = batch.filter(pa.array(chosen)).to_pylist()
+        for row, is_read in zip(rows, read[chosen].tolist(), strict=True):
+            yield row["doc"], row | {"read": is_read}
 
     def _rows(
         self, batch: pa.RecordBatch, edits: DocumentEdits, selected: RowsBeside[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[tuple[dict[str, Any], bool]]:
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             several = self.view.several
             cuts, changes = edits.take(doc)
@@ -117,16 +136,24 @@ class Select(PlainStage):
                 before = own
                 if any(a < row["end"] and b > row["start"] for a, b, _ in changes):
                     before = deduplicated(text, row["start"], row["end"], cuts, several)
-                yield {
-                    "doc": doc,
-                    "number": row["number"],
-                    "batch_group": int(self.selection.group_of(np.array(row["random"]))),
-                    "prefix_tokens": row["prefix_tokens"],
-                    "second_token": row["second_token"] - row["released_start"],
-                    "ids": row["ids"],
-                    "text": own,
-                    "source": None if before == own else before,
-                }
+                yield (
+                    {
+                        "doc": doc,
+                        "number": row["number"],
+                        "batch_group": int(self.read.group_of(np.array(row["random"]))),
+                        "prefix_tokens": row["prefix_tokens"],
+                        "second_token": row["second_token"] - row["released_start"],
+                        "ids": row["ids"],
+                        "text": own,
+                        "source": None if before == own else before,
+                    },
+                    row["read"],
+                )
+
+
+def _batch(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = [pa.array([row[one.name] for row in rows], one.type) for one in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def deduplicated(

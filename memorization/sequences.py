@@ -17,14 +17,11 @@ from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import rarest
 from unrote.corpus.views import View, view
 from unrote.memorization.config import Config
-from unrote.memorization.selection import random_numbers
+from unrote.memorization.selection import RANKS_OF_DOUBLING, random_numbers
 from unrote.memorization.text_features import text_features
 from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
 
 RANKS = 4096
-_RANKS_OF_DOUBLING = 128
-"""Ranks between a number of copies and twice as many."""
-
 SIZES = pa.schema(
     [(name, pa.int64()) for name in ("doc", "rank", "sequences", "tokens", "new_tokens")]
 )
@@ -110,7 +107,7 @@ def _rows(docs: list[int], views: Sequence[View], found: Sequences) -> dict[str,
 def _ranks(copies: Ints) -> Ints:
     """The copies, by their logarithm, as a number in 0 ... RANKS - 1."""
     doublings = np.log2(np.maximum(copies, 1))
-    return np.asarray(np.minimum(doublings * _RANKS_OF_DOUBLING, RANKS - 1)).astype(np.int64)
+    return np.asarray(np.minimum(doublings * RANKS_OF_DOUBLING, RANKS - 1)).astype(np.int64)
 
 
 def _batch(rows: Mapping[str, NDArray[Any]], found: Sequences) -> pa.RecordBatch:

@@ -10,16 +10,16 @@ tokenizer leaves out, or a character that several tokens share, belong to exactl
 stride prefix + suffix cover every character of a text.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.text import bytes_view, chars_at
+from unrote.corpus.text import arrow_buffers, bytes_view, chars_at
+from unrote.memorization.pretokens import byte_sizes, encoder_of
 
 Ints = NDArray[np.int64]
 
@@ -74,29 +74,41 @@ def own_copy(tokenizer: Any) -> Any:
     return copied
 
 
-@lru_cache(maxsize=8)
-def byte_sizes(tokenizer: Any) -> Ints | None:
-    """The UTF-8 bytes that each token stands for, where tokens are the text's bytes in order:
-    int64[tokens], 0 for added tokens. None where a tokenizer changes text or is of another kind.
-    """
-    parts = json.loads(tokenizer.to_str())
-    splits = parts["pre_tokenizer"] or {}
-    last = (splits.get("pretokenizers") or [splits])[-1]
-    if parts["normalizer"] or last.get("type") != "ByteLevel" or last["add_prefix_space"]:
-        return None
-    vocabulary = tokenizer.get_vocab(with_added_tokens=False)
-    sizes = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
-    for token, number in vocabulary.items():  # each byte is written as a letter of its own
-        sizes[number] = len(token)
-    added = [number for number in tokenizer.get_added_tokens_decoder() if number < sizes.size]
-    sizes[added] = 0
-    return sizes
-
-
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
     """The tokens of texts, no special ones added, nothing truncated.
 
     tokenizer: a `tokenizers.Tokenizer` that neither pads nor truncates (`own_copy`).
+    """
+    encoder, known = encoder_of(tokenizer), list(texts)
+    if encoder is None:
+        return _encoded(tokenizer, known)
+    data, offsets = arrow_buffers(pa.array(known, pa.large_string()))
+    apart = encoder.with_added(data, offsets)
+    if apart.any():
+        plain, others = np.flatnonzero(~apart), np.flatnonzero(apart)
+        parts = [tokenize(tokenizer, [known[i] for i in plain])] if plain.size else []
+        parts.append(_encoded(tokenizer, [known[i] for i in others]))
+        return _in_order(parts, np.argsort(np.concatenate([plain, others])))
+    chars = np.array([len(text) for text in known], dtype=np.int64)
+    ids, bounds, ends = encoder.encode(data, offsets)
+    return Tokens(ids, bounds, ends, chars)
+
+
+def _in_order(parts: Sequence[Tokens], order: Ints) -> Tokens:
+    """The texts of all parts, of which text order[i] comes i-th."""
+    ids, ends, chars = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "ends", "chars")
+    )
+    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
+    first = (np.cumsum(sizes) - sizes)[order]
+    offsets = offsets_of(sizes[order])
+    index = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], sizes[order])
+    return Tokens(ids[index], offsets, ends[index], chars[order])
+
+
+def _encoded(tokenizer: Any, texts: Sequence[str]) -> Tokens:
+    """The tokens of texts, by the tokenizer itself.
+
     Offsets of tokens that are the text's bytes are computed: asking for them takes twice the time.
     """
     sizes_of, known = byte_sizes(tokenizer), list(texts)

@@ -69,8 +69,6 @@ app = typer.Typer(
 DEDUPLICATION = ("exact", "near", "passages")
 """Its sections in the settings."""
 
-DEMO_TOKENS = 100_000
-
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -417,9 +415,7 @@ def demo(
 
     corpus = make_corpus(out / "corpus")
     _say(f"corpus: {corpus}")
-    # A first look: with the usual two million tokens the model would take minutes.
-    settings = _settings(None, [], {"memorization.max_tokens": DEMO_TOKENS})
-    _clean("clean", [str(corpus)], str(out / "cleaned"), settings, fresh, False)
+    _clean("clean", [str(corpus)], str(out / "cleaned"), _settings(None, [], {}), fresh, False)
 
 
 @app.callback(invoke_without_command=True)

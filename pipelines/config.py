@@ -425,8 +425,9 @@ class MemorizationSettings(Section):
     max_tokens: int = Field(
         0,
         ge=0,
-        description="Tokens that the reference model reads, of the riskiest sequences by their "
-        "text features and of a random sample; 0 is 2 million on a CPU and all on a GPU.",
+        description="Tokens that the reference model reads, of the riskiest repeated sequences and "
+        "of a random sample; 0 is one in 200 of the released text (20,000 at least; fewer of a "
+        "model above 5 million parameters) on a CPU, and all on a GPU.",
     )
     max_entities: int = Field(
         1000,

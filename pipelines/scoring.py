@@ -16,6 +16,7 @@ from unrote.corpus.schema import (
     KEPT_FINDINGS,
     MASKS,
     MEASURED,
+    READ,
     REPEATED_SUBSTRINGS,
     REPLACEMENTS,
     RISK_REJECTS,
@@ -44,8 +45,21 @@ from unrote.pipelines.summary.sums import SumByKey
 SIZES_BY_RANK = Table("sequence_sizes", SIZES, sort=("doc", "rank"))
 """How many sequences of each rank there are, and their tokens."""
 
-TOKENS_ON_CPU = 2_000_000
-"""What the model reads where nothing is said and it has no GPU: minutes, for a small one."""
+COUNTED_TOKENS = 2_000_000
+"""Tokens of the sequences whose copies are counted exactly, where the model reads fewer."""
+
+READ_SHARE = 200
+"""Where nothing is said and there is no GPU, the model reads one token in so many of the released
+text: about a third as long as the rest of a run takes (docs/memorization.md)."""
+
+READ_LEAST = 20_000
+"""Tokens that it reads even so: two hundred sequences."""
+
+PARAMETERS = 5_000_000
+"""Of a model up to which that many are read; of a larger one fewer, in proportion."""
+
+READ_LEAST_OF_LARGE = 2_000
+"""Tokens that a model of any size reads."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +126,13 @@ def score(job: Phases) -> None:
     repeated_substrings(job, view)
     sequences(job, view)
     sizes = job.first_rows(SIZES_BY_RANK, RANKS)
-    selection = select(sizes, max_tokens(job))
-    selected(job, view, selection)
+    tokens = sum(row["new_tokens"] for row in sizes)
+    most = max_tokens(job, tokens)
+    selection = select(sizes, most)
+    selected(job, view, selection, select(sizes, most and max(most, COUNTED_TOKENS), sample=0.0))
     copies(job, view)
     measure(job)
-    scores(job, selection, sum(row["new_tokens"] for row in sizes))
+    scores(job, selection, tokens)
     if rejects_documents(job.settings):
         at_risk_documents(job)
     final = final_view(job.settings)
@@ -126,10 +142,19 @@ def score(job: Phases) -> None:
         masks(job, final)
 
 
-def max_tokens(job: Phases) -> int:
-    """The tokens that the reference model reads, 0 for all there are."""
-    given = job.settings.memorization.max_tokens
-    return given or (TOKENS_ON_CPU if job.reference_model.device == "cpu" else 0)
+def max_tokens(job: Phases, released: int) -> int:
+    """The tokens that the reference model reads, 0 for all there are.
+
+    released: the tokens of the released text. The clock has no say, so that results do not depend
+    on it.
+    """
+    given, model = job.settings.memorization.max_tokens, job.reference_model
+    if given or model.device != "cpu":
+        return given
+    usual = max(released // READ_SHARE, READ_LEAST)
+    if model.parameters <= PARAMETERS:
+        return usual
+    return max(usual * PARAMETERS // model.parameters, READ_LEAST_OF_LARGE)
 
 
 def repeated_substrings(job: Phases, view: Released) -> None:
@@ -156,17 +181,19 @@ def sequences(job: Phases, view: Released) -> None:
     )
     found = flow.map(stage, flow.read("text", REPEATED_SUBSTRINGS, *view.edits, drop=view.removed))
     flow.write(SEQUENCES, found["sequences"])
-    adding = SumByKey(SIZES_BY_RANK, "rank", ("sequences", "tokens", "new_tokens"))
+    adding = SumByKey(SIZES_BY_RANK, "rank", SIZES.names[2:])
     flow.write(SIZES_BY_RANK, flow.group(adding, parts=found["sizes"])["rows"])
     job.phase("sequences", flow)
 
 
-def selected(job: Phases, view: Released, selection: Selection) -> None:
+def selected(job: Phases, view: Released, read: Selection, counted: Selection) -> None:
     """The sequences that the model reads and whose copies are counted, with their texts."""
     flow = Flow()
-    stage = Select(selection=selection, view=view.view)
+    stage = Select(read=read, counted=counted, view=view.view)
     source = flow.read("text", SEQUENCES, *view.edits, only=(SEQUENCES,))
-    flow.write(SELECTED, flow.map(stage, source)["selected"])
+    found = flow.map(stage, source)
+    flow.write(SELECTED, found["selected"])
+    flow.write(READ, found["read"])
     job.phase("selection", flow)
 
 
@@ -182,11 +209,11 @@ def copies(job: Phases, view: Released) -> None:
 
 
 def measure(job: Phases) -> None:
-    """The reference model's measures of the selected sequences."""
+    """The reference model's measures of the sequences that it reads."""
     settings = job.settings.memorization
     flow = Flow()
     stage = Measure(settings.models, job.reference_model.digest)
-    flow.write(MEASURED, flow.group(stage, selected=flow.read(None, SELECTED))["measured"])
+    flow.write(MEASURED, flow.group(stage, read=flow.read(None, READ))["measured"])
     job.phase("measures", flow)
 
 

@@ -476,11 +476,12 @@ def notes(found: Memorization) -> Iterable[str]:
     yield from _about_target(found)
     if nothing := unread(found):
         yield f"{nothing[0].upper()}{nothing[1:]}: these numbers are not the model's."
-    elif found.unread:
+    elif found.unread and found.read is not None:
         yield (
-            f"{counted(found.unread, 'sequence')} were scored by copies and text features alone; "
-            "the reference model read the riskiest by these and a random sample (memorization."
-            "max_tokens)."
+            f"The reference model read {counted(found.read.sequences, 'sequence')} of "
+            f"{found.sequences:,}: the riskiest of the repeated ones, and a random sample. The "
+            "others have a category and a risk by copies and text features alone, without what a "
+            "model completes by itself. memorization.max_tokens sets how much it reads."
         )
     if found.tokens:
         characters = sum(row.characters for row in found.scored) / found.tokens

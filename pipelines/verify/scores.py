@@ -49,7 +49,7 @@ def check_scores(
         apart = [*run.cuts(doc), *((finding.start, finding.end) for finding in changed)]
         for one in found:
             whole = one.start < one.end and not touches(apart, one.start, one.end)
-            if one.scored_by == "model" and whole:
+            if one.copies_deduplicated is not None and whole:
                 _recount_later(run, one, text)
 
 
@@ -70,8 +70,8 @@ def _sequence_problem(
         "its category is none that is known": (
             one.category not in (CATEGORIES if one.scored_by is not None else (None,))
         ),
-        "its copies were counted though no model read it, or the other way round": (
-            (one.copies_deduplicated is None) != (one.scored_by != "model")
+        "the model read it, and its copies were not counted": (
+            one.scored_by == "model" and one.copies_deduplicated is None
         ),
         "its risk asks for another action": one.action != (run.rules.action if removed else "keep"),
     }

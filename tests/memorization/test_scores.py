@@ -15,8 +15,8 @@ from tests.memorization import tiny
 from unrote.corpus.schema import (
     MEASURED,
     MEASURES,
+    READ,
     SCORES,
-    SELECTED,
     SEQUENCE_COPIES,
     SEQUENCES,
     TEXT_FEATURES,
@@ -201,18 +201,18 @@ def test_batch_groups_are_measured_whole(folder, seed):
     rows = [
         {
             "doc": n, "number": 0, "batch_group": n % 2, "prefix_tokens": len(ids[n]) // 2,
-            "second_token": 1, "ids": ids[n], "text": text, "source": None,
+            "second_token": 1, "ids": ids[n], "text": text,
         }
         for n, text in enumerate(texts)
     ]  # fmt: skip
     rows.sort(key=lambda row: row["batch_group"])
-    whole = pa.RecordBatch.from_pylist(rows, SELECTED.schema)
+    whole = pa.RecordBatch.from_pylist(rows, READ.schema)
     bounds = sorted([0, len(rows), *(Random(seed + n).randint(0, len(rows)) for n in range(3))])
-    chunks = [("selected", whole.slice(a, b - a)) for a, b in pairwise(bounds)]
+    chunks = [("read", whole.slice(a, b - a)) for a, b in pairwise(bounds)]
     stage = Measure(Models(folder, device="cpu", precision="float32", config=CONFIG))
     with stage.open() as run:
         found = [row for _, one in run(iter(chunks)) for row in one.to_pylist()]
     with stage.open() as run:
-        assert found == [r for _, one in run(iter([("selected", whole)])) for r in one.to_pylist()]
+        assert found == [r for _, one in run(iter([("read", whole)])) for r in one.to_pylist()]
     assert [row["doc"] for row in found] == [row["doc"] for row in rows]
     assert all(row["loss"] > 0 and row["reason"] is None for row in found)

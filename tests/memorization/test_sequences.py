@@ -20,6 +20,7 @@ from unrote.memorization.config import Config
 from unrote.memorization.model import tokenizer_of
 from unrote.memorization.selection import (
     GROUP_SIZE,
+    REPEATED,
     SAMPLE,
     Select,
     Selection,
@@ -61,19 +62,17 @@ def of(rows: pa.Table, docs) -> pa.Table:
     return rows.filter(pa.array([doc in docs for doc in rows["doc"].to_pylist()], pa.bool_()))
 
 
-def selected(folder, case, rows, selection, seed=0):
+def selected(folder, case, rows, read=None, counted=None, seed=0):
     released = {doc: text for doc, text in case.texts.items() if doc in case.released}
-    return (
-        MiniEngine(seed)
-        .map(
-            Select(selection=selection, view=ReleasedView(EDITS, cut=True)),
-            text=table(TEXT, list(released.items())),
-            sequences=pa.Table.from_pylist(rows, SEQUENCES.schema),
-            spans=of(case.spans, released),
-            replacements=of(case.replacements, released),
-        )["selected"]
-        .to_pylist()
+    stage = Select(read or Selection(), counted or Selection(), ReleasedView(EDITS, cut=True))
+    found = MiniEngine(seed).map(
+        stage,
+        text=table(TEXT, list(released.items())),
+        sequences=pa.Table.from_pylist(rows, SEQUENCES.schema),
+        spans=of(case.spans, released),
+        replacements=of(case.replacements, released),
     )
+    return {tag: found[tag].to_pylist() for tag in stage.outputs}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -155,27 +154,28 @@ class TestSelect:
             changes={2: [(0, 3, "One")], 3: [(44, 52, "My name is")]},
         )
         rows, _ = sequences_of(folder, case)
-        middle = int(np.median([row["rank"] for row in rows]))
-        selection = Selection(middle, 0.5, 0.2, 3)
-        ranks, random = (np.array([row[name] for row in rows]) for name in ("rank", "random"))
-        chosen, _ = selection.of(ranks, random)
-        found = selected(folder, case, rows, selection)
-        assert 0 < len(found) < len(rows)
-        assert found == selected(folder, case, rows, selection, seed=5)
-        expected = [row for row, one in zip(rows, chosen, strict=True) if one]
-        for row, one in zip(expected, found, strict=True):
-            released = case.released[row["doc"]]
-            assert (one["doc"], one["number"]) == (row["doc"], row["number"])
-            assert one["text"] == released[row["released_start"] : row["released_end"]]
-            assert one["batch_group"] == row["random"] % 3
-            assert one["ids"] == row["ids"]
+        read, counted = Selection(RANKS, 0.0, 0.3, 3), Selection(RANKS, 0.0, 0.6)
+        columns = [np.array([row[name] for row in rows]) for name in ("rank", "random")]
+        to_read, to_count = (one.of(*columns)[0] for one in (read, counted))
+        found = selected(folder, case, rows, read, counted)
+        assert 0 < len(found["read"]) < len(found["selected"]) < len(rows)
+        assert found == selected(folder, case, rows, read, counted, seed=5)
+        for tag, chosen in (("read", to_read), ("selected", to_read | to_count)):
+            expected = [row for row, one in zip(rows, chosen, strict=True) if one]
+            for row, one in zip(expected, found[tag], strict=True):
+                released = case.released[row["doc"]]
+                assert (one["doc"], one["number"]) == (row["doc"], row["number"])
+                assert one["text"] == released[row["released_start"] : row["released_end"]]
+                if tag == "read":
+                    assert one["batch_group"] == row["random"] % 3
+                    assert one["ids"] == row["ids"]
 
     def test_gives_the_source_of_what_was_changed(self, folder):
         text = tiny.SENTENCES[1]
         at = text.index("Ishmael")
         case = views({0: text}, changes={0: [(at, at + 7, "Jonathan")]})
         rows, _ = sequences_of(folder, case)
-        found = selected(folder, case, rows, Selection())
+        found = selected(folder, case, rows)["selected"]
         sources = [(one["text"], one["source"]) for one in found if one["source"] is not None]
         assert sources
         assert all("Ishmael" in source for _, source in sources)
@@ -186,7 +186,8 @@ class TestSelect:
         text = " ".join(tiny.SENTENCES)
         case = views({0: text}, cuts={0: [(30, 90)]}, changes={0: [(0, 3, "A")]})
         rows, _ = sequences_of(folder, case)
-        for one, row in zip(selected(folder, case, rows, Selection()), rows, strict=True):
+        found = selected(folder, case, rows)["selected"]
+        for one, row in zip(found, rows, strict=True):
             assert (one["source"] is None) == (row["start"] >= 3)
 
 
@@ -200,12 +201,12 @@ def sizes(draw):
 
 
 @examples(200)
-@given(sizes(), st.integers(1, 300_000))
-def test_the_budget_is_spent(rows, most):
+@given(sizes(), st.integers(1, 300_000), st.sampled_from([0.0, SAMPLE]))
+def test_the_budget_is_spent(rows, most, share):
     ranks = np.repeat([row["rank"] for row in rows], [row["sequences"] for row in rows])
     number = np.arange(ranks.size)
     random = random_numbers(np.zeros_like(number), number)
-    selection = select(rows, most)
+    selection = select(rows, most, share)
     read, sampled = selection.of(ranks, random)
     if ranks.size * 100 <= most:
         assert read.all()
@@ -214,10 +215,10 @@ def test_the_budget_is_spent(rows, most):
     # Each is a coin: six standard deviations of the count, at most a quarter each.
     slack = 6 * np.sqrt(ranks.size) / 2 + 1
     assert read.sum() <= most / 100 + slack
-    assert read.sum() >= (1 - SAMPLE) * most / 100 - slack
-    assert abs(sampled.sum() - SAMPLE * most / 100) <= slack
+    chosen = min((ranks >= REPEATED).sum(), (1 - share) * most / 100)
+    assert abs(sampled.sum() - (most / 100 - chosen)) <= slack
     assert read[ranks > selection.rank].all()
-    below = ranks < selection.rank
+    below = ranks < max(selection.rank, REPEATED)
     assert (read[below] == sampled[below]).all()
     assert (
         0 <= selection.group_of(random).min() <= selection.group_of(random).max() < selection.groups

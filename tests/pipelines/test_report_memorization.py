@@ -240,7 +240,8 @@ def test_notes_say_what_the_numbers_are_worth():
     assert "A token is 4.0 characters of this text" in notes
     beyond = " ".join(report(target={"parameters": "70B"}).notes)
     assert "70B parameters are outside what was counted, 70M to 12B" in beyond
-    assert "700 sequences were scored by copies and text features alone" in notes
+    assert "The reference model read 300 sequences of 1,000" in notes
+    assert "The others have a category and a risk by copies and text features alone" in notes
     assert "Of 40 sequences drawn at random the reference model completes 2.5" in notes
     assert "This text alone has" not in notes
     longer = " ".join(report(target={"tokens": "1M", "epochs": 11}).notes)

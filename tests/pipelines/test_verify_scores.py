@@ -253,8 +253,8 @@ def scored_by_someone(run: Run) -> None:
     change(run, B, 0, scored_by="hearsay")
 
 
-def counted_though_not_read(run: Run) -> None:
-    change(run, C + 1, 0, copies_deduplicated=1)
+def read_and_not_counted(run: Run) -> None:
+    change(run, B, 0, copies_deduplicated=None)
 
 
 def kept_at_risk(run: Run) -> None:
@@ -311,7 +311,7 @@ def more_removed_than_at_risk(run: Run) -> None:
         risk_missing,
         reason_missing,
         scored_by_someone,
-        counted_though_not_read,
+        read_and_not_counted,
         kept_at_risk,
         removed_without_risk,
         removed_as_reported,
