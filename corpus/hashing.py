@@ -30,6 +30,16 @@ def mix64(x: np.uint64) -> np.uint64:
     return x ^ (x >> _S31)
 
 
+def random_numbers(doc: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """A pseudo-random number in 0 ... 2**32 for each row: splitmix64 of its document and number
+    within it, int64[n] each.
+    """
+    x = doc.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + number.astype(np.uint64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((x ^ (x >> np.uint64(31))) >> np.uint64(32)).astype(np.int64)
+
+
 @inlined
 def _few_bytes(data: np.ndarray, start: int, end: int) -> np.uint64:
     """Up to eight bytes as a little-endian word, without reading past `end`."""

@@ -290,6 +290,44 @@ REPLACEMENTS = Table(
 )
 """`text` replaces start:end of a field. None overlaps another; `text` may be empty."""
 
+# Internal tables: entities by a model.
+
+NER_WINDOWS = Table(
+    "ner_windows",
+    _schema(
+        doc=_int,
+        number=_int,
+        field=_int,
+        own_start=_int,
+        own_end=_int,
+        size=_int,
+        start=_int,
+        ids=pa.list_(pa.int32()),
+        starts=pa.list_(pa.int32()),
+        ends=pa.list_(pa.int32()),
+        text=_str,
+    ),
+    sort=("doc", "number"),
+)
+"""What a model for entities reads at once (pii.ner.windows); `number` counts within a document."""
+
+NAMED_ENTITIES = Table(
+    "named_entities",
+    _schema(
+        doc=_int,
+        number=_int,
+        entity=_int,
+        field=_int,
+        start=_int,
+        end=_int,
+        type=_str,
+        score=pa.float64(),
+    ),
+    sort=("doc", "number", "entity"),
+)
+"""What the model found in window `number` of a document, whatever its score; `entity` counts within
+the window. Those of one window may overlap those of another."""
+
 # Internal tables: memorization.
 
 REPEATED_SUBSTRINGS = Table(

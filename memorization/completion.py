@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
+from unrote.corpus.hashing import random_numbers
 from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import ENTITIES, FINDINGS, KEPT_FINDINGS, TEXT, Tagged
 from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.corpus.views import view
 from unrote.memorization.config import Models
-from unrote.memorization.selection import Selection, random_numbers
+from unrote.memorization.selection import Selection
 from unrote.memorization.windows import Ints, tokenize
 
 CONTEXT = 50

@@ -13,15 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unrote.corpus.errors import ConfigError, RunError
-from unrote.corpus.pulse import pulse
+from unrote.corpus.errors import ConfigError
+from unrote.corpus.pretrained import in_batches
 from unrote.memorization.model import LanguageModel
 from unrote.memorization.windows import Ints, Sequences, offsets_of
 
 Floats = NDArray[np.float64]
 
-BUDGETS = {"cpu": 2048, "mps": 8192, "cuda": 65536}
-"""Tokens in a batch."""
+SMALLER = (
+    "choose a smaller model, shorter sequences (memorization.prefix, suffix) or another device."
+)
+"""What to do where one sequence takes more memory than there is."""
 
 LOGITS = {"cpu": 1 << 19, "mps": 1 << 25, "cuda": 1 << 28}
 """Logits computed at once: a processor's cache, or a share of a GPU's memory."""
@@ -88,75 +90,10 @@ def statistics(
         if progress:
             progress(rows.size)
 
-    in_batches(model, lengths + 1 - first, np.flatnonzero(lengths > first), token_budget, run)
+    rows = np.flatnonzero(lengths > first)
+    in_batches(model.device, lengths + 1 - first, rows, token_budget, run, SMALLER)
     logprob, hit, log_q, mean, variance = values
     return Statistics(offsets, suffix, logprob, hit > 0, log_q, mean, variance)
-
-
-def in_batches(
-    model: LanguageModel,
-    widths: Ints,
-    rows: Ints,
-    token_budget: int,
-    run: Callable[[Ints], None],
-) -> None:
-    """Calls `run` on batches of `rows` (indices) of similar widths; halves them on out-of-memory.
-
-    widths int64[n]: tokens that a row takes. Raises RunError where one row alone does not fit.
-    """
-    limit = token_budget or BUDGETS[model.device.type]
-    waiting = plan(widths, rows, limit)[::-1]
-    while waiting:
-        pulse()
-        batch = waiting.pop()
-        tokens = batch.size * int(widths[batch].max())
-        if batch.size > 1 and tokens > limit:
-            middle = batch.size // 2
-            waiting += [batch[middle:], batch[:middle]]
-        elif _fits(run, batch):
-            continue
-        elif batch.size == 1:
-            raise RunError(
-                f"Out of memory on {model.device} with one sequence of {tokens} tokens: choose a "
-                "smaller model, shorter sequences (memorization.prefix, suffix) or another device."
-            )
-        else:
-            limit = tokens // 2
-            if model.device.type == "cuda":
-                torch.cuda.empty_cache()
-            waiting.append(batch)
-
-
-def plan(widths: Ints, rows: Ints, token_budget: int) -> list[Ints]:
-    """Rows in batches under a budget of tokens, longest first, of equals in their order."""
-    ordered = rows[np.argsort(-widths[rows], kind="stable")]
-    batches = []
-    at = 0
-    while at < ordered.size:
-        size = max(1, token_budget // int(widths[ordered[at]]))
-        batches.append(ordered[at : at + size])
-        at += size
-    return batches
-
-
-def _fits(run: Callable[[Ints], None], batch: Ints) -> bool:
-    """Runs a batch; False if memory ran out (what it held is free again on return)."""
-    try:
-        with torch.inference_mode():
-            run(batch)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return False
-    return True
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch raised it for want of memory: on a CPU or Apple's GPU only the message says."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    said = str(error).lower()
-    return "out of memory" in said or "can't allocate memory" in said
 
 
 def check_context(model: LanguageModel, tokens: int) -> None:

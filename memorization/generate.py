@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from unrote.memorization.forward import in_batches, padded, uses_bos
+from unrote.corpus.pretrained import in_batches
+from unrote.memorization.forward import SMALLER, padded, uses_bos
 from unrote.memorization.model import LanguageModel
 from unrote.memorization.windows import Ints, Sequences
 
@@ -42,7 +43,8 @@ def greedy_suffixes(
             if progress:
                 progress(batch.size)
 
-        in_batches(model, sequences.lengths + 1 - first, rows, token_budget, run)
+        widths = sequences.lengths + 1 - first
+        in_batches(model.device, widths, rows, token_budget, run, SMALLER)
     return made
 
 

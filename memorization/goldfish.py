@@ -18,7 +18,8 @@ from unrote.corpus.errors import ConfigError
 from unrote.corpus.hashing import hash128
 from unrote.corpus.kernel import kernel
 from unrote.corpus.tables import tuples_of
-from unrote.memorization.windows import Ints, Tokens, own_copy, tokenize, tokens_of
+from unrote.corpus.tokenizer import own_copy
+from unrote.memorization.windows import Ints, Tokens, tokenize, tokens_of
 
 if TYPE_CHECKING:
     import torch

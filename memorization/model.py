@@ -7,12 +7,10 @@ read from safetensors only. What is loaded is checked on a few tokens, because f
 still be useless: heads that were never trained, models that see the future, weights that overflow.
 """
 
-import hashlib
 import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,30 +20,27 @@ import torch
 
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.packaged import packaged_folder
+from unrote.corpus.pretrained import (
+    check_tokenizer,
+    check_weights,
+    device_for,
+    first_line,
+    load_network,
+    load_tokenizer,
+    precision_for,
+    silent,
+    tokenizer_remedy,
+)
+from unrote.corpus.pretrained import folder_of as pretrained_folder
+from unrote.corpus.tokenizer import own_copy
 from unrote.memorization.llama import load_llama
-from unrote.memorization.windows import own_copy
 
-_PRECISIONS = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
 """How far logits computed in two ways may differ, relative to the largest of them."""
 
 
 DEFAULT = ("", "default")
 """Names of the model in this package."""
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "*.model",
-    "vocab.*",
-    "merges.txt",
-    "*.tiktoken",
-    "tekken.json",
-)
-"""A folder without any of these has no tokenizer: transformers makes an empty one up for it."""
 
 PROBES = (
     "The quick brown fox jumps over the lazy dog",
@@ -117,27 +112,26 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
     bfloat16 or float16.
     Raises ConfigError if there is no such model or device, or the model cannot be used.
     """
-    where = device_for(device)
-    dtype = precision_for(precision, where)
+    where = device_for(device, "memorization.device")
+    dtype = precision_for(precision, where, "memorization.precision")
     folder = folder_of(name)
     if name in DEFAULT:
         network, config = load_llama(folder, dtype)
         bos = config.get("bos_token_id")
         return _checked(name or "default", network.to(where), tokenizer_of(name), bos, config)
-    _check_files(name, folder)
-    _check_tokenizer(name, folder)
+    check_weights(name or "default", folder)
+    check_tokenizer(name or "default", folder, _remedy(name))
     try:
-        with _silent():
+        with silent():
             network, tokenizer = _load(folder, dtype)
     except ConfigError:
         raise
     except Exception as error:  # any: what a corrupt file makes a library raise has no end
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(
-            f"Model {str(folder)!r} cannot be loaded: {type(error).__name__}: {reason[:300]} It "
-            "must hold a causal language model that this version of transformers knows (code of "
-            "its own is not run), safetensors and tokenizer.json. If it was downloaded, download "
-            "it again."
+            f"Model {str(folder)!r} cannot be loaded: {type(error).__name__}: {first_line(error)} "
+            "It must hold a causal language model that this version of transformers knows (code "
+            "of its own is not run), safetensors and tokenizer.json. If it was downloaded, "
+            "download it again."
         ) from error
     return prepare(name or "default", network.to(where), tokenizer)
 
@@ -203,15 +197,14 @@ def tokenizer_of(name: str) -> Any:
 def pretrained_tokenizer(name: str) -> Any:
     """The `transformers` tokenizer of the model `name`. Raises ConfigError if there is none."""
     folder = folder_of(name)
-    _check_tokenizer(name, folder)
+    check_tokenizer(name or "default", folder, _remedy(name))
     try:
-        with _silent():
-            return _tokenizer(folder)
+        with silent():
+            return load_tokenizer(folder)
     except Exception as error:  # any: what a corrupt file makes a library raise has no end
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(
             f"The tokenizer of {str(folder)!r} cannot be loaded: {type(error).__name__}: "
-            f"{reason[:300]} Name a folder with tokenizer.json and tokenizer_config.json, as "
+            f"{first_line(error)} Name a folder with tokenizer.json and tokenizer_config.json, as "
             "save_pretrained(...) leaves them."
         ) from error
 
@@ -248,79 +241,16 @@ def _kept(tokenizer: Any, text: str) -> float:
     return (given & letters(tokenizer.decode(ids))).total() / given.total()
 
 
+def folder_of(name: str) -> Path:
+    """Where a model's files are. Raises ConfigError, with the command that downloads them."""
+    return _default_folder() if name in DEFAULT else pretrained_folder(name)
+
+
 def _remedy(name: str) -> str:
     """Where a tokenizer is to be had."""
     if name in DEFAULT:
         return "Install unrote again."
-    if Path(name).is_dir():
-        return (
-            "Bring its tokenizer.json into the folder (or tokenizer.model, or vocab.json and "
-            "merges.txt), as save_pretrained(...) or `hf download` leave it."
-        )
-    return f"Download it whole: {_download(name)}"
-
-
-def _download(name: str) -> str:
-    """The command that downloads all of a model that is read."""
-    files = ("*.json", "*.safetensors", "tokenizer.model", "*.txt")
-    return f"hf download {name} --include {' '.join(map(repr, files))}"
-
-
-def device_for(name: str) -> torch.device:
-    """The device that `name` means. Raises ConfigError if this machine does not have it."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    number = int(index) if index.isdecimal() else 0
-    there = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    known = kind in there and (index.isdecimal() or ":" not in name)
-    if known and number < there[kind]:
-        return torch.device(kind, number) if kind == "cuda" else torch.device(kind)
-    here = [f"{kind}:{i}" if kind == "cuda" else kind for kind in there for i in range(there[kind])]
-    raise ConfigError(
-        f"memorization.device = {name!r}: this machine has {', '.join(here)}. Name one of these, "
-        "or auto."
-    )
-
-
-def precision_for(name: str, device: torch.device) -> torch.dtype:
-    """The precision that `name` means on a device. Raises ConfigError for another name."""
-    if name == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    if name not in _PRECISIONS:
-        raise ConfigError(
-            f"memorization.precision = {name!r}: give auto, {', '.join(_PRECISIONS)}."
-        )
-    return _PRECISIONS[name]
-
-
-def folder_of(name: str) -> Path:
-    """Where a model's files are. Raises ConfigError, with the command that downloads them."""
-    if name in DEFAULT:
-        return _default_folder()
-    if Path(name).is_dir():
-        return Path(name)
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 (loads slowly)
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
-
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except LocalEntryNotFoundError:
-        raise ConfigError(
-            f"Model {name!r} is no folder and not in the Hugging Face cache; nothing is downloaded "
-            f"by itself. Download it: {_download(name)}"
-        ) from None
-    except HFValidationError:
-        raise ConfigError(
-            f"Model {name!r} is no folder, and no name that the Hugging Face hub could have "
-            "(OWNER/NAME). Name a folder with config.json, or such a name."
-        ) from None
+    return tokenizer_remedy(name)
 
 
 def _default_folder() -> Path:
@@ -335,16 +265,6 @@ def _default_folder() -> Path:
             "a model: a folder, or one in the Hugging Face cache."
         )
     return folder
-
-
-def digest(folder: Path) -> str:
-    """BLAKE2b (hex) of a model's files: what scores depend on, besides the device."""
-    state = hashlib.blake2b(digest_size=16)
-    read = ("*.json", "*.safetensors", *TOKENIZER_FILES)
-    for path in sorted({path for pattern in read for path in folder.glob(pattern)}):
-        with path.open("rb") as file:
-            state.update(path.name.encode() + hashlib.file_digest(file, "blake2b").digest())
-    return state.hexdigest()
 
 
 def check_same_tokens(model: LanguageModel, comparison: LanguageModel) -> None:
@@ -366,80 +286,11 @@ def _tokenization(model: LanguageModel) -> dict[str, Any]:
     return same | {"vocabulary": model.tokenizer.get_vocab(with_added_tokens=True)}
 
 
-def _check_tokenizer(name: str, folder: Path) -> None:
-    """Raises ConfigError for a folder without a tokenizer's files."""
-    found = (path for pattern in TOKENIZER_FILES for path in folder.glob(pattern))
-    if not any(path.is_file() and path.stat().st_size for path in found):
-        raise ConfigError(
-            f"Model {name or 'default'!r}: the folder {str(folder)!r} has no tokenizer: no "
-            f"{', '.join(TOKENIZER_FILES[:-1])} or {TOKENIZER_FILES[-1]}. {_remedy(name)}"
-        )
-
-
-def _check_files(name: str, folder: Path) -> None:
-    """Raises ConfigError for a folder without a configuration or with weights not to be read."""
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
-    problem = ""
-    weights = sorted(folder.glob("*.safetensors"))
-    if not (folder / "config.json").is_file():
-        problem = "has no config.json: it is not a Hugging Face model"
-    elif not weights:
-        problem = (
-            "has no *.safetensors, and weights of other kinds are not read, since reading them can "
-            "run code. Save it again with save_pretrained(...), or download the safetensors"
-        )
-    for path in weights:
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            problem = f"has a broken {path.name} ({error}). Download or save it again"
-    if problem:
-        raise ConfigError(f"Model {name or 'default'!r}: the folder {str(folder)!r} {problem}.")
-
-
 def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM  # noqa: PLC0415
 
-    network, report = AutoModelForCausalLM.from_pretrained(
-        folder,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        dtype=dtype,
-        output_loading_info=True,
-    )
-    if missing := sorted(report["missing_keys"]):
-        raise ConfigError(
-            f"Model {str(folder)!r} lacks {len(missing)} weights ({missing[0]}, …), which would "
-            "be random. Name a causal language model, saved whole."
-        )
-    return network, _tokenizer(folder)
-
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer  # noqa: PLC0415
-
-    return AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_fast=True
-    )
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keeps transformers from showing its own progress bar and remarks."""
-    from transformers.utils import logging  # noqa: PLC0415
-
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
+    network = load_network(AutoModelForCausalLM, folder, dtype, "a causal language model")
+    return network, load_tokenizer(folder)
 
 
 def _check_network(name: str, network: Any, vocabulary: int) -> bool:

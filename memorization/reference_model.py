@@ -28,7 +28,8 @@ def load_reference_model(models: Models, masks: str = "") -> ReferenceModel:
     masks: name of the model with whose tokenizer masks are made, "" if none are.
     Raises ConfigError for a model or device that is not there or can't be used.
     """
-    from unrote.memorization.model import digest, folder_of, tokenizer_of  # noqa: PLC0415 (loads torch)
+    from unrote.corpus.pretrained import digest  # noqa: PLC0415 (loads torch)
+    from unrote.memorization.model import folder_of, tokenizer_of  # noqa: PLC0415
     from unrote.memorization.scorer import scorer_of  # noqa: PLC0415
 
     scorer = scorer_of(models)

@@ -33,16 +33,6 @@ GROUP_SIZE = 2048
 """Sequences in a batch group, about: the model's batches are formed within one."""
 
 
-def random_numbers(doc: Ints, number: Ints) -> Ints:
-    """A pseudo-random number in 0 ... 2**32 for each sequence: splitmix64 of its document and
-    number.
-    """
-    x = doc.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + number.astype(np.uint64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray((x ^ (x >> np.uint64(31))) >> np.uint64(32)).astype(np.int64)
-
-
 @dataclass(frozen=True)
 class Selection:
     """Which sequences are selected: those of a rank above `rank`, of that rank the share `part`,

@@ -11,13 +11,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside, picking
+from unrote.corpus.hashing import random_numbers
 from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, SEQUENCES, TEXT, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import rarest
 from unrote.corpus.views import View, view
 from unrote.memorization.config import Config
-from unrote.memorization.selection import RANKS_OF_DOUBLING, random_numbers
+from unrote.memorization.selection import RANKS_OF_DOUBLING
 from unrote.memorization.text_features import text_features
 from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
 

@@ -63,17 +63,6 @@ class Sequences:
         return np.diff(self.offsets)
 
 
-def own_copy(tokenizer: Any) -> Any:
-    """A `tokenizers.Tokenizer` like the given one, that neither pads nor truncates.
-
-    A copy, because Hugging Face tokenizers set and unset both on theirs with every call.
-    """
-    copied = type(tokenizer).from_str(tokenizer.to_str())
-    copied.no_padding()
-    copied.no_truncation()
-    return copied
-
-
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
     """The tokens of texts, no special ones added, nothing truncated.
 

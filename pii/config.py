@@ -15,7 +15,7 @@ the machine; `max_seconds` stands behind them, for input that nobody thought of.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from unrote.corpus.errors import ConfigError
@@ -152,6 +152,10 @@ class Config:
     names         whether our own tagger looks for people, places and organizations, if `ner` is ""
     ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
                   "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
+    ner_labels    what its labels stand for, where the usual names (pii.ner.labels) do not say:
+                  pairs of a label and a type, "" for none
+    ner_device    where it runs: auto (a GPU if there is one), cuda, cuda:N, mps or cpu. Neither is
+                  in the text of a Config: what the model found is given to who scans
     max_chars     longest document (code points) that any recogniser reads; `limits` sets it by
                   entity. IN_PAN's expression is quadratic, so its default is lower
     max_seconds   wall clock that one recogniser may use on one document
@@ -177,6 +181,8 @@ class Config:
     marker_threshold: float = 0.5
     names: bool = True
     ner: str = ""
+    ner_labels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    ner_device: str = field(default="auto", repr=False)
     max_chars: int = 50_000_000
     limits: tuple[tuple[str, int], ...] = (("IN_PAN", 100_000),)
     max_seconds: float = 60.0
@@ -253,6 +259,13 @@ class Config:
                 f"ner = {self.ner!r}: give an engine ({', '.join(NER_ENGINES)}), a colon, and an "
                 "installed model's name or a folder; for example 'spacy:en_core_web_sm'."
             )
+        for label, entity in self.ner_labels:
+            if not label or (entity and not _TYPE.fullmatch(entity)):
+                raise ConfigError(
+                    f"ner_labels: {label!r} = {entity!r}: give a label of the model and a type of "
+                    "capital letters, digits and underscores, such as PERSON; or nothing, to leave "
+                    "the label out."
+                )
 
     def _check_allowed(self) -> None:
         if any(not text for text in (*self.allow, *self.allow_regex)):

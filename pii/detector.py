@@ -198,12 +198,13 @@ class Detector:
         origins = dict(reversed(found))
         plausible = None if self.config.compatible else PLAUSIBLE.get(entity)
         for span in without_duplicates(span for span, _ in found):
-            if self._allowed(document.text[span.start : span.end]):
+            if self.allowed(document.text[span.start : span.end]):
                 continue
             if plausible is None or plausible(document.text, span.start, span.end):
                 yield Finding(span.start, span.end, entity, span.score, origins[span])
 
-    def _allowed(self, text: str) -> bool:
+    def allowed(self, text: str) -> bool:
+        """Whether a text is on the configuration's allow lists, so that it is no finding."""
         if text in self._allow:
             return True
         return bool(self._allow_expression and self._allow_expression.search(text))
@@ -257,8 +258,4 @@ def _recognizers(config: Config) -> tuple[Recognizer, ...]:
         from unrote.pii.names import recognizers as names  # noqa: PLC0415 (loads the tagger)
 
         made += names.recognizers(config.name_types)
-    if config.ner:
-        from unrote.pii import ner  # noqa: PLC0415 (loads a model)
-
-        made += ner.recognizers(ner.load(config.ner))
     return tuple(made)

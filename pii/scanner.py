@@ -4,16 +4,19 @@ A marker is never reported as personal data, though recognisers take many for it
 overlap markers win (pii.overlaps).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from unrote.pii.config import Config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.detector import Detector
 from unrote.pii.findings import Failure, Finding
+from unrote.pii.ner import Entities, entities_of, origin_of
 from unrote.pii.overlaps import prefer_markers
 from unrote.pii.prefilter import Prefilter
+from unrote.pii.scrubbing.edits import Alignment
 
 FINDINGS = pa.schema(
     [
@@ -51,27 +54,45 @@ class Scanner:
         markers = [] if self._markers is None else [self._markers.opened]
         return [*self._detector.prefilters, *markers]
 
-    def find(self, text: str, doc: int = 0) -> list[Finding] | Failure:
+    def find(
+        self, text: str, doc: int = 0, entities: Entities | None = None
+    ) -> list[Finding] | Failure:
         """The findings in one text, by offset; those of recognisers may overlap. A Failure if a
         detector could not finish it.
+
+        entities: what the model for entities found in it; None: it is asked now.
         """
+        if entities is None:
+            (entities,) = entities_of([text], self.config)
         normalization = self.config.normalization
         if normalization.text(text) == text:
             found = self.find_all(text, doc)
-            return found if isinstance(found, Failure) else prefer_markers(text, found)
+            if isinstance(found, Failure):
+                return found
+            return prefer_markers(text, [*found, *self.admitted(text, entities)])
         normal, starts, ends = normalization.aligned(text)
         found = self.find_all(normal, doc)
         if isinstance(found, Failure):
             return found
+        alignment = Alignment(np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
+        moved = [
+            entity._replace(start=start, end=end)
+            for entity in entities
+            for start, end in alignment.spans_edited_from([(entity.start, entity.end)])
+        ]
         return [
             finding._replace(start=starts[finding.start], end=ends[finding.end - 1])
-            for finding in prefer_markers(normal, found)
+            for finding in prefer_markers(normal, [*found, *self.admitted(normal, moved)])
         ]
 
     def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
         """The same in a text that is in the configuration's form, before markers win over what they
-        overlap: for pii.scrubbing, which has to drop its own surrogates first.
+        overlap: for pii.scrubbing, which has to drop its own surrogates first. Those of a model for
+        entities are left out.
         """
+        if self.config.ner and len(text) > self.config.max_chars:
+            limit = f"reads at most {self.config.max_chars} characters, not {len(text)}"
+            return Failure(doc, origin_of(self.config.ner), limit)
         try:
             data = text.encode()
         except UnicodeEncodeError:  # which holds the text
@@ -85,14 +106,27 @@ class Scanner:
             return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
         return sorted([*found, *markers])
 
-    def table(self, texts: Iterable[str]) -> tuple[pa.Table, list[Failure]]:
+    def admitted(self, text: str, entities: Iterable[Finding]) -> Entities:
+        """Of what a model found in a text, by its offsets there, what reaches its threshold, holds
+        a letter or digit, and is not allowed.
+        """
+        return [
+            entity
+            for entity in entities
+            if entity.score >= self.config.threshold_of(entity.type)
+            and any(map(str.isalnum, value := text[entity.start : entity.end]))
+            and not self._detector.allowed(value)
+        ]
+
+    def table(self, texts: Sequence[str]) -> tuple[pa.Table, list[Failure]]:
         """The findings in texts (schema FINDINGS), and the failures: the texts that have no rows
         because a detector could not finish them.
         """
         rows: list[tuple[int, *tuple[object, ...]]] = []
         failures: list[Failure] = []
-        for doc, text in enumerate(texts):
-            found = self.find(text, doc)
+        known = entities_of(texts, self.config)
+        for doc, (text, entities) in enumerate(zip(texts, known, strict=True)):
+            found = self.find(text, doc, entities)
             if isinstance(found, Failure):
                 failures.append(found)
             else:

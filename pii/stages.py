@@ -13,11 +13,13 @@ import pyarrow as pa
 from unrote.corpus.beside import RowsBeside, beside, picking
 from unrote.corpus.intervals import union
 from unrote.corpus.pulse import pulse
-from unrote.corpus.schema import RECORDS, REJECTS, SPANS, Tagged
+from unrote.corpus.schema import NAMED_ENTITIES, RECORDS, REJECTS, SPANS, Tagged
 from unrote.corpus.stages import PlainStage, Workers
 from unrote.corpus.views import clipped, value_ranges
 from unrote.pii.config import Action, Config
+from unrote.pii.findings import Finding
 from unrote.pii.keys import Key
+from unrote.pii.ner import merged, origin_of
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing import ScrubRows, scrub_text
 from unrote.pii.scrubbing.rows import SCHEMAS
@@ -53,21 +55,30 @@ class Scan(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        spans = {SPANS.name: SPANS.schema} if self.cut else {}
-        return {**spans, "text": RECORDS, "rejects": REJECTS.schema}
+        tables = ((SPANS, self.cut), (NAMED_ENTITIES, bool(self.config.ner)))
+        beside = {table.name: table.schema for table, is_read in tables if is_read}
+        return {**beside, "text": RECORDS, "rejects": REJECTS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         cuts = RowsBeside(SPANS.name, picking("start", "end"))
+        columns = ("field", "start", "end", "type", "score")
+        entities = RowsBeside(NAMED_ENTITIES.name, picking(*columns))
         # The rejects are rows that could not be read: an earlier phase says so.
-        for batch in beside(tagged, cuts, ignored=("rejects",)):
-            yield from self._scan(batch, cuts)
+        for batch in beside(tagged, cuts, entities, ignored=("rejects",)):
+            yield from self._scan(batch, cuts, entities)
 
-    def _scan(self, batch: pa.RecordBatch, cuts: RowsBeside[tuple[int, int]]) -> Tagged:
+    def _scan(
+        self,
+        batch: pa.RecordBatch,
+        cuts: RowsBeside[tuple[int, int]],
+        entities: RowsBeside[tuple[Any, ...]],
+    ) -> Tagged:
         scanner = scanner_of(self.config)
         rows = ScrubRows(self.config.normalization)
         for number, record in enumerate(batch.to_pylist()):
             pulse(number / batch.num_rows)
-            self._document(scanner, record, cuts.take(record["doc"]), rows)
+            doc = record["doc"]
+            self._document(scanner, record, cuts.take(doc), entities.take(doc), rows)
         yield from rows.batches()
 
     def _document(
@@ -75,6 +86,7 @@ class Scan(PlainStage):
         scanner: "Scanner",
         record: Mapping[str, Any],
         cuts: list[tuple[int, int]],
+        entities: list[tuple[Any, ...]],
         rows: "ScrubRows",
     ) -> None:
         doc, actions, found = record["doc"], dict(self.actions), []
@@ -84,7 +96,10 @@ class Scan(PlainStage):
             own = tuple(union(cuts)) if field == 0 else ()
             for start, end in self._values(field, text):
                 value, within = text[start:end], clipped(own, start, end)
-                scrubbed = scrub_text(value, scanner, actions, self.secret, record["id"], within)
+                named = self._entities(entities, field, start, end)
+                scrubbed = scrub_text(
+                    value, scanner, actions, self.secret, record["id"], within, named
+                )
                 if scrubbed.rejected:
                     name = f" (column {self.columns[field - 1]})" if field else ""
                     reject = (doc, record["shard"], record["row"], scrubbed.rejected + name)
@@ -97,6 +112,19 @@ class Scan(PlainStage):
         for field, start, value, within, scrubbed in found:
             whole = with_spellings(value, scrubbed, known, within)
             rows.add(doc, field, value, whole, self.secret, start)
+
+    def _entities(
+        self, rows: list[tuple[Any, ...]], field: int, start: int, end: int
+    ) -> list[Finding]:
+        """The entities of NAMED_ENTITIES in one value of a field, by its own offsets."""
+        origin = origin_of(self.config.ner)
+        return merged(
+            [
+                Finding(first - start, last - start, type_, score, origin)
+                for of, first, last, type_, score in rows
+                if of == field and start <= first and last <= end
+            ]
+        )
 
     def _values(self, field: int, text: str) -> Iterable[tuple[int, int]]:
         """The ranges of a field's string that are scanned one by one."""

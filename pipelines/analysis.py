@@ -15,7 +15,9 @@ from unrote.corpus.schema import (
     FINDINGS,
     FINGERPRINTS,
     KEPT,
+    NAMED_ENTITIES,
     NEAR,
+    NER_WINDOWS,
     PAIRS,
     READ_REJECTS,
     REPLACEMENTS,
@@ -46,6 +48,8 @@ from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
 from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, GreedySelection, UndecidedSets
 from unrote.dedup.similarity import Shingles, Verify
 from unrote.dedup.twins import ResolveTwins, TwinLinks
+from unrote.pii.ner import Model
+from unrote.pii.ner.stages import BatchGroups, CutNerWindows, FindEntities, groups_for
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Read
 from unrote.pipelines.job import Phases
@@ -60,8 +64,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     allow_empty: whether a corpus without a document is gone through like any other; otherwise it
     raises InputError, or TooManyRejects.
     """
-    if job.settings.memorization.enabled:
-        check_model(job)
+    check_models(job)
     fingerprint(job)
     if not (allow_empty and not job.rows(DOCUMENTS)):
         refuse_too_many_rejects(job)
@@ -81,6 +84,16 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     if job.settings.memorization.enabled:
         score(job)
     unite_rejects(job)
+
+
+def check_models(job: Phases) -> None:
+    """Raise ConfigError or InputError for a model or calibration that cannot be used, before
+    anything is run.
+    """
+    if job.settings.memorization.enabled:
+        check_model(job)
+    if job.settings.finds_entities:
+        _ = job.ner_model
 
 
 def fingerprint(job: Phases) -> None:
@@ -338,6 +351,30 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     job.phase("conclude", flow)
 
 
+def named_entities(job: Phases) -> None:
+    """What a model for entities finds in the remaining documents, a batch group at a time."""
+    config, loaded = job.settings.scan_config, job.ner_model
+    model = Model.of(config)
+    flow = Flow()
+    stage = CutNerWindows(
+        model=model,
+        width=loaded.width,
+        digest=loaded.digest,
+        normalization=config.normalization,
+        max_chars=config.max_chars,
+        several=job.settings.fields.several,
+    )
+    windows = flow.map(stage, flow.read("records", drop=(DUPLICATES,)))
+    flow.write(NER_WINDOWS, windows[NER_WINDOWS.name])
+    job.phase("ner-windows", flow)
+
+    flow = Flow()
+    grouped = flow.map(BatchGroups(groups_for(job.rows(NER_WINDOWS))), flow.read(None, NER_WINDOWS))
+    found = flow.group(FindEntities(model, loaded.digest), grouped=grouped["grouped"])
+    flow.write(NAMED_ENTITIES, found[NAMED_ENTITIES.name])
+    job.phase("named-entities", flow)
+
+
 def findings(job: Phases) -> None:
     """Personal data and markers in the remaining documents, and their replacements.
 
@@ -354,7 +391,10 @@ def findings(job: Phases) -> None:
         cut=cut,
         several=job.settings.fields.several,
     )
-    beside = (SPANS,) if cut else ()
+    beside: tuple[Table, ...] = (SPANS,) if cut else ()
+    if job.settings.finds_entities:
+        named_entities(job)
+        beside += (NAMED_ENTITIES,)
     flow = Flow()
     found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
     flow.write(FINDINGS, found["findings"])

@@ -275,6 +275,12 @@ class PiiSettings(Section):
         description="A model for names and places: spacy:NAME, transformers:NAME or gliner:NAME, "
         "where NAME is installed or a folder. Nothing is downloaded.",
     )
+    ner_labels: dict[str, str] = Field(
+        {},
+        description="What its labels stand for, where their names do not tell, such as {ALIAS = "
+        '"PERSON"}; "" leaves one out. For GLiNER the labels that it is asked for.',
+    )
+    ner_device: str = Field("auto", description="Where it runs: auto, cuda, cuda:N, mps or cpu.")
     columns: list[str] = Field(
         [],
         description="Other string fields that are read and edited as the text is; or paths to "
@@ -321,6 +327,8 @@ class PiiSettings(Section):
             marker_threshold=self.marker_threshold,
             names=self.names,
             ner=self.ner,
+            ner_labels=tuple(sorted(self.ner_labels.items())),
+            ner_device=self.ner_device,
             max_chars=self.max_chars,
             max_seconds=self.max_seconds,
         )
@@ -680,6 +688,11 @@ class Settings(Section):
     def scan_config(self) -> Config:
         """Of detectors: they read texts in the form in which all of the run compares them."""
         return replace(self.pii.config, normalization=self.input.normal_form)
+
+    @property
+    def finds_entities(self) -> bool:
+        """Whether a model looks for names and what else it knows."""
+        return self.pii.enabled and bool(self.pii.ner)
 
     @property
     def shown_configs(self) -> tuple[Config, ...]:

@@ -6,6 +6,7 @@ from unrote.corpus.schema import Table
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.config import Config
 from unrote.pii.keys import Key, fresh_key
+from unrote.pii.ner import LoadedModel
 from unrote.pii.stages import Scan
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
@@ -20,6 +21,7 @@ class Explanation:
     settings: Settings
     key: Key = field(default_factory=fresh_key)
     reference_model: ReferenceModel = field(default_factory=lambda: ReferenceModel("cpu", ""))
+    ner_model: LoadedModel = field(default_factory=LoadedModel)
     lines: list[str] = field(default_factory=list)
 
     def phase(self, name: str, flow: Flow) -> None:

@@ -17,6 +17,7 @@ from unrote.corpus.storage import use_options
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel, load_reference_model
 from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
+from unrote.pii.ner import LoadedModel, Model, load_model
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
@@ -38,6 +39,11 @@ class Phases(Protocol):
     @property
     def reference_model(self) -> ReferenceModel:
         """The model that measures sequences. Raises ConfigError if it cannot be used."""
+        ...
+
+    @property
+    def ner_model(self) -> LoadedModel:
+        """The model for entities. Raises ConfigError if it cannot be used."""
         ...
 
     def phase(self, name: str, flow: Flow) -> None:
@@ -74,6 +80,11 @@ class Job:
         masks = "" if settings.masks == "none" else settings.mask_tokenizer or settings.model
         with self.progress.aside("loading the model"):
             return load_reference_model(settings.models, masks)
+
+    @cached_property
+    def ner_model(self) -> LoadedModel:
+        with self.progress.aside("loading the model for names"):
+            return load_model(Model.of(self.settings.pii.config))
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase and commit it, unless it was committed already for the same input."""

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unrote.corpus.errors import InputError
+from unrote.corpus.hashing import random_numbers
 from unrote.corpus.schema import DOCUMENTS, SCORES, TEXT_FEATURES
 from unrote.corpus.tables import tuples_of
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
 from unrote.memorization.proxy_risk import ProxyRisk, recalibrated
 from unrote.memorization.scores import MODEL_FEATURES
-from unrote.memorization.selection import random_numbers
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
 from unrote.pipelines.finished import FinishedRun, open_run

@@ -13,6 +13,7 @@ from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, UNC
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import MaskedText, masked
+from unrote.pii.ner import LoadedModel
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.finished import open_run, report_in
@@ -72,6 +73,7 @@ def summarised(job: Job) -> Report:
             excerpts.example,
             *_columns(job),
             reference_model=model,
+            ner_model=ner_model_of(job),
             scrubs=installed("pii"),
         )
 
@@ -88,10 +90,21 @@ def reference_model_of(job: Job) -> ReferenceModel | None:
     return job.reference_model
 
 
+def ner_model_of(job: Job) -> LoadedModel | None:
+    """The same of the model for entities."""
+    if not job.settings.finds_entities:
+        return None
+    if job.run.finished:
+        known = job.run.manifest().get("ner_model")
+        return None if known is None else LoadedModel(**known)
+    return job.ner_model
+
+
 def finish(job: Job, report: Report) -> None:
     """Write the manifest of a job whose report is written."""
-    model = reference_model_of(job)
+    model, names = reference_model_of(job), ner_model_of(job)
     known = {} if model is None else {"reference_model": asdict(model)}
+    known |= {} if names is None else {"ner_model": asdict(names)}
     reports = reports_of(job.run.out, _plain(report.verdict))
     with job.progress.aside("tidying up"):
         job.run.finish({"environment": report.environment, "reports": reports} | known)

@@ -23,6 +23,7 @@ import xxhash
 from tests.command import settings, unrote
 from tests.conformance.suite import CONFIGURATIONS
 from tests.corpora import personal, rows, write_corpus, write_jsonl
+from tests.pii.ner import tiny
 from unrote.corpus.schema import Tagged
 from unrote.pipelines import analysis
 from unrote.pipelines.clean import clean
@@ -67,12 +68,13 @@ JOBS = OWN | {
         "all-replaced",
         "masked",
         "values",
+        "named",
         "scored",
     )
 }
 """Settings that together run every stage."""
 
-SCANNED = ("defaults", "documents-removed", "all-replaced", "masked", "values", "scored")
+SCANNED = ("defaults", "documents-removed", "all-replaced", "masked", "values", "named", "scored")
 """Where personal data is looked for: in the others it would be found once more."""
 
 Answers = dict[str, dict[str, str]]
@@ -96,10 +98,14 @@ class Entry:
 def recorded() -> list[Entry]:
     """What the stages of the chosen jobs answer as the code is now."""
     found: list[Entry] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         corpus = write_corpus(Path(folder) / "in", count=80)
         write_jsonl(corpus / "mail" / "f.jsonl", personal(0, 20))
         shared = shared_line(Path(folder) / "shared" / "a.jsonl")
+        # By a name that is the same everywhere, as is what is said of its files.
+        tiny.save(Path(folder) / "MODEL", "bert")
+        stack.enter_context(contextlib.chdir(folder))
+        stack.enter_context(mock.patch("unrote.pii.ner.digest_of", return_value=""))
         for name, given in JOBS.items():
             out = str(Path(folder) / "out" / name)
             pii = f"pii.enabled={str(name in SCANNED).lower()}"

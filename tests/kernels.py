@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +19,8 @@ import unrote
 from tests.corpora import write_corpus
 from unrote.corpus import kernel
 from unrote.dedup import near
+from unrote.pii.ner.decoding import decode
+from unrote.pii.ner.labels import scheme_of
 
 ROOT = Path(__file__).parents[1]
 SIGNATURES = Path(kernel.__file__).with_name("signatures.json")
@@ -82,6 +85,8 @@ def run_all() -> None:
         near.near_duplicates(texts)
         for method in ("anchors", "suffix-array"):
             unrote.duplicate_spans(texts, min_bytes=24, method=method)
+        scheme = scheme_of(("O", "B-PER", "I-PER"), "")
+        decode(np.zeros((4, 3), dtype=np.float32), scheme, opens=True, closes=True)
 
 
 def _corpora(folder: Path) -> Iterator[Path]:

@@ -20,8 +20,9 @@ import orjson
 import zstandard
 
 from benchmarks import debian
+from unrote.corpus.tokenizer import own_copy
 from unrote.memorization.heldout import is_held_out
-from unrote.memorization.windows import Ints, own_copy
+from unrote.memorization.windows import Ints
 
 PACKAGES = ("debian-handbook", "git-doc", "postgresql-doc-15", "python3.11-doc")
 LENGTH, PREFIX = 64, 32

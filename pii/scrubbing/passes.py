@@ -18,6 +18,7 @@ import numpy as np
 from unrote.pii.config import Action
 from unrote.pii.findings import Failure, Finding
 from unrote.pii.keys import Key
+from unrote.pii.ner import entities_of
 from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
 from unrote.pii.scrubbing.actions import AppliedAction, apply_actions
 from unrote.pii.scrubbing.edits import Alignment, Edit, apply_edits
@@ -55,6 +56,7 @@ def scrub_text(
     key: Key,
     document: str,
     cuts: Cuts = (),
+    entities: Sequence[Finding] | None = None,
 ) -> ScrubbedText:
     """Find personal data in a text and replace it, until a pass finds nothing new.
 
@@ -63,14 +65,23 @@ def scrub_text(
 
     actions, document: as for `apply_actions`. cuts: disjoint spans of the text that are not
     released, by start; findings within one are reported and not acted on.
+    entities: what the model for entities found in the text; None: it is asked now. It is not asked
+    again about what a pass wrote (docs/adr/0027-entities-by-a-model.md).
     """
+    if entities is None:
+        (entities,) = entities_of([text], scanner.config)
     run_pass = partial(_pass, scanner=scanner, actions=actions, key=key, document=document)
     normalization = scanner.config.normalization
     if normalization.text(text) == text:
-        return _scrubbed(text, run_pass, cuts)
+        return _scrubbed(text, run_pass, cuts, entities)
     normal, starts, ends = normalization.aligned(text)
     alignment = Alignment(np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
-    scrubbed = _scrubbed(normal, run_pass, tuple(alignment.spans_edited_from(cuts)))
+    moved = [
+        entity._replace(start=start, end=end)
+        for entity in entities
+        for start, end in alignment.spans_edited_from([(entity.start, entity.end)])
+    ]
+    scrubbed = _scrubbed(normal, run_pass, tuple(alignment.spans_edited_from(cuts)), moved)
     return _in_source(scrubbed, alignment, len(text))
 
 
@@ -98,9 +109,11 @@ def _in_source(scrubbed: ScrubbedText, alignment: Alignment, length: int) -> Scr
     return replace(scrubbed, applied=applied, in_cuts=in_cuts, edits=edits)
 
 
-def _scrubbed(text: str, run_pass: Callable[[str, Cuts], ScrubbedText], cuts: Cuts) -> ScrubbedText:
+def _scrubbed(
+    text: str, run_pass: Callable[..., ScrubbedText], cuts: Cuts, entities: Sequence[Finding]
+) -> ScrubbedText:
     """`scrub_text` of a text that is in the form."""
-    scrubbed = run_pass(text, cuts)
+    scrubbed = run_pass(text, cuts, entities=entities)
     if scrubbed.edits:
         scrubbed = _converged(text, scrubbed, run_pass, cuts)
     return scrubbed if scrubbed.rejected else _disjoint(text, scrubbed)
@@ -114,11 +127,14 @@ def _pass(
     actions: Mapping[str, Action],
     key: Key,
     document: str,
+    entities: Sequence[Finding] = (),
 ) -> ScrubbedText:
     """One pass over a text: scan, select, act."""
     found = scanner.find_all(text)
     if isinstance(found, Failure):
         return ScrubbedText(rejected=f"{found.origin} {found.reason}")
+    if entities:
+        found = sorted([*found, *scanner.admitted(text, entities)])
     in_cuts, findings = _split_by_cuts(found, cuts)
     # Own surrogates first: a marker's shape may lie within one, and would break up the finding by
     # which that is recognised.

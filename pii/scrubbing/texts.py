@@ -8,6 +8,7 @@ import pyarrow as pa
 from unrote.corpus.schema import FINDINGS
 from unrote.pii.config import Action, Config
 from unrote.pii.keys import Key
+from unrote.pii.ner import entities_of
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing.edits import apply_edits
 from unrote.pii.scrubbing.passes import scrub_text
@@ -42,8 +43,9 @@ def scrub_texts(
     rows = ScrubRows(config.normalization)
     released: list[str | None] = []
     rejected: dict[int, str] = {}
-    for index, (text, name) in enumerate(zip(texts, ids, strict=True)):
-        scrubbed = scrub_text(text, scanner, actions, key, name)
+    known = entities_of(texts, config)
+    for index, (text, name, entities) in enumerate(zip(texts, ids, known, strict=True)):
+        scrubbed = scrub_text(text, scanner, actions, key, name, entities=entities)
         if scrubbed.rejected:
             rejected[index] = scrubbed.rejected
             released.append(None)

@@ -20,6 +20,7 @@ from unrote.dedup.prefixes import HOT_DOCUMENTS_OF_BUCKET
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
 from unrote.pii.keys import KEY_VARIABLE
+from unrote.pii.ner import LoadedModel
 from unrote.pipelines.config import Settings
 from unrote.pipelines.report.formatting import count, counted, share
 from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
@@ -360,6 +361,7 @@ def build(
     unscanned: Sequence[str] = (),
     missing: Sequence[str] = (),
     reference_model: ReferenceModel | None = None,
+    ner_model: LoadedModel | None = None,
     scrubs: bool = True,
 ) -> Report:
     """The report of a run.
@@ -369,8 +371,8 @@ def build(
     `excerpt_positions(tables)`. example: gives findings masked; called once for each of
     `example_positions(tables)`.
     unscanned: other columns of text that were not scanned. missing: columns that were to be read
-    and of which no text was seen. reference_model: of the run; None: none. scrubs: whether the
-    detectors that scrub excerpts are installed.
+    and of which no text was seen. reference_model, ner_model: of the run; None: none. scrubs:
+    whether the detectors that scrub excerpts are installed.
     """
     rows = {t.name: tables[t.name].to_pylist() if t.name in tables else [] for t in SUMMARIES}
     settings = manifest["settings"]
@@ -410,6 +412,7 @@ def build(
         notes=(
             *_notes(manifest, total, others, scrubs),
             *_warnings(manifest, rows, unscanned, missing),
+            *_labels_left_out(ner_model),
             *(memorization_notes(scored) if scored is not None else ()),
         ),
     )
@@ -690,6 +693,15 @@ def _passed_over(manifest: Mapping[str, Any]) -> Iterable[str]:
         rest = f" and {more} more, which report.json lists" if more > 0 else ""
         shown = ", ".join(map(display.name, names[:PASSED_OVER_SHOWN]))
         yield f"Files of the input that were passed over, not read: {shown}{rest}."
+
+
+def _labels_left_out(model: LoadedModel | None) -> Iterable[str]:
+    """Labels of the model for entities of which nobody says what they stand for."""
+    if model is not None and model.ignored:
+        yield (
+            f"Not looked for, since nothing says what they stand for (pii.ner_labels): "
+            f"{', '.join(model.ignored)}, of the model for names."
+        )
 
 
 def _notes(

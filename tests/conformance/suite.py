@@ -4,8 +4,11 @@
 as its own metrics tell. An engine's test class inherits one of them and says what it is.
 """
 
+import atexit
+import functools
 import itertools
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +19,7 @@ from tests.command import settings as plain_settings
 from tests.command import written
 from tests.conformance.observed import Phase
 from tests.corpora import write_corpus
+from tests.pii.ner import tiny
 from unrote.corpus import pinning
 from unrote.pipelines.clean import clean
 from unrote.pipelines.progress import Silent
@@ -37,6 +41,12 @@ CONFIGURATIONS = {
     "masked": ('pii.actions={EMAIL_ADDRESS="mask", US_SSN="reject-document"}',),
     "not-scanned": ("pii.enabled=false",),
     "values": ('input.text=["text", "meta.tags[]"]', "dedup.passages.cut_values=true"),
+    "named": (
+        'pii.ner="transformers:MODEL"',
+        "pii.ner_device=cpu",
+        "pii.threshold=0.3",
+        'pii.columns=["author"]',
+    ),
     "scored": (
         "memorization.enabled=true",
         "memorization.max_tokens=4000",
@@ -45,7 +55,16 @@ CONFIGURATIONS = {
         "memorization.device=cpu",
     ),
 }
-"""Settings under which engines are compared; each one takes another way through the phases."""
+"""Settings under which engines are compared; each one takes another way through the phases. MODEL
+is a tiny one with random weights (`tiny_model`)."""
+
+
+@functools.cache
+def tiny_model() -> str:
+    """The folder of a token classifier, which lasts as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="unrote-tests-")
+    atexit.register(folder.cleanup)
+    return str(tiny.save(Path(folder.name) / "tiny", "bert"))
 
 
 def joined(*names: str) -> dict[str, tuple[str, ...]]:
@@ -57,7 +76,7 @@ JOINED = (
     joined("defaults")
     | joined("longest", "characters", "lines", "masked")
     | joined("newest", "short-passages", "all-replaced")
-    | joined("few-words", "report", "values")
+    | joined("few-words", "report", "values", "named")
     | joined("documents-only", "not-scanned", "datasketch")
     | joined("passages-only", "suffix-array")
     | joined("scored")
@@ -133,6 +152,9 @@ class Ran:
 
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
     """Clean `corpus` and give the digests of what was written."""
+    settings = tuple(
+        one.replace("MODEL", tiny_model()) if "MODEL" in one else one for one in settings
+    )
     clean([str(corpus)], str(out), plain_settings(*settings), Silent())
     return written(out)
 

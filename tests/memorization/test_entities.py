@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tests.memorization import reference, tiny
+from unrote.corpus.hashing import random_numbers
 from unrote.memorization.completion import GROUP_SIZE, PROMPTS, Complete, sample
 from unrote.memorization.config import Models
 from unrote.memorization.entities import (
@@ -16,7 +17,6 @@ from unrote.memorization.entities import (
     with_context,
 )
 from unrote.memorization.forward import uses_bos
-from unrote.memorization.selection import random_numbers
 from unrote.memorization.windows import tokenize, tokens_of, window_starts
 
 TEXTS = [

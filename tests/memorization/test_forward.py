@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests.memorization import reference, tiny
 from unrote.corpus.errors import ConfigError, RunError
+from unrote.corpus.pretrained import plan
 from unrote.memorization import forward, measures
-from unrote.memorization.forward import plan, reduce, statistics
+from unrote.memorization.forward import reduce, statistics
 from unrote.memorization.model import prepare
 from unrote.memorization.windows import sequences, tokenize
 

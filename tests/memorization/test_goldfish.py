@@ -12,10 +12,11 @@ from tests.memorization import tiny
 from unrote.corpus.beside import ReleasedView
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
+from unrote.corpus.tokenizer import own_copy
 from unrote.memorization.goldfish import IGNORED, LabelMasker, dropped, masks
 from unrote.memorization.goldfish_stage import GoldfishMasks
 from unrote.memorization.model import tokenizer_of
-from unrote.memorization.windows import own_copy, tokenize, tokens_of
+from unrote.memorization.windows import tokenize, tokens_of
 
 WORDS = np.random.default_rng(0).integers(0, 320, 20000)
 IDS = st.lists(st.integers(0, 400), max_size=60).map(lambda ids: np.array(ids, dtype=np.int64))

@@ -16,14 +16,12 @@ from transformers import (
 from tests.memorization import reference, tiny
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
+from unrote.corpus.pretrained import device_for, digest, precision_for
 from unrote.memorization import model as models
 from unrote.memorization.forward import statistics
 from unrote.memorization.model import (
     check_same_tokens,
-    device_for,
-    digest,
     load,
-    precision_for,
     prepare,
 )
 from unrote.memorization.windows import sequences, tokenize
@@ -261,20 +259,20 @@ def test_same_vocabulary_and_other_merges_are_not_alike():
 
 
 def test_devices():
-    assert device_for("cpu") == torch.device("cpu")
-    assert device_for("auto").type in {"cpu", "cuda", "mps"}
+    assert device_for("cpu", "x") == torch.device("cpu")
+    assert device_for("auto", "x").type in {"cpu", "cuda", "mps"}
     for name in ("cuda:99", "tpu", "cuda:", "cpu:1", "", "cuda:-1", "mps:3"):
         with pytest.raises(ConfigError, match=f"memorization.device = '{name}': this machine has"):
-            device_for(name)
+            device_for(name, "memorization.device")
 
 
 def test_precisions():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert precision_for("auto", cpu) == torch.float32
-    assert precision_for("auto", gpu) == torch.bfloat16
-    assert precision_for("float16", cpu) == torch.float16
+    assert precision_for("auto", cpu, "x") == torch.float32
+    assert precision_for("auto", gpu, "x") == torch.bfloat16
+    assert precision_for("float16", cpu, "x") == torch.float16
     with pytest.raises(ConfigError, match=r"memorization\.precision = 'int8'"):
-        precision_for("int8", cpu)
+        precision_for("int8", cpu, "memorization.precision")
 
 
 def test_the_digest_is_of_what_is_read(folder):

@@ -14,6 +14,7 @@ from tests.dedup.views import VIEWS, views
 from tests.examples import examples
 from tests.memorization import tiny
 from unrote.corpus.beside import ReleasedView
+from unrote.corpus.hashing import random_numbers
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from unrote.corpus.views import apply_edits
 from unrote.memorization.config import Config
@@ -24,7 +25,6 @@ from unrote.memorization.selection import (
     SAMPLE,
     Select,
     Selection,
-    random_numbers,
     select,
 )
 from unrote.memorization.sequences import RANKS, SIZES, CutSequences

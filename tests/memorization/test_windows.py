@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
+from unrote.corpus.tokenizer import own_copy
 from unrote.memorization.config import Config
-from unrote.memorization.windows import own_copy, sequences, tokenize, tokens_of, window_starts
+from unrote.memorization.windows import sequences, tokenize, tokens_of, window_starts
 
 TEXTS = st.lists(st.text(max_size=60), max_size=5)
 

@@ -14,9 +14,9 @@ from tests.command import unrote
 from tests.corpora import Writer, personal, write_jsonl
 from tests.memorization import tiny
 from tests.memorization.test_entities import log_after
+from unrote.corpus.hashing import random_numbers
 from unrote.memorization import completion
 from unrote.memorization.goldfish import LabelMasker, masks
-from unrote.memorization.selection import random_numbers
 from unrote.memorization.windows import tokenize, tokens_of
 
 GROUP_SIZE = 8
