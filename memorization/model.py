@@ -118,7 +118,7 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
     if name in DEFAULT:
         network, config = load_llama(folder, dtype)
         bos = config.get("bos_token_id")
-        return _checked(name or "default", network.to(where), tokenizer_of(name), bos, config)
+        return _checked(name or "default", network.to(where), _packaged_tokenizer(), bos, config)
     check_weights(name or "default", folder)
     check_tokenizer(name or "default", folder, _remedy(name))
     try:
@@ -186,12 +186,16 @@ def tokenizer_of(name: str) -> Any:
     Raises ConfigError if there is no such model, or it has no fast tokenizer.
     """
     if name in DEFAULT:
-        from tokenizers import Tokenizer  # noqa: PLC0415 (of the extra `score`)
-
-        return _own_copy_checked(
-            name, Tokenizer.from_file(str(_default_folder() / "tokenizer.json"))
-        )
+        return _packaged_tokenizer()
     return _fast(name, pretrained_tokenizer(name))
+
+
+def _packaged_tokenizer() -> Any:
+    from tokenizers import Tokenizer  # noqa: PLC0415 (of the extra `score`)
+
+    return _own_copy_checked(
+        "default", Tokenizer.from_file(str(_default_folder() / "tokenizer.json"))
+    )
 
 
 def pretrained_tokenizer(name: str) -> Any:
