@@ -1,36 +1,47 @@
-"""What pii.plausibility refuses of Presidio's findings, by type: findings in a megabyte.
+"""Findings in a megabyte by type: Presidio's (`pii.compatible`) and ours; and samples to be read.
 
-    python benchmarks/pii_plausibility.py [--corpus FILE.jsonl[.zst]] [--sample 20] [--megabytes 20]
+    python -m benchmarks.pii_plausibility [--corpus FILE.jsonl[.zst]] [--kind code|docs|csv]
+        [--megabytes 20] [--half tune|held-out] [--sample 50] [--of found|refused]
 
-Without --corpus: Python's standard library (code), and the documentation of installed packages.
---sample prints as many of each type's refused findings with their line, to be read: they come from
-the corpus, and may be somebody's.
+--corpus: texts of JSON lines. --kind: files that are installed here, Python's standard library and
+packages, the documentation of packages, or CSV. --half: documents of one half, by their hash: rules
+are made with the first and counted on the other. --sample prints so many findings of each type,
+drawn by hash, with their line, to be read and judged: they come from the corpus, and may be
+somebody's. Equal lines count once.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
-import site
 import sys
 import sysconfig
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import xxhash
 import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from unrote.pii.config import Config
+from unrote.pii.config import ALLOW_BY_DEFAULT, Config
 from unrote.pii.detector import Detector
+from unrote.pii.findings import Failure
+
+SUFFIXES = {"code": (".py",), "docs": (".md", ".rst", ".txt"), "csv": (".csv",)}
+MOST_SHOWN = 30
+"""Characters of a finding that are shown."""
 
 
-def files(folder: Path, *suffixes: str) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in suffixes and path.is_file() and "site-packages" not in path.parts[:-3]:
-            yield path.read_text("utf-8", "replace")
+def files(*suffixes: str) -> Iterator[str]:
+    """Files of the standard library and of installed packages, in order."""
+    folders = dict.fromkeys(sysconfig.get_paths()[name] for name in ("stdlib", "purelib"))
+    for folder in map(Path, folders):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in suffixes and path.is_file():
+                yield path.read_text("utf-8", "replace")
 
 
 def rows(path: Path) -> Iterator[str]:
@@ -41,60 +52,81 @@ def rows(path: Path) -> Iterator[str]:
         yield json.loads(line)["text"]
 
 
-def part(texts: Iterable[str], size: int) -> list[str]:
-    chosen, held = [], 0
+def part(texts: Iterable[str], size: int, half: str) -> Iterator[str]:
+    """Texts of one half, or of both, of so many characters."""
+    held = 0
     for text in texts:
-        if held + len(text) > size:
-            break
-        chosen.append(text)
+        second = xxhash.xxh3_64_intdigest(text.encode("utf-8", "replace")) & 1
+        if half and second != (half == "held-out"):
+            continue
         held += len(text)
-    return chosen
+        if held > size:
+            return
+        yield text
 
 
-def compare(name: str, texts: list[str], sample: int) -> None:
-    ours = Detector(Config(secrets=False))
-    presidio = Detector(Config(secrets=False, compatible=True))
-    kept: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    refused: defaultdict[str, list[str]] = defaultdict(list)
+@dataclass
+class Counts:
+    """Findings by type: of Presidio, of ours, and for reading those of ours or those refused."""
+
+    size: int = 0
+    presidio: Counter[str] = field(default_factory=Counter)
+    ours: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    shown: defaultdict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+    """By type, lines with a finding by their hash."""
+
+
+def compare(texts: Iterable[str], of: str) -> Counts:
+    ours = Detector(Config(allow=ALLOW_BY_DEFAULT, secrets=False))
+    presidio = Detector(Config(allow=ALLOW_BY_DEFAULT, secrets=False, compatible=True))
+    counts = Counts()
     for text in texts:
-        own = {(f.type, f.start, f.end) for f in ours.find_bytes(text.encode())}
-        theirs = {(f.type, f.start, f.end) for f in presidio.find_bytes(text.encode())}
-        kept.update(type_ for type_, _, _ in own)
-        found.update(type_ for type_, _, _ in theirs)
-        for type_, start, end in theirs - own:
-            line = text[max(text.rfind("\n", 0, start) + 1, start - 60) : start]
-            behind = text[end : end + 30].partition("\n")[0]
-            refused[type_].append(f"{line}[{text[start:end]}]{behind}")
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    print(f"\n{name}: {size:.1f} MB\n\n| type | Presidio's | ours | refused |\n|---|---|---|---|")
-    for type_ in sorted(found | kept):
-        per_mb = (found[type_] / size, kept[type_] / size, len(refused[type_]) / size)
-        print(f"| {type_} | " + " | ".join(f"{one:.1f}" for one in per_mb) + " |")
-    for type_, all_ in sorted(refused.items()) if sample else ():
-        print(f"\n{type_}:")
-        for one in random.Random(0).sample(all_, min(sample, len(all_))):
-            print("   ", one)
+        data = text.encode("utf-8", "replace")
+        both = ours.find_bytes(data), presidio.find_bytes(data)
+        if any(isinstance(found, Failure) for found in both):
+            continue
+        counts.size += len(data)
+        own, theirs = ({(f.type, f.start, f.end) for f in found} for found in both)
+        counts.ours.update(type_ for type_, _, _ in own)
+        counts.presidio.update(type_ for type_, _, _ in theirs)
+        counts.refused.update(type_ for type_, _, _ in theirs - own)
+        for type_, start, end in own if of == "found" else theirs - own:
+            line = _line(text, start, end)
+            draw = xxhash.xxh3_64_intdigest(f"{type_} {line}".encode("utf-8", "replace"))
+            counts.shown[type_][draw] = line
+    return counts
+
+
+def _line(text: str, start: int, end: int) -> str:
+    before = text[max(text.rfind("\n", 0, start) + 1, start - 60) : start]
+    behind = text[end : end + 40].partition("\n")[0]
+    return f"{before}[{text[start:end][:MOST_SHOWN]}]{behind}"
+
+
+def show(counts: Counts, sample: int) -> None:
+    size = counts.size / 1e6
+    print(f"{size:.1f} MB\n\n| type | Presidio's | ours | refused |\n|---|--:|--:|--:|")
+    for type_ in sorted(counts.presidio | counts.ours):
+        found = (counts.presidio[type_], counts.ours[type_], counts.refused[type_])
+        print(f"| {type_} | " + " | ".join(f"{one / size:.2f}" for one in found) + " |")
+    for type_, drawn in sorted(counts.shown.items()) if sample else ():
+        print(f"\n{type_}: {len(drawn)} different lines")
+        for _, line in sorted(drawn.items())[:sample]:
+            print("   ", line)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", type=Path)
-    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--kind", choices=SUFFIXES, default="code")
     parser.add_argument("--megabytes", type=float, default=20)
+    parser.add_argument("--half", choices=("tune", "held-out"), default="")
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--of", choices=("found", "refused"), default="found")
     given = parser.parse_args()
-    size = int(given.megabytes * 1e6)
-    if given.corpus:
-        compare(given.corpus.name, part(rows(given.corpus), size), given.sample)
-        return
-    stdlib = Path(sysconfig.get_paths()["stdlib"])
-    compare("Python's standard library", part(files(stdlib, ".py"), size), given.sample)
-    docs = (
-        text
-        for folder in site.getsitepackages()
-        for text in files(Path(folder), ".md", ".rst", ".txt")
-    )
-    compare("documentation of installed packages", part(docs, size), given.sample)
+    texts = rows(given.corpus) if given.corpus else files(*SUFFIXES[given.kind])
+    show(compare(part(texts, int(given.megabytes * 1e6), given.half), given.of), given.sample)
 
 
 if __name__ == "__main__":

@@ -327,6 +327,38 @@ NAMED_ENTITIES = Table(
 )
 """What the model found in window `number` of a document, whatever its score; `entity` counts within
 the window. Those of one window may overlap those of another."""
+# Internal tables: values that are replaced in every document (`pii.everywhere`).
+
+FIRST_FINDINGS = Table("first_findings", FINDINGS.schema, sort=FINDINGS.sort)
+"""FINDINGS of each document by itself."""
+
+FIRST_REPLACEMENTS = Table("first_replacements", REPLACEMENTS.schema, sort=REPLACEMENTS.sort)
+
+REPLACED_VALUES = Table(
+    "replaced_values",
+    _schema(
+        doc=_int,
+        number=_int,
+        high=_int,
+        low=_int,
+        head=_int,
+        length=_int,
+        signed=pa.bool_(),
+        type=_str,
+        score=pa.float64(),
+        origin=_str,
+        action=_str,
+        stands_for=_str,
+        replacement=_str,
+        template=_str,
+    ),
+    sort=("doc", "number"),
+)
+"""Values that were replaced, each with the first document that has it; no value.
+
+`high` and `low` are a keyed fingerprint of what its spellings have in common, of `length`
+characters and, if `signed`, a plus sign before them; `head` is one of its first characters.
+`template` is the value with an x for each run of letters and digits."""
 
 # Internal tables: memorization.
 

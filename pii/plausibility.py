@@ -14,6 +14,9 @@ import regex
 MOST_DIGITS = 17
 """Of a phone number with its country code and an extension: fifteen (ITU-T E.164), and two."""
 
+FEWEST_PHONE_DIGITS = 7
+"""Of a phone number that no word says to be one."""
+
 NEAR = 60
 """Characters before a number in which a word may say what it is."""
 
@@ -45,8 +48,12 @@ _speaks_of_phones = regex.compile(
 _camel = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})|_")
 
 _decimal = regex.compile(r"\d+\.\d+")
+_signed_decimal = regex.compile(r"\+\d+\.\d{1,5}|\+\d{4,}\.\d+")  # +1.2125551234 is a number
 _thousands = regex.compile(r"\d{1,3}(?:([ .\u00a0\u2009\u202f])\d{3})(?:\1\d{3})*")
-_dotted = regex.compile(r"\d+(?:\.\d+){3,}")
+_dotted = regex.compile(r"\d+(?:\.\d+){3,}(?:/\d+)?")
+_ends_in_word = regex.compile(r"\p{L}-$")
+_before_dot = regex.compile(r"\d\.")
+_behind_dot = regex.compile(r"\.\d")
 _pairs = regex.compile(r"\d\d(?:\.\d\d){4}")
 
 
@@ -58,15 +65,26 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
     word before them says so.
     """
     found = text[start:end]
-    if found[0] in "+\uff0b(" or "+" in found:
+    if "+" in found or "\uff0b" in found:
+        return _signed_decimal.fullmatch(found) is None
+    is_dotted = _dotted.fullmatch(found.strip("()"))
+    if found[0] == "(" and ")" in found and not is_dotted:
         return True
     digits = sum(map(str.isdigit, found))
-    if digits > MOST_DIGITS or _decimal.fullmatch(found):
+    if digits > MOST_DIGITS or _decimal.fullmatch(found) or _is_in_decimal(text, start, end):
         return False
-    if _dotted.fullmatch(found) and not _pairs.fullmatch(found):
+    if digits < FEWEST_PHONE_DIGITS or _ends_in_word.search(text, max(0, start - 2), start):
+        return _is_named(text, start)
+    if is_dotted and not _pairs.fullmatch(found):
         return False
-    bare = digits == len(found) or _thousands.fullmatch(found)
+    bare = digits == len(found.lstrip("(-")) or _thousands.fullmatch(found)
     return not bare or _is_named(text, start)
+
+
+def _is_in_decimal(text: str, start: int, end: int) -> bool:
+    """Whether a dot and a digit go on before or behind."""
+    before, behind = text[max(0, start - 2) : start], text[end : end + 2]
+    return bool(_before_dot.fullmatch(before) or _behind_dot.fullmatch(behind))
 
 
 def _is_named(text: str, start: int) -> bool:
@@ -83,18 +101,80 @@ SHORT_ADDRESS = 2
 
 
 def is_address_like(text: str, start: int, end: int) -> bool:
-    """Whether text[start:end], which parses as an IP address, is one of a machine."""
-    found = text[start:end].strip("[]").partition("%")[0].partition("/")[0]
+    """Whether text[start:end], which parses as an IP address, is one of a machine.
+
+    None are netmasks, networks with their mask, ranges without machines or for documentation,
+    slices, object identifiers, versions, and numbers of sections.
+    """
+    found, _, mask = text[start:end].strip("[]").partition("%")[0].partition("/")
     if ":" in found:
         groups = _hex_group.findall(found)
         long = any(len(group) > SHORT_ADDRESS and not group.isdigit() for group in groups)
-        return long or len(groups) > SHORT_ADDRESS
-    before, behind = text[max(0, start - 12) : start], text[end : end + 2]
-    if regex.search(r"\d\.$", before) or regex.match(r"\.\d", behind):
-        return False  # an object identifier, or a version of five parts
-    if _version.search(before):
+        return (long or len(groups) > SHORT_ADDRESS) and not _is_for_documentation(found)
+    if _is_in_decimal(text, start, end) or _version.search(text, max(0, start - 12), start):
+        return False  # an object identifier, or a version
+    if mask and _is_network(f"{found}/{mask}"):
+        return False
+    if _heads_line(text, start, end):
+        return False
+    if _is_numbering(found) and not (mask or _port.match(text, end) or _on_net(text, start)):
         return False
     return not _is_of_no_machine(found)
+
+
+def _heads_line(text: str, start: int, end: int) -> bool:
+    """Whether text[start:end] begins its line and a dot and a title follow: a section's number."""
+    line = text[max(text.rfind("\n", 0, start) + 1, start - NEAR) : start]
+    return not line.strip(" \t#*") and _title.match(text, end) is not None
+
+
+_title = regex.compile(r"\.[ \t\u00a0]+\p{L}")
+_port = regex.compile(r":\d")
+_net_words = regex.compile(
+    r"(?i)(?<![\p{L}])(?:ips?|ipv4|addr|address|addresses|adresses?|adressen|hosts?|servers?|dns|"
+    r"nameservers?|ping|inet|router|gateway|proxy|http|https|client|peer|from|connect\w*|bind|"
+    r"listen|whois|subnet|login|visitor)(?![\p{L}])|//$"
+)
+MOST_OF_SECTION = 64
+"""More parts than chapters have: 4.2.13.1 is a section, 81.2.69.142 none."""
+
+
+def _is_numbering(found: str) -> bool:
+    """Whether an IPv4 address may as well number a section or a version."""
+    parts = [int(part) for part in found.split(".")]
+    return max(parts) < MOST_OF_SECTION and parts[0] != 10
+
+
+def _on_net(text: str, start: int) -> bool:
+    """Whether a word on the same line, shortly before `start`, speaks of machines."""
+    line = max(text.rfind("\n", 0, start) + 1, start - NEAR)
+    return _net_words.search(text, line, start) is not None
+
+
+def _is_network(found: str) -> bool:
+    """Whether an address with its mask is that of a network, and of no machine in it."""
+    try:
+        ipaddress.IPv4Network(found)
+    except ValueError:
+        return False
+    return not found.endswith("/32")
+
+
+_DOCUMENTATION = tuple(
+    map(
+        ipaddress.ip_network,
+        ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
+    )
+)
+"""RFC 5737, RFC 3849 and RFC 9637."""
+
+
+def _is_for_documentation(found: str) -> bool:
+    try:
+        address = ipaddress.ip_address(found)
+    except ValueError:
+        return False
+    return any(address in network for network in _DOCUMENTATION)
 
 
 def _is_of_no_machine(found: str) -> bool:
@@ -103,6 +183,8 @@ def _is_of_no_machine(found: str) -> bool:
         address = ipaddress.IPv4Address(found)
     except ValueError:
         return False
+    if _is_for_documentation(found):
+        return True
     bits = ~int(address) & 0xFFFFFFFF
     is_mask = bits & (bits + 1) == 0 and int(address) >> 31 == 1
     first = int(address) >> 24
@@ -148,8 +230,26 @@ def is_mailbox_like(text: str, start: int, end: int) -> bool:
     return not (is_path and text[start:end].partition("@")[0].lower() in ("git", "hg", "svn"))
 
 
+_card_groups = regex.compile(r"\d{4}(?:[ -]\d{4}){2}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{4,5}")
+_card_issuer = regex.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7]\d\d|6[0-9])\d{14}|3[47]\d{13}"
+    r"|3(?:0[0-5]|[689]\d)\d{11,16}|35\d{14,17}|6[0-9]\d{10,17}|5[06-8]\d{10,17}|1\d{14}"
+)
+"""Lengths of card numbers by their first digits (ISO/IEC 7812-1; the networks' own pages)."""
+
+
+def is_card_like(text: str, start: int, end: int) -> bool:
+    """Whether digits that pass the check are of an issuer's length and grouped as on cards."""
+    found = text[start:end]
+    if not found.isdigit() and not _card_groups.fullmatch(found):
+        return False
+    digits = "".join(filter(str.isdigit, found))
+    return _card_issuer.fullmatch(digits) is not None and not _is_in_decimal(text, start, end)
+
+
 PLAUSIBLE: Mapping[str, Callable[[str, int, int], bool]] = {
     **dict.fromkeys(("MEDICAL_LICENSE", "US_BANK_NUMBER", "US_PASSPORT"), is_code_like),
+    "CREDIT_CARD": is_card_like,
     "EMAIL_ADDRESS": is_mailbox_like,
     "IP_ADDRESS": is_address_like,
     "US_DRIVER_LICENSE": is_license_like,

@@ -281,25 +281,31 @@ class Phones(_Base):
         super().__init__(presidio)
         self.may_give_up = config.compatible
         """Whether it finds no more where PhoneNumberMatcher does."""
-        plausible = None if config.compatible else is_phone_like
+        self._plausible = None if config.compatible else is_phone_like
         regions = tuple(presidio.supported_regions)
-        self._finder = PhoneFinder(regions, presidio.leniency, plausible)
+        self._finder = PhoneFinder(regions, presidio.leniency, self._plausible)
         self.expressions = tuple(
             Expression(prefilter, int(regex.I)) for prefilter in PREFILTER_EXPRESSIONS
         )
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
-        return self._spans(self._finder.part(text))
+        return self._spans(text, self._finder.part(text))
 
     def find_whole(self, text: str) -> list[Span]:
         """As `find`, for a document in which phonenumbers may give up before its end."""
-        return self._spans(self._finder.whole(text))
+        return self._spans(text, self._finder.whole(text))
 
-    def _spans(self, phones: Iterable[Phone]) -> list[Span]:
+    def _spans(self, text: str, phones: Iterable[Phone]) -> list[Span]:
         score = self.presidio.SCORE
         return without_duplicates(
-            Span(phone.start, phone.end, score) for phone in phones if self._counts(phone)
+            Span(phone.start, phone.end, score)
+            for phone in phones
+            if self._counts(phone) and self._is_plausible(text, phone)
         )
+
+    def _is_plausible(self, text: str, phone: Phone) -> bool:
+        """What phonenumbers was asked about may be: it may find a part of that, which is not."""
+        return self._plausible is None or self._plausible(text, phone.start, phone.end)
 
     def _counts(self, phone: Phone) -> bool:  # noqa: ARG002
         return True

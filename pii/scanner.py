@@ -4,6 +4,7 @@ A marker is never reported as personal data, though recognisers take many for it
 overlap markers win (pii.overlaps).
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -17,6 +18,11 @@ from unrote.pii.ner import Entities, entities_of, origin_of
 from unrote.pii.overlaps import prefer_markers
 from unrote.pii.prefilter import Prefilter
 from unrote.pii.scrubbing.edits import Alignment
+
+_escape_before_value = re.compile(
+    r"(?<!\\)(?:\\\\)*\\[nrt](?=[+(]{0,2}[0-9A-Za-z][0-9A-Za-z ]{0,7}[0-9:.-])"
+)
+"""A line break or tab as an escape, where a value with a digit may follow."""
 
 FINDINGS = pa.schema(
     [
@@ -98,6 +104,8 @@ class Scanner:
         except UnicodeEncodeError:  # which holds the text
             return Failure(doc, "Scanner", "reads no lone surrogates: decode the text strictly")
         found = self._detector.find_bytes(data, doc)
+        if not isinstance(found, Failure) and not self.config.compatible:
+            found = self._with_escaped(text, found, doc)
         if isinstance(found, Failure) or self._markers is None:
             return found
         try:
@@ -117,6 +125,26 @@ class Scanner:
             and any(map(str.isalnum, value := text[entity.start : entity.end]))
             and not self._detector.allowed(value)
         ]
+
+    def _with_escaped(self, text: str, found: list[Finding], doc: int) -> list[Finding] | Failure:
+        r"""`found` with what begins right behind an escape: in the JSON string "SSN:\n536-90-4399"
+        the letter n runs together with the number.
+        """
+        if "\\" not in text or not _escape_before_value.search(text):
+            return found
+        behind: set[int] = set()
+
+        def without_letter(match: re.Match[str]) -> str:
+            behind.add(match.end())
+            return match[0][:-1] + " "
+
+        spaced = _escape_before_value.sub(without_letter, text)
+        again = self._detector.find_bytes(spaced.encode(), doc)
+        if isinstance(again, Failure):
+            return again
+        known = {(one.start, one.end, one.type) for one in found}
+        more = (one for one in again if one.start in behind)
+        return sorted(found + [one for one in more if (one.start, one.end, one.type) not in known])
 
     def table(self, texts: Sequence[str]) -> tuple[pa.Table, list[Failure]]:
         """The findings in texts (schema FINDINGS), and the failures: the texts that have no rows

@@ -90,13 +90,17 @@ class Rule:
         keeps = "prefix" if "prefix" in expression.groupindex else 0
         for match in expression.finditer(text, timeout=timeout):
             start, end = match.span(group)
+            value = match[group]
+            if (markup := _markup.search(value)) is not None:
+                value = value[: markup.start()]
+                end = start + len(value)
             if start == end:
                 continue
-            solid = match[group][len(match[keeps]) :] if keeps and not group else match[group]
+            solid = value[len(match[keeps]) :] if keeps and not group else value
             if self.entropy and (is_filler(solid) or entropy(solid) < self.entropy):
                 continue
             if not self.check or CHECKS[self.check](Candidate(match, solid, start, end)):
-                yield start, end, self._score(match[group])
+                yield start, end, self._score(value)
 
     def _score(self, value: str) -> float:
         if self.check in NAMED_ONLY:
@@ -105,6 +109,9 @@ class Rule:
             return LIKELY
         return SURE
 
+
+_markup = regex.compile(r"</|\"/?>|&(?:quot|apos|lt|gt|#3[49]|#x2[27])(?![A-Za-z0-9])")
+"""Where a value without quotes ends in HTML and XML."""
 
 NAMED_ONLY = frozenset({"assignment", "password", "token"})
 """Checks of values that nothing but their names and their looks tell."""

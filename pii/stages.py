@@ -13,7 +13,14 @@ import pyarrow as pa
 from unrote.corpus.beside import RowsBeside, beside, picking
 from unrote.corpus.intervals import union
 from unrote.corpus.pulse import pulse
-from unrote.corpus.schema import NAMED_ENTITIES, RECORDS, REJECTS, SPANS, Tagged
+from unrote.corpus.schema import (
+    NAMED_ENTITIES,
+    RECORDS,
+    REJECTS,
+    REPLACED_VALUES,
+    SPANS,
+    Tagged,
+)
 from unrote.corpus.stages import PlainStage, Workers
 from unrote.corpus.views import clipped, value_ranges
 from unrote.pii.config import Action, Config
@@ -22,6 +29,7 @@ from unrote.pii.keys import Key
 from unrote.pii.ner import merged, origin_of
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing import ScrubRows, scrub_text
+from unrote.pii.scrubbing.corpus_values import value_rows
 from unrote.pii.scrubbing.rows import SCHEMAS
 from unrote.pii.scrubbing.spellings import Replaced, replaced_values, with_spellings
 
@@ -48,10 +56,15 @@ class Scan(PlainStage):
     columns: tuple[str, ...] = ()
     cut: bool = False
     several: tuple[bool, ...] = ()
+    everywhere: bool = False
 
-    version: ClassVar[int] = 12
+    version: ClassVar[int] = 13
     workers: ClassVar[Workers] = "process"  # Presidio is Python
-    outputs: ClassVar[Mapping[str, pa.Schema]] = SCHEMAS
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        values = {"values": REPLACED_VALUES.schema} if self.everywhere else {}
+        return {**SCHEMAS, **values}
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
@@ -75,11 +88,18 @@ class Scan(PlainStage):
     ) -> Tagged:
         scanner = scanner_of(self.config)
         rows = ScrubRows(self.config.normalization)
+        values: list[tuple[Any, ...]] = []
         for number, record in enumerate(batch.to_pylist()):
             pulse(number / batch.num_rows)
             doc = record["doc"]
-            self._document(scanner, record, cuts.take(doc), entities.take(doc), rows)
+            known = self._document(scanner, record, cuts.take(doc), entities.take(doc), rows)
+            if self.everywhere:
+                values += value_rows(doc, known, self.secret)
         yield from rows.batches()
+        if values:
+            columns = zip(zip(*values, strict=True), REPLACED_VALUES.schema, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in columns]
+            yield "values", pa.RecordBatch.from_arrays(arrays, schema=REPLACED_VALUES.schema)
 
     def _document(
         self,
@@ -88,7 +108,8 @@ class Scan(PlainStage):
         cuts: list[tuple[int, int]],
         entities: list[tuple[Any, ...]],
         rows: "ScrubRows",
-    ) -> None:
+    ) -> Mapping[str, Replaced]:
+        """Add the rows of a document. Returns what was replaced in it, by core."""
         doc, actions, found = record["doc"], dict(self.actions), []
         for field, text in enumerate((record["text"], *record["columns"])):
             if text is None:
@@ -104,7 +125,7 @@ class Scan(PlainStage):
                     name = f" (column {self.columns[field - 1]})" if field else ""
                     reject = (doc, record["shard"], record["row"], scrubbed.rejected + name)
                     rows.rejects.append(reject)
-                    return
+                    return {}
                 found.append((field, start, value, within, scrubbed))
         known: dict[str, Replaced] = {}
         for _, _, value, _, scrubbed in found:
@@ -112,6 +133,7 @@ class Scan(PlainStage):
         for field, start, value, within, scrubbed in found:
             whole = with_spellings(value, scrubbed, known, within)
             rows.add(doc, field, value, whole, self.secret, start)
+        return known
 
     def _entities(
         self, rows: list[tuple[Any, ...]], field: int, start: int, end: int

@@ -14,12 +14,15 @@ from unrote.corpus.schema import (
     EXACT,
     FINDINGS,
     FINGERPRINTS,
+    FIRST_FINDINGS,
+    FIRST_REPLACEMENTS,
     KEPT,
     NAMED_ENTITIES,
     NEAR,
     NER_WINDOWS,
     PAIRS,
     READ_REJECTS,
+    REPLACED_VALUES,
     REPLACEMENTS,
     SCAN_REJECTS,
     SPANS,
@@ -48,6 +51,7 @@ from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
 from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, GreedySelection, UndecidedSets
 from unrote.dedup.similarity import Shingles, Verify
 from unrote.dedup.twins import ResolveTwins, TwinLinks
+from unrote.pii.everywhere import DistinctValues, OtherOccurrences
 from unrote.pii.ner import Model
 from unrote.pii.ner.stages import BatchGroups, CutNerWindows, FindEntities, groups_for
 from unrote.pii.stages import Scan
@@ -390,6 +394,7 @@ def findings(job: Phases) -> None:
         columns=tuple(settings.columns),
         cut=cut,
         several=job.settings.fields.several,
+        everywhere=settings.everywhere,
     )
     beside: tuple[Table, ...] = (SPANS,) if cut else ()
     if job.settings.finds_entities:
@@ -397,7 +402,27 @@ def findings(job: Phases) -> None:
         beside += (NAMED_ENTITIES,)
     flow = Flow()
     found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
+    flow.write(FIRST_FINDINGS if settings.everywhere else FINDINGS, found["findings"])
+    flow.write(FIRST_REPLACEMENTS if settings.everywhere else REPLACEMENTS, found["replacements"])
+    flow.write(SCAN_REJECTS, found["rejects"])
+    if settings.everywhere:
+        distinct = flow.group(DistinctValues(), values=found["values"])
+        flow.write(REPLACED_VALUES, distinct["values"])
+    job.phase("findings", flow)
+    if settings.everywhere:
+        other_occurrences(job)
+
+
+def other_occurrences(job: Phases) -> None:
+    """What was replaced in one document, in all others."""
+    cut = job.settings.cuts_passages
+    stage = OtherOccurrences(job.key, job.settings.scan_config.normalization, cut)
+    tables = (FIRST_FINDINGS, FIRST_REPLACEMENTS, *((SPANS,) if cut else ()))
+    flow = Flow()
+    source = flow.read(
+        "records", *tables, drop=(DUPLICATES, SCAN_REJECTS), whole=(REPLACED_VALUES,)
+    )
+    found = flow.map(stage, source)
     flow.write(FINDINGS, found["findings"])
     flow.write(REPLACEMENTS, found["replacements"])
-    flow.write(SCAN_REJECTS, found["rejects"])
-    job.phase("findings", flow)
+    job.phase("other-occurrences", flow)

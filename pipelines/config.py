@@ -294,6 +294,12 @@ class PiiSettings(Section):
         'POSSIBLE_PERSON (unless "hipaa" is looked for; LOCATION and ORGANIZATION also go where '
         "`ner` finds them) and for RESERVED_VALUE.",
     )
+    everywhere: bool = Field(
+        False,
+        description="Replace a value that was found and replaced in one document in all others, in "
+        "every spelling: e-mail addresses, and what has 9 letters and digits or more. Reads the "
+        "text once more.",
+    )
     key_file: str = Field(
         "",
         description="File with the secret that surrogates and fingerprints are made with; the "

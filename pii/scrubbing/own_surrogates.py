@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from unrote.pii.catalogue import KNOWN_TYPES, PERSON
 from unrote.pii.config import DEFAULT, SECRET, Action, action_of
-from unrote.pii.findings import DEID_MARKER, Finding
+from unrote.pii.findings import DEID_MARKER, MARKER_TYPES, Finding
 from unrote.pii.keys import Key
 from unrote.pii.overlaps import Spans, resolve_overlaps
 from unrote.pii.scrubbing.actions import HASH_DIGITS, surrogate_type
@@ -62,6 +62,25 @@ def _without_given_names(
 
 def _is_person(finding: Finding) -> bool:
     return finding.type != DEID_MARKER and surrogate_type(finding) == PERSON
+
+
+def drop_own_parts(
+    text: str, findings: Iterable[Finding], whole: Iterable[Finding], key: Key
+) -> list[Finding]:
+    """The findings without parts of `whole` ones that are surrogates of this key by themselves.
+
+    A value that overlaps what is kept is replaced in part, and that part alone carries the check:
+    of "star@a.star@example.com", which ends in a reserved address, "star@". What was found whole
+    is `drop_own_surrogates`'s to judge.
+    """
+    spans = {(one.start, one.end) for one in whole}
+    return [
+        one
+        for one in findings
+        if (one.start, one.end) in spans
+        or one.type in MARKER_TYPES
+        or not is_surrogate(text[one.start : one.end], surrogate_type(one), key)
+    ]
 
 
 def _placeholders(text: str, actions: Mapping[str, Action]) -> Iterator[tuple[int, int]]:

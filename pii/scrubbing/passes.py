@@ -22,7 +22,7 @@ from unrote.pii.ner import entities_of
 from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
 from unrote.pii.scrubbing.actions import AppliedAction, apply_actions
 from unrote.pii.scrubbing.edits import Alignment, Edit, apply_edits
-from unrote.pii.scrubbing.own_surrogates import drop_own_surrogates
+from unrote.pii.scrubbing.own_surrogates import drop_own_parts, drop_own_surrogates
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -116,7 +116,7 @@ def _scrubbed(
     scrubbed = run_pass(text, cuts, entities=entities)
     if scrubbed.edits:
         scrubbed = _converged(text, scrubbed, run_pass, cuts)
-    return scrubbed if scrubbed.rejected else _disjoint(text, scrubbed)
+    return scrubbed if scrubbed.rejected else disjoint(text, scrubbed)
 
 
 def _pass(
@@ -138,9 +138,9 @@ def _pass(
     in_cuts, findings = _split_by_cuts(found, cuts)
     # Own surrogates first: a marker's shape may lie within one, and would break up the finding by
     # which that is recognised.
-    findings = drop_own_surrogates(text, findings, key, actions)
-    findings = prefer_markers(text, findings)
-    findings = resolve_overlaps(text, findings, actions)
+    whole = drop_own_surrogates(text, findings, key, actions)
+    findings = resolve_overlaps(text, prefer_markers(text, whole), actions)
+    findings = drop_own_parts(text, findings, whole, key)
     parts_in_cuts, findings = _split_by_cuts(findings, cuts)  # uncovered parts may lie in a cut
     outcome = apply_actions(text, findings, actions, key, document)
     if outcome.rejected_for:
@@ -243,7 +243,7 @@ def _covers(outer: Edit | _Group, inner: Edit | Finding) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
-def _disjoint(text: str, scrubbed: ScrubbedText) -> ScrubbedText:
+def disjoint(text: str, scrubbed: ScrubbedText) -> ScrubbedText:
     """The findings without overlaps: what is changed goes before what is kept, and that before what
     lies in cuts.
     """

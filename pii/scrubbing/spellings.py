@@ -2,9 +2,9 @@
 
 A card number stands with spaces here and with dashes there, an address in a URL as
 `jane%40acme.com`: recognisers see one of them. What differs between spellings is separators, letter
-case, full-width forms, and the escapes of URLs, HTML and JSON; all that is left out here, and what
-is then the same as a value that was replaced, alone between other characters, goes too. It gets the
-same surrogate, spelled in its way.
+case, full-width forms, the escapes of URLs, HTML and JSON, and `(at)` for a sign; all that is left
+out here, and what is then the same as a value that was replaced, alone between other characters,
+goes too. It gets the same surrogate, spelled in its way.
 """
 
 import html
@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from unrote.pii.catalogue import NAME_TYPES
 from unrote.pii.config import SECRET
 from unrote.pii.findings import MARKER_TYPES
-from unrote.pii.overlaps import Spans
 from unrote.pii.scrubbing.actions import AppliedAction
 from unrote.pii.scrubbing.edits import Edit
-from unrote.pii.scrubbing.passes import ScrubbedText
+from unrote.pii.scrubbing.passes import ScrubbedText, disjoint
 
 Codes = NDArray[np.uint32]
 Ints = NDArray[np.int64]
@@ -46,6 +45,7 @@ OTHERS_HAVE = frozenset({*NAME_TYPES, "NRP", "ADDRESS", "DATE_TIME", "AGE", "URL
 _ESCAPE = re.compile(
     r"%([2-7][0-9A-Fa-f])|\\u(00[2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
+    r"| ?[(\[{<] ?(?i:(at)|dot) ?[)\]}>] ?"
 )
 _UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _RUN = re.compile(r"[^\W_]+")
@@ -102,14 +102,24 @@ class Folded:
             start = int(self._starts[number])
             for core in by_head.get(self.core[start : start + SHORTEST], ()):
                 signed = core.startswith("+")
-                end = start + len(core) - signed
-                last = int(np.searchsorted(self._ends, end))
-                if last == len(self._ends) or self._ends[last] != end:
-                    continue
-                if not self.core.startswith(core, start - signed):
-                    continue
-                if not self._goes_on(start - signed, end):
-                    yield core, number, last
+                found = self.alone_at(number, len(core) - signed, signed)
+                if found is not None and found[0] == core:
+                    yield core, number, found[1]
+
+    def heads(self) -> list[str]:
+        """The first characters of the core from each run on: SHORTEST, or at its end fewer."""
+        return [self.core[start : start + SHORTEST] for start in self._starts.tolist()]
+
+    def alone_at(self, number: int, length: int, signed: bool) -> tuple[str, int] | None:
+        """So many characters of the core from run `number` on, with a sign before them if they are
+        `signed`, and their last run; None where they do not stand alone.
+        """
+        first = int(self._starts[number])
+        start, end = first - signed, first + length
+        last = int(np.searchsorted(self._ends, end))
+        if start < 0 or last == len(self._ends) or self._ends[last] != end:
+            return None
+        return None if self._goes_on(start, end) else (self.core[start:end], last)
 
     def _runs_beginning(self, heads: Iterable[str]) -> list[int]:
         """The runs that may begin with one of `heads`, by number."""
@@ -250,7 +260,9 @@ def _text_of(codes: Codes) -> str:
 def _plain(match: re.Match[str]) -> str:
     """What an escape stands for, folded."""
     code = match[1] or match[2] or match[3]
-    return _plain_letter(chr(int(code, 16)) if code else html.unescape(match[4]))
+    if code or match[4]:
+        return _plain_letter(chr(int(code, 16)) if code else html.unescape(match[4]))
+    return "@" if match[5] else "."
 
 
 def _plain_letter(char: str) -> str:
@@ -347,22 +359,7 @@ def _with_added(
     applied += [one for one, _ in added]
     edits += [edit for _, edit in added]
     edits.sort(key=lambda edit: edit.start)
-    return replace(scrubbed, applied=tuple(_apart(text, applied)), edits=tuple(edits))
-
-
-def _apart(text: str, applied: Sequence[AppliedAction]) -> list[AppliedAction]:
-    """Without overlaps: what is kept gives way to what is changed."""
-    claimed = Spans()
-    for one in applied:
-        if one.action != "keep":
-            claimed.add(one.finding.start, one.finding.end)
-    found = []
-    for one in applied:
-        parts = [one.finding]
-        if one.action == "keep":
-            parts = list(claimed.uncovered_by(text, one.finding))
-        found += [replace(one, finding=part) for part in parts]
-    return sorted(found, key=lambda one: one.finding.start)
+    return disjoint(text, replace(scrubbed, applied=tuple(applied), edits=tuple(edits)))
 
 
 def _respelled(one: Replaced, text: str, start: int, runs: Sequence[tuple[int, int]]) -> str:

@@ -1,4 +1,7 @@
-"""White space around what is removed: no double blank, empty line or empty bracket is left."""
+"""White space around what is removed: no double blank, empty line or empty bracket is left.
+
+Quotes and tabs stay: an empty string of JSON and an empty column are what is left of a value.
+"""
 
 from collections.abc import Sequence
 
@@ -6,7 +9,7 @@ from unrote.pii.scrubbing.edits import Edit
 
 _CLOSING = frozenset(".,;:!?)]}»”’%")
 _OPENING = frozenset("([{«“‘")
-_PAIRS = frozenset({"()", "[]", "{}", "<>", '""', "''", "“”", "‘’", "«»"})
+_PAIRS = frozenset({"()", "[]", "{}", "<>", "“”", "‘’", "«»"})
 
 
 def repair_white_space(text: str, edits: Sequence[Edit]) -> list[Edit]:
@@ -19,7 +22,7 @@ def repair_white_space(text: str, edits: Sequence[Edit]) -> list[Edit]:
             out
             and not edit.text
             and not out[-1].text
-            and not text[out[-1].end : edit.start].strip(" \t")
+            and not text[out[-1].end : edit.start].strip(" ")
         ):
             out[-1] = Edit(out[-1].start, edit.end, "")
         else:
@@ -72,12 +75,12 @@ def _without_line(text: str, left: int, right: int, low: int, high: int) -> Edit
 
 
 def _blanks_before(text: str, at: int, low: int) -> int:
-    while at > low and text[at - 1] in " \t":
+    while at > low and text[at - 1] == " ":
         at -= 1
     return at
 
 
 def _blanks_after(text: str, at: int, high: int) -> int:
-    while at < high and text[at] in " \t":
+    while at < high and text[at] == " ":
         at += 1
     return at

@@ -5,6 +5,7 @@ A code is its letters and digits; what stands between them is kept. Its *body* i
 its check digits, and a list of alphabets, one for each position of the body, make its domain.
 """
 
+import re
 import string
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -327,6 +328,17 @@ CHECKED = 20
 """The first of the positions with more than one character carry the check, so many of them; the
 others are drawn without it."""
 
+ESCAPE = re.compile(
+    r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)"
+    r"|%(?:[0-2][0-9A-Fa-f]|[357][B-Fb-f]|3[Aa]|[46]0|[89A-Fa-f][0-9A-Fa-f])"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|\uffff",
+    re.DOTALL,
+)
+"""Escapes of strings in code and JSON, of URLs and of HTML for what is no letter: their letters and
+digits are none of a value."""
+
+_ESCAPED = "\uffff"  # a noncharacter
+
 MIN_DOMAIN = 1 << 22
 """A shorter code grows until its domain is as large: with fewer, either real codes would be taken
 for surrogates too often or scrubbing twice would change text."""
@@ -368,9 +380,13 @@ def _is_hexadecimal(code: str) -> bool:
 
 
 def _pattern_alphabets(code: str) -> list[str]:
+    """Of a number the first digit stays zero or not: 0123 is no number in JSON and in code."""
     if _is_hexadecimal(code):
         return [DIGITS if s.isdigit() else "ABCDEF" if s.isupper() else "abcdef" for s in code]
-    return [alphabet_of(char) for char in code]
+    alphabets = [alphabet_of(char) for char in code]
+    if is_digits(code):
+        alphabets[0] = "0" if code[0] == "0" else DIGITS[1:]
+    return alphabets
 
 
 def _head(alphabets: Sequence[str]) -> int:
@@ -389,21 +405,37 @@ def _pattern_subset(key: Key, alphabets: Alphabets) -> Subset:
 
 
 def _pattern_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
-    code = compact(value)
+    plain, escapes = _without_escapes(value)
+    code = compact(plain)
     alphabets = _pattern_alphabets(code)
     while domain_size(alphabets) < MIN_DOMAIN:
-        alphabets.append(alphabets[-1] if alphabets and len(alphabets[-1]) > 1 else LOWER)
+        if is_digits(code):
+            alphabets.append(DIGITS)
+        else:
+            alphabets.append(alphabets[-1] if alphabets and len(alphabets[-1]) > 1 else LOWER)
     head = _head(alphabets)
     checked = alphabets[:head]
     out = code_at(_pattern_subset(key, checked).drawn(seed, attempt), checked)
     for start in range(head, len(alphabets), 16):
         rest = alphabets[start : start + 16]
         out += code_at(key.number(domain_size(rest), "rest", seed, attempt, start), rest)
-    return formatted_like(value, out)
+    written = formatted_like(plain, out) if code else out + plain  # "\\" would make an escape
+    if not escapes:
+        return written
+    return "".join(map("".join, zip(written.split(_ESCAPED), [*escapes, ""], strict=True)))
+
+
+def _without_escapes(value: str) -> tuple[str, list[str]]:
+    """The value with one sign in the place of each escape, and these."""
+    return ESCAPE.sub(_ESCAPED, value), [match[0] for match in ESCAPE.finditer(value)]
+
+
+def _pattern_canonical(value: str) -> str:
+    return compact(_without_escapes(value)[0])
 
 
 def _pattern_recognizes(key: Key, value: str) -> bool:
-    code = compact(value)
+    code = _pattern_canonical(value)
     alphabets = _pattern_alphabets(code)
     alphabets = alphabets[: _head(alphabets)]
     if domain_size(alphabets) < MIN_DOMAIN:
@@ -412,4 +444,4 @@ def _pattern_recognizes(key: Key, value: str) -> bool:
     return index is not None and _pattern_subset(key, alphabets).contains(index)
 
 
-PATTERN = Family("pattern", _pattern_draw, _pattern_recognizes, bool, compact)
+PATTERN = Family("pattern", _pattern_draw, _pattern_recognizes, bool, _pattern_canonical)

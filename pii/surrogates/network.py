@@ -4,7 +4,7 @@ import ipaddress
 import re
 
 from unrote.pii.keys import Key
-from unrote.pii.surrogates.codes import DIGITS, Alphabets, code_at, domain_size, index_of
+from unrote.pii.surrogates.codes import DIGITS, ESCAPE, Alphabets, code_at, domain_size, index_of
 from unrote.pii.surrogates.family import Family, normalised
 from unrote.pii.surrogates.keyed_subset import Subset, check_bits
 
@@ -52,11 +52,13 @@ def is_host(key: Key, name: str) -> bool:
 def reworded(key: Key, original: str, *seed: str | int) -> str:
     """A text with other words and numbers: as long, in the same case, with the same separators.
 
-    Equal words become equal words. It carries no check of its own.
+    Equal words become equal words, and escapes stay. It carries no check of its own.
     """
 
     def other(match: re.Match[str]) -> str:
         run = match[0]
+        if run[0] in "%&\\":
+            return run
         alphabets = [DIGITS] * len(run) if run.isdigit() else word(len(run))
         out = "".join(
             code_at(key.number(domain_size(part), "word", *seed, run.lower(), at), part)
@@ -65,7 +67,10 @@ def reworded(key: Key, original: str, *seed: str | int) -> str:
         )
         return "".join(b.upper() if a.isupper() else b for a, b in zip(run, out, strict=True))
 
-    return re.sub(r"[^\W\d_]+|\d+", other, original)
+    return _RUNS.sub(other, original)
+
+
+_RUNS = re.compile(ESCAPE.pattern + r"|[^\W\d_]+|\d+", re.DOTALL)
 
 
 # E-mail addresses. The host is the whole address's: one for everybody at a large provider would be

@@ -4,7 +4,7 @@ else the class of each character. A checksum does not hold: no issuer takes a su
 
 from unrote.pii.keys import Key
 from unrote.pii.secret_rules import kept_prefix
-from unrote.pii.surrogates.codes import PATTERN, compact
+from unrote.pii.surrogates.codes import PATTERN
 from unrote.pii.surrogates.family import Family
 
 
@@ -18,4 +18,4 @@ def _recognizes(key: Key, value: str) -> bool:
     return PATTERN.recognizes(key, value[len(kept_prefix(value)) :])
 
 
-SECRET = Family("secret", _draw, _recognizes, bool, compact)
+SECRET = Family("secret", _draw, _recognizes, bool, PATTERN.canonical)

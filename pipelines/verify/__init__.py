@@ -13,6 +13,7 @@ import tempfile
 
 from unrote.corpus.errors import UsageError
 from unrote.corpus.extras import require
+from unrote.pipelines.verify.elsewhere import Elsewhere
 from unrote.pipelines.verify.files import check_files, check_input, check_manifest
 from unrote.pipelines.verify.kept import check_kept_twins
 from unrote.pipelines.verify.layout import TABLES
@@ -80,7 +81,12 @@ def verify(
             if recall
             else None
         )
-        check_rows(run, drawn)
+        elsewhere = None
+        if run.rules.everywhere:
+            elsewhere = Elsewhere(stack.enter_context(tempfile.TemporaryFile()))
+        check_rows(run, drawn, elsewhere)
+        if elsewhere is not None:
+            elsewhere.check(run)
         check_copies(run)
         for doc in sorted(run.findings):
             run.tally["findings"].expect(False, "%s has findings and no row", run.name_of(doc))

@@ -58,7 +58,7 @@ def _check_spellings(run: Run, doc: int, left: Mapping[Selected, Left]) -> None:
     values: dict[str, Finding] = {}
     for one in left.values():
         for finding in one.changed:
-            core = _core(one.text[finding.start : finding.end], finding.type)
+            core = core_of(one.text[finding.start : finding.end], finding.type)
             if core:
                 values.setdefault(core, finding)
     if not values:
@@ -74,7 +74,7 @@ def _check_spellings(run: Run, doc: int, left: Mapping[Selected, Left]) -> None:
     )
 
 
-def _core(value: str, type_: str) -> str:
+def core_of(value: str, type_: str) -> str:
     """What is looked for of a replaced value; "" where others may have it too, or it is short."""
     solid = sum(map(str.isalnum, value))
     if type_ in MAY_RECUR or type_ in TRACES or solid < LEAK:

@@ -8,7 +8,7 @@ from unrote.corpus.errors import OutputError, RunError
 from unrote.corpus.stores import store_of
 from unrote.pipelines.verify.records import Rules, Shard
 from unrote.pipelines.verify.state import Run, Texts
-from unrote.pipelines.verify.verdict import CHECKS, Progress, Tally
+from unrote.pipelines.verify.verdict import CHECKS, CHECKS_EVERYWHERE, Progress, Tally
 
 
 def open_run(out: str, texts: Texts, progress: Progress) -> Run:
@@ -44,7 +44,8 @@ def open_run(out: str, texts: Texts, progress: Progress) -> Run:
             "It was written by another version, or changed since. Run the job again."
         ) from None
     shards = {shard.number: shard for shard in entries}
-    tally = {name: Tally(promise, name) for name, promise in CHECKS.items()}
+    checks = CHECKS | CHECKS_EVERYWHERE if rules.everywhere else CHECKS
+    tally = {name: Tally(promise, name) for name, promise in checks.items()}
     return Run(files, root, manifest, rules, shards, texts, progress, tally)
 
 

@@ -80,6 +80,7 @@ class Rules:
     action: str
     columns: tuple[Selected, ...]
     replaced: Replaced
+    everywhere: bool
     data: bool
     internal: bool
 
@@ -114,6 +115,7 @@ class Rules:
             action=memorization["action"],
             columns=tuple(map(Selected.of, pii["columns"])) if pii["enabled"] else (),
             replaced=Replaced.of(pii),
+            everywhere=pii["enabled"] and pii["everywhere"],
             data=output["data"] and manifest["job"] != "gate",
             internal=output["internal_tables"],
         )

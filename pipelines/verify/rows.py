@@ -1,14 +1,15 @@
 """The input, the documents table and the cleaned shards, walked side by side."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from unrote.pipelines.verify.elsewhere import Elsewhere
 from unrote.pipelines.verify.files import check_beside, check_data_files
 from unrote.pipelines.verify.findings import changes, check_findings
 from unrote.pipelines.verify.layout import ROW_BITS
 from unrote.pipelines.verify.leaks import check_leaks
-from unrote.pipelines.verify.paths import SEPARATOR
+from unrote.pipelines.verify.paths import SEPARATOR, Selected
 from unrote.pipelines.verify.readers import (
     Fields,
     guarded,
@@ -19,7 +20,7 @@ from unrote.pipelines.verify.readers import (
 )
 from unrote.pipelines.verify.recall import COMPARED, RELEASED, Sample
 from unrote.pipelines.verify.records import Document, ScoredSequence, Shard
-from unrote.pipelines.verify.released import Released
+from unrote.pipelines.verify.released import Left, Released
 from unrote.pipelines.verify.scores import check_scores
 from unrote.pipelines.verify.state import Run
 from unrote.pipelines.verify.tables import tables_of
@@ -128,16 +129,18 @@ class _Beside(NamedTuple):
     values: _Values
     sample: Sample | None
     """Is given the released documents that it wants."""
+    elsewhere: Elsewhere | None
+    """Is given all released documents."""
 
 
-def check_rows(run: Run, sample: Sample | None = None) -> None:
+def check_rows(run: Run, sample: Sample | None = None, elsewhere: Elsewhere | None = None) -> None:
     """Walk through the input, the documents table and the cleaned shards side by side.
 
-    sample: is given the released documents that it wants.
+    sample: is given the released documents that it wants. elsewhere: is given all of them.
     """
     released = check_data_files(run)
     check_beside(run)
-    beside = _Beside(_Documents(run), _Scores(run), _Values(run), sample)
+    beside = _Beside(_Documents(run), _Scores(run), _Values(run), sample, elsewhere)
     total, done = sum(shard.size for shard in run.shards.values()), 0
     for shard in sorted(run.shards.values(), key=lambda shard: shard.number):
         _check_shard(run, shard, beside, shard.number in released)
@@ -235,9 +238,17 @@ def _check_document(
         released.skip(number, raw, left)
     else:
         there = released.take(number, raw, left)
-        check_leaks(run, doc, left)
+        _look_for_leaks(run, doc, left, beside.elsewhere)
         if wanted:
             _sample(wanted, doc, text, read_fields(there, shard, run.rules).text)
+
+
+def _look_for_leaks(
+    run: Run, doc: int, left: Mapping[Selected, Left], elsewhere: Elsewhere | None
+) -> None:
+    check_leaks(run, doc, left)
+    if elsewhere is not None:
+        elsewhere.add(doc, left.values())
 
 
 def _sample(sample: Sample, doc: int, text: str, released: str | None) -> None:

@@ -1,4 +1,5 @@
-"""One value in its many spellings: separators, letter case, and the escapes of URLs, HTML and JSON.
+"""One value in its many spellings: separators, letter case, the escapes of URLs, HTML and JSON, and
+`(at)` for a sign.
 
 A text is cut into runs of letters and digits; what stands between two of them is dropped if it is
 a separator. A value is in a text if it begins and ends where such runs do.
@@ -7,18 +8,31 @@ a separator. A value is in a text if it begins and ends where such runs do.
 import html
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 _ESCAPE = re.compile(
     r"%([2-7][0-9A-Fa-f])|\\u(00[2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
 )
+_WORD_FOR_SIGN = re.compile(r" ?[(\[{<] ?(at|dot) ?[)\]}>] ?", re.IGNORECASE)
 _UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _RUN = re.compile(r"[^\W_]+")
 _SEPARATOR = re.compile(r"[ \t.\-\u2010-\u2015\u2212\u00b7\u00a0\u2000-\u200a\u202f\u3000]{1,3}")
 _BARRIER = "\n"
 HEAD = 6
 """Characters of a value by which it is looked up; as many letters and digits it has at least."""
+
+
+class Sought:
+    """Values (cores) that are looked for, by their first characters."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._by_head: dict[str, list[str]] = {}
+        for value in values:
+            self._by_head.setdefault(value[:HEAD], []).append(value)
+
+    def beginning(self, head: str) -> Sequence[str]:
+        return self._by_head.get(head, ())
 
 
 class Spelled:
@@ -51,16 +65,14 @@ class Spelled:
         first, last = self.starts[0], max(self.ends)
         return self.plain[first - self.plain.startswith("+", max(0, first - 1), first) : last]
 
-    def holds(self, values: Collection[str]) -> set[str]:
+    def holds(self, values: Collection[str] | Sought) -> set[str]:
         """Those of `values` (cores) that are in the text, alone: no digit beside one of theirs."""
-        by_head: dict[str, list[str]] = {}
-        for value in values:
-            by_head.setdefault(value[:HEAD], []).append(value)
+        sought = values if isinstance(values, Sought) else Sought(values)
         found = set()
         for run in self.starts:
             signed = run > 0 and self.plain[run - 1] == "+"
             for start in (run - 1, run) if signed else (run,):
-                for value in by_head.get(self.plain[start : start + HEAD], ()):
+                for value in sought.beginning(self.plain[start : start + HEAD]):
                     end = start + len(value)
                     is_there = end in self.ends and self.plain.startswith(value, start)
                     if is_there and not self._is_longer(start, end):
@@ -76,6 +88,7 @@ class Spelled:
 def _decoded(text: str) -> str:
     if "%" in text or "&" in text or "\\" in text:
         text = _ESCAPE.sub(_unescaped, text)
+    text = _WORD_FOR_SIGN.sub(lambda match: "@" if match[1].lower() == "at" else ".", text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text))
     return text.casefold()

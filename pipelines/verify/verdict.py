@@ -32,6 +32,9 @@ CHECKS = {
     "files": "no leaks",
 }
 
+CHECKS_EVERYWHERE = {"elsewhere": "no leaks"}
+"""And where `pii.everywhere` is set."""
+
 Progress = Callable[[str, int, int], None]
 """Told the name of a check, how much of it is done, and of how much."""
 

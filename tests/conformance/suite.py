@@ -39,6 +39,7 @@ CONFIGURATIONS = {
     "passages-only": ("dedup.exact.enabled=false", "dedup.near.enabled=false"),
     "all-replaced": ('pii.actions={"*"="surrogate"}', 'pii.columns=["author", "source"]'),
     "masked": ('pii.actions={EMAIL_ADDRESS="mask", US_SSN="reject-document"}',),
+    "everywhere": ("pii.everywhere=true", 'pii.columns=["author"]'),
     "not-scanned": ("pii.enabled=false",),
     "values": ('input.text=["text", "meta.tags[]"]', "dedup.passages.cut_values=true"),
     "named": (
@@ -75,7 +76,7 @@ def joined(*names: str) -> dict[str, tuple[str, ...]]:
 JOINED = (
     joined("defaults")
     | joined("longest", "characters", "lines", "masked")
-    | joined("newest", "short-passages", "all-replaced")
+    | joined("newest", "short-passages", "everywhere", "all-replaced")
     | joined("few-words", "report", "values", "named")
     | joined("documents-only", "not-scanned", "datasketch")
     | joined("passages-only", "suffix-array")

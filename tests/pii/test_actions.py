@@ -224,12 +224,12 @@ def test_an_unknown_action():
     ("text", "left"),
     [
         ("a X b", "a b"), ("a X, b", "a, b"), ("a X.", "a."), ("X b", "b"), ("a X", "a"),
-        ("a (X) b", "a b"), ("a (X).", "a."), ('said "X" twice', "said twice"),
+        ("a (X) b", "a b"), ("a (X).", "a."), ('said "X" twice', 'said "" twice'),
         ("a (X, b)", "a (, b)"), ("a ( X b)", "a (b)"), ("a\nX\nb", "a\nb"),
         ("a\n\nX\n\nb", "a\n\nb"), ("X\nb", "b"), ("a\nX", "a"), ("a\n  X  \nb", "a\nb"),
         ("a X\nb", "a\nb"), ("a\nX b", "a\nb"), ("a X X b", "a b"), ("a X X.", "a."),
         ("a\nX X\nb", "a\nb"), ("aXb", "ab"), ("X", ""), ("a\n  X b", "a\n  b"),
-        ("a: X; b", "a:; b"), ("a  X  b", "a  b"), ("(X) (X)", ""), ("a\tX\tb", "a\tb"),
+        ("a: X; b", "a:; b"), ("a  X  b", "a  b"), ("(X) (X)", ""), ("a\tX\tb", "a\t\tb"),
         ("a X X", "a"),
     ],
 )  # fmt: skip

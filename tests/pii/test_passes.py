@@ -5,10 +5,13 @@ from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
 from tests.corpora import documents
+from tests.examples import examples
 from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
 from unrote.pii.findings import Failure
 from unrote.pii.keys import Key
@@ -83,6 +86,36 @@ def test_scrubbing_again_changes_nothing(actions):
             inside = [a for a in scrubbed.applied if edit.start <= a.finding.start < edit.end]
             assert inside, text
             assert all(one.action != "keep" for one in inside)
+
+
+MIXED = [
+    *("@", ".", "-", "_", "+", ":", "/", ",", " ", "<", ">", "%40", "star", "jane", "a", "b7"),
+    *("com", "org", "acme.com", "example.com", "81.2.69.142", "536-90-4399", "http://", "user"),
+    *("jane.roe@acme.com", "test@example.com", "noreply", "ghp_", "[**Name**]", "<EMAIL>", "___"),
+    *("+1 212-664-7665", "4539 5794 5807 3025", "2001:db8::1"),
+]
+
+
+@examples(60)
+@given(st.lists(st.sampled_from(MIXED), min_size=2, max_size=14))
+def test_whatever_touches_converges(parts):
+    """Addresses that overlap one another, or what is kept, as in "star@a.star@example.com"."""
+    scrub("".join(parts), ACTIONS_BY_DEFAULT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "star@a.star@example.com",
+        "jane.roe@acme.com@example.com%40___usertest@example.comxxxhttp:///-",
+        "://=:roe)test@example.com::<star<EMAIL>4539 5794 5807 3025://",
+        "acmeghp_http://10.1.2.3:starde(net-ghp_test@example.com;",
+    ],
+)
+def test_a_part_that_was_replaced_is_known_again(text):
+    once, scrubbed = scrub(text, ACTIONS_BY_DEFAULT)
+    assert scrubbed.edits
+    assert scrub(once, ACTIONS_BY_DEFAULT)[0] == once
 
 
 def test_no_digit_of_full_width_is_left():

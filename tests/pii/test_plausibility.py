@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from unrote.pii.config import Config, actions_for, default_config
+from unrote.pii.context import boosted
 from unrote.pii.detector import Detector
 from unrote.pii.keys import Key
 from unrote.pii.scrubbing import scrub_texts
@@ -48,11 +49,28 @@ NONE = [
     ("check_exact((), 750394483, 12)", "US_BANK_NUMBER"),
     ("x = 0xeb4240266f544ef8", "MEDICAL_LICENSE"),
     ("def run(self, *, args=[URL], **more):", "DEID_MARKER"),
+    ("the network 192.168.0.0/24 of the office", "PHONE_NUMBER"),
+    ("udp 0 0 192.168.1.242:123 0.0.0.0:* 539/ntpd", "PHONE_NUMBER"),
+    ("root 164 0.0 0.0 5416 2128 pts/1 Ss+ 01:49", "PHONE_NUMBER"),
+    ("the machine-192-168-0-131.unrote.org", "PHONE_NUMBER"),
+    ("quantize(Decimal('+35236450.6'))", "PHONE_NUMBER"),
+    ("tf_l(-2147483646), -715827882)", "PHONE_NUMBER"),
+    ("the local network (192.168.0.0/24), requires", "PHONE_NUMBER"),
+    ("10.3.1.1. Configuring the Server", "IP_ADDRESS"),
+    ("an SSH tunnel (see Section 9.2.1.4, Tunnels)", "IP_ADDRESS"),
+    ("range 81.2.69.0/24 and 10.0.0.0/8", "IP_ADDRESS"),
+    ("12.4.2.2. Configurer un service", "IP_ADDRESS"),
+    ("see Section 6.1.2.4, Stable Backports", "IP_ADDRESS"),
+    ("proxy IN AAAA 2001:DB8:1000:2000::19", "IP_ADDRESS"),
+    ("connect to 192.0.2.7 or 203.0.113.9", "IP_ADDRESS"),
+    ("tmpfs 1627928 161800 1466128 10% /run", "CREDIT_CARD"),
+    ("stamp 1627928161807 of the event", "CREDIT_CARD"),
 ]
 SOME = [
     ("phone = 2125551234", "2125551234", "PHONE_NUMBER"),
     ('{"phoneNumber": 2125551234}', "2125551234", "PHONE_NUMBER"),
     ("call (212) 664-7665 now", "(212) 664-7665", "PHONE_NUMBER"),
+    ("fax +1.2126647665", "+1.2126647665", "PHONE_NUMBER"),
     ("+49 30 901820", "+49 30 901820", "PHONE_NUMBER"),
     ("电话13912345678", "13912345678", "PHONE_NUMBER"),
     ("seen from 81.2.69.142 twice", "81.2.69.142", "IP_ADDRESS"),
@@ -60,6 +78,12 @@ SOME = [
     ("driver license: D1234567", "D1234567", "US_DRIVER_LICENSE"),
     ("NHS number 9434765919", "9434765919", "UK_NHS"),
     ("943 476 5919", "943 476 5919", "UK_NHS"),
+    ("address 81.2.69.142/24", "81.2.69.142/24", "IP_ADDRESS"),
+    ("nameserver 8.8.8.8", "8.8.8.8", "IP_ADDRESS"),
+    ("http://4.2.13.1:8080/", "4.2.13.1", "IP_ADDRESS"),
+    ("card 4539 5787 6362 1486", "4539 5787 6362 1486", "CREDIT_CARD"),
+    ("card 3782 822463 10005", "3782 822463 10005", "CREDIT_CARD"),
+    ("card 5555555555554444", "5555555555554444", "CREDIT_CARD"),
     ("mail git@unrote.org: it is read", "git@unrote.org", "EMAIL_ADDRESS"),
 ]
 
@@ -72,6 +96,32 @@ def test_what_only_looks_like_it_is_none(text, type_):
 @pytest.mark.parametrize(("text", "value", "type_"), SOME)
 def test_what_is_meant_stays(text, value, type_):
     assert (value, type_) in found(text)
+
+
+def test_context_words_are_words_everywhere():
+    """Of every recogniser there is: "us" in "must" raises nothing, "us" and "US_id" do."""
+    detector = Detector(Config(recognizers=("all",), secrets=False))
+    contexts = {term for one in detector.recognizers for term in one.context}
+    assert len(contexts) > 300
+    for term in contexts:
+        assert boosted(0.3, [term], [f"q{term}q", f"q{term}", f"{term}q"], whole=True) == 0.3
+        if term.isalpha() and term.isascii():
+            for word in (term, term.upper(), f"{term}_id", f"my_{term}"):
+                assert boosted(0.3, [term], [word], whole=True) > 0.3, word
+
+
+@pytest.mark.parametrize(
+    ("within", "alone"),
+    [
+        ("a hotel 2126647665", "tel 2126647665"),
+        ("recall 2126647665", "call 2126647665"),
+        ("context 2126647665", "text 2126647665"),
+        ("impatient 9434765919", "patient 9434765919"),
+    ],
+)
+def test_so_are_the_words_that_name_a_number(within, alone):
+    assert not found(within)
+    assert found(alone)
 
 
 def test_compatible_finds_what_presidio_finds():
