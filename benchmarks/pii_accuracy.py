@@ -94,7 +94,11 @@ def main() -> int:
     parser.add_argument("--threshold", type=float, default=Config().threshold)
     options = parser.parse_args()
     config = Config(
-        threshold=options.threshold, markers=False, secrets=False, compatible=options.compatible
+        threshold=options.threshold,
+        markers=False,
+        secrets=False,
+        names=False,
+        compatible=options.compatible,
     )
     scanner, engine = Scanner(config), analyzer_engine(config)
     ours = {entity: Tally() for entity in sorted(COMPARED.values())}

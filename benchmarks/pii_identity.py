@@ -101,6 +101,7 @@ def main() -> int:
             without=tuple(options.without),
             threshold=threshold,
             secrets=False,
+            names=False,
             compatible=True,
         )
         detector, engine = Detector(config), analyzer_engine(config)

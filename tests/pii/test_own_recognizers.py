@@ -21,7 +21,9 @@ BADGES, ANIMALS = "tests.pii.own:Badges", "tests.pii.own:Animals"
 
 
 def found(text, *paths, **more):
-    scanner = open_scanner(Config(recognizers=paths, secrets=False, markers=False, **more))
+    scanner = open_scanner(
+        Config(recognizers=paths, secrets=False, names=False, markers=False, **more)
+    )
     findings = scanner.find(text)
     assert not isinstance(findings, Failure)
     return [(text[f.start : f.end], f.type, f.origin) for f in findings]
