@@ -97,4 +97,4 @@ def test_extras_are_those_of_the_project():
         listed = {line.partition(">")[0].replace("-", "_") for line in extras[extra]}
         assert set(packages) <= listed
         assert not listed & {line.partition(">")[0] for line in project["dependencies"]}
-    assert extras["all"] == ["unrote[pii,datasketch,score,warc,spark,beam]"]
+    assert extras["all"] == ["unrote[pii,datasketch,score,warc,s3,spark,beam]"]
