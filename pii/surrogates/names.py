@@ -221,11 +221,11 @@ class _Name:
     initials: list[re.Match[str]]
 
 
-def _name(value: str) -> _Name | None:
-    """The parts of a name; None if no word of it is a name."""
+def _name(value: str, kept: frozenset[str] = _KEPT_OF_NAMES) -> _Name | None:
+    """The parts of a name; None if no word of it is a name. kept: words that are titles."""
     if not latin(value) or any(map(str.isdigit, value)):
         return None
-    words = [m for m in _TOKEN.finditer(value) if _bare(m[0]).lower() not in _KEPT_OF_NAMES]
+    words = [m for m in _TOKEN.finditer(value) if _bare(m[0]).lower() not in kept]
     full = [m for m in words if len(m[0]) > 1 and m[0] not in _PARTICLES]
     if not full:
         return None
@@ -280,7 +280,7 @@ def _drawn_name(
 
 def with_initials(key: Key, value: str, letters: Mapping[str, str]) -> str | None:
     """The surrogate of a name some of whose initials are known to become `letters`."""
-    name = _name(value)
+    name = _name(value, _KEPT_OF_NAMES - {*map(str.lower, letters)})
     return None if name is None else _drawn_name(key, value, name, [], letters)
 
 
@@ -292,6 +292,12 @@ def surname_for(key: Key, surname: str, *seed: str | int) -> str:
 def given_for(key: Key, surname: str, given: str, *seed: str | int) -> str:
     """The given name in the place of another, beside the surrogate `surname`."""
     return _given(key, surname, given, normalised(given), *seed)
+
+
+def may_be_initials(value: str) -> tuple[str, ...]:
+    """The initials of a name, and a title of one letter: the French M. may be that of Maria."""
+    name = _name(value, frozenset(word for word in _KEPT_OF_NAMES if len(word) > 1))
+    return () if name is None else tuple(_bare(m[0]) for m in name.initials)
 
 
 def words_of_name(value: str) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:

@@ -10,6 +10,7 @@ from unrote.pii.keys import Key
 from unrote.pii.surrogates.names import (
     cased,
     given_for,
+    may_be_initials,
     surname_for,
     with_initials,
     words_of_name,
@@ -48,7 +49,7 @@ class People:
             return None if name.casefold() == word.casefold() else _written(value, word, name)
         letters = {
             initial: given_for(key, surname_for(key, word), given)[0]
-            for initial in initials
+            for initial in may_be_initials(value)
             for given in self._given_of.get(word.casefold(), ())
             if given[:1] == initial
         }

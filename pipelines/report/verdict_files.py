@@ -25,7 +25,7 @@ WIDTH = 100
 class Asked:
     """A format, and the file that it goes to; "" is stdout."""
 
-    format: str
+    name: str
     file: str
 
 
@@ -62,10 +62,10 @@ def write_verdict(
     """
     source = PolicyFile.of(os.fspath(policy), Path(policy).read_text(encoding="utf-8"))
     for one in asked:
-        if not one.file and one.format == TEXT:
+        if not one.file and one.name == TEXT:
             print_verdict(report, out)
             continue
-        content = _text(report, out) if one.format == TEXT else FORMATS[one.format](report, source)
+        content = _text(report, out) if one.name == TEXT else FORMATS[one.name](report, source)
         if not one.file:
             sys.stdout.write(content)
             continue

@@ -74,7 +74,7 @@ def test_one_piece_may_be_longer_than_the_table():
 
 
 def digits_apart():
-    made = tiny.tokenizer().backend_tokenizer
+    made = Tokenizer.from_str(tiny.tokenizer().backend_tokenizer.to_str())
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
     )

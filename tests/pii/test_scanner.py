@@ -63,7 +63,6 @@ TAKEN_FOR = [
     ("at fc00:e968:6179::de52:7100", "IP_ADDRESS", "fc00:e968:6179::de52:7100", DEID_MARKER),
     ("Send it to email@example.com soon.", "EMAIL_ADDRESS", "email@example.com", DEID_MARKER),
     ("the server 22.214.171.124 is down", "IP_ADDRESS", "22.214.171.124", DEID_MARKER),
-    ("(126.96.36.199) is down", "PHONE_NUMBER", "126.96.36.199", DEID_MARKER),
     ("From: no_address@enron.com", "EMAIL_ADDRESS", "no_address@enron.com", DEID_MARKER),
     ("see http://url.removed for it", "URL", "http://url.removed", DEID_MARKER),
     ("pay 4111 1111 1111 1111 now", "CREDIT_CARD", "4111 1111 1111 1111", RESERVED_VALUE),

@@ -338,7 +338,8 @@ def test_time_is_linear_in_one_hostile_line(piece):
 def test_time_is_linear_in_one_random_line(letters):
     data = "".join(Random(6).choices(CLASSES[letters], k=500_000)).encode()
     began = time.process_time()
-    assert DETECTOR.find_bytes(data) == []
+    found = DETECTOR.find_bytes(data)
+    assert [one for one in found if one.type == "SECRET"] == []
     assert time.process_time() - began < 3
 
 

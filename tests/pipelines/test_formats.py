@@ -19,7 +19,7 @@ ROWS = [
     {"id": "a", "text": "The harbour froze over twice in that long winter.", "score": 1.5},
     {"id": "b", "text": "Nobody had seen the ferry since the storm in March.", "score": NAN},
     {"id": "c", "text": "The harbour froze over twice in that long winter.", "score": 2.5},
-    {"id": "d", "text": "Write to Martha at martha.jones@gmail.com about it.", "score": -NAN},
+    {"id": "d", "text": "Write to the mill at martha.jones@gmail.com about it.", "score": -NAN},
 ]
 KEPT = ["a", "b", "d"]
 
@@ -37,7 +37,7 @@ def check(rows: list[dict]) -> None:
     """The rows are those of ROWS without the copy, and the address is another."""
     assert [row["id"] for row in rows] == KEPT
     assert [row["text"] for row in rows][:2] == [ROWS[0]["text"], ROWS[1]["text"]]
-    assert rows[2]["text"].startswith("Write to Martha at ")
+    assert rows[2]["text"].startswith("Write to the mill at ")
     assert "martha.jones" not in rows[2]["text"]
     assert [row["score"] == 1.5 for row in rows] == [True, False, False]
 

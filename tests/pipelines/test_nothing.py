@@ -150,4 +150,4 @@ def test_text_without_a_word_has_no_rate(tmp_path):
     rules = policy(tmp_path, '[[rule]]\nmeasure = "secrets_per_million_words"\nlimit = 0\n')
     done = unrote("gate", tmp_path / "in", "--policy", rules)
     assert done.status == 1, done.out
-    assert "secrets_per_million_words: deduplication and rejects leave no word" in done.out
+    assert "secrets_per_million_words: Deduplication and rejects leave no word" in done.out

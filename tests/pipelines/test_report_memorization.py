@@ -479,7 +479,7 @@ def test_a_model_that_guesses_is_said_to():
             manifest("gate"), tables() | guessing, excerpt, no_example, reference_model=model
         )
         assert any("no better than chance" in note for note in found.notes) == said
-        assert any("completes" in note for note in found.notes) != said
+        assert any("the reference model completes" in note for note in found.notes) != said
         verdict = evaluate(Policy.model_validate({"minimum_documents": 1}), found)
         out = io.StringIO()
         print_verdict(verdict, "", Console(file=out, width=200))

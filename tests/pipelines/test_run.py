@@ -205,7 +205,7 @@ class TestFullDisk:
             assert done.status == 3
             assert "No space left on device" in done.err
             assert str(tmp_path / "out") in done.err
-        assert len(failed) == len(phases(finished)) + 4  # run.json, two reports, the manifest
+        assert len(failed) == len(phases(finished)) + 5  # run.json, three reports, the manifest
         same(tmp_path / "out", finished)
 
     @pytest.mark.parametrize("place", ["tables", "parts", "data", "spill"])

@@ -170,7 +170,7 @@ def test_the_riskiest_documents_are_named(batches):
 
 class TestWhereTo:
     def test_text_goes_to_stdout_without_being_asked(self):
-        assert [(one.format, one.file) for one in asked_formats([])] == [("text", "")]
+        assert [(one.name, one.file) for one in asked_formats([])] == [("text", "")]
 
     @pytest.mark.parametrize(
         ("options", "said"),

@@ -142,6 +142,7 @@ def finding(text: str, value: str, type_: str) -> dict[str, Any]:
 
 PII = {
     "enabled": True, "columns": [], "recognizers": ["default"], "without": [], "secrets": True,
+    "everywhere": False,
     "actions": {}, "allow": [], "allow_regex": [],
 }  # fmt: skip
 

@@ -65,7 +65,9 @@ def test_without_beam_the_message_says_how_to_install_it(corpus, tmp_path):
     )
 
 
-@pytest.mark.parametrize("setting", ["engine.workers=2", MULTI])
+@pytest.mark.parametrize(
+    "setting", ["engine.workers=2", pytest.param(MULTI, marks=pytest.mark.long)]
+)
 def test_a_run_says_what_we_say(tmp_path, setting):
     """With all that is on by default, on little text: in one mode each phase starts processes."""
     corpus = write_corpus(tmp_path / "in", count=10)
