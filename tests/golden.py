@@ -67,6 +67,7 @@ JOBS = OWN | {
         "datasketch",
         "all-replaced",
         "masked",
+        "everywhere",
         "values",
         "named",
         "scored",
@@ -74,7 +75,16 @@ JOBS = OWN | {
 }
 """Settings that together run every stage."""
 
-SCANNED = ("defaults", "documents-removed", "all-replaced", "masked", "values", "named", "scored")
+SCANNED = (
+    "defaults",
+    "documents-removed",
+    "all-replaced",
+    "masked",
+    "everywhere",
+    "values",
+    "named",
+    "scored",
+)
 """Where personal data is looked for: in the others it would be found once more."""
 
 Answers = dict[str, dict[str, str]]
