@@ -32,7 +32,7 @@ from unrote.corpus.pretrained import (
     tokenizer_remedy,
 )
 from unrote.corpus.pretrained import folder_of as pretrained_folder
-from unrote.corpus.tokenizer import own_copy
+from unrote.corpus.tokenizer import fast_tokenizer, own_copy
 from unrote.memorization.llama import load_llama
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
@@ -145,7 +145,8 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
 
     network.generation_config = GenerationConfig()  # its own may sample, penalise or stop early
     config = network.config.get_text_config().to_dict()
-    return _checked(name, network, _fast(name, tokenizer), tokenizer.bos_token_id, config)
+    fast = _with_letters(name, fast_tokenizer(name, tokenizer))
+    return _checked(name, network, fast, tokenizer.bos_token_id, config)
 
 
 def _checked(
@@ -187,15 +188,14 @@ def tokenizer_of(name: str) -> Any:
     """
     if name in DEFAULT:
         return _packaged_tokenizer()
-    return _fast(name, pretrained_tokenizer(name))
+    return _with_letters(name, fast_tokenizer(name, pretrained_tokenizer(name)))
 
 
 def _packaged_tokenizer() -> Any:
     from tokenizers import Tokenizer  # noqa: PLC0415 (of the extra `score`)
 
-    return _own_copy_checked(
-        "default", Tokenizer.from_file(str(_default_folder() / "tokenizer.json"))
-    )
+    stored = Tokenizer.from_file(str(_default_folder() / "tokenizer.json"))
+    return _with_letters("default", own_copy(stored))
 
 
 def pretrained_tokenizer(name: str) -> Any:
@@ -213,24 +213,15 @@ def pretrained_tokenizer(name: str) -> Any:
         ) from error
 
 
-def _fast(name: str, tokenizer: Any) -> Any:
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None:
+def _with_letters(name: str, tokenizer: Any) -> Any:
+    """The tokenizer. Raises ConfigError where it loses most letters of every script."""
+    if not any(_kept(tokenizer, text) > 0.5 for text in PROBES):
         raise ConfigError(
-            f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
-            "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
+            f"The tokenizer of model {name!r} ({tokenizer.get_vocab_size()} tokens) loses the "
+            f"letters of every script that was checked: its files are missing or broken. "
+            f"{_remedy(name)}"
         )
-    return _own_copy_checked(name, fast)
-
-
-def _own_copy_checked(name: str, fast: Any) -> Any:
-    copied = own_copy(fast)
-    if not any(_kept(copied, text) > 0.5 for text in PROBES):
-        raise ConfigError(
-            f"The tokenizer of model {name!r} ({copied.get_vocab_size()} tokens) loses the letters "
-            f"of every script that was checked: its files are missing or broken. {_remedy(name)}"
-        )
-    return copied
+    return tokenizer
 
 
 def _kept(tokenizer: Any, text: str) -> float:

@@ -209,7 +209,8 @@ def _of_type(scope: Scope) -> pc.Expression:
     """The findings that a rule about one type counts, or about none."""
     if scope.type is not None:
         return (pc.field("type") == scope.type) & (pc.field("action") != CUT)
-    changed = pc.field("action").is_valid() & ~pc.field("action").isin(["keep", CUT])
+    kept = [action for action in UNCHANGED if action is not None]
+    changed = pc.field("action").is_valid() & ~pc.field("action").isin(kept)
     return changed & ~pc.field("type").isin(list(MARKER_TYPES))
 
 

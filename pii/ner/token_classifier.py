@@ -24,9 +24,10 @@ from unrote.corpus.pretrained import (
     precision_for,
     silent,
 )
+from unrote.corpus.tokenizer import fast_tokenizer
 from unrote.pii.ner.decoding import Spans, decode
 from unrote.pii.ner.labels import entities_by_label, parts_of, scheme_of
-from unrote.pii.ner.tokens import fast_tokenizer, tokenizer_folder
+from unrote.pii.ner.tokens import tokenizer_folder
 from unrote.pii.ner.windows import SCORE_DIGITS, Ints, found_batch, list_values
 
 WINDOW = 512

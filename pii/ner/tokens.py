@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from unrote.corpus.pretrained import (
     silent,
     tokenizer_remedy,
 )
-from unrote.corpus.tokenizer import own_copy
+from unrote.corpus.tokenizer import fast_tokenizer
 from unrote.pii.ner.windows import (
     Ints,
     WindowRows,
@@ -92,14 +91,3 @@ def tokenizer_folder(name: str) -> Path:
     folder = folder_of(name)
     check_tokenizer(name, folder, tokenizer_remedy(name))
     return folder
-
-
-def fast_tokenizer(name: str, tokenizer: Any) -> Any:
-    """The `tokenizers.Tokenizer` of one of transformers."""
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None:
-        raise ConfigError(
-            f"Model {name!r} has no fast tokenizer (tokenizer.json), which is needed to know where "
-            "tokens lie in a text. Convert it: AutoTokenizer.from_pretrained(...).save_pretrained()"
-        )
-    return own_copy(fast)
