@@ -65,6 +65,9 @@ NEAR = 1.0
 that share is .9 ** 5 = .59, with 20 % .33; as exact copies they counted .50 to .60 and .30 to .35
 (Mosaic Memory 2405.15523). With 50 % it is .03, and they counted .15 to .19."""
 
+MOST_COPIES = 1e15
+"""More are as many: the risk stays finite whatever is given."""
+
 HIGH = float(np.log(1.5))
 LOW = -4.011
 """What the ends of the band have more than the middle, in log-odds. HIGH: the sample of the table
@@ -142,10 +145,10 @@ class Risk:
             + PARAMETERS * np.log10(self.target.parameters / 1e9)
             + CONTEXT * np.log10(prefix / REFERENCE_PREFIX)
         )
-        exposures = self.target.epochs * effective_copies(columns)
+        odds = odds + COPIES * np.log10(self.target.epochs * effective_copies(columns))
         tokens = max(self.target.tokens, LEAST_TOKENS)
         found = (
-            sigmoid(odds + COPIES * np.log10(exposures * REFERENCE_TOKENS / diluted) + shift)
+            sigmoid(odds + COPIES * np.log10(REFERENCE_TOKENS / diluted) + shift)
             for diluted, shift in (
                 (max(tokens, REFERENCE_TOKENS), LOW),
                 (tokens, 0.0),
@@ -165,9 +168,9 @@ class Risk:
 
 
 def effective_copies(columns: Columns) -> Floats:
-    """Copies, with near ones by their share: float64[n], 1 or more."""
-    near = np.maximum(filled(columns, "copies_near", 0.0), 0.0)
-    return np.maximum(filled(columns, "copies", 1.0), 1.0) + NEAR * near
+    """Copies, with near ones by their share: float64[n], 1 or more, finite."""
+    near = np.clip(filled(columns, "copies_near", 0.0), 0.0, MOST_COPIES)
+    return np.clip(filled(columns, "copies", 1.0), 1.0, MOST_COPIES) + NEAR * near
 
 
 def predictable(columns: Columns) -> Floats:

@@ -29,7 +29,7 @@ STAGE = CountCopies(duplicates=True, rejects=REJECTS.name, view=ReleasedView(EDI
 
 def wanted(sequences: list[tuple[int, int, str, str | None]]) -> pa.Table:
     """Rows of SELECTED for (doc, number, text, source)."""
-    rows = [(doc, n, 0, 0, 0, [], text, source) for doc, n, text, source in sequences]
+    rows = [(doc, n, text, source) for doc, n, text, source in sequences]
     return table(SELECTED.schema, rows)
 
 

@@ -224,7 +224,7 @@ class TestScores:
 class TestBudget:
     def test_the_model_reads_about_as_much(self, corpus, model, tmp_path):
         most = 6000
-        run(corpus, tmp_path / "out", model, f"memorization.max_tokens={most}")
+        run(corpus, tmp_path / "out", model, f"memorization.max_tokens={most}", KEEP_PASSAGES)
         scores = rows_in(tmp_path / "out", "scores")
         read = [row for row in scores if row["scored_by"] == "model"]
         tokens = sum(row["prefix_tokens"] + row["suffix_tokens"] for row in read)

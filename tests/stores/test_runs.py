@@ -39,20 +39,20 @@ def digests(files, prefix: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def cleaned(stored, server):
     """OUT of a run from the store to the store, and nothing is to be done there any more."""
-    out = f"s3://{BUCKET}/cleaned"
+    out = f"s3://{BUCKET}/finished"
     run(stored, out, server)
     return out
 
 
 def test_it_writes_what_it_writes_to_a_disk_and_nothing_else(cleaned, files, on_disk):
-    assert digests(files, "cleaned") == on_disk
-    others = {name for name in downloaded(files, "cleaned") if name not in on_disk}
+    assert digests(files, "finished") == on_disk
+    others = {name for name in downloaded(files, "finished") if name not in on_disk}
     assert others == {"manifest.json", *REPORTS}
 
 
 def test_no_secret_and_no_address_is_kept(cleaned, files, server):
     for name in ("manifest.json", *REPORTS):
-        content = downloaded(files, "cleaned")[name].decode()
+        content = downloaded(files, "finished")[name].decode()
         assert "endpoint_url" not in content
         assert str(server) not in content
 
@@ -65,10 +65,10 @@ def test_its_promises_are_checked_and_each_command_reads_it(cleaned, proxy, file
     assert opened.report.total.documents == opened.table("documents").num_rows
     shown = command("show", cleaned, "web/a.jsonl#0")
     assert shown.status == 0, shown.err
-    before = downloaded(files, "cleaned")["report.json"]
+    before = downloaded(files, "finished")["report.json"]
     again = command("report", cleaned)
     assert again.out.splitlines()[-1] == f"{cleaned}/report.html"
-    assert downloaded(files, "cleaned")["report.json"] == before
+    assert downloaded(files, "finished")["report.json"] == before
 
 
 def test_a_finished_run_is_not_run_again(cleaned, stored, proxy):
