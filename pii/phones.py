@@ -125,7 +125,7 @@ class _Region:
     shape that some region with this country code has. Where nothing can be stripped, a national
     prefix that is demanded is missing. (No country code begins with 0; what looks like an
     international prefix before a 0 is none. Prefixes that capture, as Brazil's may, rewrite the
-    number: they are left to phonenumbers.)
+    number, and Argentina's may be empty: both are left to phonenumbers.)
     """
 
     def __init__(self, name: str) -> None:
@@ -177,7 +177,7 @@ class _Region:
         for number in left:  # which grows
             for prefix in self._prefixes:
                 match = prefix.match(number)
-                if match is not None and match.lastindex:
+                if match is not None and (match.lastindex or not match.end()):
                     return None
                 if match is not None:
                     left.append(number[match.end() :])

@@ -91,6 +91,25 @@ def test_cases_that_went_wrong_or_might(text):
     assert ours(PhoneFinder(REGIONS, 1).part(text)) == by_phonenumbers(text)
 
 
+def of_every_country():
+    """A number of each country and kind with its calling code, and the same with a digit less or
+    another one.
+    """
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        known = PhoneMetadata.metadata_for_region(region)
+        for kind in phones.KINDS:
+            number = getattr(getattr(known, kind), "example_number", None)
+            if number:
+                yield f"+{known.country_code} {number}"
+                yield f"+{known.country_code} {number[:-1]}"
+                yield f"+{known.country_code}{number[:3]}5{number[4:]}"
+
+
+def test_numbers_of_every_country_behind_a_plus_sign():
+    text = "\n".join(of_every_country())
+    assert ours(PhoneFinder(("US",), 1).part(text)) == by_phonenumbers(text, ("US",))
+
+
 PREFILTER = Prefilter([Probe(0, expression, 2) for expression in PREFILTER_EXPRESSIONS])
 
 
