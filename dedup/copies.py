@@ -33,7 +33,7 @@ class CountCopies(PlainStage):
     rejects: str = ""
     view: ReleasedView = field(default_factory=ReleasedView)
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
 
     @property

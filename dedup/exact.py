@@ -49,7 +49,7 @@ class Fingerprint(PlainStage):
     keep: str = "first"
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "documents": DOCUMENTS.schema,

@@ -4,10 +4,11 @@ Texts are in one Unicode form first (corpus.normalization).
 
 normalise  what does not count as a difference
 none       nothing
-whitespace runs of white space (`str.isspace`), and at the ends: `" ".join(text.split())`
+whitespace runs of white space (`str.isspace`), and at the ends: `" ".join(text.split())`; but a
+           line break before a mark that would be an operator within the line (dedup.symbols)
 case       that, and letter case: each code point lower-cased as words are (dedup.words)
 
-Texts that are equal when normalised have the same words, and so the same shingles.
+Texts that are equal when normalised have the same words and symbols, and so the same shingles.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from unrote.corpus.hashing import hash128
 from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers, store64
+from unrote.dedup.symbols import leads_line
 from unrote.dedup.words import (
     HIGH,
     LOW,
@@ -68,14 +70,16 @@ def fingerprint(
 
 
 @kernel
-def _normalised(data: Bytes, start: Int, end: Int, table: Table, lower: bool, out: Bytes) -> Int:
+def _normalised(  # noqa: C901 - two ways through one text
+    data: Bytes, start: Int, end: Int, table: Table, lower: bool, out: Bytes
+) -> Int:
     """Write the normalised text data[start:end] to `out`; how many bytes it has.
 
     Eight bytes at a time as long as they are ASCII, not below the space, and no space follows
     another; otherwise by code points until that holds again. `blank` says that the last byte
-    written is a space, which it also counts as at the beginning.
+    written is a space, which it also counts as at the beginning; `broken` that a line broke there.
     """
-    at, size, blank = start, 0, True
+    at, size, blank, broken = start, 0, True, False
     while at < end:
         if end - at >= 8:
             block = load64(data, at)
@@ -91,7 +95,7 @@ def _normalised(data: Bytes, start: Int, end: Int, table: Table, lower: bool, ou
                 blank = (spaces >> np.uint64(63)) != 0
                 continue
         stop = min(at + 8, end)
-        while at < stop:
+        while at < stop or (broken and at < end):
             code, length = decode(data, at, end)
             entry = table[code]
             if entry & SPACE:
@@ -99,7 +103,14 @@ def _normalised(data: Bytes, start: Int, end: Int, table: Table, lower: bool, ou
                     out[size] = 0x20
                     size += 1
                     blank = True
-            elif lower or length == 1:
+                broken = broken or code in (0x0A, 0x0D)
+                at += length
+                continue
+            if broken:
+                if size and leads_line(data, at, end, table):
+                    out[size - 1] = 0x0A
+                broken = False
+            if lower or length == 1:
                 size += _put(out, size, data, at, length, np.uint32(entry), lower)
                 blank = False
             else:

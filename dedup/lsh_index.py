@@ -53,7 +53,7 @@ class RankedSets(PlainStage):
     keep: str = "first"
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": RECORDS, "rejects": REJECTS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": RANKED_SETS}
 

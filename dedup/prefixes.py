@@ -170,7 +170,7 @@ class DocumentShingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "hot_documents": HOT_DOCUMENTS.schema,
         "text": TEXT,

@@ -186,7 +186,7 @@ class UndecidedSets(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"undecided": UNDECIDED.schema, "text": TEXT}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 

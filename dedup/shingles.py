@@ -6,6 +6,10 @@ in any script, and these symbols, joined by one space, and a token is a code poi
 shingle is `ngram` consecutive tokens; a text with fewer tokens, but at least one, has one shingle:
 all of them. A text without words has none.
 
+A word that is a character of a script without spaces (dedup.words) says less than a word: a shingle
+that ends with one is (ngram + 1) // 2 tokens. So that every token is in a shingle, the first one
+begins with the text's first token, and where the last token ends none, all of the text is one.
+
 Candidates are named by the shingles of words alone (dedup.minhash), which are made for all text;
 the similarity that is verified is that of the shingles with symbols.
 """
@@ -55,7 +59,9 @@ _AT, _COUNT, _SLOT, _GRAM, WORDS, _BEFORE = 0, 1, 2, 3, 4, 5
 # … where the last word began and ended, where the next one begins (the token at _AT is a symbol if
 # it stands before that), what is known of all between, and whether a space went before the token.
 _BEGAN, _GAP, _AFTER, _KNOWN, _SPACED, _SYMBOLS = 6, 7, 8, 9, 10, 11
-STATE = 12
+# … and which token, counted from 1, ended the last shingle of fewer than `ngram` tokens.
+_SHORT = 12
+STATE = 13
 
 
 @inlined
@@ -94,10 +100,10 @@ def fill(
     else:
         filled = _fill_words(data, end, table, ring, state, power, out)
     count = state[_COUNT]
-    if state[_AT] >= end and 0 < count < ring.size:
+    if state[_AT] >= end and 0 < count < ring.size and state[_SHORT] < count and filled < out.size:
         gram = np.uint64(state[_GRAM])
-        out[0] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY + np.uint64(2 * count))
-        filled, state[_COUNT] = 1, ring.size
+        out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY + np.uint64(2 * count))
+        filled, state[_COUNT] = filled + 1, ring.size
     return filled
 
 
@@ -108,13 +114,17 @@ def _fill_words(
     at, count, slot = state[_AT], state[_COUNT], state[_SLOT]
     gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
     while at < end and filled < out.size:
+        began = at
         token, at = hash_word(data, at, end, table)
         at = next_word(data, at, end, table)
         words += 1
         gram, slot = _rolled(gram, token, ring, slot, power)
         count += 1
         out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
-        filled += count >= ngram
+        if data[began] < 0x80:
+            filled += count >= ngram
+        else:
+            filled += _ended(data, began, end, table, gram, ring, slot, count, state, out, filled)
     state[_AT], state[_COUNT], state[_SLOT] = at, count, slot
     state[_GRAM], state[WORDS] = np.int64(gram), words
     return filled
@@ -128,6 +138,7 @@ def _fill_tokens(
     gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
     while at < end and filled < out.size:
         if at < after:
+            began = at
             symbol, at = _take_symbol(data, at, table, state)
             token = np.uint64(multiply_fold(np.uint64(symbol) ^ _SYMBOL_SEED, WORD_KEY))
         else:
@@ -141,10 +152,43 @@ def _fill_tokens(
         gram, slot = _rolled(gram, token, ring, slot, power)
         count += 1
         out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
-        filled += count >= ngram
+        if data[began] < 0x80:
+            filled += count >= ngram
+        else:
+            filled += _ended(data, began, end, table, gram, ring, slot, count, state, out, filled)
     state[_AT], state[_AFTER], state[_COUNT], state[_SLOT] = at, after, count, slot
     state[_GRAM], state[WORDS] = np.int64(gram), words
     return filled
+
+
+@kernel
+def _ended(
+    data: Bytes,
+    began: Int,
+    end: Int,
+    table: Table,
+    gram: np.uint64,
+    ring: Hashes,
+    slot: Int,
+    count: Int,
+    state: Ints,
+    out: Hashes,
+    filled: Int,
+) -> bool:
+    """Whether a shingle ends with token `count`, at data[began]; a short one goes to out[filled].
+
+    The shingle of `ngram` tokens must be there already.
+    """
+    short = (ring.size + 1) // 2
+    if count < short or not table[decode(data, began, end)[0]] & ALONE:
+        return bool(count >= ring.size)
+    if state[_SHORT] or count > ring.size:  # otherwise the first: all tokens
+        gram = np.uint64(0)
+        for back in range(short, 0, -1):
+            gram = gram * _GRAM_BASE + ring[(slot - back) % ring.size]
+        out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
+    state[_SHORT] = count
+    return True
 
 
 @inlined

@@ -39,7 +39,7 @@ class Shingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "candidates": CANDIDATES.schema,
         "pairs": PAIRS.schema,

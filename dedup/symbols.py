@@ -8,7 +8,9 @@ words, or at an end of a text, these count, each as a token:
    blocks and bullets (U+2500 to U+25FF), U+FFFD, and the < of "<!--";
 2. * / % > and dashes between two operands, that is numbers or single letters: 7 - 3, a > b. All
    dashes and the minus sign are one symbol; a character of a script without spaces is no operand;
-3. * / \ | % # that join two words, without white space: width*height, km/h; a / by itself;
+3. * / \ | % # that join two words, without white space: width*height, km/h; a / by itself; * % **
+   // %% by themselves between two words, but at the start of a line, where they lead a comment or
+   an item;
 4. a dash before an operand, with at most a currency sign between, and not after a word: -5, -$5;
 5. # after a word or before a number, % after either: C#, #5, 5 %;
 6. . , and : by themselves between two digits: 1.50, 1:50;
@@ -18,8 +20,9 @@ words, or at an end of a text, these count, each as a token:
 Where the same ASCII mark of 1 to 3 stands three times in a row, with or without white space, that
 is a ruler: of what stands between the same two words only symbols outside ASCII count.
 
-Nothing here depends on how much white space there is, on its kind, or on where lines end: texts
-that are equal but for runs of white space have the same symbols.
+Nothing here depends on how much white space there is or on its kind, but for whether a line breaks
+before one of the marks of 3: dedup.fingerprint, to which it is no difference otherwise, keeps these
+breaks (`leads_line`), so that texts with equal fingerprints have the same symbols.
 """
 
 from typing import Any
@@ -160,16 +163,54 @@ def symbol_at(  # noqa: C901 - the rule's list, line by line
     elif mark == ord("/"):
         free = (before < 0 or table[before] & SPACE) and (follows < 0 or table[follows] & SPACE)
         counts = joins or operands or (free and not after_word and not before_word)
+        counts = counts or _operates(data, at, gap, known, table)
     elif mark == ord("%"):
         number = (known & _LEFT_DIGIT) != 0 and _only_space(data, gap, at, table)
         counts = joins or operands or after_word or number
+        counts = counts or _operates(data, at, gap, known, table)
     elif mark == ord("#"):
         counts = joins or after_word or (before_word and (known & _RIGHT_DIGIT) != 0)
     else:  # * \\ |
         counts = joins or (operands and mark == ord("*"))
+        counts = counts or (mark == ord("*") and _operates(data, at, gap, known, table))
     if not counts and mark in (ord(":"), ord(";")) and not after_word:
         return _mouth(data, at + size, after), size
     return (mark if counts else np.int64(0)), size
+
+
+@inlined
+def leads_line(data: Bytes, at: Int, end: Int, table: Table) -> bool:
+    """Whether one or two marks that may be an operator, with white space or nothing behind them,
+    begin at `at` < `end`.
+    """
+    mark = data[at]
+    if mark not in (ord("*"), ord("/"), ord("%")):
+        return False
+    at += 1
+    if at < end and data[at] == mark:
+        at += 1
+    return bool(at == end or table[decode(data, at, end)[0]] & SPACE)
+
+
+@kernel
+def _operates(data: Bytes, at: Int, gap: Int, known: Int, table: Table) -> bool:
+    """Whether the mark at `at` is of an operator by itself between two words, and leads no line."""
+    if known & (_LEFT | _RIGHT) != _LEFT | _RIGHT:
+        return False
+    if at > gap and data[at - 1] == data[at]:
+        at -= 1
+    if at == gap or not leads_line(data, at, data.size, table):
+        return False
+    code, size = _before(data, gap, at)
+    if not table[code] & SPACE:
+        return False
+    while at > gap and table[code] & SPACE:
+        if code in (0x0A, 0x0D):
+            return False
+        at -= size
+        if at > gap:
+            code, size = _before(data, gap, at)
+    return True
 
 
 @inlined

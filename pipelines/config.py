@@ -130,8 +130,8 @@ class ExactSettings(Section):
     enabled: bool = Field(True, description="Remove documents whose normalised text is the same.")
     normalise: Literal["none", "whitespace", "case"] = Field(
         "whitespace",
-        description="What does not count as a difference: nothing; runs of white space; "
-        "white space and letter case.",
+        description="What does not count as a difference: nothing; runs of white space "
+        "(but a line break before `*`, `/` or `%` by itself); white space and letter case.",
     )
 
 
@@ -152,7 +152,13 @@ class NearSettings(Section):
         description="N-grams of words (in scripts without spaces each character is "
         "one), or of characters in every script.",
     )
-    ngram: int = Field(5, ge=1, le=64, description="Words (or characters) in an n-gram.")
+    ngram: int = Field(
+        5,
+        ge=1,
+        le=64,
+        description="Words (or characters) in an n-gram. Of those that end in a script without "
+        "spaces, with unit word, half as many characters: 3 of 5.",
+    )
     permutations: int = Field(128, ge=16, le=1024, description="Length of a MinHash signature.")
     max_miss: float = Field(
         0.05, gt=0, lt=1, description="Highest chance to miss a pair that is just at the threshold."

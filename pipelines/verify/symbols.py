@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterator
 
 ALWAYS = "+=<~$&@^"
+OPERATORS = re.compile(r"(?<=\s)([*/%])\1?(?=\s)")
+"""By themselves, between two words, and where no line begins with them."""
 RULERS = re.compile(r"([-+=<~$&@^*/\\|#%>])\s*\1\s*\1")
 
 
@@ -48,18 +50,28 @@ class _Between:
         counts = {
             "<": after != "!",
             "!": after == "=" or (before_word and not after_word),
-            "*": self.closed or self.operands,
-            "/": self.closed or self.operands or (free and not after_word and not before_word),
+            "*": self.closed or self.operands or self._operates(at),
+            "/": self.closed or self.operands or (free and not after_word and not before_word)
+            or self._operates(at),
             "\\": self.closed,
             "|": self.closed,
             "#": self.closed or after_word or (before_word and self.right[0].isdigit()),
             "%": self.closed or self.operands or after_word
-            or (self.left[-1:].isdigit() and at == self.leading),
+            or (self.left[-1:].isdigit() and at == self.leading) or self._operates(at),
             "-": self.operands or (not after_word and self._is_sign(at)),
             ">": self.operands or "=" in (before, after)
             or (before == "-" and gap[max(0, at - 2) : at] != "--"),
         }.get(mark, mark in ALWAYS)  # fmt: skip
         return mark if counts else ""
+
+    def _operates(self, at: int) -> bool:
+        if not (self.left and self.right):
+            return False
+        for found in OPERATORS.finditer(self.gap):
+            if found.start() <= at < found.end():
+                before = self.gap[: found.start()]
+                return not re.search(r"[\n\r]", before[len(before.rstrip()) :])
+        return False
 
     def _is_sign(self, at: int) -> bool:
         rest = self.gap[at + 1 :][:2]

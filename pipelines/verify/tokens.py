@@ -36,6 +36,26 @@ def tokens_of(text: str, unit: str) -> Sequence[str]:
     return " ".join(found) if unit == "character" else found
 
 
+def grams_of(text: str, unit: str, n: int) -> set[tuple[str, ...]]:
+    """The n-grams of a text, of which those that end with a word of one character in a script
+    without spaces are of half as many, rounded up. The first begins where the text does; all of the
+    text is one if none ends where it does.
+    """
+    found = tokens_of(text, unit)
+    if unit == "character":
+        widths = [n] * len(found)
+    else:
+        short, alone = (n + 1) // 2, re.compile("[{A}]".format_map(_classes()))
+        widths = [short if alone.match(token) else n for token in found]
+    ends = [at for at, width in enumerate(widths, 1) if at >= width]
+    grams = {tuple(found[end - widths[end - 1] : end]) for end in ends[1:]}
+    if ends:
+        grams.add(tuple(found[max(0, ends[0] - n) : ends[0]]))
+    if found and ends[-1:] != [len(found)]:
+        grams.add(tuple(found))
+    return grams
+
+
 def words_of(text: str) -> list[str]:
     """Runs of letters, numbers, marks and underscores, by Unicode category; in scripts without
     spaces a character with the marks behind it.

@@ -1,12 +1,16 @@
 """Every removed copy has a twin that is as similar as its row says."""
 
 import functools
+import re
 from collections.abc import Callable, Hashable
 
 from unrote.pipelines.verify.canonical import canonical
 from unrote.pipelines.verify.records import Duplicate, Rules
 from unrote.pipelines.verify.state import Run
-from unrote.pipelines.verify.tokens import lower, tokens_of
+from unrote.pipelines.verify.tokens import grams_of, lower
+
+_LEADER = re.compile(r"([*/%])\1?(\s|$)")
+"""An operator by itself, if no line begins with it."""
 
 
 def check_duplicates(run: Run) -> None:
@@ -72,8 +76,14 @@ def _normalised(run: Run, doc: int) -> str:
     text = canonical(run.texts.get(doc) or "", run.rules)
     if run.rules.normalise == "none":
         return text
-    text = " ".join(text.split())
+    text = re.sub(r"\s+", _one_space, text.strip())
     return lower(text) if run.rules.normalise == "case" else text
+
+
+def _one_space(run: re.Match[str]) -> str:
+    """What a run of white space counts as."""
+    leads = re.search(r"[\n\r]", run[0]) and _LEADER.match(run.string, run.end())
+    return "\n" if leads else " "
 
 
 def _near_problem(
@@ -94,10 +104,5 @@ def _shingles(run: Run, doc: int) -> set[Hashable]:
 
 
 def shingles_of(text: str, rules: Rules) -> set[Hashable]:
-    """The set of n-grams of a text; all of it is one if it is shorter than that."""
-    found, n = tokens_of(canonical(text, rules), rules.unit), rules.ngram
-    if not found:
-        return set()
-    if len(found) < n:
-        return {tuple(found)}
-    return set(zip(*(found[at:] for at in range(n)), strict=False))
+    """The set of n-grams of a text."""
+    return set(grams_of(canonical(text, rules), rules.unit, rules.ngram))

@@ -1,5 +1,7 @@
 """What the kernels must say, written down in plain Python."""
 
+import math
+import re
 import unicodedata
 
 from tests.dedup.passages_reference import ALONE
@@ -50,10 +52,20 @@ def tokens(text: str, unit: str, symbols: bool = True) -> list[str]:
 def shingles(
     text: str, ngram: int = 5, unit: str = "word", symbols: bool = True
 ) -> list[tuple[str, ...]]:
-    found = tokens(text, unit, symbols)
-    if 0 < len(found) < ngram:
-        return [tuple(found)]
-    return [tuple(found[i : i + ngram]) for i in range(len(found) - ngram + 1)]
+    """In the order of the text; those that end with a character of a script without spaces are of
+    half the tokens, but for the first.
+    """
+    found, listed = tokens(text, unit, symbols), []
+    for end in range(1, len(found) + 1):
+        half = unit == "word" and without_spaces(found[end - 1][0])
+        half = half and unicodedata.category(found[end - 1][0])[0] in "LN"
+        width = math.ceil(ngram / 2) if half else ngram
+        if end >= width:
+            begin = end - width if listed else max(0, end - ngram)
+            listed.append(tuple(found[begin:end]))
+        elif end == len(found):
+            listed.append(tuple(found))
+    return listed
 
 
 def jaccard(left: str, right: str, ngram: int = 5, unit: str = "word") -> float:
@@ -64,5 +76,9 @@ def jaccard(left: str, right: str, ngram: int = 5, unit: str = "word") -> float:
 def normalised(text: str, normalise: str) -> str:
     if normalise == "none":
         return text
-    text = " ".join(text.split())
+    parts = re.split(r"(\s+)", text.strip())
+    for i in range(1, len(parts), 2):
+        leads = re.fullmatch(r"([*/%])\1?", parts[i + 1]) and set("\n\r") & set(parts[i])
+        parts[i] = "\n" if leads else " "
+    text = "".join(parts)
     return "".join(map(lower, text)) if normalise == "case" else text

@@ -10,7 +10,9 @@ from unrote.dedup.shingles import shingles
 
 WAYS = ("none", "whitespace", "case")
 # Few different words, so that normalised texts are often the same.
-PIECES = st.lists(st.sampled_from(["a", "A", " ", "  ", "\n", "\u2003", "é", "É", "Ⱥ", "x" * 9]))
+PIECES = st.lists(
+    st.sampled_from(["a", "A", " ", "  ", "\n", "\u2003", "é", "É", "Ⱥ", "x" * 9, "*", "%", "\r"])
+)
 TEXTS = st.lists(st.text(CHARACTERS, max_size=60) | PIECES.map("".join), min_size=2, max_size=12)
 
 

@@ -112,6 +112,34 @@ def test_settings_out_of_range(ngram, unit):
         shingles(["a"], ngram=ngram, unit=unit)
 
 
+@given(
+    st.lists(
+        st.sampled_from(["a", "b", "ab", "世", "界", "か", "5", "€"]), min_size=1, max_size=12
+    ),
+    st.integers(1, 7),
+    st.data(),
+)
+def test_every_token_is_in_a_shingle(tokens, ngram, data):
+    changed = list(tokens)
+    changed[data.draw(st.integers(0, len(tokens) - 1))] = data.draw(st.sampled_from(["new", "新"]))
+    before, after = shingles([" ".join(tokens), " ".join(changed)], ngram=ngram, distinct=False)
+    if any(t != "€" for t in tokens):
+        assert before.tolist() != after.tolist()
+
+
+def test_a_shingle_that_ends_in_a_script_without_spaces_is_half_as_long():
+    assert reference.shingles("a b 世界人民 c d") == [
+        ("a", "b", "世"),
+        ("b", "世", "界"),
+        ("世", "界", "人"),
+        ("界", "人", "民"),
+        ("世", "界", "人", "民", "c"),
+        ("界", "人", "民", "c", "d"),
+    ]
+    assert reference.shingles("世界人 c") == [("世", "界", "人"), ("世", "界", "人", "c")]
+    assert reference.shingles("a b c d 世") == [("a", "b", "c", "d", "世")]
+
+
 def test_no_texts():
     assert shingles([]) == []
     assert [len(s) for s in shingles(["", " ... "])] == [0, 0]

@@ -30,6 +30,13 @@ def same(left: str, right: str, **settings: object) -> bool:
         ("left && right", "left || right"),
         ("if (!done) stop", "if (done) stop"),
         ("width*height", "width/height"),
+        ("width * height", "width - height"),
+        ("width * height", "width\n * height"),
+        ("total // count", "total, count"),
+        ("total\n// count", "total // count"),
+        ("base ** power", "base * power"),
+        ("(base + one) * (two)", "(base + one) (two)"),
+        ("count % limit", "count, limit"),
         ("P(A|B)", "P(A, B)"),
         ("f -> g", "f g"),
         ("C", "C++"),
@@ -79,6 +86,10 @@ def test_symbols_that_count(left, right, unit):
         ("# free software\n# for all", "free software\n\n for all"),
         ("// free software\n// for all", "free software for all"),
         ("/* free software\n * for all */", "free software for all"),
+        ("free\r\n\t** software", "free software"),
+        ("% free software\n% for all", "free software for all"),
+        ("* free *software", "free software *"),
+        ("a\n\n * * b", "a\n * * b"),
         ("<!-- free software -->", "free software"),
         ("> free software\n> for all", "free software for all"),
         ("- free software\n- for all", "• free software\n• for all"),
@@ -102,7 +113,12 @@ def test_symbols_alone_are_no_text():
 
 @given(st.text(CHARACTERS, max_size=60), st.sampled_from([" ", "\n", "\t\u3000 ", "\r\n"]))
 def test_only_whether_there_is_white_space_matters(text, space):
-    left, right = " ".join(text.split()), space.join(["", *text.split(), ""])
+    words = text.split()
+    left = " ".join(words)
+    # A line that begins with an operator by itself begins a comment or an item.
+    if {"\n", "\r"} & set(space):
+        left = "\n".join(words)
+    right = space.join(["", *words, ""])
     assert shingles([left])[0].tolist() == shingles([right])[0].tolist()
 
 

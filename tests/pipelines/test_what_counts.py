@@ -13,6 +13,14 @@ from tests.dedup.test_shingles import TEXTS
 from unrote.pipelines.verify.tokens import tokens_of
 
 NEAR = {
+    "chinese, three words": (
+        "上周我和妹妹坐火车去看望住在乡下的外婆，她做了一桌非常好吃的菜，还给我们讲了很多小时候的故事。"
+        "第二天早上我们帮她打扫院子，喂了鸡和鸭，中午在河边钓鱼，一共钓到了四条。"
+        "临走的时候她装了满满一袋花生，让我们带回城里送给邻居，我们都舍不得离开那个安静的村子。",
+        "上周我和妹妹坐火车去看望住在乡下的外婆，她做了一桌特别好吃的菜，还给我们讲了许多小时候的故事。"
+        "第二天早上我们帮她打扫院子，喂了鸡和鸭，中午在河边钓鱼，一共钓到了五条。"
+        "临走的时候她装了满满一袋花生，让我们带回城里送给邻居，我们都舍不得离开那个安静的村子。",
+    ),
     "chinese": (
         "图书馆每天早上九点开门，晚上八点关门，周末的开放时间要短一些。读者可以用身份证办理借书证，"
         "每次最多借五本书，借期是三十天，到期以前可以在网上续借一次。阅览室里不能吃东西，也请不要大声说话。",
@@ -75,6 +83,7 @@ STAY = {
     "sign": ["It was -8 outside", "It was 8 outside"],
     "price": ["It costs 2.75", "It costs 2:75", "It costs $2.75", "It costs €2.75"],
     "mood": ["We will see you there :)", "We will see you there :("],
+    "product": ["The area is width * height", "The area is width / height", "The area is width"],
     "code": [
         f"while (low {mark} high) {{ low = next(low); }} // the list is in order, one pass will do"
         for mark in ("<", ">", "<=", ">=", "!=", "==")
