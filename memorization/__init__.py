@@ -9,6 +9,7 @@ torch is loaded by the first call, not by the import.
 
 from typing import TYPE_CHECKING
 
+from unrote.corpus import openmp  # noqa: F401 - before torch
 from unrote.memorization.config import Config
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def release(job: Phases, *, write: bool) -> None:
     if not tables:
         return
     flow = Flow()
-    stage = Edit(
+    stage = ApplyEdits(
         tables=tuple(table.name for table in tables),
         cut=settings.cuts_passages,
         several=settings.fields.several,
@@ -117,7 +117,7 @@ class _Known:
 
 
 @dataclass(frozen=True)
-class Edit(PlainStage):
+class ApplyEdits(PlainStage):
     """Applies the tables to the text, and to the other columns that REPLACEMENTS speak of.
 
     tables: names of those that are read. cut: whether passages are cut; if not, `released` still

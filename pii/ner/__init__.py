@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from unrote.corpus import openmp  # noqa: F401 - before torch
 from unrote.corpus.extras import require
 from unrote.corpus.tables import tuples_of
 from unrote.pii.config import Config

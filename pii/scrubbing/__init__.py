@@ -12,7 +12,7 @@
 ==================  ============================================================================
 """
 
-from unrote.pii.scrubbing.edits import Edit, apply_edits
+from unrote.pii.scrubbing.edits import Edit, edited_text
 from unrote.pii.scrubbing.passes import ScrubbedText, scrub_text
 from unrote.pii.scrubbing.rows import ScrubRows
 from unrote.pii.scrubbing.texts import ScrubbedTexts, scrub_texts
@@ -22,7 +22,7 @@ __all__ = [
     "ScrubRows",
     "ScrubbedText",
     "ScrubbedTexts",
-    "apply_edits",
+    "edited_text",
     "scrub_text",
     "scrub_texts",
 ]

@@ -18,7 +18,7 @@ class Edit:
     text: str
 
 
-def apply_edits(text: str, edits: Sequence[Edit]) -> str:
+def edited_text(text: str, edits: Sequence[Edit]) -> str:
     """The edited text. Raises ValueError for edits that overlap, are unordered or lie outside."""
     out = []
     offset = 0

@@ -21,7 +21,7 @@ from unrote.pii.keys import Key
 from unrote.pii.ner import entities_of
 from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
 from unrote.pii.scrubbing.actions import AppliedAction, apply_actions
-from unrote.pii.scrubbing.edits import Alignment, Edit, apply_edits
+from unrote.pii.scrubbing.edits import Alignment, Edit, edited_text
 from unrote.pii.scrubbing.own_surrogates import drop_own_parts, drop_own_surrogates
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _converged(
 ) -> ScrubbedText:
     """`scrubbed` with what further passes add, until one adds nothing."""
     for _ in range(PASSES):
-        written = apply_edits(text, scrubbed.edits)
+        written = edited_text(text, scrubbed.edits)
         alignment = Alignment.of(len(text), scrubbed.edits)
         again = run_pass(written, tuple(alignment.spans_edited_from(cuts)))
         if again.rejected:
@@ -190,7 +190,7 @@ def _mapped_back(
         shifted = [
             replace(e, start=e.start - group.start, end=e.end - group.start) for e in group.edits
         ]
-        edited = apply_edits(written[group.start : group.end], shifted)
+        edited = edited_text(written[group.start : group.end], shifted)
         edit = Edit(*alignment.source_of(group.start, group.end), edited)
         inside = (one for one in again.applied if _covers(group, one.finding))
         longest = max(

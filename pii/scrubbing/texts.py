@@ -10,7 +10,7 @@ from unrote.pii.config import Action, Config
 from unrote.pii.keys import Key
 from unrote.pii.ner import entities_of
 from unrote.pii.scanner_cache import scanner_of
-from unrote.pii.scrubbing.edits import apply_edits
+from unrote.pii.scrubbing.edits import edited_text
 from unrote.pii.scrubbing.passes import scrub_text
 from unrote.pii.scrubbing.rows import ScrubRows
 from unrote.pii.scrubbing.spellings import replaced_values, with_spellings
@@ -52,6 +52,6 @@ def scrub_texts(
             continue
         scrubbed = with_spellings(text, scrubbed, replaced_values(text, scrubbed))
         rows.add(index, 0, text, scrubbed, key)
-        released.append(apply_edits(text, scrubbed.edits))
+        released.append(edited_text(text, scrubbed.edits))
     found = [batch for tag, batch in rows.batches() if tag == "findings"]
     return ScrubbedTexts(released, pa.Table.from_batches(found, FINDINGS.schema), rejected)

@@ -14,7 +14,7 @@ from unrote.pii.config import ACTIONS
 from unrote.pii.findings import Finding
 from unrote.pii.keys import Key
 from unrote.pii.overlaps import resolve_overlaps
-from unrote.pii.scrubbing import Edit, apply_edits
+from unrote.pii.scrubbing import Edit, edited_text
 from unrote.pii.scrubbing.actions import apply_actions
 from unrote.pii.scrubbing.own_surrogates import drop_own_surrogates
 from unrote.pii.surrogates import SAMPLE_VALUES, dates, is_surrogate, surrogate
@@ -55,7 +55,7 @@ def _stands_for(value):
 def apply(text, findings, actions, key, document):
     """What actions did to a text, and the text after it (None where it is rejected)."""
     outcome = apply_actions(text, findings, actions, key, document)
-    edited = None if outcome.rejected_for else apply_edits(text, outcome.edits)
+    edited = None if outcome.rejected_for else edited_text(text, outcome.edits)
     return SimpleNamespace(
         text=edited,
         applied=outcome.applied,
@@ -133,7 +133,7 @@ def test_resolved_findings_are_apart_and_cover_all(text, findings, random):
 @given(st.text(max_size=40), FINDINGS, st.text(max_size=3))
 def test_replacing_slices_the_right_text(text, findings, new):
     kept = resolve_overlaps(text, [f for f in findings if f.end <= len(text)])
-    out = apply_edits(text, [Edit(f.start, f.end, new) for f in kept])
+    out = edited_text(text, [Edit(f.start, f.end, new) for f in kept])
     assert len(out) == len(text) + sum(len(new) - (f.end - f.start) for f in kept)
     there = 0
     here = 0
@@ -150,7 +150,7 @@ def test_replacing_slices_the_right_text(text, findings, new):
 )
 def test_edits_that_overlap_or_leave_the_text(edits):
     with pytest.raises(ValueError, match="in order, disjoint and within"):
-        apply_edits("abcde", edits)
+        edited_text("abcde", edits)
 
 
 def test_findings_that_overlap_or_leave_the_text():
@@ -244,7 +244,7 @@ def test_removing_leaves_everything_else(text):
     out = apply(text, findings, {"A": "remove"}, KEY, 1)
     kept = [sign for sign in text if sign in "a.,"]
     assert [sign for sign in out.text if sign in "a.,"] == kept
-    assert apply_edits(text, out.edits) == out.text
+    assert edited_text(text, out.edits) == out.text
     if not findings:
         assert out.text == text
 

@@ -16,7 +16,7 @@ from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
 from unrote.pii.findings import Failure
 from unrote.pii.keys import Key
 from unrote.pii.scanner_cache import scanner_of
-from unrote.pii.scrubbing import Edit, apply_edits, scrub_text
+from unrote.pii.scrubbing import Edit, edited_text, scrub_text
 from unrote.pii.scrubbing.edits import Alignment
 
 KEY = Key(b"the key of the tests, of 32 or so")
@@ -70,7 +70,7 @@ def dense(seed: int) -> str:
 def scrub(text, actions, cuts=()):
     scrubbed = scrub_text(text, scanner_of(Config()), actions, KEY, "x", cuts)
     assert not scrubbed.rejected
-    return apply_edits(text, scrubbed.edits), scrubbed
+    return edited_text(text, scrubbed.edits), scrubbed
 
 
 @pytest.mark.parametrize("actions", ACTIONS, ids=str)
@@ -177,7 +177,7 @@ def test_an_alignment_says_where_characters_come_from(seed):
         for a, b in zip(bounds[::2], bounds[1::2], strict=False)
     ]
     text = "".join(random.choices("abc", k=length))
-    written = apply_edits(text, edits)
+    written = edited_text(text, edits)
     alignment = Alignment.of(length, edits)
     starts, ends = alignment.starts, alignment.ends
     assert len(starts) == len(ends) == len(written)

@@ -10,7 +10,7 @@ from unrote.pii.config import actions_for
 from unrote.pii.findings import Finding
 from unrote.pii.keys import Key
 from unrote.pii.scrubbing.actions import apply_actions
-from unrote.pii.scrubbing.edits import apply_edits
+from unrote.pii.scrubbing.edits import edited_text
 from unrote.pii.scrubbing.own_surrogates import drop_own_surrogates
 from unrote.pii.surrogates.names import _classes, family_names, given_names
 from unrote.pii.surrogates.people import People
@@ -31,7 +31,7 @@ def findings_in(text: str, values: list[str]) -> list[Finding]:
 
 def scrubbed(text: str, values: list[str]) -> str:
     outcome = apply_actions(text, findings_in(text, values), actions_for(), KEY, "d")
-    return apply_edits(text, outcome.edits)
+    return edited_text(text, outcome.edits)
 
 
 def filled(form: str, given_name: str, surname: str) -> str:

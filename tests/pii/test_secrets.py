@@ -19,7 +19,7 @@ from unrote.pii.detector import Detector
 from unrote.pii.keys import Key
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing import scrub_text
-from unrote.pii.scrubbing.edits import apply_edits
+from unrote.pii.scrubbing.edits import edited_text
 from unrote.pii.secret_checks import entropy, is_filler, is_opaque, names_secret
 from unrote.pii.secret_rules import LIKELY, SURE, checked, kept_prefix, own_rules, user_rules
 from unrote.pii.secret_templates import CLASSES, expanded, github_crc32
@@ -173,9 +173,9 @@ def test_the_longest_prefix_is_kept_and_none_of_a_password(secret, prefix):
 def test_scrubbing_again_changes_nothing():
     scanner = scanner_of(ONLY)
     for _, example in EXAMPLES[::2]:
-        written = apply_edits(example, scrub(example, ONLY))
+        written = edited_text(example, scrub(example, ONLY))
         again = scrub_text(written, scanner, ACTIONS_BY_DEFAULT, SECRET_KEY, "document")
-        assert apply_edits(written, again.edits) == written
+        assert edited_text(written, again.edits) == written
         assert written != example
 
 

@@ -13,7 +13,7 @@ from unrote.corpus.normalization import Normalization
 from unrote.pii.config import ACTIONS_BY_DEFAULT, Config
 from unrote.pii.keys import Key
 from unrote.pii.scanner_cache import scanner_of
-from unrote.pii.scrubbing import apply_edits, scrub_text
+from unrote.pii.scrubbing import edited_text, scrub_text
 from unrote.pii.scrubbing.texts import scrub_texts
 
 KEY = Key(b"the key of the tests, of 32 or so")
@@ -58,7 +58,7 @@ def test_scrubbed_in_both_spellings(parts, actions):
     assert unicodedata.normalize("NFC", texts[1]) == texts[0]
     assert findings[0] == findings[1]
     scrubbed = scrub_text(other, scanner_of(Config()), actions, KEY, "x")
-    assert apply_edits(other, scrubbed.edits) == texts[1]
+    assert edited_text(other, scrubbed.edits) == texts[1]
     if actions is ACTIONS_BY_DEFAULT:
         again = scrub_texts([texts[1]], ["x"], Config(), actions, KEY)
         assert again.texts == [texts[1]]
@@ -79,11 +79,11 @@ def test_full_width_by_a_setting():
     spans = {(f.start, f.end) for f in scanner_of(config).find(text) if f.type == "EMAIL_ADDRESS"}
     assert spans == {(5, 22)}
     scrubbed = scrub_text(text, scanner_of(config), {"*": "remove"}, KEY, "x")
-    assert apply_edits(text, scrubbed.edits) == "Mail now"
+    assert edited_text(text, scrubbed.edits) == "Mail now"
 
 
 def test_soft_hyphens_and_references_by_a_setting():
     text = "Mail jane.r\u00adoe&#64;acme.com now"
     config = Config(normalization=Normalization(drop_ignorable=True, unescape_html=True))
     scrubbed = scrub_text(text, scanner_of(config), {"*": "remove"}, KEY, "x")
-    assert apply_edits(text, scrubbed.edits) == "Mail now"
+    assert edited_text(text, scrubbed.edits) == "Mail now"

@@ -6,7 +6,7 @@ import pytest
 from unrote.corpus.beside import DocumentEdits
 from unrote.corpus.schema import AT_RISK, DUPLICATES, REPLACEMENTS, SPANS, TEXT
 from unrote.corpus.views import apply_edits
-from unrote.pipelines.release import Edit
+from unrote.pipelines.release import ApplyEdits
 
 
 def test_rows_wait_for_the_text_of_their_document():
@@ -21,7 +21,7 @@ def test_rows_wait_for_the_text_of_their_document():
         ("spans", pa.RecordBatch.from_pylist(spans, SPANS.schema)),
         *(("text", pa.RecordBatch.from_pylist([text], TEXT)) for text in texts),
     ]
-    with Edit().open() as run:
+    with ApplyEdits().open() as run:
         edits = [row for tag, b in run(iter(rows)) if tag == "edits" for row in b.to_pylist()]
     assert edits == [
         {"doc": 1, "field": 0, "text": "ab\nef"},
@@ -44,7 +44,7 @@ def test_what_is_at_risk_goes_whole_and_others_see_the_same_text():
     text = "abcdefghijklmnop"
     batch = pa.RecordBatch.from_pylist([{"doc": 1, "text": text}], TEXT)
     names = (SPANS.name, REPLACEMENTS.name, AT_RISK.name)
-    with Edit(tables=names).open() as run:
+    with ApplyEdits(tables=names).open() as run:
         out = list(run(iter([*beside, ("text", batch)])))
     (edit,) = [row for tag, b in out if tag == "edits" for row in b.to_pylist()]
     assert edit == {"doc": 1, "field": 0, "text": "a\nXefg\nmnZp"}
@@ -67,7 +67,7 @@ def test_what_goes_for_its_risk_is_counted_apart(cut):
         ("at_risk", pa.RecordBatch.from_pylist(at_risk, AT_RISK.schema)),
         ("text", pa.RecordBatch.from_pylist(texts, TEXT)),
     ]
-    stage = Edit(tables=(SPANS.name, AT_RISK.name), cut=cut)
+    stage = ApplyEdits(tables=(SPANS.name, AT_RISK.name), cut=cut)
     made = {"released": [], "edits": []}
     with stage.open() as run:
         for tag, batch in run(iter(rows)):
