@@ -109,6 +109,28 @@ class Normalization:
             return text
         return unicodedata.normalize(_FORMS[self.form], text)
 
+    def whole(self, text: str, start: int, end: int) -> tuple[int, int]:
+        """The range text[start:end], widened to whole segments and references: what is found in the
+        normalized text where it is normalized by itself.
+        """
+        if self.unescape_html:
+            for match in _REFERENCE.finditer(text, max(0, start - 40), start + 40):
+                start = match.start() if match.start() < start < match.end() else start
+            for match in _REFERENCE.finditer(text, max(0, end - 40), end + 40):
+                end = match.end() if match.start() < end < match.end() else end
+        while 0 < start < len(text) and self._continues(text[start]):
+            start -= 1
+        while end < len(text) and self._continues(text[end]):
+            end += 1
+        return start, end
+
+    def _continues(self, character: str) -> bool:
+        """Whether no segment begins with a code point of the text."""
+        if character <= "\x7f" or self.form == "none":
+            return False
+        dropped = self.drop_ignorable and ord(character) in _dropped()
+        return dropped or not _begins_segment(self.form)[character]
+
     def aligned(self, text: str) -> tuple[str, list[int], list[int]]:
         """The normalized text, and where it comes from: code point i of it from
         text[starts[i]:ends[i]].

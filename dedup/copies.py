@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.beside import DocumentEdits, DocumentSet, ReleasedView, beside
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import DUPLICATES, REJECTS, SELECTED, SEQUENCE_COPIES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage, whole_keys
 from unrote.corpus.text import arrow_buffers
@@ -26,12 +27,14 @@ class CountCopies(PlainStage):
 
     A sequence's text from before values in it were replaced is looked for in the input and in the
     deduplicated view, its released text in the released view. duplicates, rejects: whether these
-    tables are read, whose documents are not released.
+    tables are read, whose documents are not released. normalization: the form in which sequences
+    and texts are compared.
     """
 
     duplicates: bool = False
     rejects: str = ""
     view: ReleasedView = field(default_factory=ReleasedView)
+    normalization: Normalization = NFC
 
     version: ClassVar[int] = 3
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"counted": SEQUENCE_COPIES.schema}
@@ -50,7 +53,7 @@ class CountCopies(PlainStage):
         for batch in beside(tagged, selected, twins, rejected, edits):
             if selected.batches:
                 counter = counter or _Counter(
-                    pa.Table.from_batches(selected.batches), self.view.several
+                    pa.Table.from_batches(selected.batches), self.view.several, self.normalization
                 )
                 counter.read(batch, edits, twins, rejected)
         if counter is not None:
@@ -73,15 +76,20 @@ class _Selected:
 class _Counter:
     """The sequences that are looked for, and how often each was found so far."""
 
-    def __init__(self, selected: pa.Table, several: bool) -> None:
-        self.several = several
+    def __init__(self, selected: pa.Table, several: bool, normalization: Normalization) -> None:
+        self.several, self.normalization = several, normalization
         self.keys = [selected[name].to_numpy() for name in ("doc", "number")]
         texts, sources = (selected[name].to_pylist() for name in ("text", "source"))
-        self.released = self.source = Passages(texts)
+        self.released = self.source = self._indexed(texts)
         if any(source is not None for source in sources):
             both = zip(texts, sources, strict=True)
-            self.source = Passages([text if source is None else source for text, source in both])
+            self.source = self._indexed(
+                [text if source is None else source for text, source in both]
+            )
         self.counts = {name: np.zeros(len(selected), dtype=np.int64) for name in COUNTS}
+
+    def _indexed(self, texts: list[str]) -> Passages:
+        return Passages(self.normalization.texts(pa.array(texts, pa.large_string())))
 
     def read(
         self, batch: pa.RecordBatch, edits: DocumentEdits, twins: DocumentSet, rejected: DocumentSet
@@ -106,20 +114,22 @@ class _Counter:
 
     def _everywhere(self, texts: pa.Array) -> None:
         """Count in texts that are the same in all views."""
-        exact, near = self.released.count(*arrow_buffers(texts))
+        data, offsets = arrow_buffers(self.normalization.texts(texts))
+        exact, near = self.released.count(data, offsets)
         before = exact
         if self.source is not self.released:
-            before = self.source.count_exact(*arrow_buffers(texts))
+            before = self.source.count_exact(data, offsets)
         for name, found in zip(COUNTS, (before, before, exact, near), strict=True):
             self.counts[name] += found
 
     def _in(self, name: str, texts: pa.Array) -> None:
         """Count in texts of one view."""
+        data, offsets = arrow_buffers(self.normalization.texts(texts))
         if name == "copies":
-            exact, near = self.released.count(*arrow_buffers(texts))
+            exact, near = self.released.count(data, offsets)
             self.counts["near"] += near
         else:
-            exact = self.source.count_exact(*arrow_buffers(texts))
+            exact = self.source.count_exact(data, offsets)
         self.counts[name] += exact
 
     def batch(self) -> pa.RecordBatch:

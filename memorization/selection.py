@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside
+from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import READ, SELECTED, SEQUENCES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import apply_edits, clipped
@@ -84,14 +85,17 @@ class Select(PlainStage):
     """The rows of SEQUENCES whose copies are counted, with their texts, to rows of SELECTED; and to
     rows of READ those that the reference model reads, which are among them.
 
-    counted: which ones these are, besides the ones that are `read`.
+    counted: which ones these are, besides the ones that are `read`. normalization: the form in
+    which copies are looked for: a sequence that begins or ends within what may be one code point
+    in it is looked for with all of that.
     """
 
     read: Selection = field(default_factory=Selection)
     counted: Selection = field(default_factory=Selection)
     view: ReleasedView = field(default_factory=ReleasedView)
+    normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"selected": SELECTED.schema, "read": READ.schema}
 
     @property
@@ -102,8 +106,8 @@ class Select(PlainStage):
         edits, selected = self.view.edits(), RowsBeside(SEQUENCES.name, self._selected)
         for batch in beside(tagged, selected, edits):
             rows = list(self._rows(batch, edits, selected))
-            yield "selected", _batch([row for row, _ in rows], SELECTED.schema)
-            yield "read", _batch([row for row, read in rows if read], READ.schema)
+            yield "selected", _batch([row for _, row, _ in rows], SELECTED.schema)
+            yield "read", _batch([row for row, _, read in rows if read], READ.schema)
 
     def _selected(self, batch: pa.RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
         ranks, random = (batch[name].to_numpy() for name in ("rank", "random"))
@@ -115,7 +119,8 @@ class Select(PlainStage):
 
     def _rows(
         self, batch: pa.RecordBatch, edits: DocumentEdits, selected: RowsBeside[dict[str, Any]]
-    ) -> Iterator[tuple[dict[str, Any], bool]]:
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any], bool]]:
+        """Rows of READ and of SELECTED, and whether the model reads the sequence."""
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             several = self.view.several
             cuts, changes = edits.take(doc)
@@ -123,9 +128,13 @@ class Select(PlainStage):
             released = apply_edits(text, cuts, changes, several=several) if rows else ""
             for row in rows:
                 own = released[row["released_start"] : row["released_end"]]
-                before = own
+                first, last = self.normalization.whole(
+                    released, row["released_start"], row["released_end"]
+                )
+                looked_for = before = released[first:last]
                 if any(a < row["end"] and b > row["start"] for a, b, _ in changes):
-                    before = deduplicated(text, row["start"], row["end"], cuts, several)
+                    start, end = self.normalization.whole(text, row["start"], row["end"])
+                    before = deduplicated(text, start, end, cuts, several)
                 yield (
                     {
                         "doc": doc,
@@ -135,7 +144,12 @@ class Select(PlainStage):
                         "second_token": row["second_token"] - row["released_start"],
                         "ids": row["ids"],
                         "text": own,
-                        "source": None if before == own else before,
+                    },
+                    {
+                        "doc": doc,
+                        "number": row["number"],
+                        "text": looked_for,
+                        "source": None if before == looked_for else before,
                     },
                     row["read"],
                 )

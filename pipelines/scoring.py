@@ -189,7 +189,8 @@ def sequences(job: Phases, view: Released) -> None:
 def selected(job: Phases, view: Released, read: Selection, counted: Selection) -> None:
     """The sequences that the model reads and whose copies are counted, with their texts."""
     flow = Flow()
-    stage = Select(read=read, counted=counted, view=view.view)
+    form = job.settings.input.normal_form
+    stage = Select(read=read, counted=counted, view=view.view, normalization=form)
     source = flow.read("text", SEQUENCES, *view.edits, only=(SEQUENCES,))
     found = flow.map(stage, source)
     flow.write(SELECTED, found["selected"])
@@ -201,7 +202,12 @@ def copies(job: Phases, view: Released) -> None:
     """Exact and near copies of the selected sequences, in every view."""
     flow = Flow()
     rejects = "".join(table.name for table in view.rejects)  # one at most
-    stage = CountCopies(duplicates=view.duplicates, rejects=rejects, view=view.view)
+    stage = CountCopies(
+        duplicates=view.duplicates,
+        rejects=rejects,
+        view=view.view,
+        normalization=job.settings.input.normal_form,
+    )
     source = flow.read("text", *view.removed, *view.edits, whole=(SELECTED,))
     counted = flow.map(stage, source)
     flow.write(SEQUENCE_COPIES, flow.group(SumCopies(), counted=counted["counted"])["counted"])

@@ -165,3 +165,22 @@ def test_references_need_their_semicolon():
 def test_form_out_of_range():
     with pytest.raises(ValueError, match="one of nfc, nfkc, none"):
         Normalization("nfd")
+
+
+@examples(300)
+@given(TEXTS, st.sampled_from(["nfc", "nfkc"]), st.booleans(), st.data())
+def test_whole_segments_are_normalized_by_themselves(text, form, drop, data):
+    normalization = Normalization(form, drop)
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    first, last = normalization.whole(text, start, end)
+    assert first <= start <= end <= last
+    parts = (text[:first], text[first:last], text[last:])
+    assert "".join(map(normalization.text, parts)) == normalization.text(text)
+
+
+def test_references_are_whole():
+    text = "a &amp; b"
+    assert Normalization(unescape_html=True).whole(text, 4, 6) == (2, 7)
+    assert Normalization().whole(text, 4, 6) == (4, 6)
+    assert Normalization("none").whole("e\u0301", 0, 1) == (0, 1)

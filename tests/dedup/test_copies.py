@@ -1,5 +1,6 @@
 """Copies of sequences in the three views, against str.count over texts that are made by hand."""
 
+import unicodedata
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -116,6 +117,27 @@ def counting(draw):
 def test_like_counting(given_, seed):
     case, sequences = given_
     assert ran(case, sequences, seed) == expected(case, sequences)
+
+
+@examples(100)
+@given(
+    st.lists(st.text(st.sampled_from("aé ñ한Å"), max_size=30), min_size=1, max_size=6),
+    st.integers(0, 9),
+    st.data(),
+)
+def test_however_letters_are_spelled(texts, seed, data):
+    texts = [unicodedata.normalize("NFC", text) for text in texts]
+    parts = [text[data.draw(st.integers(0, len(text) - 1)) :] for text in texts if text]
+    spelled = st.sampled_from(["NFC", "NFD"])
+
+    def either(text):
+        return "".join(unicodedata.normalize(data.draw(spelled), c) for c in text)
+
+    plain, mixed = (
+        (views(dict(enumerate(map(f, texts)))), [(0, n, f(p), None) for n, p in enumerate(parts)])
+        for f in (str, either)
+    )
+    assert ran(*mixed, seed) == ran(*plain) == expected(*plain)
 
 
 def test_each_view_has_its_own_count():
