@@ -14,6 +14,7 @@ from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.text import HIGHS
 
 _CODE_POINTS = 0x110000
+_STEP = 16  # bytes passed over at a time
 _CLASS = np.uint16(0xFF)  # the canonical combining class, in an entry of the table
 _SECOND = np.uint16(1 << 8)  # composes with some code point before it
 _ABSENT = np.uint16(1 << 9)  # the form does not have it
@@ -27,14 +28,15 @@ decomposition but that of Hangul syllables."""
 @cache
 def properties(
     form: str, ignorable: tuple[tuple[int, int], ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a form makes of code points: (table uint16[0x110000], quiet bool[0x4400], pairs
-    int64[k]).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What a form makes of code points: (table uint16[0x110000], inert uint64[0x4400], loud
+    uint8[256], pairs int64[k]).
 
     ignorable: ranges of code points that count as absent from the form.
-    table: combining class and flags; quiet: for each 64 code points whether all of these are
-    starters without a flag but that of a decomposition; pairs: first << 21 | second of those that
-    compose, ascending. Hangul syllables, which are computed, are not among them.
+    table: combining class and flags; inert: for each 64 code points a bit for each that is a
+    starter without a flag but that of a decomposition; loud: 1 for the first bytes of code points
+    that are not all inert; pairs: first << 21 | second of those that compose,
+    ascending. Hangul syllables, which are computed, are not among them.
     """
     table, pairs = np.zeros(_CODE_POINTS, dtype=np.uint16), []
     if form != "none":
@@ -50,14 +52,20 @@ def properties(
     for start, end in ignorable:
         table[start:end] |= _ABSENT
     table.flags.writeable = False
-    quiet = ((table & ~_COMPOSED).reshape(-1, 64) == 0).all(axis=1)
-    return table, quiet, np.array(sorted(pairs), dtype=np.int64)
+    each = (table & ~_COMPOSED).reshape(-1, 64) == 0
+    inert = (each.astype(np.uint64) << np.arange(64, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
+    whole, loud = each.all(axis=1), np.zeros(256, dtype=np.uint8)
+    for lead in range(0xC2, 0xF5):
+        bits = (lead >= 0xE0) * 6 + (lead >= 0xF0) * 6  # of the number of a block, behind this byte
+        first = (lead & (0x1F >> bits // 6)) << bits
+        loud[lead] = not whole[first : first + (1 << bits)].all()
+    return table, inert, loud, np.array(sorted(pairs), dtype=np.int64)
 
 
 @cache
 def seconds() -> frozenset[int]:
     """The code points that compose with some code point before them."""
-    table, _, _ = properties("nfc", ())
+    table = properties("nfc", ())[0]
     return frozenset(np.flatnonzero(table & _SECOND).tolist())
 
 
@@ -122,31 +130,55 @@ def _may_compose(first: Any, second: Any, table: np.ndarray, pairs: np.ndarray) 
     return bool(at < pairs.size and pairs[at] == key)
 
 
+@inlined
+def _all_inert(data: np.ndarray, at: Any, loud: np.ndarray) -> bool:
+    """Whether the code points that begin in data[at:at + _STEP] are inert by their first bytes."""
+    some = np.uint8(0)
+    for i in range(_STEP):
+        some |= loud[data[at + i]]
+    return some == 0
+
+
 @kernel
 def normalized(
     data: np.ndarray,
     offsets: np.ndarray,
     table: np.ndarray,
-    quiet: np.ndarray,
+    inert: np.ndarray,
+    loud: np.ndarray,
     pairs: np.ndarray,
 ) -> np.ndarray:
     """For each text whether it is what it is normalized to: bool.
 
-    table, quiet, pairs: of `properties`.
+    table, inert, loud, pairs: of `properties`. Bytes of scripts without marks are passed over
+    some at a time, by their first bytes alone.
     """
     good = np.ones(offsets.size - 1, dtype=np.bool_)
     for d in range(offsets.size - 1):
         at, end = offsets[d], offsets[d + 1]
         # Where the last starter is, and the combining class of the last code point.
-        starter, before = at, np.int64(0)
+        starter, before, tried = at, np.int64(0), at
         while at < end:
             if at + 8 <= end and load64(data, at) & HIGHS == 0:
                 at += 8
                 starter, before = at - 1, np.int64(0)
                 continue
+            if at >= tried and at + _STEP <= end:
+                if _all_inert(data, at, loud):
+                    starter, before = at + _STEP - 1, np.int64(0)
+                    while data[starter] & 0xC0 == 0x80:
+                        starter -= 1
+                    at = starter + _size(data[starter])
+                    continue
+                tried = at + _STEP
             lead = data[at]
+            if lead < 0x80:
+                starter, before = at, np.int64(0)
+                at += 1
+                continue
             size = _size(lead)
-            if lead < 0x80 or quiet[_block(data, at, lead)]:
+            last = np.uint64(data[at + size - 1] & 0x3F)
+            if inert[_block(data, at, lead)] >> last & np.uint64(1):
                 starter, before = at, np.int64(0)
                 at += size
                 continue
