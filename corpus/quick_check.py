@@ -136,7 +136,7 @@ def _all_inert(data: np.ndarray, at: Any, loud: np.ndarray) -> bool:
     some = np.uint8(0)
     for i in range(_STEP):
         some |= loud[data[at + i]]
-    return some == 0
+    return bool(some == 0)
 
 
 @kernel
