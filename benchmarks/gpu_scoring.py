@@ -26,7 +26,8 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerF
 
 from benchmarks.scoring import LENGTH, compare
 from unrote.memorization.forward import statistics
-from unrote.memorization.model import PROBES, LanguageModel, prepare
+from unrote.memorization.model import LanguageModel, prepare
+from unrote.memorization.tokenizer import PROBES
 from unrote.memorization.windows import Sequences, sequences, tokenize
 
 PYTHIA = {

@@ -31,8 +31,9 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTraine
 
 from benchmarks.pii_speed import documentation
 from unrote.memorization.config import Config
-from unrote.memorization.model import LanguageModel, folder_of, load, prepare
+from unrote.memorization.model import LanguageModel, load, prepare
 from unrote.memorization.scorer import Scorer
+from unrote.memorization.tokenizer import folder_of
 
 LENGTH = 100  # tokens in a sequence
 BATCH = 32

@@ -21,6 +21,7 @@ from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.corpus.views import view
 from unrote.memorization.config import Models
 from unrote.memorization.selection import Selection
+from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import Ints, tokenize
 
 CONTEXT = 50
@@ -109,7 +110,6 @@ class Prompt(PlainStage):
         self, batch: pa.RecordBatch, edits: DocumentEdits, selected: RowsBeside[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         from unrote.memorization.entities import with_context  # noqa: PLC0415 (loads torch)
-        from unrote.memorization.model import tokenizer_of  # noqa: PLC0415
 
         for doc, text in zip(batch["doc"].to_pylist(), batch["text"].to_pylist(), strict=True):
             taken, rows = edits.take(doc), selected.take(doc)

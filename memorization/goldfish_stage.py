@@ -14,6 +14,7 @@ from unrote.corpus.schema import MASKS, SCORES, TEXT, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import view
 from unrote.memorization.goldfish import positions_of
+from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import tokenize
 
 
@@ -55,8 +56,6 @@ class GoldfishMasks(PlainStage):
     def _masks(
         self, batch: pa.RecordBatch, edits: DocumentEdits, at_risk: RowsBeside[tuple[int, int]]
     ) -> pa.RecordBatch:
-        from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
-
         several = self.view.several
         texts: list[str] = []
         ranges: list[tuple[int, int, int]] = []

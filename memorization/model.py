@@ -8,18 +8,14 @@ still be useless: heads that were never trained, models that see the future, wei
 """
 
 import json
-import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unrote.corpus.errors import ConfigError
-from unrote.corpus.packaged import packaged_folder
 from unrote.corpus.pretrained import (
     check_tokenizer,
     check_weights,
@@ -29,29 +25,20 @@ from unrote.corpus.pretrained import (
     load_tokenizer,
     precision_for,
     silent,
-    tokenizer_remedy,
 )
-from unrote.corpus.pretrained import folder_of as pretrained_folder
-from unrote.corpus.tokenizer import fast_tokenizer, own_copy
+from unrote.corpus.tokenizer import fast_tokenizer
 from unrote.memorization.llama import load_llama
+from unrote.memorization.tokenizer import (
+    DEFAULT,
+    folder_of,
+    packaged_tokenizer,
+    remedy,
+    with_letters,
+)
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
 """How far logits computed in two ways may differ, relative to the largest of them."""
 
-
-DEFAULT = ("", "default")
-"""Names of the model in this package."""
-
-PROBES = (
-    "The quick brown fox jumps over the lazy dog",
-    "Съешь же ещё этих мягких французских булок",
-    "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία",
-    "本日は晴天なり 中文文本 東京の天気",
-    "다람쥐 헌 쳇바퀴에 타고파",
-    "نص حكيم له سر قاطع وذو شأن عظيم",
-    "ऋषियों को सताने वाले दुष्ट राक्षसों",
-)
-"""Text of several scripts. Of one of them most letters must come back from the tokens."""
 
 PADDING = 512
 """So many logits may have no token: vocabularies are padded to round numbers. Of larger gaps those
@@ -118,9 +105,9 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
     if name in DEFAULT:
         network, config = load_llama(folder, dtype)
         bos = config.get("bos_token_id")
-        return _checked(name or "default", network.to(where), _packaged_tokenizer(), bos, config)
+        return _checked(name or "default", network.to(where), packaged_tokenizer(), bos, config)
     check_weights(name or "default", folder)
-    check_tokenizer(name or "default", folder, _remedy(name))
+    check_tokenizer(name or "default", folder, remedy(name))
     try:
         with silent():
             network, tokenizer = _load(folder, dtype)
@@ -145,7 +132,7 @@ def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
 
     network.generation_config = GenerationConfig()  # its own may sample, penalise or stop early
     config = network.config.get_text_config().to_dict()
-    fast = _with_letters(name, fast_tokenizer(name, tokenizer))
+    fast = with_letters(name, fast_tokenizer(name, tokenizer))
     return _checked(name, network, fast, tokenizer.bos_token_id, config)
 
 
@@ -164,7 +151,7 @@ def _checked(
     if entries < vocabulary // 2 and vocabulary - entries > PADDING:
         raise ConfigError(
             f"Model {name!r} has {vocabulary} tokens, its tokenizer {entries}: it is of another "
-            f"model, or a part of it is missing. {_remedy(name)}"
+            f"model, or a part of it is missing. {remedy(name)}"
         )
     return LanguageModel(
         name,
@@ -178,88 +165,6 @@ def _checked(
         bos is not None and (name in DEFAULT or fast.encode("a").ids[:1] == [bos]),
         _check_network(name, network, vocabulary),
     )
-
-
-@lru_cache(maxsize=2)
-def tokenizer_of(name: str) -> Any:
-    """The `tokenizers.Tokenizer` of the model `name`, without the model.
-
-    Raises ConfigError if there is no such model, or it has no fast tokenizer.
-    """
-    if name in DEFAULT:
-        return _packaged_tokenizer()
-    return _with_letters(name, fast_tokenizer(name, pretrained_tokenizer(name)))
-
-
-def _packaged_tokenizer() -> Any:
-    from tokenizers import Tokenizer  # noqa: PLC0415 (of the extra `score`)
-
-    stored = Tokenizer.from_file(str(_default_folder() / "tokenizer.json"))
-    return _with_letters("default", own_copy(stored))
-
-
-def pretrained_tokenizer(name: str) -> Any:
-    """The `transformers` tokenizer of the model `name`. Raises ConfigError if there is none."""
-    folder = folder_of(name)
-    check_tokenizer(name or "default", folder, _remedy(name))
-    try:
-        with silent():
-            return load_tokenizer(folder)
-    except Exception as error:  # any: what a corrupt file makes a library raise has no end
-        raise ConfigError(
-            f"The tokenizer of {str(folder)!r} cannot be loaded: {type(error).__name__}: "
-            f"{first_line(error)} Name a folder with tokenizer.json and tokenizer_config.json, as "
-            "save_pretrained(...) leaves them."
-        ) from error
-
-
-def _with_letters(name: str, tokenizer: Any) -> Any:
-    """The tokenizer. Raises ConfigError where it loses most letters of every script."""
-    if not any(_kept(tokenizer, text) > 0.5 for text in PROBES):
-        raise ConfigError(
-            f"The tokenizer of model {name!r} ({tokenizer.get_vocab_size()} tokens) loses the "
-            f"letters of every script that was checked: its files are missing or broken. "
-            f"{_remedy(name)}"
-        )
-    return tokenizer
-
-
-def _kept(tokenizer: Any, text: str) -> float:
-    """The share of a text's letters that come back from its tokens, in whatever case and form."""
-
-    def letters(of: str) -> Counter[str]:
-        folded = unicodedata.normalize("NFKD", of.casefold())
-        return Counter(letter for letter in folded if letter.isalpha())
-
-    given = letters(text)
-    ids = tokenizer.encode(text, add_special_tokens=False).ids
-    return (given & letters(tokenizer.decode(ids))).total() / given.total()
-
-
-def folder_of(name: str) -> Path:
-    """Where a model's files are. Raises ConfigError, with the command that downloads them."""
-    return _default_folder() if name in DEFAULT else pretrained_folder(name)
-
-
-def _remedy(name: str) -> str:
-    """Where a tokenizer is to be had."""
-    if name in DEFAULT:
-        return "Install unrote again."
-    return tokenizer_remedy(name)
-
-
-def _default_folder() -> Path:
-    try:
-        folder = packaged_folder("unrote.memorization", "default")
-        missing = "" if (folder / "config.json").is_file() else f"{folder} has no config.json"
-    except FileNotFoundError as error:
-        missing = str(error) or "its folder is not there"
-    if missing:
-        raise ConfigError(
-            f"This installation lacks the default model ({missing}). Install unrote again, or name "
-            "a model: a folder, or one in the Hugging Face cache."
-        )
-    return folder
 
 
 def check_same_tokens(model: LanguageModel, comparison: LanguageModel) -> None:

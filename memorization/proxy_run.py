@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.errors import ConfigError
-from unrote.memorization.model import pretrained_tokenizer, tokenizer_of
 from unrote.memorization.proxy import Extraction, Shape, Trained, extraction, train, windows_in_step
+from unrote.memorization.tokenizer import pretrained_tokenizer, tokenizer_of
 from unrote.memorization.windows import Ints, Sequences, offsets_of, tokenize, tokens_of
 
 EPOCHS = 2.0

@@ -29,8 +29,8 @@ def load_reference_model(models: Models, masks: str = "") -> ReferenceModel:
     Raises ConfigError for a model or device that is not there or can't be used.
     """
     from unrote.corpus.pretrained import digest  # noqa: PLC0415 (loads torch)
-    from unrote.memorization.model import folder_of, tokenizer_of  # noqa: PLC0415
     from unrote.memorization.scorer import scorer_of  # noqa: PLC0415
+    from unrote.memorization.tokenizer import folder_of, tokenizer_of  # noqa: PLC0415 (of the extra `score`)
 
     scorer = scorer_of(models)
     tokenizer = tokenizer_of(masks).to_str() if masks else ""

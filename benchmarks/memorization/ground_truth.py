@@ -37,8 +37,9 @@ from benchmarks.memorization.planted import Document, Plan, Target
 from unrote import memorization
 from unrote.memorization import proxy, proxy_risk
 from unrote.memorization.heldout import is_held_out
-from unrote.memorization.model import LanguageModel, load, pretrained_tokenizer
+from unrote.memorization.model import LanguageModel, load
 from unrote.memorization.text_features import text_features
+from unrote.memorization.tokenizer import pretrained_tokenizer
 from unrote.memorization.windows import Ints, Sequences
 
 HERE = Path(__file__).parent

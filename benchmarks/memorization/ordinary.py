@@ -30,8 +30,9 @@ from unrote import memorization
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.occurrences import Passages
 from unrote.memorization import proxy_risk
-from unrote.memorization.model import LanguageModel, load, prepare, pretrained_tokenizer
+from unrote.memorization.model import LanguageModel, load, prepare
 from unrote.memorization.text_features import text_features
+from unrote.memorization.tokenizer import pretrained_tokenizer
 
 RESULTS = ground_truth.HERE / "ordinary.json"
 WINDOWS = 24_000

@@ -39,9 +39,9 @@ from numpy.typing import NDArray
 from benchmarks.memorization.evaluation import auroc, bootstrap, interval
 from unrote.corpus.errors import InputError, UnroteError
 from unrote.memorization import Config, score
-from unrote.memorization.model import tokenizer_of
 from unrote.memorization.risk import categories
 from unrote.memorization.text_features import text_features
+from unrote.memorization.tokenizer import tokenizer_of
 
 Floats = NDArray[np.float64]
 

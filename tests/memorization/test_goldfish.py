@@ -15,7 +15,7 @@ from unrote.corpus.schema import REPLACEMENTS, SCORES, SPANS, TEXT
 from unrote.corpus.tokenizer import own_copy
 from unrote.memorization.goldfish import IGNORED, LabelMasker, dropped, masks
 from unrote.memorization.goldfish_stage import GoldfishMasks
-from unrote.memorization.model import tokenizer_of
+from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import tokenize, tokens_of
 
 WORDS = np.random.default_rng(0).integers(0, 320, 20000)

@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from unrote.memorization.generate import continue_greedily
-from unrote.memorization.model import folder_of, load
+from unrote.memorization.model import load
+from unrote.memorization.tokenizer import folder_of
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.memorization import reference, tiny
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.pretrained import device_for, digest, precision_for
-from unrote.memorization import model as models
+from unrote.memorization import tokenizer
 from unrote.memorization.forward import statistics
 from unrote.memorization.model import (
     check_same_tokens,
@@ -41,6 +41,16 @@ def refused(folder):
 
 def test_the_import_is_quick():
     code = "import sys, memorization; print({'torch', 'transformers', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_packaged_tokenizer_needs_no_torch():
+    """Every worker that cuts sequences would load it, for longer than it cuts a small corpus."""
+    code = (
+        "import sys; from unrote.memorization.sequences import CutSequences, tokenizer_of; "
+        "tokenizer_of('default'); print({'torch', 'transformers'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -85,7 +95,7 @@ def test_the_default_model_is_the_one_in_the_package(tmp_path, monkeypatch, name
             raise FileNotFoundError
         return tmp_path / "default"
 
-    monkeypatch.setattr(models, "packaged_folder", packaged)
+    monkeypatch.setattr(tokenizer, "packaged_folder", packaged)
     with pytest.raises(ConfigError, match="lacks the default model"):
         load(name)
     tiny.save(tmp_path / "default")

@@ -14,8 +14,8 @@ from tests.examples import examples
 from tests.memorization import tiny
 from unrote.corpus.text import arrow_buffers
 from unrote.memorization import pretokens
-from unrote.memorization.model import tokenizer_of
 from unrote.memorization.pretokens import PieceEncoder, byte_sizes, encoder_of
+from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import tokenize
 
 PARTS = st.sampled_from(

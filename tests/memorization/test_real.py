@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.memorization import real
 from tests.memorization import tiny
-from unrote.memorization.model import tokenizer_of
+from unrote.memorization.tokenizer import tokenizer_of
 
 REPEATED = [f"row {n}; " * 30 for n in range(12)]
 ORDINARY = [" ".join(tiny.SENTENCES[n % 4 :])[n:] for n in range(12)]

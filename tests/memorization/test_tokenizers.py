@@ -17,7 +17,8 @@ from tests.command import unrote
 from tests.memorization import tiny
 from unrote import memorization
 from unrote.corpus.errors import ConfigError
-from unrote.memorization.model import load, prepare, tokenizer_of
+from unrote.memorization.model import load, prepare
+from unrote.memorization.tokenizer import tokenizer_of
 
 VOCABULARY = 320
 
