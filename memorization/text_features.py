@@ -33,6 +33,10 @@ RARE = 1.0
 """A word that occurs less often in a million words is rare."""
 
 _FNV_OFFSET, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+_GRAM_BITS, _MULTIPLIER = np.uint64((1 << 8 * GRAM) - 1), np.uint64(0x9E3779B97F4A7C15)
+_MARKS = (1 << 64 - 8 * GRAM) - 1
+"""Texts that a table of grams tells apart: by the bits that a gram leaves."""
+
 _LETTER, _DIGIT, _SPACE, _PUNCTUATION = 0, 1, 2, 3
 
 
@@ -194,11 +198,14 @@ def _measure(
 ) -> tuple[Floats, Floats, Floats, Floats]:
     n = offsets.size - 1
     template, repetition, rare, duplication = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    grams = np.zeros(_slots(offsets), dtype=np.uint64)
     for i in range(n):
         text = data[offsets[i] : offsets[i + 1]]
         units, numbers, words, frequencies = _units(text, keys, values, entries)
         template[i] = _template(units, numbers)
-        repetition[i] = _repetition(text)
+        if i % _MARKS == 0:
+            grams[:] = 0
+        repetition[i] = _repetition(text, grams, np.uint64(i % _MARKS + 1))
         if words.size:
             rare[i] = (frequencies < RARE).sum() / words.size
             order = np.argsort(words, kind="mergesort")
@@ -268,30 +275,45 @@ def _template(units: Hashes, numbers: Floats) -> float:
     before (and, of numbers, at 2p before).
     """
     best = 0.0
+    numbered = np.flatnonzero(~np.isnan(numbers))
     for p in range(1, min(PERIODS, units.size // 2) + 1):
         followed = 0
-        for i in range(p, units.size):
-            goes_on = i >= 2 * p and (
-                numbers[i] - numbers[i - p] == numbers[i - p] - numbers[i - 2 * p]
-            )
-            followed += units[i] == units[i - p] or goes_on
+        for i in range(p, units.size):  # apart from numbers, so that it becomes vector instructions
+            followed += units[i] == units[i - p]
+        for i in numbered:
+            if i >= 2 * p and units[i] != units[i - p]:
+                step = numbers[i] - numbers[i - p]
+                followed += step == numbers[i - p] - numbers[i - 2 * p]
         best = max(best, followed / (units.size - p))
     return best
 
 
 @kernel
-def _repetition(text: Bytes) -> float:
+def _slots(offsets: Ints) -> int:
+    """The size of a table of grams that is at most half full with those of the longest text."""
+    slots = 16
+    for i in range(offsets.size - 1):
+        while slots < 2 * (offsets[i + 1] - offsets[i]):
+            slots *= 2
+    return slots
+
+
+@kernel
+def _repetition(text: Bytes, slots: Hashes, mark: np.uint64) -> float:
+    """slots: a table of open addressing, in which what has another mark is nothing."""
     count = text.size - GRAM + 1
     if count < 1:
         return 0.0
-    grams = np.empty(count, dtype=np.uint64)
-    for i in range(count):
-        gram = np.uint64(0)
-        for k in range(GRAM):
-            gram = gram << np.uint64(8) | np.uint64(text[i + k])
-        grams[i] = gram
-    grams.sort()
-    distinct = 1
-    for i in range(1, count):
-        distinct += grams[i] != grams[i - 1]
+    mask, distinct = np.uint64(slots.size - 1), 0
+    gram = np.uint64(0)
+    for i in range(GRAM - 1):
+        gram = gram << np.uint64(8) | np.uint64(text[i])
+    for i in range(GRAM - 1, text.size):
+        gram = (gram << np.uint64(8) | np.uint64(text[i])) & _GRAM_BITS
+        entry = mark << np.uint64(8 * GRAM) | gram
+        slot = (gram * _MULTIPLIER) >> np.uint64(32) & mask
+        while slots[slot] != entry and slots[slot] >> np.uint64(8 * GRAM) == mark:
+            slot = (slot + np.uint64(1)) & mask
+        distinct += slots[slot] != entry
+        slots[slot] = entry
     return 1 - distinct / count
