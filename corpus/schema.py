@@ -192,6 +192,7 @@ SCORES = Table(
         copies_near=pa.float64(),
         copies_per_million=pa.float64(),
         **dict.fromkeys(TEXT_FEATURES, pa.float64()),
+        tabular=_str,
         **MEASURES,
         **dict.fromkeys(RISKS, pa.float64()),
         memorized=pa.float64(),
@@ -217,6 +218,8 @@ copies_*      exact copies of it in the input (before anything was replaced), in
               rarest of the sampled substrings of 32 bytes in it, and copies_deduplicated is null
 copies_near   documents without such a copy that share word 5-grams with it, each with the share
 copies_per_million  copies for each million tokens of the released text
+tabular       in a document that is a table (CSV-like): "head", it begins in the header or the first
+              ten rows, "rows", behind; null: in no table
 risk*         the probability that it is extractable from the target, with the copies of each view:
               the middle of a band, and its ends (memorization.risk)
 memorized     of `risk` what copies do, whatever the content
@@ -384,13 +387,15 @@ SEQUENCES = Table(
         copies_input=_int,
         copies=_int,
         **dict.fromkeys(TEXT_FEATURES, pa.float64()),
+        tabular=_int,
         rank=_int,
         random=_int,
     ),
     sort=("doc", "number"),
 )
 """The sequences of a document. `released_start`, `second_token` and `released_end` are code points
-of the released text: where it, its second token, and what follows it begin. `rank` orders by the
+of the released text: where it, its second token, and what follows it begin. `tabular` is a number
+in memorization.tabular.TABULAR. `rank` orders by the
 number of its copies (-1: there is nothing to score), `random` at random in 0 ...
 2**32."""
 

@@ -26,6 +26,7 @@ from unrote.corpus.stages import PlainStage, Workers, each_key
 from unrote.memorization.config import Models
 from unrote.memorization.risk import CATEGORIES, Forecast, Risk, categories, predictable
 from unrote.memorization.selection import Selection
+from unrote.memorization.tabular import TABULAR
 from unrote.memorization.windows import Ints, Sequences
 
 Columns = dict[str, NDArray[Any]]
@@ -103,7 +104,7 @@ class Score(PlainStage):
     threshold: float = 1.0
     action: str = "keep"
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         SEQUENCES.name: SEQUENCES.schema,
         SEQUENCE_COPIES.name: SEQUENCE_COPIES.schema,
@@ -146,6 +147,7 @@ class Score(PlainStage):
         self._risks(rows)
         by = np.where(read, "model", "text").astype(object)
         by[rows["rank"] < 0] = None
+        rows["tabular"] = np.array(TABULAR, dtype=object)[rows["tabular"]]
         at_risk = (np.nan_to_num(rows["risk_high"]) >= self.threshold) & (
             rows["end"] > rows["start"]
         )

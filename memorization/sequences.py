@@ -19,7 +19,9 @@ from unrote.corpus.substrings import rarest
 from unrote.corpus.views import View, view
 from unrote.memorization.config import Config
 from unrote.memorization.selection import RANKS_OF_DOUBLING
+from unrote.memorization.tabular import head_of_table
 from unrote.memorization.text_features import text_features
+from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize
 
 RANKS = 4096
@@ -42,7 +44,7 @@ class CutSequences(PlainStage):
     config: Config = field(default_factory=Config)
     view: ReleasedView = field(default_factory=ReleasedView)
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sequences": SEQUENCES.schema, "sizes": SIZES}
 
     @property
@@ -60,8 +62,6 @@ class CutSequences(PlainStage):
     def _sequences(
         self, batch: pa.RecordBatch, edits: DocumentEdits, repeated: RowsBeside[tuple[int, ...]]
     ) -> Tagged:
-        from unrote.memorization.model import tokenizer_of  # noqa: PLC0415 (loads torch)
-
         several = self.view.several
         docs: list[int] = batch["doc"].to_pylist()
         views = [
@@ -78,6 +78,7 @@ class CutSequences(PlainStage):
         ]
         in_input, released = _copies(repeated, docs, texts, found)
         rows |= {"copies_input": in_input, "copies": released} | text_features(sequence_texts)
+        rows["tabular"] = _tabular(shown, found)
         rows["rank"] = _ranks(rows["copies"])
         rows["random"] = random_numbers(rows["doc"], rows["number"])
         yield "sequences", _with_empty(_batch(rows, found), docs, texts, found)
@@ -103,6 +104,12 @@ def _rows(docs: list[int], views: Sequence[View], found: Sequences) -> dict[str,
         "released_end": found.end,
         "prefix_tokens": found.prefix,
     }
+
+
+def _tabular(texts: Sequence[str], found: Sequences) -> Ints:
+    """Where each sequence is in a tabular document, as its number in TABULAR."""
+    heads = np.array([head_of_table(text) for text in texts], dtype=np.int64)[found.doc]
+    return np.where(heads == 0, 0, np.where(found.start < heads, 1, 2))
 
 
 def _ranks(copies: Ints) -> Ints:

@@ -245,7 +245,9 @@ def at_risk_again(job: Phases) -> None:
 def at_risk_documents(job: Phases) -> None:
     """Documents with a sequence at risk are rejects."""
     flow = Flow()
-    stage = RejectAtRisk(threshold=job.settings.memorization.threshold)
+    settings = job.settings.memorization
+    band = settings.scored_target is not None
+    stage = RejectAtRisk(threshold=settings.threshold, band=band)
     at_risk = flow.map(stage, flow.read(None, DOCUMENTS, AT_RISK, only=(AT_RISK,)))
     flow.write(RISK_REJECTS, at_risk["rejects"])
     job.phase("at-risk-documents", flow)

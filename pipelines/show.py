@@ -491,6 +491,8 @@ def _why(row: Row) -> str:
     if row["predictable"] is not None:
         lines.append(f"by copies {percent(row['memorized'])}")
         lines.append(f"without having seen it {percent(row['predictable'])}")
+    if row["tabular"] == "head":
+        lines.append("header or first rows of a table")
     if row["extractable"]:
         lines.append("extractable from the reference model")
     if row["scored_by"] != "model":

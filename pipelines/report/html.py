@@ -16,7 +16,12 @@ from markupsafe import Markup, escape
 from unrote.corpus import display
 from unrote.memorization.target import written_size
 from unrote.pipelines.report import formatting
-from unrote.pipelines.report.memorization import Memorization, RiskySequence, expected
+from unrote.pipelines.report.memorization import (
+    Memorization,
+    RiskFeatureBin,
+    RiskySequence,
+    expected,
+)
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
 from unrote.pipelines.report.verdicts import advice, summary
 
@@ -54,6 +59,15 @@ CATEGORIES = {
     "recite": "many copies",
     "reconstruct": "a template, a numbering or a repetition, or the reference model completes it",
     "recollect": "neither",
+}
+FEATURES = {
+    "copies_input": "Copies in the input",
+    "copies": "Copies in the released text",
+    "copies_near": "Near copies there, each by the share of its word 5-grams",
+    "template": "Follows a template",
+    "repetition": "Repeats itself",
+    "rare_words": "Rare words",
+    "word_duplication": "How often its words are used, in a million words",
 }
 WORDS = {
     "model": "read by the reference model",
@@ -138,6 +152,27 @@ def copies_of(row: RiskySequence) -> str:
     if row.copies_near >= 0.05:
         parts.append(f"near copies worth {expected(row.copies_near)}")
     return ", ".join(parts)
+
+
+def range_of(feature: str, row: RiskFeatureBin) -> str:
+    """The numbers of a bin: "3 to 5" copies, "10 to 25 %", "none"."""
+    low, high = row.low, row.high
+    if feature in ("copies", "copies_input"):
+        if high is None:
+            return f"{low:,.0f} or more"
+        return f"{low:,.0f}" if high - low == 1 else f"{low:,.0f} to {high - 1:,.0f}"
+    if feature == "copies_near" and low == 0:
+        return "none"
+    if feature == "copies_near":
+        low = math.floor(low)
+        unit = ""
+    elif feature == "word_duplication":
+        low, high, unit = math.expm1(low), high and math.expm1(high), ""
+    else:
+        low, high, unit = 100 * low, high and 100 * high, f"{formatting.SPACE}%"
+    if high is None:
+        return f"{low:,.0f}{unit} or more"
+    return f"below {high:,.0f}{unit}" if low == 0 else f"{low:,.0f} to {high:,.0f}{unit}"
 
 
 def less(now: float, before: float) -> str:
@@ -225,6 +260,8 @@ def render(report: Report) -> str:
         words=WORDS,
         copies_of=copies_of,
         parts_of=parts_of,
+        range_of=range_of,
+        features=FEATURES,
         categories=CATEGORIES,
         less=less,
         advice=advice,

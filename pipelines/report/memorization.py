@@ -18,12 +18,15 @@ from unrote.pipelines.summary.scores import (
     BILLION,
     EDGES,
     EXPECTED,
+    FEATURES,
     RISK_BINS,
     RISK_ENTITIES,
+    RISK_FEATURES,
     RISK_REMOVED,
     RISK_SAMPLE,
     RISK_SIZES,
     RISK_SOURCES,
+    RISK_TABLES,
     RISKIEST_ROWS,
     SCORED_BY,
     VIEWS,
@@ -98,6 +101,29 @@ class RiskBin(Part):
     low: float = Field(description="Lowest risk in it.")
     high: float = Field(description="Up to here, not included; 1 is.")
     sequences: dict[str, int] = Field(description="By view.")
+
+
+class RiskFeatureBin(Part):
+    low: float = Field(description="Lowest number in it.")
+    high: float | None = Field(description="Up to here, not included; null: no end.")
+    sequences: int
+    expected_extracted: float
+
+
+class RiskFeature(Part):
+    """The sequences of the released text by a column of the table `scores`."""
+
+    feature: str = Field(
+        description="copies_input and copies, copies_near (where they were counted), and of the "
+        "text: template, repetition, rare_words, word_duplication."
+    )
+    bins: tuple[RiskFeatureBin, ...] = Field(description="Those with sequences.")
+
+
+class RiskTables(Expected):
+    """Header and first rows of documents that are tables: the sequences that begin there."""
+
+    documents: int
 
 
 class RiskSource(Part):
@@ -203,6 +229,8 @@ class Memorization(Part):
     sizes: tuple[RiskSize, ...] = Field(
         description="Targets of other sizes, on the released text. Empty for a proxy model."
     )
+    features: tuple[RiskFeature, ...]
+    tables: RiskTables | None = Field(description="null: no document is a table.")
     removed_sequences: int
     removed_documents: int
     riskiest: tuple[RiskySequence, ...] = Field(description="By category, each text once.")
@@ -316,6 +344,8 @@ def memorization(
             )
             for row in rows[RISK_SIZES.name]
         ),
+        features=_features(rows[RISK_FEATURES.name]),
+        tables=_tables(rows[RISK_TABLES.name]),
         removed_sequences=sum(row["sequences"] for row in removed),
         removed_documents=sum(row["documents"] for row in removed),
         riskiest=tuple(_risky(row, shown) for row in rows[RISKIEST_ROWS.name]),
@@ -378,6 +408,35 @@ def _histogram(rows: list[dict[str, Any]]) -> tuple[RiskBin, ...]:
         )
         for at, (low, high) in enumerate(zip(EDGES, ends, strict=True))
     )
+
+
+def _features(rows: list[dict[str, Any]]) -> tuple[RiskFeature, ...]:
+    names = list(FEATURES)
+    bins: dict[str, list[RiskFeatureBin]] = {}
+    for row in rows:
+        name, number = names[row["feature"]], row["bin"]
+        edges = FEATURES[name]
+        found = RiskFeatureBin(
+            low=edges[number],
+            high=edges[number + 1] if number + 1 < len(edges) else None,
+            sequences=row["sequences"],
+            expected_extracted=row["expected_extracted"] / BILLION,
+        )
+        bins.setdefault(name, []).append(found)
+    return tuple(RiskFeature(feature=name, bins=tuple(found)) for name, found in bins.items())
+
+
+def _tables(rows: list[dict[str, Any]]) -> RiskTables | None:
+    for row in rows:
+        if row["documents"]:
+            expected = {name: row[name] / BILLION for name in EXPECTED.values()}
+            return RiskTables(
+                documents=row["documents"],
+                sequences=row["sequences"],
+                at_risk=row["at_risk"],
+                **expected,
+            )
+    return None
 
 
 def _scored(row: Mapping[str, Any]) -> ScoredBy:
@@ -489,6 +548,16 @@ def notes(found: Memorization) -> Iterable[str]:
             f"A token is {characters:.1f} characters of this text, by the reference model's "
             "tokenizer. One with a larger vocabulary makes a sequence of as many tokens a longer "
             "text, of which models memorize more."
+        )
+    if found.tables is not None:
+        number = found.tables.documents
+        yield (
+            f"{counted(number, 'document')} of the released text "
+            f"{'is a table' if number == 1 else 'are tables'} (CSV-like). Models recite the "
+            f"header and the first rows of a table first: here "
+            f"{counted(found.tables.sequences, 'sequence')}, "
+            f"{found.tables.band} of them expected to be extractable by their copies and text "
+            "(tabular = head in the table scores)."
         )
     sample = found.sample
     if found.guessing:

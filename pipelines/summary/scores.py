@@ -7,6 +7,7 @@ All views are of the same sequences, those of the released text, with the copies
 the effect of a step is the difference. The last view is without what was removed for its risk.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.memorization.risk import CATEGORIES, ENDS, Risk
+from unrote.memorization.tabular import TABULAR
 from unrote.memorization.target import Target
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.sums import (
@@ -130,6 +132,34 @@ RISK_SIZES = summary_table(
 )
 """The sums of the risks of the released text for targets of other SIZES, in billionths."""
 
+_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75)
+
+FEATURES: Mapping[str, tuple[float, ...]] = {
+    "copies_input": (1.0, 2.0, 3.0, 6.0, 11.0, 51.0),
+    "copies": (1.0, 2.0, 3.0, 6.0, 11.0, 51.0),
+    "copies_near": (0.0, 0.001, 1.0, 5.0),
+    "template": _SHARES,
+    "repetition": _SHARES,
+    "rare_words": _SHARES,
+    "word_duplication": (0.0, *map(math.log1p, (10.0, 100.0, 1000.0))),
+}
+"""Columns of SCORES that a summary counts the sequences by, and where the bins of each begin."""
+
+RISK_FEATURES = summary_table(
+    "risk_features", ("key", "feature", "bin"), (), ("sequences", "expected_extracted")
+)
+"""How many sequences of the released text have a feature (its number in FEATURES) in a bin, and the
+sums of their risks in billionths. Sequences of which it is not known are in none."""
+
+RISK_TABLES = summary_table(
+    "risk_tables",
+    ("key",),
+    (),
+    ("documents", "sequences", *EXPECTED.values(), "at_risk"),
+)
+"""Tabular documents, and the sequences that begin in their headers and first rows; the sums of
+their risks in billionths."""
+
 RISK_ENTITIES = summary_table(
     "risk_entities", ("type_key",), ("type",), ("entities", "measured", "completed")
 )
@@ -137,8 +167,8 @@ RISK_ENTITIES = summary_table(
 probability above 0.01, and a higher one than after unrelated text."""
 
 SCORE_SUMMARIES = (
-    RISK_BINS, RISK_SOURCES, SCORED_BY, RISK_SAMPLE, RISK_REMOVED, RISK_SIZES, RISKIEST_ROWS,
-    RISK_ENTITIES,
+    RISK_BINS, RISK_SOURCES, SCORED_BY, RISK_SAMPLE, RISK_REMOVED, RISK_SIZES, RISK_FEATURES,
+    RISK_TABLES, RISKIEST_ROWS, RISK_ENTITIES,
 )  # fmt: skip
 
 BY = ("model", "text", None)
@@ -163,6 +193,8 @@ def summarise_scores(
         (RISK_SAMPLE, "sample", "key"),
         (RISK_REMOVED, "removed", "key"),
         (RISK_SIZES, "sizes", "size"),
+        (RISK_FEATURES, "features", "key"),
+        (RISK_TABLES, "tables", "key"),
     ):
         kept = {"scored_by", "parameters", *table.sort}
         sums = tuple(name for name in table.schema.names if name not in kept)
@@ -189,7 +221,7 @@ class TallyScores(PlainStage):
     rejects: bool = True
     target: Target | None = None
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "bins": RISK_BINS.schema,
         "sources": RISK_SOURCES.schema,
@@ -197,6 +229,8 @@ class TallyScores(PlainStage):
         "sample": RISK_SAMPLE.schema,
         "removed": RISK_REMOVED.schema,
         "sizes": RISK_SIZES.schema,
+        "features": RISK_FEATURES.schema,
+        "tables": RISK_TABLES.schema,
         "riskiest": RISKIEST_ROWS.schema,
     }
 
@@ -222,6 +256,8 @@ class TallyScores(PlainStage):
                 yield "by", _by(scores)
                 yield "sample", _sample(scores)
                 yield "removed", _removed(scores, documents)
+                yield "features", _features(scores, batch)
+                yield "tables", _tables(scores, documents)
                 if self.target is not None:
                     yield "sizes", _sizes(scores, batch, self.target)
                 documents.last = int(scores["doc"][-1])
@@ -258,6 +294,8 @@ def _scores_of(batch: pa.RecordBatch, threshold: float) -> Scores:
     columns["loss"] = _billionths(_filled(batch, "loss_suffix"))
     by = pc.index_in(batch["scored_by"], pa.array(BY, pa.string()))
     columns["by"] = by.to_numpy(zero_copy_only=False)
+    table = pc.index_in(batch["tabular"], pa.array(TABULAR[1:], pa.string()))
+    columns["table_head"] = pc.fill_null(table, -1).to_numpy(zero_copy_only=False) == 0
     columns["removed"] = flags_of(pc.equal(batch["action"], "remove-sequence"))
     return columns
 
@@ -360,6 +398,28 @@ def _sizes(scores: Scores, batch: pa.RecordBatch, target: Target) -> pa.RecordBa
     return batch_of(
         RISK_SIZES.schema, zeros, np.arange(len(SIZES)), sizes, *numbers, [count] * len(SIZES)
     )
+
+
+def _features(scores: Scores, batch: pa.RecordBatch) -> pa.RecordBatch:
+    keys, counts, sums = [], [], []
+    room = max(map(len, FEATURES.values()))
+    for number, (name, edges) in enumerate(FEATURES.items()):
+        here = scores["scored"] & ~flags_of(pc.is_null(batch[name]))
+        bins = np.searchsorted(edges, _filled(batch, name)[here], side="right") - 1
+        bins = np.maximum(bins, 0)  # a surrogate was not in the input
+        keys.append(number * room + np.arange(room))
+        counts.append(np.bincount(bins, minlength=room))
+        sums.append(_grouped(bins, scores["middle_released"][here], room))
+    key, count, expected = map(np.concatenate, (keys, counts, sums))
+    key, count, expected = key[count > 0], count[count > 0], expected[count > 0]
+    zeros = np.zeros_like(key)
+    return batch_of(RISK_FEATURES.schema, zeros, key, key // room, key % room, count, expected)
+
+
+def _tables(scores: Scores, documents: _Documents) -> pa.RecordBatch:
+    head = scores["scored"] & scores["table_head"]
+    columns = [head & documents.fresh(scores), *_step(scores, "released", head)]
+    return batch_of(RISK_TABLES.schema, [0], [0], *([int(column.sum())] for column in columns))
 
 
 def _grouped(codes: Ints, values: NDArray[Any], size: int) -> Ints:

@@ -74,6 +74,7 @@ TABLES: dict[str, dict[str, str]] = {
         "repetition": "double",
         "rare_words": "double",
         "word_duplication": "double",
+        "tabular": "string",
         "loss": "double",
         "loss_prefix": "double",
         "loss_suffix": "double",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.memorization import tiny
 from unrote.corpus.schema import (
+    DOCUMENTS,
     MEASURED,
     MEASURES,
     READ,
@@ -21,6 +22,7 @@ from unrote.corpus.schema import (
     SEQUENCES,
     TEXT_FEATURES,
 )
+from unrote.memorization.at_risk import RejectAtRisk
 from unrote.memorization.config import Config, Models
 from unrote.memorization.scorer import scorer_of
 from unrote.memorization.scores import Measure, Score, document_ranges, rows_of
@@ -105,7 +107,7 @@ def sequence(doc, number, **changes):
         "doc": doc, "number": number, "start": 10 * number, "end": 10 * number + 10,
         "released_start": 0, "second_token": 1, "released_end": 10, "prefix_tokens": 2,
         "ids": [1, 2, 3, 4], "copies_input": 4,
-        "copies": 2, "rank": 9, "random": 0,
+        "copies": 2, "tabular": 0, "rank": 9, "random": 0,
     }  # fmt: skip
     return row | dict.fromkeys(TEXT_FEATURES, 0.25) | changes
 
@@ -155,6 +157,11 @@ def test_what_it_has_not():
     assert (row["predictable"], row["category"]) == (None, "recollect")
 
 
+def test_what_is_in_a_table():
+    rows = [sequence(1, number, tabular=number) for number in range(3)]
+    assert [row["tabular"] for row in scored(rows)[0]] == [None, "head", "rows"]
+
+
 def test_what_has_no_tokens():
     nothing = sequence(1, 0, rank=-1, ids=[], prefix_tokens=0, **dict.fromkeys(TEXT_FEATURES))
     (row,), at_risk = scored([nothing], threshold=1e-9, action="remove-sequence")
@@ -176,6 +183,23 @@ def test_of_an_empty_range_nothing_is_removed():
         [sequence(1, 0, end=0, copies=10**6)], threshold=1e-9, action="remove-sequence"
     )
     assert at_risk == []
+
+
+@pytest.mark.parametrize(
+    ("band", "why"),
+    [
+        (True, "a sequence may have a risk of 0.25 or more (risk_high, the high end of its band)"),
+        (False, "a sequence has a risk of 0.25 or more"),
+    ],
+)
+def test_the_reason_of_a_reject_says_which_end_decides(band, why):
+    stage = RejectAtRisk(threshold=0.25, band=band)
+    row = dict.fromkeys(DOCUMENTS.schema.names) | {"doc": 7, "shard": "a", "row": 7}
+    found = pa.RecordBatch.from_pylist([row], DOCUMENTS.schema)
+    with stage.open() as run:
+        ((tag, rejects),) = run(iter([(DOCUMENTS.name, found)]))
+    assert tag == "rejects"
+    assert rejects["reason"].to_pylist() == [f"at risk of memorization: {why}"]
 
 
 def test_no_nan_is_written():

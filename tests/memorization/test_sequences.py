@@ -18,7 +18,6 @@ from unrote.corpus.hashing import random_numbers
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, REPLACEMENTS, SEQUENCES, SPANS, TEXT
 from unrote.corpus.views import apply_edits
 from unrote.memorization.config import Config
-from unrote.memorization.model import tokenizer_of
 from unrote.memorization.selection import (
     GROUP_SIZE,
     REPEATED,
@@ -28,6 +27,7 @@ from unrote.memorization.selection import (
     select,
 )
 from unrote.memorization.sequences import RANKS, SIZES, CutSequences
+from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import sequences, tokenize
 
 CONFIG = Config(prefix=4, suffix=4)
@@ -144,6 +144,17 @@ def test_copies_are_those_of_the_rarest_substring(folder):
         assert any(
             row["released_start"] <= s and s + 32 <= row["released_end"] for _, s, _ in substrings
         )
+
+
+def test_the_head_of_a_table_is_told(folder):
+    rows = ["name,town,born", *(f"Ann Roe,Ulm,{year}" for year in range(1900, 1950))]
+    texts = {5: "\n".join(rows), 7: tiny.SENTENCES[0]}
+    found, _ = sequences_of(folder, views(texts))
+    head = len("\n".join(rows[:11])) + 1
+    for row in found:
+        in_head = 1 if row["released_start"] < head else 2
+        assert row["tabular"] == (in_head if row["doc"] == 5 else 0)
+    assert {row["tabular"] for row in found} == {0, 1, 2}
 
 
 class TestSelect:

@@ -16,18 +16,29 @@ from unrote.corpus.schema import doc_key
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.memorization.risk import CATEGORIES
 from unrote.pipelines.policy import Policy, evaluate, results_of
-from unrote.pipelines.report.html import copies_of, histogram, less, parts_of, render, sizes
+from unrote.pipelines.report.html import (
+    copies_of,
+    histogram,
+    less,
+    parts_of,
+    range_of,
+    render,
+    sizes,
+)
 from unrote.pipelines.report.memorization import between, expected
 from unrote.pipelines.report.model import Report, build, excerpt_positions, from_json, to_json
 from unrote.pipelines.report.terminal import print_summary, print_verdict
 from unrote.pipelines.summary.scores import (
     EDGES,
+    FEATURES,
     RISK_BINS,
     RISK_ENTITIES,
+    RISK_FEATURES,
     RISK_REMOVED,
     RISK_SAMPLE,
     RISK_SIZES,
     RISK_SOURCES,
+    RISK_TABLES,
     RISKIEST_ROWS,
     SCORED_BY,
     VIEWS,
@@ -133,6 +144,16 @@ def scored(others: bool = False) -> dict[str, pa.Table]:
                 "sequences": 1000,
             }
             for n, size in enumerate((125_000_000, 1_000_000_000, 70_000_000_000))
+        ],
+        RISK_FEATURES: [
+            {"doc": 0, "key": 8 * feature + at, "feature": feature, "bin": at}
+            | {"sequences": 100 * (at + 1), "expected_extracted": 10**9 * at}
+            for feature in range(len(FEATURES))
+            for at in (0, 1, 3)
+        ],
+        RISK_TABLES: [
+            {"doc": 0, "key": 0, "documents": 2, "sequences": 3, "at_risk": 1}
+            | {"expected_low": 10**8, "expected_extracted": 10**9, "expected_high": 2 * 10**9}
         ],
         RISK_REMOVED: [{"doc": 0, "key": 0, "sequences": 5, "documents": 0}],
         RISKIEST_ROWS: [
@@ -249,6 +270,28 @@ def test_notes_say_what_the_numbers_are_worth():
     off = build(manifest(memorization={"enabled": False}), tables(), excerpt, no_example)
     assert off.memorization is None
     assert "not scored (memorization.enabled is false)" in " ".join(off.notes)
+
+
+def test_sequences_are_shown_by_what_makes_them_easy():
+    found = report()
+    assert [row.feature for row in found.memorization.features] == list(FEATURES)
+    ranges = {
+        row.feature: [range_of(row.feature, one).replace("\xa0", " ") for one in row.bins]
+        for row in found.memorization.features
+    }
+    assert ranges["copies"] == ["1", "2", "6 to 10"]
+    assert ranges["copies_near"] == ["none", "below 1", "5 or more"]
+    assert ranges["repetition"] == ["below 10 %", "10 to 25 %", "50 to 75 %"]
+    assert ranges["word_duplication"] == ["below 10", "10 to 100", "1,000 or more"]
+    page = render(found)
+    assert "By copies, overlap and wording" in page
+    assert page.count('scope="rowgroup"') == len(FEATURES)
+
+
+def test_heads_of_tables_are_named():
+    (note,) = (one for one in report().notes if "CSV-like" in one)
+    assert note.startswith("2 documents of the released text are tables")
+    assert "here 3 sequences, 0.1 to 2.0 of them" in note
 
 
 def test_report_json_round_trips():

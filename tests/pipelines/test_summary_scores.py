@@ -16,12 +16,15 @@ from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary import scores as summary_scores
 from unrote.pipelines.summary.scores import (
     EDGES,
+    FEATURES,
     RISK_BINS,
     RISK_ENTITIES,
+    RISK_FEATURES,
     RISK_REMOVED,
     RISK_SAMPLE,
     RISK_SIZES,
     RISK_SOURCES,
+    RISK_TABLES,
     RISKIEST,
     RISKIEST_ROWS,
     SCORE_SUMMARIES,
@@ -52,6 +55,7 @@ def score(rng: random.Random, doc: int, start: int, action: str) -> dict:
     for name in ("risk_input", "risk_deduplicated", "risk"):
         ends = [rng.choice([*RISKS, round(rng.random(), 9)]) for _ in range(3)]
         row[f"{name}_low"], row[name], row[f"{name}_high"] = sorted(ends)
+    row["tabular"] = rng.choice([None, "head", "rows"])
     row |= {"memorized": row["risk"], "category": rng.choice(CATEGORIES)}
     for name in TEXT_FEATURES:
         row[name] = round(rng.random(), 6)
@@ -197,6 +201,38 @@ def test_any_cut_of_rows_gives_the_same_tables():
     tables = corpus(random.Random(7), "remove-document")
     first = summaries(tables, 0)
     assert all(summaries(tables, seed) == first for seed in range(1, 10))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sequences_by_their_features(seed):
+    tables = corpus(random.Random(seed))
+    made: Counter = Counter()
+    for row in summaries(tables, seed)[RISK_FEATURES.name]:
+        name = list(FEATURES)[row["feature"]]
+        made[name, row["bin"]] += row["sequences"]
+        made[name, row["bin"], "risk"] += row["expected_extracted"]
+    counted: Counter = Counter()
+    for row in tables[SCORES.name]:
+        for name, edges in FEATURES.items():
+            if row["risk"] is not None and row[name] is not None:
+                at = max(bisect_right(edges, row[name]) - 1, 0)
+                counted[name, at] += 1
+                counted[name, at, "risk"] += round(row["risk"] * 1e9)
+    assert +made == +counted
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_heads_of_tables(seed):
+    tables = corpus(random.Random(seed))
+    (row,) = summaries(tables, seed)[RISK_TABLES.name]
+    first: dict = {}
+    for one in tables[SCORES.name]:
+        first.setdefault(one["doc"], one)
+    heads = [one for one in tables[SCORES.name] if one["tabular"] == "head"]
+    assert row["documents"] == sum(one["tabular"] == "head" for one in first.values())
+    assert row["sequences"] == len(heads)
+    assert row["at_risk"] == sum(one["risk_high"] >= THRESHOLD for one in heads)
+    assert row["expected_high"] == sum(round(one["risk_high"] * 1e9) for one in heads)
 
 
 # The riskiest.
