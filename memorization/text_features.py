@@ -280,10 +280,10 @@ def _template(units: Hashes, numbers: Floats) -> float:
         followed = 0
         for i in range(p, units.size):  # apart from numbers, so that it becomes vector instructions
             followed += units[i] == units[i - p]
-        for i in numbered:
-            if i >= 2 * p and units[i] != units[i - p]:
-                step = numbers[i] - numbers[i - p]
-                followed += step == numbers[i - p] - numbers[i - 2 * p]
+        for at in numbered:
+            if at >= 2 * p and units[at] != units[at - p]:
+                step = numbers[at] - numbers[at - p]
+                followed += step == numbers[at - p] - numbers[at - 2 * p]
         best = max(best, followed / (units.size - p))
     return best
 
