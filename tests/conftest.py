@@ -28,6 +28,12 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def brief_java():
+    """Spark's Java, of which tests start dozens, compiles and collects as a short run wants it."""
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+@pytest.fixture(autouse=True, scope="session")
 def key():
     """One key for all runs, those of other processes too, so that they can be compared."""
     before = os.environ.get("UNROTE_KEY")

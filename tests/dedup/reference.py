@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from functools import lru_cache
 
 from tests.dedup.passages_reference import ALONE
 from unrote.pipelines.verify.tokens import tokens_of
@@ -68,8 +69,13 @@ def shingles(
     return listed
 
 
+@lru_cache(maxsize=1024)
+def distinct_shingles(text: str, ngram: int, unit: str) -> frozenset[str]:
+    return frozenset(shingles(text, ngram, unit))  # each text is compared with many
+
+
 def jaccard(left: str, right: str, ngram: int = 5, unit: str = "word") -> float:
-    a, b = set(shingles(left, ngram, unit)), set(shingles(right, ngram, unit))
+    a, b = distinct_shingles(left, ngram, unit), distinct_shingles(right, ngram, unit)
     return len(a & b) / max(len(a | b), 1)
 
 
