@@ -191,7 +191,7 @@ def _lists(columns: Sequence[pa.Array | None], start: int, count: int) -> pa.Lis
     return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
-_NO_STRINGS = pa.array([], pa.string())
+_NO_STRINGS = pa.nulls(0, pa.string())  # pa.array would import pandas, where there is one
 
 
 def _ids(own: pa.StringArray | None, name: str, rows: pa.Int64Array) -> pa.StringArray:

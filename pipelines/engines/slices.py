@@ -233,7 +233,7 @@ def _some(tag: str, batch: pa.RecordBatch) -> Tagged:
         yield tag, batch
 
 
-_NOTHING = pa.RecordBatch.from_arrays([pa.array([], pa.int64())], ["doc"])
+_NOTHING = pa.RecordBatch.from_arrays([pa.nulls(0, pa.int64())], ["doc"])
 
 
 def _filter(batch: pa.RecordBatch, only: Ints | None, drop: Ints) -> pa.RecordBatch:
