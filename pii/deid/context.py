@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from unrote.pii.deid.shapes import Area, Candidate, Evidence
+from unrote.pii.deid.shapes import AnyCase, Area, Candidate, Evidence
 
 CLINICAL_WORDS = (
     r"(?:\[\*\*[A-Z\d]|\bm\.d\.|\b(?:patients?|pt's|y/o|yo|s/p|h/o|c/o|p/w|w/u|r/o|hx|pmh|"
@@ -30,8 +30,8 @@ WEAK_WORDS = (
     r"daughter|providers?|visits?|fellow|resident|transferred|trach|fall|referring|"
     r"pediatrician|qty|liver|weight|tube|veins?|medicines?|swollen|legs?|skin|born|ear|knee|doctor|dr|drs)\b"
 )
-CLINICAL = re.compile(CLINICAL_WORDS, re.IGNORECASE)
-WEAK = re.compile(WEAK_WORDS, re.IGNORECASE)
+CLINICAL = AnyCase(CLINICAL_WORDS.replace("A-Z", "a-z"))
+WEAK = AnyCase(WEAK_WORDS)
 
 GERMAN_LAW_WORDS = (
     r"(?:\b[Kk]läger|\bBeklagte|\bAngeklagte|\bAngeschuldigte|\bBeschuldigte|\bZeug(?:e|in|en)\b|"
@@ -94,7 +94,7 @@ _CODE_LINE = re.compile(
 
 def clinical_words(area: Area) -> float:
     """Different clinical words; those that other texts use as well count a third."""
-    return area.distinct(CLINICAL) + area.distinct(WEAK) / 3
+    return area.distinct_in_any_case(CLINICAL) + area.distinct_in_any_case(WEAK) / 3
 
 
 def clinical(candidate: Candidate) -> Iterator[Evidence]:

@@ -30,12 +30,34 @@ def score_of(points: float) -> float:
     return float(1 / (1 + 2 ** -max(-60.0, min(60.0, points))))
 
 
+class AnyCase:
+    """An expression in lower case, whose letters stand for those of any case.
+
+    `re` takes four times as long for alternatives without regard to case, so a text without
+    _ODD_CASES is read in lower case.
+    """
+
+    def __init__(self, lower: str) -> None:
+        self._lower, self._any = re.compile(lower), re.compile(lower, re.IGNORECASE)
+
+    def distinct(self, text: str) -> int:
+        """How many different strings of the text match, in lower case."""
+        if _ODD_CASES.search(text):
+            return len({match[0].lower() for match in self._any.finditer(text)})
+        return len({match[0] for match in self._lower.finditer(text.lower())})
+
+
+_ODD_CASES = re.compile("[\u0130\u0131\u017f]")
+"""The letters that `re` takes for an i or s and that lower() does not, or makes two of."""
+
+
 class Area:
     """The text around candidates, in which words are counted once for all of them."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._distinct: dict[re.Pattern[str], int] = {}
+        self._in_any_case: dict[AnyCase, int] = {}
 
     def distinct(self, pattern: re.Pattern[str]) -> int:
         """How many different strings of the area match, in lower case."""
@@ -43,6 +65,12 @@ class Area:
             found = {match[0].lower() for match in pattern.finditer(self.text)}
             self._distinct[pattern] = len(found)
         return self._distinct[pattern]
+
+    def distinct_in_any_case(self, words: AnyCase) -> int:
+        """The same of words in any case."""
+        if words not in self._in_any_case:
+            self._in_any_case[words] = words.distinct(self.text)
+        return self._in_any_case[words]
 
 
 @dataclass

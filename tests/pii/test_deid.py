@@ -20,7 +20,9 @@ from unrote.pii.deid import (
     DeidDetector,
     detector,
 )
+from unrote.pii.deid.context import CLINICAL_WORDS, WEAK_WORDS
 from unrote.pii.deid.detector import SHAPES, _ascii, _image
+from unrote.pii.deid.shapes import AnyCase
 from unrote.pii.deid.vocabulary import read_tag
 
 DETECTOR = DeidDetector()
@@ -260,6 +262,21 @@ def test_the_prefilter_changes_no_finding(monkeypatch, short):
     without = DeidDetector(prefilter=False)
     for text in TEXTS:
         assert without.find(text) == DETECTOR.find(text)
+
+
+WORDS = [
+    *("Patient", "PATIENTS", "pt's", "s/p", "[**A", "biopsy", "Endoscopy", "gastrıtis", "fiſtula"),
+    *("gastriti\u017f", "SEİZURE", "se\u0131zure", "s\u212a", "\u212aNEE", "knee", "Σ", "ß", "ẞ"),
+    *("_", "1", " ", "-", "status post", "Status  Post", "i\u0307", "dose", "doſe", "FOLLOWUP"),
+]
+
+
+@examples(300)
+@given(st.lists(st.sampled_from(WORDS) | st.characters(), max_size=12).map("".join))
+@pytest.mark.parametrize("words", [CLINICAL_WORDS, WEAK_WORDS])
+def test_words_in_any_case_are_those_that_re_finds(words, text):
+    found = {match[0].lower() for match in re.finditer(words, text, re.IGNORECASE)}
+    assert AnyCase(words.replace("A-Z", "a-z")).distinct(text) == len(found)
 
 
 PARTS = [
