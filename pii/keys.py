@@ -37,6 +37,15 @@ FRESH_KEY_NOTICE = (
 _log = logging.getLogger(__name__)
 
 
+def packed(*parts: str | int) -> bytes:
+    """Parts as one message; no others give the same, nor do the beginnings of two sequences."""
+    out: list[bytes] = []
+    for part in parts:
+        encoded = str(part).encode("utf-8", "surrogatepass")
+        out += (len(encoded).to_bytes(4, "big"), encoded)
+    return b"".join(out)
+
+
 class Key:
     """A secret and what is computed with it. Its text form shows its fingerprint only."""
 
@@ -75,16 +84,19 @@ class Key:
 
     def mac(self, purpose: str, *parts: str | int) -> bytes:
         """32 bytes that nobody without the key can tell from random ones."""
-        message = bytearray()
-        for part in (purpose, *parts):
-            encoded = str(part).encode("utf-8", "surrogatepass")
-            message += len(encoded).to_bytes(4, "big")
-            message += encoded
-        return hmac.digest(self._secret, message, "sha256")
+        return hmac.digest(self._secret, packed(purpose, *parts), "sha256")
 
     def number(self, bound: int, purpose: str, *parts: str | int) -> int:
         """A number below `bound`, at most 2**192; no value is likelier than another by 2**-64."""
         return int.from_bytes(self.mac(purpose, *parts), "big") % bound
+
+    def number_behind(self, bound: int, head: bytes, part: int) -> int:
+        """`number` of parts of which all but the last, which is one of a few digits, are in `head`,
+        `packed`.
+        """
+        last = b"%d" % part
+        digest = hmac.digest(self._secret, b"%b\0\0\0%c%b" % (head, len(last), last), "sha256")
+        return int.from_bytes(digest, "big") % bound
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that say which key was used, for a manifest."""

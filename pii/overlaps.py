@@ -5,7 +5,9 @@ found to be personal data, and would be released otherwise.
 """
 
 import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from operator import attrgetter
 
 from unrote.pii.config import Action, action_of
 from unrote.pii.findings import MARKER_TYPES, RESERVED_VALUE, Finding
@@ -26,6 +28,11 @@ class Spans:
             end = max(end, self._ends[last - 1])
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
+
+    def is_clear(self, start: int, end: int) -> bool:
+        """Whether no span overlaps [start, end), which is not empty."""
+        first = bisect.bisect_right(self._ends, start)
+        return start < end and (first == len(self._starts) or self._starts[first] >= end)
 
     def uncovered(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
         """The parts of text[start:end] outside these spans that hold letters or digits, without the
@@ -48,7 +55,9 @@ class Spans:
         return parts
 
     def uncovered_by(self, text: str, finding: Finding) -> list[Finding]:
-        """The finding's uncovered parts, each as a finding."""
+        """The finding's uncovered parts, each as a finding; it itself, if nothing covers it."""
+        if self.is_clear(finding.start, finding.end):
+            return [finding]
         parts = self.uncovered(text, finding.start, finding.end)
         return [finding._replace(start=start, end=end) for start, end in parts]
 
@@ -67,8 +76,11 @@ def prefer_markers(text: str, findings: Iterable[Finding]) -> list[Finding]:
         return sorted(personal)
     claimed = Spans()
     preferred: list[Finding] = []
+    around = _Around(personal)
     for marker in markers:
-        if marker.type == RESERVED_VALUE and any(_is_more(text, one, marker) for one in personal):
+        if marker.type == RESERVED_VALUE and any(
+            _is_more(text, one, marker) for one in around.those_with(marker.start, marker.end)
+        ):
             continue
         claimed.add(marker.start, marker.end)
         preferred.append(marker)
@@ -77,10 +89,25 @@ def prefer_markers(text: str, findings: Iterable[Finding]) -> list[Finding]:
     return sorted(preferred)
 
 
+class _Around:
+    """Findings, of which those are asked for that hold a span."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._findings = sorted(findings)
+        self._starts = [finding.start for finding in self._findings]
+        self._reach = list(accumulate((finding.end for finding in self._findings), max))
+
+    def those_with(self, start: int, end: int) -> Iterator[Finding]:
+        """The findings of which [start, end) is a part."""
+        index = bisect.bisect_right(self._starts, start) - 1
+        while index >= 0 and self._reach[index] >= end:
+            if self._findings[index].end >= end:
+                yield self._findings[index]
+            index -= 1
+
+
 def _is_more(text: str, finding: Finding, marker: Finding) -> bool:
-    """Whether a finding holds a marker, and letters or digits beside it."""
-    if not finding.start <= marker.start <= marker.end <= finding.end:
-        return False
+    """Whether a finding that holds a marker has letters or digits beside it."""
     beside = text[finding.start : marker.start] + text[marker.end : finding.end]
     return any(map(str.isalnum, beside))
 
@@ -102,9 +129,29 @@ def resolve_overlaps(
         names = (finding.type, finding.start, finding.origin, finding.stands_for)
         return (kept, -length, -finding.score, *names)
 
-    claimed = Spans()
     resolved: list[Finding] = []
-    for finding in sorted(findings, key=rank):
-        resolved += claimed.uncovered_by(text, finding)
-        claimed.add(finding.start, finding.end)
-    return sorted(resolved, key=lambda finding: finding.start)
+    for meeting in _meeting(findings):
+        if len(meeting) > 1:
+            meeting.sort(key=rank)
+        claimed = Spans()
+        for finding in meeting:
+            resolved += claimed.uncovered_by(text, finding)
+            claimed.add(finding.start, finding.end)
+    return sorted(resolved, key=_start)
+
+
+_start = attrgetter("start")
+
+
+def _meeting(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """The findings by offset, together where one overlaps the next: most stand alone."""
+    group: list[Finding] = []
+    reach = 0
+    for finding in sorted(findings, key=_start):
+        if group and finding.start >= reach:
+            yield group
+            group = []
+        group.append(finding)
+        reach = max(reach, finding.end) if len(group) > 1 else finding.end
+    if group:
+        yield group

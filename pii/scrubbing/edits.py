@@ -1,5 +1,7 @@
 """Edits of a text, and where the characters of the edited text come from."""
 
+import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +33,12 @@ def edited_text(text: str, edits: Sequence[Edit]) -> str:
         out += [text[offset : edit.start], edit.text]
         offset = edit.end
     return "".join([*out, text[offset:]])
+
+
+def is_within(spans: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of the spans, which are disjoint and in order, holds [start, end)."""
+    index = bisect_right(spans, (start, sys.maxsize)) - 1
+    return index >= 0 and end <= spans[index][1]
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ def drop_own_surrogates(
             own.add(start, end)
         if "mask" in actions.values():
             left = [one for one in left if not _is_mask(text[one.start : one.end])]
+    strangers: set[tuple[int, int, str]] = set()
     count = -1
     while count != len(left):  # one that is recognised may let others be
         count = len(left)
-        left = [one for one in left if not _is_own(text, one, key, own)]
+        left = [one for one in left if not _is_own(text, one, key, own, strangers)]
     left = _without_given_names(text, findings, left)
     return _without_shifted_dates(text, left, key, actions)
 
@@ -53,10 +54,10 @@ def _without_given_names(
     text: str, findings: Iterable[Finding], left: list[Finding]
 ) -> list[Finding]:
     """`left` without given names alone that stand beside a surname in another own surrogate."""
-    if not any(map(_is_person, left)):
+    others = set(filter(_is_person, left))
+    if not others:
         return left
-    others = set(left)
-    people = People(text[f.start : f.end] for f in findings if f not in others and _is_person(f))
+    people = People(text[f.start : f.end] for f in findings if _is_person(f) and f not in others)
     return [f for f in left if not (_is_person(f) and people.has_given(text[f.start : f.end]))]
 
 
@@ -99,9 +100,17 @@ def _is_mask(value: str) -> bool:
     return "*" in value and not any(map(str.isalnum, value))
 
 
-def _is_own(text: str, finding: Finding, key: Key, own: Spans) -> bool:
-    """Whether a finding consists of own surrogates. If it does, its span is added to `own`."""
+def _is_own(
+    text: str, finding: Finding, key: Key, own: Spans, strangers: set[tuple[int, int, str]]
+) -> bool:
+    """Whether a finding consists of own surrogates. If it does, its span is added to `own`.
+
+    strangers: what is known to be none as a whole; what is found to be none is added.
+    """
     type_ = surrogate_type(finding)
+    span = (finding.start, finding.end, type_)
+    if span in strangers and own.is_clear(finding.start, finding.end):
+        return False
     uncovered = own.uncovered(text, finding.start, finding.end)
     if not uncovered:
         return True
@@ -112,6 +121,7 @@ def _is_own(text: str, finding: Finding, key: Key, own: Spans) -> bool:
         if all(is_surrogate(text[start:end], type_, key) for start, end in spans):
             own.add(finding.start, finding.end)
             return True
+    strangers.add(span)
     return False
 
 
@@ -123,6 +133,8 @@ def _without_shifted_dates(
     Where a marker stands for a date too they are not yet: all will move with its surrogate.
     """
     moving = [f for f in findings if actions is None or action_of(f, actions) == "surrogate"]
+    if not any(map(_is_date, moving)):
+        return findings
     values = [text[f.start : f.end] for f in resolve_overlaps(text, moving) if _is_date(f)]
     marked = any(f.type == DEID_MARKER and surrogate_type(f) == "DATE_TIME" for f in findings)
     if marked or not values or not dates.are_shifted(values, key):

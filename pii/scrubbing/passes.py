@@ -6,7 +6,6 @@ may have hidden another; a context word may have come nearer. So what was writte
 and what is found there is mapped back to the input, where it supersedes the edits that it covers.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from unrote.pii.keys import Key
 from unrote.pii.ner import entities_of
 from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
 from unrote.pii.scrubbing.actions import AppliedAction, apply_actions
-from unrote.pii.scrubbing.edits import Alignment, Edit, edited_text
+from unrote.pii.scrubbing.edits import Alignment, Edit, edited_text, is_within
 from unrote.pii.scrubbing.own_surrogates import drop_own_parts, drop_own_surrogates
 
 if TYPE_CHECKING:
@@ -152,13 +151,12 @@ def _pass(
 
 def _split_by_cuts(findings: Iterable[Finding], cuts: Cuts) -> tuple[list[Finding], list[Finding]]:
     """The findings that lie within a cut, and those that touch text that stays."""
-    starts = [start for start, _ in cuts]
+    if not cuts:
+        return [], list(findings)
     inside: list[Finding] = []
     outside: list[Finding] = []
     for finding in findings:
-        index = bisect_right(starts, finding.start) - 1
-        within = index >= 0 and finding.end <= cuts[index][1]
-        (inside if within else outside).append(finding)
+        (inside if is_within(cuts, finding.start, finding.end) else outside).append(finding)
     return inside, outside
 
 
@@ -230,10 +228,14 @@ def _superseded(
     scrubbed: ScrubbedText, added: Iterable[tuple[AppliedAction, Edit]]
 ) -> ScrubbedText:
     """`scrubbed` with the added edits in place of those that they cover."""
-    applied, edits = list(scrubbed.applied), list(scrubbed.edits)
-    for one, edit in added:
-        applied = [other for other in applied if not _covers(edit, other.finding)] + [one]
-        edits = [other for other in edits if not _covers(edit, other)] + [edit]
+    new = sorted(added, key=lambda pair: pair[1].start)
+    spans = [(edit.start, edit.end) for _, edit in new]
+    applied = [
+        one for one in scrubbed.applied if not is_within(spans, one.finding.start, one.finding.end)
+    ]
+    edits = [edit for edit in scrubbed.edits if not is_within(spans, edit.start, edit.end)]
+    applied += [one for one, _ in new]
+    edits += [edit for _, edit in new]
     applied.sort(key=lambda one: one.finding.start)
     edits.sort(key=lambda edit: edit.start)
     return replace(scrubbed, applied=tuple(applied), edits=tuple(edits))
@@ -252,12 +254,12 @@ def disjoint(text: str, scrubbed: ScrubbedText) -> ScrubbedText:
     for one in changed:
         claimed.add(one.finding.start, one.finding.end)
     kept = [
-        replace(one, finding=part)
+        one if part is one.finding else replace(one, finding=part)
         for one in scrubbed.applied
         if one.action == "keep"
         for part in claimed.uncovered_by(text, one.finding)
     ]
-    for one in kept:
+    for one in kept if scrubbed.in_cuts else ():
         claimed.add(one.finding.start, one.finding.end)
     in_cuts = [part for one in scrubbed.in_cuts for part in claimed.uncovered_by(text, one)]
     applied = sorted([*changed, *kept], key=lambda one: one.finding.start)

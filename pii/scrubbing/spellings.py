@@ -13,6 +13,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice, pairwise, takewhile
 from typing import cast
 
@@ -23,7 +24,7 @@ from unrote.pii.catalogue import NAME_TYPES
 from unrote.pii.config import SECRET
 from unrote.pii.findings import MARKER_TYPES
 from unrote.pii.scrubbing.actions import AppliedAction
-from unrote.pii.scrubbing.edits import Edit
+from unrote.pii.scrubbing.edits import Edit, is_within
 from unrote.pii.scrubbing.passes import ScrubbedText, disjoint
 
 Codes = NDArray[np.uint32]
@@ -276,10 +277,15 @@ def replaced_values(text: str, scrubbed: ScrubbedText) -> dict[str, Replaced]:
         if one.action == "keep" or one.finding.type in OTHERS_HAVE:
             continue
         value = text[one.finding.start : one.finding.end]
-        core = Folded(value).alone()
+        core = _core(value)
         if _is_telling(core, one.finding.type):
             found.setdefault(core, Replaced(value, one))
     return found
+
+
+@lru_cache(maxsize=1 << 12)
+def _core(value: str) -> str:
+    return Folded(value).alone()
 
 
 def _is_telling(core: str, type_: str) -> bool:
@@ -333,7 +339,7 @@ class _Done:
 
         Of a value with a hidden character in it a recogniser may have seen a part: that is not all.
         """
-        if any(a <= start and end <= b for a, b in self._cuts):
+        if is_within(self._cuts, start, end):
             return True
         first = bisect_right(self._ends, start)
         meeting = takewhile(lambda span: span[0] < end, islice(self._changed, first, None))
@@ -346,16 +352,12 @@ def _with_added(
     """`scrubbed` with more, in place of what lies within it."""
     spans = [(edit.start, edit.end) for _, edit in added]
 
-    def is_within(start: int, end: int) -> bool:
-        at = bisect_right(spans, (start, len(text))) - 1
-        return at >= 0 and spans[at][0] <= start and end <= spans[at][1]
-
     applied = [
         one
         for one in scrubbed.applied
-        if one.action == "keep" or not is_within(one.finding.start, one.finding.end)
+        if one.action == "keep" or not is_within(spans, one.finding.start, one.finding.end)
     ]
-    edits = [edit for edit in scrubbed.edits if not is_within(edit.start, edit.end)]
+    edits = [edit for edit in scrubbed.edits if not is_within(spans, edit.start, edit.end)]
     applied += [one for one, _ in added]
     edits += [edit for _, edit in added]
     edits.sort(key=lambda edit: edit.start)

@@ -13,9 +13,10 @@ hash of the original), but to make the subset look random without the key.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isqrt
 
-from unrote.pii.keys import Key
+from unrote.pii.keys import Key, packed
 
 ROUNDS = 8
 
@@ -56,7 +57,7 @@ class Subset:
         return self._walk(self.key.number(self.members, "draw", self.name, *seed), self._forward)
 
     def contains(self, index: int) -> bool:
-        return self._walk(index, self._backward) < self.members
+        return _contains(self, index)
 
     def _walk(self, index: int, step: Callable[[int, int], int]) -> int:
         base = isqrt(self.size - 1) + 1
@@ -67,15 +68,25 @@ class Subset:
 
     def _forward(self, index: int, base: int) -> int:
         left, right = divmod(index, base)
-        for round_ in range(ROUNDS):
-            left, right = right, (left + self._round(base, round_, right)) % base
+        number = self.key.number_behind
+        for round_ in _rounds(self.name, self.size):
+            left, right = right, (left + number(base, round_, right)) % base
         return left * base + right
 
     def _backward(self, index: int, base: int) -> int:
         left, right = divmod(index, base)
-        for round_ in reversed(range(ROUNDS)):
-            left, right = (right - self._round(base, round_, left)) % base, left
+        number = self.key.number_behind
+        for round_ in reversed(_rounds(self.name, self.size)):
+            left, right = (right - number(base, round_, left)) % base, left
         return left * base + right
 
-    def _round(self, base: int, round_: int, half: int) -> int:
-        return self.key.number(base, "round", self.name, self.size, round_, half)
+
+@lru_cache(maxsize=1 << 16)
+def _contains(subset: Subset, index: int) -> bool:
+    return subset._walk(index, subset._backward) < subset.members
+
+
+@lru_cache(maxsize=1 << 12)
+def _rounds(name: str, size: int) -> tuple[bytes, ...]:
+    """What each round adds to the half that it hashes."""
+    return tuple(packed("round", name, size, round_) for round_ in range(ROUNDS))

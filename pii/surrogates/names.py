@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from unrote.pii.keys import Key
@@ -147,6 +147,9 @@ def towns() -> Blend:
     return Blend.of("town", _starts(), _SYLLABLES, _SYLLABLES, _TOWNS)
 
 
+KNOWN = 1 << 14
+"""Names, last seen, that are not read and replaced anew: a document has the same ones again."""
+
 # Given names: of all of them, one in 16 goes with a family name.
 
 _GIVEN_BITS = 4
@@ -206,6 +209,8 @@ _PARTICLES = frozenset(
 
 def latin(value: str) -> bool:
     """Whether all letters are Latin ones."""
+    if value.isascii():
+        return True
     letters = filter(str.isalpha, value)
     return all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
 
@@ -284,11 +289,13 @@ def with_initials(key: Key, value: str, letters: Mapping[str, str]) -> str | Non
     return None if name is None else _drawn_name(key, value, name, [], letters)
 
 
+@lru_cache(maxsize=KNOWN)
 def surname_for(key: Key, surname: str, *seed: str | int) -> str:
     """The surname in the place of another."""
     return surnames().drawn(key, normalised(surname), *seed)
 
 
+@lru_cache(maxsize=KNOWN)
 def given_for(key: Key, surname: str, given: str, *seed: str | int) -> str:
     """The given name in the place of another, beside the surrogate `surname`."""
     return _given(key, surname, given, normalised(given), *seed)
@@ -300,6 +307,7 @@ def may_be_initials(value: str) -> tuple[str, ...]:
     return () if name is None else tuple(_bare(m[0]) for m in name.initials)
 
 
+@lru_cache(maxsize=KNOWN)
 def words_of_name(value: str) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
     """Surname, given names and initials of a name; None if no word of it is a name."""
     name = _name(value)

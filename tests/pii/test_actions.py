@@ -10,10 +10,10 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from tests.examples import examples
-from unrote.pii.config import ACTIONS
-from unrote.pii.findings import Finding
+from unrote.pii.config import ACTIONS, action_of
+from unrote.pii.findings import RESERVED_VALUE, Finding
 from unrote.pii.keys import Key
-from unrote.pii.overlaps import resolve_overlaps
+from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
 from unrote.pii.scrubbing import Edit, edited_text
 from unrote.pii.scrubbing.actions import apply_actions
 from unrote.pii.scrubbing.own_surrogates import drop_own_surrogates
@@ -125,6 +125,38 @@ def test_resolved_findings_are_apart_and_cover_all(text, findings, random):
     random.shuffle(shuffled)
     assert resolve_overlaps(text, shuffled) == kept
     assert resolve_overlaps(text, kept) == kept
+
+
+def in_order_of_rank(text, findings, actions):
+    """`resolve_overlaps`, finding by finding, each against all that were ranked before it."""
+
+    def rank(f):
+        kept = action_of(f, actions) == "keep"
+        return (kept, f.start - f.end, -f.score, f.type, f.start, f.origin, f.stands_for)
+
+    claimed, resolved = Spans(), []
+    for f in sorted(findings, key=rank):
+        resolved += [f._replace(start=a, end=b) for a, b in claimed.uncovered(text, f.start, f.end)]
+        claimed.add(f.start, f.end)
+    return sorted(resolved, key=lambda f: f.start)
+
+
+@given(st.text("a. ", min_size=60, max_size=60), FINDINGS)
+def test_findings_that_meet_are_resolved_as_all_together_would_be(text, findings):
+    actions = {"A": "keep", "B": "surrogate"}
+    assert resolve_overlaps(text, findings, actions) == in_order_of_rank(text, findings, actions)
+
+
+@given(st.text("a. ", min_size=60, max_size=60), FINDINGS, FINDINGS)
+def test_a_reserved_value_in_more_than_itself_is_dropped(text, findings, reserved):
+    reserved = [f._replace(type=RESERVED_VALUE) for f in reserved if f.start < f.end]
+    left = {f for f in prefer_markers(text, [*findings, *reserved]) if f.type == RESERVED_VALUE}
+
+    def more(f, marker):
+        within = f.start <= marker.start and marker.end <= f.end
+        return within and "a" in text[f.start : marker.start] + text[marker.end : f.end]
+
+    assert left == {one for one in reserved if not any(more(f, one) for f in findings)}
 
 
 # Replacing.

@@ -2,9 +2,12 @@ import logging
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.examples import examples
 from unrote.corpus.errors import ConfigError
-from unrote.pii.keys import KEY_VARIABLE, Key, fresh_key, load_key
+from unrote.pii.keys import KEY_VARIABLE, Key, fresh_key, load_key, packed
 
 SECRET = "0123456789abcdef" * 4
 
@@ -110,3 +113,12 @@ def test_a_file_that_others_can_read_is_warned_about(tmp_path, caplog):
 def test_fresh_keys_differ():
     assert fresh_key() != fresh_key()
     assert fresh_key() != "a key"
+
+
+@examples(100)
+@given(st.integers(1, 2**160), st.text(max_size=9), st.integers(0, 2**90))
+def test_a_head_that_is_known_changes_no_number(bound, name, part):
+    key = Key(SECRET.encode())
+    assert key.number_behind(bound, packed("a", name, 7), part) == key.number(
+        bound, "a", name, 7, part
+    )
