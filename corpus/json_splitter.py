@@ -1,9 +1,11 @@
-"""Where the elements of one JSON array begin and end, found while its bytes go by.
+"""Where the elements of one JSON array, or values one after another, begin and end, found while the
+bytes go by.
 
 An element is then read by the scanner of JSON lines (`json_scanner`). For that the array is made
 into lines of the same length, byte for byte: a comma between two elements and the array's last
-bracket become newlines, a newline within an element a space, which means the same there. So every
-offset that the scanner finds is one in the file.
+bracket become newlines, a newline within an element a space, which means the same there. Of values
+that are in no array the white space behind each becomes a newline. So every offset that the scanner
+finds is one in the file.
 
 What is within an element is only followed as far as needed to find its end: strings, and how many
 brackets are open, whichever they are. Whether it is JSON the scanner says. A raw newline in a
@@ -15,13 +17,13 @@ import numpy as np
 from unrote.corpus.kernel import inlined, kernel, load64
 from unrote.corpus.text import first_byte, zero_bytes
 
-# ruff: noqa: C901, PLR0912, PLR1714
+# ruff: noqa: C901, PLR0912, PLR0915, PLR1714
 # As in `json_scanner`: a state machine is easier to check in one place.
 
-# What is in a state (int64[5]): where in the file one is, how many brackets are open within the
-# element, where in a string, whether the element has a byte that is no white space, and how many
-# elements came.
-PHASE, DEPTH, STRING, FILLED, ROWS = 0, 1, 2, 3, 4
+# What is in a state (int64[6]): where in the file one is, how many brackets are open within the
+# element, where in a string, whether the element has a byte that is no white space, how many
+# elements came, and whether they are values in no array.
+PHASE, DEPTH, STRING, FILLED, ROWS, LOOSE = 0, 1, 2, 3, 4, 5
 
 # Values of PHASE. BEYOND is at a byte behind the array that is no white space.
 BEFORE, WITHIN, BEHIND, BEYOND = 0, 1, 2, 3
@@ -35,9 +37,12 @@ _NEWLINES = np.uint64(0x0A0A0A0A0A0A0A0A)
 _WRONG = 0x01
 
 
-def split_state(within: bool, row: int) -> np.ndarray:
-    """The state at the start of a file, or `within` the array before element `row`."""
-    return np.array([WITHIN if within else BEFORE, 0, _OUTSIDE, 0, row], dtype=np.int64)
+def split_state(within: bool, row: int, loose: bool) -> np.ndarray:
+    """The state at the start of a file, or `within` it before element `row`.
+
+    loose: whether the elements are values one after another, in no array.
+    """
+    return np.array([WITHIN if within else BEFORE, 0, _OUTSIDE, 0, row, loose], dtype=np.int64)
 
 
 @inlined
@@ -72,7 +77,8 @@ def _cross_string(data: np.ndarray, at: int, lines: np.ndarray, state: np.ndarra
 def split_elements(
     data: np.ndarray, at: int, lines: np.ndarray, goal: int, state: np.ndarray
 ) -> tuple[int, int]:
-    """Make lines of the elements in data[at:], up to the first comma at or behind data[goal].
+    """Make lines of the elements in data[at:], up to the first comma at or behind data[goal], or,
+    in no array, the first white space behind a value there.
 
     lines: uint8, a copy of `data`, which is written to; state: of `split_state`, which is moved on.
     Elements with no value between commas, or between a comma and the last bracket, become lines
@@ -82,15 +88,27 @@ def split_elements(
     """
     size = len(data)
     behind = 0
+    loose = state[LOOSE] != 0
     while at < size:
         if state[STRING] != _OUTSIDE:
             at = _cross_string(data, at, lines, state)
             continue
         byte = data[at]
         if byte == 0x20 or byte == 0x09 or byte == 0x0D or byte == 0x0A:
-            if byte == 0x0A:
+            if loose and state[DEPTH] == 0 and state[FILLED] == 1:
+                lines[at] = 0x0A
+                state[FILLED] = 0
+                state[ROWS] += 1
+                behind = at + 1
+                if at >= goal:
+                    at += 1
+                    break
+            elif byte == 0x0A:
                 lines[at] = 0x20
         elif state[PHASE] == BEFORE:
+            if loose and byte != 0xEF and byte != 0xBB and byte != 0xBF:
+                state[PHASE] = WITHIN
+                continue
             if byte == 0x5B:
                 state[PHASE] = WITHIN
             elif byte != 0xEF and byte != 0xBB and byte != 0xBF:  # a byte order mark
@@ -100,7 +118,7 @@ def split_elements(
         elif state[PHASE] != WITHIN:
             state[PHASE] = BEYOND
             break
-        elif byte == 0x2C and state[DEPTH] == 0 and state[FILLED] == 1:
+        elif byte == 0x2C and state[DEPTH] == 0 and state[FILLED] == 1 and not loose:
             lines[at] = 0x0A
             state[FILLED] = 0
             state[ROWS] += 1
@@ -108,7 +126,7 @@ def split_elements(
             if at >= goal:
                 at += 1
                 break
-        elif byte == 0x5D and state[DEPTH] == 0:
+        elif byte == 0x5D and state[DEPTH] == 0 and not loose:
             lines[at] = 0x0A
             if state[FILLED] == 1:
                 state[ROWS] += 1
@@ -125,7 +143,7 @@ def split_elements(
                 state[DEPTH] += 1
             elif byte == 0x7D or byte == 0x5D:
                 state[DEPTH] = max(0, state[DEPTH] - 1)
-            elif byte == 0x2C and state[DEPTH] == 0:
+            elif byte == 0x2C and state[DEPTH] == 0 and not loose:
                 lines[at] = _WRONG
         at += 1
     return at, behind

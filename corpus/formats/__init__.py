@@ -6,7 +6,7 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats.arrow import Arrow
 from unrote.corpus.formats.base import Format
 from unrote.corpus.formats.csv import Csv, Tsv
-from unrote.corpus.formats.json_array import JsonArray
+from unrote.corpus.formats.json_array import JsonArray, JsonValues
 from unrote.corpus.formats.jsonl import JsonLines
 from unrote.corpus.formats.parquet import Parquet
 from unrote.corpus.formats.sniffing import binary_format, refuse_pointer
@@ -64,5 +64,15 @@ def format_of(shard: Shard) -> Format:
         ) from None
 
 
-for _format in (JsonLines(), JsonArray(), Parquet(), Arrow(), Csv(), Tsv(), Text(), Warc()):
+for _format in (
+    JsonLines(),
+    JsonArray(),
+    JsonValues(),
+    Parquet(),
+    Arrow(),
+    Csv(),
+    Tsv(),
+    Text(),
+    Warc(),
+):
     register(_format)

@@ -1,7 +1,8 @@
-"""One JSON array of objects, an object a line or pretty-printed, written back byte for byte.
+"""One JSON array of objects, an object a line or pretty-printed, or pretty-printed objects one
+after another in no array; written back byte for byte.
 
-Its elements are found by the kernels of `json_splitter` and read as JSON lines are. Of elements
-that go, the comma and the white space go that stood before them; of the first, those behind it. No
+Elements are found by the kernels of `json_splitter` and read as JSON lines are. Of elements that
+go, the comma and the white space go that stood before them; of the first, those behind it. No
 library for streamed JSON says at which byte a value begins, so none is used.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from unrote.corpus.json_scanner import END, REPEATED, ROW, START
 from unrote.corpus.json_splitter import (
     BEHIND,
     BEYOND,
+    LOOSE,
     PHASE,
     ROWS,
     WITHIN,
@@ -65,15 +67,17 @@ class JsonArray(Format):
 
     name = "json"
     suffixes: Mapping[str, Compression] = {}
+    loose: ClassVar[bool] = False
+    """Whether the objects stand in no array."""
 
     def cutter(self, shard: Shard, goal: int) -> Cutter:
-        return Cutter(shard) if shard.compression else _ElementCuts(shard, goal)
+        return Cutter(shard) if shard.compression else _ElementCuts(shard, goal, self.loose)
 
     def read(
         self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
         row, position = cut.row, _Position(cut.line + 1, 1 if cut.start == 0 else None)
-        elements = _Elements(shard, cut)
+        elements = _Elements(shard, cut, self.loose)
         try:
             for block, table, reasons, after in elements.scanned(fields, view, selected):
                 row = after
@@ -93,7 +97,7 @@ class JsonArray(Format):
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
             everything = SelectedRows(shard, None, 0)
-            elements = _Elements(shard, whole)
+            elements = _Elements(shard, whole, self.loose)
             try:
                 for block, table, reasons, _ in elements.scanned(fields, "text", everything):
                     read_strings(block.lines, table, reasons, fields)
@@ -101,28 +105,37 @@ class JsonArray(Format):
                     file.write(sink.compress(b"".join(chunks)))
             except Damaged:
                 pass  # the row at the damage was rejected when it was read
-            file.write(sink.compress(released.end(closed=elements.closed)))
+            file.write(sink.compress(released.end(elements.closed, self.loose)))
             file.write(sink.flush())
         return released.rows
 
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:
-        return {path for _, row in _first_rows(shard, first) for path in text_paths(row)}
+        return {
+            path for _, row in _first_rows(shard, first, self.loose) for path in text_paths(row)
+        }
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
         if first is not None and fields.columns:
-            check_values(shard, fields, _first_rows(shard, first))
+            check_values(shard, fields, _first_rows(shard, first, self.loose))
+
+
+class JsonValues(JsonArray):
+    """Objects of several lines each, with white space between them, as jq writes them."""
+
+    name = "json-values"
+    loose = True
 
 
 # Where a file can be cut
 
 
 class _ElementCuts(Cutter):
-    """Behind the first comma between two elements from `goal` bytes on."""
+    """Behind the first comma or white space between two elements from `goal` bytes on."""
 
-    def __init__(self, shard: Shard, goal: int) -> None:
+    def __init__(self, shard: Shard, goal: int, loose: bool) -> None:
         super().__init__(shard)
         self._goal = goal
-        self._state = split_state(False, 0)
+        self._state = split_state(False, 0, loose)
         self._cut_points: list[tuple[int, int, int]] = [(0, 0, 0)]
         self._lines = 0
 
@@ -170,22 +183,22 @@ class _Block:
 class _Elements:
     """The elements of a cut, in blocks."""
 
-    def __init__(self, shard: Shard, cut: Cut) -> None:
+    def __init__(self, shard: Shard, cut: Cut, loose: bool) -> None:
         self._chunks = stored_lines(shard, cut)
         self._first = cut.row
         self._last = cut.end == shard.size or bool(shard.compression)
-        self._state = split_state(cut.start > 0, cut.row)
+        self._state = split_state(cut.start > 0, cut.row, loose)
 
     @property
     def closed(self) -> bool:
-        """Whether the bracket that ends the array went by."""
-        return bool(self._state[PHASE] in (BEHIND, BEYOND))
+        """Whether the bracket that ends the array went by, if there is an array."""
+        return bool(self._state[LOOSE] or self._state[PHASE] in (BEHIND, BEYOND))
 
     def blocks(self, limit: int) -> Iterator[_Block]:
-        """About a chunk each, or one larger element; the last is the white space at the end.
+        """About a chunk each, or one larger element; the last is what comes behind the last end.
 
-        Of an element of more than `limit` bytes no more are held. One behind which neither comma
-        nor bracket comes is left out.
+        Of an element of more than `limit` bytes no more are held. In an array, one behind which
+        neither comma nor bracket comes is left out.
         """
         held: list[_Block] = []
         size = 0  # of the element that goes on
@@ -214,7 +227,9 @@ class _Elements:
                 held = []
             if self._state[PHASE] == BEYOND:
                 break
-        if held and self.closed:
+        if size > limit and self._state[LOOSE]:
+            yield overlong.block(ord("\n"))
+        elif held and self.closed:
             yield _joined(held)
 
     def scanned(
@@ -243,7 +258,7 @@ class _Elements:
                 f"another value behind the array ({position}): what follows is not read; make one "
                 "array of all, with jq -s add FILE"
             )
-        if self._last and self._state[PHASE] == WITHIN:
+        if self._last and self._state[PHASE] == WITHIN and not self._state[LOOSE]:
             raise Damaged(
                 f"the array does not end ({position}): the file is cut off behind that; replace it"
             )
@@ -394,8 +409,12 @@ class _Released:
         stored = memoryview(block.stored)[start:end]  # type: ignore[arg-type]
         return replaced(stored, ((at - inset, to - inset, new) for at, to, new in values))
 
-    def end(self, closed: bool) -> bytes:
-        """What comes behind the last element; `closed` says whether the array ended."""
+    def end(self, closed: bool, loose: bool) -> bytes:
+        """What comes behind the last element; `closed` says whether the array ended, `loose` that
+        there is none.
+        """
+        if loose:
+            return b"".join(self._between)
         if closed:
             last = b"".join(self._between)
             # With a comma before it the bracket was taken for an element that is none.
@@ -416,11 +435,11 @@ def _runs(kept: np.ndarray, edited: Iterable[int]) -> Iterator[tuple[int, int]]:
 # Looking at the first rows
 
 
-def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
+def _first_rows(shard: Shard, cut: Cut, loose: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     """The elements that are objects, with their numbers."""
     lines = (
         line
-        for block in _Elements(shard, cut).blocks(MAX_DOCUMENT)
+        for block in _Elements(shard, cut, loose).blocks(MAX_DOCUMENT)
         for line in block.lines.tobytes().split(b"\n")
         if line.strip(b" \t\r")
     )

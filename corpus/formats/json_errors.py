@@ -158,9 +158,13 @@ _CAUSES = (
 )
 
 _CAUSES_IN_ARRAY = (
-    ("Extra data", "a comma is missing between two values, or a bracket is closed too often"),
+    (
+        "Extra data",
+        "a comma is missing between two values (white space, where they are in no array), or a "
+        "bracket is closed too often",
+    ),
     ("Unterminated string", "a string that does not end"),
     ("Expecting property name", "the name of a field is expected here"),
     ("Expecting value", "a value is expected here"),
 )
-"""The same in an array, which may go over several lines."""
+"""The same of values that may go over several lines."""

@@ -25,7 +25,7 @@ from unrote.corpus.formats.sniffing import (
     compression_of,
     head_of,
     is_array,
-    refuse_pretty,
+    is_pretty,
     refuse_wide,
 )
 from unrote.corpus.json_scanner import (
@@ -84,8 +84,9 @@ class JsonLines(Format):
         found = replace(shard, compression=compression_of(stored, shard.compression))
         head = head_of(stored, found.compression)
         refuse_wide(shard, head)
-        refuse_pretty(shard, head)
-        return replace(found, format="json") if is_array(head) else found
+        if is_array(head):
+            return replace(found, format="json")
+        return replace(found, format="json-values") if is_pretty(head) else found
 
     def splits(self, shard: Shard) -> bool:
         return not shard.compression

@@ -98,17 +98,12 @@ def refuse_wide(shard: Shard, head: bytes) -> None:
         )
 
 
-def refuse_pretty(shard: Shard, head: bytes) -> None:
-    """Raise InputError where the first object of JSON lines goes over several lines."""
+def is_pretty(head: bytes) -> bool:
+    """Whether the first object of the file goes over several lines, as in pretty-printed JSON."""
     start = head.removeprefix(BOM)
-    line = 1 + start[: len(start) - len(start.lstrip())].count(b"\n")
     first, ended, rest = start.lstrip().partition(b"\n")
-    if ended and rest.strip() and _PRETTY.fullmatch(first.strip()) and _is_object(start):
-        raise InputError(
-            f"{shard.url} is pretty-printed JSON: the object that begins in line {line}, column 1, "
-            "goes over several lines. Allowed are JSON lines, one object a line. Convert it with "
-            "jq -c . FILE."
-        )
+    pretty = ended and rest.strip() and _PRETTY.fullmatch(first.strip())
+    return bool(pretty) and _is_object(start)
 
 
 def is_array(head: bytes) -> bool:

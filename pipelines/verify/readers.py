@@ -87,6 +87,8 @@ def raw_rows(shard: Shard, opened: Any) -> Iterator[Any]:
             yield from _crawled(_pieces_of(stream, shard.compression))
         elif shard.format == "json":
             yield from _elements(_pieces_of(stream, shard.compression))
+        elif shard.format == "json-values":
+            yield from _values(_pieces_of(stream, shard.compression))
         else:
             yield from _lines(_pieces_of(stream, shard.compression))
 
@@ -273,7 +275,36 @@ def _elements(pieces: Iterator[bytes]) -> Iterator[bytes | None]:
     yield None
 
 
+def _values(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The values of a file, between white space that is in none of them."""
+    held, at, depth, in_string = bytearray(), 0, 0, False
+    prefix = BOM
+    for piece in pieces:
+        held += piece
+        while found := (_IN_STRING if in_string else _MARK_OR_SPACE).search(held, at):
+            mark, at = found[0], found.end()
+            if mark == b"\\":
+                at += 1
+            elif mark == b'"':
+                in_string = not in_string
+            elif mark in b"[{":
+                depth += 1
+            elif mark in b"]}":
+                depth = max(0, depth - 1)
+            elif depth == 0:
+                if value := bytes(held[: at - 1]).removeprefix(prefix):
+                    yield value
+                prefix = b""
+                del held[:at]
+                at = 0
+        at = max(at, len(held))
+    if value := bytes(held).removeprefix(prefix):
+        yield value
+
+
+JSON = ("json", "json-values", "jsonl")
 _SPACE = b" \t\r\n"
+_MARK_OR_SPACE = re.compile(rb'["\[\]{} \t\r\n]')
 _MARK = re.compile(rb'["\[\]{},]')
 _IN_STRING = re.compile(rb'["\\]')
 
@@ -343,7 +374,7 @@ def texts_of(raw: Any, shard: Shard, fields: Sequence[Selected]) -> list[str | N
         return [raw.text] * len(fields)
     if shard.format in SEPARATORS:
         return [_joined([raw.get(name) for name in one.written]) for one in fields]
-    values = members(raw) if shard.format in ("json", "jsonl") else None
+    values = members(raw) if shard.format in JSON else None
     found: list[str | None] = []
     for one in fields:
         if one.flat is not None:

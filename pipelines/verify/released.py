@@ -7,7 +7,7 @@ from typing import Any
 
 from unrote.pipelines.verify.layout import DAMAGE
 from unrote.pipelines.verify.paths import SEPARATOR, Selected, Steps, string_spans, without
-from unrote.pipelines.verify.readers import SEPARATORS, Crawled, decoded, texts_of
+from unrote.pipelines.verify.readers import JSON, SEPARATORS, Crawled, decoded, texts_of
 from unrote.pipelines.verify.records import Finding, Shard
 from unrote.pipelines.verify.verdict import Tally
 
@@ -210,7 +210,7 @@ def _same_row(shard: Shard, raw: Any, found: Any, expected: Mapping[Selected, Le
         text = decoded(found) if shard.format == "txt" else found.text
         fits = text is not None and left.fits(text)
         return fits and (shard.format == "txt" or _same_headers(raw, found))
-    if shard.format in ("json", "jsonl"):
+    if shard.format in JSON:
         return _same_line(raw, found, expected)
     now = texts_of(found, shard, tuple(expected))
     fit = all(

@@ -132,6 +132,21 @@ def test_json_arrays(tmp_path):
         assert loaded["id"][:] == KEPT
 
 
+def test_objects_of_several_lines(tmp_path):
+    """As `jq .` writes them; json reads them one after another."""
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "a.json"
+    rows = [row | {"score": None} for row in ROWS]
+    path.write_text("".join(json.dumps(row, indent=2, ensure_ascii=False) + "\n" for row in rows))
+    out = cleaned(tmp_path / "in", tmp_path / "out") / "a.json"
+    parts = out.read_text().split("\n}\n")
+    found = [json.loads(part + "}") for part in parts if part]
+    assert [row["id"] for row in found] == KEPT
+    assert "".join(json.dumps(r, indent=2, ensure_ascii=False) + "\n" for r in found) == (
+        out.read_text()
+    )
+
+
 @pytest.mark.parametrize("name", ["notes.md", "notes.txt", "README.md"])
 def test_text_and_markdown(tmp_path, name):
     (tmp_path / "in").mkdir()

@@ -13,6 +13,7 @@ from unrote.corpus import pinning, storage
 from unrote.corpus.columns import text_columns
 from unrote.corpus.pinning import pin
 from unrote.corpus.rows import Fields
+from unrote.pipelines.verify.readers import _values
 
 strings = st.text(st.sampled_from('ab"\\\n[]{},: é\u2028😀'), max_size=6)
 objects = st.fixed_dictionaries(
@@ -170,3 +171,81 @@ def test_an_array_of_nothing_and_arrays_as_lines(tmp_path):
     assert found == []
     assert len(rejected) == 2
     assert rewritten(tmp_path / "a.json", [], tmp_path / "out") == b" [ ]\n"
+
+
+def values_written(rows: list, layout: str) -> bytes:
+    made = [json.dumps(row, ensure_ascii=False, indent=2) for row in rows]
+    if layout == "jq":
+        return "".join(f"{one}\n" for one in made).encode()
+    between = {"blank lines": "\r\n\r\n", "spaces": " \t "}[layout]
+    return b"\xef\xbb\xbf\n" * (layout == "spaces") + between.join(made).encode()
+
+
+def values_read(content: bytes) -> list:
+    text, found, at = content.decode("utf-8-sig"), [], 0
+    while rest := text[at:].lstrip():
+        value, size = json.JSONDecoder().raw_decode(rest)
+        found.append(value)
+        at = len(text) - len(rest) + size
+    return found
+
+
+@examples(300)
+@given(
+    st.lists(objects, min_size=1, max_size=6),
+    st.sampled_from(["jq", "blank lines", "spaces"]),
+    st.sampled_from(["", "zst"]),
+    st.integers(1, 30),
+    st.data(),
+)
+def test_objects_one_after_another(tmp_path_factory, rows, layout, kind, size, data):
+    content = values_written(rows, layout)
+    path = tmp_path_factory.mktemp("a") / f"a.json{kind and '.'}{kind}"
+    path.write_bytes(pack(content, kind))
+    changes = data.draw(st.dictionaries(st.integers(0, len(rows) - 1), st.none() | strings))
+    before = storage.CHUNK, pinning.CUT_BYTES
+    storage.CHUNK, pinning.CUT_BYTES = size, data.draw(st.integers(1, 60))
+    try:
+        corpus = pin([path])
+        found, rejected = read_all(corpus)
+        same = rewritten(path, [], path.parent / "same")
+        out = rewritten(path, sorted(changes.items()), path.parent / "out")
+    finally:
+        storage.CHUNK, pinning.CUT_BYTES = before
+    assert corpus.shards[0].format == "json-values"
+    assert rejected == []
+    assert [(row["row"], row["text"]) for row in found] == [
+        (number, row["text"]) for number, row in enumerate(rows)
+    ]
+    assert unpack(same, kind) == content
+    kept = [
+        row | ({"text": changes[number]} if number in changes else {})
+        for number, row in enumerate(rows)
+        if changes.get(number, "") is not None
+    ]
+    released = unpack(out, kind)
+    assert values_read(released) == kept
+    if kept and not any(text is not None for text in changes.values()):
+        assert released == values_written(kept, layout)
+    # The verifier's own reader takes the same bytes for a row.
+    cut = [content[at : at + size] for at in range(0, len(content), size)]
+    assert [json.loads(value) for value in _values(iter(cut))] == rows
+
+
+def test_what_is_wrong_in_objects_one_after_another(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(
+        b'{\n  "text": "a"\n}\n{\n  "text": "b",\n}\n{\n  "text": "c"\n}{\n  "text": "d"\n}\n'
+        b'7\n{\n  "text": "e"\n}\n{\n  "text": "f"\n'
+    )
+    found, rejected = read_all(pin([path]))
+    assert [row["text"] for row in found] == ["a", "e"]
+    assert [(row["row"], row["reason"].split(":")[0]) for row in rejected] == [
+        (1, "not JSON (line 6, column 1)"),
+        (2, "not JSON (line 9, column 2)"),
+        (3, "not a JSON object (line 12)"),
+        (5, "not JSON (line 18, column 1)"),
+    ]
+    assert "white space, where they are in no array" in rejected[1]["reason"]
+    released = rewritten(path, [], tmp_path / "out")
+    assert released == b'{\n  "text": "a"\n}\n{\n  "text": "e"\n}\n'

@@ -107,11 +107,6 @@ TEXT = json.dumps({"text": "eine Geschichte"})
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
             "is a Git LFS pointer.*git lfs pull",
         ),
-        (
-            json.dumps({"text": "a", "n": [1, 2]}, indent=2).encode() * 2,
-            r"is pretty-printed JSON: .* line 1, column 1.*jq -c \.",
-        ),
-        (b'\n\n{"text": "a",\n "n": 1}\n{}\n', "the object that begins in line 3, column 1"),
     ],
 )
 @pytest.mark.parametrize("kind", ["", "bz2"])

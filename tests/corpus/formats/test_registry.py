@@ -104,7 +104,7 @@ def test_a_run_of_another_version_with_more_formats(tmp_path):
     assert formats.format_of(shard).name == "fortunes"
     del formats._FORMATS["fortunes"]
     with pytest.raises(
-        InputError, match=r"has the format 'fortunes'; known are jsonl, json, parquet"
+        InputError, match=r"has the format 'fortunes'; known are jsonl, json, json-values, parquet"
     ):
         formats.format_of(shard)
 
