@@ -5,6 +5,7 @@
     python benchmarks/run.py [--only near|passages|clean|engines|kernels] [--runs 3]
                              [--skip-slow]
     python benchmarks/run.py --smoke           # each command once on 5 MB; writes nothing
+    python benchmarks/run.py --ratios          # 200 MB beside rensa and the suffix array; prints
 
 Every command reads JSONL from a disk whose cache is warm and is measured from outside. The tools
 take turns (A B C A B C), so that a machine that slows down slows all of them; medians are reported.
@@ -393,6 +394,44 @@ def passages(bench: Bench) -> dict[str, Any]:
     return section
 
 
+# The two speeds that must not be lost
+
+LARGE = "200"
+AIMS = {"near": 4.0, "passages": 5.0}
+
+
+def ratios(bench: Bench) -> str:
+    """How many times as long the fastest peer takes, of both jobs on 200 MB."""
+    for options in (NEAR_ONLY, PASSAGES_ONLY):  # so that no measured run compiles
+        with tempfile.TemporaryDirectory(dir=bench.work) as folder:
+            command = ours("", "dedup", *options).command(bench.corpus(LARGE), Path(folder, "out"))
+            measure(command, Path(folder) / "log", timeout=bench.timeout)
+    pairs = {
+        "near": (
+            ours("unrote", "dedup", *NEAR_ONLY, read=removed_by_us),
+            peer(bench, "rensa", "rensa", "rensa_dedup.py", read=lines),
+        ),
+        "passages": (
+            ours("unrote", "dedup", *PASSAGES_ONLY, read=spans_of_us),
+            peer(
+                bench,
+                "pydivsufsort + Kasai",
+                "pydivsufsort",
+                "divsufsort_passages.py",
+                read=spans_of_peer,
+            ),
+        ),
+    }
+    told = ["| job | unrote, s | peer | peer, s | peer / ours | aim |", "|---|--:|---|--:|--:|--:|"]
+    for job, tools in pairs.items():
+        figures, _ = compete(bench, present(bench, tools), bench.corpus(LARGE))
+        us, them = (figures.get(tool.name, {}).get("wall") for tool in tools)
+        if us and them:
+            values = (f"{us:.2f}", tools[1].name, f"{them:.2f}", f"{them / us:.2f}", AIMS[job])
+            told.append(f"| {job} | {' | '.join(map(str, values))} |")
+    return "\n".join(told)
+
+
 # The whole job
 
 
@@ -564,6 +603,9 @@ def main() -> None:
     parser.add_argument(
         "--smoke", action="store_true", help="each command once, on 5 MB; writes nothing"
     )
+    parser.add_argument(
+        "--ratios", action="store_true", help="only two jobs on 200 MB; writes nothing"
+    )
     parser.add_argument("--render", action="store_true", help="only write the pages anew")
     arguments = parser.parse_args()
     results = orjson.loads(RESULTS.read_bytes()) if RESULTS.exists() else {}
@@ -587,6 +629,9 @@ def main() -> None:
     free = shutil.disk_usage(bench.work).free
     if free < 4 << 30:
         print(f"only {free >> 20} MiB are free in {bench.work}")
+    if arguments.ratios:
+        print(ratios(bench))
+        return
     context = {"machine": machine(), "versions": versions(), "runs": bench.runs}
     if set(sections) != {"kernels"}:
         compile_kernels(bench)

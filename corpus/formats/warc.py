@@ -185,7 +185,10 @@ def _role(kind: str, content_type: str) -> tuple[bool, str]:
         plain = content_type.strip().lower().startswith("text/plain")
         return True, "" if plain else f"{kind} record that is not text/plain"
     if kind in ("response", "continuation"):
-        return True, f"{kind} record: no text is taken from HTTP and HTML; give the WET file"
+        return True, (
+            f"{kind} record: no text is taken from HTTP and HTML; give the crawl's WET file, or "
+            "make text of it (datatrove: WarcReader, Trafilatura, JsonlWriter)"
+        )
     return False, ""
 
 

@@ -109,7 +109,8 @@ def test_what_is_rejected(tmp_path):
     rows, rejected = read_all(pin([path]), Fields(max_document=40))
     assert [row["text"] for row in rows] == ["a"]
     assert [row["reason"] for row in rejected] == [
-        "response record: no text is taken from HTTP and HTML; give the WET file",
+        "response record: no text is taken from HTTP and HTML; give the crawl's WET file, or "
+        "make text of it (datatrove: WarcReader, Trafilatura, JsonlWriter)",
         "document longer than 40 bytes: split it, or raise input.max_document",
         "invalid UTF-8",
         "resource record that is not text/plain",
