@@ -1,9 +1,10 @@
 """What memorization scoring adds to a clean: wall and processor seconds with it and without.
 
-    python -m benchmarks.scoring_cost FILE... [--rounds 2]
+    python -m benchmarks.scoring_cost FILE... [--rounds 2] [--demo]
 
-Default settings, a process each, the fastest of so many rounds that take turns; then the phases of
-scoring that take longest. Kernels are compiled and pages read by a first run that does not count.
+--demo: the corpus of `make demo` as well. Default settings, a process each, the fastest of so many
+rounds that take turns; then the phases of scoring that take longest. Kernels are compiled and pages
+read by a first run that does not count.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
+
+from unrote.pipelines.demo import make_corpus
 
 WITHOUT = ("--set", "memorization.enabled=false")
 KEY = {"UNROTE_KEY": "the key of a benchmark, of which no run depends"}
@@ -39,20 +43,31 @@ def timed(corpus: Path, *options: str) -> tuple[float, float, dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("files", type=Path, nargs="*")
+    parser.add_argument("--demo", action="store_true")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    timed(options.files[0])
+    with tempfile.TemporaryDirectory() as folder:
+        corpora = [*options.files, *([make_corpus(Path(folder, "demo"))] if options.demo else [])]
+        if not corpora:
+            parser.error("name a file, or give --demo")
+        compared(corpora, options.rounds)
+
+
+def compared(corpora: Sequence[Path], rounds: int) -> None:
+    """Prints the table, and below it the slowest phases of scoring."""
+    timed(corpora[0])
     print("| MB | wall s: without | with | ratio | processor s: without | with | ratio |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
     slowest = []
-    for file in options.files:
-        runs = [(timed(file, *WITHOUT), timed(file)) for _ in range(options.rounds)]
+    for file in corpora:
+        runs = [(timed(file, *WITHOUT), timed(file)) for _ in range(rounds)]
         numbers = []
         for measure in (0, 1):
             without, scored = (min(run[side][measure] for run in runs) for side in (0, 1))
             numbers += [without, scored, scored / without]
-        size = file.stat().st_size / 1e6
+        parts = file.rglob("*") if file.is_dir() else [file]
+        size = sum(part.stat().st_size for part in parts) / 1e6
         print(f"| {size:.0f} | " + " | ".join(f"{number:.2f}" for number in numbers) + " |")
         without, scored = (runs[-1][side][2] for side in (0, 1))
         own = {name: seconds for name, seconds in scored.items() if name not in without}
