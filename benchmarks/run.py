@@ -422,13 +422,19 @@ def ratios(bench: Bench) -> str:
             ),
         ),
     }
-    told = ["| job | unrote, s | peer | peer, s | peer / ours | aim |", "|---|--:|---|--:|--:|--:|"]
+    told = [
+        "| job | unrote, s | peer | peer, s | peer / ours | aim | user + sys, peer / ours |",
+        "|---|--:|---|--:|--:|--:|--:|",
+    ]
     for job, tools in pairs.items():
         figures, _ = compete(bench, present(bench, tools), bench.corpus(LARGE))
-        us, them = (figures.get(tool.name, {}).get("wall") for tool in tools)
-        if us and them:
-            values = (f"{us:.2f}", tools[1].name, f"{them:.2f}", f"{them / us:.2f}", AIMS[job])
-            told.append(f"| {job} | {' | '.join(map(str, values))} |")
+        us, them = (figures.get(tool.name, {}) for tool in tools)
+        if us.get("wall") and them.get("wall"):
+            wall, cpu = (them[name] / us[name] for name in ("wall", "cpu"))
+            told.append(
+                f"| {job} | {us['wall']:.2f} | {tools[1].name} | {them['wall']:.2f} | {wall:.2f} | "
+                f"{AIMS[job]} | {cpu:.2f} |"
+            )
     return "\n".join(told)
 
 
