@@ -20,7 +20,7 @@ both agree.
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]  # no public parse tree
 from threading import Lock
@@ -40,6 +40,9 @@ text (benchmarks/pii_speed.py)."""
 
 RECENT = 8192
 """Blocks of the last document that are known."""
+
+LONGEST_COUNT = 12
+"""To which probes count: beyond, there may only be more."""
 
 _NEWLINE = 10
 _SPANNING = (sre.CATEGORY_SPACE, sre.CATEGORY_NOT_DIGIT, sre.CATEGORY_NOT_WORD)
@@ -79,7 +82,9 @@ class Prefilter:
     """
 
     def __init__(self, probes: Sequence[Probe], use: bool = True) -> None:
-        self.probes = tuple(probes)
+        self.probes = tuple(
+            replace(one, expression=without_long_counts(one.expression)) for one in probes
+        )
         self.everything = frozenset(probe.number for probe in probes)
         self._beyond = frozenset(probe.number for probe in probes if probe.beyond_ascii)
         self._hyperscan = _import_hyperscan() if use and probes else None
@@ -158,6 +163,7 @@ def unreadable(expression: str, flags: int) -> str:
         import hyperscan  # noqa: PLC0415 (optional)
     except ImportError:
         return ""
+    expression = without_long_counts(expression)
     for plain in (True, False):
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         try:
@@ -166,6 +172,31 @@ def unreadable(expression: str, flags: int) -> str:
         except hyperscan.error as error:
             return str(error)
     return ""
+
+
+_count = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+_no_count = re.compile(r"\\\{\d|\[[^\]]*\{\d")
+"""A brace before a digit that begins no count."""
+
+
+def without_long_counts(expression: str) -> str:
+    """An expression that matches wherever this does and counts to LONGEST_COUNT at most.
+
+    Longer counts make a database large, and its pass over a long run of digits quadratic: one
+    expression for 25 letters and digits did, beside others, in which no other than it counts so
+    far.
+    """
+    if _no_count.search(expression):
+        return expression
+    return _count.sub(_shortened, expression)
+
+
+def _shortened(count: re.Match[str]) -> str:
+    least, most = int(count[1]), count[2]
+    exact = most is None
+    if least <= LONGEST_COUNT and (exact or (most and int(most) <= LONGEST_COUNT)):
+        return count[0]
+    return f"{{{min(least, LONGEST_COUNT)},}}"
 
 
 def _note(number: int, _start: int, _end: int, _flags: int, fired: list[int]) -> None:

@@ -49,9 +49,6 @@ TRIES = 8
 """So many texts of each example are made where rules are checked."""
 
 _name = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_count = re.compile(r"\{(\d+)(?:,(\d*))?\}")
-_no_count = re.compile(r"\\\{\d|\[[^\]]*\{\d")
-"""A brace before a digit that begins no count."""
 _fuzzy = re.compile(r"(?<!\\)\{(?!\d*,?\d*\})(?![^\[]*\])")
 """A brace that the `regex` package may read as fuzzy matching, and others as itself."""
 
@@ -69,15 +66,6 @@ class Rule:
     checksum: str = ""
     examples: tuple[str, ...] = ()
     counterexamples: tuple[str, ...] = ()
-
-    @property
-    def probe(self) -> str:
-        """An expression for the prefilter that matches wherever the pattern does: without long
-        counts, which would make a database large.
-        """
-        if _no_count.search(self.pattern):
-            return self.pattern
-        return _count.sub(_shortened, self.pattern)
 
     @property
     def compiled(self) -> Any:
@@ -122,15 +110,6 @@ def _compiled(pattern: str, edges: bool) -> Any:
     return regex.compile(f"{EDGE}(?:{pattern})" if edges else pattern, FLAGS)
 
 
-def _shortened(count: re.Match[str]) -> str:
-    least = min(int(count[1]), 12)
-    if count[2] is None:
-        return f"{{{least},}}" if int(count[1]) > 12 else count[0]
-    if count[2] == "" or int(count[2]) > 12:
-        return f"{{{least},}}"
-    return count[0]
-
-
 @cache
 def own_rules() -> tuple[Rule, ...]:
     """Those of the package, in the order of the file."""
@@ -164,7 +143,7 @@ def user_rules(tables: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
         if one.name in taken:
             raise ConfigError(f"{SETTING}: a rule {one.name!r} is there already: rename yours.")
         taken.add(one.name)
-        if problem := unreadable(one.probe, FLAGS):
+        if problem := unreadable(one.pattern, FLAGS):
             raise ConfigError(
                 f"{SETTING}, rule {one.name!r}: Hyperscan, which looks where patterns may match, "
                 f"cannot read its pattern: {problem} Write it with classes of characters, counts "

@@ -66,9 +66,9 @@ class Secrets:
         self.origin = rule.name
         self.context: list[str] = []
         self.expressions: tuple[Expression, ...] = (
-            Expression(rule.probe, FLAGS, is_wide(rule.pattern)),
+            Expression(rule.pattern, FLAGS, is_wide(rule.pattern)),
         )
-        self.within_lines = is_within_lines(rule.probe, FLAGS)
+        self.within_lines = is_within_lines(rule.pattern, FLAGS)
         self._limit = max_seconds
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002

@@ -1,5 +1,6 @@
 # ruff: noqa: E402 (what follows needs a package that may be missing)
 import logging
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -10,14 +11,18 @@ import zstandard
 hyperscan = pytest.importorskip("hyperscan")
 regex = pytest.importorskip("regex")
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.corpora import personal
+from tests.examples import examples
 from unrote.pii import databases
 from unrote.pii import prefilter as module
 from unrote.pii.catalogue import ENTRIES, build
 from unrote.pii.compiling import compile_all
 from unrote.pii.config import default_config
 from unrote.pii.deid import DeidDetector
-from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines
+from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines, without_long_counts
 from unrote.pii.recognizers import is_wide
 from unrote.pii.scanner_cache import open_scanner
 
@@ -142,6 +147,27 @@ def test_what_is_not_of_the_default_scanner_is_dropped_from_the_package(tmp_path
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch):
     monkeypatch.setenv("UNROTE_CACHE", "/dev/null/x")
     assert prefilter("abc").block(0, b"abc").fired
+
+
+counts = st.sampled_from(["", "{3}", "{12}", "{13}", "{20,}", "{2,14}", "{0,30}", "{5,12}", "{,9}"])
+counted = st.lists(
+    st.tuples(st.sampled_from(["[ab]", "(?:a|bc)", r"\d", "b"]), counts).map("".join),
+    min_size=1,
+    max_size=4,
+).map("".join)
+
+
+@examples(100)
+@given(st.data(), counted)
+def test_without_long_counts_it_matches_what_it_matched(data, expression):
+    text = data.draw(st.from_regex(re.compile(expression), fullmatch=True))
+    assert re.fullmatch(without_long_counts(expression), text)
+
+
+def test_only_counts_are_shortened():
+    for kept in ("a{12}b{3,12}", r"\{13}", "[{13}]", "a{", "{name}"):
+        assert without_long_counts(kept) == kept
+    assert without_long_counts("a{13}b{2,99}c{14,}") == "a{12,}b{2,}c{12,}"
 
 
 def test_without_hyperscan_it_says_so(monkeypatch, caplog):
