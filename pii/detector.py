@@ -156,7 +156,7 @@ class Detector:
             if found is None:
                 found = block.known[recognizer, fired] = recognizer.find(block.text, fired)
             start = block.start
-            spans += [Span(span.start + start, span.end + start, span.score) for span in found]
+            spans += [Span(a + start, b + start, score) for a, b, score in found]
         if isinstance(recognizer, Secrets):
             spans = recognizer.whole(document.text, spans)
         return self._above_threshold(recognizer, document, spans)
@@ -178,18 +178,16 @@ class Detector:
         """The spans with the score that context gives them, if that reaches the threshold."""
         threshold = self.config.threshold_of(recognizer.entity)
         context = recognizer.context if self.config.context else []
-        if context and not document.may_hold(recognizer.context):
-            context = []
+        if not context or not document.may_hold(recognizer.context):
+            return [span for span in spans if span.score >= threshold]
         whole = not self.config.compatible
         above = []
         for span in spans:
-            score = span.score
-            if context and score < 1:
-                score = boosted(
-                    score, context, words_around(document.text, span.start), whole=whole
-                )
-            if score >= threshold:
-                above.append(Span(span.start, span.end, score))
+            if span.score < 1:
+                words = words_around(document.text, span.start)
+                span = span._replace(score=boosted(span.score, context, words, whole=whole))
+            if span.score >= threshold:
+                above.append(span)
         return above
 
     def _not_allowed(

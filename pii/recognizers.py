@@ -120,6 +120,9 @@ def without_duplicates(spans: Iterable[Span]) -> list[Span]:
 
     A span goes if another contains it that has at least its score.
     """
+    spans = list(spans)
+    if all(one.end < other.start for one, other in pairwise(spans)):
+        return spans  # of most texts
     ordered = sorted(set(spans), key=lambda span: (span.start, -span.end, -span.score))
     if all(one.end < other.start for one, other in pairwise(ordered)):
         return ordered

@@ -19,10 +19,26 @@ from unrote.pii.overlaps import prefer_markers
 from unrote.pii.prefilter import Prefilter
 from unrote.pii.scrubbing.edits import Alignment
 
-_escape_before_value = re.compile(
-    r"(?<!\\)(?:\\\\)*\\[nrt](?=[+(]{0,2}[0-9A-Za-z][0-9A-Za-z ]{0,7}[0-9:.-])"
-)
-"""A line break or tab as an escape, where a value with a digit may follow."""
+_escape_before_value = re.compile(r"\\[nrt](?=[+(]{0,2}[0-9A-Za-z][0-9A-Za-z ]{0,7}[0-9:.-])")
+"""What is a line break or tab as an escape, unless the backslash itself is escaped, where a value
+with a digit may follow."""
+
+
+def without_escapes(text: str) -> tuple[str, set[int]]:
+    """The text with a space for the letter of each such escape, and where what follows begins."""
+    behind: set[int] = set()
+
+    def without_letter(match: re.Match[str]) -> str:
+        before = match.start()
+        while before and text[before - 1] == "\\":
+            before -= 1
+        if (match.start() - before) % 2:
+            return match[0]
+        behind.add(match.end())
+        return match[0][:-1] + " "
+
+    return _escape_before_value.sub(without_letter, text), behind
+
 
 FINDINGS = pa.schema(
     [
@@ -130,15 +146,9 @@ class Scanner:
         r"""`found` with what begins right behind an escape: in the JSON string "SSN:\n536-90-4399"
         the letter n runs together with the number.
         """
-        if "\\" not in text or not _escape_before_value.search(text):
+        spaced, behind = without_escapes(text)
+        if not behind:
             return found
-        behind: set[int] = set()
-
-        def without_letter(match: re.Match[str]) -> str:
-            behind.add(match.end())
-            return match[0][:-1] + " "
-
-        spaced = _escape_before_value.sub(without_letter, text)
         again = self._detector.find_bytes(spaced.encode(), doc)
         if isinstance(again, Failure):
             return again

@@ -1,6 +1,7 @@
 """All detectors together: what a marker claims is nobody's data, and nothing else is lost."""
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from unrote.pii.findings import (
     Finding,
 )
 from unrote.pii.overlaps import prefer_markers
-from unrote.pii.scanner import FINDINGS, Scanner
+from unrote.pii.scanner import FINDINGS, Scanner, without_escapes
 
 LABELLED = Path(__file__).parent / "markers" / "positives.jsonl"
 CONFIG = Config(threshold=0)
@@ -294,3 +295,13 @@ def test_a_table_says_what_find_says(usual):
     assert table.schema == FINDINGS
     rows = [tuple(row.values()) for row in table.to_pylist()]
     assert rows == [(doc, *f) for doc, text in enumerate(texts) for f in usual.find(text)]
+
+
+@examples(200)
+@given(st.text("\\nx1- ", max_size=30))
+def test_an_escape_is_one_whose_backslash_is_not_escaped(text):
+    """As one expression says it, which takes longer."""
+    whole = re.compile(r"(?<!\\)(?:\\\\)*\\[nrt](?=[+(]{0,2}[0-9A-Za-z][0-9A-Za-z ]{0,7}[0-9:.-])")
+    spaced, behind = without_escapes(text)
+    assert spaced == whole.sub(lambda match: match[0][:-1] + " ", text)
+    assert behind == {match.end() for match in whole.finditer(text)}
