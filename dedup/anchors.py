@@ -477,24 +477,25 @@ def resolve(
 
     Class c has the windows sides[bounds[c]:bounds[c + 1]] (of `hash_windows`), the anchor's hash
     seeds[c] and sizes[c] members; the classes of a group are in the order of their first members.
-    Returns first int64[m] (index of the first equal window) and counts int64[m].
+    Returns first int32[m] (index of the first equal window) and counts int64[m]. As many windows as
+    an int32 cannot number would take 80 GB here.
     """
     m = len(sides)
     slots = 16
     while slots < 2 * m:
         slots *= 2
     mask = slots - 1
-    table = np.full(slots, -1, dtype=np.int64)
-    first = np.empty(m, dtype=np.int64)
+    table = np.full(slots, -1, dtype=np.int32)
+    first = np.empty(m, dtype=np.int32)
     counts = np.zeros(m, dtype=np.int64)
     for c in range(len(bounds) - 1):
         for x in range(bounds[c], bounds[c + 1]):
             left, right = sides[x, 0], sides[x, 1]
             slot = np.int64(multiply_fold(left ^ _D, right ^ seeds[c])) & mask
-            y = table[slot]
+            y = np.int64(table[slot])
             while y >= 0 and (sides[y, 0] != left or sides[y, 1] != right):
                 slot = (slot + 1) & mask
-                y = table[slot]
+                y = np.int64(table[slot])
             if y < 0:
                 y = x
                 table[slot] = x

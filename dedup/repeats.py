@@ -87,7 +87,7 @@ Role 0 has the text of its windows, which takes a fraction of what their hashes 
 
 AMBIGUOUS_COPIES = replace(COPIES, name="ambiguous_copies")
 
-_HELD_BYTES = 1 << 24  # of rows that CompareWindows works on at once
+_HELD_BYTES = 1 << 22  # of rows that CompareWindows works on at once, in ten times the memory
 _BATCH_ROWS = 1 << 18  # in a batch of copies: 14 MiB
 
 
@@ -547,54 +547,41 @@ def _segments(
     for c in range(len(rows)):
         seeds[c] = np.uint64(rows[c, 0])
     first, counts = anchors.resolve(sides, side_bounds, seeds, rows[:, 4].copy())
-    holders, chars = _window_positions(rows, side_bounds, sides)
     out = np.empty((2 * len(rows) + 16, _SEGMENT), dtype=np.int64)
     bounds = np.zeros(len(rows) + 1, dtype=np.int64)
     used = 0
     for c in range(len(rows)):
         y, end = side_bounds[c], side_bounds[c + 1]
         while y < end:
-            z = _segment_end(first, counts, holders, y, end)
-            w = first[y]
-            h = holders[w]
+            w = np.int64(first[y])
+            h = np.searchsorted(side_bounds, w, side="right") - 1  # the class of w
+            z = _segment_end(first, counts, y, min(end, y + side_bounds[h + 1] - w))
             if used == len(out):
                 out = more_room(out)
             out[used, _OFFSET], out[used, _LENGTH] = y - side_bounds[c], z - y
             out[used, _DOC], out[used, _BYTE] = rows[h, 1], rows[h, 2] + w - side_bounds[h]
-            out[used, _CHAR], out[used, _COUNT] = chars[w], counts[y]
+            out[used, _CHAR] = rows[h, 3] + _code_points(sides, side_bounds[h], w)
+            out[used, _COUNT] = counts[y]
             used += 1
             y = z
         bounds[c + 1] = used
     return out[:used].copy(), bounds
 
 
-@kernel
-def _window_positions(
-    rows: np.ndarray, side_bounds: np.ndarray, sides: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The class of each window and how many code points of the document start before it."""
-    holders = np.empty(len(sides), dtype=np.int64)
-    chars = np.empty(len(sides), dtype=np.int64)
-    for c in range(len(rows)):
-        char = rows[c, 3]
-        for y in range(side_bounds[c], side_bounds[c + 1]):
-            holders[y], chars[y] = c, char
-            char += np.int64(sides[y, 0] & np.uint64(1))
-    return holders, chars
+@inlined
+def _code_points(sides: np.ndarray, start: int, end: int) -> int:
+    """How many of the windows start … end - 1 begin with the start of a code point."""
+    found = np.int64(0)
+    for y in range(start, end):
+        found += np.int64(sides[y, 0] & np.uint64(1))
+    return found
 
 
 @inlined
-def _segment_end(
-    first: np.ndarray, counts: np.ndarray, holders: np.ndarray, y: int, end: int
-) -> int:
+def _segment_end(first: np.ndarray, counts: np.ndarray, y: int, end: int) -> int:
     """Where the windows from y on cease to occur first side by side and equally often."""
     z = y + 1
-    while (
-        z < end
-        and counts[z] == counts[y]
-        and first[z] == first[y] + (z - y)
-        and holders[first[z]] == holders[first[y]]
-    ):
+    while z < end and counts[z] == counts[y] and first[z] == first[y] + (z - y):
         z += 1
     return z
 
