@@ -492,10 +492,10 @@ def resolve(
         for x in range(bounds[c], bounds[c + 1]):
             left, right = sides[x, 0], sides[x, 1]
             slot = np.int64(multiply_fold(left ^ _D, right ^ seeds[c])) & mask
-            y = np.int64(table[slot])
+            y = int(table[slot])
             while y >= 0 and (sides[y, 0] != left or sides[y, 1] != right):
                 slot = (slot + 1) & mask
-                y = np.int64(table[slot])
+                y = int(table[slot])
             if y < 0:
                 y = x
                 table[slot] = x

@@ -553,14 +553,14 @@ def _segments(
     for c in range(len(rows)):
         y, end = side_bounds[c], side_bounds[c + 1]
         while y < end:
-            w = np.int64(first[y])
-            h = np.searchsorted(side_bounds, w, side="right") - 1  # the class of w
+            w = int(first[y])
+            h = int(np.searchsorted(side_bounds, w, side="right")) - 1  # the class of w
             z = _segment_end(first, counts, y, min(end, y + side_bounds[h + 1] - w))
             if used == len(out):
                 out = more_room(out)
             out[used, _OFFSET], out[used, _LENGTH] = y - side_bounds[c], z - y
             out[used, _DOC], out[used, _BYTE] = rows[h, 1], rows[h, 2] + w - side_bounds[h]
-            out[used, _CHAR] = rows[h, 3] + _code_points(sides, side_bounds[h], w)
+            out[used, _CHAR] = rows[h, 3] + _code_points(sides, int(side_bounds[h]), w)
             out[used, _COUNT] = counts[y]
             used += 1
             y = z
@@ -569,7 +569,7 @@ def _segments(
 
 
 @inlined
-def _code_points(sides: np.ndarray, start: int, end: int) -> int:
+def _code_points(sides: np.ndarray, start: int, end: int) -> np.int64:
     """How many of the windows start … end - 1 begin with the start of a code point."""
     found = np.int64(0)
     for y in range(start, end):
