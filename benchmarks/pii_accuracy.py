@@ -98,6 +98,7 @@ def main() -> int:
         markers=False,
         secrets=False,
         names=False,
+        addresses=False,
         compatible=options.compatible,
     )
     scanner, engine = Scanner(config), analyzer_engine(config)

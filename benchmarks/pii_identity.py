@@ -102,6 +102,7 @@ def main() -> int:
             threshold=threshold,
             secrets=False,
             names=False,
+            addresses=False,
             compatible=True,
         )
         detector, engine = Detector(config), analyzer_engine(config)

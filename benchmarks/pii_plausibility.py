@@ -78,8 +78,10 @@ class Counts:
 
 
 def compare(texts: Iterable[str], of: str) -> Counts:
-    ours = Detector(Config(allow=ALLOW_BY_DEFAULT, secrets=False, names=False))
-    presidio = Detector(Config(allow=ALLOW_BY_DEFAULT, secrets=False, names=False, compatible=True))
+    ours = Detector(Config(allow=ALLOW_BY_DEFAULT, secrets=False, names=False, addresses=False))
+    presidio = Detector(
+        Config(allow=ALLOW_BY_DEFAULT, secrets=False, names=False, addresses=False, compatible=True)
+    )
     counts = Counts()
     for text in texts:
         data = text.encode("utf-8", "replace")

@@ -52,7 +52,7 @@ def documentation() -> Iterable[str]:
 
 def measure(name: str, documents: list[str], config: Config) -> None:
     detector = Detector(config)
-    plain = replace(config, secrets=False, names=False)
+    plain = replace(config, secrets=False, names=False, addresses=False)
     engine = analyzer_engine(plain)
     without = replace(plain, context=False)
     fastest = analyzer_engine(without)

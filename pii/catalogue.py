@@ -163,7 +163,10 @@ POSSIBLE_PERSON = "POSSIBLE_PERSON"
 NAME_TYPES = (PERSON, POSSIBLE_PERSON, "LOCATION", "ORGANIZATION")
 """What our own tagger finds (unrote.pii.names)."""
 
-KNOWN_TYPES = (*PRESETS["all"], *NAME_TYPES)
+ADDRESS = "ADDRESS"
+"""Street addresses and post boxes, which our own rules find (unrote.pii.addresses)."""
+
+KNOWN_TYPES = (*PRESETS["all"], *NAME_TYPES, ADDRESS)
 """Types of personal data that are looked for without a model of the user's."""
 
 COUNTRIES = tuple(sorted({entry.country for entry in ENTRIES if entry.country}))

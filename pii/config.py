@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.pii.catalogue import (
+    ADDRESS,
     KNOWN_TYPES,
     NAME_TYPES,
     POSSIBLE_PERSON,
@@ -149,6 +150,7 @@ class Config:
     patterns      types of the user's own
     markers       whether traces of earlier de-identification are looked for (pii.deid)
     marker_threshold  score in [0, 1] from which such a trace counts
+    addresses     whether our own rules look for street addresses
     names         whether our own tagger looks for people, places and organizations, if `ner` is ""
     ner           "" or a model for names and locations: "spacy:NAME", "transformers:NAME" or
                   "gliner:NAME", where NAME is an installed model or a folder. Never downloaded
@@ -179,6 +181,7 @@ class Config:
     patterns: tuple[Pattern, ...] = ()
     markers: bool = True
     marker_threshold: float = 0.5
+    addresses: bool = True
     names: bool = True
     ner: str = ""
     ner_labels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -215,7 +218,7 @@ class Config:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The catalogue's entries that run, in its order."""
-        out = set(resolve(name for name in self.without if name not in NAME_TYPES))
+        out = set(resolve(name for name in self.without if name not in (*NAME_TYPES, ADDRESS)))
         named = (name for name in self.recognizers if ":" not in name)
         return tuple(entry for entry in resolve(named) if entry not in out)
 
@@ -236,6 +239,10 @@ class Config:
         """What our own tagger looks for."""
         looked_for = NAME_TYPES if self.names and not self.ner else ()
         return tuple(type_ for type_ in looked_for if type_ not in self.without)
+
+    @property
+    def finds_addresses(self) -> bool:
+        return self.addresses and ADDRESS not in self.without
 
     def threshold_of(self, entity: str) -> float:
         return dict(self.thresholds).get(entity, self.threshold)

@@ -15,6 +15,7 @@ from time import perf_counter, thread_time
 import regex
 
 from unrote.pii import recognizers, secrets
+from unrote.pii.addresses import Addresses
 from unrote.pii.config import SECRET, Config
 from unrote.pii.context import boosted, may_boost, words_around
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
@@ -157,7 +158,7 @@ class Detector:
                 found = block.known[recognizer, fired] = recognizer.find(block.text, fired)
             start = block.start
             spans += [Span(a + start, b + start, score) for a, b, score in found]
-        if isinstance(recognizer, Secrets):
+        if isinstance(recognizer, (Secrets, Addresses)):
             spans = recognizer.whole(document.text, spans)
         return self._above_threshold(recognizer, document, spans)
 
@@ -252,6 +253,8 @@ def _recognizers(config: Config) -> tuple[Recognizer, ...]:
             made += own_recognizers.load(path, config)
     if config.secrets:
         made.extend(secrets.recognizers(config))
+    if config.finds_addresses:
+        made.append(Addresses(config))
     if config.name_types:
         from unrote.pii.names import recognizers as names  # noqa: PLC0415 (loads the tagger)
 

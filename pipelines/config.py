@@ -271,6 +271,9 @@ class PiiSettings(Section):
     marker_threshold: float = Field(
         0.5, ge=0, le=1, description="Score from which such a trace counts."
     )
+    addresses: bool = Field(
+        True, description="Look for street addresses and post boxes, in seven languages."
+    )
     names: bool = Field(
         True,
         description="Look for people, places and organizations in English text, with a tagger that "
@@ -337,6 +340,7 @@ class PiiSettings(Section):
             ),
             markers=self.markers,
             marker_threshold=self.marker_threshold,
+            addresses=self.addresses,
             names=self.names,
             ner=self.ner,
             ner_labels=tuple(sorted(self.ner_labels.items())),

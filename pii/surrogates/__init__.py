@@ -32,6 +32,7 @@ CRYPTO             Bitcoin addresses with their checksum    2**128              
 ZIP_CODE           prefixes not in use                      2**11; ZIP+4: 2**22      0
 PERSON             given names and blended family names     2**22; one word: 2**14   2**-14, -9
 LOCATION, ADDRESS  blended names of towns; ZIP codes        2**14 for each word      2**-9
+ADDRESS, no name   its first number, of 7 digits or more    2**14                    2**-9
 ORGANIZATION       blended names; form and trade kept       2**14 for each word      2**-9
 SECRET             the same behind its prefix ("ghp_")      of what is behind it     2**-8 to -32
 anything else      class of each character kept             3/5 of the shape's bits  2**-8 to -32
@@ -53,6 +54,7 @@ from functools import lru_cache
 from unrote.pii.catalogue import POSSIBLE_PERSON
 from unrote.pii.keys import Key
 from unrote.pii.surrogates import dates
+from unrote.pii.surrogates.addresses import ADDRESS
 from unrote.pii.surrogates.bitcoin import CRYPTO
 from unrote.pii.surrogates.codes import (
     CARD,
@@ -105,7 +107,7 @@ _FAMILIES: dict[str, Family] = {
     "ZIP_CODE": ZIP.family(),
     "PERSON": PERSON,
     "LOCATION": LOCATION,
-    "ADDRESS": LOCATION,
+    "ADDRESS": ADDRESS,
     "ORGANIZATION": ORGANIZATION,
     "AGE": AGE,
     "SECRET": SECRET,
@@ -118,7 +120,7 @@ ALIASES = {
 }
 """Types that get the surrogates of another: dates and ages that an earlier scrubbing moved."""
 
-_NAMES = (PERSON, LOCATION, ORGANIZATION)
+_NAMES = (PERSON, LOCATION, ORGANIZATION, ADDRESS)
 _CONFUSABLE = ((EMAIL, URL, IP), (_FAMILIES["US_SSN"], _FAMILIES["US_ITIN"]))
 
 _MARKERS = frozenset(

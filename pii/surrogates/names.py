@@ -353,7 +353,8 @@ def _words_to_replace(value: str, kept: frozenset[str]) -> list[re.Match[str]]:
     ]
 
 
-def _numbered(key: Key, match: re.Match[str], seed: str, attempt: int) -> str:
+def numbered(key: Key, match: re.Match[str], seed: str, attempt: int) -> str:
+    """The number in the place of one of an address; of a ZIP code one that is not in use."""
     digits = match[0]
     if len(digits) in {5, 10}:
         return ZIP.draw(key, digits, seed, attempt) or digits
@@ -368,7 +369,7 @@ def _location_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
         return None
     parts = [(m, towns().drawn(key, seed, attempt, at)) for at, m in enumerate(words)]
     parts += [
-        (m, _numbered(key, m, seed, attempt)) for m in _TOKEN.finditer(value) if m[0][0].isdigit()
+        (m, numbered(key, m, seed, attempt)) for m in _TOKEN.finditer(value) if m[0][0].isdigit()
     ]
     return replaced(value, parts)
 

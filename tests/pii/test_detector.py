@@ -56,7 +56,7 @@ def test_scan_reads_slices_of_any_string_array():
 
 def test_context_raises_a_score():
     text = "My social security number is 536904399."
-    config = Config(recognizers=("US_SSN",), secrets=False, names=False)
+    config = Config(recognizers=("US_SSN",), secrets=False, names=False, addresses=False)
     assert [f.score for f in findings_of(Detector(config), text)] == [0.4]
     assert not findings_of(Detector(replace(config, context=False)), text)
     assert [
@@ -65,7 +65,7 @@ def test_context_raises_a_score():
 
 
 def test_thresholds_by_entity():
-    config = Config(thresholds=(("URL", 0.9),), secrets=False, names=False)
+    config = Config(thresholds=(("URL", 0.9),), secrets=False, names=False, addresses=False)
     assert "URL" not in {f.type for f in findings_of(Detector(config), TEXT)}
 
 
@@ -115,7 +115,13 @@ def test_a_recogniser_that_raises_is_a_failure_without_text(prefilter):
 
 def test_an_expression_that_runs_out_of_time_is_a_failure():
     slow = Detector(
-        Config(recognizers=("EMAIL_ADDRESS",), max_seconds=1e-9, secrets=False, names=False)
+        Config(
+            recognizers=("EMAIL_ADDRESS",),
+            max_seconds=1e-9,
+            secrets=False,
+            names=False,
+            addresses=False,
+        )
     )
     failure = slow.find_bytes(("a-" * 20_000 + "@b.example.com").encode())
     assert isinstance(failure, Failure)
@@ -125,7 +131,9 @@ def test_an_expression_that_runs_out_of_time_is_a_failure():
 def test_presidios_own_time_limit_cannot_let_text_pass(monkeypatch):
     monkeypatch.setattr("presidio_analyzer.pattern_recognizer.REGEX_TIMEOUT_SECONDS", 1e-9)
     monkeypatch.setattr(iban_recognizer, "REGEX_TIMEOUT_SECONDS", 1e-9)
-    hurried = Detector(Config(recognizers=("IBAN_CODE",), secrets=False, names=False))
+    hurried = Detector(
+        Config(recognizers=("IBAN_CODE",), secrets=False, names=False, addresses=False)
+    )
     assert isinstance(hurried.find_bytes(b"DE89370400440532013000 " * 50), Failure)
 
 

@@ -44,7 +44,13 @@ def same(text, config):
 
 def config_of(names, threshold, **more):
     return Config(
-        recognizers=names, threshold=threshold, compatible=True, secrets=False, names=False, **more
+        recognizers=names,
+        threshold=threshold,
+        compatible=True,
+        secrets=False,
+        names=False,
+        addresses=False,
+        **more,
     )
 
 

@@ -22,7 +22,9 @@ BADGES, ANIMALS = "tests.pii.own:Badges", "tests.pii.own:Animals"
 
 def found(text, *paths, **more):
     scanner = open_scanner(
-        Config(recognizers=paths, secrets=False, names=False, markers=False, **more)
+        Config(
+            recognizers=paths, secrets=False, names=False, addresses=False, markers=False, **more
+        )
     )
     findings = scanner.find(text)
     assert not isinstance(findings, Failure)

@@ -20,8 +20,8 @@ from unrote.pii.keys import Key
 from unrote.pii.scrubbing import scrub_texts
 
 KEY = Key(b"k" * 32)
-OURS = Detector(Config(secrets=False, names=False))
-PRESIDIO = Detector(Config(secrets=False, names=False, compatible=True))
+OURS = Detector(Config(secrets=False, names=False, addresses=False))
+PRESIDIO = Detector(Config(secrets=False, names=False, addresses=False, compatible=True))
 
 
 def found(text, detector=OURS):
