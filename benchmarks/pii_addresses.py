@@ -3,8 +3,9 @@
     python -m benchmarks.pii_addresses [--texts FOLDER] [--sample 50]
 
 The addresses are Faker's, of its locales of seven languages, one line or several, in sentences; a
-third of the locales, by a hash of their names, was held out while the rules were written. Beside them stand sentences that only look like addresses. Found is a label that a finding
-overlaps, whole one that it covers; right is a finding that overlaps a label.
+third of the locales, by a hash of their names, was held out while the rules were written.
+Beside them stand sentences that only look like addresses. Found is a label that a finding overlaps,
+whole one that it covers; right is a finding that overlaps a label.
 """
 
 import argparse
@@ -149,16 +150,12 @@ def main() -> None:
     )
     given = parser.parse_args()
     if given.texts is None:
-        print(
-            "| addresses | labels | findings | precision | recall | whole |\n|---|--:|--:|--:|--:|--:|"
-        )
+        print("| addresses | labels | findings | precision | recall | whole |")
+        print("|---|--:|--:|--:|--:|--:|")
         tallies, sums = measure(given.each, given.show), ("seen", "held out", "look-alikes", "all")
         for name in sorted(tallies, key=lambda name: (name in sums, name)):
-            print(
-                tallies[name].row(
-                    name + (" (held out)" if is_held_out(name) and "_" in name else "")
-                )
-            )
+            held = name in LOCALES and is_held_out(name)
+            print(tallies[name].row(f"{name} (held out)" if held else name))
         return
     one, size, lines = detector(), 0, []
     for text in texts(given.texts, int(given.megabytes * 1e6)):

@@ -268,9 +268,7 @@ def kept_words() -> frozenset[str]:
     for table in ("number_name_type", "number_type_name", "type_name_number", "compound_number"):
         for name in ("types", "types_with_comma", "abbreviations", "endings"):
             words.update(lists()[table].get(name, ()))
-    words.update(
-        "bis ter quater psc cmr apo fpo dpo usns uss uscgc usnv n no sur norte este".split()
-    )
+    words |= _ALSO_KEPT
     return frozenset(word.strip(".'’/").lower() for word in words)
 
 
