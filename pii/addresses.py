@@ -9,14 +9,13 @@ Each expression begins with a number or a word of a list, and has limits: time i
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import regex
 
+from unrote.pii.address_words import lists
 from unrote.pii.catalogue import ADDRESS
 from unrote.pii.config import Config
 from unrote.pii.recognizers import Expression, Span, without_duplicates
@@ -31,13 +30,6 @@ NEEDS_HOUSE = 0.5
 
 REACH = 160
 """Characters that an address may go on before or behind the line by which it was found."""
-
-
-@cache
-def lists() -> dict[str, Any]:
-    """The tables of addresses.toml."""
-    text = files("unrote.pii").joinpath("addresses.toml").read_text("utf-8")
-    return tomllib.loads(text)
 
 
 def _any(words: Iterable[str]) -> str:
@@ -259,27 +251,3 @@ class Addresses:
     def _is_public(self, text: str, span: Span) -> bool:
         before = _between_words.sub(" ", text[max(0, span.start - REACH) : span.start])
         return any(body in before for body in lists()["parts"]["public_bodies"])
-
-
-def kept_words() -> frozenset[str]:
-    """Words of an address that say nothing of where it is, in lower case."""
-    parts = lists()["parts"]
-    words = {word for name in _KEPT_PARTS for one in parts[name] for word in one.split()}
-    for table in ("number_name_type", "number_type_name", "type_name_number", "compound_number"):
-        for name in ("types", "types_with_comma", "abbreviations", "endings"):
-            words.update(lists()[table].get(name, ()))
-    words |= _ALSO_KEPT
-    return frozenset(word.strip(".'’/").lower() for word in words)
-
-
-_ALSO_KEPT = {
-    *("bis", "ter", "quater", "psc", "cmr", "apo", "fpo", "dpo", "usns", "uss", "uscgc", "usnv"),
-    *("n", "no", "sur", "norte", "este"),
-}
-_KEPT_PARTS = ("particles", "units", "boxes", "directions", "states", "provinces", "territories")
-
-
-def endings() -> tuple[str, ...]:
-    """What the name of a street ends in that is one word with its type, the longest first."""
-    found = (one.strip(".") for one in lists()["compound_number"]["endings"])
-    return tuple(sorted(found, key=lambda one: (-len(one), one)))

@@ -8,7 +8,7 @@ without a name, such as a post box, is recognised by its first number, which the
 import re
 from functools import cache
 
-from unrote.pii.addresses import endings, kept_words
+from unrote.pii.address_words import endings, kept_words
 from unrote.pii.keys import Key
 from unrote.pii.surrogates.codes import PATTERN, UPPER
 from unrote.pii.surrogates.family import Family

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from benchmarks.pii_addresses import labelled, measure
 from tests.examples import examples
-from unrote.pii.addresses import Addresses, lists
+from unrote.pii.address_words import lists
+from unrote.pii.addresses import Addresses
 from unrote.pii.config import Config, actions_for, default_config
 from unrote.pii.detector import Detector
 from unrote.pii.keys import Key
