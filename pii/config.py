@@ -107,6 +107,8 @@ class Pattern:
     """A type of a user's own: what `regex` (of the package of that name, any letter case) matches.
 
     score: of a finding without one of the words of `context` shortly before it, in [0, 1].
+    surrogate: the shape of its surrogates (pii.surrogates.shapes), such as "EMP-######"; "" for the
+    class of each character.
     Raises ConfigError for a name, expression or score that cannot be.
     """
 
@@ -114,6 +116,7 @@ class Pattern:
     regex: str
     score: float = 1.0
     context: tuple[str, ...] = ()
+    surrogate: str = ""
 
     def __post_init__(self) -> None:
         taken = (*KNOWN_TYPES, SECRET, *MARKER_TYPES)
@@ -132,6 +135,11 @@ class Pattern:
             raise ConfigError(f"pattern {self.name}: no regular expression: {error}.") from None
         if empty:
             raise ConfigError(f"pattern {self.name}: it matches where nothing is. Ask for more.")
+        if self.surrogate:
+            from unrote.pii.surrogates.shapes import problem  # noqa: PLC0415 (as above)
+
+            if wrong := problem(self.surrogate, self.regex):
+                raise ConfigError(f"pattern {self.name}: surrogate = {self.surrogate!r}: {wrong}")
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,11 @@ class Config:
         """What our own tagger looks for."""
         looked_for = NAME_TYPES if self.names and not self.ner else ()
         return tuple(type_ for type_ in looked_for if type_ not in self.without)
+
+    @property
+    def shapes(self) -> dict[str, str]:
+        """By type the shape of its surrogates, where a pattern gives one."""
+        return {one.name: one.surrogate for one in self.patterns if one.surrogate}
 
     @property
     def finds_addresses(self) -> bool:

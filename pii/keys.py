@@ -12,6 +12,8 @@ import logging
 import os
 import secrets
 import stat
+from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,27 +51,34 @@ def packed(*parts: str | int) -> bytes:
 class Key:
     """A secret and what is computed with it. Its text form shows its fingerprint only."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "shapes")
 
     _secret: bytes
+    shapes: Mapping[str, str]
+    """By type the shapes of surrogates that a configuration gives (pii.surrogates.shapes)."""
 
     def __init__(self, secret: bytes) -> None:
-        object.__setattr__(self, "_secret", hmac.digest(secret, b"unrote key 1", "sha256"))
+        self.__setstate__((hmac.digest(secret, b"unrote key 1", "sha256"), {}))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a key cannot be changed: {name}")
 
-    def __getstate__(self) -> bytes:
-        return self._secret
+    def __getstate__(self) -> tuple[bytes, Mapping[str, str]]:
+        return self._secret, self.shapes
 
-    def __setstate__(self, state: bytes) -> None:
-        object.__setattr__(self, "_secret", state)
+    def __setstate__(self, state: tuple[bytes, Mapping[str, str]]) -> None:
+        for name, value in zip(self.__slots__, state, strict=True):
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"<Key {self.fingerprint()}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Key) and hmac.compare_digest(self._secret, other._secret)
+        return (
+            isinstance(other, Key)
+            and hmac.compare_digest(self._secret, other._secret)
+            and self.shapes == other.shapes
+        )
 
     def __hash__(self) -> int:
         return hash(self._secret)
@@ -81,6 +90,12 @@ class Key:
         """
         content = secret.encode() if isinstance(secret, str) else secret
         return cls(_checked(content.strip(), "the secret that was given"))
+
+    def with_shapes(self, shapes: Mapping[str, str]) -> "Key":
+        """The same key, where surrogates of these types have a shape of their own."""
+        key = copy(self)
+        object.__setattr__(key, "shapes", shapes)
+        return key
 
     def mac(self, purpose: str, *parts: str | int) -> bytes:
         """32 bytes that nobody without the key can tell from random ones."""

@@ -219,6 +219,12 @@ class PatternSettings(Section):
     score: float = Field(1.0, ge=0, le=1, description="Score of a finding without context.")
     context: list[str] = Field([], description="Words before a finding that raise its score.")
     action: Action | None = Field(None, description="What is done; pii.actions outranks it.")
+    surrogate: str = Field(
+        "",
+        description="Shape of its surrogates: # is a digit, % one but 0, ? a letter, anything else "
+        "itself, as in EMP-######; at least 1,000,000 values have to have it. Without: the class "
+        "of each character of the value.",
+    )
 
 
 class PiiSettings(Section):
@@ -263,7 +269,7 @@ class PiiSettings(Section):
     patterns: list[PatternSettings] = Field(
         [],
         description="Types of your own, each a table [[pii.patterns]] with name and regex; score, "
-        "context and action if you like (docs/personal-data.md).",
+        "context, action and surrogate if you like (docs/personal-data.md).",
     )
     markers: bool = Field(
         True, description="Look for what earlier de-identification left, such as [**Name**]."
@@ -336,7 +342,8 @@ class PiiSettings(Section):
             secrets=self.secrets,
             secret_rules=self._rules,
             patterns=tuple(
-                Pattern(one.name, one.regex, one.score, tuple(one.context)) for one in self.patterns
+                Pattern(one.name, one.regex, one.score, tuple(one.context), one.surrogate)
+                for one in self.patterns
             ),
             markers=self.markers,
             marker_threshold=self.marker_threshold,

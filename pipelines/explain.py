@@ -61,13 +61,17 @@ def _looked_for(config: Config) -> list[str]:
     """What a scan looks for, by what finds it."""
     by = {
         "entities": [entry.entity for entry in config.entries],
-        "patterns": [pattern.name for pattern in config.patterns],
+        "patterns": [
+            f"{one.name} (surrogates {one.surrogate})" if one.surrogate else one.name
+            for one in config.patterns
+        ],
         "imported": list(config.imported),
         "rules of yours": [rule.name for rule in config.secret_rules],
         "model": [config.ner] if config.ner else [],
     }
     others = [
         *(["secrets, by rules whose name is their origin"] if config.secrets else []),
+        *(["street addresses"] if config.finds_addresses else []),
         *(["markers of earlier de-identification"] if config.markers else []),
     ]
     named = [f"{what} {', '.join(names)}" for what, names in by.items() if names]

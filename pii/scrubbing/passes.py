@@ -69,6 +69,7 @@ def scrub_text(
     """
     if entities is None:
         (entities,) = entities_of([text], scanner.config)
+    key = key.with_shapes(scanner.config.shapes)
     run_pass = partial(_pass, scanner=scanner, actions=actions, key=key, document=document)
     normalization = scanner.config.normalization
     if normalization.text(text) == text:

@@ -35,6 +35,7 @@ LOCATION, ADDRESS  blended names of towns; ZIP codes        2**14 for each word 
 ADDRESS, no name   its first number, of 7 digits or more    2**14                    2**-9
 ORGANIZATION       blended names; form and trade kept       2**14 for each word      2**-9
 SECRET             the same behind its prefix ("ghp_")      of what is behind it     2**-8 to -32
+own patterns       the shape that they give             3/5 of the shape's bits  2**-8 to -32
 anything else      class of each character kept             3/5 of the shape's bits  2**-8 to -32
 DATE_TIME          the document's dates move together       5,458 shifts             2**-9
 AGE                one of four neighbouring ages            23                       see `names`
@@ -74,6 +75,7 @@ from unrote.pii.surrogates.names import AGE, LOCATION, ORGANIZATION, PERSON
 from unrote.pii.surrogates.network import EMAIL, IP, URL
 from unrote.pii.surrogates.phones import PHONE
 from unrote.pii.surrogates.secrets import SECRET
+from unrote.pii.surrogates.shapes import shape_family
 
 __all__ = ["NoSurrogate", "is_surrogate", "marker_surrogate", "surrogate"]
 
@@ -112,6 +114,13 @@ _FAMILIES: dict[str, Family] = {
     "AGE": AGE,
     "SECRET": SECRET,
 }
+
+
+def _family(type: str, key: Key) -> Family:  # noqa: A002
+    shape = key.shapes.get(type)
+    return _FAMILIES.get(type, PATTERN) if shape is None else shape_family(shape)
+
+
 ALIASES = {
     "SHIFTED_DATE": "DATE_TIME",
     "SURROGATE_AGE": "AGE",
@@ -192,7 +201,7 @@ def surrogate(
         return ahead + surrogate(bare, type, key, document, days) + behind
     if type == "DATE_TIME":
         return _date_shifted(value, key, dates.usual_shift(key, document) if days is None else days)
-    return _drawn(type, key, value, _FAMILIES.get(type, PATTERN).canonical(value))
+    return _drawn(type, key, value, _family(type, key).canonical(value))
 
 
 def marker_surrogate(
@@ -232,14 +241,14 @@ def is_surrogate(value: str, type: str, key: Key) -> bool:  # noqa: A002
     `dates.are_shifted`.
     """
     value, type = value.strip(), ALIASES.get(type, type)  # noqa: A001
-    return any(family.recognizes(key, value) for family in _possible(value, type))
+    return any(family.recognizes(key, value) for family in _possible(value, type, key))
 
 
-def _possible(value: str, type: str) -> tuple[Family, ...]:  # noqa: A002
+def _possible(value: str, type: str, key: Key) -> tuple[Family, ...]:  # noqa: A002
     """The families that a surrogate of this type may belong to."""
     if type == "DATE_TIME":
         return () if dates.parse(value) is not None else (PATTERN,)
-    family = _FAMILIES.get(type, PATTERN)
+    family = _family(type, key)
     if family in _NAMES:
         return (*_NAMES, PATTERN)
     if not family.accepts(value):
@@ -259,7 +268,7 @@ def _date_shifted(value: str, key: Key, days: int) -> str:
 @lru_cache(maxsize=CACHE_SIZE)
 def _drawn(type: str, key: Key, value: str, seed: str) -> str:  # noqa: A002
     """The first acceptable draw, of the type's family or else of the shape alone."""
-    family = _FAMILIES.get(type, PATTERN)
+    family = _family(type, key)
     for chosen in (family, PATTERN) if family.accepts(value) else (PATTERN,):
         for attempt in range(MAX_ATTEMPTS):
             out = chosen.draw(key, value, seed, attempt)

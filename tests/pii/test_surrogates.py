@@ -1,5 +1,6 @@
 import ipaddress
 import os
+import pickle
 import random
 import re
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
@@ -36,6 +37,7 @@ from unrote.pii.surrogates import (
     surrogate,
 )
 from unrote.pii.surrogates.keyed_subset import Subset, check_bits
+from unrote.pii.surrogates.shapes import parts
 
 KEY = Key(b"the key of the tests, of 32 or so")
 OTHER = Key(b"another key of the tests, as long")
@@ -623,3 +625,30 @@ def test_the_lists_are_in_order_and_digested():
     assert list(FIRST) == sorted(set(FIRST))
     assert len(LAST) > 4000
     assert re.fullmatch("[0-9a-f]{16}", names.lists_digest())
+
+
+SHAPES = st.lists(st.sampled_from(["#", "?", "%", "-", "E", "\\#", "7", "/"]), min_size=1).map(
+    "".join
+)
+
+
+@examples(60)
+@given(SHAPES, st.text(min_size=1, max_size=12))
+def test_a_surrogate_has_the_shape_that_its_type_is_given(shape, value):
+    shape = f"{shape}-######"
+    assume(value.strip() and codes.compact(value).lower() not in codes.compact(shape).lower())
+    key = KEY.with_shapes({"EMPLOYEE": shape})
+    new = surrogate(value.strip(), "EMPLOYEE", key)
+    for char, allowed in zip(new, parts(shape), strict=True):
+        assert char in allowed
+    for spelled in (new, new.lower(), new.replace("-", " ")):
+        assert is_surrogate(spelled, "EMPLOYEE", key)
+    assert surrogate(new, "EMPLOYEE", key) != new
+
+
+def test_values_of_a_shape_share_surrogates_as_birthdays_and_few_are_taken_for_one():
+    key = KEY.with_shapes({"EMPLOYEE": "EMP-##########"})
+    values = [f"EMP-{n:010}" for n in range(2000)]
+    assert len({surrogate(one, "EMPLOYEE", key) for one in values}) >= 1994  # of 1.2 million
+    assert sum(is_surrogate(one, "EMPLOYEE", key) for one in values) < 5
+    assert pickle.loads(pickle.dumps(key)) == key != KEY

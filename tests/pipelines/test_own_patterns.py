@@ -1,6 +1,7 @@
 """Types of a user's own, through the command: found, acted on, verified; wrong ones refused."""
 
 import json
+import re
 
 import pytest
 
@@ -46,6 +47,21 @@ def test_they_are_found_and_replaced(corpus):
     assert "E88-1234" in second["text"]  # no word that raises its score is near
 
 
+def test_a_surrogate_has_its_shape(corpus):
+    shape = 'context = ["badge"]\nsurrogate = "STAFF-######"'
+    settings = SETTINGS.replace('context = ["badge"]', shape)
+    (corpus / "unrote.toml").write_text(settings)
+    run = ("-c", corpus / "unrote.toml", "--set", f"pii.key_file={corpus / 'key'}")
+    (corpus / "key").write_text("0123456789abcdef" * 4)
+    for source, out in (("in", "out"), ("out/data", "again")):
+        done = unrote("scrub", corpus / source, "-o", corpus / out, *run)
+        assert done.status == 0, done.err
+        assert verify(str(corpus / out)).ok
+    once, twice = ((corpus / out / "data" / "a.jsonl").read_text() for out in ("out", "again"))
+    assert re.search(r"badge STAFF-\d{6} at", once)
+    assert once == twice
+
+
 def test_an_action_of_the_settings_outranks_theirs(corpus):
     out = corpus / "out"
     asked = ("--set", 'pii.actions={CASE_NUMBER="keep"}')
@@ -65,6 +81,9 @@ def test_an_action_of_the_settings_outranks_theirs(corpus):
         ('name = "CASE"\nregex = "x"\nscore = 2', "less than or equal to 1"),
         ('name = "CASE"\nregex = "x"\nwords = 2', "unknown setting"),
         ('name = "CASE"\nregex = "x"\n[[pii.patterns]]\nname = "CASE"\nregex = "y"', "one name"),
+        ('name = "CASE"\nregex = "x"\nsurrogate = "C-###"', "only 1,000 values"),
+        ('name = "CASE"\nregex = "[0-9]{6}"\nsurrogate = "C-######"', "replaced again"),
+        ('name = "CASE"\nregex = "x"\nsurrogate = "É-######"', "ASCII"),
         ('name = "CASE"\nregex = "x"\n[pii.actions]\nCASES = "keep"', "CASES"),
     ],
 )
