@@ -40,11 +40,14 @@ def properties(
     """
     table, pairs = np.zeros(_CODE_POINTS, dtype=np.uint16), []
     if form != "none":
-        for code in (code for block in _BLOCKS for code in range(*block)):
-            table[code] = _entry(form.upper(), chr(code))
-            pair = _canonical_pair(chr(code))
-            if pair is not None:
-                pairs.append(pair[0] << 21 | pair[1])
+        for start, end in _BLOCKS:
+            characters = [*map(chr, range(start, end))]
+            table[start:end] = [*map(unicodedata.combining, characters)]
+            for character in filter(unicodedata.decomposition, characters):
+                table[ord(character)] |= _flag(form.upper(), character)
+                pair = _canonical_pair(character)
+                if pair is not None:
+                    pairs.append(pair[0] << 21 | pair[1])
         seconds = np.array(pairs, dtype=np.int64) & ((1 << 21) - 1)
         table[seconds] |= _SECOND
         table[0x1161:0x1176] |= _SECOND
@@ -69,14 +72,11 @@ def seconds() -> frozenset[int]:
     return frozenset(np.flatnonzero(table & _SECOND).tolist())
 
 
-def _entry(form: Any, character: str) -> int:
-    """Of a code point in the table, without _SECOND."""
-    flags = 0
+def _flag(form: Any, character: str) -> np.uint16:
+    """Of a code point with a decomposition, what the table says of it."""
     if not unicodedata.is_normalized(form, character):
-        flags = int(_ABSENT)
-    elif not unicodedata.is_normalized("NFD", character):
-        flags = int(_COMPOSED)
-    return unicodedata.combining(character) | flags
+        return _ABSENT
+    return np.uint16(0) if unicodedata.is_normalized("NFD", character) else _COMPOSED
 
 
 def _canonical_pair(character: str) -> tuple[int, int] | None:
