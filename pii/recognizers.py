@@ -5,7 +5,9 @@ the findings: explanations, copies, and patterns whose findings cannot reach the
 expression that runs out of time raises here. (Presidio logs it and lets the text pass.)
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -191,7 +193,7 @@ class Patterns(_Base):
         spans = []
         for index in fired:
             expression, base = self._patterns[index]
-            for match in expression.finditer(text, timeout=self._limit):
+            for match in self._matches(expression, text):
                 start, end = match.span()
                 if start == end:
                     continue
@@ -199,6 +201,11 @@ class Patterns(_Base):
                 if score > 0:
                     spans.append(Span(start, end, score))
         return without_duplicates(spans)
+
+    def _matches(self, expression: Any, text: str) -> Iterable[Any]:
+        """The matches of one of its expressions, in order."""
+        found: Iterable[Any] = expression.finditer(text, timeout=self._limit)
+        return found
 
     @property
     def _checks(self) -> bool:
@@ -211,17 +218,67 @@ class Patterns(_Base):
         return 0.0 if self.presidio.invalidate_result(found) else score
 
 
+_plain_name = re.compile(r"[A-Za-z0-9._%+-]+")
+"""What stands before the "@" of an address and nothing takes for a part of a host or path."""
+
+HOSTS = 1 << 14
+"""Hosts of addresses, last seen, that are not checked again."""
+
+
+_NAME = r"!#$%&'*+\-/=?^_`{|}~\w"
+_PRESIDIO_EMAIL = (
+    rf"\b((([{_NAME}])|([{_NAME}][!#$%&'*+\-/=?^_`{{|}}~\.\w]{{0,}}[{_NAME}]))"
+    r"[@]\w+(?:-+\w+)*(?:\.\w+(?:-+\w+)*)+)\b"
+)
+_host_of_email = regex.compile(r"@\w[\w-]*\.\w")
+_name_of_email = regex.compile(rf"(?r)[.{_NAME}]*")
+
+
 class Emails(Patterns):
-    """Presidio's, and addresses in ASCII that touch another script; none begins in an escape."""
+    """Presidio's, and addresses in ASCII that touch another script; none begins in an escape.
+
+    `finditer` reads a word again from each of its characters. But a match begins in the run of
+    characters before an "@" of which the name of an address is, and a host follows that: so the
+    expressions are tried there, in order, and decide.
+    """
 
     def __init__(self, presidio: Any, config: Config) -> None:
         super().__init__(presidio, config)
         flags = presidio.global_regex_flags
         score = max((pattern.score for pattern in self._patterns), default=1.0)
+        self._score_of = lru_cache(maxsize=HOSTS)(super()._score)
+        self._is_known = [one.regex for one in presidio.patterns] == [_PRESIDIO_EMAIL]
         self._ascii = len(self._patterns)
         self._patterns = (*self._patterns, _Pattern(regex.compile(EMAIL, flags), score))
         # Hyperscan has no such look-around; what is left of the expression fires wherever it does.
         self.expressions = (*self.expressions, Expression(r"[a-z0-9_%+-]@[a-z0-9]", flags))
+
+    def _matches(self, expression: Any, text: str) -> Iterable[Any]:
+        return (
+            self._from_signs(expression, text)
+            if self._is_known
+            else super()._matches(expression, text)
+        )
+
+    def _from_signs(self, expression: Any, text: str) -> Iterator[Any]:
+        after = 0
+        sign = text.find("@")
+        while sign >= 0:
+            if _host_of_email.match(text, sign):
+                start = max(after, _name_of_email.match(text, 0, sign).start())
+                while start < sign:
+                    match = expression.match(text, start, timeout=self._limit)
+                    if match is not None:
+                        yield match
+                        after = match.end()
+                        break
+                    start += 1
+            sign = text.find("@", max(after, sign + 1))
+
+    def _score(self, found: str, score: float) -> float:
+        """Its host alone is checked, whose name and ending are looked up, and hosts come again."""
+        name, _, host = found.rpartition("@")
+        return self._score_of(f"a@{host}" if _plain_name.fullmatch(name) else found, score)
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:
         narrow = super().find(text, [self._ascii]) if self._ascii in fired else []

@@ -48,6 +48,8 @@ _ESCAPE = re.compile(
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
     r"| ?[(\[{<] ?(?i:(at)|dot) ?[)\]}>] ?"
 )
+_PLAIN = re.compile(r"[A-Za-z0-9._@+-]+")
+"""No escape, and no letter that becomes another."""
 _UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _RUN = re.compile(r"[^\W_]+")
 _SEPARATORS = re.compile(r"[ \t.\-\u2010-\u2015\u2212\u00b7]+")
@@ -277,15 +279,20 @@ def replaced_values(text: str, scrubbed: ScrubbedText) -> dict[str, Replaced]:
         if one.action == "keep" or one.finding.type in OTHERS_HAVE:
             continue
         value = text[one.finding.start : one.finding.end]
-        core = _core(value)
+        core = core_of(value)
         if _is_telling(core, one.finding.type):
             found.setdefault(core, Replaced(value, one))
     return found
 
 
 @lru_cache(maxsize=1 << 12)
-def _core(value: str) -> str:
-    return Folded(value).alone()
+def core_of(value: str) -> str:
+    """`Folded.alone` of a value, which is quick for most."""
+    if not _PLAIN.fullmatch(value):
+        return Folded(value).alone()
+    kept = value.lower().replace(".", "").replace("-", "").rstrip("@_+")
+    solid = kept.lstrip("@_+")
+    return f"+{solid}" if solid and kept[: -len(solid)].endswith("+") else solid
 
 
 def _is_telling(core: str, type_: str) -> bool:

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("presidio_analyzer")
 
 from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
+from tests.examples import examples
 from tests.pii.detecting import findings_of
 from unrote.pii import Config, scan
 from unrote.pii.detector import Detector
@@ -167,3 +170,38 @@ def test_without_hyperscan_the_findings_are_the_same(monkeypatch, caplog, detect
 def test_configuring_loads_no_presidio():
     code = "import pii, sys; pii.Config(); sys.exit('presidio_analyzer' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+EMAIL = next(one for one in Detector().recognizers if one.entity == "EMAIL_ADDRESS")
+
+
+@examples(200)
+@given(
+    st.text("a1._%+-/?#&:[é", min_size=1, max_size=6),
+    st.lists(
+        st.sampled_from(["a", "co", "uk", "com", "pl", "xn--p1ai", "q", "1", "127"]), min_size=1
+    ).map(".".join),
+)
+def test_an_address_is_checked_by_its_host(name, host):
+    address = f"{name}@{host}"
+    assert EMAIL._score(address, 0.5) == bool(EMAIL.presidio.validate_result(address))
+
+
+@examples(300)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["jane", "roe", "acme.com", "xn--p1ai", "Ж", "é", "ſ", "中", "ab.org", "1", "\u0301"]
+        )
+        | st.sampled_from([*"@@@@..-_+/=?'`{ \n(<:,\\%"]),
+        max_size=25,
+    ).map("".join)
+)
+def test_addresses_are_those_that_finditer_finds(text):
+    for expression, _ in EMAIL._patterns:
+        found = [match.span() for match in EMAIL._from_signs(expression, text)]
+        assert found == [match.span() for match in expression.finditer(text)]
+
+
+def test_presidio_s_expression_of_addresses_is_the_known_one():
+    assert EMAIL._is_known

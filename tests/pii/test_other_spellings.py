@@ -151,3 +151,9 @@ def by_letters(text):
 def test_arrays_fold_as_letter_by_letter(text):
     folded = Folded(text)
     assert (folded.core, folded.source(0, len(text))) == by_letters(text)
+
+
+@examples(300)
+@given(st.text("aB1.@_+-", min_size=1, max_size=12) | st.text("aéK.@ %40&#;-", max_size=12))
+def test_the_core_of_a_plain_value_is_that_of_any(value):
+    assert spellings.core_of(value) == Folded(value).alone()
