@@ -29,7 +29,7 @@ from unrote.pii.surrogates import is_surrogate, surrogate
 AWS = "AKIA" + "Z7XQ2M4LP9KD3VB1"
 BODY = "MIIEowIBAAKCAQEAx9vZ1c2hKmPq\nb3J5dGhpbmdJc0Zha2VIZXJlMTIzNDU2\nabcd==\n"
 KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{BODY}-----END RSA PRIVATE KEY-----"
-ONLY = Config(recognizers=("US_SSN",), markers=False)
+ONLY = Config(recognizers=("US_SSN",), markers=False, names=False)
 SECRET_KEY = Key(b"k" * 32)
 RULES = {rule.name: rule for rule in own_rules()}
 

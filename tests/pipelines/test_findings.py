@@ -173,7 +173,7 @@ def test_without_a_key_a_run_makes_one_and_says_so(corpus, tmp_path, monkeypatch
 
 
 def test_the_key_is_written_nowhere(cleaned, key):
-    derived = Key(key.encode()).__getstate__()
+    derived, _ = Key(key.encode()).__getstate__()
     for content in contents(cleaned).values():
         assert key.encode() not in content
         assert derived not in content

@@ -149,38 +149,40 @@ def hiding(path, folder):
 OTHER = [*master("local[2]"), *conf("spark.driver.memory", "2g")]
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(OTHER, marks=pytest.mark.long)])
-def test_a_run_says_what_we_say(tmp_path, args):
-    """With all that is on by default, memorization and personal data among it."""
-    corpus = write_corpus(tmp_path / "in", count=20)
-    write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
-    given = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *args]
-    done = finish(process(*given, whole=True), 500)
-    assert done.status == 0
-    assert all({"phase", "doing"} & {*json.loads(line)} for line in done.err.splitlines())
-    assert done.out.startswith("26 documents in")
-    unrote("clean", corpus, "-o", tmp_path / "local", whole=True)
-    assert written(tmp_path / "out") == written(tmp_path / "local")
+class TestWhole:  # a class is what pytest-xdist gives to one process
+    @pytest.mark.parametrize("args", [[], pytest.param(OTHER, marks=pytest.mark.long)])
+    def test_a_run_says_what_we_say(self, tmp_path, args):
+        """With all that is on by default, memorization and personal data among it."""
+        corpus = write_corpus(tmp_path / "in", count=20)
+        write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
+        given = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *args]
+        done = finish(process(*given, whole=True), 500)
+        assert done.status == 0
+        assert all({"phase", "doing"} & {*json.loads(line)} for line in done.err.splitlines())
+        assert done.out.startswith("26 documents in")
+        unrote("clean", corpus, "-o", tmp_path / "local", whole=True)
+        assert written(tmp_path / "out") == written(tmp_path / "local")
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
-)
-def test_a_signal_ends_it_and_its_java(corpus, tmp_path, number):
-    args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *FEW_PHASES]
-    started = process(*args, start_new_session=True)
-    for line in started.stderr:
-        if '"fingerprint","done":1.0' in line:
-            break
-    os.killpg(started.pid, number) if number == signal.SIGINT else started.send_signal(number)
-    begin = time.monotonic()
-    done = finish(started)
-    assert done.status == 3
-    assert done.err.endswith(
-        "interrupted. The same command continues after the last finished phase.\n"
+class TestSignals:
+    @pytest.mark.parametrize(
+        "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
     )
-    assert time.monotonic() - begin < 30
-    assert nothing_left(started.pid)
-    again = finish(process(*args))
-    assert again.status == 0
-    assert '"fingerprint"' not in again.err
+    def test_a_signal_ends_it_and_its_java(self, corpus, tmp_path, number):
+        args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *FEW_PHASES]
+        started = process(*args, start_new_session=True)
+        for line in started.stderr:
+            if '"fingerprint","done":1.0' in line:
+                break
+        os.killpg(started.pid, number) if number == signal.SIGINT else started.send_signal(number)
+        begin = time.monotonic()
+        done = finish(started)
+        assert done.status == 3
+        assert done.err.endswith(
+            "interrupted. The same command continues after the last finished phase.\n"
+        )
+        assert time.monotonic() - begin < 30
+        assert nothing_left(started.pid)
+        again = finish(process(*args))
+        assert again.status == 0
+        assert '"fingerprint"' not in again.err
