@@ -13,7 +13,7 @@ import pytest
 from tests.command import ROOT
 
 ENGINES = "tests/pipelines/engines"
-SPARK = f"{ENGINES}/test_spark_start.py::test_a_run_says_what_we_say"
+SPARK = f"{ENGINES}/test_spark_start.py::TestWhole::test_a_run_says_what_we_say"
 SUBMIT = f"{ENGINES}/test_spark_submit.py::test_the_wheel_is_enough"
 BEAM = f"{ENGINES}/test_beam_start.py::test_a_run_says_what_we_say"
 HERE = "tests/pipelines/test_hostile_names.py::cleaned"
@@ -80,7 +80,7 @@ def test_nothing_is_listed_that_no_page_names():
 
 @pytest.mark.parametrize("test", sorted({t for t in WAYS.values() if "::" in t} | {ARCHIVE}))
 def test_the_test_of_a_way_has_the_default_settings(test):
-    path, _, name = test.partition("::")
+    path, *_, name = test.split("::")
     source = (ROOT / path).read_text(encoding="utf-8")
     (body,) = [
         ast.get_source_segment(source, node)
