@@ -38,9 +38,9 @@ SHORTEST = 6
 SHORTEST_SECRET = 16
 """The same of a secret: a shorter one may be any word of the text."""
 
-OTHERS_HAVE = frozenset({*NAME_TYPES, "NRP", "ADDRESS", "DATE_TIME", "AGE", "URL"}) | frozenset(
-    MARKER_TYPES
-)
+OTHERS_HAVE = frozenset(
+    {*NAME_TYPES, "NRP", "ADDRESS", "DATE_TIME", "DATE_OF_BIRTH", "AGE", "URL"}
+) | frozenset(MARKER_TYPES)
 """Types of values that say nothing by themselves: another place may mean somebody else."""
 
 _ESCAPE = re.compile(

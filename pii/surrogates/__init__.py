@@ -35,6 +35,7 @@ LOCATION, ADDRESS  blended names of towns; ZIP codes        2**14 for each word 
 ADDRESS, no name   its first number, of 7 digits or more    2**14                    2**-9
 ORGANIZATION       blended names; form and trade kept       2**14 for each word      2**-9
 SECRET             the same behind its prefix ("ghp_")      of what is behind it     2**-8 to -32
+USERNAME           blended family names; digits             2**14 for each word      2**-9
 own patterns       the shape that they give             3/5 of the shape's bits  2**-8 to -32
 anything else      class of each character kept             3/5 of the shape's bits  2**-8 to -32
 DATE_TIME          the document's dates move together       5,458 shifts             2**-9
@@ -71,7 +72,7 @@ from unrote.pii.surrogates.codes import (
     compact,
 )
 from unrote.pii.surrogates.family import Family, word_list
-from unrote.pii.surrogates.names import AGE, LOCATION, ORGANIZATION, PERSON
+from unrote.pii.surrogates.names import AGE, LOCATION, ORGANIZATION, PERSON, USERNAME
 from unrote.pii.surrogates.network import EMAIL, IP, URL
 from unrote.pii.surrogates.phones import PHONE
 from unrote.pii.surrogates.secrets import SECRET
@@ -112,6 +113,7 @@ _FAMILIES: dict[str, Family] = {
     "ADDRESS": ADDRESS,
     "ORGANIZATION": ORGANIZATION,
     "AGE": AGE,
+    "USERNAME": USERNAME,
     "SECRET": SECRET,
 }
 
@@ -125,9 +127,12 @@ ALIASES = {
     "SHIFTED_DATE": "DATE_TIME",
     "SURROGATE_AGE": "AGE",
     "NRP": "ORGANIZATION",
+    "DATE_OF_BIRTH": "DATE_TIME",
+    "ZA_MOBILE_NUMBER": "PHONE_NUMBER",
+    "ZA_TELEPHONE_NUMBER": "PHONE_NUMBER",
     POSSIBLE_PERSON: "PERSON",
 }
-"""Types that get the surrogates of another: dates and ages that an earlier scrubbing moved."""
+"""Types that get the surrogates of another."""
 
 _NAMES = (PERSON, LOCATION, ORGANIZATION, ADDRESS)
 _CONFUSABLE = ((EMAIL, URL, IP), (_FAMILIES["US_SSN"], _FAMILIES["US_ITIN"]))

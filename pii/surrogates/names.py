@@ -415,6 +415,38 @@ ORGANIZATION = Family(
 )
 
 
+# User names: words are blended, digits drawn. "jane_roe47" has two words.
+
+_LONGEST_INITIALS = 2
+
+
+def _words_of_username(value: str) -> list[re.Match[str]]:
+    words = _TOKEN.finditer(value) if latin(value) else ()
+    return [m for m in words if m[0].isalpha() and len(m[0]) > _LONGEST_INITIALS]
+
+
+def _username_draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
+    words = _words_of_username(value)
+    if not words:
+        return None
+    blended = replaced(
+        value, [(m, surnames().drawn(key, seed, attempt, at)) for at, m in enumerate(words)]
+    )
+    body = code_at(key.number(10**18, "username", seed, attempt), [DIGITS] * 18)
+    digits = iter(body * (len(blended) // 18 + 1))
+    return "".join(next(digits) if char in DIGITS else char for char in blended)
+
+
+def _username_recognizes(key: Key, value: str) -> bool:
+    words = _words_of_username(value)
+    return bool(words) and all(surnames().recognizes(key, m[0]) for m in words)
+
+
+USERNAME = Family(
+    "username", _username_draw, _username_recognizes, lambda v: bool(_words_of_username(v))
+)
+
+
 # Ages: four neighbouring ages become one of them, and all from 90 on the one of 86 to 89 (45 CFR
 # 164.514 (b)(2)(i)(C)). An age that stays as it is says no more than any other.
 

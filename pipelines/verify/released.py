@@ -12,7 +12,7 @@ from unrote.pipelines.verify.records import Finding, Shard
 from unrote.pipelines.verify.verdict import Tally
 
 MAY_RECUR = {"PERSON", "POSSIBLE_PERSON", "LOCATION", "ORGANIZATION", "NRP", "ADDRESS"} | {
-    "DATE_TIME", "AGE", "SHIFTED_DATE", "SURROGATE_AGE"
+    "DATE_TIME", "DATE_OF_BIRTH", "AGE", "SHIFTED_DATE", "SURROGATE_AGE"
 }  # fmt: skip
 """Types whose surrogates are drawn from values that others have too, or that may stay."""
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from math import log
 from pathlib import Path
 
@@ -25,8 +25,15 @@ from presidio_analyzer.predefined_recognizers import (
 )
 
 from tests.examples import examples
+from unrote.pii import surrogates
+from unrote.pii.catalogue import KNOWN_TYPES
+from unrote.pii.config import SECRET
+from unrote.pii.findings import Finding
 from unrote.pii.keys import Key
+from unrote.pii.ner.labels import ENTITIES
+from unrote.pii.scrubbing.actions import apply_actions
 from unrote.pii.surrogates import (
+    ALIASES,
     SAMPLE_VALUES,
     bitcoin,
     codes,
@@ -106,6 +113,7 @@ VALUES = {
     "LOCATION": WORD | st.tuples(WORD, WORD).map(" ".join),
     "ADDRESS": st.tuples(number("1##"), WORD).map(lambda p: f"{p[0]} {p[1]} Street"),
     "ORGANIZATION": WORD.map("{} Widgets Inc.".format),
+    "USERNAME": st.tuples(WORD, number("##")).map("_".join) | WORD,
     "SECRET": text_of(DIGITS + UPPER + "abcdef_-", 8, 60),
     "SOMETHING_ELSE": st.text(min_size=1, max_size=30),
 }
@@ -603,6 +611,41 @@ def test_years_alone_stay():
     assert dates.are_shifted(["2009", "May"], KEY)
     assert dates.are_shifted([], KEY)
     assert surrogate("2009", "DATE_TIME", KEY, 1, days=0) == "2009"
+
+
+# Types.
+
+REPORTED = sorted(
+    {*KNOWN_TYPES, SECRET, *ENTITIES.values(), *SAMPLE_VALUES, "SHIFTED_DATE", "SURROGATE_AGE"}
+)
+"""What any recogniser, the tagger, rules, markers and the labels of models can report."""
+
+
+@pytest.mark.parametrize("type_", REPORTED)
+def test_every_type_that_is_reported_has_surrogates_of_its_shape(type_):
+    """Of a family or an alias, or else of the class of each character; never a placeholder."""
+    known = ALIASES.get(type_, type_)
+    value = SAMPLE_VALUES.get(known, "AB12-3456789")
+    new = surrogate(value, type_, KEY)
+    assert new != value or known == "AGE"
+    assert type_ not in new
+    if known == "DATE_TIME":
+        assert abs(dates.parse(new).day - dates.parse(value).day) <= timedelta(365 * 16)
+        return
+    assert is_surrogate(new, type_, KEY)
+    if known not in surrogates._FAMILIES:
+        classes = [str.isdigit, str.isupper, str.islower]
+        assert [[of(a) for of in classes] for a in new] == [
+            [of(a) for of in classes] for a in value
+        ]
+
+
+def test_dates_of_birth_move_with_the_dates_of_their_document():
+    text = "Born 1971-03-14, admitted 2009-05-20."
+    found = [Finding(5, 15, "DATE_OF_BIRTH", 1.0, "m"), Finding(26, 36, "DATE_TIME", 1.0, "m")]
+    outcome = apply_actions(text, found, {"*": "surrogate"}, KEY, "d")
+    birth, admitted = (dates.parse(one.text).day for one in outcome.edits)
+    assert (admitted - birth).days == (date(2009, 5, 20) - date(1971, 3, 14)).days
 
 
 # Stand-ins for markers.
