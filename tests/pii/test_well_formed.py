@@ -2,13 +2,16 @@
 
 import json
 import re
+import sysconfig
+from functools import cache
+from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.well_formed import FORMATS, check, made, skeleton
+from benchmarks.well_formed import FORMATS, check, installed, made, skeleton
 from tests.examples import examples
 from unrote.pii.config import Config, actions_for, default_config
 from unrote.pii.keys import Key
@@ -32,6 +35,46 @@ def test_made_documents_parse_to_the_same_structure(suffix):
     count, differing = check(suffix, list(map(str, range(8))), texts)
     assert (count.texts, count.rejected, differing) == (8, 0, [])
     assert count.changed > 4
+
+
+FOLDERS = [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib")]
+
+PLAIN = (
+    *(
+        "jane.roe@unrote.org",
+        "536-90-4399",
+        "4539 5787 6362 1486",
+        "+1 212-664-7665",
+        "81.2.69.160",
+    ),
+    *("DE75 5121 0800 1245 1261 99", "a4:83:e7:2b:90:1c", "12 Main Street", "Maria Hoffmann"),
+)
+"""Values that no format of these has to quote."""
+
+
+@cache
+def sources(suffix):
+    """Files of what is installed here, of a format, that parse: some 200 kB."""
+    paths = installed(suffix, FOLDERS, 200_000)
+    texts = [path.read_text("utf-8", "replace") for path in paths]
+    return [one for one in texts if skeleton(suffix, one) and len(one) < 40_000]
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".csv", ".html"])
+@examples(6)
+@given(data=st.data())
+def test_files_of_installed_packages_parse_to_the_same_structure(suffix, data):
+    """As they are, and with values in the place of words that are no keys and tags."""
+    text = data.draw(st.sampled_from(sources(suffix)))
+    for _ in range(data.draw(st.integers(0, 6))):
+        words = list(re.finditer(r"\b[A-Za-z0-9]{4,}\b", text))
+        if not words:
+            break
+        word, value = data.draw(st.sampled_from(words)), data.draw(st.sampled_from(PLAIN))
+        changed = text[: word.start()] + value + text[word.end() :]
+        text = changed if skeleton(suffix, changed) == skeleton(suffix, text) else text
+    count, differing = check(suffix, ["text"], [text])
+    assert (count.texts, count.rejected, differing) == (1, 0, [])
 
 
 def test_a_skeleton_sees_what_breaks():
