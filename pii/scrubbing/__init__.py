@@ -7,6 +7,7 @@
 `actions`           act: by type keep, remove, mask, placeholder, hash, surrogate, reject-document
 `whitespace`        act: no white space is left over around what is removed
 `spellings`         the other spellings, in the same document, of what was replaced
+`folding`           a text without what spellings differ in
 `edits`             the replacements in the text, and the way back to its own offsets
 `rows`, `texts`     the results: rows of tables for stages; strings for a list of strings
 ==================  ============================================================================

@@ -1,7 +1,7 @@
 """Values that were replaced in one document, looked for in all others.
 
 A value is written down as keyed fingerprints of what its spellings have in common
-(`spellings.Folded`): of the whole, and of its first characters, by which it is looked up. Beside
+(`folding.Folded`): of the whole, and of its first characters, by which it is looked up. Beside
 these stand its surrogate and the signs between its letters and digits; neither says what it was.
 """
 
@@ -18,7 +18,8 @@ from unrote.corpus.schema import REPLACED_VALUES
 from unrote.pii.findings import Finding
 from unrote.pii.keys import Key
 from unrote.pii.scrubbing.actions import AppliedAction
-from unrote.pii.scrubbing.spellings import SHORTEST, Folded, Replaced
+from unrote.pii.scrubbing.folding import SHORTEST, Folded
+from unrote.pii.scrubbing.spellings import Replaced
 
 SHORTEST_ELSEWHERE = 9
 """Letters and digits of the shortest value, but e-mail addresses, that is looked for in other

@@ -13,6 +13,7 @@ from unrote.pii.findings import DEID_MARKER, MARKER_TYPES, Finding
 from unrote.pii.keys import Key
 from unrote.pii.overlaps import Spans, resolve_overlaps
 from unrote.pii.scrubbing.actions import HASH_DIGITS, surrogate_type
+from unrote.pii.scrubbing.folding import Folded, telling_core
 from unrote.pii.surrogates import SAMPLE_VALUES, dates, is_surrogate
 from unrote.pii.surrogates.people import People
 
@@ -30,8 +31,9 @@ def drop_own_surrogates(
     """The findings that are no surrogates of this key, in their order; nor, with `actions`, masks,
     placeholders and hashes that these write.
 
-    Dropped besides surrogates: what lies within one (a detector may see a host in an address), and
-    what reaches out of one by another surrogate, or by nothing but punctuation and white space.
+    Dropped besides surrogates: what lies within one, in any spelling (a detector may see a host in
+    an address), and what reaches out of one by another surrogate, or by nothing but punctuation and
+    white space.
     """
     findings = list(findings)
     left = findings
@@ -46,8 +48,33 @@ def drop_own_surrogates(
     while count != len(left):  # one that is recognised may let others be
         count = len(left)
         left = [one for one in left if not _is_own(text, one, key, own, strangers)]
+    left = _without_spellings(text, findings, left, actions, own)
     left = _without_given_names(text, findings, left)
     return _without_shifted_dates(text, left, key, actions)
+
+
+def _without_spellings(
+    text: str,
+    findings: Iterable[Finding],
+    left: list[Finding],
+    actions: Mapping[str, Action] | None,
+    own: Spans,
+) -> list[Finding]:
+    """`left` without what lies in other spellings of own surrogates: of one that is written
+    zuhe.becic%40uno.org in a URL a detector sees the host "zuhe.be".
+    """
+    if all(actions is not None and action_of(one, actions) == "keep" for one in left):
+        return left
+    others = set(left)
+    dropped = (f for f in findings if f not in others and f.type not in MARKER_TYPES)
+    cores = {telling_core(text[f.start : f.end], f.type) for f in dropped} - {""}
+    if not cores:
+        return left
+    folded = Folded(text)
+    for _, first, last in folded.occurrences(cores):
+        runs = folded.source(first, last)
+        own.add(runs[0][0], runs[-1][1])
+    return [one for one in left if own.uncovered(text, one.start, one.end)]
 
 
 def _without_given_names(

@@ -1,58 +1,21 @@
 """Values that were found and replaced, in their other spellings in the same document.
 
 A card number stands with spaces here and with dashes there, an address in a URL as
-`jane%40acme.com`: recognisers see one of them. What differs between spellings is separators, letter
-case, full-width forms, the escapes of URLs, HTML and JSON, and `(at)` for a sign; all that is left
-out here, and what is then the same as a value that was replaced, alone between other characters,
+`jane%40acme.com`: recognisers see one of them. What differs between spellings is left out
+(`folding`), and what is then the same as a value that was replaced, alone between other characters,
 goes too. It gets the same surrogate, spelled in its way.
 """
 
-import html
 import re
-import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice, pairwise, takewhile
-from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from unrote.pii.catalogue import NAME_TYPES
-from unrote.pii.config import SECRET
-from unrote.pii.findings import MARKER_TYPES
 from unrote.pii.scrubbing.actions import AppliedAction
 from unrote.pii.scrubbing.edits import Edit, is_within
+from unrote.pii.scrubbing.folding import RUN, Folded, folded_size, telling_core
 from unrote.pii.scrubbing.passes import ScrubbedText, disjoint
-
-Codes = NDArray[np.uint32]
-Ints = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
-Bools = NDArray[np.bool_]
-
-SHORTEST = 6
-"""Letters and digits of the shortest value that is looked for again."""
-
-SHORTEST_SECRET = 16
-"""The same of a secret: a shorter one may be any word of the text."""
-
-OTHERS_HAVE = frozenset(
-    {*NAME_TYPES, "NRP", "ADDRESS", "DATE_TIME", "DATE_OF_BIRTH", "AGE", "URL"}
-) | frozenset(MARKER_TYPES)
-"""Types of values that say nothing by themselves: another place may mean somebody else."""
-
-_ESCAPE = re.compile(
-    r"%([2-7][0-9A-Fa-f])|\\u(00[2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])"
-    r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
-    r"| ?[(\[{<] ?(?i:(at)|dot) ?[)\]}>] ?"
-)
-_PLAIN = re.compile(r"[A-Za-z0-9._@+-]+")
-"""No escape, and no letter that becomes another."""
-_UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
-_RUN = re.compile(r"[^\W_]+")
-_SEPARATORS = re.compile(r"[ \t.\-\u2010-\u2015\u2212\u00b7]+")
 
 
 @dataclass(frozen=True)
@@ -63,244 +26,14 @@ class Replaced:
     applied: AppliedAction
 
 
-class Folded:
-    """A text without what spellings differ in, and the way back.
-
-    core: its runs of letters and digits in lower case, and of what stands between two runs what is
-    no separator. Run i is core[starts[i]:ends[i]], and text[sources[i][0]:sources[i][1]].
-    """
-
-    def __init__(self, text: str) -> None:
-        folded, pieces = _folded(text)
-        classes = _letters.classes[folded]
-        run = np.zeros(len(folded) + 2, dtype=np.int8)
-        run[1:-1] = classes == _SOLID
-        edges = np.diff(run)
-        begins, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-        kept = _kept(classes, begins, stops)
-        size = np.cumsum(kept)
-        self._codes = folded[kept]
-        self._starts = size[begins] - 1
-        self._ends = size[stops - 1]
-        self._sources = pieces.sources(begins, stops)
-        self.core = _text_of(self._codes)
-
-    def source(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Where the runs from `first` to `last` stand in the text."""
-        return [(int(a), int(b)) for a, b in self._sources[first : last + 1]]
-
-    def alone(self) -> str:
-        """The core of the text from its first run to its last, with a plus sign before it."""
-        if not len(self._starts):
-            return ""
-        first = int(self._starts[0])
-        return self.core[first - self.core.startswith("+", max(0, first - 1), first) :]
-
-    def occurrences(self, cores: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-        """Each place where one of `cores` stands alone: it, and its first and last run."""
-        by_head: dict[str, list[str]] = {}
-        for core in cores:
-            by_head.setdefault(core.removeprefix("+")[:SHORTEST], []).append(core)
-        for number in self._runs_beginning(by_head):
-            start = int(self._starts[number])
-            for core in by_head.get(self.core[start : start + SHORTEST], ()):
-                signed = core.startswith("+")
-                found = self.alone_at(number, len(core) - signed, signed)
-                if found is not None and found[0] == core:
-                    yield core, number, found[1]
-
-    def heads(self) -> list[str]:
-        """The first characters of the core from each run on: SHORTEST, or at its end fewer."""
-        return [self.core[start : start + SHORTEST] for start in self._starts.tolist()]
-
-    def alone_at(self, number: int, length: int, signed: bool) -> tuple[str, int] | None:
-        """So many characters of the core from run `number` on, with a sign before them if they are
-        `signed`, and their last run; None where they do not stand alone.
-        """
-        first = int(self._starts[number])
-        start, end = first - signed, first + length
-        last = int(np.searchsorted(self._ends, end))
-        if start < 0 or last == len(self._ends) or self._ends[last] != end:
-            return None
-        return None if self._goes_on(start, end) else (self.core[start:end], last)
-
-    def _runs_beginning(self, heads: Iterable[str]) -> list[int]:
-        """The runs that may begin with one of `heads`, by number."""
-        runs = np.flatnonzero(self._starts <= len(self._codes) - SHORTEST)
-        windows = self._codes[self._starts[runs, None] + np.arange(SHORTEST)]
-        wanted = np.array([_codes_of(head) for head in heads])
-        return cast("list[int]", runs[np.isin(windows @ _MIX, wanted @ _MIX)].tolist())
-
-    def _goes_on(self, start: int, end: int) -> bool:
-        """Whether core[start:end] begins or ends within a number."""
-        before, behind = self.core[max(0, start - 1) : start + 1], self.core[end - 1 : end + 1]
-        return any(len(pair) == 2 and pair.isdigit() for pair in (before, behind))
-
-
-_MIX = np.array([3 ** (11 * i) % 2**32 for i in range(SHORTEST)], dtype=np.uint32)
-"""Factors by which the first characters of runs are told apart, modulo 2³²."""
-
-
-def _kept(classes: Bytes, begins: Ints, stops: Ints) -> Bools:
-    """What of a folded text its core has: of what stands between two runs no separators, and only
-    the line break where there is one; nothing behind the last run.
-    """
-    kept: Bools = (classes == _SOLID) | (classes == _OTHER)
-    kept[stops[-1] if len(stops) else 0 :] = False
-    breaks = np.flatnonzero(classes == _BREAK)
-    gaps = np.searchsorted(begins, breaks)
-    gaps, firsts = np.unique(gaps[gaps < len(begins)], return_index=True)
-    within = np.zeros(len(classes) + 1, dtype=np.int64)
-    within[np.concatenate([[0], stops])[gaps]] += 1
-    within[begins[gaps]] -= 1
-    kept &= np.cumsum(within[:-1]) == 0
-    kept[breaks[firsts]] = True
-    return kept
-
-
-_OTHER, _SOLID, _SEPARATOR, _BREAK = range(4)
-_CODES = 0x110000
-
-
-class _Letters:
-    """What becomes of each code point, looked up in arrays: filled as code points are met.
-
-    folded: the one code point that it becomes. whole: whether it becomes another number of them.
-    classes: whether one of a folded text is a letter or digit, a separator or a line break.
-    """
-
-    def __init__(self) -> None:
-        self.folded = np.arange(_CODES, dtype=np.uint32)
-        self.whole = np.zeros(_CODES, dtype=np.bool_)
-        self.classes = np.zeros(_CODES, dtype=np.uint8)
-        self._known = np.zeros(_CODES, dtype=np.bool_)
-
-    def meet(self, codes: Codes) -> None:
-        """Know these code points, and what they become."""
-        for code in np.unique(codes[~self._known[codes]]).tolist():
-            new = _plain_letter(chr(code))
-            self.whole[code] = len(new) != 1
-            if len(new) == 1:
-                self.folded[code] = ord(new)
-            for char in {chr(code), *new}:
-                self.classes[ord(char)] = _class_of(char)
-            self._known[code] = True
-
-
-_letters = _Letters()
-
-
-def _class_of(char: str) -> int:
-    if char.isalnum():
-        return _SOLID
-    return _BREAK if char == "\n" else _SEPARATOR if _SEPARATORS.fullmatch(char) else _OTHER
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """Where the characters of a folded text come from: from pieces copied, or changed whole.
-
-    Piece i begins at at[i] of the folded text and comes from firsts[i] to lasts[i] of the text.
-    """
-
-    at: Ints
-    firsts: Ints
-    lasts: Ints
-    copied: Bools
-
-    def sources(self, begins: Ints, stops: Ints) -> Ints:
-        """Of spans of the folded text those of the text: int64[n, 2]."""
-        piece = np.searchsorted(self.at, begins, "right") - 1
-        first = self.firsts[piece] + (begins - self.at[piece]) * self.copied[piece]
-        piece = np.searchsorted(self.at, stops - 1, "right") - 1
-        within = self.firsts[piece] + stops - self.at[piece]
-        return np.stack([first, np.where(self.copied[piece], within, self.lasts[piece])], axis=1)
-
-
-def _folded(text: str) -> tuple[Codes, _Pieces]:
-    codes = _codes_of(text)
-    _letters.meet(codes)
-    parts: list[Codes] = []
-    rows: list[tuple[int, int, int, bool]] = []
-    size = at = 0
-    copied = _letters.folded[codes]
-    for start, end, new in _changed_whole(text, codes):
-        for part, low, high, copy in (
-            (copied[at:start], at, start, True),
-            (_codes_of(new), start, end, False),
-        ):
-            if len(part):
-                rows.append((size, low, high, copy))
-                parts.append(part)
-                size += len(part)
-        at = end
-    rows.append((size, at, len(text), True))
-    table = np.array(rows, dtype=np.int64)
-    pieces = _Pieces(table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.bool_))
-    folded = np.concatenate([*parts, copied[at:]])
-    _letters.meet(folded)
-    return folded, pieces
-
-
-def _changed_whole(text: str, codes: Codes) -> Iterator[tuple[int, int, str]]:
-    """What does not become one code point for one: its span, and what it becomes."""
-    spans = [
-        (at, at + 1, _plain_letter(text[at]))
-        for at in np.flatnonzero(_letters.whole[codes]).tolist()
-    ]
-    spans += [(*match.span(), _plain(match)) for match in _ESCAPE.finditer(text)]
-    return iter(sorted(spans))
-
-
-def _codes_of(text: str) -> Codes:
-    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-
-
-def _text_of(codes: Codes) -> str:
-    return codes.tobytes().decode("utf-32-le")
-
-
-def _plain(match: re.Match[str]) -> str:
-    """What an escape stands for, folded."""
-    code = match[1] or match[2] or match[3]
-    if code or match[4]:
-        return _plain_letter(chr(int(code, 16)) if code else html.unescape(match[4]))
-    return "@" if match[5] else "."
-
-
-def _plain_letter(char: str) -> str:
-    return "" if char in _UNSEEN else unicodedata.normalize("NFKC", char).casefold()
-
-
 def replaced_values(text: str, scrubbed: ScrubbedText) -> dict[str, Replaced]:
     """By core, the values of a text that were replaced and are to be looked for again."""
     found: dict[str, Replaced] = {}
     for one in scrubbed.applied:
-        if one.action == "keep" or one.finding.type in OTHERS_HAVE:
-            continue
         value = text[one.finding.start : one.finding.end]
-        core = core_of(value)
-        if _is_telling(core, one.finding.type):
+        if one.action != "keep" and (core := telling_core(value, one.finding.type)):
             found.setdefault(core, Replaced(value, one))
     return found
-
-
-@lru_cache(maxsize=1 << 12)
-def core_of(value: str) -> str:
-    """`Folded.alone` of a value, which is quick for most."""
-    if not _PLAIN.fullmatch(value):
-        return Folded(value).alone()
-    kept = value.lower().replace(".", "").replace("-", "").rstrip("@_+")
-    solid = kept.lstrip("@_+")
-    return f"+{solid}" if solid and kept[: -len(solid)].endswith("+") else solid
-
-
-def _is_telling(core: str, type_: str) -> bool:
-    solid = sum(map(str.isalnum, core))
-    if type_ != SECRET:
-        return solid >= SHORTEST
-    mixed = any(map(str.isdigit, core)) and not core.isdigit()
-    return solid >= SHORTEST_SECRET and mixed
 
 
 def with_spellings(
@@ -378,7 +111,7 @@ def _respelled(one: Replaced, text: str, start: int, runs: Sequence[tuple[int, i
         return new
     own = "".join(text[a:b] for a, b in runs)
     gaps = [text[a[1] : b[0]] for a, b in pairwise(runs)]
-    sizes = [len(_folded(text[a:b])[0]) for a, b in runs]
+    sizes = [folded_size(text[a:b]) for a, b in runs]
     solid = [char for char in _cased(new, own) if char.isalnum()]
     if action == "mask":
         solid = ["*"] * sum(sizes)
@@ -387,7 +120,7 @@ def _respelled(one: Replaced, text: str, start: int, runs: Sequence[tuple[int, i
         written = ("".join(islice(letters, size)) for size in sizes)
         rest = "".join(map("".join, zip(written, [*gaps, ""], strict=True)))
         return text[start : runs[0][0]] + rest
-    ours = [match.span() for match in _RUN.finditer(one.value)]
+    ours = [match.span() for match in RUN.finditer(one.value)]
     known = [one.value[a[1] : b[0]] for a, b in pairwise(ours)]
     spelled = dict(zip(known, gaps, strict=True)) if len(known) == len(gaps) else {}
     pieces = re.split(r"([\W_]+)", _cased(new, own))
