@@ -13,6 +13,7 @@ def lists() -> dict[str, Any]:
     return tomllib.loads(text)
 
 
+@cache
 def kept_words() -> frozenset[str]:
     """Words of an address that say nothing of where it is, in lower case."""
     parts = lists()["parts"]
@@ -31,6 +32,7 @@ _ALSO_KEPT = {
 _KEPT_PARTS = ("particles", "units", "boxes", "directions", "states", "provinces", "territories")
 
 
+@cache
 def endings() -> tuple[str, ...]:
     """What the name of a street ends in that is one word with its type, the longest first."""
     found = (one.strip(".") for one in lists()["compound_number"]["endings"])

@@ -6,7 +6,6 @@ without a name, such as a post box, is recognised by its first number, which the
 """
 
 import re
-from functools import cache
 
 from unrote.pii.address_words import endings, kept_words
 from unrote.pii.keys import Key
@@ -20,11 +19,6 @@ _TOKEN = re.compile(
 _ORDINAL = re.compile(r"\d+[a-z]", re.IGNORECASE)
 
 
-@cache
-def _kept() -> frozenset[str]:
-    return kept_words()
-
-
 def _is_latin(value: str) -> bool:
     return latin(value.replace("º", "").replace("ª", ""))
 
@@ -35,7 +29,7 @@ def _names(value: str) -> list[re.Match[str]]:
         match
         for match in _TOKEN.finditer(value)
         if _ORDINAL.match(match[0])
-        or (len(match[0]) > 2 and match[0][0].isalpha() and match[0].lower() not in _kept())
+        or (len(match[0]) > 2 and match[0][0].isalpha() and match[0].lower() not in kept_words())
     ]
 
 
@@ -64,7 +58,7 @@ def _draw(key: Key, value: str, seed: str, attempt: int) -> str | None:
             new, checked = PATTERN.draw(key, word, seed, attempt) or word, False
         elif word[0].isdigit():
             new = numbered(key, match, seed, attempt)
-        elif word.lower() in _kept() or not word.isupper():
+        elif word.lower() in kept_words() or not word.isupper():
             new = word
         else:  # of a postal code, or an initial
             new = "".join(
