@@ -50,12 +50,17 @@ def gate(
     config: Path | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
+    waivers: Path | None = None,
 ) -> Report:
     """Hold the corpus `inputs` against the policy in a TOML file; returns the report, in which
     `passed` is the verdict.
 
-    out: the folder for tables and report, None: they are not kept. The rest, and what is raised, as
-    for `clean`.
+    out: the folder for tables and report, None: they are not kept. baseline: a file of what was
+    there, which rules do not count; write_baseline: where to write one of all that is there now.
+    waivers: a TOML file of what may stay. These need a key. The rest, and what is raised, as for
+    `clean`.
     """
     from unrote.pipelines.gate import gate as run  # noqa: PLC0415
 
@@ -66,6 +71,9 @@ def gate(
         _load(settings, config),
         progress or Silent(),
         fresh=fresh,
+        baseline=baseline,
+        write_baseline=write_baseline,
+        waivers=waivers,
     )
 
 

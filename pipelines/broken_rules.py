@@ -22,11 +22,7 @@ def with_documents(report: Report, policy: Policy, run: RunFolder) -> Report:
     """
     if report.verdict is None:
         return report
-    scopes = {
-        (number, scope.balance.source): scope
-        for number, rule in enumerate(policy.rule, 1)
-        for scope in scopes_of(number, rule, report)
-    }
+    scopes = scopes_by_rule(policy, report)
 
     def named(result: RuleResult) -> RuleResult:
         if result.passed or result.measured is None or result.rule is None:
@@ -35,7 +31,9 @@ def with_documents(report: Report, policy: Policy, run: RunFolder) -> Report:
         if rows is None:
             return result
         found = _documents(run, rows, scopes[result.rule, result.source])
-        return result.model_copy(update={"documents": tuple(_name(run, doc) for doc in found)})
+        return result.model_copy(
+            update={"documents": tuple(name_of_document(run, doc) for doc in found)}
+        )
 
     verdict = report.verdict.model_copy(
         update={"rules": tuple(named(result) for result in report.verdict.rules)}
@@ -43,7 +41,16 @@ def with_documents(report: Report, policy: Policy, run: RunFolder) -> Report:
     return report.model_copy(update={"verdict": verdict})
 
 
-def _name(run: RunFolder, doc: int) -> str:
+def scopes_by_rule(policy: Policy, report: Report) -> dict[tuple[int, str | None], Scope]:
+    """What each rule is about, by its number and source."""
+    return {
+        (number, scope.balance.source): scope
+        for number, rule in enumerate(policy.rule, 1)
+        for scope in scopes_of(number, rule, report)
+    }
+
+
+def name_of_document(run: RunFolder, doc: int) -> str:
     """As `unrote show` takes it."""
     return f"{run.corpus.shards[shard_of(doc)].name}#{row_of(doc)}"
 
@@ -51,7 +58,7 @@ def _name(run: RunFolder, doc: int) -> str:
 def _documents(run: RunFolder, rows: Rows, scope: Scope) -> list[int]:
     """At most SHOWN documents that have one of `rows`: the first, or those with the highest."""
     best: dict[int, float] = {}
-    for found in _rows(run, rows, scope):
+    for _, found in counted_rows(run, rows, scope):
         docs = found["doc"].to_numpy()
         values = np.zeros(len(docs))
         if rows.highest is not None:
@@ -67,8 +74,8 @@ def _documents(run: RunFolder, rows: Rows, scope: Scope) -> list[int]:
     return list(best)
 
 
-def _rows(run: RunFolder, rows: Rows, scope: Scope) -> Iterator[pa.Table]:
-    """The rows that count, of the scope's source, in the order of the input."""
+def counted_rows(run: RunFolder, rows: Rows, scope: Scope) -> Iterator[tuple[int, pa.Table]]:
+    """The rows that count, of the scope's source, in the order of the input, and their slice."""
     condition = rows.condition(scope)
     for file in run.files(rows.table):
         own = _of_source(run, file.slice, scope.balance.source)
@@ -79,7 +86,7 @@ def _rows(run: RunFolder, rows: Rows, scope: Scope) -> Iterator[pa.Table]:
             if own is not None:
                 found = found.filter(pa.array(np.isin(found["doc"].to_numpy(), own)))
             if len(found):
-                yield found
+                yield file.slice, found
 
 
 def _of_source(run: RunFolder, slice_number: int, source: str | None) -> np.ndarray | None:

@@ -282,6 +282,18 @@ def gate(
             "or in a file. [text]",
         ),
     ] = [],  # noqa: B006
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Count only what this baseline does not have."),
+    ] = None,
+    write_baseline: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Accept all that is there: write it as a baseline."),
+    ] = None,
+    waivers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What may stay, as TOML: why, who says so, until when."),
+    ] = None,
     fresh: Fresh = False,
     quiet: Quiet = False,
 ) -> None:
@@ -293,7 +305,8 @@ def gate(
 
     asked = asked_formats(formats)
     settings = _settings(config, overrides, engine__name=engine)
-    report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh)
+    accepted = {"baseline": baseline, "write_baseline": write_baseline, "waivers": waivers}
+    report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh, **accepted)
     write_verdict(asked, report, policy, out)
     raise typer.Exit(0 if report.passed else 1)
 

@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from unrote.pipelines.accepting import Accepting, accepting, item_fingerprints, with_accepted
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.broken_rules import with_documents
 from unrote.pipelines.config import Settings
-from unrote.pipelines.job import open_job
-from unrote.pipelines.policy import check_policy, evaluate, load_policy
+from unrote.pipelines.job import Job, open_job, reopen_job
+from unrote.pipelines.policy import Policy, check_policy, evaluate, load_policy
 from unrote.pipelines.progress import Progress
 from unrote.pipelines.publish import (
     finish,
@@ -31,30 +32,51 @@ def gate(
     progress: Progress,
     *,
     fresh: bool = False,
+    baseline: str | os.PathLike[str] | None = None,
+    write_baseline: str | os.PathLike[str] | None = None,
+    waivers: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Hold the corpus `inputs` against the policy in the TOML file `policy`.
 
     Tables and report, with the verdict, stay in the folder `out`; if that is empty they are
     dropped. The verdict is given anew on every call; the analysis of an unchanged corpus is not
-    repeated. Raises UsageError and RunError as `clean`, and ConfigError for a policy that cannot
-    be applied.
+    repeated. baseline, waivers: files of what rules are not to count (pipelines.accepting);
+    write_baseline: the file for a baseline of all that is there, which is then held against.
+    Raises UsageError and RunError as `clean`, and ConfigError for a policy that cannot be applied.
     """
     rules = load_policy(policy)
     check_policy(rules, settings.model_dump())
+    wanted = accepting(settings, baseline, write_baseline, waivers)
     # A configuration that it shares with clean may say where to keep what is removed; nothing is.
     output = settings.output.model_copy(update={"keep_removed": ""})
     settings = settings.model_copy(update={"output": output})
     opened = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
     with opened as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:
-            out = str(job.run.out)
-            report = evaluate(rules, known_report(out))
-            report = with_documents(report, rules, reopen_run(out))
+            report = _judged_again(str(job.run.out), rules, wanted)
             replace_report(job.run.out, report)
             return report
         analyse(job, allow_empty=True)  # the verdict says so
         release(job, write=False)
-        report = with_documents(evaluate(rules, summarised(job)), rules, job.run)
+        report = _judged(job, summarised(job), rules, wanted)
         write_report(job.run.out, report)
         finish(job, report)
         return report
+
+
+def _judged(job: Job, report: Report, rules: Policy, wanted: Accepting | None) -> Report:
+    """The report with its verdict. What broke a rule is named where there is a key to name it."""
+    report = with_documents(evaluate(rules, report), rules, job.run)
+    if wanted is None or (report.passed and not wanted.asks):
+        return report
+    item_fingerprints(job, rules, wanted)
+    return with_accepted(report, rules, job.run, wanted)
+
+
+def _judged_again(out: str, rules: Policy, wanted: Accepting | None) -> Report:
+    """The report of a finished run, with another verdict."""
+    report = known_report(out)
+    if wanted is None:
+        return with_documents(evaluate(rules, report), rules, reopen_run(out))
+    with reopen_job(out) as job:
+        return _judged(job, report, rules, wanted)

@@ -61,6 +61,8 @@ class Rows:
     """None: every row."""
     highest: Callable[[Scope], str] | None = None
     """The column by which the documents with the highest values are shown, instead of the first."""
+    counted: bool = True
+    """Whether what a measure says follows from how many of these rows there are."""
 
 
 class Unmeasured(Exception):
@@ -296,7 +298,15 @@ def _risk_column(scope: Scope) -> str:
     return f"risk{view}" + ("" if scope.band == "middle" else f"_{scope.band}")
 
 
-RISKIEST = Rows(SCORES, _in_category, _risk_column)
+def _at_risk(scope: Scope) -> pc.Expression:
+    """The sequences that may be at risk: the high end of the band decides."""
+    threshold = scope.report.settings["memorization"]["threshold"]
+    risky, own = pc.field(_risk_column(scope)) >= threshold, _in_category(scope)
+    return risky if own is None else risky & own
+
+
+RISKIEST = Rows(SCORES, _in_category, _risk_column, counted=False)
+AT_RISK_FIRST = Rows(SCORES, _at_risk, _risk_column)
 
 
 @measure(
@@ -335,7 +345,7 @@ def extracted_per_million_words(scope: Scope) -> float:
     needs=MEMORIZATION,
     takes_view=True,
     remedy=LESS_RISK,
-    rows=RISKIEST,
+    rows=AT_RISK_FIRST,
 )
 def sequences_at_risk(scope: Scope) -> float:
     return sum(step.at_risk for step, _ in _steps(scope))
@@ -348,7 +358,7 @@ def sequences_at_risk(scope: Scope) -> float:
     needs=MEMORIZATION,
     takes_view=True,
     remedy=LESS_RISK,
-    rows=RISKIEST,
+    rows=AT_RISK_FIRST,
 )
 def at_risk_per_million_words(scope: Scope) -> float:
     return _for_a_million(sequences_at_risk(scope), scope)

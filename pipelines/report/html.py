@@ -23,7 +23,7 @@ from unrote.pipelines.report.memorization import (
     expected,
 )
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
-from unrote.pipelines.report.verdicts import advice, summary
+from unrote.pipelines.report.verdicts import accepted, advice, summary
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -264,6 +264,7 @@ def render(report: Report) -> str:
         features=FEATURES,
         categories=CATEGORIES,
         less=less,
+        accepted=accepted(report),
         advice=advice,
         summary=summary,
     )

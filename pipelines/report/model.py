@@ -255,11 +255,55 @@ class RuleResult(Part):
         description="The first documents that count for it, as `unrote show` takes them; of a rule "
         "that passed none.",
     )
+    fingerprints: tuple[str, ...] = Field(
+        default=(), description="Of the first things that count for it, as a waiver takes them."
+    )
+    known: int = Field(
+        default=0, description="Things that the baseline has: they are not in `measured`."
+    )
+    waived: int = Field(
+        default=0, description="Things that a waiver names: they are not in `measured`."
+    )
+    with_accepted: float | None = Field(
+        default=None,
+        description="`measured` with what the baseline has and waivers name; null: it is the same.",
+    )
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it passed for the sake of a baseline or a waiver."""
+        if not self.passed or self.with_accepted is None:
+            return False
+        return self.with_accepted > self.limit
+
+
+class UsedBaseline(Part):
+    """The baseline that a verdict was held against."""
+
+    file: str
+    written: str = Field(description="The day, UTC.")
+    things: int = Field(description="How many things it has, each as often as it was there.")
+
+
+class UsedWaiver(Part):
+    """A waiver, and what it did."""
+
+    number: int = Field(description="In the file, from 1.")
+    reason: str
+    owner: str
+    expires: str = Field(description="The last day (UTC) on which it holds.")
+    expired: bool
+    fingerprints: int = Field(description="How many it names.")
+    unused: int = Field(description="Those of them that nothing in the corpus has.")
 
 
 class Verdict(Part):
     passed: bool
     rules: tuple[RuleResult, ...]
+    baseline: UsedBaseline | None = Field(
+        default=None, description="null: it was held against none."
+    )
+    waivers: tuple[UsedWaiver, ...] = Field(default=(), description="In the order of the file.")
 
 
 class Report(Part):

@@ -14,7 +14,7 @@ from unrote.corpus import display
 from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
 from unrote.pipelines.report.memorization import Expected, Memorization, expected
 from unrote.pipelines.report.model import Findings, Report
-from unrote.pipelines.report.verdicts import advice, name_of, summary
+from unrote.pipelines.report.verdicts import accepted, advice, name_of, summary
 from unrote.pipelines.storage import location
 
 LABELS = {
@@ -61,6 +61,8 @@ def print_verdict(
         for rule in report.verdict.rules:
             if not rule.passed and (said := advice(rule)):
                 _print(console, _said(f"{name_of(rule)}: {said}"))
+        for line in accepted(report):
+            _print(console, _said(line))
         if report.memorization is not None and report.memorization.guessing:
             _print(console, _said(f"Note: {report.memorization.guessing}"))
         style = "bold green" if report.passed else "bold red"

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from unrote.corpus import display
 from unrote.corpus.version import VERSION
-from unrote.pipelines.report.formatting import counted, measured
-from unrote.pipelines.report.model import Report, RuleResult
+from unrote.pipelines.report.formatting import count, counted, measured
+from unrote.pipelines.report.model import Report, RuleResult, UsedBaseline, UsedWaiver
 from unrote.pipelines.report.part import Part
 
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -63,11 +63,47 @@ def sentence(result: RuleResult) -> str:
 
 
 def advice(result: RuleResult) -> str:
-    """Of a broken rule: why nothing was measured, what to do, and which documents to look at."""
+    """Of a broken rule: why nothing was measured, what to do, which documents to look at, and what
+    would waive the first things that count.
+    """
     parts = [display.line(result.reason), result.remedy]
     if result.documents:
         parts.append("for example " + ", ".join(map(display.name, result.documents)))
+    if result.fingerprints:
+        parts.append("fingerprints for a waiver: " + ", ".join(result.fingerprints))
+    parts.append(left_out(result))
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
+
+
+def left_out(result: RuleResult) -> str:
+    """What a rule did not count for the sake of a baseline or waivers, as a clause; "": nothing."""
+    if result.with_accepted is None:
+        return ""
+    parts = [
+        f"{count(number)} {what}"
+        for number, what in ((result.known, "in the baseline"), (result.waived, "waived"))
+        if number
+    ] or ["the baseline's number"]
+    with_these = measured(result.with_accepted, result.unit)
+    return f"not counted: {' and '.join(parts)}, with which it is {with_these}"
+
+
+def accepted(report: Report) -> list[str]:
+    """What the verdict did not count, in sentences: by rule, then the baseline and each waiver."""
+    verdict = report.verdict
+    if verdict is None:
+        return []
+    lines = [f"{name_of(rule)}: {left_out(rule)}." for rule in verdict.rules if left_out(rule)]
+    if (found := verdict.baseline) is not None:
+        things = counted(found.things, "thing")
+        lines.append(f"Baseline {display.name(found.file)} of {found.written}: {things}.")
+    for one in verdict.waivers:
+        until = f"{'expired on' if one.expired else 'until'} {one.expires}"
+        named = counted(one.fingerprints, "fingerprint")
+        unused = f", {one.unused} of them in nothing that a rule counts" if one.unused else ""
+        owner, reason = display.line(one.owner), display.line(one.reason)
+        lines.append(f"Waiver {one.number} ({owner}, {until}): {reason}: {named}{unused}.")
+    return lines
 
 
 def summary(report: Report) -> str:
@@ -88,6 +124,10 @@ class GateResult(Part):
     documents: int = Field(description="Documents that were read.")
     bytes: int = Field(description="UTF-8 bytes of their text.")
     rules: tuple[RuleResult, ...] = Field(description="In the order of the policy.")
+    baseline: UsedBaseline | None = Field(
+        default=None, description="null: it was held against none."
+    )
+    waivers: tuple[UsedWaiver, ...] = Field(default=(), description="In the order of the file.")
     notes: tuple[str, ...] = Field(description="What a reader should know, in sentences.")
 
 
@@ -100,6 +140,8 @@ def as_json(report: Report, policy: PolicyFile) -> str:
         documents=report.total.documents,
         bytes=report.total.bytes,
         rules=_rules(report),
+        baseline=None if report.verdict is None else report.verdict.baseline,
+        waivers=() if report.verdict is None else report.verdict.waivers,
         notes=report.notes,
     )
     return _json(result.model_dump(mode="json"))
@@ -121,7 +163,11 @@ def as_markdown(report: Report, policy: PolicyFile) -> str:
     about = f"{_cell(report.headline)} Policy: {_code(policy.path)}."
     notes = [f"- {_cell(note)}" for note in report.notes]
     folded = ["<details><summary>Notes</summary>", "", *notes, "", "</details>"] if notes else []
-    parts = [[head], [about], table, broken, folded]
+    left = [f"- {_cell(line)}" for line in accepted(report)]
+    accepted_ = (
+        ["<details><summary>Accepted</summary>", "", *left, "", "</details>"] if left else []
+    )
+    parts = [[head], [about], table, broken, accepted_, folded]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -148,6 +194,10 @@ def as_junit(report: Report, policy: PolicyFile) -> str:
         if not rule.passed:
             said = sentence(rule)
             Xml.SubElement(case, "failure", {"message": said, "type": rule.measure}).text = said
+        elif said := left_out(rule):
+            Xml.SubElement(case, "system-out").text = said
+    if said := "\n".join(accepted(report)):
+        Xml.SubElement(suite, "system-out").text = said
     Xml.indent(root)
     head = '<?xml version="1.0" encoding="UTF-8"?>\n'
     return head + Xml.tostring(root, encoding="unicode") + "\n"
@@ -175,8 +225,15 @@ def as_sarif(report: Report, policy: PolicyFile) -> str:
     run: dict[str, Any] = {
         "tool": {"driver": driver},
         "automationDetails": {"id": "unrote/gate/"},
-        "results": [_result(rule, list(rules), policy) for rule in _broken(report)],
-        "properties": {"passed": report.passed, "documents": report.total.documents},
+        "results": [
+            *(_result(rule, list(rules), policy) for rule in _broken(report)),
+            *(_suppressed(rule, list(rules), policy) for rule in _rules(report) if rule.accepted),
+        ],
+        "properties": {
+            "passed": report.passed,
+            "documents": report.total.documents,
+            "accepted": accepted(report),
+        },
     }
     return _json({"$schema": SARIF, "version": "2.1.0", "runs": [run]})
 
@@ -193,8 +250,16 @@ def _result(rule: RuleResult, ids: list[str], policy: PolicyFile) -> dict[str, A
         "message": {"text": f"{name_of(rule)}: {sentence(rule)}"},
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"rule/v1": f"{name_of(rule)}:{rule.rule or 0}"},
-        "properties": {"documents": list(rule.documents)},
-    }
+        "properties": {
+            "documents": list(rule.documents), "fingerprints": list(rule.fingerprints)
+        },
+    }  # fmt: skip
+
+
+def _suppressed(rule: RuleResult, ids: list[str], policy: PolicyFile) -> dict[str, Any]:
+    """The result of a rule that passed for the sake of a baseline or of waivers."""
+    suppression = {"kind": "external", "status": "accepted", "justification": left_out(rule)}
+    return _result(rule, ids, policy) | {"suppressions": [suppression]}
 
 
 def as_github(report: Report, policy: PolicyFile) -> str:
@@ -206,6 +271,7 @@ def as_github(report: Report, policy: PolicyFile) -> str:
     ]
     if not lines:
         lines = [f"::notice title=unrote gate::{_data(summary(report))}"]
+    lines += [f"::notice title=unrote gate accepts::{_data(line)}" for line in accepted(report)]
     return "\n".join(lines) + "\n"
 
 

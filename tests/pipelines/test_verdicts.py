@@ -157,10 +157,10 @@ def test_advice_says_what_to_do_and_where_to_look():
 def test_the_riskiest_documents_are_named(batches):
     def found(*_):
         for rows in batches:
-            yield pa.table({"doc": [doc for doc, _ in rows], "risk": [v / 8 for _, v in rows]})
+            yield 0, pa.table({"doc": [doc for doc, _ in rows], "risk": [v / 8 for _, v in rows]})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(broken_rules, "_rows", found)
+        patch.setattr(broken_rules, "counted_rows", found)
         named = broken_rules._documents(None, Rows(SCORES, highest=lambda _: "risk"), None)
     most = {}
     for doc, value in (row for rows in batches for row in rows):
