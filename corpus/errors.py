@@ -5,6 +5,7 @@
     - ConfigError         a setting is unknown, malformed or out of range
     - InputError          the input cannot be pinned: missing, empty, of an unknown kind
     - OutputError         OUT is not usable: not empty, inside the input, of another run
+      . OutputInUse       another run is writing to it (exit status 4)
   + RunError              the job started and could not be finished (exit status 3)
     - TooManyRejects      more rows were rejected than `input.max_rejects` allows
     - InputChanged        a shard is not what it was when the run was pinned
@@ -48,6 +49,12 @@ class InputError(UsageError):
 
 class OutputError(UsageError):
     """OUT cannot be used: it is not empty, lies inside the input or belongs to another run."""
+
+
+class OutputInUse(OutputError):
+    """Another run is writing to OUT. Nothing is wrong: try later."""
+
+    exit_status = 4
 
 
 class RunError(UnroteError):

@@ -20,6 +20,7 @@ from unrote.pii.scrubbing import ScrubbedTexts
 from unrote.pipelines.config import Settings
 from unrote.pipelines.finished import FinishedRun
 from unrote.pipelines.report.verdicts import GateResult
+from unrote.pipelines.status import RunStatus
 from unrote.pipelines.template import settings_template
 from unrote.pipelines.verify import Recall, Remaining, Verdict
 
@@ -232,7 +233,16 @@ def _type(written: ast.expr | None) -> str:
 
 def gate_schema() -> str:
     """The JSON schema of `unrote gate --format json`."""
-    schema = GateResult.model_json_schema(mode="serialization")
+    return _schema(GateResult)
+
+
+def status_schema() -> str:
+    """The JSON schema of `unrote status --json`."""
+    return _schema(RunStatus)
+
+
+def _schema(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema(mode="serialization")
     return json.dumps({"$schema": DIALECT} | schema, indent=2) + "\n"
 
 
@@ -240,6 +250,7 @@ FILES = {
     "docs/api.md": api,
     "docs/configuration.md": configuration,
     "docs/schemas/gate.json": gate_schema,
+    "docs/schemas/status.json": status_schema,
     "examples/unrote.toml": settings_template,
 }
 

@@ -99,6 +99,12 @@ Overrides = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Start over, dropping what OUT holds of a run.")
 ]
+BreakLock = Annotated[
+    bool,
+    typer.Option(
+        "--break-lock", help="Take OUT from a run on another machine that does not give it back."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
 EngineName = Annotated[
     str, typer.Option("--engine", metavar="NAME", help="Where to run: local, spark or beam.")
@@ -109,12 +115,18 @@ KeepRemoved = Annotated[
 
 
 def _settings(
-    config: Path | None, overrides: list[str], fixed: dict[str, Any] | None = None, **shortcuts: str
+    config: Path | None,
+    overrides: list[str],
+    fixed: dict[str, Any] | None = None,
+    break_lock: bool = False,
+    **shortcuts: str,
 ) -> Any:
     """The settings; `fixed` are those that the command itself decides, whatever is given."""
     from unrote.pipelines.config import load  # noqa: PLC0415
 
     named = {key.replace("__", "."): value for key, value in shortcuts.items() if value}
+    if break_lock:
+        named["output.lock"] = "break"
     return load(config, overrides, named | (fixed or {}))
 
 
@@ -146,12 +158,19 @@ def clean(
     engine: EngineName = "",
     keep_removed: KeepRemoved = "",
     fresh: Fresh = False,
+    break_lock: BreakLock = False,
     quiet: Quiet = False,
 ) -> None:
     """Clean a corpus: remove duplicates, replace personal data, write the rest
     and a report.
     """
-    settings = _settings(config, overrides, engine__name=engine, output__keep_removed=keep_removed)
+    settings = _settings(
+        config,
+        overrides,
+        break_lock=break_lock,
+        engine__name=engine,
+        output__keep_removed=keep_removed,
+    )
     _clean("clean", inputs, out, settings, fresh, quiet)
 
 
@@ -164,6 +183,7 @@ def dedup(
     engine: EngineName = "",
     keep_removed: KeepRemoved = "",
     fresh: Fresh = False,
+    break_lock: BreakLock = False,
     quiet: Quiet = False,
 ) -> None:
     """The deduplication part of clean alone: duplicate documents and passages."""
@@ -171,6 +191,7 @@ def dedup(
         config,
         overrides,
         {"pii.enabled": False, "memorization.enabled": False},
+        break_lock,
         engine__name=engine,
         output__keep_removed=keep_removed,
     )
@@ -188,6 +209,7 @@ def scrub(
         bool, typer.Option("--dry-run", help="Only count; write tables and report, no data.")
     ] = False,
     fresh: Fresh = False,
+    break_lock: BreakLock = False,
     quiet: Quiet = False,
 ) -> None:
     """The personal-data part of clean alone: find it, and the traces of its removal, and replace
@@ -197,7 +219,7 @@ def scrub(
     fixed |= {"pii.enabled": True, "memorization.enabled": False, "output.keep_removed": ""}
     if dry_run:
         fixed["output.data"] = False
-    settings = _settings(config, overrides, fixed, engine__name=engine)
+    settings = _settings(config, overrides, fixed, break_lock, engine__name=engine)
     _clean("scrub", inputs, out, settings, fresh, quiet)
 
 
@@ -212,13 +234,14 @@ def score(
         str, typer.Option(metavar="NAME", help="The reference model: default, a folder, or a name.")
     ] = "",
     fresh: Fresh = False,
+    break_lock: BreakLock = False,
     quiet: Quiet = False,
 ) -> None:
     """The memorization part of clean alone: which sequences are extractable from a model trained on
     this text. Writes tables and a report, no data.
     """
     shortcuts = {"engine__name": engine, "memorization__model": model}
-    settings = _settings(config, overrides, _scored_as_it_is(), **shortcuts)
+    settings = _settings(config, overrides, _scored_as_it_is(), break_lock, **shortcuts)
     _clean("score", inputs, out, settings, fresh, quiet)
 
 
@@ -232,6 +255,7 @@ def proxy(
     minutes: Annotated[float, typer.Option(min=0.01, help="Time to train for, about.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Of the proxy model's weights and order.")] = 0,
     fresh: Fresh = False,
+    break_lock: BreakLock = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a proxy model on a corpus as it is, for some minutes: which sequences are extractable
@@ -242,7 +266,7 @@ def proxy(
     from unrote.pipelines.proxy import proxy as run  # noqa: PLC0415
     from unrote.pipelines.report.proxy import print_proxy  # noqa: PLC0415
 
-    settings = _settings(config, overrides, _scored_as_it_is(), engine__name=engine)
+    settings = _settings(config, overrides, _scored_as_it_is(), break_lock, engine__name=engine)
     progress = progress_for(quiet)
     result = run(inputs, out, settings, progress, minutes=minutes, seed=seed, fresh=fresh)
     if not quiet:
@@ -295,6 +319,7 @@ def gate(
         typer.Option(metavar="FILE", help="What may stay, as TOML: why, who says so, until when."),
     ] = None,
     fresh: Fresh = False,
+    break_lock: BreakLock = False,
     quiet: Quiet = False,
 ) -> None:
     """Hold a corpus against a policy before training. Status 0: passed, 1: refused."""
@@ -304,7 +329,7 @@ def gate(
     from unrote.pipelines.report.verdict_files import asked_formats, write_verdict  # noqa: PLC0415
 
     asked = asked_formats(formats)
-    settings = _settings(config, overrides, engine__name=engine)
+    settings = _settings(config, overrides, break_lock=break_lock, engine__name=engine)
     accepted = {"baseline": baseline, "write_baseline": write_baseline, "waivers": waivers}
     report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh, **accepted)
     write_verdict(asked, report, policy, out)
@@ -355,6 +380,28 @@ def verify(
     print_verdict(verdict)
     unmeasured = verdict.recall is not None and verdict.recall.holds is None
     raise typer.Exit((UsageError.exit_status if unmeasured else 0) if verdict.ok else 1)
+
+
+@app.command()
+def status(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder of a run, or its URL.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for monitors.")] = False,
+    config: StorageConfig = None,
+) -> None:
+    """How far a run is. Status 0: finished, 1: its verdict is refused, 2: there is none,
+    3: interrupted, 4: it goes on.
+    """
+    _reach_stores(config)
+    from unrote.pipelines.status import lines  # noqa: PLC0415
+    from unrote.pipelines.status import status as look  # noqa: PLC0415
+
+    found = look(out)
+    if as_json:
+        typer.echo(display.json_text(found.model_dump_json()))
+    else:
+        for line in lines(found):
+            _say(line)
+    raise typer.Exit(found.exit_status)
 
 
 @app.command()

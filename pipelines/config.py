@@ -677,10 +677,14 @@ class OutputSettings(Section):
         True, description="Show text of the corpus in the report; what is personal is masked."
     )
     internal_tables: bool = Field(False, description="Keep the tables that phases pass on.")
-    lock: Literal["auto", "none"] = Field(
+    lock: Literal["auto", "none", "break"] = Field(
         "auto",
         description="Keep other runs out of OUT: by a lock on a disk, by a lease in a store. none: "
-        "you see to it that there is one at a time.",
+        "you see to it that there is one at a time. break: take it from a run on another machine "
+        "that does not give it back (--break-lock).",
+    )
+    lock_timeout: float = Field(
+        0.0, ge=0.0, description="Seconds to wait for OUT where another run is writing to it."
     )
 
 

@@ -44,7 +44,8 @@ def difference(
 
 def _deciding(settings: Settings) -> dict[str, Any]:
     """The settings that decide the result."""
-    undecided: Any = {"engine": True, "pii": {"key_file"}, "output": {"lock"}, "storage": True}
+    output = {"lock", "lock_timeout"}
+    undecided: Any = {"engine": True, "pii": {"key_file"}, "output": output, "storage": True}
     return settings.model_dump(exclude=undecided)
 
 

@@ -21,6 +21,7 @@ from unrote.pii.ner import LoadedModel, Model, load_model
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
+from unrote.pipelines.heartbeat import Heartbeat
 from unrote.pipelines.progress import Progress, Silent
 from unrote.pipelines.run import RunFolder, open_run, reopen_run
 
@@ -159,12 +160,15 @@ def open_job(
 
     try:
         named = "" if given is None else given.fingerprint()
-        run = open_run(out, kind, inputs, settings, pinned, key=named, fresh=fresh)
+        run = open_run(
+            out, kind, inputs, settings, pinned, key=named, fresh=fresh, note=progress.note
+        )
         progress.begin(run.fingerprint[:RUN_ID])
         if settings.pii.enabled and given is None and not run.finished:
             progress.note(FRESH_KEY_NOTICE)
         try:
-            yield Job(run, engine, progress, given or fresh_key(), snapshot)
+            shown = progress if run.finished else Heartbeat(progress, run.state)
+            yield Job(run, engine, shown, given or fresh_key(), snapshot)
         finally:
             run.close()
     finally:

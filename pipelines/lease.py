@@ -6,19 +6,16 @@ may do so a while after. Nothing is overwritten, so a store needs no more than c
 which S3, GCS and Azure have.
 """
 
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import orjson
 
 from unrote.corpus.errors import OutputError, RunError
+from unrote.pipelines.owner import Owner, in_use, refuse_alive, this_process
 from unrote.pipelines.remote import RemotePath
 from unrote.pipelines.storage import Location, remove
 
@@ -37,6 +34,30 @@ _WITHOUT = (
 )
 
 
+@dataclass(frozen=True)
+class Link:
+    """What the last file of a chain says."""
+
+    owner: Owner
+    until: float
+    """Seconds of the epoch."""
+
+    def is_free(self, now: float) -> bool:
+        """Whether nobody holds the lease: it is up, or its process on this machine is gone."""
+        alive = self.owner.is_alive
+        return now > self.until + GRACE if alive is None else not alive
+
+    def refused(self, out: str, now: float) -> OutputError:
+        """What is said to others."""
+        left = max(0, round(self.until + GRACE - now))
+        return in_use(
+            out,
+            self.owner,
+            f"If it was killed, the same command takes over in {left} seconds, or at once with "
+            "--break-lock.",
+        )
+
+
 class Lease:
     """Holds OUT until it is closed, or lost to another process."""
 
@@ -44,12 +65,7 @@ class Lease:
         self._folder = folder
         self._out = out
         self._clock = clock
-        self._owner = {
-            "run": uuid.uuid4().hex,
-            "host": socket.gethostname(),
-            "boot": _boot(),
-            "pid": os.getpid(),
-        }
+        self._owner = this_process(clock())
         self._number = 0
         self._until = 0.0
         self._lost = False
@@ -57,16 +73,22 @@ class Lease:
         self._renewing = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def take(self) -> None:
-        """Begin the lease, or take over one that is up. Raises OutputError, OSError."""
+    def take(self, *, breaking: bool = False) -> None:
+        """Begin the lease, or take over one that is up; breaking: or one of another machine.
+
+        Raises OutputError, OSError.
+        """
         last, held = _last(self._folder)
-        if held is not None and not self._is_free(held):
-            raise in_use(self._out, held, self._clock())
+        if breaking:
+            refuse_alive(self._out, held.owner if held else None)
+        elif held is not None and not held.is_free(self._clock()):
+            raise held.refused(self._out, self._clock())
         from unrote.corpus.stores import NoConditionalPut  # noqa: PLC0415 - imports fsspec
 
         try:
             if not self._write(last + 1):
-                raise in_use(self._out, _last(self._folder)[1], self._clock())
+                later = _last(self._folder)[1]
+                raise later.refused(self._out, self._clock()) if later else in_use(self._out, None)
         except NoConditionalPut as error:
             raise without_condition(self._out, error.strerror or "it has none") from None
         self._refuse_unconditional()
@@ -98,18 +120,11 @@ class Lease:
                     if each <= number:
                         remove(_file(self._folder, each))
 
-    def _is_free(self, held: dict[str, Any]) -> bool:
-        """Whether nobody holds a lease: it is up, or its process on this machine is gone."""
-        here = held["host"] == self._owner["host"] and held["boot"] == self._owner["boot"]
-        if here and self._owner["boot"]:
-            return not Path(f"/proc/{held['pid']}").exists()
-        return bool(self._clock() > held["until"] + GRACE)
-
     def _write(self, number: int) -> bool:
         """Write a link of the chain; False where another process did."""
         until = self._clock() + SECONDS
         path = _file(self._folder, number)
-        if not path.put_new(orjson.dumps(self._owner | {"until": until})):
+        if not path.put_new(orjson.dumps(self._owner.to_json() | {"until": until})):
             return False
         if _last(self._folder)[0] > number:  # that was begun long ago, and others went on since
             remove(path)
@@ -136,11 +151,15 @@ class Lease:
 
 
 def refuse_held(folder: Location, out: str) -> None:
-    """Raise OutputError where another process holds a lease in `folder`. Writes nothing."""
-    lease = Lease(folder, out)
-    _, held = _last(folder)
-    if held is not None and not lease._is_free(held):
-        raise in_use(out, held, time.time())
+    """Raise OutputInUse where another process holds a lease in `folder`. Writes nothing."""
+    held = holder(folder)
+    if held is not None and not held.is_free(time.time()):
+        raise held.refused(out, time.time())
+
+
+def holder(folder: Location) -> Link | None:
+    """Who holds the lease in `folder`, or held it last; None where there is none."""
+    return _last(folder)[1]
 
 
 def without_condition(out: str, why: str) -> OutputError:
@@ -151,32 +170,20 @@ def without_condition(out: str, why: str) -> OutputError:
     )
 
 
-def in_use(out: str, held: dict[str, Any] | None, now: float) -> OutputError:
-    """What is said where another run holds the lease."""
-    if held is None:
-        return OutputError(f"another run is writing to {out}. Wait for it, or name another folder.")
-    left = max(0, round(held["until"] + GRACE - now))
-    return OutputError(
-        f"another run is writing to {out}: process {held['pid']} on {held['host']}. Wait for it, "
-        f"or name another folder. If it was killed, the same command takes over in {left} seconds."
-    )
-
-
 def _file(folder: Location, number: int) -> RemotePath:
     path = folder / f"{number:08d}.json"
     assert isinstance(path, RemotePath)
     return path
 
 
-def _last(folder: Location) -> tuple[int, dict[str, Any] | None]:
+def _last(folder: Location) -> tuple[int, Link | None]:
     """The number of the last link of a chain, and what it says; 0 and None where there is none."""
     numbers = _numbers(folder)
     if not numbers:
         return 0, None
     try:
         said = orjson.loads(_file(folder, max(numbers)).read_bytes())
-        held = {key: said[key] for key in ("host", "boot", "pid")}
-        return max(numbers), held | {"until": float(said["until"])}
+        return max(numbers), Link(Owner.of(said), float(said["until"]))
     except FileNotFoundError:  # given back, or renewed, in between
         return max(numbers), None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
@@ -185,12 +192,3 @@ def _last(folder: Location) -> tuple[int, dict[str, Any] | None]:
 
 def _numbers(folder: Location) -> list[int]:
     return [int(path.name[:8]) for path in folder.iterdir() if path.name[:8].isdigit()]
-
-
-def _boot() -> str:
-    """What process numbers belong to: a start of this machine, in a container; "": unknown."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # containers number their processes
-    except OSError:
-        return ""

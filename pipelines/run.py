@@ -31,7 +31,7 @@ from unrote.pipelines.locations import (
     refuse_overlap,
     refuse_shards_in,
 )
-from unrote.pipelines.lock import Held, lock, refuse_in_use
+from unrote.pipelines.lock import Held, lock, refuse_in_use, waited
 from unrote.pipelines.manifest import REPORTS, read_manifest, write_manifest
 from unrote.pipelines.remote import RemotePath
 from unrote.pipelines.storage import (
@@ -244,7 +244,7 @@ class RunFolder:
         return difference(then, self.job, self.settings, self.corpus, self.key)
 
     def take(self, out: str) -> None:
-        """Keep other processes out of OUT. Raises OutputError where one is in it."""
+        """Keep other processes out of OUT. Raises OutputInUse where one is in it."""
         self._lock = lock(self.out, out, self.settings.output.lock)
 
     def close(self) -> None:
@@ -263,15 +263,18 @@ def open_run(
     *,
     key: str = "",
     fresh: bool = False,
+    note: Callable[[str], None] = lambda _: None,
 ) -> RunFolder:
     """The run folder at `out`: new, or continued if it was left by the same command.
 
-    key: the fingerprint of the key that was given, "" where none was.
+    key: the fingerprint of the key that was given, "" where none was; note: what is called with
+    something that the user should know now.
 
     Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
     folder, kept = _output_folders(out, settings, inputs)
-    refuse_in_use(folder, out, settings.output.lock)
+    kind, timeout = settings.output.lock, settings.output.lock_timeout
+    waited(lambda: refuse_in_use(folder, out, kind), timeout, note)
     corpus = pin()
     for target, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
         if target is not None:
@@ -280,7 +283,7 @@ def open_run(
     run = RunFolder(folder, job, settings, corpus, now(), fingerprint, key)
     if not fresh and _is_finished(run, out):
         return run
-    run.take(out)
+    waited(lambda: run.take(out), timeout, note)
     try:
         if fresh:
             clear(folder)

@@ -92,6 +92,19 @@ def write_atomically(path: Location, content: bytes) -> None:
         ) from None
 
 
+def write_hint(path: Location, content: bytes) -> None:
+    """Write a small file that nothing depends on, whole or not at all, where its folder is there;
+    what comes in its way is nobody's concern.
+    """
+    with suppress(OSError):
+        if isinstance(path, RemotePath):
+            path.put(content)
+        else:
+            temporary = path.with_name(f".{path.name}.part")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+
+
 @contextmanager
 def staged(path: Location, scratch: LocalPath | None = None) -> Iterator[LocalPath]:
     """A name to write to, which becomes `path` when all went well: beside it, or in `scratch`.

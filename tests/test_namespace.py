@@ -24,7 +24,7 @@ FUNCTIONS = {
 }  # fmt: skip
 ERRORS = {
     "UnroteError", "UsageError", "ConfigError", "InputError", "OutputError",
-    "RunError", "TooManyRejects", "InputChanged", "StorageError", "DetectionFailed",
+    "OutputInUse", "RunError", "TooManyRejects", "InputChanged", "StorageError", "DetectionFailed",
 }  # fmt: skip
 FOLDERS = ("corpus", "dedup", "memorization", "pii", "pipelines")
 

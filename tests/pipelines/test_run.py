@@ -17,7 +17,14 @@ import pytest
 from tests.command import files_below, finish, plain, process, unrote, written
 from tests.command import settings as plain_settings
 from tests.corpora import documents, rows, write_corpus, write_jsonl
-from unrote.corpus.errors import InputChanged, OutputError, RunError, StorageError, TooManyRejects
+from unrote.corpus.errors import (
+    InputChanged,
+    OutputError,
+    OutputInUse,
+    RunError,
+    StorageError,
+    TooManyRejects,
+)
 from unrote.pipelines import cli
 from unrote.pipelines.clean import clean
 from unrote.pipelines.engines.local import LocalEngine
@@ -335,7 +342,7 @@ class TestTwoAtOnce:
     def test_another_process(self, small, tmp_path):
         out = tmp_path / "out"
         with open_job("clean", [str(small)], str(out), plain_settings(), Silent()):
-            assert finish(process("clean", small, "-o", out)).status == 2
+            assert finish(process("clean", small, "-o", out)).status == OutputInUse.exit_status
         assert finish(process("clean", small, "-o", out, "-q")).status == 0
 
 

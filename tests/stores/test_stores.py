@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import time
+from dataclasses import replace
 
 import fsspec
 import numpy as np
@@ -15,7 +17,7 @@ from tests.command import unrote as command
 from tests.stores.conftest import options_for, set_options
 from tests.stores.server import BUCKET
 from unrote.corpus.columns import text_columns
-from unrote.corpus.errors import OutputError, RunError, StorageError
+from unrote.corpus.errors import OutputError, OutputInUse, RunError, StorageError
 from unrote.corpus.finding import look
 from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields, read_cut
@@ -108,7 +110,7 @@ class TestLease:
     @pytest.fixture
     def elsewhere(self, monkeypatch):
         """Leases are of other machines, on which nobody can look for a process."""
-        monkeypatch.setattr("unrote.pipelines.lease._boot", lambda: "")
+        monkeypatch.setattr("unrote.pipelines.owner.boot", lambda: "")
 
     def test_it_is_taken_over_when_it_is_up_and_its_holder_notices(self, folder, elsewhere):
         now = [1000.0]
@@ -132,6 +134,25 @@ class TestLease:
         assert len(list(folder.iterdir())) == 1
         second.close()
         assert list(folder.iterdir()) == []
+
+    def test_it_can_be_broken_and_its_holder_notices(self, folder, elsewhere):
+        first, second = (Lease(folder, "OUT", lambda: 1000.0) for _ in range(2))
+        first.take()
+        second.take(breaking=True)
+        second.require()
+        assert not first._write(2)
+        first.close()
+        second.require()
+        second.close()
+        assert list(folder.iterdir()) == []
+
+    def test_that_of_a_process_at_work_here_is_not_broken(self, folder):
+        first, second = (Lease(folder, "OUT") for _ in range(2))
+        first.take()
+        with pytest.raises(OutputInUse, match=rf"not broken.*kill {os.getpid()}"):
+            second.take(breaking=True)
+        first.require()
+        first.close()
 
     def test_it_is_renewed_and_only_the_last_link_is_left(self, folder, elsewhere, monkeypatch):
         monkeypatch.setattr("unrote.pipelines.lease.RENEWED_AFTER", 0.01)
@@ -157,7 +178,7 @@ class TestLease:
         dead = finish(process("--version"))
         assert dead.status == 0
         lease = Lease(folder, "OUT")
-        lease._owner["pid"] = 1 << 22  # more than Linux gives
+        lease._owner = replace(lease._owner, pid=1 << 22)  # more than Linux gives
         assert lease._write(1)
         refuse_held(folder, "OUT")
 
