@@ -21,6 +21,11 @@ Tagged = Iterator[tuple[str, pa.RecordBatch]]
 """Record batches between stages, each under the name of the input or output that it is."""
 
 
+INDEXED = -(1 << 62)
+"""Document n of an index (dedup.index) has the key INDEXED + n: it comes before all documents of
+the input, and lies in the first slice."""
+
+
 def doc_key(shard: int, row: int) -> int:
     """The key of the document in row `row` of shard `shard`."""
     return shard << ROW_BITS | row
@@ -147,6 +152,12 @@ VALUES = Table(
 is start:end of its text, in which a line break stands between two values. All other tables count in
 that text. `field` is as in FINDINGS."""
 
+INDEX_TWINS = Table(
+    "index_twins", _schema(doc=_int, id=_str, run=_str, copies=_int), internal=False
+)
+"""Documents of the index (`dedup.index`) that are twins in DUPLICATES: `run` names the run that
+released it, `copies` says how many documents were removed for it."""
+
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),
     "loss_prefix": pa.float64(),
@@ -266,6 +277,7 @@ PUBLISHED = (
     DOCUMENTS,
     VALUES,
     DUPLICATES,
+    INDEX_TWINS,
     SPANS,
     UNCUT,
     FINDINGS,
@@ -468,6 +480,17 @@ UNDECIDED = Table("undecided", BANDS.schema, sort=("doc", "bucket"))
 PAIRS = Table("pairs", _schema(doc=_int, kept=_int, kept_rank=_int), sort=("doc", "kept"))
 KEPT = Table("kept", _schema(doc=_int, rank=_int))
 NEAR = Table("near", DUPLICATES.schema)
+
+# Internal tables: an index of earlier runs.
+
+FORGOTTEN = Table("forgotten", REJECTS.schema)
+"""Documents whose fingerprints are on the index's list of what may not come back."""
+
+INDEXED_NEAR = Table("indexed_near", DUPLICATES.schema)
+"""Documents of the index that were near-duplicates there and have exact copies in this run."""
+
+INDEX_TEXTS = Table("index_texts", TEXT)
+"""The texts of the documents that this run adds to the index."""
 
 # Internal tables: duplicate passages.
 

@@ -69,11 +69,13 @@ class Corpus:
         return sum(shard.size for shard in self.shards)
 
     def slice_of(self, docs: np.ndarray) -> np.ndarray:
-        """The number (int64) of the slice in which each of `docs` (int64 keys) lies."""
+        """The number (int64) of the slice in which each of `docs` (int64 keys) lies; documents of
+        an index (corpus.schema.INDEXED) lie in the first.
+        """
         firsts = [doc_key(part.cuts[0].shard, part.cuts[0].row) for part in self.slices]
         # A slice without rows has its successor's first key: the last of equals is the right one.
         numbers = np.searchsorted(np.array(firsts, dtype=np.int64), docs, side="right")
-        return numbers.astype(np.int64) - 1
+        return np.maximum(numbers.astype(np.int64) - 1, 0)
 
     def to_json(self) -> dict[str, Any]:
         """The "input" object of manifest.json (docs/architecture.md)."""

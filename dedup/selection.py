@@ -199,9 +199,9 @@ class UndecidedSets(PlainStage):
                 read = False
             elif batch.num_rows:
                 read = True
-                yield from self._gathered(pa.concat_batches(rows), batch)
+                yield from self.gathered(pa.concat_batches(rows), batch)
 
-    def _gathered(self, undecided: pa.RecordBatch, texts: pa.RecordBatch) -> Tagged:
+    def gathered(self, undecided: pa.RecordBatch, texts: pa.RecordBatch) -> Tagged:
         """One row for each document of `texts`, all of which are in `undecided`."""
         doc, bucket, rank = (column(undecided, name) for name in ("doc", "bucket", "rank"))
         docs = column(texts, "doc")

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.schema import DUPLICATES, EXACT, NEAR, Tagged
+from unrote.corpus.schema import DUPLICATES, EXACT, INDEXED_NEAR, NEAR, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.dedup.groups import column, duplicate_rows, spread, starts
 
@@ -22,13 +22,17 @@ exact copy by its twin (role 1)."""
 class TwinLinks(PlainStage):
     """Removed documents by the document that they depend on: see TWIN_LINKS."""
 
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema, "exact": EXACT.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "near": NEAR.schema,
+        "exact": EXACT.schema,
+        "indexed_near": INDEXED_NEAR.schema,
+    }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"links": TWIN_LINKS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for tag, batch in tagged:
-            key = batch.column("doc" if tag == "near" else "twin")
-            role = pa.array(np.full(batch.num_rows, int(tag != "near")))
+            key = batch.column("twin" if tag == "exact" else "doc")
+            role = pa.array(np.full(batch.num_rows, int(tag == "exact")))
             rest = [batch.column(name) for name in ("doc", "twin", "similarity")]
             yield "links", pa.RecordBatch.from_arrays([key, role, *rest], schema=TWIN_LINKS)
 
@@ -38,7 +42,8 @@ class ResolveTwins(PlainStage):
     """Rows of DUPLICATES in which every twin is kept.
 
     An exact copy of a near-duplicate has the near-duplicate's shingles, so it has its similarity
-    with its twin too. Holds the open group's first row.
+    with its twin too. Documents of an index (corpus.schema.INDEXED) are nobody's to remove. Holds
+    the open group's first row.
     """
 
     key: ClassVar[tuple[str, ...]] = ("key",)
@@ -59,7 +64,7 @@ class ResolveTwins(PlainStage):
             near = spread((role == 0).astype(np.int64), begins, removed) == 1
             twin = np.where(near, spread(twin, begins, open_twin), twin)
             similarity = similarity[np.where(near, first, np.arange(1, len(key) + 1))]
-            for some, reason in ((near, "near"), (~near, "exact")):
+            for some, reason in ((near & (doc >= 0), "near"), (~near, "exact")):
                 if some.any():
                     rows = duplicate_rows(doc[some], reason, twin[some], similarity[some])
                     yield "duplicates", rows

@@ -16,6 +16,10 @@ from unrote.corpus.schema import (
     FINGERPRINTS,
     FIRST_FINDINGS,
     FIRST_REPLACEMENTS,
+    FORGOTTEN,
+    INDEX_TEXTS,
+    INDEX_TWINS,
+    INDEXED_NEAR,
     KEPT,
     NAMED_ENTITIES,
     NEAR,
@@ -34,6 +38,15 @@ from unrote.corpus.schema import (
 from unrote.corpus.values import ListValues
 from unrote.dedup import exact, near, repeats, spans
 from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePairs, DistinctPairs
+from unrote.dedup.index.layout import Index
+from unrote.dedup.index.stages import (
+    Forgotten,
+    IndexedBands,
+    IndexedFingerprints,
+    IndexedSets,
+    IndexTexts,
+    IndexTwins,
+)
 from unrote.dedup.lsh_index import IndexSelection, RankedSets
 from unrote.dedup.prefixes import (
     HOT_BUCKETS,
@@ -55,9 +68,9 @@ from unrote.pii.everywhere import DistinctValues, OtherOccurrences
 from unrote.pii.ner import Model
 from unrote.pii.ner.stages import BatchGroups, CutNerWindows, FindEntities, groups_for
 from unrote.pii.stages import Scan
-from unrote.pipelines.engines.base import Flow, Read
-from unrote.pipelines.job import Phases
-from unrote.pipelines.rejects import unite_rejects
+from unrote.pipelines.engines.base import Flow, Input, Read
+from unrote.pipelines.job import RUN_ID, Phases
+from unrote.pipelines.rejects import held_back, unite_rejects
 from unrote.pipelines.scoring import check_model, score
 
 
@@ -73,6 +86,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     if not (allow_empty and not job.rows(DOCUMENTS)):
         refuse_too_many_rejects(job)
         refuse_empty(job)
+    forgotten(job)
     removed: tuple[Table, ...] = ()
     if job.settings.dedup.exact.enabled:
         removed += exact_duplicates(job)
@@ -83,6 +97,8 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
         copied = copies(job, removed)
     if removed or copied:
         conclude(job, removed, copied)
+    if job.index is not None:
+        for_the_index(job, job.index.index)
     if job.settings.pii.enabled:
         findings(job)
     if job.settings.memorization.enabled:
@@ -158,10 +174,29 @@ def refuse_empty(job: Phases) -> None:
     )
 
 
-def exact_duplicates(job: Phases) -> tuple[Table, ...]:
-    """Of documents with the same normalised text, keep the first in keep order."""
+def forgotten(job: Phases) -> None:
+    """Reject documents that the index was told to forget and not to take again."""
+    if job.index is None or not job.index.listed:
+        return
     flow = Flow()
-    found = flow.group(exact.Exact(), fingerprints=flow.read(None, FINGERPRINTS))
+    stage = Forgotten(job.index.list_key, job.index.listed)
+    found = flow.map(stage, flow.read(None, FINGERPRINTS, DOCUMENTS))
+    flow.write(FORGOTTEN, found["forgotten"])
+    job.phase("forgotten", flow)
+
+
+def exact_duplicates(job: Phases) -> tuple[Table, ...]:
+    """Of documents with the same normalised text, keep the first in keep order; of an index's and
+    others the index's.
+    """
+    flow = Flow()
+    own = flow.read(None, FINGERPRINTS, drop=held_back(job.settings))
+    rows: tuple[Input, ...] = (own,)
+    if job.index is not None:
+        known = flow.group(IndexedFingerprints(job.index.index), fingerprints=own)
+        rows += (known["indexed"],)
+        flow.write(INDEXED_NEAR, known["near"])
+    found = flow.group(exact.Exact(), fingerprints=rows)
     flow.write(EXACT, found["exact"])
     job.phase("exact", flow)
     return (EXACT,)
@@ -169,6 +204,8 @@ def exact_duplicates(job: Phases) -> tuple[Table, ...]:
 
 def near_duplicates(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
     """Keep the first maximal set of documents of which no two are similar."""
+    if job.index is not None:
+        return near_duplicates_of_index(job, job.index.index, removed)
     if job.settings.dedup.near.method == "rounds":
         return near_duplicates_by_rounds(job, removed)
     return near_duplicates_by_datasketch(job, removed)
@@ -190,6 +227,42 @@ def near_duplicates_by_datasketch(job: Phases, removed: tuple[Table, ...]) -> tu
     selected = flow.group(stage, sets=sets["sets"])
     flow.write(NEAR, selected["near"])
     job.phase("datasketch", flow)
+    return (NEAR,)
+
+
+def near_duplicates_of_index(
+    job: Phases, index: Index, removed: tuple[Table, ...]
+) -> tuple[Table, ...]:
+    """Near-duplicates of what an index holds, and of each other, in one selection by one worker.
+
+    A document is removed if it is similar to one that was kept before it and shares a bucket with
+    it; the first of those is its twin. So what becomes of it depends on earlier documents alone,
+    which of rounds, and of hot buckets that are taken apart, is not so.
+    """
+    settings, form = job.settings.dedup.near, job.settings.input.normal_form
+    undecided = UNDECIDED.at(1)
+    flow = Flow()
+    own = flow.read(None, BANDS, drop=(*removed, *held_back(job.settings)))
+    known = flow.group(IndexedBands(index), bands=own)
+    paired = flow.group(CandidatePairs(), bands=(own, known["indexed"]))
+    documents = flow.group(CandidateDocuments(), members=paired["members"])
+    flow.write(undecided, documents["undecided"])
+    job.phase("index-pairs", flow)
+
+    flow = Flow()
+    sets = flow.map(
+        UndecidedSets(settings.unit, settings.ngram, form),
+        flow.read("text", undecided, only=(undecided,)),
+    )
+    indexed = flow.group(
+        IndexedSets(index, settings.unit, settings.ngram, form),
+        undecided=flow.read(None, undecided),
+    )
+    selected = flow.group(
+        FinalSelection(threshold=settings.threshold), sets=(sets["sets"], indexed["sets"])
+    )
+    flow.write(NEAR, selected["near"])
+    job.phase("index-select", flow)
     return (NEAR,)
 
 
@@ -337,7 +410,8 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     flow = Flow()
     removals = []
     if removed:
-        links = flow.map(TwinLinks(), flow.read(None, *removed))
+        indexed = () if job.index is None else (INDEXED_NEAR,)
+        links = flow.map(TwinLinks(), flow.read(None, *removed, *indexed))
         removals.append(flow.group(ResolveTwins(), links=links["links"])["duplicates"])
     if copied:
         stage = spans.Spans(
@@ -355,6 +429,23 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     job.phase("conclude", flow)
 
 
+def for_the_index(job: Phases, index: Index) -> None:
+    """Which documents of the index are twins, and the texts that it is to have."""
+    assert job.index is not None
+    flow = Flow()
+    runs = tuple((one.first, one.run[:RUN_ID]) for one in job.index.runs)
+    twins = flow.group(IndexTwins(index, runs), duplicates=flow.read(None, DUPLICATES))
+    flow.write(INDEX_TWINS, twins["twins"])
+    job.phase("index-twins", flow)
+    if not job.settings.dedup.near.enabled:
+        return
+    flow = Flow()
+    removed = (DUPLICATES, *held_back(job.settings))
+    texts = flow.map(IndexTexts(), flow.read("text", DOCUMENTS, drop=removed))
+    flow.write(INDEX_TEXTS, texts["texts"])
+    job.phase("index-texts", flow)
+
+
 def named_entities(job: Phases) -> None:
     """What a model for entities finds in the remaining documents, a batch group at a time."""
     config, loaded = job.settings.scan_config, job.ner_model
@@ -368,7 +459,7 @@ def named_entities(job: Phases) -> None:
         max_chars=config.max_chars,
         several=job.settings.fields.several,
     )
-    windows = flow.map(stage, flow.read("records", drop=(DUPLICATES,)))
+    windows = flow.map(stage, flow.read("records", drop=(DUPLICATES, *held_back(job.settings))))
     flow.write(NER_WINDOWS, windows[NER_WINDOWS.name])
     job.phase("ner-windows", flow)
 
@@ -401,7 +492,8 @@ def findings(job: Phases) -> None:
         named_entities(job)
         beside += (NAMED_ENTITIES,)
     flow = Flow()
-    found = flow.map(stage, flow.read("records", *beside, drop=(DUPLICATES,)))
+    removed = (DUPLICATES, *held_back(job.settings))
+    found = flow.map(stage, flow.read("records", *beside, drop=removed))
     flow.write(FIRST_FINDINGS if settings.everywhere else FINDINGS, found["findings"])
     flow.write(FIRST_REPLACEMENTS if settings.everywhere else REPLACEMENTS, found["replacements"])
     flow.write(SCAN_REJECTS, found["rejects"])

@@ -48,5 +48,6 @@ def clean(
         report = summarised(job)
         refuse_unread(report)
         write_report(job.run.out, report)
+        job.add_to_index()
         finish(job, report)
         return report

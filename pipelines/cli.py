@@ -112,6 +112,14 @@ EngineName = Annotated[
 KeepRemoved = Annotated[
     str, typer.Option(metavar="FOLDER", help="Keep what is removed there, outside OUT.")
 ]
+IndexFolder = Annotated[
+    str,
+    typer.Option(
+        "--index",
+        metavar="INDEX",
+        help="Folder or URL of an index: of what earlier runs kept, and this one for later ones.",
+    ),
+]
 
 
 def _settings(
@@ -157,6 +165,7 @@ def clean(
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     engine: EngineName = "",
     keep_removed: KeepRemoved = "",
+    index: IndexFolder = "",
     fresh: Fresh = False,
     break_lock: BreakLock = False,
     quiet: Quiet = False,
@@ -170,6 +179,7 @@ def clean(
         break_lock=break_lock,
         engine__name=engine,
         output__keep_removed=keep_removed,
+        dedup__index=index,
     )
     _clean("clean", inputs, out, settings, fresh, quiet)
 
@@ -182,6 +192,7 @@ def dedup(
     overrides: Overrides = [],  # noqa: B006
     engine: EngineName = "",
     keep_removed: KeepRemoved = "",
+    index: IndexFolder = "",
     fresh: Fresh = False,
     break_lock: BreakLock = False,
     quiet: Quiet = False,
@@ -194,6 +205,7 @@ def dedup(
         break_lock,
         engine__name=engine,
         output__keep_removed=keep_removed,
+        dedup__index=index,
     )
     _clean("dedup", inputs, out, settings, fresh, quiet)
 
@@ -217,6 +229,7 @@ def scrub(
     """
     fixed: dict[str, Any] = {f"dedup.{part}.enabled": False for part in DEDUPLICATION}
     fixed |= {"pii.enabled": True, "memorization.enabled": False, "output.keep_removed": ""}
+    fixed["dedup.index"] = ""
     if dry_run:
         fixed["output.data"] = False
     settings = _settings(config, overrides, fixed, break_lock, engine__name=engine)
@@ -276,7 +289,7 @@ def proxy(
 def _scored_as_it_is() -> dict[str, Any]:
     """Settings of commands that score a corpus as it is and write none."""
     fixed: dict[str, Any] = {f"dedup.{part}.enabled": False for part in DEDUPLICATION}
-    fixed |= {"pii.enabled": False, "memorization.enabled": True}
+    fixed |= {"pii.enabled": False, "memorization.enabled": True, "dedup.index": ""}
     return fixed | {
         "output.data": False, "output.keep_removed": "", "memorization.action": "report"
     }  # fmt: skip

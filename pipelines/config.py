@@ -206,6 +206,14 @@ class PassageSettings(Section):
 
 
 class DedupSettings(Section):
+    """Duplicates, of this input and of an index."""
+
+    index: str = Field(
+        "",
+        description="Folder or fsspec URL of an index of what earlier runs kept (docs/nightly.md): "
+        "duplicates of that are removed too, and what this run keeps is added; empty: none. Not "
+        "with passages.",
+    )
     exact: ExactSettings = ExactSettings()
     near: NearSettings = NearSettings()
     passages: PassageSettings = PassageSettings()
@@ -750,6 +758,26 @@ class Settings(Section):
         ours = self.dedup.passages
         cuts = ours.action == "cut" and (ours.cut_values or not self.has_several)
         return ours.enabled and cuts
+
+    @model_validator(mode="after")
+    def _index_can_tell(self) -> "Settings":
+        """With an index what is released must depend on earlier documents alone."""
+        if not self.dedup.index:
+            return self
+        needed = {
+            "dedup.exact.enabled=true": self.dedup.exact.enabled,
+            "dedup.passages.enabled=false": not self.dedup.passages.enabled,
+            "dedup.near.method=rounds": self.dedup.near.method == "rounds",
+            "pii.everywhere=false": not (self.pii.enabled and self.pii.everywhere),
+            "memorization.action=report": not self.memorization.enabled
+            or self.memorization.action == "report",
+        }
+        if missing := [name for name, given in needed.items() if not given]:
+            raise ValueError(
+                "dedup.index: with an index what is released depends on earlier documents alone. "
+                f"These settings are not made for that: give --set {' --set '.join(missing)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _text_is_no_other_column(self) -> "Settings":

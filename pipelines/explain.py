@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from unrote.corpus.schema import Table
+from unrote.dedup.index.layout import Index
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.config import Config
 from unrote.pii.keys import Key, fresh_key
@@ -11,6 +12,7 @@ from unrote.pii.stages import Scan
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow, Input, Output, Read
+from unrote.pipelines.index.head import Head
 from unrote.pipelines.release import release
 
 
@@ -23,6 +25,11 @@ class Explanation:
     reference_model: ReferenceModel = field(default_factory=lambda: ReferenceModel("cpu", ""))
     ner_model: LoadedModel = field(default_factory=LoadedModel)
     lines: list[str] = field(default_factory=list)
+
+    @property
+    def index(self) -> Head | None:
+        folder = self.settings.dedup.index
+        return Head(Index(folder), {}, "", "") if folder else None
 
     def phase(self, name: str, flow: Flow) -> None:
         self.lines.append(f"\n{name}")

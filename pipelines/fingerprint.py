@@ -12,11 +12,12 @@ from unrote.pipelines.commits import FORMAT
 from unrote.pipelines.config import Settings
 
 
-def run_fingerprint(job: str, settings: Settings, corpus: Corpus, key: str) -> str:
+def run_fingerprint(job: str, settings: Settings, corpus: Corpus, key: str, index: str = "") -> str:
     """A digest of the input, the key and all settings that decide the result (not how fast it
-    comes, nor where the key lies).
+    comes, nor where the key lies), and of the index's head that it looks at.
     """
-    return _digest([FORMAT, VERSION, job, _deciding(settings), corpus.to_json(), key])
+    tree = [FORMAT, VERSION, job, _deciding(settings), corpus.to_json(), key]
+    return _digest([*tree, index] if index else tree)
 
 
 def input_digest(corpus: Corpus) -> str:

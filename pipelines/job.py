@@ -1,13 +1,13 @@
 """What the jobs share: a run folder, an engine, and phases that are run once and then skipped."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 from unrote.corpus import compiled
-from unrote.corpus.errors import StorageError
+from unrote.corpus.errors import ConfigError, StorageError
 from unrote.corpus.extras import require
 from unrote.corpus.finding import look
 from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
@@ -22,6 +22,9 @@ from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
 from unrote.pipelines.heartbeat import Heartbeat
+from unrote.pipelines.index.added import add_to_index
+from unrote.pipelines.index.head import Head
+from unrote.pipelines.index.opening import OpenIndex, open_index
 from unrote.pipelines.progress import Progress, Silent
 from unrote.pipelines.run import RunFolder, open_run, reopen_run
 
@@ -35,6 +38,11 @@ class Phases(Protocol):
     @property
     def key(self) -> Key:
         """What surrogates and fingerprints are made with."""
+        ...
+
+    @property
+    def index(self) -> Head | None:
+        """The index of earlier runs as this run looks at it; None without."""
         ...
 
     @property
@@ -70,10 +78,27 @@ class Job:
     key: Key
     snapshot: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """The stat snapshot of the input's files when they were pinned (corpus.pinning)."""
+    opened: OpenIndex | None = None
+    """The index that the run adds to."""
 
     @property
     def settings(self) -> Settings:
         return self.run.settings
+
+    @property
+    def index(self) -> Head | None:
+        return self.run.base
+
+    def add_to_index(self) -> None:
+        """Let the index have what this run keeps: the last step but for the manifest.
+
+        It is done once, whatever becomes of the manifest. Raises RunError where another process may
+        have the index by now.
+        """
+        if self.opened is not None:
+            with self.progress.aside("adding to the index"):
+                self.run.require()
+                self.run.indexed = add_to_index(self.opened, self.run)
 
     @cached_property
     def reference_model(self) -> ReferenceModel:
@@ -143,6 +168,7 @@ def open_job(
     compile_kernels(progress)
     snapshot: dict[str, tuple[int, int]] = {}
     given = load_key(settings.pii.key_file) if settings.pii.enabled else None
+    named = "" if given is None else given.fingerprint()
     engine = open_engine(settings.engine)
 
     def pinned() -> Corpus:
@@ -158,21 +184,47 @@ def open_job(
             _refuse_columns(corpus, settings)
         return corpus
 
-    try:
-        named = "" if given is None else given.fingerprint()
+    with ExitStack() as stack:
+        stack.callback(engine.close)
+        index = None
+        if settings.dedup.index:
+            opening = _opened_index(kind, inputs, out, settings, named, progress.note)
+            index = stack.enter_context(opening)
         run = open_run(
-            out, kind, inputs, settings, pinned, key=named, fresh=fresh, note=progress.note
+            out,
+            kind,
+            inputs,
+            settings,
+            pinned,
+            key=named,
+            fresh=fresh,
+            index=index,
+            note=progress.note,
         )
+        stack.callback(run.close)
         progress.begin(run.fingerprint[:RUN_ID])
         if settings.pii.enabled and given is None and not run.finished:
             progress.note(FRESH_KEY_NOTICE)
-        try:
-            shown = progress if run.finished else Heartbeat(progress, run.state)
-            yield Job(run, engine, shown, given or fresh_key(), snapshot)
-        finally:
-            run.close()
-    finally:
-        engine.close()
+        shown = progress if run.finished else Heartbeat(progress, run.state)
+        yield Job(run, engine, shown, given or fresh_key(), snapshot, index)
+
+
+def _opened_index(
+    kind: str,
+    inputs: Sequence[str],
+    out: str,
+    settings: Settings,
+    key: str,
+    note: Callable[[str], None],
+) -> AbstractContextManager[OpenIndex]:
+    """The index that a run adds to. Raises ConfigError for a job that adds nothing, OutputError
+    where it cannot be used.
+    """
+    if kind not in ("clean", "dedup"):
+        raise ConfigError(
+            f"dedup.index: {kind} adds nothing to an index. Leave it out with --set dedup.index=''."
+        )
+    return open_index(settings.dedup.index, settings, key, inputs, out, note)
 
 
 def _passed_over(urls: Sequence[str]) -> str:

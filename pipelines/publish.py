@@ -5,11 +5,21 @@ from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import InputError
 from unrote.corpus.extras import installed
-from unrote.corpus.schema import ENTITIES, FINDINGS, REJECTS, SCORES, SPANS, UNCUT, Table
+from unrote.corpus.schema import (
+    ENTITIES,
+    FINDINGS,
+    INDEX_TWINS,
+    REJECTS,
+    SCORES,
+    SPANS,
+    UNCUT,
+    Table,
+)
 from unrote.corpus.tables import read_table
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import MaskedText, masked
@@ -64,7 +74,7 @@ def summarised(job: Job) -> Report:
     model = reference_model_of(job)
     with job.progress.aside("writing the report"):
         tables = {table.name: _rows(job, table) for table in SUMMARIES}
-        manifest = job.run.manifest() | {"environment": environment()}
+        manifest = job.run.manifest() | {"environment": environment()} | _of_index(job)
         excerpts = Excerpts(job, excerpt_positions(tables), example_positions(tables))
         return build(
             manifest,
@@ -76,6 +86,15 @@ def summarised(job: Job) -> Report:
             ner_model=ner_model_of(job),
             scrubs=installed("pii"),
         )
+
+
+def _of_index(job: Job) -> dict[str, Any]:
+    """What the manifest says of the index, and how many documents were removed as copies of it."""
+    known = job.run.manifest().get("index")
+    if known is None:
+        return {}
+    copies = pc.sum(_rows(job, INDEX_TWINS)["copies"]).as_py() or 0
+    return {"index": known | {"copies": copies}}
 
 
 def reference_model_of(job: Job) -> ReferenceModel | None:

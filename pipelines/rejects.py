@@ -7,6 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from unrote.corpus.schema import (
+    FORGOTTEN,
     READ_REJECTS,
     REJECTS,
     RISK_REJECTS,
@@ -26,9 +27,14 @@ def rejects_documents(settings: Settings) -> bool:
     return ours.enabled and ours.action == "remove-document"
 
 
+def held_back(settings: Settings) -> tuple[Table, ...]:
+    """The table of documents that are rejected before they are compared with others."""
+    return (FORGOTTEN,) if settings.dedup.index else ()
+
+
 def rejecting(settings: Settings) -> tuple[Table, ...]:
     """The tables of rejects that the phases of a job write."""
-    tables: tuple[Table, ...] = (READ_REJECTS,)
+    tables: tuple[Table, ...] = (READ_REJECTS, *held_back(settings))
     if settings.pii.enabled:
         tables += (SCAN_REJECTS,)
     if rejects_documents(settings):

@@ -30,7 +30,7 @@ from unrote.corpus.stages import PlainStage
 from unrote.corpus.views import Change, apply_edits, changes_outside
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
-from unrote.pipelines.rejects import rejects_documents
+from unrote.pipelines.rejects import held_back, rejects_documents
 from unrote.pipelines.scoring import removes_sequences
 from unrote.pipelines.summary.totals import RELEASED
 
@@ -71,7 +71,7 @@ def release(job: Phases, *, write: bool) -> None:
         tables = (DUPLICATES, *tables)
         if settings.pii.enabled:
             tables += (REPLACEMENTS,)
-        if settings.pii.enabled or rejects_documents(settings):
+        if settings.pii.enabled or rejects_documents(settings) or held_back(settings):
             tables += (REJECTS,)
     if not tables:
         return

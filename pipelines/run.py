@@ -21,6 +21,8 @@ from unrote.corpus.version import VERSION
 from unrote.pipelines.commits import FORMAT, Commit, TableFile, holds, read_marker, write_marker
 from unrote.pipelines.config import Settings
 from unrote.pipelines.fingerprint import difference, input_digest, run_fingerprint
+from unrote.pipelines.index.head import Head
+from unrote.pipelines.index.opening import OpenIndex
 from unrote.pipelines.locations import (
     MANIFEST,
     REMOVED,
@@ -63,6 +65,10 @@ class RunFolder:
     """The fingerprint of the key that was given; "" where none was."""
     finished: bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
+    base: Head | None = None
+    """The head of the index that this run looks at (dedup.index)."""
+    indexed: int | None = None
+    """The number of the head by which it was added to the index."""
     ended: str = ""
     """When all was known that a report says: the report and the manifest give the same time."""
     _lock: Held | None = None
@@ -218,6 +224,7 @@ class RunFolder:
             "settings": self.settings.model_dump(),
             "key": self.key,
             "input": self.corpus.to_json(),
+            **self._index(),
             "passed_over": list(self.corpus.passed_over),
             "phases": [
                 {
@@ -234,6 +241,13 @@ class RunFolder:
             "tables": published,
             "data": [asdict(d) for c in self.commits.values() for d in c.data],
         }
+
+    def _index(self) -> dict[str, Any]:
+        """What a manifest says of the index."""
+        if self.base is None:
+            return {}
+        known = {"folder": self.base.index.folder, "base": self.base.id, "before": self.base.next}
+        return {"index": known | {"head": self.indexed}}
 
     def __getstate__(self) -> dict[str, Any]:
         """For workers: all but the lock, which is this process's."""
@@ -263,12 +277,13 @@ def open_run(
     *,
     key: str = "",
     fresh: bool = False,
+    index: OpenIndex | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> RunFolder:
     """The run folder at `out`: new, or continued if it was left by the same command.
 
-    key: the fingerprint of the key that was given, "" where none was; note: what is called with
-    something that the user should know now.
+    key: the fingerprint of the key that was given, "" where none was; index: the one that the run
+    adds to; note: what is called with something that the user should know now.
 
     Raises OutputError if `out` holds anything else, overlaps with the input, or is in use.
     """
@@ -279,10 +294,15 @@ def open_run(
     for target, what in ((folder, "OUT"), (kept, "the folder for what is removed")):
         if target is not None:
             refuse_shards_in(target, what, corpus)
-    fingerprint = run_fingerprint(job, settings, corpus, key)
-    run = RunFolder(folder, job, settings, corpus, now(), fingerprint, key)
+    run = RunFolder(folder, job, settings, corpus, now(), "", key)
+    run.base = None if index is None else index.base(folder, fresh=fresh)
+    base = "" if run.base is None else _finished_base(folder, fresh) or run.base.id
+    run.fingerprint = run_fingerprint(job, settings, corpus, key, base)
     if not fresh and _is_finished(run, out):
         return run
+    if index is not None:
+        assert run.base is not None
+        index.refuse_added(run.base, run.fingerprint, input_digest(corpus), out)
     waited(lambda: run.take(out), timeout, note)
     try:
         if fresh:
@@ -297,6 +317,13 @@ def open_run(
         run.close()
         raise
     return run
+
+
+def _finished_base(folder: Location, fresh: bool) -> str:
+    """The id of the head that the finished run in OUT looked at; "" where there is none."""
+    if fresh or not (folder / MANIFEST).exists():
+        return ""
+    return str(read_manifest(str(folder)).get("index", {}).get("base", ""))
 
 
 def _output_folders(
@@ -407,6 +434,7 @@ def _continue(run: RunFolder, out: str) -> str:
         "settings": run.settings.model_dump(),
         "key": run.key,
         "input_digest": input_digest(run.corpus),
+        "index": None if run.base is None else run.base.to_json(),
     }
     write_atomically(path, orjson.dumps(state))
     return run.started

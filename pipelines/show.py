@@ -24,6 +24,8 @@ from unrote.corpus.schema import (
     DOCUMENTS,
     DUPLICATES,
     FINDINGS,
+    INDEX_TWINS,
+    INDEXED,
     REJECTS,
     SCORES,
     SPANS,
@@ -88,7 +90,7 @@ def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
         return Group(_heading(run, doc), why, *_sequences(run, doc, width))
     removed = run.duplicate(doc)
     parts: list[RenderableType] = [_heading(run, doc), _fate(run, removed)]
-    if removed and removed["twin"] is not None:
+    if removed and removed["twin"] is not None and removed["twin"] >= 0:
         parts += _beside_twin(run, doc, removed["twin"])
     if not removed or removed["twin"] is None:
         parts += _passages(run, doc, width)
@@ -129,7 +131,13 @@ class _Run:
         return self.rows(SPANS, doc=doc)
 
     def name(self, doc: int) -> str:
-        """SHARD#ROW, to be shown."""
+        """SHARD#ROW, to be shown; of a document of the index its id and run."""
+        if doc < 0:
+            known = next(iter(self.rows(INDEX_TWINS, doc=doc)), None)
+            number = f"document {doc - INDEXED} of the index"
+            if known is None:
+                return number
+            return f"{number} (id {display.name(known['id'])}, of the run {known['run']})"
         return f"{display.name(self.corpus.shards[shard_of(doc)].name)}#{row_of(doc)}"
 
     def shown(self, docs: Iterable[int]) -> dict[int, MaskedText]:
@@ -217,6 +225,8 @@ def _fate(run: _Run, removed: Row | None) -> Text:
 
 
 def _named(run: _Run, doc: int) -> str:
+    if doc < 0:
+        return run.name(doc)
     document = run.document(doc)
     name = run.name(doc)
     called = name if document is None else display.name(document["id"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unrote.corpus.formats import format_of
 from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
-from unrote.corpus.schema import REJECTS, Table, Tagged, doc_key
+from unrote.corpus.schema import INDEXED, REJECTS, Table, Tagged, doc_key
 from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.storage import Location, source
@@ -27,7 +27,9 @@ _LAST = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Task:
-    """Consecutive cuts of one slice: the documents with first <= doc < end."""
+    """Consecutive cuts of one slice: the documents with first <= doc < end. The first task has the
+    documents of an index too (corpus.schema.INDEXED).
+    """
 
     number: int
     slice: int
@@ -47,6 +49,7 @@ def tasks_of(corpus: Corpus, source: Read) -> list[Task]:
     ]
     firsts = [doc_key(cuts[0].shard, cuts[0].row) for _, cuts, _ in groups]
     ends = [*firsts[1:], _LAST]
+    firsts[:1] = [INDEXED] * len(firsts[:1])
     return [
         Task(number, slice_number, cuts, first, end, size)
         for number, ((slice_number, cuts, size), first, end) in enumerate(

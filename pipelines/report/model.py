@@ -727,6 +727,17 @@ def _passages_left(job: str, settings: Mapping[str, Any], total: Balance) -> Ite
         )
 
 
+def _of_index(manifest: Mapping[str, Any]) -> Iterable[str]:
+    """What earlier runs had to do with this one."""
+    if known := manifest.get("index"):
+        copies, held = (counted(known[name], "document") for name in ("copies", "before"))
+        yield (
+            f"{copies} went as a copy of one in the index {display.name(known['folder'])}, which "
+            f"held {held} of earlier runs. What an index holds comes first, whatever "
+            "dedup.near.keep says."
+        )
+
+
 PASSED_OVER_SHOWN = 20
 
 
@@ -763,6 +774,7 @@ def _notes(
     if job == "gate":
         yield "Nothing was rewritten; what is kept is what a clean with these settings would leave."
     yield from _passages_left(job, settings, total)
+    yield from _of_index(manifest)
     hot = [p["rows"] for p in manifest["phases"] if p["name"] == "near-hot-buckets"]
     if hot and hot[0]["hot_buckets"]:
         yield (

@@ -155,7 +155,7 @@ class _Chunk:
         self._add(sources, documents=1, bytes=sizes, words=words, ids_derived=derived)
 
     def add_duplicates(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Add removed documents; returns a row of `copies` for each that has a twin."""
+        """Add removed documents; returns a row of `copies` for each with a twin in the input."""
         at = self._find(batch)
         self.removed[at] = True
         sizes = self.sizes[at]
@@ -163,8 +163,8 @@ class _Chunk:
         for reason, flag in flags.items():
             counted = {f"removed_{reason}": flag, f"bytes_{reason}": sizes * flag}
             self._add(self.sources[at], **counted)
-        paired = ~flags_of(pc.is_null(batch["twin"]))
-        twins = pc.fill_null(batch["twin"], 0).to_numpy()
+        twins = pc.fill_null(batch["twin"], -1).to_numpy()
+        paired = twins >= 0  # others have none, or one in an index
         columns = (twins, np.ones_like(twins), sizes, flags["exact"], flags["near"])
         return batch_of(Tally.outputs["copies"], *(column[paired] for column in columns))
 

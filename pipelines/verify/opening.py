@@ -8,7 +8,13 @@ from unrote.corpus.errors import OutputError, RunError
 from unrote.corpus.stores import store_of
 from unrote.pipelines.verify.records import Rules, Shard
 from unrote.pipelines.verify.state import Run, Texts
-from unrote.pipelines.verify.verdict import CHECKS, CHECKS_EVERYWHERE, Progress, Tally
+from unrote.pipelines.verify.verdict import (
+    CHECKS,
+    CHECKS_EVERYWHERE,
+    CHECKS_INDEX,
+    Progress,
+    Tally,
+)
 
 
 def open_run(out: str, texts: Texts, progress: Progress) -> Run:
@@ -44,7 +50,8 @@ def open_run(out: str, texts: Texts, progress: Progress) -> Run:
             "It was written by another version, or changed since. Run the job again."
         ) from None
     shards = {shard.number: shard for shard in entries}
-    checks = CHECKS | CHECKS_EVERYWHERE if rules.everywhere else CHECKS
+    checks = CHECKS | (CHECKS_INDEX if rules.index else {})
+    checks |= CHECKS_EVERYWHERE if rules.everywhere else {}
     tally = {name: Tally(promise, name) for name, promise in checks.items()}
     return Run(files, root, manifest, rules, shards, texts, progress, tally)
 

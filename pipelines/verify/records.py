@@ -83,6 +83,7 @@ class Rules:
     everywhere: bool
     data: bool
     internal: bool
+    index: bool
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> "Rules":
@@ -118,6 +119,7 @@ class Rules:
             everywhere=pii["enabled"] and pii["everywhere"],
             data=output["data"] and manifest["job"] != "gate",
             internal=output["internal_tables"],
+            index=bool(dedup.get("index")),
         )
 
 

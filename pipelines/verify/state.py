@@ -125,6 +125,8 @@ class Run:
     progress: Progress
     tally: dict[str, Tally]
     duplicates: dict[int, Duplicate] = field(default_factory=dict)
+    indexed: dict[int, int] = field(default_factory=dict)
+    """Documents of the index that are twins, with how many copies they are said to have."""
     spans: Spans = field(default_factory=Spans)
     uncut: Spans = field(default_factory=Spans)
     """Passages that were found and stay."""
@@ -167,6 +169,8 @@ class Run:
         return self.spans.cuts(doc) if self.rules.cut else ()
 
     def name_of(self, doc: int) -> str:
+        if doc < 0:
+            return f"document {doc + (1 << 62)} of the index"
         number, row = doc >> ROW_BITS, doc & ((1 << ROW_BITS) - 1)
         name = self.shards[number].name if number in self.shards else f"shard {number}"
         return f"{name}#{row}"

@@ -24,6 +24,9 @@ def load_tables(run: Run) -> None:
                 _table_content(run, name, entry)
     for table in tables_of(run, "duplicates"):
         _load_duplicates(run, table)
+    for table in tables_of(run, "index_twins"):
+        columns = (table[name].to_pylist() for name in ("doc", "copies"))
+        run.indexed.update(zip(*columns, strict=True))
     _load_passages(run)
     for table in tables_of(run, "findings"):
         columns = (table[name].to_pylist() for name in Finding._fields)
@@ -74,7 +77,7 @@ def _load_duplicates(run: Run, table: Any) -> None:
         run.tally["duplicates"].expect(fresh, "%s was removed twice", run.name_of(doc))
         run.duplicates[doc] = Duplicate(reason, twin, similarity)
         run.referenced.add(doc)
-        if twin is not None:
+        if twin is not None and twin >= 0:
             run.referenced.add(twin)
 
 
@@ -127,11 +130,17 @@ def _table_problem(run: Run, name: str, entry: Mapping[str, Any], table: Any) ->
         return "holds what is not a number"
     if table.num_rows != entry["rows"]:
         return f"has {table.num_rows} rows, the manifest lists {entry['rows']}"
-    keys = _sort_keys(name, table)
+    return _order_problem(run, name, entry["slice"], _sort_keys(name, table))
+
+
+def _order_problem(run: Run, name: str, number: int, keys: list[Key]) -> str | None:
+    """What is wrong with the order of a table's rows, or with where they are."""
     again = name == "scores"  # sequences within one replaced value have its position
     if not all(a < b or (again and a == b) for a, b in itertools.pairwise(keys)):
         return "is not sorted, or says a thing twice"
-    bounds = _slice_bounds(run, entry["slice"])
+    if name == "index_twins":
+        return None if all(key[0] < 0 for key in keys) else "has documents of the input"
+    bounds = _slice_bounds(run, number)
     if keys and (bounds is None or not bounds[0] <= keys[0][0] <= keys[-1][0] < bounds[1]):
         return "has rows of another slice"
     return None

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable
 
 from unrote.pipelines.verify.canonical import canonical
@@ -28,8 +29,11 @@ def check_duplicates(run: Run) -> None:
 def check_twins(run: Run) -> None:
     """Every twin is kept, and as similar as the table says.
 
-    Documents are taken by twin, so that a twin's n-grams are made once.
+    Documents are taken by twin, so that a twin's n-grams are made once. Texts of an index are not
+    here: of a twin there it is seen that the run names it and, for a near-duplicate, that it says a
+    similarity that suffices; `unrote index verify` compares keys and texts.
     """
+    _check_index_twins(run)
     removed = sorted(run.duplicates.items(), key=lambda item: (item[1].twin or 0, item[0]))
     twin_grams = functools.lru_cache(maxsize=1)(lambda twin: _shingles(run, twin))
     for at, (doc, duplicate) in enumerate(removed):
@@ -39,7 +43,9 @@ def check_twins(run: Run) -> None:
             continue
         near = duplicate.reason == "near"
         problem = _twin_problem(run, doc, duplicate)
-        if problem is None:
+        if problem is None and (duplicate.twin or 0) < 0:
+            problem = _indexed_problem(run, duplicate)
+        elif problem is None:
             problem = (
                 _near_problem(run, doc, duplicate, twin_grams)
                 if near
@@ -57,11 +63,33 @@ def _twin_problem(run: Run, doc: int, duplicate: Duplicate) -> str | None:
         return "no twin or no similarity is named"
     if twin == doc:
         return "a document is no twin of itself"
+    if twin < 0:
+        return None if twin in run.indexed else "the run does not name such a document of an index"
     if run.copied(twin):
         return "the twin was removed as a copy itself"
     if run.texts.get(doc) is None or run.texts.get(twin) is None:
         return "one of them is not a document of the input"
     return None
+
+
+def _indexed_problem(run: Run, duplicate: Duplicate) -> str | None:
+    similarity = duplicate.similarity or 0.0
+    if duplicate.reason == "exact":
+        return None if similarity == 1.0 else f"the similarity is {similarity:.9f}, not 1"
+    if not run.rules.threshold - 1e-12 <= similarity <= 1:
+        return f"the similarity {similarity:.9f} is not {run.rules.threshold} to 1"
+    return None
+
+
+def _check_index_twins(run: Run) -> None:
+    """The documents of an index that a run names are those that are twins."""
+    if not run.rules.index:
+        return
+    copies = Counter(one.twin for one in run.duplicates.values() if (one.twin or 0) < 0)
+    for doc, said in run.indexed.items():
+        run.tally["index twins"].expect(
+            said == copies[doc], "%s has %d copies, not %d", run.name_of(doc), copies[doc], said
+        )
 
 
 def _exact_problem(run: Run, doc: int, duplicate: Duplicate) -> str | None:

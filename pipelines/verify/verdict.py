@@ -32,6 +32,9 @@ CHECKS = {
     "files": "no leaks",
 }
 
+CHECKS_INDEX = {"index twins": "accounted for"}
+"""And of a run with an index, of which the texts are not here."""
+
 CHECKS_EVERYWHERE = {"elsewhere": "no leaks"}
 """And where `pii.everywhere` is set."""
 

@@ -1,0 +1,101 @@
+"""Which files an index has. All of them are Arrow IPC files that are never changed.
+
+FINGERPRINTS  the fingerprint of each document, sorted by (high, low): not compressed, so that a
+              lookup touches the pages that it needs of a mapped file
+BANDS         the LSH buckets of the documents that were kept, sorted by (bucket, at); likewise
+DOCUMENTS     ids, and the twins of near-duplicates, by document; batches of IDS rows, zstd
+TEXTS         the text of each document that was kept and has words, by document; batches of about
+              TEXT_BATCH bytes, zstd
+
+`at` is the document's number less the `first` of what the file belongs to (Keys, Part). In
+FINGERPRINTS a near-duplicate has ~at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+FINGERPRINTS = pa.schema([("high", pa.int64()), ("low", pa.int64()), ("at", pa.int32())])
+BANDS = pa.schema([("bucket", pa.int64()), ("at", pa.int32())])
+DOCUMENTS = pa.schema(
+    [("at", pa.int32()), ("id", pa.string()), ("twin", pa.int64()), ("similarity", pa.float64())]
+)
+"""`twin` is the number of a near-duplicate's twin, -1 of a document that was kept."""
+TEXTS = pa.schema([("at", pa.int32()), ("text", pa.string())])
+
+IDS = 4096
+"""Rows of a batch of DOCUMENTS."""
+
+TEXT_BATCH = 128 << 10
+"""Bytes of a batch of TEXTS, about: less compresses worse, more takes longer to look up."""
+
+MOST = 1 << 31
+"""Documents that one file can speak of."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an index. name: the xxh3_128 of its bytes, in hex."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The sorted keys of the documents with first <= number < end."""
+
+    first: int
+    end: int
+    fingerprints: File
+    bands: File
+
+
+@dataclass(frozen=True)
+class Part:
+    """Ids and texts of the documents with first <= number < end."""
+
+    first: int
+    end: int
+    documents: File
+    texts: File
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index as a run sees it: a folder or fsspec URL, and the files that count."""
+
+    folder: str
+    keys: tuple[Keys, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All files."""
+        keys = [file for one in self.keys for file in (one.fingerprints, one.bands)]
+        return (*keys, *(file for one in self.parts for file in (one.documents, one.texts)))
+
+    def to_json(self) -> dict[str, Any]:
+        """`keys` and `parts`, as JSON has them."""
+        return {"keys": list(map(asdict, self.keys)), "parts": list(map(asdict, self.parts))}
+
+    @classmethod
+    def from_json(cls, folder: str, tree: Mapping[str, Any]) -> "Index":
+        """The same again. Raises KeyError or TypeError for anything else."""
+        keys = [
+            Keys(one["first"], one["end"], File(**one["fingerprints"]), File(**one["bands"]))
+            for one in tree["keys"]
+        ]
+        parts = [
+            Part(one["first"], one["end"], File(**one["documents"]), File(**one["texts"]))
+            for one in tree["parts"]
+        ]
+        return cls(folder, tuple(keys), tuple(parts))
+
+
+def path_of(folder: str, file: File) -> str:
+    """Where a file lies."""
+    return f"{folder}/files/{file.name}.arrow"
