@@ -153,10 +153,11 @@ is start:end of its text, in which a line break stands between two values. All o
 that text. `field` is as in FINDINGS."""
 
 INDEX_TWINS = Table(
-    "index_twins", _schema(doc=_int, id=_str, run=_str, copies=_int), internal=False
+    "index_twins", _schema(doc=_int, id=_str, run=_int, copies=_int), internal=False
 )
-"""Documents of the index (`dedup.index`) that are twins in DUPLICATES: `run` names the run that
-released it, `copies` says how many documents were removed for it."""
+"""Documents of the index (`dedup.index`) that are twins in DUPLICATES: `run` counts the runs that
+added to it, from 1, as `unrote index info` lists them, `copies` the documents that were removed for
+this one."""
 
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),

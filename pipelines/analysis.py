@@ -69,7 +69,7 @@ from unrote.pii.ner import Model
 from unrote.pii.ner.stages import BatchGroups, CutNerWindows, FindEntities, groups_for
 from unrote.pii.stages import Scan
 from unrote.pipelines.engines.base import Flow, Input, Read
-from unrote.pipelines.job import RUN_ID, Phases
+from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, unite_rejects
 from unrote.pipelines.scoring import check_model, score
 
@@ -433,7 +433,7 @@ def for_the_index(job: Phases, index: Index) -> None:
     """Which documents of the index are twins, and the texts that it is to have."""
     assert job.index is not None
     flow = Flow()
-    runs = tuple((one.first, one.run[:RUN_ID]) for one in job.index.runs)
+    runs = tuple(one.first for one in job.index.runs)
     twins = flow.group(IndexTwins(index, runs), duplicates=flow.read(None, DUPLICATES))
     flow.write(INDEX_TWINS, twins["twins"])
     job.phase("index-twins", flow)

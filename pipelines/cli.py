@@ -491,6 +491,81 @@ def demo(
     _clean("clean", [str(corpus)], str(out / "cleaned"), _settings(None, [], {}), fresh, False)
 
 
+index_app = typer.Typer(
+    help="Look after an index that runs add to (clean --index).", no_args_is_help=True
+)
+app.add_typer(index_app, name="index")
+
+AnIndex = Annotated[
+    str, typer.Argument(metavar="INDEX", help="The folder of an index, or its URL.")
+]
+
+
+@index_app.command("info")
+def index_info(index: AnIndex, config: StorageConfig = None) -> None:
+    """What an index holds: runs, documents, bytes, and the settings that it was made with."""
+    _reach_stores(config)
+    from unrote.pipelines.index.maintenance import described, info  # noqa: PLC0415
+
+    for line in described(info(index)):
+        _say(line)
+
+
+@index_app.command("verify")
+def index_verify(index: AnIndex, config: StorageConfig = None) -> None:
+    """Check that an index is what was written, and its keys are of its texts. Status 1: not so."""
+    _reach_stores(config)
+    from unrote.pipelines.index.maintenance import verify as check  # noqa: PLC0415
+
+    problems = check(index)
+    for line in problems:
+        _say(line)
+    _say("The index is damaged: bring it back from a copy." if problems else "The index is whole.")
+    raise typer.Exit(1 if problems else 0)
+
+
+@index_app.command("compact")
+def index_compact(index: AnIndex, config: StorageConfig = None) -> None:
+    """Merge the files of an index into as few as may be; what it holds stays the same."""
+    _reach_stores(config)
+    from unrote.pipelines.index.maintenance import compact  # noqa: PLC0415
+
+    before, after = (len(set(head.index.files)) for head in compact(index))
+    _say(f"{before} files before, {after} now")
+
+
+@index_app.command("forget")
+def index_forget(
+    index: AnIndex,
+    ids: Annotated[
+        list[str], typer.Option("--id", metavar="ID", help="A document; may be given again.")
+    ] = [],  # noqa: B006
+    older_than: Annotated[
+        str,
+        typer.Option(
+            metavar="AGE", help="What runs before then added: 90d, 12w, or a date (2026-01-31)."
+        ),
+    ] = "",
+    block: Annotated[
+        bool,
+        typer.Option(
+            "--block", help="Reject these texts in later runs; of them a keyed hash stays."
+        ),
+    ] = False,
+    config: StorageConfig = None,
+) -> None:
+    """Take documents out of an index: nothing in it derives from them afterwards."""
+    from unrote.pipelines.index.maintenance import forget  # noqa: PLC0415
+
+    if not ids and not older_than:
+        raise UsageError("name what is to be forgotten with --id ID, or --older-than AGE.")
+    _reach_stores(config)
+    gone = forget(index, ids=ids, older_than=older_than, block=block)
+    also = f", and {gone.near_duplicates} near-duplicates of them" if gone.near_duplicates else ""
+    kept = f"; {gone.listed} may not come back" if block else ""
+    _say(f"{gone.documents} documents were forgotten{also}{kept}")
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -137,7 +137,7 @@ class _Run:
             number = f"document {doc - INDEXED} of the index"
             if known is None:
                 return number
-            return f"{number} (id {display.name(known['id'])}, of the run {known['run']})"
+            return f"{number} (id {display.name(known['id'])}, of its run {known['run']})"
         return f"{display.name(self.corpus.shards[shard_of(doc)].name)}#{row_of(doc)}"
 
     def shown(self, docs: Iterable[int]) -> dict[int, MaskedText]:

@@ -12,7 +12,7 @@ FINGERPRINTS a near-duplicate has ~at.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -68,7 +68,7 @@ class Part:
 class Index:
     """An index as a run sees it: a folder or fsspec URL, and the files that count."""
 
-    folder: str
+    folder: str = field(repr=False)  # wherever it lies: names of files say what is in it
     keys: tuple[Keys, ...] = ()
     parts: tuple[Part, ...] = ()
 

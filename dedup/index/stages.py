@@ -133,11 +133,11 @@ class IndexedSets(PlainStage):
 class IndexTwins(PlainStage):
     """The documents of the index that are twins: rows of INDEX_TWINS. Holds the open group's size.
 
-    runs: (number of its first document, name) of each run that added to the index.
+    runs: the number of the first document of each run that added to the index.
     """
 
     index: Index
-    runs: tuple[tuple[int, str], ...] = ()
+    runs: tuple[int, ...] = ()
 
     key: ClassVar[tuple[str, ...]] = ("twin",)
     order: ClassVar[tuple[str, ...]] = ("doc",)
@@ -151,10 +151,9 @@ class IndexTwins(PlainStage):
             if not len(number):
                 continue
             ids = documents(self.index, number)["id"].combine_chunks()
-            firsts = np.array([first for first, _ in self.runs], dtype=np.int64)
-            names = pa.array([name for _, name in self.runs], pa.string())
-            run = names.take(pa.array(np.searchsorted(firsts, number, side="right") - 1))
-            columns = [pa.array(number + INDEXED), ids, run, pa.array(copies[: len(number)])]
+            run = np.searchsorted(np.array(self.runs, dtype=np.int64), number, side="right")
+            columns = [number + INDEXED, ids, run, copies[: len(number)]]
+            columns = [pa.array(one) for one in columns]
             yield "twins", pa.RecordBatch.from_arrays(columns, schema=INDEX_TWINS.schema)
 
 

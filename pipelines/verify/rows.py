@@ -169,8 +169,10 @@ def _check_shard(run: Run, shard: Shard, beside: _Beside, released: bool) -> Non
             document = beside.documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
-            # A document that a detector rejects is both, and one at risk of memorization.
-            both = rejected and (run.rules.pii or run.rules.action == "remove-document")
+            # A document that a detector rejects is both, one at risk of memorization, and one that
+            # an index was told to forget.
+            rejects_later = run.rules.pii or run.rules.action == "remove-document"
+            both = rejected and (rejects_later or run.rules.index)
             run.tally["rows"].expect(
                 rejected == (document is None) or both,
                 "%s#%d is %s",

@@ -3,9 +3,12 @@
 import itertools
 import json
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 import hypothesis
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -17,8 +20,9 @@ from tests.corpora import documents, rows, write_jsonl
 from tests.examples import examples
 from unrote.corpus.errors import OutputError
 from unrote.corpus.schema import INDEXED
+from unrote.dedup.index.files import columns_of, opened
 from unrote.pipelines.clean import clean
-from unrote.pipelines.index.head import read_head
+from unrote.pipelines.index.head import read_head, write_head
 from unrote.pipelines.index.opening import open_index
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.verify import verify
@@ -280,3 +284,158 @@ class TestRefused:
         path.write_text(json.dumps(head | {"next": 1}))
         with pytest.raises(OutputError, match=r"00000001\.json is damaged"):
             run(nights[1], tmp_path / "b", tmp_path / "index")
+
+
+class TestMaintenance:
+    @pytest.fixture
+    def index(self, nights, tmp_path):
+        for n, night in enumerate(nights[:3]):
+            run(night, tmp_path / f"out-{n}", tmp_path / "index")
+        return tmp_path / "index"
+
+    def test_info(self, index, tmp_path):
+        said = unrote("index", "info", index)
+        assert said.status == 0
+        assert "run 3: " in said.out
+        assert str(tmp_path / "out-2") in said.out
+        assert "dedup.near.threshold = 0.8" in said.out
+        missing = unrote("index", "info", tmp_path / "none")
+        assert missing.status == 2
+        assert "is no index" in missing.err
+
+    def test_compact_changes_no_answer(self, index, nights, tmp_path):
+        shutil.copytree(index, tmp_path / "compacted")
+        done = unrote("index", "compact", tmp_path / "compacted")
+        assert done.out.splitlines() == ["12 files before, 4 now"]
+        assert unrote("index", "verify", tmp_path / "compacted").status == 0
+        assert unrote("index", "compact", tmp_path / "compacted").out == "4 files before, 4 now\n"
+        run(nights[3], tmp_path / "a", index)
+        run(nights[3], tmp_path / "b", tmp_path / "compacted")
+        assert verdicts(tmp_path / "a") == verdicts(tmp_path / "b")
+        assert released(tmp_path / "a") == released(tmp_path / "b")
+
+    def test_verify_sees_any_changed_file(self, index):
+        assert unrote("index", "verify", index).out == "The index is whole.\n"
+        for path in files_below(index / "files"):
+            content = path.read_bytes()
+            path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+            assert unrote("index", "verify", index).status == 1
+            path.unlink()
+            done = unrote("index", "verify", index)
+            assert done.status == 1
+            assert f"{path.name} is missing" in done.out
+            path.write_bytes(content)
+        assert unrote("index", "verify", index).status == 0
+
+    def test_verify_compares_keys_and_texts(self, index, tmp_path):
+        """A file that is whole and of another index is no answer."""
+        head = read_head(index)
+        for name in ("keys", "parts"):
+            one, two, *rest = getattr(head.index, name)
+            if name == "keys":
+                mixed = (replace(one, bands=two.bands), two, *rest)
+            else:
+                mixed = (replace(one, texts=two.texts), two, *rest)
+            changed = head.followed_by(index=replace(head.index, **{name: mixed}))
+            shutil.copytree(index, tmp_path / name)
+            write_head(tmp_path / name, changed)
+            done = unrote("index", "verify", tmp_path / name)
+            assert done.status == 1, name
+
+
+class TestForget:
+    TEXT = " ".join(f"unheard{n}" for n in range(60))
+
+    @pytest.fixture
+    def index(self, tmp_path):
+        """A document that one other is like, others that are not like it, and a night more."""
+        found = [{"id": "person-7", "text": self.TEXT}, {"id": "like-it", "text": self.TEXT + " x"}]
+        write_jsonl(tmp_path / "a" / "a.jsonl", [*found, *rows(documents(3, 20), "m")])
+        write_jsonl(tmp_path / "b" / "b.jsonl", rows(documents(4, 10), "n"))
+        for name in "ab":
+            run(tmp_path / name, tmp_path / f"out-{name}", tmp_path / "index")
+        return tmp_path / "index"
+
+    def again(self, tmp_path, index):
+        write_jsonl(
+            tmp_path / "c" / "c.jsonl",
+            [
+                {"id": "again", "text": f"  {self.TEXT}"},
+                {"id": "other", "text": "some other words"},
+            ],
+        )
+        run(tmp_path / "c", tmp_path / "out-c", index)
+        return [json.loads(line)["id"] for line in released(tmp_path / "out-c").splitlines()]
+
+    def test_a_copy_is_one_before(self, index, tmp_path):
+        assert self.again(tmp_path, index) == ["other"]
+
+    def test_a_copy_is_none_behind_it(self, index, tmp_path):
+        done = unrote("index", "forget", index, "--id", "person-7")
+        said = "1 documents were forgotten, and 1 near-duplicates of them\n"
+        assert (done.status, done.out) == (0, said)
+        assert unrote("index", "verify", index).status == 0
+        assert self.again(tmp_path, index) == ["again", "other"]
+
+    def test_nothing_of_it_is_left(self, index, tmp_path):
+        """Neither its id nor text, nor any number that is made of it."""
+        write_jsonl(tmp_path / "p" / "p.jsonl", [{"id": "person-7", "text": self.TEXT}])
+        run(tmp_path / "p", tmp_path / "out-p", tmp_path / "alone")
+        (keys,) = read_head(tmp_path / "alone").index.keys
+        folder = str(tmp_path / "alone")
+        high, low, _ = columns_of(folder, keys.fingerprints)
+        bucket, _ = columns_of(folder, keys.bands)
+        numbers = np.concatenate([high, low, bucket])
+        assert self._found(index, numbers)
+        unrote("index", "forget", index, "--id", "person-7")
+        assert self._found(index, numbers) == set()
+
+    def _found(self, index, numbers):
+        head = read_head(index)
+        found = set()
+        for file in dict.fromkeys(head.index.files):
+            for batch in opened(str(index), file).batches():
+                for name in batch.schema.names:
+                    values = set(batch[name].to_pylist())
+                    if values & {"person-7", self.TEXT, f"{self.TEXT} x", *numbers.tolist()}:
+                        found.add(name)
+        names = {f"{file.name}.arrow" for file in head.index.files}
+        assert {path.name for path in files_below(index / "files")} == names
+        raw = b"".join(path.read_bytes() for path in files_below(index))
+        texts = [b"person-7", b"unheard12"]
+        return found | {text for text in [*texts, *(n.tobytes() for n in numbers)] if text in raw}
+
+    def test_it_may_be_kept_from_coming_back(self, index, tmp_path):
+        done = unrote("index", "forget", index, "--id", "person-7", "--block")
+        assert done.out.endswith("; 2 may not come back\n")
+        assert self.again(tmp_path, index) == ["other"]
+        (row,) = table(tmp_path / "out-c", "rejects")
+        assert row["reason"] == "the index was told to forget this text and not to take it again"
+        checks = verify(str(tmp_path / "out-c")).checks
+        assert [check.failures for check in checks if check.failed] == []
+        assert unrote("index", "verify", index).status == 0
+
+    def test_what_is_old(self, index, tmp_path):
+        assert unrote("index", "forget", index, "--older-than", "1d").out.startswith("0 documents")
+        with mock.patch("unrote.pipelines.index.maintenance.datetime") as clock:
+            clock.now.return_value = datetime.now(UTC) + timedelta(days=3)
+            done = unrote("index", "forget", index, "--older-than", "2d")
+        assert done.status == 0
+        assert not done.out.startswith("0 documents")
+        assert read_head(index).index.files == ()
+        assert self.again(tmp_path, index) == ["again", "other"]
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (("--id", "nobody"), "has no document with the id nobody. Nothing was forgotten."),
+            (("--older-than", "soon"), "--older-than soon: give days or weeks"),
+            ((), "name what is to be forgotten"),
+        ],
+    )
+    def test_what_is_not_there(self, index, given, said):
+        before = content(index)
+        done = unrote("index", "forget", index, *given)
+        assert done.status == 2
+        assert said in done.err
+        assert content(index) == before
