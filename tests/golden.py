@@ -27,6 +27,7 @@ from tests.pii.ner import tiny
 from unrote.corpus.schema import Tagged
 from unrote.pipelines import analysis
 from unrote.pipelines.clean import clean
+from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.progress import Silent
 
@@ -51,6 +52,7 @@ OWN = {
         "dedup.passages.enabled=false",
         "memorization.enabled=false",
     ),
+    "index": ("dedup.passages.enabled=false", 'dedup.index="INDEX"'),
 }
 """What the conformance suite has not: stages that only these reach."""
 
@@ -116,16 +118,27 @@ def recorded() -> list[Entry]:
         tiny.save(Path(folder) / "MODEL", "bert")
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(mock.patch("unrote.pii.ner.digest_of", return_value=""))
+        stack.enter_context(
+            mock.patch("unrote.pipelines.index.head.secrets.token_hex", return_value="00" * 32)
+        )
         for name, given in JOBS.items():
             out = str(Path(folder) / "out" / name)
             pii = f"pii.enabled={str(name in SCANNED).lower()}"
             final = 0 if name == "rounds" else analysis.FINAL_DOCUMENTS
             with recording(found), mock.patch.object(analysis, "FINAL_DOCUMENTS", final):
                 read = shared if name == "hot-buckets" else corpus
+                if name == "index":
+                    before_this_night(corpus, settings(*FIXED, pii, *given))
                 clean([str(read)], out, settings(*FIXED, pii, *given), Silent())
                 if name == "scored":
                     assert unrote("report", out).status == 0
     return found
+
+
+def before_this_night(corpus: Path, given: Settings) -> None:
+    """An index in which there is something, and which was told to forget a text."""
+    clean([str(corpus / "web")], "before", given, Silent())
+    assert unrote("index", "forget", given.dedup.index, "--id", "mixed-0", "--block").status == 0
 
 
 def shared_line(path: Path) -> Path:

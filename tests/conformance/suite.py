@@ -6,6 +6,7 @@ as its own metrics tell. An engine's test class inherits one of them and says wh
 
 import atexit
 import functools
+import hashlib
 import itertools
 import os
 import tempfile
@@ -15,8 +16,8 @@ from typing import ClassVar
 
 import pytest
 
+from tests.command import files_below, written
 from tests.command import settings as plain_settings
-from tests.command import written
 from tests.conformance.observed import Phase
 from tests.corpora import write_corpus
 from tests.pii.ner import tiny
@@ -160,6 +161,18 @@ def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
     return written(out)
 
 
+def two_nights(corpus: Path, folder: Path, *given: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Digests of what a second night writes, and of the files of the index behind it."""
+    index = (f'dedup.index="{folder / "index"}"', "dedup.passages.enabled=false", PLAIN_TEXT)
+    run(corpus / "web", folder / "first", *index, "engine.workers=1")
+    digests = run(corpus / "books", folder / "second", *index, *given)
+    files = files_below(folder / "index" / "files")
+    return digests, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+PLAIN_TEXT = "pii.enabled=false"
+
+
 class EngineSuite:
     """Inherited by a test class for each engine."""
 
@@ -223,6 +236,12 @@ class SpreadSuite(EngineSuite):
         with observing() as phases:
             digests = run(corpus, out, *engine, *request.param.settings)
         return Ran(request.param, digests, phases)
+
+    def require_the_same_night(self, corpus, engine, tmp_path):
+        """The second night of an index, by this engine."""
+        expected = two_nights(corpus, tmp_path / "local", "engine.workers=1")
+        assert any(name.startswith("tables/index_twins/") for name in expected[0])
+        assert two_nights(corpus, tmp_path / "here", *engine, "engine.partitions=3") == expected
 
     def test_the_same_bytes(self, ran, expected):
         assert ran.digests == expected(ran.case.configuration)
