@@ -10,6 +10,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "pii": ("presidio_analyzer", "phonenumbers", "tldextract", "faker"),
     "datasketch": ("datasketch",),
     "warc": ("warcio",),
+    "telemetry": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
+    "lineage": ("openlineage",),
     "score": ("torch", "transformers", "tokenizers", "safetensors"),
 }
 """The packages that an extra brings and that what it is for cannot do without, by import name."""

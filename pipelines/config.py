@@ -708,6 +708,14 @@ class StorageSettings(Section):
     )
 
 
+class LineageSettings(Section):
+    """Whether OpenLineage is told of runs. Where to: OPENLINEAGE_URL, or openlineage.yml."""
+
+    enabled: bool = Field(False, description="Send events when a run starts and ends.")
+    namespace: str = Field("unrote", min_length=1, description="Of the job.")
+    job: str = Field("", description="Its name; empty: unrote.clean, by the command.")
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -718,6 +726,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
     storage: StorageSettings = StorageSettings()
+    lineage: LineageSettings = LineageSettings()
 
     @property
     def scan_config(self) -> Config:

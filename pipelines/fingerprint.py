@@ -45,8 +45,13 @@ def difference(
 
 def _deciding(settings: Settings) -> dict[str, Any]:
     """The settings that decide the result."""
-    output = {"lock", "lock_timeout"}
-    undecided: Any = {"engine": True, "pii": {"key_file"}, "output": output, "storage": True}
+    undecided: Any = {
+        "engine": True,
+        "pii": {"key_file"},
+        "output": {"lock", "lock_timeout"},
+        "storage": True,
+        "lineage": True,
+    }
     return settings.model_dump(exclude=undecided)
 
 

@@ -6,12 +6,11 @@ the run goes on.
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import orjson
 
 from unrote.pipelines.engines.base import Advance
-from unrote.pipelines.progress import Progress
 from unrote.pipelines.storage import Location, write_hint
 
 NAME = "progress.json"
@@ -22,37 +21,31 @@ EVERY = 5.0
 
 
 class Heartbeat:
-    """Progress that is written down as well: the phase, its share that is done, and when."""
+    """Progress that is written down: the phase, its share that is done, and when."""
 
-    def __init__(self, shown: Progress, state: Location) -> None:
-        self._shown = shown
+    def __init__(self, state: Location) -> None:
         self._path = state / NAME
-        self._written = 0.0
 
     def begin(self, run: str) -> None:
-        self._shown.begin(run)
+        """`run.json` says whose progress it is."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:
-        began = time.time()
+        began, written = time.time(), 0.0
 
-        def write(done: float) -> None:
-            self._written = time.monotonic()
-            said = {"phase": name, "done": round(done, 3), "began": began, "time": time.time()}
-            write_hint(self._path, orjson.dumps(said))
+        def advance(done: float) -> None:
+            nonlocal written
+            if time.monotonic() >= written + EVERY:
+                written = time.monotonic()
+                said = {"phase": name, "done": round(done, 3), "began": began, "time": time.time()}
+                write_hint(self._path, orjson.dumps(said))
 
-        with self._shown.phase(name) as show:
+        advance(0.0)
+        yield advance
 
-            def advance(done: float) -> None:
-                show(done)
-                if time.monotonic() >= self._written + EVERY:
-                    write(done)
-
-            write(0.0)
-            yield advance
-
-    def aside(self, name: str) -> AbstractContextManager[None]:
-        return self._shown.aside(name)
+    @contextmanager
+    def aside(self, name: str) -> Iterator[None]:  # noqa: ARG002
+        yield
 
     def note(self, text: str) -> None:
-        self._shown.note(text)
+        """The report has it too."""

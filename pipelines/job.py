@@ -25,8 +25,10 @@ from unrote.pipelines.heartbeat import Heartbeat
 from unrote.pipelines.index.added import add_to_index
 from unrote.pipelines.index.head import Head
 from unrote.pipelines.index.opening import OpenIndex, open_index
-from unrote.pipelines.progress import Progress, Silent
+from unrote.pipelines.lineage import told
+from unrote.pipelines.progress import Progress, Silent, Together
 from unrote.pipelines.run import RunFolder, open_run, reopen_run
+from unrote.pipelines.tracing import traced
 
 
 class Phases(Protocol):
@@ -163,6 +165,22 @@ def open_job(
     fresh: bool = False,
 ) -> Iterator[Job]:
     """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
+    with traced(kind) as spans, told(settings.lineage, kind, inputs, out, progress):
+        shown = Together(progress, spans) if spans is not None else progress
+        with _opened(kind, inputs, out, settings, shown, fresh=fresh) as job:
+            yield job
+
+
+@contextmanager
+def _opened(
+    kind: str,
+    inputs: Sequence[str],
+    out: str,
+    settings: Settings,
+    progress: Progress,
+    *,
+    fresh: bool,
+) -> Iterator[Job]:
     require_extras(settings)
     use_options(settings.storage.options)
     compile_kernels(progress)
@@ -205,7 +223,7 @@ def open_job(
         progress.begin(run.fingerprint[:RUN_ID])
         if settings.pii.enabled and given is None and not run.finished:
             progress.note(FRESH_KEY_NOTICE)
-        shown = progress if run.finished else Heartbeat(progress, run.state)
+        shown = progress if run.finished else Together(progress, Heartbeat(run.state))
         yield Job(run, engine, shown, given or fresh_key(), snapshot, index)
 
 

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -48,6 +48,39 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Not even this: the report has it too."""
+
+
+class Together:
+    """Several at once: the first one shows, others write down or send."""
+
+    def __init__(self, *all_: "Progress") -> None:
+        self._all = all_
+
+    def begin(self, run: str) -> None:
+        for one in self._all:
+            one.begin(run)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Advance]:
+        with ExitStack() as opened:
+            advances = [opened.enter_context(one.phase(name)) for one in self._all]
+
+            def advance(done: float) -> None:
+                for each in advances:
+                    each(done)
+
+            yield advance
+
+    @contextmanager
+    def aside(self, name: str) -> Iterator[None]:
+        with ExitStack() as opened:
+            for one in self._all:
+                opened.enter_context(one.aside(name))
+            yield
+
+    def note(self, text: str) -> None:
+        for one in self._all:
+            one.note(text)
 
 
 class Lines:

@@ -96,7 +96,7 @@ def test_where_nothing_is(tmp_path):
 
 def test_a_run_goes_on_where_its_signs_of_life_cannot_be_written(tmp_path):
     said = []
-    with Heartbeat(Silent(), tmp_path / "not" / "there").phase("pin") as advance:
+    with Heartbeat(tmp_path / "not" / "there").phase("pin") as advance:
         advance(0.5)
         said.append("done")
     assert said
