@@ -1,3 +1,4 @@
+import hmac
 import logging
 import pickle
 
@@ -54,6 +55,13 @@ def test_parts_and_purposes_are_told_apart():
     assert key.mac("a", 1) == key.mac("a", "1")
     assert all(0 <= key.number(7, "n", at) < 7 for at in range(50))
     assert {key.number(7, "n", at) for at in range(100)} == set(range(7))
+
+
+@pytest.mark.parametrize("part", ["", "a", "a value of more than one block of 64 bytes " * 3])
+def test_a_mac_is_hmac_sha_256(part):
+    secret = hmac.digest(SECRET.encode(), b"unrote key 1", "sha256")
+    expected = hmac.digest(secret, packed("purpose", part), "sha256")
+    assert Key(SECRET.encode()).mac("purpose", part) == expected
 
 
 def test_fingerprints_of_values():
