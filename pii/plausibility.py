@@ -45,6 +45,10 @@ _speaks_of_phones = regex.compile(
     rf"|[{_PHONE_CHARACTERS}]",
     regex.IGNORECASE,
 )
+_phone_stems = tuple(
+    word for word in _PHONE_WORDS if not any(one in word for one in _PHONE_WORDS if one != word)
+)
+"""One of these is in each of the words."""
 _camel = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})|_")
 
 _decimal = regex.compile(r"\d+\.\d+")
@@ -89,9 +93,16 @@ def _is_in_decimal(text: str, start: int, end: int) -> bool:
 
 def _is_named(text: str, start: int) -> bool:
     """Whether a word on the same line, shortly before `start`, speaks of phones."""
-    line = max(text.rfind("\n", 0, start) + 1, start - NEAR)
-    before = _camel.sub(" ", text[line:start])
-    return _speaks_of_phones.search(before) is not None
+    before = text[_near(text, start) : start]
+    if before.isascii() and not any(map(before.lower().__contains__, _phone_stems)):
+        return False  # of most numbers, and this is quick
+    return _speaks_of_phones.search(_camel.sub(" ", before)) is not None
+
+
+def _near(text: str, start: int) -> int:
+    """The beginning of the line of `start`, or NEAR characters before it, whichever is later."""
+    far = max(0, start - NEAR)
+    return max(text.rfind("\n", far, start) + 1, far)
 
 
 _version = regex.compile(r"(?i)(?:\bv|\bversions?|\bver\.?|\brelease|[=<>~^]=)[\s:=\"']*$")
@@ -124,7 +135,7 @@ def is_address_like(text: str, start: int, end: int) -> bool:
 
 def _heads_line(text: str, start: int, end: int) -> bool:
     """Whether text[start:end] begins its line and a dot and a title follow: a section's number."""
-    line = text[max(text.rfind("\n", 0, start) + 1, start - NEAR) : start]
+    line = text[_near(text, start) : start]
     return not line.strip(" \t#*") and _title.match(text, end) is not None
 
 
@@ -147,8 +158,7 @@ def _is_numbering(found: str) -> bool:
 
 def _on_net(text: str, start: int) -> bool:
     """Whether a word on the same line, shortly before `start`, speaks of machines."""
-    line = max(text.rfind("\n", 0, start) + 1, start - NEAR)
-    return _net_words.search(text, line, start) is not None
+    return _net_words.search(text, _near(text, start), start) is not None
 
 
 def _is_network(found: str) -> bool:
@@ -198,8 +208,7 @@ def is_number_like(text: str, start: int, end: int) -> bool:
     """Whether a number that one in eleven passes for is written in groups, or named before it."""
     if not text[start:end].isdigit():
         return True
-    line = max(text.rfind("\n", 0, start) + 1, start - NEAR)
-    return _speaks_of_patients.search(text, line, start) is not None
+    return _speaks_of_patients.search(text, _near(text, start), start) is not None
 
 
 FEWEST_DIGITS = 4

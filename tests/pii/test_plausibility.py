@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from unrote.pii import plausibility
 from unrote.pii.config import Config, actions_for, default_config
 from unrote.pii.context import boosted
 from unrote.pii.detector import Detector
@@ -122,6 +123,35 @@ def test_context_words_are_words_everywhere():
 def test_so_are_the_words_that_name_a_number(within, alone):
     assert not found(within)
     assert found(alone)
+
+
+BEFORE_NUMBERS = [
+    *("phone", "Tel", "teléfono", "FAX", "my", "ph", "cell", "\u212a", "ring", "rings", "number"),
+    *(
+        " ",
+        ".",
+        ": ",
+        "\n",
+        "_",
+        "電話",
+        "x",
+        "0",
+        "c",
+        "al",
+        "l",
+        "é",
+        "mobileNumber",
+        "deadbeef" * 8,
+    ),
+]
+
+
+@examples(300)
+@given(st.lists(st.sampled_from(BEFORE_NUMBERS), max_size=12).map("".join))
+def test_a_word_that_names_phones_is_seen_as_its_expression_does(before):
+    line = before[-plausibility.NEAR :].rpartition("\n")[2]
+    expected = plausibility._speaks_of_phones.search(plausibility._camel.sub(" ", line))
+    assert plausibility._is_named(before + "2125551234", len(before)) == (expected is not None)
 
 
 def test_compatible_finds_what_presidio_finds():
