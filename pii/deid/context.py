@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from unrote.pii.deid.shapes import AnyCase, Area, Candidate, Evidence
+from unrote.pii.deid.shapes import REMEMBERED, AnyCase, Area, Candidate, Evidence, local
 
 CLINICAL_WORDS = (
     r"(?:\[\*\*[A-Z\d]|\bm\.d\.|\b(?:patients?|pt's|y/o|yo|s/p|h/o|c/o|p/w|w/u|r/o|hx|pmh|"
@@ -112,6 +113,7 @@ def clinical(candidate: Candidate) -> Iterator[Evidence]:
         yield "a clinical document", 3
 
 
+@local
 def in_sentence(candidate: Candidate) -> Iterator[Evidence]:
     """Evidence that a sentence has a name, a location or a date here."""
     if after_title(candidate):
@@ -130,6 +132,7 @@ _CODE_SIGN = re.compile(r"[{}\\;]|--[a-z]|==|=>|->|\w\(|^\s*[#$>|]|\w = |::|</|\
 _LOWER_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,}(?![^\s.,;:!?)\"”’'])")
 
 
+@local
 def in_prose(candidate: Candidate) -> Iterator[Evidence]:
     """Evidence of a line of words, without signs that code and tables have."""
     around = candidate.line_before[-120:] + " " + candidate.line_after[:120]
@@ -161,6 +164,7 @@ def argument(candidate: Candidate) -> Iterator[Evidence]:
         yield "an argument of a command", -2.5
 
 
+@local
 def commanded(candidate: Candidate) -> Iterator[Evidence]:
     """The same, and of a command line."""
     yield from argument(candidate)
@@ -168,6 +172,7 @@ def commanded(candidate: Candidate) -> Iterator[Evidence]:
         yield "a command line", -4
 
 
+@local
 def owned(candidate: Candidate) -> Iterator[Evidence]:
     """Evidence that authors are named here."""
     if _OWNED.search(candidate.line_before[-80:]):
@@ -176,14 +181,20 @@ def owned(candidate: Candidate) -> Iterator[Evidence]:
 
 def secret_set(candidate: Candidate) -> Iterator[Evidence]:
     """Evidence that a secret is assigned here."""
-    if _SECRET.search(candidate.text[max(0, candidate.start - 80) : candidate.start]):
+    if _sets_secret(candidate.before):
         yield "where a secret is set", 1.5
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _sets_secret(before: str) -> bool:
+    return _SECRET.search(before) is not None
 
 
 def after_title(candidate: Candidate) -> bool:
     return _TITLE.search(candidate.before) is not None
 
 
+@local
 def mentioned(candidate: Candidate) -> Iterator[Evidence]:
     """Evidence that the text is about markers, rather than scrubbed."""
     around = candidate.line_before[-120:] + " " + candidate.line_after[:120]
@@ -197,6 +208,7 @@ def mentioned(candidate: Candidate) -> Iterator[Evidence]:
         yield "escaped", -3
 
 
+@local
 def quoted_in_code(candidate: Candidate) -> Iterator[Evidence]:
     """Evidence of code: a string in it is rarely a marker, unless it is a value in a record."""
     if _JSON_KEY.search(candidate.line_before[-100:]):

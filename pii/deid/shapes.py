@@ -9,7 +9,7 @@ DeidDetector.explain lists them.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, wraps
 
 from unrote.pii.findings import DEID_MARKER
 
@@ -22,6 +22,8 @@ BLOCK_IMAGE = "\x01"
 """What stands for "█" in the image that probes are matched against (pii.deid.detector)."""
 LINE = 200
 """Characters of its line that are read to either side: lines may be megabytes."""
+REMEMBERED = 1 << 12
+"""Surroundings of which evidence is known."""
 AREA = 2000
 """Areas begin at multiples of this many characters, and reach as far again to either side."""
 
@@ -84,6 +86,13 @@ class Candidate:
     area: Area
 
     @cached_property
+    def surroundings(self) -> tuple[str, str, str]:
+        """It, with its line before and behind it. Where it begins its line, what is before that:
+        in an expression "$" matches before a line break too.
+        """
+        return self.line_before or self.before, self.marker, self.line_after
+
+    @cached_property
     def marker(self) -> str:
         return self.text[self.start : self.end]
 
@@ -121,6 +130,32 @@ class Candidate:
 Weigh = Callable[[Candidate], Iterable[Evidence]]
 StandsFor = Callable[[Candidate], str]
 Accepts = Callable[[re.Match[str]], bool]
+
+
+def local(weigh: Callable[[Candidate], Iterable[Evidence]]) -> Weigh:
+    """Evidence from a candidate's line alone, by expressions that match no line break: remembered.
+
+    A text that was scrubbed is read again, and most lines are as they were.
+    """
+
+    @lru_cache(maxsize=REMEMBERED)
+    def of(before: str, marker: str, behind: str) -> tuple[Evidence, ...]:
+        start = len(before)
+        alone = _Alone(before + marker + behind, start, start + len(marker))
+        return tuple(weigh(alone))
+
+    @wraps(weigh)
+    def remembered(candidate: Candidate) -> tuple[Evidence, ...]:
+        return of(*candidate.surroundings)
+
+    return remembered
+
+
+class _Alone(Candidate):
+    """A candidate of which no match and no area are known."""
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self.text, self.start, self.end = text, start, end
 
 
 def unknown_type(candidate: Candidate) -> str:  # noqa: ARG001 (a StandsFor)

@@ -20,8 +20,17 @@ from unrote.pii.deid import (
     DeidDetector,
     detector,
 )
-from unrote.pii.deid.context import CLINICAL_WORDS, WEAK_WORDS
-from unrote.pii.deid.detector import SHAPES, _ascii, _image
+from unrote.pii.deid.context import (
+    CLINICAL_WORDS,
+    WEAK_WORDS,
+    commanded,
+    in_prose,
+    in_sentence,
+    mentioned,
+    owned,
+    quoted_in_code,
+)
+from unrote.pii.deid.detector import SHAPES, _ascii, _candidates, _image
 from unrote.pii.deid.shapes import AnyCase
 from unrote.pii.deid.vocabulary import read_tag
 
@@ -294,6 +303,22 @@ def test_it_never_raises_and_its_offsets_are_within_the_text(text):
         finding = verdict.finding
         assert 0 <= finding.start < finding.end <= len(text)
         assert 0 <= finding.score <= 1
+
+
+IN_LINES = [  # "$" matches before the line break behind "Dear", too
+    *("<NAME>", "[**Name**]", "<user3>", "<email>", "{{EMAIL}}", "[NAME_1]", "REDACTED", "Dear "),
+    *("by ", " ", "\n", "password: ", "key=", "`", "\\", "replace ", "was seen", ", M.D", "x"),
+    *("Dear \n<NAME>", "a = ", '"', "Name: ", "$ git ", "Dr.  ", "patient", "author: ", "return "),
+]
+
+
+@examples(150)
+@given(st.lists(st.sampled_from(IN_LINES), max_size=30).map("".join))
+def test_what_is_remembered_of_a_line_is_what_a_candidate_says(text):
+    for one in _candidates(text, use_prefilter=True):
+        for weigh in (in_sentence, in_prose, quoted_in_code, mentioned, commanded, owned):
+            said = tuple(weigh.__wrapped__(one.candidate))
+            assert tuple(weigh(one.candidate)) == said, weigh.__name__
 
 
 @examples(100)
