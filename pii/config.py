@@ -89,6 +89,11 @@ def action_of(finding: Finding, actions: Mapping[str, Action]) -> Action:
     return actions.get(finding.type, default)
 
 
+def kept_types(actions: Mapping[str, Action]) -> frozenset[str]:
+    """The types whose findings stay as they are, of those that are named."""
+    return frozenset(type_ for type_, action in actions.items() if action == "keep")
+
+
 ALLOW_BY_DEFAULT = ("::", "::1", "0.0.0.0", "127.0.0.1", "255.255.255.255")  # noqa: S104 (no bind)
 """Texts that are no findings where nobody says otherwise: addresses of no machine."""
 

@@ -9,7 +9,7 @@ Fail closed: a recogniser that raises, runs out of time or is given a document b
 makes a Failure of the document. A document with a Failure has no findings: it is to be rejected.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from time import perf_counter, thread_time
 
 import regex
@@ -31,6 +31,10 @@ ALLOW_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 
 _Work = list[tuple[Block, tuple[int, ...]]]
 """Blocks, and which expressions of a recogniser can match there."""
+
+LAST = 2
+"""Documents that are known: a text that was scrubbed, as it is and without its escapes, is asked
+for again with more types."""
 
 _PLAN = "plan"
 """What is known of a block: by recogniser the expressions that can match there."""
@@ -67,6 +71,7 @@ class Detector:
         allowed = "|".join(f"(?:{expression})" for expression in self.config.allow_regex)
         self._allow = frozenset(map(self.config.normalization.text, self.config.allow))
         self._allow_expression = regex.compile(allowed, ALLOW_FLAGS) if allowed else None
+        self._last: dict[bytes, _Document] = {}
         self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
         """Processor time spent in each recogniser since the detector was opened, by origin."""
 
@@ -75,11 +80,13 @@ class Detector:
         """That of expressions that keep to a line, and that of the others."""
         return [self._lines, self._whole]
 
-    def find_bytes(self, data: bytes, doc: int = 0) -> list[Finding] | Failure:
+    def find_bytes(
+        self, data: bytes, doc: int = 0, without: Container[str] = ()
+    ) -> list[Finding] | Failure:
         """The findings in one UTF-8 document, by offset; a Failure if a recogniser could not
-        finish it.
+        finish it. Entities of `without` are not looked for.
         """
-        document = _Document(data)
+        document = self._opened(data)
         if len(data) > self._lowest_limit:
             for origin, limit in self._limits:
                 if document.chars > limit:
@@ -88,27 +95,50 @@ class Detector:
                     )
         findings: list[Finding] = []
         by_entity: dict[str, list[tuple[Span, str]]] = {}
-        for index, work in sorted(self._plan(document).items()):
+        for index in sorted(document.plan):
             recognizer = self.recognizers[index]
-            began, worked = perf_counter(), thread_time()
-            try:
-                spans = self._run(recognizer, document, work)
-            except TimeoutError:
-                spans = None
-            except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
-                return Failure(doc, recognizer.origin, f"raised {type(error).__name__}")
-            took = perf_counter() - began
-            self.seconds[recognizer.origin] += thread_time() - worked
-            if spans is None or took > self.config.max_seconds:
-                return Failure(
-                    doc, recognizer.origin, f"{TIMED_OUT} {self.config.max_seconds} seconds"
-                )
+            if recognizer.entity in without:
+                continue
+            spans = document.found.get(index)
+            if spans is None:
+                problem = self._find(index, document)
+                if problem:
+                    return Failure(doc, recognizer.origin, problem)
+                spans = document.found[index]
             if spans:
                 found = by_entity.setdefault(recognizer.entity, [])
                 found += [(span, recognizer.origin) for span in spans]
         for entity, found in by_entity.items():
             findings += self._not_allowed(entity, found, document)
         return sorted(without_hosts(document.text, findings) if SECRET in by_entity else findings)
+
+    def _opened(self, data: bytes) -> "_Document":
+        """The document, with what is known of it if it was among the last."""
+        document = self._last.pop(data, None)
+        if document is None:
+            document = _Document(data)
+            document.plan = self._plan(document)
+            if len(self._last) >= LAST:
+                del self._last[next(iter(self._last))]
+        self._last[data] = document
+        return document
+
+    def _find(self, index: int, document: "_Document") -> str:
+        """Have in the document what one recogniser finds. Returns why it could not be found."""
+        recognizer = self.recognizers[index]
+        began, worked = perf_counter(), thread_time()
+        try:
+            spans = self._run(recognizer, document, document.plan[index])
+        except TimeoutError:
+            spans = None
+        except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
+            return f"raised {type(error).__name__}"
+        took = perf_counter() - began
+        self.seconds[recognizer.origin] += thread_time() - worked
+        if spans is None or took > self.config.max_seconds:
+            return f"{TIMED_OUT} {self.config.max_seconds} seconds"
+        document.found[index] = spans
+        return ""
 
     def _plan(self, document: "_Document") -> dict[int, _Work]:
         """For each recogniser that can match, by index: the blocks in which it can, and with which
@@ -210,10 +240,14 @@ class Detector:
 
 
 class _Document:
-    """One document; decoded when something first asks for it."""
+    """One document; decoded when something first asks for it. `found` has what recognisers found
+    that ran, by index.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.plan: dict[int, _Work] = {}
+        self.found: dict[int, list[Span]] = {}
         self._text: str | None = None
         self._lower: str | None = None
 

@@ -5,7 +5,7 @@ overlap markers win (pii.overlaps).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +69,8 @@ class Scanner:
             if self.config.markers
             else None
         )
+        self._last: tuple[str, list[Finding]] = ("", [])
+        """The last text, and the markers in it."""
 
     @property
     def prefilters(self) -> list[Prefilter]:
@@ -107,10 +109,14 @@ class Scanner:
             for finding in prefer_markers(normal, [*found, *self.admitted(normal, moved)])
         ]
 
-    def find_all(self, text: str, doc: int = 0) -> list[Finding] | Failure:
+    def find_all(
+        self, text: str, doc: int = 0, without: Container[str] = ()
+    ) -> list[Finding] | Failure:
         """The same in a text that is in the configuration's form, before markers win over what they
         overlap: for pii.scrubbing, which has to drop its own surrogates first. Those of a model for
         entities are left out.
+
+        without: types of personal data that are not looked for.
         """
         if self.config.ner and len(text) > self.config.max_chars:
             limit = f"reads at most {self.config.max_chars} characters, not {len(text)}"
@@ -119,16 +125,17 @@ class Scanner:
             data = text.encode()
         except UnicodeEncodeError:  # which holds the text
             return Failure(doc, "Scanner", "reads no lone surrogates: decode the text strictly")
-        found = self._detector.find_bytes(data, doc)
+        found = self._detector.find_bytes(data, doc, without)
         if not isinstance(found, Failure) and not self.config.compatible:
-            found = self._with_escaped(text, found, doc)
+            found = self._with_escaped(text, found, doc, without)
         if isinstance(found, Failure) or self._markers is None:
             return found
-        try:
-            markers = self._markers.find(text)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
-            return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
-        return sorted([*found, *markers])
+        if self._last[0] != text:
+            try:
+                self._last = text, self._markers.find(text)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
+                return Failure(doc, "DeidDetector", f"raised {type(error).__name__}")
+        return sorted([*found, *self._last[1]])
 
     def admitted(self, text: str, entities: Iterable[Finding]) -> Entities:
         """Of what a model found in a text, by its offsets there, what reaches its threshold, holds
@@ -142,14 +149,16 @@ class Scanner:
             and not self._detector.allowed(value)
         ]
 
-    def _with_escaped(self, text: str, found: list[Finding], doc: int) -> list[Finding] | Failure:
+    def _with_escaped(
+        self, text: str, found: list[Finding], doc: int, without: Container[str]
+    ) -> list[Finding] | Failure:
         r"""`found` with what begins right behind an escape: in the JSON string "SSN:\n536-90-4399"
         the letter n runs together with the number.
         """
         spaced, behind = without_escapes(text)
         if not behind:
             return found
-        again = self._detector.find_bytes(spaced.encode(), doc)
+        again = self._detector.find_bytes(spaced.encode(), doc, without)
         if isinstance(again, Failure):
             return again
         known = {(one.start, one.end, one.type) for one in found}

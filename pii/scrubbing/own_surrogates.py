@@ -53,6 +53,27 @@ def drop_own_surrogates(
     return _without_shifted_dates(text, left, key, actions)
 
 
+def are_own_surrogates(text: str, findings: Iterable[Finding], key: Key) -> bool:
+    """Whether each finding is a surrogate of this key as a whole, lies within such, or is the given
+    name alone of one: then `drop_own_surrogates` drops all of them, whatever else is found.
+    """
+    own, people, others = Spans(), [], []
+    for finding in findings:
+        value, type_ = text[finding.start : finding.end], surrogate_type(finding)
+        is_marker = finding.type == DEID_MARKER and type_ in {DEID_MARKER, "AGE"}
+        if is_marker or not is_surrogate(value, type_, key):
+            others.append(finding)
+            continue
+        own.add(finding.start, finding.end)
+        if _is_person(finding):
+            people.append(value)
+    others = [one for one in others if own.uncovered(text, one.start, one.end)]
+    if not all(map(_is_person, others)):
+        return False
+    known = People(people)
+    return all(known.has_given(text[one.start : one.end]) for one in others)
+
+
 def _without_spellings(
     text: str,
     findings: Iterable[Finding],

@@ -6,22 +6,25 @@ may have hidden another; a context word may have come nearer. So what was writte
 and what is found there is mapped back to the input, where it supersedes the edits that it covers.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unrote.pii.config import Action
+from unrote.pii.config import Action, action_of, kept_types
 from unrote.pii.findings import Failure, Finding
 from unrote.pii.keys import Key
 from unrote.pii.ner import entities_of
 from unrote.pii.overlaps import Spans, prefer_markers, resolve_overlaps
 from unrote.pii.scrubbing.actions import AppliedAction, apply_actions
 from unrote.pii.scrubbing.edits import Alignment, Edit, edited_text, is_within
-from unrote.pii.scrubbing.own_surrogates import drop_own_parts, drop_own_surrogates
+from unrote.pii.scrubbing.own_surrogates import (
+    are_own_surrogates,
+    drop_own_parts,
+    drop_own_surrogates,
+)
 
 if TYPE_CHECKING:
     from unrote.pii.scanner import Scanner
@@ -70,10 +73,10 @@ def scrub_text(
     if entities is None:
         (entities,) = entities_of([text], scanner.config)
     key = key.with_shapes(scanner.config.shapes)
-    run_pass = partial(_pass, scanner=scanner, actions=actions, key=key, document=document)
+    passes = _Passes(scanner, actions, key, document)
     normalization = scanner.config.normalization
     if normalization.text(text) == text:
-        return _scrubbed(text, run_pass, cuts, entities)
+        return _scrubbed(text, passes, cuts, entities)
     normal, starts, ends = normalization.aligned(text)
     alignment = Alignment(np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
     moved = [
@@ -81,7 +84,7 @@ def scrub_text(
         for entity in entities
         for start, end in alignment.spans_edited_from([(entity.start, entity.end)])
     ]
-    scrubbed = _scrubbed(normal, run_pass, tuple(alignment.spans_edited_from(cuts)), moved)
+    scrubbed = _scrubbed(normal, passes, tuple(alignment.spans_edited_from(cuts)), moved)
     return _in_source(scrubbed, alignment, len(text))
 
 
@@ -110,44 +113,57 @@ def _in_source(scrubbed: ScrubbedText, alignment: Alignment, length: int) -> Scr
 
 
 def _scrubbed(
-    text: str, run_pass: Callable[..., ScrubbedText], cuts: Cuts, entities: Sequence[Finding]
+    text: str, passes: "_Passes", cuts: Cuts, entities: Sequence[Finding]
 ) -> ScrubbedText:
     """`scrub_text` of a text that is in the form."""
-    scrubbed = run_pass(text, cuts, entities=entities)
+    scrubbed = passes.run(text, cuts, entities)
     if scrubbed.edits:
-        scrubbed = _converged(text, scrubbed, run_pass, cuts)
+        scrubbed = _converged(text, scrubbed, passes, cuts)
     return scrubbed if scrubbed.rejected else disjoint(text, scrubbed)
 
 
-def _pass(
-    text: str,
-    cuts: Cuts,
-    *,
-    scanner: "Scanner",
-    actions: Mapping[str, Action],
-    key: Key,
-    document: str,
-    entities: Sequence[Finding] = (),
-) -> ScrubbedText:
-    """One pass over a text: scan, select, act."""
-    found = scanner.find_all(text)
-    if isinstance(found, Failure):
-        return ScrubbedText(rejected=f"{found.origin} {found.reason}")
-    if entities:
-        found = sorted([*found, *scanner.admitted(text, entities)])
-    in_cuts, findings = _split_by_cuts(found, cuts)
-    # Own surrogates first: a marker's shape may lie within one, and would break up the finding by
-    # which that is recognised.
-    whole = drop_own_surrogates(text, findings, key, actions)
-    findings = resolve_overlaps(text, prefer_markers(text, whole), actions)
-    findings = drop_own_parts(text, findings, whole, key)
-    parts_in_cuts, findings = _split_by_cuts(findings, cuts)  # uncovered parts may lie in a cut
-    outcome = apply_actions(text, findings, actions, key, document)
-    if outcome.rejected_for:
-        types = ", ".join(outcome.rejected_for)
-        return ScrubbedText(rejected=f"holds {types}, whose action is reject-document")
-    in_cuts = resolve_overlaps(text, prefer_markers(text, [*in_cuts, *parts_in_cuts]))
-    return ScrubbedText(outcome.applied, tuple(in_cuts), outcome.edits)
+@dataclass(frozen=True)
+class _Passes:
+    """A pass over any text of one document: arguments as for `scrub_text`."""
+
+    scanner: "Scanner"
+    actions: Mapping[str, Action]
+    key: Key
+    document: str
+
+    def run(self, text: str, cuts: Cuts, entities: Sequence[Finding] = ()) -> ScrubbedText:
+        """One pass over a text: scan, select, act."""
+        found = self.scanner.find_all(text)
+        if isinstance(found, Failure):
+            return ScrubbedText(rejected=f"{found.origin} {found.reason}")
+        if entities:
+            found = sorted([*found, *self.scanner.admitted(text, entities)])
+        in_cuts, findings = _split_by_cuts(found, cuts)
+        # Own surrogates first: a marker's shape may lie within one, and would break up the finding
+        # by which that is recognised.
+        whole = drop_own_surrogates(text, findings, self.key, self.actions)
+        findings = resolve_overlaps(text, prefer_markers(text, whole), self.actions)
+        findings = drop_own_parts(text, findings, whole, self.key)
+        parts_in_cuts, findings = _split_by_cuts(findings, cuts)  # uncovered parts may lie in a cut
+        outcome = apply_actions(text, findings, self.actions, self.key, self.document)
+        if outcome.rejected_for:
+            types = ", ".join(outcome.rejected_for)
+            return ScrubbedText(rejected=f"holds {types}, whose action is reject-document")
+        in_cuts = resolve_overlaps(text, prefer_markers(text, [*in_cuts, *parts_in_cuts]))
+        return ScrubbedText(outcome.applied, tuple(in_cuts), outcome.edits)
+
+    def changes_nothing(self, written: str, cuts: Cuts) -> bool:
+        """Whether a pass over what earlier ones wrote changes nothing, for sure.
+
+        So it is where all that it would act on are own surrogates as a whole, or lie in such. What
+        is kept is not looked for: of the others it could but take away.
+        """
+        found = self.scanner.find_all(written, without=kept_types(self.actions))
+        if isinstance(found, Failure):
+            return False
+        _, outside = _split_by_cuts(found, cuts)
+        acted = [one for one in outside if action_of(one, self.actions) != "keep"]
+        return are_own_surrogates(written, acted, self.key)
 
 
 def _split_by_cuts(findings: Iterable[Finding], cuts: Cuts) -> tuple[list[Finding], list[Finding]]:
@@ -161,14 +177,15 @@ def _split_by_cuts(findings: Iterable[Finding], cuts: Cuts) -> tuple[list[Findin
     return inside, outside
 
 
-def _converged(
-    text: str, scrubbed: ScrubbedText, run_pass: Callable[[str, Cuts], ScrubbedText], cuts: Cuts
-) -> ScrubbedText:
+def _converged(text: str, scrubbed: ScrubbedText, passes: _Passes, cuts: Cuts) -> ScrubbedText:
     """`scrubbed` with what further passes add, until one adds nothing."""
     for _ in range(PASSES):
         written = edited_text(text, scrubbed.edits)
         alignment = Alignment.of(len(text), scrubbed.edits)
-        again = run_pass(written, tuple(alignment.spans_edited_from(cuts)))
+        cuts_there = tuple(alignment.spans_edited_from(cuts))
+        if passes.changes_nothing(written, cuts_there):
+            return scrubbed
+        again = passes.run(written, cuts_there)
         if again.rejected:
             return again
         added = list(_mapped_back(written, again, alignment))
