@@ -1,17 +1,18 @@
 """Speed of models for entities (pii.ner) beside transformers' own pipeline, on one model and texts.
 
-    python benchmarks/pii_models.py [--model FOLDER] [--tokens 20000] [--rounds 2] [--threads N]
+    python benchmarks/pii_models.py [--model FOLDER | --layers 12 --width 768] [--tokens 20000]
+        [--rounds 2] [--threads N]
 
   pipeline    pipeline("token-classification"), aggregation_strategy="first", texts one at a time
   batches     the same with batch_size=8, in the order given
   unrote      pii.ner: windows in batches of similar length, constrained decoding, whole words
 
 Texts are paragraphs of installed packages' documentation, of at most 400 tokens: the pipeline reads
-no longer ones. Without --model it is a BERT of base size (12 layers, 768 wide) with random weights
-and nine labels in BIO: speed does not depend on what they are. Tokens per second of processor time
-count the texts' own tokens; tokenising is part of every system's time. Rounds alternate between the
-systems and each system's fastest counts, so that what disturbs, disturbs all. One line says how
-much of the time of unrote is not the network's.
+no longer ones. Without --model it is a BERT, of base size or as given, with random weights and nine
+labels in BIO: speed does not depend on what they are. A small one shows what is around the network.
+Tokens per second of processor time count the texts' own tokens; tokenising is part of every
+system's time. Rounds alternate between the systems and each system's fastest counts, so that what
+disturbs, disturbs all. One line says how much of the time of unrote is not the network's.
 
 It has not been run on a GPU: `pii.ner_device` would say which.
 """
@@ -50,8 +51,8 @@ LABELS = ("O", *(f"{tag}-{type_}" for type_ in ("PER", "ORG", "LOC", "MISC") for
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
-def base_model(folder: Path, texts: Sequence[str]) -> None:
-    """A BERT of base size with random weights, and a WordPiece tokenizer of these texts."""
+def random_model(folder: Path, texts: Sequence[str], layers: int, width: int) -> None:
+    """A BERT with random weights, and a WordPiece tokenizer of these texts."""
     words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     words.normalizer = normalizers.BertNormalizer(lowercase=False)
     words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -66,7 +67,14 @@ def base_model(folder: Path, texts: Sequence[str]) -> None:
         folder
     )
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=words.get_vocab_size(), id2label=dict(enumerate(LABELS)))
+    config = BertConfig(
+        vocab_size=words.get_vocab_size(),
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        intermediate_size=4 * width,
+        id2label=dict(enumerate(LABELS)),
+    )
     BertForTokenClassification(config).save_pretrained(folder)
 
 
@@ -111,6 +119,8 @@ def network_seconds(config: Config, texts: Sequence[str]) -> tuple[float, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768, help="a multiple of 64")
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0)
@@ -121,7 +131,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.model or Path(scratch) / "base"
         if given.model is None:
-            base_model(folder, paragraphs)
+            random_model(folder, paragraphs, given.layers, given.width)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         texts, tokens = [], 0
         for text in paragraphs:

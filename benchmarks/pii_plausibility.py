@@ -1,13 +1,15 @@
 """Findings in a megabyte by type: Presidio's (`pii.compatible`) and ours; and samples to be read.
 
     python -m benchmarks.pii_plausibility [--corpus FILE.jsonl[.zst]] [--kind code|docs|csv]
-        [--megabytes 20] [--half tune|held-out] [--sample 50] [--of found|refused]
+        [--folder DIR] [--megabytes 20] [--half tune|held-out] [--everything]
+        [--sample 50] [--of found|refused]
 
 --corpus: texts of JSON lines. --kind: files that are installed here, Python's standard library and
-packages, the documentation of packages, or CSV. --half: documents of one half, by their hash: rules
-are made with the first and counted on the other. --sample prints so many findings of each type,
-drawn by hash, with their line, to be read and judged: they come from the corpus, and may be
-somebody's. Equal lines count once.
+packages, the documentation of packages, or CSV, in an order that a hash of their names draws;
+--folder: those in another folder. --half: documents of one half, by their hash: rules are made with
+the first and counted on the other. --everything: names, addresses and secrets too, which both find.
+--sample prints so many findings of each type, drawn by hash, with their line, to be read and
+judged: they come from the corpus, and may be somebody's. Equal lines count once.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import sys
 import sysconfig
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import xxhash
@@ -26,7 +28,7 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from unrote.pii.config import ALLOW_BY_DEFAULT, Config
+from unrote.pii.config import default_config
 from unrote.pii.detector import Detector
 from unrote.pii.findings import Failure
 
@@ -35,13 +37,21 @@ MOST_SHOWN = 30
 """Characters of a finding that are shown."""
 
 
-def files(*suffixes: str) -> Iterator[str]:
-    """Files of the standard library and of installed packages, in order."""
-    folders = dict.fromkeys(sysconfig.get_paths()[name] for name in ("stdlib", "purelib"))
-    for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in suffixes and path.is_file():
-                yield path.read_text("utf-8", "replace")
+def installed() -> list[Path]:
+    """Where the standard library and installed packages are."""
+    return [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib")]
+
+
+def files(folders: Iterable[Path], suffixes: Iterable[str]) -> Iterator[str]:
+    """Files in folders, in an order drawn by their names."""
+    paths = {
+        str(path.relative_to(folder)): path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in suffixes and path.is_file()
+    }
+    for name in sorted(paths, key=lambda name: xxhash.xxh3_64_intdigest(name.encode())):
+        yield paths[name].read_text("utf-8", "replace")
 
 
 def rows(path: Path) -> Iterator[str]:
@@ -77,11 +87,11 @@ class Counts:
     """By type, lines with a finding by their hash."""
 
 
-def compare(texts: Iterable[str], of: str) -> Counts:
-    ours = Detector(Config(allow=ALLOW_BY_DEFAULT, secrets=False, names=False, addresses=False))
-    presidio = Detector(
-        Config(allow=ALLOW_BY_DEFAULT, secrets=False, names=False, addresses=False, compatible=True)
-    )
+def compare(texts: Iterable[str], of: str, everything: bool) -> Counts:
+    config = default_config()
+    if not everything:
+        config = replace(config, secrets=False, names=False, addresses=False)
+    ours, presidio = Detector(config), Detector(replace(config, compatible=True))
     counts = Counts()
     for text in texts:
         data = text.encode("utf-8", "replace")
@@ -122,13 +132,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--kind", choices=SUFFIXES, default="code")
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--megabytes", type=float, default=20)
     parser.add_argument("--half", choices=("tune", "held-out"), default="")
+    parser.add_argument("--everything", action="store_true")
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--of", choices=("found", "refused"), default="found")
     given = parser.parse_args()
-    texts = rows(given.corpus) if given.corpus else files(*SUFFIXES[given.kind])
-    show(compare(part(texts, int(given.megabytes * 1e6), given.half), given.of), given.sample)
+    folders = [given.folder] if given.folder else installed()
+    texts = rows(given.corpus) if given.corpus else files(folders, SUFFIXES[given.kind])
+    texts = part(texts, int(given.megabytes * 1e6), given.half)
+    show(compare(texts, given.of, given.everything), given.sample)
 
 
 if __name__ == "__main__":

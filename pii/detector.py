@@ -9,6 +9,7 @@ Fail closed: a recogniser that raises, runs out of time or is given a document b
 makes a Failure of the document. A document with a Failure has no findings: it is to be rejected.
 """
 
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator
 from time import perf_counter, thread_time
 
@@ -71,7 +72,7 @@ class Detector:
         allowed = "|".join(f"(?:{expression})" for expression in self.config.allow_regex)
         self._allow = frozenset(map(self.config.normalization.text, self.config.allow))
         self._allow_expression = regex.compile(allowed, ALLOW_FLAGS) if allowed else None
-        self._last: dict[bytes, _Document] = {}
+        self._last: dict[tuple[bytes, tuple[int, ...] | None], _Document] = {}
         self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
         """Processor time spent in each recogniser since the detector was opened, by origin."""
 
@@ -81,12 +82,19 @@ class Detector:
         return [self._lines, self._whole]
 
     def find_bytes(
-        self, data: bytes, doc: int = 0, without: Container[str] = ()
+        self,
+        data: bytes,
+        doc: int = 0,
+        without: Container[str] = (),
+        only_at: tuple[int, ...] | None = None,
     ) -> list[Finding] | Failure:
         """The findings in one UTF-8 document, by offset; a Failure if a recogniser could not
         finish it. Entities of `without` are not looked for.
+
+        only_at: code points, in order. With it, those that begin there are all found, and of the
+        others some.
         """
-        document = self._opened(data)
+        document = self._opened(data, only_at)
         if len(data) > self._lowest_limit:
             for origin, limit in self._limits:
                 if document.chars > limit:
@@ -95,13 +103,15 @@ class Detector:
                     )
         findings: list[Finding] = []
         by_entity: dict[str, list[tuple[Span, str]]] = {}
+        if document.plan is None:
+            document.plan = self._plan(document, only_at)
         for index in sorted(document.plan):
             recognizer = self.recognizers[index]
             if recognizer.entity in without:
                 continue
             spans = document.found.get(index)
             if spans is None:
-                problem = self._find(index, document)
+                problem = self._find(index, document, document.plan[index])
                 if problem:
                     return Failure(doc, recognizer.origin, problem)
                 spans = document.found[index]
@@ -112,23 +122,23 @@ class Detector:
             findings += self._not_allowed(entity, found, document)
         return sorted(without_hosts(document.text, findings) if SECRET in by_entity else findings)
 
-    def _opened(self, data: bytes) -> "_Document":
+    def _opened(self, data: bytes, only_at: tuple[int, ...] | None) -> "_Document":
         """The document, with what is known of it if it was among the last."""
-        document = self._last.pop(data, None)
+        asked = data, only_at
+        document = self._last.pop(asked, None)
         if document is None:
             document = _Document(data)
-            document.plan = self._plan(document)
             if len(self._last) >= LAST:
                 del self._last[next(iter(self._last))]
-        self._last[data] = document
+        self._last[asked] = document
         return document
 
-    def _find(self, index: int, document: "_Document") -> str:
+    def _find(self, index: int, document: "_Document", work: _Work) -> str:
         """Have in the document what one recogniser finds. Returns why it could not be found."""
         recognizer = self.recognizers[index]
         began, worked = perf_counter(), thread_time()
         try:
-            spans = self._run(recognizer, document, document.plan[index])
+            spans = self._run(recognizer, document, work)
         except TimeoutError:
             spans = None
         except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
@@ -140,13 +150,14 @@ class Detector:
         document.found[index] = spans
         return ""
 
-    def _plan(self, document: "_Document") -> dict[int, _Work]:
+    def _plan(self, document: "_Document", only_at: tuple[int, ...] | None) -> dict[int, _Work]:
         """For each recogniser that can match, by index: the blocks in which it can, and with which
-        of its expressions.
+        of its expressions. Of those that keep to a line, the blocks that hold one of `only_at`.
         """
         plan: dict[int, _Work] = {}
         for block in self._lines.blocks(document.data):
-            self._add(plan, block)
+            if only_at is None or _has_one(only_at, block.start, block.start + len(block.text)):
+                self._add(plan, block)
         if self._whole.probes:
             self._add(plan, self._whole.block(0, document.data, document.text))
         if self._always:
@@ -239,6 +250,12 @@ class Detector:
         return bool(self._allow_expression and self._allow_expression.search(text))
 
 
+def _has_one(ordered: tuple[int, ...], start: int, end: int) -> bool:
+    """Whether one of the numbers lies in [start, end)."""
+    at = bisect_left(ordered, start)
+    return at < len(ordered) and ordered[at] < end
+
+
 class _Document:
     """One document; decoded when something first asks for it. `found` has what recognisers found
     that ran, by index.
@@ -246,7 +263,7 @@ class _Document:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.plan: dict[int, _Work] = {}
+        self.plan: dict[int, _Work] | None = None
         self.found: dict[int, list[Span]] = {}
         self._text: str | None = None
         self._lower: str | None = None

@@ -54,6 +54,8 @@ class Key:
 
     __slots__ = ("_inner", "_outer", "_secret", "shapes")
 
+    _inner: "hashlib._Hash"
+    _outer: "hashlib._Hash"
     _secret: bytes
     shapes: Mapping[str, str]
     """By type the shapes of surrogates that a configuration gives (pii.surrogates.shapes)."""

@@ -158,7 +158,7 @@ class Scanner:
         spaced, behind = without_escapes(text)
         if not behind:
             return found
-        again = self._detector.find_bytes(spaced.encode(), doc, without)
+        again = self._detector.find_bytes(spaced.encode(), doc, without, tuple(sorted(behind)))
         if isinstance(again, Failure):
             return again
         known = {(one.start, one.end, one.type) for one in found}

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from string import ascii_letters
 from typing import cast
 
 import numpy as np
@@ -38,8 +40,11 @@ OTHERS_HAVE = frozenset(
 _ESCAPE = re.compile(
     r"%([2-7][0-9A-Fa-f])|\\u(00[2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});)"
-    r"| ?[(\[{<] ?(?i:(at)|dot) ?[)\]}>] ?"
 )
+_SIGN = re.compile(r"[(\[{<] ?(?i:(at)|dot) ?[)\]}>] ?")
+"""A sign in words; a space before it belongs to it."""
+_BEGINNINGS = (("%", "234567"), ("\\", "ux"), ("&", f"#{ascii_letters}"), ("([{<", " aAdD"))
+"""The first two characters of an escape, and of a sign in words."""
 _PLAIN = re.compile(r"[A-Za-z0-9._@+-]+")
 """No escape, and no letter that becomes another."""
 _UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
@@ -237,8 +242,32 @@ def _changed_whole(text: str, codes: Codes) -> Iterator[tuple[int, int, str]]:
         (at, at + 1, _plain_letter(text[at]))
         for at in np.flatnonzero(_letters.whole[codes]).tolist()
     ]
-    spans += [(*match.span(), _plain(match)) for match in _ESCAPE.finditer(text)]
+    spans += _escapes(text, codes)
     return iter(sorted(spans))
+
+
+def _escapes(text: str, codes: Codes) -> Iterator[tuple[int, int, str]]:
+    """Escapes and signs in words: looked for where two characters say that one may begin, since an
+    expression that is tried everywhere takes as long as all else here.
+    """
+    low = codes < _ASCII
+    starts = np.flatnonzero(low[:-1] & low[1:])
+    end = 0
+    for start in starts[_may_begin[codes[starts], codes[starts + 1]]].tolist():
+        match = _ESCAPE.match(text, start) or _SIGN.match(text, start)
+        if match is None or start < end:
+            continue
+        is_escape = match.re is _ESCAPE
+        start -= not is_escape and start > end and text[start - 1] == " "
+        end = match.end()
+        yield start, end, _plain(match) if is_escape else "@" if match[1] else "."
+
+
+_ASCII = 128
+_may_begin = np.zeros((_ASCII, _ASCII), dtype=np.bool_)
+for _first, _second in _BEGINNINGS:
+    for _pair in product(map(ord, _first), map(ord, _second)):
+        _may_begin[_pair] = True
 
 
 def _codes_of(text: str) -> Codes:
@@ -252,9 +281,7 @@ def _text_of(codes: Codes) -> str:
 def _plain(match: re.Match[str]) -> str:
     """What an escape stands for, folded."""
     code = match[1] or match[2] or match[3]
-    if code or match[4]:
-        return _plain_letter(chr(int(code, 16)) if code else html.unescape(match[4]))
-    return "@" if match[5] else "."
+    return _plain_letter(chr(int(code, 16)) if code else html.unescape(match[4]))
 
 
 def _plain_letter(char: str) -> str:

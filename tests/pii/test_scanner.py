@@ -4,6 +4,7 @@ import json
 import re
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from tests.pii import fuzz
 from tests.pii.detecting import findings_of
 from unrote import pii
 from unrote.pii import Config
+from unrote.pii.detector import Detector
 from unrote.pii.findings import (
     DEID_MARKER,
     MARKER_TYPES,
@@ -26,6 +28,7 @@ from unrote.pii.findings import (
 )
 from unrote.pii.overlaps import prefer_markers
 from unrote.pii.scanner import FINDINGS, Scanner, without_escapes
+from unrote.pii.scanner_cache import scanner_of
 
 LABELLED = Path(__file__).parent / "markers" / "positives.jsonl"
 CONFIG = Config(threshold=0)
@@ -305,3 +308,22 @@ def test_an_escape_is_one_whose_backslash_is_not_escaped(text):
     spaced, behind = without_escapes(text)
     assert spaced == whole.sub(lambda match: match[0][:-1] + " ", text)
     assert behind == {match.end() for match in whole.finditer(text)}
+
+
+ESCAPED = [
+    *("SSN:\\n536-90-4399", "\\tjane.roe@acme.org", "\\n81.2.69.160", "\\r(415) 664-7665 x"),
+    *("\\\\n2021-03-04 seen", "phone", " ", "\n", "words of a line " * 40, "é", "\\n2125551234, "),
+    *("\\n4539 5787 6362 1486", "call me: ", "https://x.org/\\nab1.org/c", '"', "Jane Roe "),
+]
+
+
+@examples(30)
+@given(st.lists(st.sampled_from(ESCAPED), max_size=12).map("".join))
+def test_what_begins_behind_an_escape_is_found_in_its_lines(text):
+    scanner = scanner_of(Config())
+    found = scanner.find_all(text)
+    detector = scanner._detector
+    with mock.patch.object(
+        detector, "find_bytes", lambda *args: Detector.find_bytes(detector, *args[:3])
+    ):
+        assert scanner.find_all(text) == found
