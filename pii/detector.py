@@ -95,12 +95,8 @@ class Detector:
         others some.
         """
         document = self._opened(data, only_at)
-        if len(data) > self._lowest_limit:
-            for origin, limit in self._limits:
-                if document.chars > limit:
-                    return Failure(
-                        doc, origin, f"reads at most {limit} characters, not {document.chars}"
-                    )
+        if len(data) > self._lowest_limit and (failure := self._too_long(document, doc)):
+            return failure
         findings: list[Finding] = []
         by_entity: dict[str, list[tuple[Span, str]]] = {}
         if document.plan is None:
@@ -121,6 +117,14 @@ class Detector:
         for entity, found in by_entity.items():
             findings += self._not_allowed(entity, found, document)
         return sorted(without_hosts(document.text, findings) if SECRET in by_entity else findings)
+
+    def _too_long(self, document: "_Document", doc: int) -> Failure | None:
+        for origin, limit in self._limits:
+            if document.chars > limit:
+                return Failure(
+                    doc, origin, f"reads at most {limit} characters, not {document.chars}"
+                )
+        return None
 
     def _opened(self, data: bytes, only_at: tuple[int, ...] | None) -> "_Document":
         """The document, with what is known of it if it was among the last."""
