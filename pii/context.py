@@ -127,10 +127,9 @@ def _parts(word: str) -> list[str]:
     return [word.lower(), *(part.lower() for part in _part.findall(word))]
 
 
-def may_boost(context: list[str], text: str, start: int, end: int) -> bool:
-    """Whether any finding that begins in whole lines [start, end) of `text` can be raised.
-
-    False only if no context word is in the words that count for any of them.
+def words_near(text: str, start: int, end: int) -> str:
+    """A part of the text, in lower case, with all words that count for any finding that begins in
+    whole lines [start, end): none is raised if no context word is in it.
     """
     back = LOOK_BACK
     while True:
@@ -142,8 +141,7 @@ def may_boost(context: list[str], text: str, start: int, end: int) -> bool:
             break
         back *= 4
     after = _next_word(text, end)
-    near = text[begin : end if after is None else after.end()].lower()
-    return any(term in near for term in context)
+    return text[begin : end if after is None else after.end()].lower()
 
 
 def _end_of_token(text: str, start: int) -> int:

@@ -18,7 +18,7 @@ import regex
 from unrote.pii import recognizers, secrets
 from unrote.pii.addresses import Addresses
 from unrote.pii.config import SECRET, Config
-from unrote.pii.context import boosted, may_boost, words_around
+from unrote.pii.context import boosted, words_around, words_near
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
 from unrote.pii.phones import count_digits, few_failures
 from unrote.pii.plausibility import PLAUSIBLE
@@ -183,29 +183,46 @@ class Detector:
 
     def _run(self, recognizer: Recognizer, document: "_Document", work: _Work) -> list[Span]:
         """The findings of one recogniser that reach their threshold, in the document."""
+        raises = self._may_raise(recognizer, document)
         if (
             isinstance(recognizer, Phones)
             and recognizer.may_give_up
             and not few_failures(document.chars, document.digits)
         ):
-            return self._above_threshold(recognizer, document, recognizer.find_whole(document.text))
+            phones = recognizer.find_whole(document.text)
+            phones = self._raised(recognizer, document, phones) if raises else phones
+            return self._above_threshold(recognizer, phones)
         spans: list[Span] = []
         began = perf_counter()
         for block, fired in work:
             if perf_counter() - began > self.config.max_seconds:
                 raise TimeoutError
-            if recognizer.weak:
-                fired = self._that_may_count(recognizer, document, block, fired)
-                if not fired:
-                    continue
-            found = block.known.get((recognizer, fired))
-            if found is None:
-                found = block.known[recognizer, fired] = recognizer.find(block.text, fired)
-            start = block.start
-            spans += [Span(a + start, b + start, score) for a, b, score in found]
+            found = self._in_block(recognizer, document, block, fired)
+            if found and raises and document.may_raise(recognizer.context, block):
+                found = self._raised(recognizer, document, found)
+            spans += found
         if isinstance(recognizer, (Secrets, Addresses)):
             spans = recognizer.whole(document.text, spans)
-        return self._above_threshold(recognizer, document, spans)
+        return self._above_threshold(recognizer, spans)
+
+    def _in_block(
+        self, recognizer: Recognizer, document: "_Document", block: Block, fired: tuple[int, ...]
+    ) -> list[Span]:
+        """What a recogniser finds in a block, in offsets of the document, as if alone there."""
+        if recognizer.weak:
+            fired = self._that_may_count(recognizer, document, block, fired)
+            if not fired:
+                return []
+        found: list[Span] | None = block.known.get((recognizer, fired))
+        if found is None:
+            found = block.known[recognizer, fired] = recognizer.find(block.text, fired)
+        start = block.start
+        return [Span(a + start, b + start, score) for a, b, score in found]
+
+    def _may_raise(self, recognizer: Recognizer, document: "_Document") -> bool:
+        """Whether a word of its context may be in the document, and counts."""
+        context = recognizer.context if self.config.context else []
+        return bool(context) and document.may_hold(context)
 
     def _that_may_count(
         self, recognizer: Recognizer, document: "_Document", block: Block, fired: tuple[int, ...]
@@ -213,28 +230,28 @@ class Detector:
         """`fired` without weak expressions, if no context word can raise their findings here."""
         if not recognizer.weak.intersection(fired):
             return fired
-        end = block.start + len(block.text)
-        if may_boost(recognizer.context, document.text, block.start, end):
+        near = document.near(block)
+        if any(term in near for term in recognizer.context):
             return fired
         return tuple(expression for expression in fired if expression not in recognizer.weak)
 
-    def _above_threshold(
-        self, recognizer: Recognizer, document: "_Document", spans: Iterable[Span]
+    def _raised(
+        self, recognizer: Recognizer, document: "_Document", spans: list[Span]
     ) -> list[Span]:
-        """The spans with the score that context gives them, if that reaches the threshold."""
-        threshold = self.config.threshold_of(recognizer.entity)
-        context = recognizer.context if self.config.context else []
-        if not context or not document.may_hold(recognizer.context):
-            return [span for span in spans if span.score >= threshold]
+        """The spans with the score that the words around each give it."""
         whole = not self.config.compatible
-        above = []
+        raised = []
         for span in spans:
             if span.score < 1:
                 words = words_around(document.text, span.start)
-                span = span._replace(score=boosted(span.score, context, words, whole=whole))
-            if span.score >= threshold:
-                above.append(span)
-        return above
+                score = boosted(span.score, recognizer.context, words, whole=whole)
+                span = Span(span.start, span.end, score)
+            raised.append(span)
+        return raised
+
+    def _above_threshold(self, recognizer: Recognizer, spans: list[Span]) -> list[Span]:
+        threshold = self.config.threshold_of(recognizer.entity)
+        return [span for span in spans if span.score >= threshold]
 
     def _not_allowed(
         self, entity: str, found: list[tuple[Span, str]], document: "_Document"
@@ -271,6 +288,7 @@ class _Document:
         self.found: dict[int, list[Span]] = {}
         self._text: str | None = None
         self._lower: str | None = None
+        self._near: dict[tuple[int, int], str] = {}
 
     @property
     def text(self) -> str:
@@ -285,6 +303,18 @@ class _Document:
         lower = self._lower
         # What a letter beyond ASCII is in lower case may depend on those beside it.
         return any(not term.isascii() or term in lower for term in terms)
+
+    def near(self, block: Block) -> str:
+        """What holds the words that count for findings in a block, in lower case."""
+        start, end = block.start, block.start + len(block.text)
+        if (start, end) not in self._near:
+            self._near[start, end] = words_near(self.text, start, end)
+        return self._near[start, end]
+
+    def may_raise(self, terms: Iterable[str], block: Block) -> bool:
+        """Whether one of the terms, in lower case, may be among the words that count there."""
+        near = self.near(block)
+        return any(not term.isascii() or term in near for term in terms)
 
     @property
     def chars(self) -> int:

@@ -128,7 +128,7 @@ class Prefilter:
             if len(self._recent) < RECENT:
                 self._recent[part] = block
             if block.fired:
-                yield block._replace(start=chars)
+                yield Block(chars, *block[1:])
             chars += len(block.text)
 
     def _scan(self, plain: bool, data: bytes) -> frozenset[int]:

@@ -19,6 +19,8 @@ from unrote.pii.surrogates import (
 )
 from unrote.pii.surrogates.people import People
 
+_TRACES = frozenset({DEID_MARKER, RESERVED_VALUE})
+
 HASH_DIGITS = 16
 """Hexadecimal digits that the action `hash` writes."""
 
@@ -87,8 +89,9 @@ def surrogate_type(finding: Finding) -> str:
     """The type whose surrogates a finding gets: of a marker or reserved value, that which it stands
     for.
     """
-    is_trace = finding.type in {DEID_MARKER, RESERVED_VALUE}
-    type_ = (finding.stands_for if is_trace else "") or finding.type
+    type_ = finding.type
+    if type_ in _TRACES:
+        type_ = finding.stands_for or type_
     return ALIASES.get(type_, type_)
 
 

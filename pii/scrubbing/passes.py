@@ -181,13 +181,14 @@ def _converged(text: str, scrubbed: ScrubbedText, passes: _Passes, cuts: Cuts) -
     """`scrubbed` with what further passes add, until one adds nothing."""
     for _ in range(PASSES):
         written = edited_text(text, scrubbed.edits)
-        alignment = Alignment.of(len(text), scrubbed.edits)
-        cuts_there = tuple(alignment.spans_edited_from(cuts))
+        alignment = Alignment.of(len(text), scrubbed.edits) if cuts else None
+        cuts_there = tuple(alignment.spans_edited_from(cuts)) if alignment else ()
         if passes.changes_nothing(written, cuts_there):
             return scrubbed
         again = passes.run(written, cuts_there)
         if again.rejected:
             return again
+        alignment = alignment or Alignment.of(len(text), scrubbed.edits)
         added = list(_mapped_back(written, again, alignment))
         if not added:
             return scrubbed
