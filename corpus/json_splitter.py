@@ -22,8 +22,8 @@ from unrote.corpus.text import first_byte, zero_bytes
 
 # What is in a state (int64[6]): where in the file one is, how many brackets are open within the
 # element, where in a string, whether the element has a byte that is no white space, how many
-# elements came, and whether they are values in no array.
-PHASE, DEPTH, STRING, FILLED, ROWS, LOOSE = 0, 1, 2, 3, 4, 5
+# elements came, and whether they are concatenated: values one after another, in no array.
+PHASE, DEPTH, STRING, FILLED, ROWS, CONCATENATED = 0, 1, 2, 3, 4, 5
 
 # Values of PHASE. BEYOND is at a byte behind the array that is no white space.
 BEFORE, WITHIN, BEHIND, BEYOND = 0, 1, 2, 3
@@ -37,12 +37,14 @@ _NEWLINES = np.uint64(0x0A0A0A0A0A0A0A0A)
 _WRONG = 0x01
 
 
-def split_state(within: bool, row: int, loose: bool) -> np.ndarray:
+def split_state(within: bool, row: int, concatenated: bool) -> np.ndarray:
     """The state at the start of a file, or `within` it before element `row`.
 
-    loose: whether the elements are values one after another, in no array.
+    concatenated: whether the elements are values one after another, in no array.
     """
-    return np.array([WITHIN if within else BEFORE, 0, _OUTSIDE, 0, row, loose], dtype=np.int64)
+    return np.array(
+        [WITHIN if within else BEFORE, 0, _OUTSIDE, 0, row, concatenated], dtype=np.int64
+    )
 
 
 @inlined
@@ -88,25 +90,27 @@ def split_elements(
     """
     size = len(data)
     behind = 0
-    loose = state[LOOSE] != 0
+    concatenated = state[CONCATENATED] != 0
     while at < size:
         if state[STRING] != _OUTSIDE:
             at = _cross_string(data, at, lines, state)
             continue
         byte = data[at]
-        if byte == 0x20 or byte == 0x09 or byte == 0x0D or byte == 0x0A:
-            if loose and state[DEPTH] == 0 and state[FILLED] == 1:
-                lines[at] = 0x0A
-                state[FILLED] = 0
-                state[ROWS] += 1
-                behind = at + 1
-                if at >= goal:
-                    at += 1
-                    break
-            elif byte == 0x0A:
+        white = byte == 0x20 or byte == 0x09 or byte == 0x0D or byte == 0x0A
+        separates = white if concatenated else byte == 0x2C
+        if separates and state[DEPTH] == 0 and state[FILLED] == 1:
+            lines[at] = 0x0A
+            state[FILLED] = 0
+            state[ROWS] += 1
+            behind = at + 1
+            if at >= goal:
+                at += 1
+                break
+        elif white:
+            if byte == 0x0A:
                 lines[at] = 0x20
         elif state[PHASE] == BEFORE:
-            if loose and byte != 0xEF and byte != 0xBB and byte != 0xBF:
+            if concatenated and byte != 0xEF and byte != 0xBB and byte != 0xBF:
                 state[PHASE] = WITHIN
                 continue
             if byte == 0x5B:
@@ -118,17 +122,10 @@ def split_elements(
         elif state[PHASE] != WITHIN:
             state[PHASE] = BEYOND
             break
-        elif byte == 0x2C and state[DEPTH] == 0 and state[FILLED] == 1 and not loose:
-            lines[at] = 0x0A
-            state[FILLED] = 0
-            state[ROWS] += 1
-            behind = at + 1
-            if at >= goal:
-                at += 1
-                break
-        elif byte == 0x5D and state[DEPTH] == 0 and not loose:
+        elif byte == 0x5D and state[DEPTH] == 0 and not concatenated:
             lines[at] = 0x0A
             if state[FILLED] == 1:
+                state[FILLED] = 0
                 state[ROWS] += 1
             elif state[ROWS] > 0:
                 lines[at] = _WRONG
@@ -143,7 +140,7 @@ def split_elements(
                 state[DEPTH] += 1
             elif byte == 0x7D or byte == 0x5D:
                 state[DEPTH] = max(0, state[DEPTH] - 1)
-            elif byte == 0x2C and state[DEPTH] == 0 and not loose:
+            elif separates and state[DEPTH] == 0:
                 lines[at] = _WRONG
         at += 1
     return at, behind

@@ -154,12 +154,23 @@ def check_weights(name: str, folder: Path, configuration: str = "config.json") -
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The `transformers` tokenizer of a folder, the fast one if it has one."""
+    """The `transformers` tokenizer of a folder, the fast one if it has one.
+
+    Raises ConfigError where it cannot be loaded.
+    """
     from transformers import AutoTokenizer  # noqa: PLC0415
 
-    return AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_fast=True
-    )
+    try:
+        with silent():
+            return AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, use_fast=True
+            )
+    except Exception as error:  # any: what a corrupt file makes a library raise has no end
+        raise ConfigError(
+            f"The tokenizer of {str(folder)!r} cannot be loaded: {type(error).__name__}: "
+            f"{first_line(error)} Name a folder with tokenizer.json and tokenizer_config.json, as "
+            "save_pretrained(...) leaves them. If it was downloaded, download it again."
+        ) from error
 
 
 def load_network(kind: Any, folder: Path, dtype: torch.dtype, wanted: str) -> Any:

@@ -110,17 +110,16 @@ def load(name: str = "", device: str = "auto", precision: str = "auto") -> Langu
     check_tokenizer(name or "default", folder, remedy(name))
     try:
         with silent():
-            network, tokenizer = _load(folder, dtype)
+            network = _load(folder, dtype)
     except ConfigError:
         raise
     except Exception as error:  # any: what a corrupt file makes a library raise has no end
         raise ConfigError(
             f"Model {str(folder)!r} cannot be loaded: {type(error).__name__}: {first_line(error)} "
             "It must hold a causal language model that this version of transformers knows (code "
-            "of its own is not run), safetensors and tokenizer.json. If it was downloaded, "
-            "download it again."
+            "of its own is not run) and safetensors. If it was downloaded, download it again."
         ) from error
-    return prepare(name or "default", network.to(where), tokenizer)
+    return prepare(name or "default", network.to(where), load_tokenizer(folder))
 
 
 def prepare(name: str, network: Any, tokenizer: Any) -> LanguageModel:
@@ -186,11 +185,10 @@ def _tokenization(model: LanguageModel) -> dict[str, Any]:
     return same | {"vocabulary": model.tokenizer.get_vocab(with_added_tokens=True)}
 
 
-def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+def _load(folder: Path, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM  # noqa: PLC0415
 
-    network = load_network(AutoModelForCausalLM, folder, dtype, "a causal language model")
-    return network, load_tokenizer(folder)
+    return load_network(AutoModelForCausalLM, folder, dtype, "a causal language model")
 
 
 def _check_network(name: str, network: Any, vocabulary: int) -> bool:

@@ -48,24 +48,11 @@ def packaged_tokenizer() -> Any:
 
 def pretrained_tokenizer(name: str) -> Any:
     """The `transformers` tokenizer of the model `name`. Raises ConfigError if there is none."""
-    from unrote.corpus.pretrained import (  # noqa: PLC0415 (loads torch)
-        check_tokenizer,
-        first_line,
-        load_tokenizer,
-        silent,
-    )
+    from unrote.corpus.pretrained import check_tokenizer, load_tokenizer  # noqa: PLC0415 (torch)
 
     folder = folder_of(name)
     check_tokenizer(name or "default", folder, remedy(name))
-    try:
-        with silent():
-            return load_tokenizer(folder)
-    except Exception as error:  # any: what a corrupt file makes a library raise has no end
-        raise ConfigError(
-            f"The tokenizer of {str(folder)!r} cannot be loaded: {type(error).__name__}: "
-            f"{first_line(error)} Name a folder with tokenizer.json and tokenizer_config.json, as "
-            "save_pretrained(...) leaves them."
-        ) from error
+    return load_tokenizer(folder)
 
 
 def with_letters(name: str, tokenizer: Any) -> Any:

@@ -35,7 +35,7 @@ from unrote.corpus.json_scanner import END, REPEATED, ROW, START
 from unrote.corpus.json_splitter import (
     BEHIND,
     BEYOND,
-    LOOSE,
+    CONCATENATED,
     PHASE,
     ROWS,
     WITHIN,
@@ -67,17 +67,19 @@ class JsonArray(Format):
 
     name = "json"
     suffixes: Mapping[str, Compression] = {}
-    loose: ClassVar[bool] = False
+    concatenated: ClassVar[bool] = False
     """Whether the objects stand in no array."""
 
     def cutter(self, shard: Shard, goal: int) -> Cutter:
-        return Cutter(shard) if shard.compression else _ElementCuts(shard, goal, self.loose)
+        if shard.compression:
+            return Cutter(shard)
+        return _ElementCuts(shard, goal, split_state(False, 0, self.concatenated))
 
     def read(
         self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
         row, position = cut.row, _Position(cut.line + 1, 1 if cut.start == 0 else None)
-        elements = _Elements(shard, cut, self.loose)
+        elements = self._elements(shard, cut)
         try:
             for block, table, reasons, after in elements.scanned(fields, view, selected):
                 row = after
@@ -97,7 +99,7 @@ class JsonArray(Format):
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
             everything = SelectedRows(shard, None, 0)
-            elements = _Elements(shard, whole, self.loose)
+            elements = self._elements(shard, whole)
             try:
                 for block, table, reasons, _ in elements.scanned(fields, "text", everything):
                     read_strings(block.lines, table, reasons, fields)
@@ -105,25 +107,27 @@ class JsonArray(Format):
                     file.write(sink.compress(b"".join(chunks)))
             except Damaged:
                 pass  # the row at the damage was rejected when it was read
-            file.write(sink.compress(released.end(elements.closed, self.loose)))
+            file.write(sink.compress(released.end(elements)))
             file.write(sink.flush())
         return released.rows
 
     def text_columns(self, shard: Shard, first: Cut) -> set[str]:
-        return {
-            path for _, row in _first_rows(shard, first, self.loose) for path in text_paths(row)
-        }
+        rows = _first_rows(self._elements(shard, first))
+        return {path for _, row in rows for path in text_paths(row)}
 
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:
         if first is not None and fields.columns:
-            check_values(shard, fields, _first_rows(shard, first, self.loose))
+            check_values(shard, fields, _first_rows(self._elements(shard, first)))
+
+    def _elements(self, shard: Shard, cut: Cut) -> "_Elements":
+        return _Elements(shard, cut, split_state(cut.start > 0, cut.row, self.concatenated))
 
 
 class JsonValues(JsonArray):
     """Objects of several lines each, with white space between them, as jq writes them."""
 
     name = "json-values"
-    loose = True
+    concatenated = True
 
 
 # Where a file can be cut
@@ -132,10 +136,10 @@ class JsonValues(JsonArray):
 class _ElementCuts(Cutter):
     """Behind the first comma or white space between two elements from `goal` bytes on."""
 
-    def __init__(self, shard: Shard, goal: int, loose: bool) -> None:
+    def __init__(self, shard: Shard, goal: int, state: np.ndarray) -> None:
         super().__init__(shard)
         self._goal = goal
-        self._state = split_state(False, 0, loose)
+        self._state = state
         self._cut_points: list[tuple[int, int, int]] = [(0, 0, 0)]
         self._lines = 0
 
@@ -181,18 +185,23 @@ class _Block:
 
 
 class _Elements:
-    """The elements of a cut, in blocks."""
+    """The elements of a cut, in blocks; `state` is that of `json_splitter` at its start."""
 
-    def __init__(self, shard: Shard, cut: Cut, loose: bool) -> None:
+    def __init__(self, shard: Shard, cut: Cut, state: np.ndarray) -> None:
         self._chunks = stored_lines(shard, cut)
         self._first = cut.row
         self._last = cut.end == shard.size or bool(shard.compression)
-        self._state = split_state(cut.start > 0, cut.row, loose)
+        self._state = state
+
+    @property
+    def concatenated(self) -> bool:
+        """Whether they stand in no array."""
+        return bool(self._state[CONCATENATED])
 
     @property
     def closed(self) -> bool:
         """Whether the bracket that ends the array went by, if there is an array."""
-        return bool(self._state[LOOSE] or self._state[PHASE] in (BEHIND, BEYOND))
+        return self.concatenated or self._state[PHASE] in (BEHIND, BEYOND)
 
     def blocks(self, limit: int) -> Iterator[_Block]:
         """About a chunk each, or one larger element; the last is what comes behind the last end.
@@ -227,7 +236,7 @@ class _Elements:
                 held = []
             if self._state[PHASE] == BEYOND:
                 break
-        if size > limit and self._state[LOOSE]:
+        if size > limit and self.concatenated:
             yield overlong.block(ord("\n"))
         elif held and self.closed:
             yield _joined(held)
@@ -258,7 +267,7 @@ class _Elements:
                 f"another value behind the array ({position}): what follows is not read; make one "
                 "array of all, with jq -s add FILE"
             )
-        if self._last and self._state[PHASE] == WITHIN and not self._state[LOOSE]:
+        if self._last and self._state[PHASE] == WITHIN and not self.concatenated:
             raise Damaged(
                 f"the array does not end ({position}): the file is cut off behind that; replace it"
             )
@@ -409,13 +418,11 @@ class _Released:
         stored = memoryview(block.stored)[start:end]  # type: ignore[arg-type]
         return replaced(stored, ((at - inset, to - inset, new) for at, to, new in values))
 
-    def end(self, closed: bool, loose: bool) -> bytes:
-        """What comes behind the last element; `closed` says whether the array ended, `loose` that
-        there is none.
-        """
-        if loose:
+    def end(self, elements: _Elements) -> bytes:
+        """What comes behind the last of the elements, which all went by."""
+        if elements.concatenated:
             return b"".join(self._between)
-        if closed:
+        if elements.closed:
             last = b"".join(self._between)
             # With a comma before it the bracket was taken for an element that is none.
             return last if b"]" in last else b"]" + last
@@ -435,11 +442,11 @@ def _runs(kept: np.ndarray, edited: Iterable[int]) -> Iterator[tuple[int, int]]:
 # Looking at the first rows
 
 
-def _first_rows(shard: Shard, cut: Cut, loose: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+def _first_rows(elements: _Elements) -> Iterator[tuple[int, dict[str, Any]]]:
     """The elements that are objects, with their numbers."""
     lines = (
         line
-        for block in _Elements(shard, cut, loose).blocks(MAX_DOCUMENT)
+        for block in elements.blocks(MAX_DOCUMENT)
         for line in block.lines.tobytes().split(b"\n")
         if line.strip(b" \t\r")
     )

@@ -177,16 +177,15 @@ def _loaded(name: str, where: torch.device) -> tuple[Any, Any]:
     try:
         with silent():
             network = load_network(AutoModelForTokenClassification, folder, dtype, WANTED)
-            tokenizer = load_tokenizer(folder)
     except ConfigError:
         raise
     except Exception as error:  # any: what a corrupt file makes a library raise has no end
         raise ConfigError(
             f"Model {str(folder)!r} cannot be loaded: {type(error).__name__}: {first_line(error)} "
             f"It must hold {WANTED} that this version of transformers knows (code of its own is "
-            "not run), safetensors and tokenizer.json."
+            "not run) and safetensors."
         ) from error
-    return network.to(where).eval(), tokenizer
+    return network.to(where).eval(), load_tokenizer(folder)
 
 
 def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:

@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.errors import ConfigError
 from unrote.corpus.normalization import Normalization
 from unrote.corpus.pretrained import (
     check_tokenizer,
-    first_line,
     folder_of,
     load_tokenizer,
-    silent,
     tokenizer_remedy,
 )
 from unrote.corpus.tokenizer import fast_tokenizer
@@ -41,17 +38,7 @@ class TokenCutter:
     """
 
     def __init__(self, name: str, width: int) -> None:
-        folder = tokenizer_folder(name)
-        try:
-            with silent():
-                tokenizer = load_tokenizer(folder)
-        except Exception as error:  # any: what a corrupt file makes a library raise has no end
-            raise ConfigError(
-                f"The tokenizer of {str(folder)!r} cannot be loaded: {type(error).__name__}: "
-                f"{first_line(error)} Name a folder with tokenizer.json, as save_pretrained(...) "
-                "leaves it."
-            ) from error
-        self._tokenizer = fast_tokenizer(name, tokenizer)
+        self._tokenizer = fast_tokenizer(name, load_tokenizer(tokenizer_folder(name)))
         self._width = width
 
     def cut(self, texts: Sequence[str], normalization: Normalization) -> pa.RecordBatch:

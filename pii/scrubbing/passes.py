@@ -192,7 +192,7 @@ def _converged(text: str, scrubbed: ScrubbedText, passes: _Passes, cuts: Cuts) -
         added = list(_mapped_back(written, again, alignment))
         if not added:
             return scrubbed
-        scrubbed = _superseded(scrubbed, added)
+        scrubbed = superseded(scrubbed, added)
     return ScrubbedText(rejected=f"does not converge in {PASSES} passes")
 
 
@@ -243,9 +243,7 @@ def _grouped(edits: Iterable[Edit], alignment: Alignment) -> Iterator[_Group]:
         yield group
 
 
-def _superseded(
-    scrubbed: ScrubbedText, added: Iterable[tuple[AppliedAction, Edit]]
-) -> ScrubbedText:
+def superseded(scrubbed: ScrubbedText, added: Iterable[tuple[AppliedAction, Edit]]) -> ScrubbedText:
     """`scrubbed` with the added edits in place of those that they cover."""
     new = sorted(added, key=lambda pair: pair[1].start)
     spans = [(edit.start, edit.end) for _, edit in new]

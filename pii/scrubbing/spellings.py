@@ -15,7 +15,7 @@ from itertools import islice, pairwise, takewhile
 from unrote.pii.scrubbing.actions import AppliedAction
 from unrote.pii.scrubbing.edits import Edit, is_within
 from unrote.pii.scrubbing.folding import RUN, Folded, folded_size, telling_core
-from unrote.pii.scrubbing.passes import ScrubbedText, disjoint
+from unrote.pii.scrubbing.passes import ScrubbedText, disjoint, superseded
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def with_spellings(
         finding = known[core].applied.finding._replace(start=start, end=end)
         added.append((replace(known[core].applied, finding=finding, replacement=edit.text), edit))
         end_before = end
-    return _with_added(text, scrubbed, added) if added else scrubbed
+    return disjoint(text, superseded(scrubbed, added)) if added else scrubbed
 
 
 class _Done:
@@ -84,24 +84,6 @@ class _Done:
         first = bisect_right(self._ends, start)
         meeting = takewhile(lambda span: span[0] < end, islice(self._changed, first, None))
         return any(a < start or b > end or (a, b) == (start, end) for a, b in meeting)
-
-
-def _with_added(
-    text: str, scrubbed: ScrubbedText, added: Sequence[tuple[AppliedAction, Edit]]
-) -> ScrubbedText:
-    """`scrubbed` with more, in place of what lies within it."""
-    spans = [(edit.start, edit.end) for _, edit in added]
-
-    applied = [
-        one
-        for one in scrubbed.applied
-        if one.action == "keep" or not is_within(spans, one.finding.start, one.finding.end)
-    ]
-    edits = [edit for edit in scrubbed.edits if not is_within(spans, edit.start, edit.end)]
-    applied += [one for one, _ in added]
-    edits += [edit for _, edit in added]
-    edits.sort(key=lambda edit: edit.start)
-    return disjoint(text, replace(scrubbed, applied=tuple(applied), edits=tuple(edits)))
 
 
 def _respelled(one: Replaced, text: str, start: int, runs: Sequence[tuple[int, int]]) -> str:

@@ -134,9 +134,11 @@ RISK_SIZES = summary_table(
 
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75)
 
+_COPIES = (1.0, 2.0, 3.0, 6.0, 11.0, 51.0)
+
 FEATURES: Mapping[str, tuple[float, ...]] = {
-    "copies_input": (1.0, 2.0, 3.0, 6.0, 11.0, 51.0),
-    "copies": (1.0, 2.0, 3.0, 6.0, 11.0, 51.0),
+    "copies_input": _COPIES,
+    "copies": _COPIES,
     "copies_near": (0.0, 0.001, 1.0, 5.0),
     "template": _SHARES,
     "repetition": _SHARES,

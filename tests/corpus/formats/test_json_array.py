@@ -37,6 +37,39 @@ def written(rows: list, layout: str, ascii_only: bool) -> bytes:
     return text(separators=(",", ":")).encode()
 
 
+def edited(folder, content: bytes, rows: list, kind: str, size: int, data) -> tuple:
+    """A file of `rows` is read and written back, in chunks of `size` bytes and small cuts.
+
+    Its format, the rows that edits and removals leave (which `data` draws), whether a text was
+    edited, and what was written, unpacked.
+    """
+    path = folder / f"a.json{kind and '.'}{kind}"
+    path.write_bytes(pack(content, kind))
+    indices = st.integers(0, len(rows) - 1)
+    changes = data.draw(st.dictionaries(indices, st.none() | strings)) if rows else {}
+    before = storage.CHUNK, pinning.CUT_BYTES
+    storage.CHUNK, pinning.CUT_BYTES = size, data.draw(st.integers(1, 60))
+    try:
+        corpus = pin([path])
+        found, rejected = read_all(corpus)
+        same = rewritten(path, [], folder / "same")
+        out = rewritten(path, sorted(changes.items()), folder / "out")
+    finally:
+        storage.CHUNK, pinning.CUT_BYTES = before
+    assert rejected == []
+    assert [(row["row"], row["text"]) for row in found] == [
+        (number, row["text"]) for number, row in enumerate(rows)
+    ]
+    assert unpack(same, kind) == content
+    kept = [
+        row | ({"text": changes[number]} if number in changes else {})
+        for number, row in enumerate(rows)
+        if changes.get(number, "") is not None
+    ]
+    is_edited = any(text is not None for text in changes.values())
+    return corpus.shards[0].format, kept, is_edited, unpack(out, kind)
+
+
 @examples(300)
 @given(
     st.lists(objects, max_size=6),
@@ -48,34 +81,12 @@ def written(rows: list, layout: str, ascii_only: bool) -> bytes:
 )
 def test_edits_and_removals(tmp_path_factory, rows, layout, ascii_only, kind, size, data):
     content = written(rows, layout, ascii_only)
-    path = tmp_path_factory.mktemp("a") / f"a.json{kind and '.'}{kind}"
-    path.write_bytes(pack(content, kind))
-    everywhere = st.integers(0, len(rows) - 1) if rows else st.nothing()
-    changes = data.draw(st.dictionaries(everywhere, st.none() | strings)) if rows else {}
-    before = storage.CHUNK, pinning.CUT_BYTES
-    storage.CHUNK, pinning.CUT_BYTES = size, data.draw(st.integers(1, 60))
-    try:
-        corpus = pin([path])
-        found, rejected = read_all(corpus)
-        same = rewritten(path, [], path.parent / "same")
-        out = rewritten(path, sorted(changes.items()), path.parent / "out")
-    finally:
-        storage.CHUNK, pinning.CUT_BYTES = before
+    folder = tmp_path_factory.mktemp("a")
+    name, kept, is_edited, released = edited(folder, content, rows, kind, size, data)
     if rows:
-        assert corpus.shards[0].format == "json"
-    assert rejected == []
-    assert [(row["row"], row["text"]) for row in found] == [
-        (number, row["text"]) for number, row in enumerate(rows)
-    ]
-    assert unpack(same, kind) == content
-    kept = [
-        row | ({"text": changes[number]} if number in changes else {})
-        for number, row in enumerate(rows)
-        if changes.get(number, "") is not None
-    ]
-    released = unpack(out, kind)
+        assert name == "json"
     assert json.loads(released.decode("utf-8-sig")) == kept
-    if not any(text is not None for text in changes.values()) and layout != "wide":
+    if not is_edited and layout != "wide":
         assert released == written(kept, layout, ascii_only) or not kept
 
 
@@ -200,32 +211,11 @@ def values_read(content: bytes) -> list:
 )
 def test_objects_one_after_another(tmp_path_factory, rows, layout, kind, size, data):
     content = values_written(rows, layout)
-    path = tmp_path_factory.mktemp("a") / f"a.json{kind and '.'}{kind}"
-    path.write_bytes(pack(content, kind))
-    changes = data.draw(st.dictionaries(st.integers(0, len(rows) - 1), st.none() | strings))
-    before = storage.CHUNK, pinning.CUT_BYTES
-    storage.CHUNK, pinning.CUT_BYTES = size, data.draw(st.integers(1, 60))
-    try:
-        corpus = pin([path])
-        found, rejected = read_all(corpus)
-        same = rewritten(path, [], path.parent / "same")
-        out = rewritten(path, sorted(changes.items()), path.parent / "out")
-    finally:
-        storage.CHUNK, pinning.CUT_BYTES = before
-    assert corpus.shards[0].format == "json-values"
-    assert rejected == []
-    assert [(row["row"], row["text"]) for row in found] == [
-        (number, row["text"]) for number, row in enumerate(rows)
-    ]
-    assert unpack(same, kind) == content
-    kept = [
-        row | ({"text": changes[number]} if number in changes else {})
-        for number, row in enumerate(rows)
-        if changes.get(number, "") is not None
-    ]
-    released = unpack(out, kind)
+    folder = tmp_path_factory.mktemp("a")
+    name, kept, is_edited, released = edited(folder, content, rows, kind, size, data)
+    assert name == "json-values"
     assert values_read(released) == kept
-    if kept and not any(text is not None for text in changes.values()):
+    if kept and not is_edited:
         assert released == values_written(kept, layout)
     # The verifier's own reader takes the same bytes for a row.
     cut = [content[at : at + size] for at in range(0, len(content), size)]
