@@ -22,7 +22,7 @@ demo: .venv/compiled  ## set up, then clean a corpus made from text on this mach
 	$(BIN)/unrote demo demo --fresh
 
 test: .venv/test-installed .venv/compiled chromium java  ## set up what tests need, and pass them all
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope  # much of it waits: for Java, for stores
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder  # much of it waits
 
 .PHONY: test-long
 test-long: .venv/test-installed .venv/compiled java  ## the starts and kills of engines that make test leaves out

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unrote.corpus.intervals import union
 from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS, Tagged
@@ -69,6 +71,39 @@ class RowsBeside(Generic[Row]):
 def picking(*names: str) -> Callable[[pa.RecordBatch], Iterable[tuple[int, tuple[Any, ...]]]]:
     """For RowsBeside: every row, as a tuple of these columns."""
     return lambda batch: ((doc, tuple(row)) for doc, *row in tuples_of(batch, "doc", *names))
+
+
+class NumbersBeside:
+    """Rows of the table `name` by document, as arrays: of a table with many rows a document.
+
+    columns: of integers. The table is sorted by document, and so are the texts.
+    """
+
+    def __init__(self, name: str, *columns: str) -> None:
+        self.name = name
+        self._columns = ("doc", *columns)
+        self._held: list[NDArray[np.int64]] = []
+
+    def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
+        if tag != self.name:
+            return False
+        self._held.append(np.stack([batch[name].to_numpy() for name in self._columns], axis=1))
+        return True
+
+    def take(self, docs: Sequence[int]) -> NDArray[np.int64]:
+        """The rows of documents, in ascending order, which are then forgotten, as are those of
+        documents between them: int64[m, 1 + columns], the index of the document first.
+        """
+        wanted = np.array(docs, dtype=np.int64)
+        found, left = [np.empty((0, len(self._columns)), dtype=np.int64)], []
+        for rows in self._held if docs else ():
+            low, high = np.searchsorted(rows[:, 0], (wanted[0], wanted[-1] + 1))
+            found.append(rows[low:high])
+            left += [part for part in (rows[:low], rows[high:]) if len(part)]
+        self._held = left if docs else self._held
+        rows = np.concatenate(found)
+        rows[:, 0], of = np.searchsorted(wanted, rows[:, 0]), rows[:, 0].copy()
+        return rows[wanted[rows[:, 0]] == of]
 
 
 class DocumentSet:

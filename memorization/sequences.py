@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unrote.corpus.beside import DocumentEdits, ReleasedView, RowsBeside, beside, picking
+from unrote.corpus.beside import DocumentEdits, NumbersBeside, ReleasedView, beside
 from unrote.corpus.hashing import random_numbers
 from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, SEQUENCES, TEXT, TEXT_FEATURES, Tagged
@@ -54,13 +54,13 @@ class CutSequences(PlainStage):
 
     def _run(self, tagged: Tagged) -> Tagged:
         edits = self.view.edits()
-        pick = picking("start_byte", "copies_input", "copies")
-        repeated = RowsBeside(REPEATED_SUBSTRINGS.name, pick)
+        columns = ("start_byte", "copies_input", "copies")
+        repeated = NumbersBeside(REPEATED_SUBSTRINGS.name, *columns)
         for batch in beside(tagged, repeated, edits):
             yield from self._sequences(batch, edits, repeated)
 
     def _sequences(
-        self, batch: pa.RecordBatch, edits: DocumentEdits, repeated: RowsBeside[tuple[int, ...]]
+        self, batch: pa.RecordBatch, edits: DocumentEdits, repeated: NumbersBeside
     ) -> Tagged:
         several = self.view.several
         docs: list[int] = batch["doc"].to_pylist()
@@ -165,10 +165,9 @@ def _sizes(ranks: Ints, tokens: Ints, new_tokens: Ints) -> pa.RecordBatch:
 
 
 def _copies(
-    repeated: RowsBeside[tuple[int, ...]], docs: list[int], texts: Sequence[str], found: Sequences
+    repeated: NumbersBeside, docs: list[int], texts: Sequence[str], found: Sequences
 ) -> tuple[Ints, Ints]:
     """(in the input, in the released view): the copies of each sequence's rarest substring."""
-    rows = [(i, *row) for i, doc in enumerate(docs) for row in repeated.take(doc)]
-    known = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    known = repeated.take(docs)
     in_input, released = rarest(texts, known, found.doc, found.start, found.end)
     return np.maximum(in_input, 1), released  # a surrogate was not in the input

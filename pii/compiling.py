@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from unrote.pii.config import default_config
-from unrote.pii.databases import FOLDER
+from unrote.pii.databases import FOLDER, INDEX
 from unrote.pii.scanner_cache import open_scanner
 
 
@@ -17,9 +17,10 @@ def compile_all(folder: Path) -> None:
     Without hyperscan, which has no wheel for some platforms, there are none.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)
     names = {name for one in open_scanner(default_config()).prefilters for name in one.keep(folder)}
     for path in folder.iterdir():
-        if path.name not in names:
+        if path.name not in names | {INDEX}:
             path.unlink()
 
 

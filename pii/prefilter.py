@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import regex
 
-from unrote.pii.databases import Expressions, compile_into, open_database
+from unrote.pii.databases import Database, Expression, compile_into, open_databases
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Block(NamedTuple):
 
 
 class Prefilter:
-    """The probes as two Hyperscan databases: for ASCII, and for images of other text.
+    """The probes as Hyperscan databases: those for ASCII, and those for images of other text.
 
     Without hyperscan (it has wheels for Linux and macOS) every probe fires everywhere.
     """
@@ -89,8 +89,8 @@ class Prefilter:
         self._beyond = frozenset(probe.number for probe in probes if probe.beyond_ascii)
         self._hyperscan = _import_hyperscan() if use and probes else None
         self._image = _Image(probe.expression for probe in probes)
-        self._databases: dict[bool, Any] = {}
-        self._lock = Lock()  # A database has one scratch space.
+        self._databases: dict[bool, list[Database]] = {}
+        self._lock = Lock()  # of the databases' scratch space
         self._recent: dict[bytes, Block] = {}
 
     @property
@@ -132,15 +132,17 @@ class Prefilter:
             chars += len(block.text)
 
     def _scan(self, plain: bool, data: bytes) -> frozenset[int]:
-        fired: list[int] = []
+        numbers: set[int] = set()
         with self._lock:
-            database = self._databases.get(plain) or self._open(plain)
-            database.scan(data, match_event_handler=_note, context=fired)
-        return frozenset(fired)
-
-    def _open(self, plain: bool) -> Any:
-        self._databases[plain] = database = open_database(self._hyperscan, self._expressions(plain))
-        return database
+            if plain not in self._databases:
+                expressions = self._expressions(plain)
+                self._databases[plain] = open_databases(self._hyperscan, expressions)
+            for one in self._databases[plain]:
+                fired: list[int] = []
+                one.database.scan(data, _note, context=fired, scratch=one.scratch)
+                for index in fired:
+                    numbers.update(one.numbers[index])
+        return frozenset(self.probes[number].number for number in numbers)
 
     def keep(self, folder: Path) -> list[str]:
         """Have the databases in a folder, compiled. Returns their names there. Raises OSError."""
@@ -149,12 +151,11 @@ class Prefilter:
         made_of = (self._expressions(plain) for plain in (True, False))
         return [compile_into(folder, self._hyperscan, one) for one in made_of]
 
-    def _expressions(self, plain: bool) -> Expressions:
-        return Expressions(
-            tuple(probe.expression.encode() for probe in self.probes),
-            tuple(probe.number for probe in self.probes),
-            tuple(_flags(self._hyperscan, probe.flags, plain) for probe in self.probes),
-        )
+    def _expressions(self, plain: bool) -> list[Expression]:
+        return [
+            Expression(one.expression.encode(), _flags(self._hyperscan, one.flags, plain))
+            for one in self.probes
+        ]
 
 
 def unreadable(expression: str, flags: int) -> str:

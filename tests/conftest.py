@@ -6,9 +6,35 @@ import signal
 import pytest
 
 from tests import examples
+from tests.shared import made_once
 from tests.wheel import build_wheel
 
 KEY = "the key of the tests, of which no run depends"
+
+LONGEST = (
+    "tests/conformance/test_killed.py",
+    "tests/conformance/test_spark.py::TestSpark",
+    "tests/conformance/test_beam.py::TestThreads",
+    "tests/pii/test_identity.py",
+    "tests/test_wheel.py",
+    "tests/pipelines/engines/test_spark_start.py::TestWhole",
+    "tests/pipelines/engines/test_spark_start.py::TestSignals",
+    "tests/pipelines/engines/test_spark_start.py::TestExecutors",
+    "tests/pipelines/engines/test_spark_start.py",
+    "tests/pipelines/engines/test_beam_start.py",
+    "tests/pipelines/engines/test_spark_submit.py",
+    "tests/stores/test_walk_through.py",
+    "tests/test_golden.py",
+    "tests/conformance/test_spark.py::TestSparkCluster",
+    "tests/stores/test_runs.py",
+    "tests/conformance/test_local.py::TestLocal",
+    "tests/conformance/test_beam.py::TestInMemory",
+    "tests/conformance/test_skew.py",
+    "tests/test_archive.py",
+    "tests/stores/test_stores.py",
+)
+"""Scopes of `--dist loadscope` that take longest. They come first: one that begins last has one
+process at work while the others have nothing left to do."""
 
 examples.register()
 
@@ -17,6 +43,11 @@ def pytest_configure():
     """A shell's background job ignores SIGINT, and so would all that tests start or interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    order = {scope: number for number, scope in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.nodeid.rpartition("::")[0], len(order)))
 
 
 def pytest_addoption(parser):
@@ -48,4 +79,5 @@ def key():
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """unrote as a wheel."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+    folder = made_once(tmp_path_factory, "wheel", build_wheel)
+    return next((folder / "wheels").glob("unrote-*.whl"))

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.corpora import personal, write_corpus
+from tests.shared import made_once
 
 
 def pytest_generate_tests(metafunc):
@@ -30,7 +31,11 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     """What every engine cleans."""
-    folder = write_corpus(tmp_path_factory.mktemp("corpus"))
+    return made_once(tmp_path_factory, "conformance", write)
+
+
+def write(folder):
+    write_corpus(folder)
     (folder / "mail").mkdir()
     letters = personal(0, 60)
     (folder / "mail" / "f.json").write_text(json.dumps(letters[:30], indent=2))
@@ -38,10 +43,3 @@ def corpus(tmp_path_factory):
     table = pa.Table.from_pylist(tagged)
     with pa.ipc.new_stream(folder / "mail" / "g.arrow", table.schema) as writer:
         writer.write_table(table, max_chunksize=7)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def known():
-    """Digests that the classes of a session share (suite.EngineSuite.expected)."""
-    return {}

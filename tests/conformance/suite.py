@@ -8,6 +8,7 @@ import atexit
 import functools
 import hashlib
 import itertools
+import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tests.command import settings as plain_settings
 from tests.conformance.observed import Phase
 from tests.corpora import write_corpus
 from tests.pii.ner import tiny
+from tests.shared import made_once
 from unrote.corpus import pinning
 from unrote.pipelines.clean import clean
 from unrote.pipelines.progress import Silent
@@ -179,15 +181,21 @@ class EngineSuite:
     gaps: ClassVar[tuple[Gap, ...]] = ()
 
     @pytest.fixture(scope="class")
-    def expected(self, corpus, known, tmp_path_factory):
+    def expected(self, corpus, tmp_path_factory):
         """Digests by configuration, of the local engine with one worker and its usual sizes."""
 
         def of(name: str) -> dict[str, str]:
-            kind = (name, pinning.SLICE_BYTES)
-            if kind not in known:
-                out = tmp_path_factory.mktemp("expected") / "out"
-                known[kind] = run(corpus, out, "engine.workers=1", *SETTINGS[name])
-            return known[kind]
+            kind = f"expected-{name}-{pinning.SLICE_BYTES}"
+            return json.loads(
+                (made_once(tmp_path_factory, kind, make(name)) / "digests.json").read_text()
+            )
+
+        def make(name: str):
+            def run_to(folder: Path) -> None:
+                digests = run(corpus, folder / "out", "engine.workers=1", *SETTINGS[name])
+                (folder / "digests.json").write_text(json.dumps(digests))
+
+            return run_to
 
         return of
 

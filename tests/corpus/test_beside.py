@@ -2,8 +2,10 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from unrote.corpus.beside import DocumentSet, RowsBeside, beside, picking
+from unrote.corpus.beside import DocumentSet, NumbersBeside, RowsBeside, beside, picking
 from unrote.corpus.schema import DUPLICATES, SPANS
 
 TEXT = pa.record_batch({"doc": [1], "text": ["a"]})
@@ -24,3 +26,28 @@ def test_a_table_that_nobody_takes_is_an_error():
     with pytest.raises(AssertionError, match=f"nobody takes rows of {DUPLICATES.name}"):
         list(beside(iter(TAGGED), spans))
     assert list(beside(iter(TAGGED), spans, ignored=(DUPLICATES.name,))) == [TEXT]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), max_size=20),
+    st.lists(st.sets(st.integers(0, 9), min_size=1), max_size=3),
+    st.integers(1, 5),
+)
+def test_numbers_are_held_until_their_documents_are_taken(rows, texts, size):
+    """As rows are, whatever the batches that the table and the texts come in."""
+    rows.sort()
+    numbers = NumbersBeside("copies", "start")
+    by_document = RowsBeside("copies", picking("start"))
+    for at in range(0, len(rows), size):
+        columns = zip(*rows[at : at + size], strict=True)
+        batch = pa.record_batch([pa.array(c, pa.int64()) for c in columns], ["doc", "start"])
+        assert numbers.learn("copies", batch)
+        assert by_document.learn("copies", batch)
+    assert not numbers.learn("other", SPAN)
+    read = -1
+    for docs in texts:
+        batch = sorted(doc for doc in docs if doc > read)
+        if batch:
+            read = batch[-1]
+            expected = [[i, *row] for i, doc in enumerate(batch) for row in by_document.take(doc)]
+            assert numbers.take(batch).tolist() == expected

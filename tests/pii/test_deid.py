@@ -367,7 +367,11 @@ def test_time_is_linear(unit):
         return time.process_time() - began
 
     seconds(1000)
-    assert seconds(160_000) < 16 * max(seconds(20_000), 0.02)
+    medium = seconds(20_000)
+    if medium > 0.2:  # of much that is found: no longer text is needed to see it
+        assert medium < 16 * max(seconds(2500), 0.02)
+    else:
+        assert seconds(160_000) < 16 * max(medium, 0.02)
 
 
 def open_split(name):

@@ -1,9 +1,12 @@
 # ruff: noqa: E402 (what follows needs a package that may be missing)
+import dataclasses
 import logging
 import re
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -20,7 +23,7 @@ from unrote.pii import databases
 from unrote.pii import prefilter as module
 from unrote.pii.catalogue import ENTRIES, build
 from unrote.pii.compiling import compile_all
-from unrote.pii.config import default_config
+from unrote.pii.config import Config, Pattern, default_config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.prefilter import AS_THEY_ARE, Prefilter, Probe, is_within_lines, without_long_counts
 from unrote.pii.recognizers import is_wide
@@ -32,6 +35,13 @@ FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("UNROTE_CACHE", str(tmp_path / "cache"))
+    forget()
+
+
+def forget():
+    """What this process has loaded."""
+    databases._loaded.cache_clear()
+    databases._kept.cache_clear()
 
 
 def prefilter(*expressions, **more):
@@ -88,8 +98,8 @@ def test_characters_read_as_they_are():
     for kind in (r"\w", r"\d"):
         wanted = {char for char in chars if regex.match(kind, char)}
         probe = Prefilter([Probe(0, kind, 0)])
-        database = databases.open_database(hyperscan, probe._expressions(False))
-        found = {char for char in chars if _fires(database, char)}
+        (opened,) = databases.open_databases(hyperscan, probe._expressions(False))
+        found = {char for char in chars if _fires(opened.database, char)}
         assert found == wanted
     assert not [char for char in chars if regex.match("[a-z]|[A-Z]", char, regex.I)]
 
@@ -108,6 +118,7 @@ def test_presidio_names_characters_one_by_one():
 
 def test_databases_are_kept(monkeypatch):
     prefilter("abc").block(0, b"abc")
+    forget()
     with monkeypatch.context() as patch:
         patch.setattr(databases, "_compiled", None)
         assert prefilter("abc").block(0, b"xabcx").fired
@@ -119,6 +130,7 @@ def test_a_damaged_database_is_compiled_anew(damaged):
     (path,) = databases.own_folder(databases.FOLDER).iterdir()
     written = path.read_bytes()
     path.write_bytes(damaged(written))
+    forget()
     assert prefilter("abc").block(0, b"xabcx").fired
     assert path.read_bytes() == written
 
@@ -130,7 +142,8 @@ def test_the_default_databases_come_compiled(tmp_path, monkeypatch):
     assert len(names) >= 3
     monkeypatch.setattr(databases, "_compiled", None)
     scanner = open_scanner(default_config())
-    assert {name for one in scanner.prefilters for name in one.keep(packaged)} == names
+    kept = {name for one in scanner.prefilters for name in one.keep(packaged)}
+    assert kept | {databases.INDEX} == names
     assert not scanner.table(["Mail jane.roe@acme.com", "Ärger: jane.roe@acme.com [NAME]"])[1]
 
 
@@ -142,6 +155,49 @@ def test_what_is_not_of_the_default_scanner_is_dropped_from_the_package(tmp_path
     names = {path.name for path in tmp_path.iterdir()}
     assert "old" not in names
     assert names >= {path.name for path in files("unrote").joinpath("compiled/hyperscan").iterdir()}
+
+
+EXPRESSIONS = ("abc", "a.c", r"\d{3}", r"\bx", "é", "ab?c", "abc", "[b-d]+")
+
+
+@given(
+    st.lists(st.sampled_from(EXPRESSIONS), min_size=1, max_size=8),
+    st.integers(1, 4),
+    st.lists(st.sampled_from(EXPRESSIONS), max_size=8),
+    st.text("abcx 12é\n", max_size=12),
+)
+def test_how_expressions_are_spread_over_databases_does_not_matter(wanted, part, packed, text):
+    """Some of them come with the package, beside others that are not wanted."""
+    whole = prefilter(*wanted).block(0, text.encode()).fired
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(databases, "files", lambda _: Path(folder))
+        patch.setattr(databases, "PART", part)
+        (Path(folder) / "compiled").mkdir()
+        if packed:
+            prefilter(*packed).keep(Path(folder) / "compiled" / databases.FOLDER)
+        forget()
+        assert prefilter(*wanted).block(0, text.encode()).fired == whole
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(secrets=False, threshold=0.0),
+        dataclasses.replace(default_config(), patterns=(Pattern("BADGE", "BDG-[0-9]{4}"),)),
+    ],
+    ids=["without-secrets", "own-pattern"],
+)
+def test_few_expressions_are_compiled_beside_the_default_ones(config, monkeypatch):
+    """So that a setting of one's own does not cost a minute when it is first used."""
+    compiled = []
+    compile_ = databases._compiled
+    monkeypatch.setattr(
+        databases, "_compiled", lambda hs, part: compiled.append(len(part)) or compile_(hs, part)
+    )
+    for one in open_scanner(config).prefilters:
+        one.block(0, "é a".encode())
+        one.block(0, b"a")
+    assert sum(compiled) <= 4
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch):
