@@ -25,6 +25,9 @@ from unrote.pipelines.clean import clean
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.verify import verify
 
+ALONE = "pii.enabled=false"
+"""Deduplication alone, where a test is about that: no processes are started to scan megabytes."""
+
 GOOD = b'{"text": "all is well"}\n'
 
 
@@ -207,7 +210,8 @@ class TestLarge:
     @pytest.mark.parametrize("boundary", ["word", "character"])
     def test_20_mb_of_one_character(self, tmp_path, boundary):
         write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": "a" * 20_000_000}, {"text": "a" * 300}])
-        run(tmp_path / "in", tmp_path / "out", f"dedup.passages.boundary={boundary}", check=False)
+        given = (f"dedup.passages.boundary={boundary}", ALONE)
+        run(tmp_path / "in", tmp_path / "out", *given, check=False)
         left = [len(text) for text in texts_of(tmp_path / "out" / "data" / "a.jsonl")]
         assert left == [20_000_000 if boundary == "word" else 100]
 
@@ -221,7 +225,7 @@ class TestLarge:
         for count in (400, 2_000, 8_000):  # the first is for compiling
             write_jsonl(tmp_path / f"in{count}" / "a.jsonl", rows(texts[:count], "a"))
             start = time.process_time()
-            run(tmp_path / f"in{count}", tmp_path / f"out{count}", check=False)
+            run(tmp_path / f"in{count}", tmp_path / f"out{count}", ALONE, check=False)
             times.append(time.process_time() - start)
         assert len(texts_of(tmp_path / "out8000" / "data" / "a.jsonl")) == 1
         assert times[2] < 0.5 + 8 * times[1]  # 16 if it were quadratic
@@ -292,6 +296,7 @@ SETTINGS = st.fixed_dictionaries(
         "dedup.passages.min_words": st.sampled_from(["0", "5", "20"]),
         "dedup.passages.boundary": st.sampled_from(["word", "character", "line"]),
         "dedup.passages.min_remaining": st.sampled_from(["0", "1", "30", "200"]),
+        "pii.enabled": st.sampled_from(["true", "false"]),
     },
 )
 
@@ -314,7 +319,7 @@ def test_anchors_give_what_a_suffix_array_gives(tmp_path_factory, seed, count, s
     folder = tmp_path_factory.mktemp("methods")
     write_jsonl(folder / "in" / "a.jsonl", rows(documents(seed, count), "a"))
     for method in ("anchors", "suffix-array"):
-        given = (f"dedup.passages.method={method}", f"dedup.passages.min_bytes={size}")
+        given = (f"dedup.passages.method={method}", f"dedup.passages.min_bytes={size}", ALONE)
         run(folder / "in", folder / method, *given, check=False)
     assert written(folder / "anchors") == written(folder / "suffix-array")
 
@@ -327,7 +332,7 @@ def test_rounds_keep_what_datasketch_keeps(tmp_path_factory, seed, count, keep):
     """With bands so many that neither method misses a pair that is at 0.7 (4e-9)."""
     folder = tmp_path_factory.mktemp("methods")
     write_jsonl(folder / "in" / "a.jsonl", rows(documents(seed, count), "a"))
-    certain = ("dedup.near.threshold=0.7", "dedup.near.max_miss=0.00000001")
+    certain = ("dedup.near.threshold=0.7", "dedup.near.max_miss=0.00000001", ALONE)
     for method in ("rounds", "datasketch"):
         given = (f"dedup.near.method={method}", f"dedup.near.keep={keep}", *certain)
         run(folder / "in", folder / method, *given, check=method == "datasketch")

@@ -16,6 +16,7 @@ import pytest
 from tests.command import PLAIN, ROOT, files_below, finish, plain, process, unrote
 from tests.corpora import documents, rows, write_corpus, write_jsonl
 from unrote.corpus.version import VERSION
+from unrote.pipelines import demo
 from unrote.pipelines.config import Settings, load
 from unrote.pipelines.policy import Policy, load_policy
 from unrote.pipelines.template import POLICIES, PRESETS, policy_template, settings_template
@@ -370,6 +371,8 @@ class TestOthers:
 
         monkeypatch.setattr(socket, "socket", refuse)
         monkeypatch.setattr("unrote.pipelines.demo.MAX_FILES", 40)
+        installed = demo._distributions()
+        monkeypatch.setattr(demo, "_distributions", lambda: installed[:40])
         done = unrote("demo", tmp_path / "demo")
         assert done.status == 0, done.err
         assert unrote("verify", tmp_path / "demo" / "cleaned").status == 0
