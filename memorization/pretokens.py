@@ -3,7 +3,8 @@
 GPT-2's pattern cuts a text into pre-tokens (words with the space before them, numbers, punctuation,
 white space), and BPE merges within one alone. Most are among a few ten thousand that come again and
 again. `PieceEncoder` cuts texts where such a pre-token certainly ends, looks every piece up in a
-table, and has the tokenizer encode those that are new, all at once.
+table, and merges those that are new: short ones of ASCII letters, digits or signs itself, since
+the tokenizer takes ten times as long for them, the others by the tokenizer, all at once.
 
 A cut is certain between two ASCII characters, whatever stands around them: between a letter, a
 digit and other signs, but not after an apostrophe ("'s" is one pre-token); before white space that
@@ -16,7 +17,7 @@ import json
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -36,9 +37,23 @@ ENTRIES = 1 << 17
 """Distinct pieces that are remembered; then the table starts anew."""
 
 _BATCH = 512  # pieces that the tokenizer gets as one text
+_SHORT = 32  # bytes of a piece that is merged here; time grows with their square
+_UNMERGED = (1 << 31) - 1  # rank of a pair that is not merged
 _PRIME, _NONE = np.uint64(0x100000001B3), np.uint64(0)
 _NUMBER, _UPPER = np.uint64((1 << 24) - 1), np.uint64(40)  # of a slot: its entry; of a hash
 _LETTER, _DIGIT, _SIGN, _SPACE, _LINE, _OTHER = 0, 1, 2, 3, 4, 5
+
+
+class Merges(NamedTuple):
+    """The merges of a byte-level BPE: `letters` int32[256], the token of each byte, and a table of
+    open addressing by pairs of tokens: `pairs` uint64[2**b] (`_pair`, 0 for none), the `ranks` of
+    their merges and the `tokens` that these make, int32[2**b].
+    """
+
+    letters: Numbers
+    pairs: Hashes
+    ranks: Numbers
+    tokens: Numbers
 
 
 class PieceEncoder:
@@ -48,6 +63,7 @@ class PieceEncoder:
         self._tokenizer = tokenizer
         self._sizes = sizes
         self._added = _joined([t.content for t in tokenizer.get_added_tokens_decoder().values()])
+        self._merges = merges_of(tokenizer)
         self._forget()
 
     def _forget(self) -> None:
@@ -98,22 +114,38 @@ class PieceEncoder:
 
     def _learn(self, known: int) -> None:
         """The tokens of the entries from the first unknown one up to `known`."""
-        begin, ends = self._ends[self._known], self._ends[self._known : known + 1]
+        ends = self._ends[self._known : known + 1]
         self._known = known
         if ends.size == 1:
             return
-        words = strings_from(self._pieces, ends).to_pylist()
+        merged, counts = _merge(self._pieces, ends, *self._merges)
+        others = np.flatnonzero(counts == 0)
+        found, counts[others] = self._encoded(ends, others)
+        ids = np.empty(merged.size + found.size, dtype=np.int32)
+        is_other = np.zeros(counts.size, dtype=np.bool_)
+        is_other[others] = True
+        is_other = np.repeat(is_other, counts)
+        ids[is_other], ids[~is_other] = found, merged
+        self._id_ends = np.append(self._id_ends, np.cumsum(counts) + self._ids.size)
+        self._ids = np.append(self._ids, ids)
+
+    def _encoded(self, ends: Ints, which: Ints) -> tuple[Numbers, Ints]:
+        """The tokens of some of the pieces that end at ends[1:], by the tokenizer, and how many
+        each has.
+        """
+        if not which.size:
+            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+        words = strings_from(self._pieces, ends).take(pa.array(which)).to_pylist()
         texts = [words[at : at + _BATCH] for at in range(0, len(words), _BATCH)]
         encodings = self._tokenizer.encode_batch_fast(
             texts, is_pretokenized=True, add_special_tokens=False
         )
         ids = np.concatenate([np.array(one.ids, dtype=np.int32) for one in encodings])
-        reached = np.cumsum(self._sizes[ids])
-        id_ends = np.searchsorted(reached, ends[1:] - begin) + 1
-        if not np.array_equal(reached[id_ends - 1], ends[1:] - begin):
+        reached, own_ends = np.cumsum(self._sizes[ids]), np.cumsum(np.diff(ends)[which])
+        id_ends = np.searchsorted(reached, own_ends) + 1
+        if not np.array_equal(reached[id_ends - 1], own_ends):
             raise RuntimeError("a byte-level tokenizer gave tokens that are not the text's bytes")
-        self._id_ends = np.append(self._id_ends, id_ends + self._ids.size)
-        self._ids = np.append(self._ids, ids)
+        return ids, np.diff(id_ends, prepend=0)
 
 
 @lru_cache(maxsize=8)
@@ -133,6 +165,32 @@ def byte_sizes(tokenizer: Any) -> Ints | None:
     added = [number for number in tokenizer.get_added_tokens_decoder() if number < sizes.size]
     sizes[added] = 0
     return sizes
+
+
+def merges_of(tokenizer: Any) -> Merges:
+    """Those of a byte-level BPE that every byte has a token of. No pairs where it takes pieces that
+    are tokens whole, whatever its merges say.
+    """
+    model = json.loads(tokenizer.to_str())["model"]
+    vocabulary = model["vocab"]
+    letters = np.full(256, -1, dtype=np.int32)
+    for byte in range(33, 127):
+        letters[byte] = vocabulary[chr(byte)]
+    letters[32] = vocabulary["\u0120"]  # as byte-level BPE writes it
+    if model.get("ignore_merges"):
+        letters[:] = -1
+    merges = [one.split(" ") if isinstance(one, str) else one for one in model["merges"]]
+    numbers = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in merges]
+    table = np.array(numbers, dtype=np.int32).reshape(-1, 3)
+    size = 1 << max(4, (2 * len(table)).bit_length())
+    found = Merges(
+        letters,
+        np.zeros(size, dtype=np.uint64),
+        np.zeros(size, dtype=np.int32),
+        np.zeros(size, dtype=np.int32),
+    )
+    _enter_merges(table, found.pairs, found.ranks, found.tokens)
+    return found
 
 
 def encoder_of(tokenizer: Any) -> PieceEncoder | None:
@@ -291,6 +349,110 @@ def _look_up(
             known += 1
         entries[i - first] = entry
     return starts.size - 1, known
+
+
+@inlined
+def _pair(left: Int, right: Int) -> np.uint64:
+    """Two tokens as one number, which is not 0."""
+    return np.uint64(left + 1) << np.uint64(32) | np.uint64(right + 1)
+
+
+@kernel
+def _enter_merges(merges: Numbers, pairs: Hashes, ranks: Numbers, tokens: Numbers) -> None:
+    mask = np.int64(pairs.size - 1)
+    for rank in range(merges.shape[0]):
+        key = _pair(merges[rank, 0], merges[rank, 1])
+        slot = np.int64(mix64(key) >> _UPPER) & mask
+        while pairs[slot] != _NONE:
+            slot = (slot + 1) & mask
+        pairs[slot], ranks[slot], tokens[slot] = key, rank, merges[rank, 2]
+
+
+@inlined
+def _slot_of(left: Int, right: Int, pairs: Hashes) -> int:
+    """Where a pair stands in the table; -1 if it is not merged."""
+    mask, key = np.int64(pairs.size - 1), _pair(left, right)
+    slot = np.int64(mix64(key) >> _UPPER) & mask
+    while pairs[slot] != _NONE:
+        if pairs[slot] == key:
+            return slot
+        slot = (slot + 1) & mask
+    return np.int64(-1)
+
+
+@inlined
+def _is_one(piece: Bytes) -> bool:
+    """Whether a piece is one pre-token of GPT-2's: a space or none, then ASCII letters, digits or
+    signs alone.
+    """
+    first = 1 if piece[0] == 32 and piece.size > 1 else 0
+    kind = _class(piece[first])
+    if kind >= _SPACE:
+        return False
+    same = True
+    for at in range(first + 1, piece.size):
+        same &= _class(piece[at]) == kind
+    return same
+
+
+@inlined
+def _lowest(slots: Ints, count: Int, ranks: Numbers) -> int:
+    """The first of the pairs whose merge has the lowest rank; -1 if none is merged."""
+    best, at = np.int64(_UNMERGED), np.int64(-1)
+    for k in range(count):
+        if slots[k] >= 0 and ranks[slots[k]] < best:
+            best, at = np.int64(ranks[slots[k]]), np.int64(k)
+    return at
+
+
+@inlined
+def _merge_one(
+    own: Numbers, slots: Ints, count: Int, pairs: Hashes, ranks: Numbers, tokens: Numbers
+) -> int:
+    """Merge own[:count] in place, one pair at a time; how many tokens are left.
+
+    slots: room for where each pair stands in the table.
+    """
+    for k in range(count - 1):
+        slots[k] = _slot_of(own[k], own[k + 1], pairs)
+    at = _lowest(slots, count - 1, ranks)
+    while at >= 0:
+        own[at] = tokens[slots[at]]
+        count -= 1
+        for k in range(at + 1, count):
+            own[k] = own[k + 1]
+            slots[k] = slots[k + 1]
+        if at > 0:
+            slots[at - 1] = _slot_of(own[at - 1], own[at], pairs)
+        if at < count - 1:
+            slots[at] = _slot_of(own[at], own[at + 1], pairs)
+        at = _lowest(slots, count - 1, ranks)
+    return count
+
+
+@kernel
+def _merge(
+    pieces: Bytes, ends: Ints, letters: Numbers, pairs: Hashes, ranks: Numbers, tokens: Numbers
+) -> tuple[Numbers, Ints]:
+    """The tokens of the pieces between two of `ends`, and how many each has: 0 for a piece that is
+    longer than _SHORT, or may be several pre-tokens.
+    """
+    count = ends.size - 1
+    sizes = np.zeros(count, dtype=np.int64)
+    ids = np.empty(ends[count] - ends[0], dtype=np.int32)
+    own, slots = np.empty(_SHORT + 1, dtype=np.int32), np.empty(_SHORT + 1, dtype=np.int64)
+    total = 0
+    for i in range(count):
+        piece = pieces[ends[i] : ends[i + 1]]
+        if piece.size > _SHORT or letters[33] < 0 or not _is_one(piece):
+            continue
+        for k in range(piece.size):
+            own[k] = letters[piece[k]]
+        left = _merge_one(own, slots, np.int64(piece.size), pairs, ranks, tokens)
+        ids[total : total + left] = own[:left]
+        sizes[i] = left
+        total += left
+    return ids[:total].copy(), sizes
 
 
 @kernel

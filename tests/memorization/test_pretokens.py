@@ -1,6 +1,7 @@
 """Pieces that are encoded once give the tokens that the tokenizer gives whole texts."""
 
 from itertools import pairwise
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -50,6 +51,44 @@ def test_the_tokens_of_pieces_are_those_of_their_text(texts):
         assert len(ends) == len(reported)
     for text, (_, ends) in zip(texts, found, strict=True):
         assert not ends or ends[-1] == len(text)
+
+
+LINES = [line for path in sorted(Path(pretokens.__file__).parent.glob("*.py"))[:8]
+         for line in path.read_text().splitlines()]  # fmt: skip
+
+
+def test_pieces_of_code_and_prose_are_merged_as_the_tokenizer_does():
+    """Nearly all of them without it."""
+    tokenizer = tokenizer_of("default")
+    asked = []
+    encoded = PieceEncoder._encoded
+    with mock.patch.object(
+        PieceEncoder, "_encoded", lambda *args: asked.append(args[2].size) or encoded(*args)
+    ):
+        encoder = PieceEncoder(tokenizer, byte_sizes(tokenizer))
+        ids, bounds, _ = encoder.encode(*arrow_buffers(pa.array(LINES, pa.large_string())))
+    whole = tokenizer.encode_batch(LINES, add_special_tokens=False)
+    assert [ids[a:b].tolist() for a, b in pairwise(bounds)] == [one.ids for one in whole]
+    assert sum(asked) < 0.1 * encoder._known
+
+
+@examples(100)
+@given(
+    st.lists(st.tuples(st.sampled_from("ab1."), st.sampled_from("ab1.")), max_size=6, unique=True),
+    st.lists(st.text("ab1. ", max_size=40), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_any_merges(chosen, texts, whole_words):
+    """Merges of pairs in any order, and of what these make before its parts."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = list(dict.fromkeys([*chosen, *((a + b, b) for a, b in chosen)]))
+    vocabulary = {text: n for n, text in enumerate(dict.fromkeys(
+        [*letters, *(a + b for a, b in chosen), *(a + b for a, b in merges)]))}  # fmt: skip
+    made = Tokenizer(models.BPE(vocabulary, merges[::-1], ignore_merges=whole_words))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    assert encoder_of(made) is not None
+    found = [ids for ids, _ in pieces(made, texts)]
+    assert found == [made.encode(text).ids for text in texts]
 
 
 @given(st.lists(st.text("ab .\n1é", max_size=40), min_size=1, max_size=5), st.integers(1, 6))
