@@ -8,6 +8,7 @@ many.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -32,6 +33,9 @@ from unrote.pipelines.progress import Progress
 from unrote.pipelines.publish import finish, summarised, write_report
 from unrote.pipelines.report.proxy import FOLDER, ProxyReport
 from unrote.pipelines.storage import Location, make_folder, staged, write_atomically
+
+if TYPE_CHECKING:
+    from unrote.memorization.proxy_run import ProxyRun
 
 Floats = NDArray[np.float64]
 
@@ -77,11 +81,22 @@ def proxy(
             seed=seed,
             progress=lambda share, _: advance(share),
         )
+    return _concluded(run, scores, texts, prompted, outcome, seed)
+
+
+def _concluded(
+    run: FinishedRun,
+    scores: pa.Table,
+    texts: Mapping[int, str],
+    prompted: pa.Table,
+    outcome: "ProxyRun",
+    seed: int,
+) -> ProxyReport:
+    """Recalibrate the risk to what was extractable, and write what came of it."""
     columns = _columns(prompted) | _copies(prompted, texts)
-    given, extractable = settings.memorization.proxy_risk, outcome.extraction.extractable
+    given, extractable = run.settings.memorization.proxy_risk, outcome.extraction.extractable
     refitted, known = _recalibrated(given, columns, extractable)
-    after = refitted.predict(columns)
-    before = given.predict(columns)
+    before, after = given.predict(columns), refitted.predict(columns)
     result = ProxyReport(
         seed,
         outcome.parameters,
@@ -95,15 +110,7 @@ def proxy(
         *_expected(before[known], after[known]),
         *_expected(*(_all(scores, risk) for risk in (given, refitted))),
     )
-    _write(
-        run.out / FOLDER,
-        result,
-        refitted,
-        prompted,
-        outcome.extraction,
-        before,
-        after,
-    )
+    _write(run.out / FOLDER, result, refitted, prompted, outcome.extraction, before, after)
     return result
 
 

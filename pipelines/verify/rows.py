@@ -203,18 +203,7 @@ def _check_document(
     if text is None:
         run.tally["documents"].expect(False, "%s has no readable text", run.name_of(doc))
         return
-    expected = Document(
-        doc,
-        f"{shard.name}#{number}" if fields.id is None else fields.id,
-        shard.name,
-        number,
-        shard.source if fields.source is None else fields.source,
-        len(text.encode()),
-    )
-    differing = [n for n in Document._fields if getattr(expected, n) != getattr(document, n)]
-    run.tally["documents"].expect(
-        not differing, "%s has another %s in the input", run.name_of(doc), ", ".join(differing)
-    )
+    _check_row(run, shard, document, fields, text)
     if doc in run.referenced:
         run.known.add(doc)
         run.texts.add(doc, text)
@@ -243,6 +232,23 @@ def _check_document(
         _look_for_leaks(run, doc, left, beside.elsewhere)
         if wanted:
             _sample(wanted, doc, text, read_fields(there, shard, run.rules).text)
+
+
+def _check_row(run: Run, shard: Shard, document: Document, fields: Fields, text: str) -> None:
+    """The row of the documents table, against what the input has."""
+    doc, number = document.doc, document.doc & ((1 << ROW_BITS) - 1)
+    expected = Document(
+        doc,
+        f"{shard.name}#{number}" if fields.id is None else fields.id,
+        shard.name,
+        number,
+        shard.source if fields.source is None else fields.source,
+        len(text.encode()),
+    )
+    differing = [n for n in Document._fields if getattr(expected, n) != getattr(document, n)]
+    run.tally["documents"].expect(
+        not differing, "%s has another %s in the input", run.name_of(doc), ", ".join(differing)
+    )
 
 
 def _look_for_leaks(
