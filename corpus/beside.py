@@ -46,6 +46,21 @@ def beside(
             raise AssertionError(f"nobody takes rows of {tag}")  # with python -O too
 
 
+def with_range(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """The batches of text that are not empty, each with all rows that the one table beside it has
+    of its range of documents.
+    """
+    rows: list[pa.RecordBatch] = []
+    read = False  # whether text of the range of `rows` has come
+    for tag, batch in tagged:
+        if tag != "text":
+            rows = [batch] if read else [*rows, batch]
+            read = False
+        elif batch.num_rows:
+            read = True
+            yield pa.concat_batches(rows), batch
+
+
 class RowsBeside(Generic[Row]):
     """Rows of the table `name` by document, as `pick` makes them: pairs of a document and a row."""
 

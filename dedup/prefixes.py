@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from unrote.corpus.beside import with_range
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import BANDS, TEXT, Table, Tagged
 from unrote.corpus.stages import PlainStage
@@ -178,15 +179,8 @@ class DocumentShingles(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"shingles": _SHINGLES}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        rows: list[pa.RecordBatch] = []
-        read = False  # whether text of the document range of `rows` has come
-        for tag, batch in tagged:
-            if tag == "hot_documents":
-                rows = [batch] if read else [*rows, batch]
-                read = False
-            elif batch.num_rows:
-                read = True
-                yield from self._rows(pa.concat_batches(rows), batch)
+        for rows, texts in with_range(tagged):
+            yield from self._rows(rows, texts)
 
     def _rows(self, hot: pa.RecordBatch, texts: pa.RecordBatch) -> Tagged:
         docs = column(texts, "doc")

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unrote.corpus.beside import with_range
 from unrote.corpus.hashing import mix64
 from unrote.corpus.kernel import inlined, kernel
 from unrote.corpus.normalization import NFC, Normalization
@@ -191,15 +192,8 @@ class UndecidedSets(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": UNDECIDED_SETS}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        rows: list[pa.RecordBatch] = []
-        read = False  # whether text of the document range of `rows` has come
-        for tag, batch in tagged:
-            if tag == "undecided":
-                rows = [batch] if read else [*rows, batch]
-                read = False
-            elif batch.num_rows:
-                read = True
-                yield from self.gathered(pa.concat_batches(rows), batch)
+        for rows, texts in with_range(tagged):
+            yield from self.gathered(rows, texts)
 
     def gathered(self, undecided: pa.RecordBatch, texts: pa.RecordBatch) -> Tagged:
         """One row for each document of `texts`, all of which are in `undecided`."""

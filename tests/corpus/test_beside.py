@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrote.corpus.beside import DocumentSet, NumbersBeside, RowsBeside, beside, picking
+from unrote.corpus.beside import (
+    DocumentSet,
+    NumbersBeside,
+    RowsBeside,
+    beside,
+    picking,
+    with_range,
+)
 from unrote.corpus.schema import DUPLICATES, SPANS
 
 TEXT = pa.record_batch({"doc": [1], "text": ["a"]})
@@ -51,3 +58,13 @@ def test_numbers_are_held_until_their_documents_are_taken(rows, texts, size):
             read = batch[-1]
             expected = [[i, *row] for i, doc in enumerate(batch) for row in by_document.take(doc)]
             assert numbers.take(batch).tolist() == expected
+
+
+def test_texts_come_with_all_rows_of_their_range():
+    """However both are cut into batches; a range's rows are gone when the next one's come."""
+    more, other = SPAN.slice(0, 1), SPAN.slice(2, 1)
+    tagged = [("spans", SPAN), ("spans", more), ("text", TEXT), ("text", TEXT.slice(0, 0)),
+              ("text", TEXT), ("spans", other), ("text", TEXT)]  # fmt: skip
+    found = [(rows.to_pylist(), texts) for rows, texts in with_range(iter(tagged))]
+    whole = SPAN.to_pylist() + more.to_pylist()
+    assert found == [(whole, TEXT), (whole, TEXT), (other.to_pylist(), TEXT)]
