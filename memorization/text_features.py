@@ -37,6 +37,9 @@ _GRAM_BITS, _MULTIPLIER = np.uint64((1 << 8 * GRAM) - 1), np.uint64(0x9E3779B97F
 _MARKS = (1 << 64 - 8 * GRAM) - 1
 """Texts that a table of grams tells apart: by the bits that a gram leaves."""
 
+_MET_BITS = 15
+"""Of the words that were met, as many slots are known: their frequency is that of the first time."""
+
 _LETTER, _DIGIT, _SPACE, _PUNCTUATION = 0, 1, 2, 3
 
 
@@ -199,9 +202,10 @@ def _measure(
     n = offsets.size - 1
     template, repetition, rare, duplication = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     grams = np.zeros(_slots(offsets), dtype=np.uint64)
+    met, known = np.zeros(1 << _MET_BITS, dtype=np.uint64), np.zeros(1 << _MET_BITS)
     for i in range(n):
         text = data[offsets[i] : offsets[i + 1]]
-        units, numbers, words, frequencies = _units(text, keys, values, entries)
+        units, numbers, words, frequencies = _units(text, keys, values, entries, met, known)
         template[i] = _template(units, numbers)
         if i % _MARKS == 0:
             grams[:] = 0
@@ -220,10 +224,12 @@ def _measure(
 
 @kernel
 def _units(
-    text: Bytes, keys: Hashes, values: Floats, entries: int
+    text: Bytes, keys: Hashes, values: Floats, entries: int, met: Hashes, known: Floats
 ) -> tuple[Hashes, Floats, Hashes, Floats]:
     """The words, numbers and punctuation of a text: a hash of each, and its value if it is a number
     (else NaN); then of the words alone the hashes and frequencies.
+
+    met, known: words that were met before, by slots of their hash, and their frequencies.
     """
     units, numbers = np.empty(text.size, dtype=np.uint64), np.full(text.size, np.nan)
     words, frequencies = np.empty(text.size, dtype=np.uint64), np.empty(text.size)
@@ -244,7 +250,11 @@ def _units(
         if kind == _DIGIT and at - start <= 15:  # exact in a double
             numbers[found] = value
         if kind == _LETTER:
-            words[word], frequencies[word] = key, _frequency(text[start:at], keys, values, entries)
+            slot = (key * _MULTIPLIER) >> np.uint64(64 - _MET_BITS)
+            if met[slot] != key:
+                met[slot] = key
+                known[slot] = _frequency(text[start:at], keys, values, entries)
+            words[word], frequencies[word] = key, known[slot]
             word += 1
         found += 1
     return units[:found], numbers[:found], words[:word], frequencies[:word]
