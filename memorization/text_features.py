@@ -38,7 +38,7 @@ _MARKS = (1 << 64 - 8 * GRAM) - 1
 """Texts that a table of grams tells apart: by the bits that a gram leaves."""
 
 _MET_BITS = 15
-"""Of the words that were met, as many slots are known: their frequency is that of the first time."""
+"""Log2 of the slots for words that were met, with their frequencies."""
 
 _LETTER, _DIGIT, _SPACE, _PUNCTUATION = 0, 1, 2, 3
 
