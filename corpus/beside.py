@@ -118,7 +118,8 @@ class NumbersBeside:
         self._held = left if docs else self._held
         rows = np.concatenate(found)
         rows[:, 0], of = np.searchsorted(wanted, rows[:, 0]), rows[:, 0].copy()
-        return rows[wanted[rows[:, 0]] == of]
+        own: NDArray[np.int64] = rows[wanted[rows[:, 0]] == of]
+        return own
 
 
 class DocumentSet:

@@ -369,7 +369,7 @@ def _enter_merges(merges: Numbers, pairs: Hashes, ranks: Numbers, tokens: Number
 
 
 @inlined
-def _slot_of(left: Int, right: Int, pairs: Hashes) -> int:
+def _slot_of(left: Int, right: Int, pairs: Hashes) -> Int:
     """Where a pair stands in the table; -1 if it is not merged."""
     mask, key = np.int64(pairs.size - 1), _pair(left, right)
     slot = np.int64(mix64(key) >> _UPPER) & mask
@@ -396,7 +396,7 @@ def _is_one(piece: Bytes) -> bool:
 
 
 @inlined
-def _lowest(slots: Ints, count: Int, ranks: Numbers) -> int:
+def _lowest(slots: Ints, count: Int, ranks: Numbers) -> Int:
     """The first of the pairs whose merge has the lowest rank; -1 if none is merged."""
     best, at = np.int64(_UNMERGED), np.int64(-1)
     for k in range(count):
@@ -408,7 +408,7 @@ def _lowest(slots: Ints, count: Int, ranks: Numbers) -> int:
 @inlined
 def _merge_one(
     own: Numbers, slots: Ints, count: Int, pairs: Hashes, ranks: Numbers, tokens: Numbers
-) -> int:
+) -> Int:
     """Merge own[:count] in place, one pair at a time; how many tokens are left.
 
     slots: room for where each pair stands in the table.
