@@ -1,4 +1,4 @@
-"""How kernels are compiled, and the two machine instructions that numba does not offer.
+"""How kernels are compiled, and the machine instructions that numba does not offer.
 
 A kernel is a plain function on arrays: a byte buffer and offsets in, arrays out. It does no I/O,
 holds no Python object, and releases the interpreter lock, so that threads run kernels in parallel.
@@ -115,6 +115,34 @@ def multiply_fold(typingctx: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
         return builder.xor(high, builder.trunc(product, word))
 
     return types.uint64(types.uint64, types.uint64), codegen
+
+
+def bits_of(*ranges: tuple[int, int]) -> Any:
+    """A function of a uint8 array and an index: which of the 64 bytes from there on lie in one of
+    these ranges (both ends included), the first byte in the lowest bit of a uint64.
+
+    The caller guarantees 0 <= at and at + 64 <= len(data). The processor looks at 32 bytes or so
+    at a time.
+    """
+
+    @intrinsic
+    def bits_at(typingctx: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
+            wide = ir.VectorType(ir.IntType(8), 64)
+            pointer = builder.bitcast(builder.gep(array.data, [args[1]]), wide.as_pointer())
+            block = builder.load(pointer)
+            block.align = 1
+            found = ir.Constant(ir.VectorType(ir.IntType(1), 64), [0] * 64)
+            for first, last in ranges:
+                above = builder.sub(block, ir.Constant(wide, [first] * 64))
+                size = ir.Constant(wide, [last - first] * 64)
+                found = builder.or_(found, builder.icmp_unsigned("<=", above, size))
+            return builder.bitcast(found, ir.IntType(64))
+
+        return types.uint64(data, types.int64), codegen
+
+    return bits_at
 
 
 def byte_buffer(size: int) -> np.ndarray:

@@ -131,6 +131,20 @@ def _may_compose(first: Any, second: Any, table: np.ndarray, pairs: np.ndarray) 
 
 
 @inlined
+def _past_ascii(data: np.ndarray, at: Any, end: Any) -> Any:
+    """Behind the ASCII that data[at:end] begins with, up to seven bytes of which may be left."""
+    while at + 32 <= end:
+        low = load64(data, at) | load64(data, at + 8)
+        high = load64(data, at + 16) | load64(data, at + 24)
+        if (low | high) & HIGHS:
+            break
+        at += 32
+    while at + 8 <= end and load64(data, at) & HIGHS == 0:
+        at += 8
+    return at
+
+
+@inlined
 def _all_inert(data: np.ndarray, at: Any, loud: np.ndarray) -> bool:
     """Whether the code points that begin in data[at:at + _STEP] are inert by their first bytes."""
     some = np.uint8(0)
@@ -159,8 +173,9 @@ def normalized(
         # Where the last starter is, and the combining class of the last code point.
         starter, before, tried = at, np.int64(0), at
         while at < end:
-            if at + 8 <= end and load64(data, at) & HIGHS == 0:
-                at += 8
+            behind = _past_ascii(data, at, end)
+            if behind > at:
+                at = behind
                 starter, before = at - 1, np.int64(0)
                 continue
             if at >= tried and at + _STEP <= end:

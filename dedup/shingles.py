@@ -24,7 +24,14 @@ import pyarrow as pa
 from unrote.corpus.kernel import inlined, kernel, multiply_fold
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.text import arrow_buffers
-from unrote.dedup.symbols import gap_between, may_hold, next_symbol, plainly_bare, symbol_at
+from unrote.dedup.symbols import (
+    gap_between,
+    may_hold,
+    next_symbol,
+    plainly_bare,
+    plainly_bare_after,
+    symbol_at,
+)
 from unrote.dedup.words import (
     ALONE,
     LOWER,
@@ -38,11 +45,16 @@ from unrote.dedup.words import (
     Table,
     begins_word,
     decode,
+    first_run,
     gap_after,
+    hash_ascii,
     hash_word,
+    is_dot,
     kind_after,
+    marks_ahead,
     next_word,
     table_for,
+    words_ahead,
 )
 
 Unit = Literal["word", "character"]
@@ -114,7 +126,21 @@ def _fill_words(
     at, count, slot = state[_AT], state[_COUNT], state[_SLOT]
     gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
     while at < end and filled < out.size:
-        began = at
+        began, ahead = at, words_ahead(data, at, end)
+        while filled < out.size:
+            size, gap = first_run(ahead)
+            if gap == 0:
+                break
+            token = hash_ascii(data, at, np.int64(size))
+            ahead >>= size + gap
+            at += np.int64(size + gap)
+            words += 1
+            gram, slot = _rolled(gram, token, ring, slot, power)
+            count += 1
+            out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
+            filled += count >= ngram
+        if at > began:
+            continue
         token, at = hash_word(data, at, end, table)
         at = next_word(data, at, end, table)
         words += 1
@@ -137,18 +163,39 @@ def _fill_tokens(
     at, after, count, slot = state[_AT], state[_AFTER], state[_COUNT], state[_SLOT]
     gram, words, ngram, filled = np.uint64(state[_GRAM]), state[WORDS], ring.size, 0
     while at < end and filled < out.size:
-        if at < after:
-            began = at
-            symbol, at = _take_symbol(data, at, table, state)
-            token = np.uint64(multiply_fold(np.uint64(symbol) ^ _SYMBOL_SEED, WORD_KEY))
-        else:
-            began = at
+        began = at
+        if at == after:
+            ahead, marks = words_ahead(data, at, end), marks_ahead(data, at)
+            while at == after and filled < out.size:
+                size, width = first_run(ahead)
+                if width == 0:
+                    break
+                word, gap = at, at + np.int64(size)
+                after = gap + np.int64(width)
+                at = after
+                words += 1
+                token = hash_ascii(data, word, np.int64(size))
+                gram, slot = _rolled(gram, token, ring, slot, power)
+                count += 1
+                out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)
+                filled += count >= ngram
+                between = marks >> size & ((np.uint64(1) << width) - np.uint64(1))
+                some = between != 0 or (width == 1 and is_dot(data[gap]))
+                if some and (between > 1 or not plainly_bare_after(data, word, gap)):
+                    at = _enter_gap(data, word, gap, after, end, table, state)
+                ahead >>= size + width
+                marks >>= size + width
+            if at > began:
+                continue
             token, gap = hash_word(data, at, end, table)
             after, first = gap_after(data, gap, end, table)
             at = after
             words += 1
             if not plainly_bare(first, after - gap):
                 at = _enter_gap(data, began, gap, after, end, table, state)
+        else:
+            symbol, at = _take_symbol(data, at, table, state)
+            token = np.uint64(multiply_fold(np.uint64(symbol) ^ _SYMBOL_SEED, WORD_KEY))
         gram, slot = _rolled(gram, token, ring, slot, power)
         count += 1
         out[filled] = multiply_fold(gram ^ WORD_SEED, _GRAM_KEY)

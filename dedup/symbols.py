@@ -68,6 +68,18 @@ def plainly_bare(first: np.uint64, size: Int) -> bool:
     return bool(size == 2 and (two == _COMMA_SPACE or two == _STOP_SPACE))  # noqa: PLR1714, SIM109
 
 
+@inlined
+def plainly_bare_after(data: Bytes, word: Int, gap: Int) -> bool:
+    """Whether the mark data[gap] does not count, if it is the only one between the ASCII word
+    data[word:gap] and the next one: behind a letter . , : ; - do not, if a dash not behind a single
+    one.
+    """
+    mark, last = data[gap], data[gap - 1]
+    digit = 0x30 <= last <= 0x39
+    joins = mark in (ord("."), ord(","), ord(":"), ord(";"))
+    return bool(not digit and (joins or (mark == _DASH and gap - word > 1)))
+
+
 @kernel
 def may_hold(data: Bytes, gap: Int, end: Int, table: Table) -> bool:
     """Whether a symbol may count in data[gap:end], which holds no word."""

@@ -18,7 +18,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from unrote.corpus.kernel import inlined, kernel, load64, multiply_fold
+from unrote.corpus.kernel import bits_of, inlined, kernel, load64, multiply_fold
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -257,6 +257,78 @@ def hash_word(data: Bytes, at: Int, end: Int, table: Table) -> tuple[np.uint64, 
             h = multiply_fold(h ^ chunk, WORD_KEY)
         break
     return h, at
+
+
+_word_bits = bits_of((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
+_foreign_bits = bits_of((0x80, 0xFF))
+_mark_bits = bits_of(
+    (0x21, 0x21), (0x23, 0x26), (0x2A, 0x2B), (0x2D, 0x2D), (0x2F, 0x2F), (0x3A, 0x3E),
+    (0x40, 0x40), (0x5C, 0x5C), (0x5E, 0x5E), (0x7C, 0x7C), (0x7E, 0x7E),
+)  # fmt: skip
+"""The SYMBOL and MARKED of ASCII."""
+
+_AHEAD = 64 + 8  # bytes that there must be for `words_ahead` and `hash_ascii`
+
+
+@inlined
+def words_ahead(data: Bytes, at: Int, end: Int) -> np.uint64:
+    """Which of the 63 bytes from `at` on, where a word begins, are of ASCII words: a bit for each.
+
+    Ends before the first byte above 127 and at `end`; 0 where it is better not to begin.
+    """
+    if at + _AHEAD > data.size or data[at] > 0x7F:
+        return np.uint64(0)
+    words, foreign = np.uint64(_word_bits(data, at)), np.uint64(_foreign_bits(data, at))
+    # The bits below the first foreign byte, the end, and the last one, so that a word has an end.
+    limit = foreign | np.uint64(1) << np.uint64(min(end - at, 63))
+    return words & ((limit & (~limit + np.uint64(1))) - np.uint64(1))
+
+
+@inlined
+def marks_ahead(data: Bytes, at: Int) -> np.uint64:
+    """Which of the 64 bytes from `at` on are ASCII that is SYMBOL or MARKED: a bit for each.
+
+    0 where `words_ahead` does not begin.
+    """
+    if at + _AHEAD > data.size or data[at] > 0x7F:
+        return np.uint64(0)
+    return np.uint64(_mark_bits(data, at))
+
+
+@inlined
+def is_dot(byte: Any) -> bool:
+    """Whether a byte is the DOTTED of ASCII."""
+    return bool(byte == 0x2C or byte == 0x2E)  # noqa: PLR1714 - faster
+
+
+@inlined
+def first_run(bits: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """How many of the lowest bits are set, and how many behind them are not; the second is 0 if
+    none is set after that. The highest bit is not set.
+    """
+    size = np.uint64(trailing_zeros(~bits))
+    behind = bits >> size
+    return size, (np.uint64(trailing_zeros(behind)) if behind else np.uint64(0))
+
+
+@inlined
+def hash_ascii(data: Bytes, at: Int, size: Int) -> np.uint64:
+    """`hash_word` of a word of `size` > 0 ASCII bytes, with eight more bytes behind it."""
+    h = WORD_SEED
+    while size >= 8:
+        h = multiply_fold(h ^ _lower(np.uint64(load64(data, at))), WORD_KEY)
+        at += 8
+        size -= 8
+    if size:
+        kept = (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1)
+        h = multiply_fold(h ^ _lower(np.uint64(load64(data, at)) & LOW) & kept, WORD_KEY)
+    return h
+
+
+@inlined
+def _lower(block: np.uint64) -> np.uint64:
+    """Eight bytes below 128 with their letters in lower case."""
+    return block | ascii_letters(block) >> np.uint64(2)  # 0x80 to 0x20, the bit of lower case
 
 
 @kernel

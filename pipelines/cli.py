@@ -14,7 +14,7 @@ from unrote.corpus import display
 from unrote.corpus.errors import UsageError
 from unrote.corpus.version import VERSION
 from unrote.pipelines import exits
-from unrote.pipelines.start import without_pandas
+from unrote.pipelines.start import start_quickly
 
 
 class _Commands(TyperGroup):
@@ -147,7 +147,7 @@ def _reach_stores(config: Path | None) -> None:
 
 
 def _clean(kind: str, inputs: list[str], out: str, settings: Any, fresh: bool, quiet: bool) -> None:
-    without_pandas()
+    start_quickly()
     from unrote.pipelines.clean import clean as run  # noqa: PLC0415
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
     from unrote.pipelines.report.terminal import print_summary  # noqa: PLC0415
@@ -274,7 +274,7 @@ def proxy(
     """Train a proxy model on a corpus as it is, for some minutes: which sequences are extractable
     from it? Names them, and recalibrates the risk to this corpus.
     """
-    without_pandas()
+    start_quickly()
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
     from unrote.pipelines.proxy import proxy as run  # noqa: PLC0415
     from unrote.pipelines.report.proxy import print_proxy  # noqa: PLC0415
@@ -336,7 +336,7 @@ def gate(
     quiet: Quiet = False,
 ) -> None:
     """Hold a corpus against a policy before training. Status 0: passed, 1: refused."""
-    without_pandas()
+    start_quickly()
     from unrote.pipelines.gate import gate as run  # noqa: PLC0415
     from unrote.pipelines.progress import progress_for  # noqa: PLC0415
     from unrote.pipelines.report.verdict_files import asked_formats, write_verdict  # noqa: PLC0415

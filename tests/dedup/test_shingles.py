@@ -9,10 +9,24 @@ from hypothesis import strategies as st
 
 from tests.dedup import reference
 from tests.examples import examples
+from unrote.corpus.kernel import kernel
 from unrote.corpus.normalization import Normalization
 from unrote.corpus.text import arrow_buffers
 from unrote.dedup.shingles import shingle_hashes, shingles
-from unrote.dedup.words import ALONE, MARK, SPACE, WORD, table_for, unicode_table
+from unrote.dedup.words import (
+    ALONE,
+    DOTTED,
+    MARK,
+    MARKED,
+    SPACE,
+    SYMBOL,
+    WORD,
+    is_dot,
+    marks_ahead,
+    table_for,
+    unicode_table,
+    words_ahead,
+)
 
 CHARACTERS = st.one_of(
     st.sampled_from(
@@ -46,6 +60,43 @@ def test_hashes_are_those_of_the_reference_shingles(texts, unit, ngram, symbols)
     sets = shingles(texts, **settings)
     assert [len(s) for s in sets] == [len(set(e)) for e in expected]
     assert all((s[1:] > s[:-1]).all() for s in sets)
+
+
+ASCII_WORDS = st.text("aZ_5", min_size=1, max_size=3) | st.text(
+    "abcDEF_09", min_size=7, max_size=80
+)
+ASCII_GAPS = st.sampled_from([" ", " ", "\n", ".", ",", "-", ":", ": ", ". ", ";", "/", " - "])
+LINES = st.lists(
+    st.tuples(ASCII_WORDS, ASCII_GAPS | st.text(CHARACTERS, min_size=1, max_size=6)), max_size=40
+).map(lambda pairs: "".join(word + gap for word, gap in pairs))
+
+
+@given(LINES, st.integers(1, 5), st.booleans())
+@examples(200)
+def test_words_that_are_looked_at_many_at_a_time(text, ngram, symbols):
+    expected = [reference.shingles(text, ngram, "word", symbols)]
+    settings = {"ngram": ngram, "symbols": symbols, "normalization": RAW, "distinct": False}
+    # Bytes behind a text, of another one, let more of its words be looked at together.
+    for behind in ([], ["x" * 80], ["é" * 40]):
+        found = shingles([text, *behind], **settings)
+        same_structure(found[:1], expected)
+        assert found[0].tolist() == shingles([text], **settings)[0].tolist()
+
+
+@kernel
+def looked_at(data, at):
+    return words_ahead(data, at, data.size), marks_ahead(data, at)
+
+
+def test_what_is_looked_at_together_is_what_the_table_says():
+    table = unicode_table()
+    for code in range(128):
+        data = np.full(200, ord("a"), np.uint8)
+        data[5] = code
+        words, marks = looked_at(data, 0)
+        assert bool(int(words) >> 5 & 1) == bool(table[code] & WORD), chr(code)
+        assert bool(int(marks) >> 5 & 1) == bool(table[code] & (SYMBOL | MARKED)), chr(code)
+        assert is_dot(code) == bool(table[code] & DOTTED), chr(code)
 
 
 @given(TEXTS, st.sampled_from(["word", "character"]))
