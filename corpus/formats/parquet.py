@@ -13,7 +13,13 @@ import pyarrow.parquet as pq
 from unrote.corpus.edits import ShardEdits
 from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.formats.base import Cutter, Format
-from unrote.corpus.formats.parquet_values import find_values, text_paths, type_at, with_values
+from unrote.corpus.formats.parquet_values import (
+    Values,
+    find_values,
+    text_paths,
+    type_at,
+    with_values,
+)
 from unrote.corpus.paths import SEPARATED, FieldPath, Selection
 from unrote.corpus.rows import (
     BATCH_BYTES,
@@ -256,12 +262,13 @@ def batch_rows(
     rows = selected.of(row, row + len(batch))
     if len(rows) == 0:
         return
-    text, columns = _texts(batch, fields)
+    found = [None if one.is_flat else find_values(batch, one) for one in fields.selections]
+    text, columns = _texts(batch, fields, found)
     others = (fields.id, fields.source, fields.order) if view == "records" else ()
     extra = [_strings(batch, name) for name in others]
     fine = np.zeros(len(batch), dtype=np.bool_)
     fine[rows - row] = True
-    reasons = _reasons(batch, fields, text, columns)
+    reasons = _reasons(fields, found, text, columns)
     bad = fine & ~accepted(reasons)
     fine &= ~bad
     if view == "text":
@@ -278,26 +285,31 @@ def batch_rows(
 
 
 def _texts(
-    batch: pa.RecordBatch, fields: Fields
+    batch: pa.RecordBatch, fields: Fields, found: Sequence[Values | None]
 ) -> tuple[pa.LargeStringArray, list[pa.LargeStringArray | None]]:
     """The text and the named columns, None for one that is missing.
 
+    found: the values of each selection, not needed of one that is a field of the row.
     Cast, because some types, such as string_view, cannot be filtered.
     """
-    text, *columns = (_text(batch, one) for one in fields.selections)
+    each = zip(fields.selections, found, strict=True)
+    text, *columns = (_text(batch, one, values) for one, values in each)
     return text, columns
 
 
-def _text(batch: pa.RecordBatch, selected: Selection) -> pa.LargeStringArray | None:
+def _text(
+    batch: pa.RecordBatch, selected: Selection, found: Values | None
+) -> pa.LargeStringArray | None:
     if not selected.is_flat:
-        return find_values(batch, selected).joined(len(batch))
+        assert found is not None
+        return found.joined(len(batch))
     column = batch.schema.get_field_index(selected.paths[0].top)
     return None if column < 0 else batch.column(column).cast(pa.large_string())
 
 
 def _reasons(
-    batch: pa.RecordBatch,
     fields: Fields,
+    found: Sequence[Values | None],
     text: pa.LargeStringArray,
     columns: Sequence[pa.LargeStringArray | None],
 ) -> np.ndarray:
@@ -312,9 +324,9 @@ def _reasons(
         reasons[sizes > limit] = too_long(limit, "named columns")
     for column in (text, *named):
         reasons[~_are_utf8(column)] = NOT_UTF8
-    for one in fields.selections:
-        if one.is_several:
-            reasons[find_values(batch, one).separated(len(batch))] = SEPARATED
+    for one, values in zip(fields.selections, found, strict=True):
+        if one.is_several and values is not None:
+            reasons[values.separated(len(text))] = SEPARATED
     if text.null_count:
         flat, name = fields.selections[0].is_flat, fields.editable[0]
         reason = IS_NULL if flat else f"no text at '{name}'"
@@ -439,7 +451,7 @@ def rewritten_batch(
         rows = found[field].rows
         return bool(np.searchsorted(rows, at) < np.searchsorted(rows, at + 1))
 
-    kept, changes = edits.of_rows(row, readable_rows(batch, fields), has_string)
+    kept, changes = edits.of_rows(row, _readable(batch, fields, found), has_string)
     return _edited(batch, fields, changes, kept)
 
 
@@ -508,9 +520,9 @@ def read_group(
             ) from None
 
 
-def readable_rows(batch: pa.RecordBatch, fields: Fields) -> np.ndarray:
+def _readable(batch: pa.RecordBatch, fields: Fields, found: Sequence[Values]) -> np.ndarray:
     """Which rows are not rejected when they are read (bool)."""
-    return accepted(_reasons(batch, fields, *_texts(batch, fields)))
+    return accepted(_reasons(fields, found, *_texts(batch, fields, found)))
 
 
 def compression_of(file: pq.ParquetFile) -> str:
