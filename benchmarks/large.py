@@ -1,7 +1,7 @@
 """The whole command on made-up corpora that are larger than its memory.
 
     python -m benchmarks.large WORK [--jobs dedup,clean] [--sizes 1GB,2GB] [--memory 1GiB]
-                               [--workers 2] [--words 400] [--keep]
+                               [--workers 2] [--words 400] [--keep] [--phases]
 
 Prints a row for each job and size: wall and processor time, the highest memory of all its processes
 together, the most that lay in its scratch folder, what went through the exchange; and of what was
@@ -9,7 +9,8 @@ planted, which share was removed: exact copies, and near-copies of a similarity 
 copy of a copy that went may rightly stay). The
 corpora are made by benchmarks/synthetic.py in the folder WORK, once. `clean` is without
 memorization, whose time goes with its tokens. With --words below 100 documents are plain: no
-boilerplate, passages and values. --keep: leave the results.
+boilerplate, passages and values. --keep: leave the results. --phases: a column more, the highest
+memory in each phase.
 """
 
 from __future__ import annotations
@@ -58,6 +59,25 @@ class Scratch:
         self._thread.join()
 
 
+class Phases:
+    """The highest memory in each phase of a run, by the markers that it leaves."""
+
+    def __init__(self, state: Path) -> None:
+        self.peaks: dict[str, float] = {}
+        self._folder, self._peak = state / "phases", 0.0
+
+    def look(self, mib: float) -> None:
+        """Take down what is in use now."""
+        self._peak = max(self._peak, mib)
+        if self._folder.exists():
+            names = {path.stem for path in self._folder.iterdir() if path.name[0] != "."}
+            for name in sorted(names - set(self.peaks)):
+                self.peaks[name], self._peak = self._peak, mib
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {peak:,.0f}" for name, peak in self.peaks.items())
+
+
 def _disk(folder: Path) -> int:
     """Bytes that the files below a folder take on disk; those that go meanwhile are left out."""
     total = 0
@@ -96,7 +116,14 @@ def found(folder: Path, out: Path) -> tuple[float, float]:
 
 
 def row(
-    job: str, size: str, folder: Path, documents: int, out: Path, run: Measured, scratch: int
+    job: str,
+    size: str,
+    folder: Path,
+    documents: int,
+    out: Path,
+    run: Measured,
+    scratch: int,
+    *more: str,
 ) -> str:
     phases = json.loads((out / "manifest.json").read_text())["phases"]
     exchanged = sum(phase["shuffled_bytes"] for phase in phases) / 1e9
@@ -107,6 +134,7 @@ def row(
         f"{bytes_of(size) / 1e6 / run.wall:.1f}", f"{run.peak:,.0f}", f"{scratch / 1e9:.2f}",
         f"{exchanged:.2f}", f"{exact:.2%}", f"{near:.2%}",
         ", ".join(f"{phase['name']} {phase['seconds']:.0f} s" for phase in dearest),
+        *more,
     )  # fmt: skip
     return "| " + " | ".join(values) + " |"
 
@@ -120,8 +148,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--words", type=float, default=400.0)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--phases", action="store_true", help="the highest memory in each phase")
     given = parser.parse_args()
-    print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
+    columns = (*COLUMNS, *(["MiB by phase"] * given.phases))
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns), flush=True)
     for size in given.sizes.split(","):
         folder, documents = made(given.work, size, given.words)
         for job in given.jobs.split(","):
@@ -133,8 +163,10 @@ def main() -> None:
             for setting in (*engine, "input.source=source"):
                 command += ["--set", setting]
             with Scratch(out / ".run") as scratch:
-                run = measure(command, given.work / "log", timeout=7200)
-            print(row(job, size, folder, documents, out, run, scratch.peak), flush=True)
+                phases = Phases(out / ".run")
+                run = measure(command, given.work / "log", timeout=7200, told=phases.look)
+            more = [str(phases)] * given.phases
+            print(row(job, size, folder, documents, out, run, scratch.peak, *more), flush=True)
             if not given.keep:
                 shutil.rmtree(out)
 

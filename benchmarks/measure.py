@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,10 +38,12 @@ class Measured:
 @dataclass
 class _Sampler:
     root: int
+    told: Callable[[float], None] = lambda _: None
     stopped: threading.Event = field(default_factory=threading.Event)
     peak: float = 0.0
     highest: dict[int, float] = field(default_factory=dict)
     ticks: dict[int, int] = field(default_factory=dict)
+    resident: float = 0.0  # of the process that was noted last
 
     def run(self) -> None:
         interval = INTERVAL
@@ -49,11 +51,14 @@ class _Sampler:
             processes = _tree(self.root)
             for pid in processes:
                 self._note(pid)
+            now = self.resident
             if len(processes) > 1:
-                self.peak = max(self.peak, sum(map(_proportional, processes)))
+                now = sum(map(_proportional, processes))
+                self.peak = max(self.peak, now)
                 interval = TREE_INTERVAL
             else:
                 interval = INTERVAL
+            self.told(now)
         self.peak = max(self.peak, *self.highest.values(), 0.0)
 
     def _note(self, pid: int) -> None:
@@ -64,9 +69,8 @@ class _Sampler:
         except OSError:
             return
         self.ticks[pid] = int(fields[11]) + int(fields[12])
-        mark = status.find("VmHWM:")
-        if mark >= 0:  # absent in a process that is ending
-            self.highest[pid] = int(status[mark:].split(maxsplit=2)[1]) * 1024 / MIB
+        if "VmHWM:" in status:  # absent in a process that is ending
+            self.highest[pid], self.resident = _mib(status, "VmHWM:"), _mib(status, "VmRSS:")
 
 
 def _tree(root: int) -> list[int]:
@@ -89,8 +93,12 @@ def _proportional(pid: int) -> float:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0.0
-    mark = text.find("\nPss:")
-    return int(text[mark:].split(maxsplit=2)[1]) * 1024 / MIB if mark >= 0 else 0.0
+    return _mib(text, "\nPss:") if "\nPss:" in text else 0.0
+
+
+def _mib(text: str, name: str) -> float:
+    """What /proc says of a name, which it does in kB."""
+    return int(text[text.index(name) :].split(maxsplit=2)[1]) * 1024 / MIB
 
 
 def measure(
@@ -98,8 +106,12 @@ def measure(
     log: Path,
     environment: Mapping[str, str] | None = None,
     timeout: float = 3600,
+    told: Callable[[float], None] = lambda _: None,
 ) -> Measured:
-    """Runs a command to its end; what it prints goes to `log`."""
+    """Runs a command to its end; what it prints goes to `log`.
+
+    told: is called meanwhile, again and again, with the MiB that it has.
+    """
     with log.open("wb") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -110,7 +122,7 @@ def measure(
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
-        sampler = _Sampler(process.pid)
+        sampler = _Sampler(process.pid, told)
         thread = threading.Thread(target=sampler.run)
         thread.start()
         alarm = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
