@@ -58,7 +58,8 @@ def look(inputs: Sequence[str | os.PathLike[str]]) -> Found:
         raise InputError("no input was given. Name at least one file, folder, glob or URL.")
     passed_over: list[str] = []
     files = [file for given in inputs for file in _files(os.fspath(given), passed_over)]
-    _refuse_repeats(files)
+    if len(inputs) > 1:  # of one, a second way to a file is passed over
+        _refuse_repeats(files)
     if len({file.name for file in files}) < len(files):
         files = _below_common_folder(files)
     if len(files) >= MAX_SHARDS:

@@ -1,6 +1,6 @@
 """The input as the manifest has it: shards, cuts (units of work) and slices (units of commit)."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -80,9 +80,9 @@ class Corpus:
     def to_json(self) -> dict[str, Any]:
         """The "input" object of manifest.json (docs/architecture.md)."""
         return {
-            "shards": [asdict(shard) for shard in self.shards],
+            "shards": [dict(vars(shard)) for shard in self.shards],
             "slices": [
-                {"number": part.number, "cuts": [asdict(cut) for cut in part.cuts]}
+                {"number": part.number, "cuts": [dict(vars(cut)) for cut in part.cuts]}
                 for part in self.slices
             ],
         }

@@ -4,7 +4,7 @@ The same command again skips every phase whose marker still holds.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -78,7 +78,7 @@ def read_marker(path: Location) -> Commit | None:
 
 def write_marker(path: Location, commit: Commit) -> None:
     """Record a phase as done."""
-    write_atomically(path, orjson.dumps(asdict(commit)))
+    write_atomically(path, orjson.dumps(commit))
 
 
 def holds(path: Location, file: TableFile | DataFile) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import orjson
 
@@ -88,8 +89,18 @@ def refuse_overlap(folder: Location, what: str, inputs: Sequence[str]) -> None:
 
 def refuse_shards_in(folder: Location, what: str, corpus: Corpus) -> None:
     """Raise OutputError where a shard lies in `folder`, whatever way the input was named."""
+
+    @cache  # a system call for each part of a path is more than a small shard costs otherwise
+    def is_inside(parent: str) -> bool:
+        here = absolute(parent)
+        return here == folder or folder in here.parents
+
     for shard in corpus.shards:
-        if folder in absolute(shard.url).parents:
+        if is_remote(shard.url) or os.path.islink(shard.url):
+            inside = folder in absolute(shard.url).parents
+        else:
+            inside = is_inside(os.path.dirname(shard.url))
+        if inside:
             raise OutputError(_inside(shard.url, folder, what))
 
 

@@ -5,7 +5,7 @@ of all that went into them. The same command again skips every phase whose marke
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -209,7 +209,7 @@ class RunFolder:
         folder = self.out / "tables"
         there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         published = {
-            name: [asdict(file) for file in files]
+            name: [dict(vars(file)) for file in files]
             for commit in self.commits.values()
             for name, files in commit.tables.items()
             if name in there
@@ -239,7 +239,7 @@ class RunFolder:
                 for c in self.commits.values()
             ],
             "tables": published,
-            "data": [asdict(d) for c in self.commits.values() for d in c.data],
+            "data": [dict(vars(d)) for c in self.commits.values() for d in c.data],
         }
 
     def _index(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ is written on this machine's disk and uploaded whole. Spilled data is no part of
 each worker's own disk.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -161,7 +162,12 @@ def move(origin: Location, target: Location) -> None:
         target.upload(str(origin))
         origin.unlink()
     else:
-        shutil.move(origin, target)
+        try:
+            origin.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # scratch may lie on another disk
+                raise
+            shutil.move(origin, target)
 
 
 def remove(path: Location) -> None:

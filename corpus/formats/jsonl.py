@@ -6,7 +6,7 @@ What stands in a line is found by the kernels of `json_scanner`.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
@@ -190,17 +190,18 @@ class _Names:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, fields: Fields, view: View) -> "_Names":
-        names = [path.top for one in fields.selections for path in one.paths]
-        if view == "records":
-            names += [fields.id, fields.source, fields.order]
-        return cls.encoded(names)
-
-    @classmethod
     def encoded(cls, names: Sequence[str]) -> "_Names":
         encoded = [name.encode() for name in names]
         offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return cls(bytes_view(b"".join(encoded)), offsets)
+
+
+@lru_cache(maxsize=64)  # asked for by each of many small files
+def _names_of(fields: Fields, view: View) -> _Names:
+    names = [path.top for one in fields.selections for path in one.paths]
+    if view == "records":
+        names += [fields.id, fields.source, fields.order]
+    return _Names.encoded(names)
 
 
 _ALWAYS = 1 << 62
@@ -275,7 +276,7 @@ def scan_each(
     selected: SelectedRows,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
     """As `scan_blocks`, of what was cut behind newlines before; a block in, a block out."""
-    names = _Names.of(fields, view)
+    names = _names_of(fields, view)
     for data in blocks:
         if selected.none_from(row):
             return

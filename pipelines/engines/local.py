@@ -276,7 +276,7 @@ class _Phase:
             return ()
         edited = self.exchanges[-1]
         parts = list(parts_of(self.corpus, self.release_tasks))
-        folder = on_disk(self.run.state / "parts", self.spool.folder)
+        folder, fields = on_disk(self.run.state / "parts", self.spool.folder), self.run.fields
         make_folder(folder)
 
         def work(together: list[Part], _: Meter) -> None:
@@ -284,7 +284,7 @@ class _Phase:
             edits = EditsByPart(in_order(chunks))
             for part in together:
                 rows = edits.take(part)
-                rewrite(self.corpus, part.cuts, self.run.fields, rows, folder / part.name)
+                rewrite(self.corpus, part.cuts, fields, rows, folder / part.name)
 
         groups = parts_together(parts)
         self._parallel(work, groups, [sum(part.bytes for part in each) for each in groups])

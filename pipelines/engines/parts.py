@@ -1,5 +1,6 @@
 """The cleaned corpus in parts: what is rewritten on its own, and how parts become a shard."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -11,7 +12,7 @@ import xxhash
 from unrote.corpus.formats import format_of
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shard import Corpus, Cut
-from unrote.corpus.storage import storage
+from unrote.corpus.storage import chunks, storage
 from unrote.pipelines.commits import DataFile
 from unrote.pipelines.engines.base import Workspace
 from unrote.pipelines.engines.slices import Task
@@ -104,10 +105,10 @@ def assemble(
     target = run.data / shard.name
     digest = xxhash.xxh3_128()
     with storage(target, "write"):
-        make_folder(target.parent)
         first, *rest = written
-        with first.open("rb+") as out:
-            for piece in _pieces(out):
+        with first.open("rb+" if rest else "rb") as out:
+            size = os.fstat(out.fileno()).st_size
+            for piece in chunks(out, size):  # no more than there is: many files are small
                 digest.update(piece)
             for part in rest:
                 with part.open("rb") as source:
@@ -115,7 +116,11 @@ def assemble(
                         digest.update(piece)
                         out.write(piece)
             size = out.tell()
-        move(first, target)
+        try:
+            move(first, target)
+        except FileNotFoundError:
+            make_folder(target.parent)
+            move(first, target)
         for part in rest:
             remove(part)
     return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())

@@ -83,7 +83,7 @@ class Reader:
     """Reads one source of a flow, task by task. Safe for use by several threads."""
 
     def __init__(self, run: Workspace, source: Read, batch_bytes: int) -> None:
-        self._run = run
+        self._run, self._fields = run, run.fields
         self._source = source
         self._batch_bytes = batch_bytes
 
@@ -130,9 +130,7 @@ class Reader:
     def _text(self, task: Task, only: Ints | None) -> Tagged:
         assert self._source.view is not None
         for cut in task.cuts:
-            yield from read_cut(
-                self._run.corpus, cut, self._run.fields, self._source.view, docs=only
-            )
+            yield from read_cut(self._run.corpus, cut, self._fields, self._source.view, docs=only)
 
     def _table(
         self, table: Table, task: Task, columns: list[str] | None = None
