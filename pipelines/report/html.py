@@ -1,8 +1,11 @@
-"""The report as one HTML file: no script, no network, readable on paper and in the dark.
+"""The report as one HTML file: no network, readable without scripts, on paper and in the dark.
 
-Numbers come from the model; this module adds what pictures need, places and widths.
+One script of ours sorts and filters tables; the page allows that one alone, by its digest. Numbers
+come from the model; this module adds what pictures need, places and widths.
 """
 
+import base64
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ from unrote.pipelines.report.memorization import (
     expected,
 )
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
+from unrote.pipelines.report.queries import queries
 from unrote.pipelines.report.verdicts import accepted, advice, summary
 
 SOURCES_SHOWN = 30
@@ -267,6 +271,9 @@ def render(report: Report) -> str:
         accepted=accepted(report),
         advice=advice,
         summary=summary,
+        queries=queries(report),
+        script=_script(),
+        script_digest=_digest(_script()),
     )
     return page.lstrip()  # Macros stand before the document type and leave blank lines.
 
@@ -340,6 +347,19 @@ def _moment(time: str) -> str:
 def _template() -> Template:
     """The page's template. To compile it takes longer than to fill it."""
     return _environment().get_template("report.html.j2")
+
+
+@lru_cache(maxsize=1)
+def _script() -> Markup:
+    """The page's script."""
+    loader = _environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(_environment(), "report.js")[0])  # noqa: S704 - ours
+
+
+def _digest(script: str) -> str:
+    """As a content security policy names a script that may run."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _environment() -> Environment:

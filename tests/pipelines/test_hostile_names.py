@@ -126,7 +126,7 @@ def page(out: Path) -> str:
 def no_attack_in(html: str) -> None:
     assert raw(html) == []
     assert "<img" not in html
-    assert "<script" not in html
+    assert html.count("<script") == 1  # the page's own, allowed by its digest
     assert "{{ 7 * 7 }}" in html
 
 

@@ -1,18 +1,24 @@
 """One model of a run, and what its renderers make of it."""
 
+import base64
+import hashlib
 import io
 import re
 import shutil
 import subprocess
 from itertools import pairwise
 
+import duckdb
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from tests.command import unrote
+from tests.corpora import documents, write_jsonl
 from unrote.corpus.errors import InputError
 from unrote.corpus.schema import doc_key
 from unrote.pipelines.config import Settings
+from unrote.pipelines.finished import open_run
 from unrote.pipelines.policy import Policy, evaluate
 from unrote.pipelines.report import formatting
 from unrote.pipelines.report.html import WIDTH, render, segments
@@ -26,6 +32,7 @@ from unrote.pipelines.report.model import (
     summed,
     to_json,
 )
+from unrote.pipelines.report.queries import queries
 from unrote.pipelines.report.terminal import print_summary, print_verdict
 from unrote.pipelines.summary.clusters import CLUSTERS
 from unrote.pipelines.summary.passages import PASSAGES
@@ -360,14 +367,60 @@ def test_a_browser_shows_the_numbers_and_fetches_nothing(tmp_path):
     for number in ("28,118", "412", "1,733", "734", "8c1f0d5be2a94c6f"):
         assert number in page
     assert "Refused: 1 of 3 rules broken." in page
+    page = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)  # ours: the test below
     assert not re.search(
         r"https?:|//|\bsrc=|\bhref=|url\(|@import|<link|<script|<img|<iframe", page
     )
 
 
+def acted(page: str, action: str, folder) -> str:
+    """The document after a script of the test has acted on it, as a person would."""
+    open_ = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    assert open_ != page
+    return browser_reads(open_.replace("</body>", f"<script>{action}</script></body>"), folder)
+
+
+def column(page: str, caption: str, at: int) -> list[str]:
+    """What the rows that a table shows have in a column."""
+    table = page[page.index(caption) :].partition("</tbody>")[0].partition("<tbody>")[2]
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)[at] for row in rows]
+    return [re.sub(r"<[^>]*>|&nbsp;|\xa0", " ", cell).strip() for cell in cells]
+
+
+def test_tables_are_sorted_and_filtered(tmp_path):
+    """By a script that the page allows, and no other: it runs under the page's own policy."""
+    page = render(example())
+    assert '<th scope="col" class="n"><button type="button">' in browser_reads(page, tmp_path)
+    times = [row.seconds for row in example().phases]
+    shown = [formatting.duration(seconds).replace("\xa0", " ") for seconds in sorted(times)]
+    assert len(times) > 2
+    assert sorted(times) != times != sorted(times, reverse=True)
+    click = "document.querySelector('[aria-labelledby=phases] th.n button').click();"
+    typed = (
+        "const field = document.querySelector('input'); field.value = 'DEDUP.NEAR';"
+        "field.dispatchEvent(new Event('input'))"
+    )
+    page_after = acted(page, click + typed, tmp_path)
+    assert column(page_after, "Phases of the run</caption>", 2) == shown[::-1]
+    left = column(page_after, "All settings of the run</caption>", 0)
+    assert left
+    assert all(name.startswith("dedup.near.") for name in left)
+    twice = acted(page, click * 2, tmp_path)
+    assert column(twice, "Phases of the run</caption>", 2) == shown
+
+
+def test_the_script_is_ours_alone():
+    page = render(refused())
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert not re.search(r"https?:|//[^ ]|innerHTML|eval|fetch|XMLHttp|import|cookie", script)
+
+
 def test_text_of_the_corpus_cannot_become_markup():
     page = render(example())
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp;" in page
     assert "\x1b" not in page
 
@@ -375,7 +428,7 @@ def test_text_of_the_corpus_cannot_become_markup():
 def test_tables_are_named_and_headings_in_order():
     page = render(refused())
     assert page.startswith("<!doctype html>")
-    assert page.count("<table>") == page.count("<caption")
+    assert page.count("<table") == page.count("<caption")
     assert re.findall(r"<h(\d)", page)[0] == "1"
     assert set(re.findall(r"<h(\d)", page)) == {"1", "2"}
     assert len(set(re.findall(r' id="(\w+)"', page))) == len(re.findall(r' id="(\w+)"', page))
@@ -438,3 +491,44 @@ def test_names_from_the_corpus_are_no_markup():
     odd = report.by_source[0].model_copy(update={"source": "[red]x[/nothing]"})
     report = report.model_copy(update={"by_source": (odd, *report.by_source[1:])})
     assert "[red]x[/nothing]" in printed(print_summary, report, "[b]out")
+
+
+# Where numbers are from.
+
+
+def test_the_queries_give_the_numbers_of_the_report(tmp_path, monkeypatch):
+    """Each that the page shows, by DuckDB, on a run that has something in every section."""
+    texts = documents(3, 120)
+    found = [{"id": str(n), "text": text} for n, text in enumerate(texts)]
+    found += [
+        {"id": "mail", "text": f"Write to ann.lee{n}@example-mail.org soon."} for n in range(3)
+    ]
+    write_jsonl(tmp_path / "in" / "web" / "a.jsonl", found[:60])
+    write_jsonl(tmp_path / "in" / "books" / "b.jsonl", [*found[60:], {"id": "none", "text": 7}])
+    given = ("dedup.passages.min_bytes=40", "input.max_rejects=0.5")
+    options = [word for setting in given for word in ("--set", setting)]
+    out = tmp_path / "out"
+    done = unrote("clean", tmp_path / "in", "-o", out, "-q", *options)
+    assert done.status == 0, done.err
+    report = open_run(out).report
+    asked = queries(report)
+    monkeypatch.chdir(out)
+    rows = {name: duckdb.sql(query).fetchall() for name, query in asked.items()}
+    parts = {"exact": report.total.exact, "near": report.total.near}
+    assert {name: (n, size) for name, n, size in rows["flow"] if name in parts} == {
+        name: (part.documents, part.bytes) for name, part in parts.items() if part.documents
+    }
+    assert sorted(rows["found"]) == sorted(
+        (row.type, row.findings, row.documents, row.changed) for row in report.findings.types
+    )
+    assert sorted(rows["sources"]) == sorted(
+        (row.source, row.documents, row.bytes) for row in report.by_source
+    )
+    copies = dict(rows["clusters"])
+    assert all(copies[row.doc] == row.copies for row in report.clusters)
+    assert rows["passages"] == [(report.total.passage_rows, report.total.passage_chars)]
+    assert sorted(rows["rejects"]) == sorted(
+        (row.reason, row.rows) for row in report.rejects.reasons
+    )
+    page = (out / "report.html").read_text()
+    assert page.count("Where the numbers are from") == len(asked) == 6
