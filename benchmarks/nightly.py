@@ -3,8 +3,8 @@
     python -m benchmarks.nightly [--nights 50] [--documents 1000] [--passages]
 
 Each night is a shard of made-up documents of about 2 KB, a quarter of them copies or near-copies
-of earlier ones, cleaned by `unrote dedup --index` in this process with one worker. Prints a Markdown
-table. Seconds are of the processor, which other programs do not lengthen.
+of earlier ones, cleaned by `unrote dedup --index` in this process with one worker. Prints a
+Markdown table. CPU seconds are those that other programs do not lengthen.
 """
 
 import argparse

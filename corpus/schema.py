@@ -153,11 +153,11 @@ is start:end of its text, in which a line break stands between two values. All o
 that text. `field` is as in FINDINGS."""
 
 INDEX_TWINS = Table(
-    "index_twins", _schema(doc=_int, id=_str, run=_int, copies=_int), internal=False
+    "index_twins", _schema(doc=_int, id=_str, run=_int, copies=_int, passages=_int), internal=False
 )
-"""Documents of the index (`dedup.index`) that are twins in DUPLICATES: `run` counts the runs that
-added to it, from 1, as `unrote index info` lists them, `copies` the documents that were removed for
-this one."""
+"""Documents of the index (`dedup.index`) that are twins in DUPLICATES or witnesses in SPANS and
+UNCUT: `run` counts the runs that added to it, from 1, as `unrote index info` lists them, `copies`
+the documents that were removed for this one, `passages` the rows of which it is the witness."""
 
 MEASURES: Mapping[str, pa.DataType] = {
     "loss": pa.float64(),
@@ -489,6 +489,9 @@ FORGOTTEN = Table("forgotten", REJECTS.schema)
 
 INDEXED_NEAR = Table("indexed_near", DUPLICATES.schema)
 """Documents of the index that were near-duplicates there and have exact copies in this run."""
+
+INDEX_ANCHORS = Table("index_anchors", _schema(doc=_int, hash=_int), sort=("doc", "hash"))
+"""Anchors of duplicate windows (dedup.anchors) of which this run has the first with its text."""
 
 INDEX_TEXTS = Table("index_texts", TEXT)
 """The texts of the documents that this run adds to the index."""

@@ -96,7 +96,8 @@ def _unsigned(values: np.ndarray) -> np.ndarray:
 
 
 def copies_batch(rows: np.ndarray) -> pa.RecordBatch:
-    """Rows of `dedup.passages` as a batch of COPIES."""
+    """Rows of `dedup.passages` as a batch of COPIES, without those of documents of an index."""
+    rows = rows[rows[:, DOC] >= 0]
     return batch_of(COPIES.schema, (np.ascontiguousarray(rows[:, i]) for i in range(COLUMNS)))
 
 
@@ -355,7 +356,7 @@ class HotKeys(PlainStage):
     def _copies(self, batch: pa.RecordBatch, own: list[Ints], rows: Ints) -> Tagged:
         doc, at = column(batch, "doc")[rows], column(batch, "at")[rows]
         first_doc, first_at, first_char, size, _, _ = (values[rows] for values in own)
-        some = (doc != first_doc) | (first_at + self.min_bytes <= at)
+        some = (doc >= 0) & ((doc != first_doc) | (first_at + self.min_bytes <= at))
         if some.any():
             windows = column(batch, "windows")[rows].astype(np.int64)
             columns = (doc, at, windows, first_doc, first_at, first_char, size)
@@ -410,7 +411,9 @@ def _window_texts(
 
 
 def with_rows(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Each batch of text that has rows in the tables beside it, with these."""
+    """Each batch of text that has rows in the tables beside it, with these; rows of documents of an
+    index (corpus.schema.INDEXED) have none.
+    """
     held: list[pa.RecordBatch] = []
     for tag, batch in tagged:
         if tag != "text":
@@ -420,8 +423,8 @@ def with_rows(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
             continue
         rows = one_batch(held) if any(b.num_rows for b in held) else held[0]
         doc = column(rows, "doc")
-        last = column(batch, "doc")[-1]
-        own = rows.filter(pa.array(doc <= last))
+        first, last = column(batch, "doc")[[0, -1]]
+        own = rows.filter(pa.array((doc >= first) & (doc <= last)))
         held = [rows.filter(pa.array(doc > last))]
         if own.num_rows:
             yield batch, own

@@ -154,6 +154,9 @@ class Spans(PlainStage):
     min_words: int = 0
     min_remaining: int = 0
     action: Literal["cut", "report"] = "cut"
+    causal: bool = False
+    """Whether later documents have no say in what becomes of one: a document goes as a remainder
+    though they are copies of white space that is left of it."""
 
     version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
@@ -208,6 +211,8 @@ class Spans(PlainStage):
         of_these = few[cuts[:, DOC]]
         own, kinds = cuts[of_these], np.full((len(cuts), 1), _CUT)
         cut_rows = np.hstack((docs[own[:, :1]], kinds[: len(own)], own[:, 1:3]))
+        if self.causal:
+            return np.concatenate((candidates, cut_rows))
         length = cuts[:, 2] - cuts[:, 1]
         witnesses = np.stack(
             (cuts[:, 3], np.full(len(cuts), _WITNESS), cuts[:, 4], cuts[:, 4] + length), axis=1

@@ -17,6 +17,7 @@ from unrote.corpus.schema import (
     FIRST_FINDINGS,
     FIRST_REPLACEMENTS,
     FORGOTTEN,
+    INDEX_ANCHORS,
     INDEX_TEXTS,
     INDEX_TWINS,
     INDEXED_NEAR,
@@ -41,11 +42,16 @@ from unrote.dedup.candidates import CANDIDATES, CandidateDocuments, CandidatePai
 from unrote.dedup.index.layout import Index
 from unrote.dedup.index.stages import (
     Forgotten,
+    IndexedAnchorHits,
+    IndexedAnchors,
     IndexedBands,
     IndexedFingerprints,
     IndexedSets,
+    IndexedWindows,
+    IndexReferences,
     IndexTexts,
     IndexTwins,
+    NewAnchors,
 )
 from unrote.dedup.lsh_index import IndexSelection, RankedSets
 from unrote.dedup.prefixes import (
@@ -68,7 +74,7 @@ from unrote.pii.everywhere import DistinctValues, OtherOccurrences
 from unrote.pii.ner import Model
 from unrote.pii.ner.stages import BatchGroups, CutNerWindows, FindEntities, groups_for
 from unrote.pii.stages import Scan
-from unrote.pipelines.engines.base import Flow, Input, Read
+from unrote.pipelines.engines.base import Flow, Input, Output, Read
 from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, unite_rejects
 from unrote.pipelines.scoring import check_model, score
@@ -98,7 +104,7 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
     if removed or copied:
         conclude(job, removed, copied)
     if job.index is not None:
-        for_the_index(job, job.index.index)
+        for_the_index(job, job.index.index, removed)
     if job.settings.pii.enabled:
         findings(job)
     if job.settings.memorization.enabled:
@@ -376,8 +382,15 @@ def copies(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
 def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -> tuple[Table, ...]:
     """Copies by anchors; windows of ambiguous ones are compared one by one."""
     flow = Flow()
-    found = flow.map(repeats.Anchors(min_bytes=min_bytes), flow.read("text", drop=removed))
-    plain = flow.group(repeats.Repeats(min_bytes=min_bytes), anchors=found["anchors"])
+    source = flow.read("text", drop=(*removed, *held_back(job.settings)))
+    found = flow.map(repeats.Anchors(min_bytes=min_bytes), source)
+    anchors: tuple[Output, ...] = (found["anchors"],)
+    if job.index is not None:
+        hits = flow.group(IndexedAnchorHits(job.index.index), anchors=anchors)
+        known = flow.group(IndexedAnchors(job.index.index, min_bytes), hits=hits["hits"])
+        anchors += (known["anchors"],)
+        flow.write(INDEX_ANCHORS, flow.group(NewAnchors(), anchors=anchors)["new"])
+    plain = flow.group(repeats.Repeats(min_bytes=min_bytes), anchors=anchors)
     hot = flow.group(repeats.HotKeys(min_bytes=min_bytes), hot=plain["hot"])
     flow.write(COPIES, plain["copies"], hot["copies"])
     flow.write(AMBIGUOUS, plain["ambiguous"], hot["ambiguous"])
@@ -385,8 +398,13 @@ def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -
 
     flow = Flow()
     source = flow.read("text", AMBIGUOUS, only=(AMBIGUOUS,))
-    windows = flow.map(repeats.Windows(min_bytes=min_bytes), source)
-    compared = flow.group(repeats.CompareWindows(min_bytes=min_bytes), windows=windows["windows"])
+    windows: tuple[Output, ...] = (
+        flow.map(repeats.Windows(min_bytes=min_bytes), source)["windows"],
+    )
+    if job.index is not None:
+        stage = IndexedWindows(job.index.index, min_bytes)
+        windows += (flow.group(stage, ambiguous=flow.read(None, AMBIGUOUS))["windows"],)
+    compared = flow.group(repeats.CompareWindows(min_bytes=min_bytes), windows=windows)
     flow.write(AMBIGUOUS_COPIES, compared["copies"])
     job.phase("windows", flow)
     return COPIES, AMBIGUOUS_COPIES
@@ -420,6 +438,7 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
             min_words=settings.min_words,
             min_remaining=settings.min_remaining,
             action="cut" if job.settings.cuts_passages else "report",
+            causal=job.index is not None,
         )
         found = flow.map(stage, flow.read("text", *copied, only=copied))
         flow.write(SPANS, found["spans"])
@@ -429,19 +448,27 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
     job.phase("conclude", flow)
 
 
-def for_the_index(job: Phases, index: Index) -> None:
-    """Which documents of the index are twins, and the texts that it is to have."""
+def for_the_index(job: Phases, index: Index, removed: tuple[Table, ...]) -> None:
+    """Which documents of the index are twins and witnesses, and the texts that it is to have: of
+    all documents that are no copies, remainders too, since a window may occur there first.
+    """
     assert job.index is not None
+    settings = job.settings.dedup
+    tables: tuple[Table, ...] = (DUPLICATES,)
+    if settings.passages.enabled:
+        tables += (SPANS, UNCUT)
     flow = Flow()
+    references = IndexReferences(tuple(table.name for table in tables))
+    named = flow.map(references, flow.read(None, *tables))
     runs = tuple(one.first for one in job.index.runs)
-    twins = flow.group(IndexTwins(index, runs), duplicates=flow.read(None, DUPLICATES))
+    twins = flow.group(IndexTwins(index, runs), named=named["named"])
     flow.write(INDEX_TWINS, twins["twins"])
     job.phase("index-twins", flow)
-    if not job.settings.dedup.near.enabled:
+    if not (settings.near.enabled or settings.passages.enabled):
         return
     flow = Flow()
-    removed = (DUPLICATES, *held_back(job.settings))
-    texts = flow.map(IndexTexts(), flow.read("text", DOCUMENTS, drop=removed))
+    source = flow.read("text", DOCUMENTS, drop=(*removed, *held_back(job.settings)))
+    texts = flow.map(IndexTexts(settings.passages.enabled), source)
     flow.write(INDEX_TEXTS, texts["texts"])
     job.phase("index-texts", flow)
 

@@ -211,8 +211,7 @@ class DedupSettings(Section):
     index: str = Field(
         "",
         description="Folder or fsspec URL of an index of what earlier runs kept (docs/nightly.md): "
-        "duplicates of that are removed too, and what this run keeps is added; empty: none. Not "
-        "with passages.",
+        "duplicates of that are removed too, and what this run keeps is added; empty: none.",
     )
     exact: ExactSettings = ExactSettings()
     near: NearSettings = NearSettings()
@@ -775,7 +774,10 @@ class Settings(Section):
             return self
         needed = {
             "dedup.exact.enabled=true": self.dedup.exact.enabled,
-            "dedup.passages.enabled=false": not self.dedup.passages.enabled,
+            "dedup.passages.method=anchors": self.dedup.passages.method == "anchors"
+            or not self.dedup.passages.enabled,
+            "dedup.passages.min_remaining=0": self.dedup.passages.min_remaining <= 1
+            or not self.dedup.passages.enabled,
             "dedup.near.method=rounds": self.dedup.near.method == "rounds",
             "pii.everywhere=false": not (self.pii.enabled and self.pii.everywhere),
             "memorization.action=report": not self.memorization.enabled

@@ -370,7 +370,7 @@ def _passages(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
         return
     shown = rows[:LISTED]
     chains = [_chain(run, row) for row in shown]
-    texts = run.shown([doc, *(chain[-1].doc for chain in chains)])
+    texts = run.shown([doc, *(chain[-1].doc for chain in chains if chain[-1].doc >= 0)])
     yield _title(f"{_counted(len(rows), 'passage')} {_went(run)} here")
     for row, chain in zip(shown, chains, strict=True):
         size, kept = row["end"] - row["start"], chain[-1]
@@ -379,7 +379,9 @@ def _passages(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
             [
                 (
                     _in_context(texts[doc], row["start"], size),
-                    _in_context(texts[kept.doc], kept.start, size),
+                    _in_context(texts[kept.doc], kept.start, size)
+                    if kept.doc >= 0
+                    else Text("(in the index)", style="dim"),
                 ),
                 ("", Text(_route(run, chain), style="dim")),
             ],
@@ -394,7 +396,7 @@ def _chain(run: _Run, row: Row) -> list[Position]:
     Follows the passage's first character: the rest may be kept elsewhere.
     """
     chain = [Position(row["witness"], row["witness_start"])]
-    while run.cuts_passages:
+    while run.cuts_passages and chain[-1].doc >= 0:
         at = chain[-1]
         cut = next((s for s in run.spans(at.doc) if s["start"] <= at.start < s["end"]), None)
         if cut is None:

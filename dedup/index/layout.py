@@ -3,9 +3,11 @@
 FINGERPRINTS  the fingerprint of each document, sorted by (high, low): not compressed, so that a
               lookup touches the pages that it needs of a mapped file
 BANDS         the LSH buckets of the documents that were kept, sorted by (bucket, at); likewise
+ANCHORS       anchors of duplicate windows (dedup.anchors), sorted by (hash, at), each with the
+              first document that has it with the same text around; likewise
 DOCUMENTS     ids, and the twins of near-duplicates, by document; batches of IDS rows, zstd
-TEXTS         the text of each document that was kept and has words, by document; batches of about
-              TEXT_BATCH bytes, zstd
+TEXTS         the text of each document that was kept and has words (with passages: of each that was
+              no copy), by document; batches of about TEXT_BATCH bytes, zstd
 
 `at` is the document's number less the `first` of what the file belongs to (Keys, Part). In
 FINGERPRINTS a near-duplicate has ~at.
@@ -19,6 +21,7 @@ import pyarrow as pa
 
 FINGERPRINTS = pa.schema([("high", pa.int64()), ("low", pa.int64()), ("at", pa.int32())])
 BANDS = pa.schema([("bucket", pa.int64()), ("at", pa.int32())])
+ANCHORS = pa.schema([("hash", pa.int64()), ("at", pa.int32())])
 DOCUMENTS = pa.schema(
     [("at", pa.int32()), ("id", pa.string()), ("twin", pa.int64()), ("similarity", pa.float64())]
 )
@@ -52,6 +55,11 @@ class Keys:
     end: int
     fingerprints: File
     bands: File
+    anchors: File
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return self.fingerprints, self.bands, self.anchors
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Index:
     @property
     def files(self) -> tuple[File, ...]:
         """All files."""
-        keys = [file for one in self.keys for file in (one.fingerprints, one.bands)]
+        keys = [file for one in self.keys for file in one.files]
         return (*keys, *(file for one in self.parts for file in (one.documents, one.texts)))
 
     def to_json(self) -> dict[str, Any]:
@@ -85,8 +93,9 @@ class Index:
     @classmethod
     def from_json(cls, folder: str, tree: Mapping[str, Any]) -> "Index":
         """The same again. Raises KeyError or TypeError for anything else."""
+        kinds = ("fingerprints", "bands", "anchors")
         keys = [
-            Keys(one["first"], one["end"], File(**one["fingerprints"]), File(**one["bands"]))
+            Keys(one["first"], one["end"], *(File(**one[kind]) for kind in kinds))
             for one in tree["keys"]
         ]
         parts = [

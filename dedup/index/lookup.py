@@ -36,10 +36,21 @@ def by_fingerprint(index: Index, high: Ints, low: Ints) -> tuple[Ints, Ints, Boo
 
 def by_bucket(index: Index, bucket: Ints) -> tuple[Ints, Ints]:
     """Kept documents in some of the LSH buckets (ascending, distinct): (i, number), ascending."""
+    return _by_key(index, "bands", bucket)
+
+
+def by_anchor(index: Index, anchor: Ints) -> tuple[Ints, Ints]:
+    """Documents that are the first with one of the anchors (ascending, distinct) and some text
+    around it: (i, number), ascending.
+    """
+    return _by_key(index, "anchors", anchor)
+
+
+def _by_key(index: Index, kind: str, wanted: Ints) -> tuple[Ints, Ints]:
     found = []
     for keys in index.keys:
-        known, at = columns_of(index.folder, keys.bands)
-        asked, place = _matches(known, bucket)
+        known, at = columns_of(index.folder, getattr(keys, kind))
+        asked, place = _matches(known, wanted)
         found.append((asked, at[place].astype(np.int64) + keys.first))
     if not found:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)

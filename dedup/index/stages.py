@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import (
@@ -16,18 +17,28 @@ from unrote.corpus.schema import (
     DUPLICATES,
     FINGERPRINTS,
     FORGOTTEN,
+    INDEX_ANCHORS,
     INDEX_TEXTS,
     INDEX_TWINS,
     INDEXED,
     INDEXED_NEAR,
+    SPANS,
     TEXT,
+    UNCUT,
     UNDECIDED,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, whole_keys
 from unrote.dedup.groups import batch_of, column, duplicate_rows, starts
 from unrote.dedup.index.layout import Index
-from unrote.dedup.index.lookup import by_bucket, by_fingerprint, documents, texts
+from unrote.dedup.index.lookup import (
+    by_anchor,
+    by_bucket,
+    by_fingerprint,
+    documents,
+    texts,
+)
+from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_WINDOWS, ANCHORS, Anchors, Windows
 from unrote.dedup.selection import UNDECIDED_SETS, UndecidedSets
 
 FIRST = np.iinfo(np.int64).min
@@ -121,17 +132,151 @@ class IndexedSets(PlainStage):
     def _run(self, tagged: Tagged) -> Tagged:
         sets = UndecidedSets(self.unit, self.ngram, self.normalization)
         for batch in whole_keys((batch for _, batch in tagged), "doc"):
-            doc = column(batch, "doc")
-            indexed = batch.slice(0, int(np.searchsorted(doc, 0)))
-            number = np.unique(column(indexed, "doc")) - INDEXED
-            for numbers, found in texts(self.index, number):
-                rows = pa.RecordBatch.from_arrays([pa.array(numbers + INDEXED), found], schema=TEXT)
-                yield from sets.gathered(indexed, rows)
+            for rows, text in _texts(self.index, batch):
+                yield from sets.gathered(rows, text)
+
+
+_HITS = pa.schema([("doc", pa.int64()), ("hash", pa.int64())])
+
+
+@dataclass(frozen=True)
+class IndexedAnchorHits(PlainStage):
+    """The documents of the index that were first with one of these anchors. Holds the last hash."""
+
+    index: Index
+
+    key: ClassVar[tuple[str, ...]] = ("hash",)
+    order: ClassVar[tuple[str, ...]] = ("doc", "at")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"hits": _HITS}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        before: tuple[int] | None = None
+        for _, batch in tagged:
+            if not batch.num_rows:
+                continue
+            hashes = column(batch, "hash")
+            new = starts((hashes,), before)
+            before = (int(hashes[-1]),)
+            hashes = hashes[new]
+            asked, number = by_anchor(self.index, hashes)
+            if len(asked):
+                yield "hits", batch_of(_HITS, (number + INDEXED, hashes[asked]))
+
+
+@dataclass(frozen=True)
+class IndexedAnchors(PlainStage):
+    """The anchors of documents of the index that have hits: those with these hashes, made anew of
+    the text. Holds the texts of documents whose rows came together.
+    """
+
+    index: Index
+    min_bytes: int = 100
+
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("hash",)
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"hits": _HITS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        stage = Anchors(self.min_bytes)
+        for batch in whole_keys((batch for _, batch in tagged), "doc"):
+            pairs = _pairs(column(batch, "doc"), column(batch, "hash"))
+            for _, text in _texts(self.index, batch):
+                for _, found in stage._run(iter([("text", text)])):
+                    own = _pairs(column(found, "doc"), column(found, "hash"))
+                    yield "anchors", found.filter(pa.array(np.isin(own, pairs)))
+
+
+@dataclass(frozen=True)
+class IndexedWindows(PlainStage):
+    """What dedup.repeats.Windows says of ambiguous anchors, for documents of the index."""
+
+    index: Index
+    min_bytes: int = 100
+
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("at", "hash")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"ambiguous": AMBIGUOUS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": AMBIGUOUS_WINDOWS}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        stage = Windows(self.min_bytes)
+        for batch in whole_keys((batch for _, batch in tagged), "doc"):
+            for rows, text in _texts(self.index, batch):
+                yield from stage._run(iter([("ambiguous", rows), ("text", text)]))
+
+
+def _pairs(doc: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Two columns as one that can be compared."""
+    rows = np.ascontiguousarray(np.stack([doc, hashes], axis=1))
+    return rows.view([("doc", "i8"), ("hash", "i8")]).ravel()
+
+
+def _texts(index: Index, rows: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """The rows of documents of the index, some documents at a time, and their texts (TEXT)."""
+    doc = column(rows, "doc")
+    indexed = rows.slice(0, int(np.searchsorted(doc, 0)))
+    own = column(indexed, "doc")
+    for number, found in texts(index, np.unique(own) - INDEXED):
+        docs = number + INDEXED
+        text = pa.RecordBatch.from_arrays([pa.array(docs), found], schema=TEXT)
+        yield indexed.filter(pa.array(np.isin(own, docs))), text
+
+
+@dataclass(frozen=True)
+class NewAnchors(PlainStage):
+    """Anchors of this run that are the first with their text: rows of INDEX_ANCHORS. Holds the last
+    key.
+    """
+
+    key: ClassVar[tuple[str, ...]] = ("hash", "fingerprint")
+    order: ClassVar[tuple[str, ...]] = ("doc", "at")
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"new": INDEX_ANCHORS.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        before: tuple[int, int] | None = None
+        for _, batch in tagged:
+            if not batch.num_rows:
+                continue
+            doc, hashes, text = (column(batch, name) for name in ("doc", "hash", "fingerprint"))
+            new = starts((hashes, text), before) & (doc >= 0)
+            before = (int(hashes[-1]), int(text[-1]))
+            if new.any():
+                yield "new", batch_of(INDEX_ANCHORS.schema, (doc[new], hashes[new]))
+
+
+_NAMED = pa.schema([(name, pa.int64()) for name in ("named", "copies", "passages")])
+
+
+@dataclass(frozen=True)
+class IndexReferences(PlainStage):
+    """Rows of DUPLICATES, SPANS and UNCUT that name a document of the index, by that."""
+
+    tables: tuple[str, ...] = (DUPLICATES.name, SPANS.name, UNCUT.name)
+
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"named": _NAMED}
+
+    @property
+    def inputs(self) -> Mapping[str, pa.Schema]:
+        known = {table.name: table.schema for table in (DUPLICATES, SPANS, UNCUT)}
+        return {name: known[name] for name in self.tables}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        for tag, batch in tagged:
+            is_copy = tag == DUPLICATES.name
+            named = pc.fill_null(batch["twin" if is_copy else "witness"], 0).to_numpy()
+            named = named[named < 0]
+            if len(named):
+                copies = np.full(len(named), int(is_copy))
+                yield "named", batch_of(_NAMED, (named, copies, 1 - copies))
 
 
 @dataclass(frozen=True)
 class IndexTwins(PlainStage):
-    """The documents of the index that are twins: rows of INDEX_TWINS. Holds the open group's size.
+    """The documents of the index that are twins or witnesses: rows of INDEX_TWINS. Holds the rows
+    of the open group.
 
     runs: the number of the first document of each run that added to the index.
     """
@@ -139,27 +284,29 @@ class IndexTwins(PlainStage):
     index: Index
     runs: tuple[int, ...] = ()
 
-    key: ClassVar[tuple[str, ...]] = ("twin",)
-    order: ClassVar[tuple[str, ...]] = ("doc",)
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"duplicates": DUPLICATES.schema}
+    key: ClassVar[tuple[str, ...]] = ("named",)
+    order: ClassVar[tuple[str, ...]] = ()  # A sum has none.
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"named": _NAMED}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"twins": INDEX_TWINS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        for batch in whole_keys((batch for _, batch in tagged), "twin"):
-            twin, copies = np.unique(column(batch, "twin"), return_counts=True)
-            number = twin[twin < 0] - INDEXED
-            if not len(number):
-                continue
+        for batch in whole_keys((batch for _, batch in tagged), "named"):
+            named = column(batch, "named")
+            first = np.flatnonzero(starts((named,), None))
+            number = named[first] - INDEXED
+            sums = [np.add.reduceat(column(batch, name), first) for name in ("copies", "passages")]
             ids = documents(self.index, number)["id"].combine_chunks()
             run = np.searchsorted(np.array(self.runs, dtype=np.int64), number, side="right")
-            columns = [number + INDEXED, ids, run, copies[: len(number)]]
+            columns = [number + INDEXED, ids, run, *sums]
             columns = [pa.array(one) for one in columns]
             yield "twins", pa.RecordBatch.from_arrays(columns, schema=INDEX_TWINS.schema)
 
 
 @dataclass(frozen=True)
 class IndexTexts(PlainStage):
-    """The texts of kept documents that an index is to have: those with words."""
+    """The texts of kept documents that an index is to have: those with words, or all."""
+
+    every: bool = False
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         DOCUMENTS.name: DOCUMENTS.schema,
@@ -174,7 +321,8 @@ class IndexTexts(PlainStage):
             if tag == DOCUMENTS.name:
                 if read:
                     wordless, read = [], False
-                wordless.append(column(batch, "doc")[column(batch, "words") == 0])
+                without = (column(batch, "words") == 0) & (not self.every)
+                wordless.append(column(batch, "doc")[without])
                 continue
             read = True
             without = np.concatenate([*wordless, np.empty(0, np.int64)])

@@ -18,6 +18,7 @@ from unrote.corpus.schema import (
     EXACT,
     FINGERPRINTS,
     FORGOTTEN,
+    INDEX_ANCHORS,
     INDEX_TEXTS,
     INDEXED,
     NEAR,
@@ -66,9 +67,9 @@ class Files:
             temporary.unlink(missing_ok=True)
         return file
 
-    def keys(self, first: int, end: int, fingerprints: pa.Table, bands: pa.Table) -> Keys:
-        """Keys, of sorted rows."""
-        return Keys(first, end, self.write(write_keys, fingerprints), self.write(write_keys, bands))
+    def keys(self, first: int, end: int, *tables: pa.Table) -> Keys:
+        """Keys, of sorted rows: FINGERPRINTS, BANDS, ANCHORS."""
+        return Keys(first, end, *(self.write(write_keys, rows) for rows in tables))
 
     def part(self, first: int, end: int, documents: pa.Table, texts: pa.Table) -> Part:
         """A Part."""
@@ -118,33 +119,41 @@ def add_run(run: Workspace, index: Index, first: int, files: Files) -> tuple[Ind
         raise ValueError(f"{len(doc):,} documents in one run; an index takes 2 ** 31 at a time")
     near = _rows(run, NEAR)
     near_at = np.searchsorted(doc, near["doc"].to_numpy())
-    keys = _keys(fingerprints, near_at, _rows(run, BANDS, without=_union(gone, near)), doc)
+    bands = _rows(run, BANDS, without=np.union1d(gone, near["doc"].to_numpy()))
+    keys = (
+        _fingerprints(fingerprints, near_at),
+        _by_key(layout.BANDS, bands["bucket"].to_numpy(), bands["doc"].to_numpy(), doc),
+        _anchors(run, doc),
+    )
     known = files.keys(first, end, *keys)
     merged = _merged(replace(index, keys=(*index.keys, known)), files)
     added = _parts(run, files, first, doc, near, near_at, gone)
     return replace(merged, parts=(*index.parts, *added)), end
 
 
-def _union(gone: Ints, near: pa.Table) -> Ints:
-    return np.union1d(gone, near["doc"].to_numpy())
-
-
-def _keys(
-    fingerprints: pa.Table, near_at: Ints, bands: pa.Table, doc: Ints
-) -> tuple[pa.Table, pa.Table]:
-    """FINGERPRINTS and BANDS of a run's documents `doc`, sorted."""
-    at = np.arange(len(doc), dtype=np.int32)
+def _fingerprints(fingerprints: pa.Table, near_at: Ints) -> pa.Table:
+    """FINGERPRINTS of a run's documents, sorted."""
+    at = np.arange(fingerprints.num_rows, dtype=np.int32)
     at[near_at] = ~at[near_at]
     high, low = (fingerprints[name].to_numpy() for name in ("high", "low"))
     order = np.lexsort((low, high))
-    rows = (high[order], low[order], at[order])
-    band_at = np.searchsorted(doc, bands["doc"].to_numpy()).astype(np.int32)
-    bucket = bands["bucket"].to_numpy()
-    by = np.lexsort((band_at, bucket))
-    return (
-        _table(layout.FINGERPRINTS, *rows),
-        _table(layout.BANDS, bucket[by], band_at[by]),
-    )
+    return _table(layout.FINGERPRINTS, high[order], low[order], at[order])
+
+
+def _by_key(schema: pa.Schema, key: Ints, of: Ints, doc: Ints) -> pa.Table:
+    """BANDS or ANCHORS, sorted: keys with the documents that they are of; `doc`: the run's."""
+    at = np.searchsorted(doc, of).astype(np.int32)
+    by = np.lexsort((at, key))
+    return _table(schema, key[by], at[by])
+
+
+def _anchors(run: Workspace, doc: Ints) -> pa.Table:
+    """ANCHORS, each of a document once."""
+    rows = _rows(run, INDEX_ANCHORS)
+    of, hashes = rows["doc"].to_numpy(), rows["hash"].to_numpy()  # sorted by these
+    new = np.ones(len(of), dtype=np.bool_)
+    new[1:] = (of[1:] != of[:-1]) | (hashes[1:] != hashes[:-1])
+    return _by_key(layout.ANCHORS, hashes[new], of[new], doc)
 
 
 def _parts(
@@ -209,30 +218,38 @@ def merged_keys(index: Index, keys: Sequence[Keys], files: Files, gone: Ints | N
     first, end = keys[0].first, keys[-1].end
     if end - first >= layout.MOST:
         raise ValueError(f"documents {first:,} to {end:,} in one file; it takes 2 ** 31")
-    fingerprints, bands = [], []
+    fingerprints = []
     for one in keys:
         shift = one.first - first
         high, low, signed = columns_of(index.folder, one.fingerprints)
         moved = np.where(signed < 0, signed - shift, signed + shift)
         fingerprints.append((high, low, moved.astype(np.int32)))
-        bucket, at = columns_of(index.folder, one.bands)
-        bands.append((bucket, (at + shift).astype(np.int32)))
     high, low, signed = (np.concatenate(column) for column in zip(*fingerprints, strict=True))
-    bucket, at = (np.concatenate(column) for column in zip(*bands, strict=True))
     if gone is not None:
         kept = ~np.isin(np.where(signed < 0, ~signed, signed) + first, gone)
         high, low, signed = high[kept], low[kept], signed[kept]
-        kept = ~np.isin(at.astype(np.int64) + first, gone)
-        bucket, at = bucket[kept], at[kept]
-    # What is sorted in parts is sorted by merging, and documents of one bucket stay in order.
-    order = np.argsort(high, kind="stable")
-    by = np.argsort(bucket, kind="stable")
+    order = np.argsort(high, kind="stable")  # which merges what is sorted in parts
     return files.keys(
         first,
         end,
         _table(layout.FINGERPRINTS, high[order], low[order], signed[order]),
-        _table(layout.BANDS, bucket[by], at[by]),
+        _merged_by_key(index, keys, "bands", gone),
+        _merged_by_key(index, keys, "anchors", gone),
     )
+
+
+def _merged_by_key(index: Index, keys: Sequence[Keys], kind: str, gone: Ints | None) -> pa.Table:
+    """BANDS or ANCHORS of several Keys as one; documents with one key stay in order."""
+    first, found = keys[0].first, []
+    for one in keys:
+        key, at = columns_of(index.folder, getattr(one, kind))
+        found.append((key, (at + (one.first - first)).astype(np.int32)))
+    key, at = (np.concatenate(column) for column in zip(*found, strict=True))
+    if gone is not None:
+        kept = ~np.isin(at.astype(np.int64) + first, gone)
+        key, at = key[kept], at[kept]
+    by = np.argsort(key, kind="stable")
+    return _table(layout.BANDS if kind == "bands" else layout.ANCHORS, key[by], at[by])
 
 
 def _table(schema: pa.Schema, *columns: np.ndarray) -> pa.Table:

@@ -10,6 +10,7 @@ import orjson
 from unrote.corpus.errors import OutputError, RunError, StorageError
 from unrote.dedup.exact import Fingerprint
 from unrote.dedup.index.layout import Index
+from unrote.dedup.repeats import Anchors
 from unrote.dedup.selection import UndecidedSets
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import sealed
@@ -105,11 +106,15 @@ def rules_of(settings: Settings) -> dict[str, Any]:
     near: dict[str, Any] = {"enabled": False, "keep": ours.near.keep}
     if ours.near.enabled:
         near = ours.near.model_dump(exclude={"method"}) | {"version": UndecidedSets.version}
+    passages: dict[str, Any] = {"enabled": ours.passages.enabled}
+    if ours.passages.enabled:
+        passages |= {"min_bytes": ours.passages.min_bytes, "version": Anchors.version}
     form = ("normalization", "drop_ignorable", "unescape_html")
     return {
         "dedup.exact.normalise": ours.exact.normalise,
         "fingerprints": Fingerprint.version,
         **{f"dedup.near.{name}": value for name, value in near.items()},
+        **{f"dedup.passages.{name}": value for name, value in passages.items()},
         **{f"input.{name}": getattr(settings.input, name) for name in form},
     }
 

@@ -1,10 +1,10 @@
 """What is done to an index between runs: info, verify, compact, forget."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.errors import StorageError, UsageError
 from unrote.corpus.normalization import Normalization
+from unrote.corpus.schema import TEXT
 from unrote.corpus.storage import chunks, open_stored, storage
 from unrote.dedup.fingerprint import fingerprints
 from unrote.dedup.index import layout
@@ -23,6 +24,7 @@ from unrote.dedup.index.layout import File, Index, Keys, Part, path_of
 from unrote.dedup.index.lookup import by_fingerprint
 from unrote.dedup.index.stages import keyed
 from unrote.dedup.minhash import bands_for, sign_texts
+from unrote.dedup.repeats import Anchors
 from unrote.pipelines.index.added import PART_BYTES, Files, merged_keys
 from unrote.pipelines.index.head import Added, Head, write_head
 from unrote.pipelines.index.opening import OpenIndex, existing_index
@@ -43,7 +45,7 @@ def described(head: Head) -> Iterator[str]:
     kept = sum(part.texts.rows for part in index.parts)
     documents = sum(part.documents.rows for part in index.parts)
     sizes = {
-        "keys": {file for one in index.keys for file in (one.fingerprints, one.bands)},
+        "keys": {file for one in index.keys for file in one.files},
         "ids": {one.documents for one in index.parts},
         "texts": {one.texts for one in index.parts},
     }
@@ -297,6 +299,9 @@ def _problems(head: Head) -> Iterator[str]:
         if (bucket[1:] < bucket[:-1]).any():
             yield f"buckets of documents {keys.first} to {keys.end - 1} are not sorted"
         bands.append(np.stack([at.astype(np.int64) + keys.first, bucket], axis=1))
+        anchor, _ = columns_of(index.folder, keys.anchors)
+        if (anchor[1:] < anchor[:-1]).any():
+            yield f"anchors of documents {keys.first} to {keys.end - 1} are not sorted"
     yield from _id_problems(index, kept, near)
     yield from _text_problems(head, kept, bands)
 
@@ -317,12 +322,11 @@ def _id_problems(index: Index, kept: set[int], near: set[int]) -> Iterator[str]:
 def _text_problems(head: Head, kept: set[int], bands: Iterable[Ints]) -> Iterator[str]:
     """Fingerprints and buckets that are not those of the text, or of no text."""
     rules, index = head.rules, head.index
-    if not rules["dedup.near.enabled"]:
-        return
     form = Normalization(*(rules[f"input.{name}"] for name in _FORM))
-    near = {name: rules[f"dedup.near.{name}"] for name in _NEAR}
-    cut = bands_for(near["permutations"], near["threshold"], near["max_miss"])
-    expected = []
+    signed = rules["dedup.near.enabled"]
+    near = {name: rules[f"dedup.near.{name}"] for name in _NEAR} if signed else {}
+    cut = bands_for(near["permutations"], near["threshold"], near["max_miss"]) if signed else (0, 0)
+    expected, anchors = [], []
     for part in index.parts:
         for batch in opened(index.folder, part.texts).batches():
             number = batch["at"].to_numpy().astype(np.int64) + part.first
@@ -330,11 +334,15 @@ def _text_problems(head: Head, kept: set[int], bands: Iterable[Ints]) -> Iterato
                 yield f"documents {part.first} to {part.end - 1} have a text that nothing knows of"
                 continue
             texts = form.texts(batch["text"])
-            _, buckets, _ = sign_texts(
-                texts, near["permutations"], near["ngram"], near["unit"], *cut
-            )
-            rows = np.stack([np.repeat(number, cut[0]), buckets.ravel()], axis=1)
-            expected.append(rows)
+            if rules["dedup.passages.enabled"]:
+                anchors.append(_anchors_of(number, batch["text"], rules))
+            if signed:
+                _, buckets, words = sign_texts(
+                    texts, near["permutations"], near["ngram"], near["unit"], *cut
+                )
+                some = words > 0
+                pairs = (np.repeat(number[some], cut[0]), buckets[some].ravel())
+                expected.append(np.stack(pairs, axis=1))
             keys = fingerprints(
                 texts.to_pylist(), normalise=rules["dedup.exact.normalise"], normalization=form
             )
@@ -344,6 +352,35 @@ def _text_problems(head: Head, kept: set[int], bands: Iterable[Ints]) -> Iterato
                 yield f"documents {number[0]} to {number[-1]}: a fingerprint is not of the text"
     if not np.array_equal(_sorted(expected), _sorted(bands)):
         yield "buckets are not those of the texts"
+    yield from _anchor_problems(index, anchors)
+
+
+def _anchors_of(number: Ints, texts: pa.StringArray, rules: Mapping[str, Any]) -> Ints:
+    """(document, hash, fingerprint) of each anchor of some texts: int64[n, 3]."""
+    stage = Anchors(rules["dedup.passages.min_bytes"])
+    text = pa.RecordBatch.from_arrays([pa.array(number), texts], schema=TEXT)
+    found = [batch for _, batch in stage._run(iter([("text", text)]))]
+    names = ("doc", "hash", "fingerprint")
+    columns = (
+        [np.concatenate([batch[name].to_numpy() for batch in found]) for name in names]
+        if (found)
+        else [np.empty(0, dtype=np.int64)] * 3
+    )
+    return np.stack(columns, axis=1)
+
+
+def _anchor_problems(index: Index, found: Sequence[Ints]) -> Iterator[str]:
+    """Anchors that no text has. (A text may be first with one that the index has not: where the
+    document that was first was forgotten.)
+    """
+    stored = []
+    for keys in index.keys:
+        anchor, at = columns_of(index.folder, keys.anchors)
+        stored.append(np.stack([at.astype(np.int64) + keys.first, anchor], axis=1))
+    ours = _sorted([rows[:, :2] for rows in found])
+    have = {tuple(row) for row in ours.tolist()}
+    if lost := sum(tuple(row) not in have for row in _sorted(stored).tolist()):
+        yield f"{lost} anchors are not those of the texts"
 
 
 _FORM = ("normalization", "drop_ignorable", "unescape_html")

@@ -62,10 +62,12 @@ class LargestPassages(PlainStage):
 
 
 def _candidates(spans: pa.RecordBatch) -> Ints:
+    """Passages with their witness, but for witnesses in an index."""
     lengths = numbers_of(spans, "end") - numbers_of(spans, "start")
     occurrences = numbers_of(spans, "occurrences")
     starts = (numbers_of(spans, c) for c in ("witness", "witness_start"))
-    return np.stack([lengths * occurrences, *starts, lengths, occurrences])
+    found = np.stack([lengths * occurrences, *starts, lengths, occurrences])
+    return found[:, found[WITNESS] >= 0]
 
 
 def _by_size(found: Ints) -> Ints:

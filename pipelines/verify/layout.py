@@ -27,7 +27,13 @@ TABLES: dict[str, dict[str, str]] = {
         "end": "int64",
     },
     "duplicates": {"doc": "int64", "reason": "string", "twin": "int64", "similarity": "double"},
-    "index_twins": {"doc": "int64", "id": "string", "run": "int64", "copies": "int64"},
+    "index_twins": {
+        "doc": "int64",
+        "id": "string",
+        "run": "int64",
+        "copies": "int64",
+        "passages": "int64",
+    },
     "spans": {
         "doc": "int64",
         "start": "int64",

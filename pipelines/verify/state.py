@@ -125,8 +125,9 @@ class Run:
     progress: Progress
     tally: dict[str, Tally]
     duplicates: dict[int, Duplicate] = field(default_factory=dict)
-    indexed: dict[int, int] = field(default_factory=dict)
-    """Documents of the index that are twins, with how many copies they are said to have."""
+    indexed: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Documents of the index that are twins or witnesses, with how many copies and passages they
+    are said to have."""
     spans: Spans = field(default_factory=Spans)
     uncut: Spans = field(default_factory=Spans)
     """Passages that were found and stay."""

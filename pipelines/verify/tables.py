@@ -25,8 +25,8 @@ def load_tables(run: Run) -> None:
     for table in tables_of(run, "duplicates"):
         _load_duplicates(run, table)
     for table in tables_of(run, "index_twins"):
-        columns = (table[name].to_pylist() for name in ("doc", "copies"))
-        run.indexed.update(zip(*columns, strict=True))
+        columns = (table[name].to_pylist() for name in ("doc", "copies", "passages"))
+        run.indexed.update((doc, (copies, n)) for doc, copies, n in zip(*columns, strict=True))
     _load_passages(run)
     for table in tables_of(run, "findings"):
         columns = (table[name].to_pylist() for name in Finding._fields)

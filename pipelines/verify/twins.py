@@ -86,9 +86,11 @@ def _check_index_twins(run: Run) -> None:
     if not run.rules.index:
         return
     copies = Counter(one.twin for one in run.duplicates.values() if (one.twin or 0) < 0)
+    passages = Counter(doc for doc in (*run.spans.witness, *run.uncut.witness) if doc < 0)
     for doc, said in run.indexed.items():
+        there = copies[doc], passages[doc]
         run.tally["index twins"].expect(
-            said == copies[doc], "%s has %d copies, not %d", run.name_of(doc), copies[doc], said
+            said == there, "%s has %d copies and %d passages", run.name_of(doc), *there
         )
 
 

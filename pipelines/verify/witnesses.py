@@ -86,10 +86,22 @@ def _span_problem(run: Run, spans: Spans, i: int) -> str | None:
         return "one of them was removed as a copy"
     if (witness, spans.witness_start[i]) >= (doc, spans.start[i]):
         return "the witness is not earlier"
+    if witness < 0:
+        return _indexed_problem(run, spans, i)
     text, other = run.texts.get(doc), run.texts.get(witness)
     if text is None or other is None:
         return "one of them is not a document of the input"
     return _copy_problem(run, spans, i, text, other)
+
+
+def _indexed_problem(run: Run, spans: Spans, i: int) -> str | None:
+    """What is wrong with a passage whose witness is in an index, where the text is not here."""
+    text = run.texts.get(spans.doc[i])
+    if text is None or not 0 <= spans.start[i] < spans.end[i] <= len(text):
+        return "the range is not in the text"
+    if spans.witness[i] not in run.indexed:
+        return "the run does not name such a document of an index"
+    return None
 
 
 def _copy_problem(run: Run, spans: Spans, i: int, text: str, other: str) -> str | None:
@@ -107,9 +119,16 @@ def _copy_problem(run: Run, spans: Spans, i: int, text: str, other: str) -> str 
         return "a passage that occurs once was removed"
     if spans is run.spans and not spans.covers(witness, first, last):
         run.bare.discard(witness)
-        if run.reason(witness) == "remainder":
+        if run.reason(witness) == "remainder" and not _is_space(run, witness, first, last):
             return "the witness went as a remainder with text that was nowhere else"
     return None
+
+
+def _is_space(run: Run, doc: int, start: int, end: int) -> bool:
+    """Whether what was not cut of a range is white space, which with an index goes all the same."""
+    text, cuts = run.texts.get(doc) or "", run.cuts(doc)
+    left = (text[i] for i in range(start, end) if not any(a <= i < b for a, b in cuts))
+    return run.rules.index and all(character.isspace() for character in left)
 
 
 def _apart(text: str, first: int, second: int, least: int) -> bool:
@@ -144,6 +163,8 @@ def _chain_problem(run: Run, doc: int, position: int) -> str | None:
         if (witness, first) >= (doc, position):
             return f"the witness {run.name_of(witness)} from {first} is not earlier"
         doc, position = witness, first
+    if doc < 0 or (run.reason(doc) == "remainder" and _is_space(run, doc, position, position + 1)):
+        return None
     if run.reason(doc) is not None:
         return f"its witnesses end in {run.name_of(doc)}, which was removed"
     if not character or (run.texts.get(doc) or "")[position : position + 1] != character:

@@ -27,7 +27,7 @@ from unrote.pipelines.index.opening import open_index
 from unrote.pipelines.progress import Silent
 from unrote.pipelines.verify import verify
 
-GIVEN = ("dedup.passages.enabled=false", "pii.enabled=false", "engine.workers=1")
+GIVEN = ("pii.enabled=false", "engine.workers=1")
 
 
 def run(inputs, out, index=None, *given, fresh=False):
@@ -49,11 +49,14 @@ def verdicts(*outs):
     found = {}
     for number, out in enumerate(outs):
         known = ids | {row["doc"]: row["id"] for row in table(out, "documents")}
-        named = {row["doc"]: row["id"] for row in table(out, "index_twins")}
+        known |= {row["doc"]: row["id"] for row in table(out, "index_twins")} | {None: None}
         for row in table(out, "duplicates"):
-            twin = named[row["twin"]] if row["twin"] < 0 else known[row["twin"]]
             assert known[row["doc"]] not in found, number
-            found[known[row["doc"]]] = (row["reason"], twin, row["similarity"])
+            found[known[row["doc"]]] = (row["reason"], known[row["twin"]], row["similarity"])
+        for name in ("spans", "uncut"):
+            for row in table(out, name):
+                passage = (name, known[row["doc"]], row["start"], row["end"])
+                found[passage] = (known[row["witness"]], row["witness_start"])
     return found
 
 
@@ -93,7 +96,9 @@ random_nights = given(
         [
             (),
             ("dedup.near.threshold=0.5", "dedup.near.permutations=64"),
-            ("dedup.near.enabled=false",),
+            ("dedup.near.enabled=false", "dedup.passages.enabled=false"),
+            ("dedup.passages.min_bytes=24", "dedup.passages.boundary=character"),
+            ("dedup.passages.min_bytes=40", "dedup.passages.boundary=word"),
             ("dedup.near.unit=character", "dedup.near.ngram=8", "dedup.exact.normalise=case"),
         ]
     ),
@@ -242,14 +247,16 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("given", "asked"),
         [
-            ("dedup.passages.enabled=true", "--set dedup.passages.enabled=false"),
+            ("dedup.passages.min_remaining=9", "--set dedup.passages.min_remaining=0"),
+            ("dedup.passages.method=suffix-array", "--set dedup.passages.method=anchors"),
             ("dedup.exact.enabled=false", "--set dedup.exact.enabled=true"),
             ("dedup.near.method=datasketch", "--set dedup.near.method=rounds"),
         ],
     )
     def test_what_depends_on_later_documents(self, tmp_path, given, asked):
         write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": "a"}])
-        sets = [one for name in (*GIVEN, given) for one in ("--set", name)]
+        settings = ("pii.enabled=false", given)
+        sets = [one for name in settings for one in ("--set", name)]
         done = unrote(
             "dedup", tmp_path / "in", "-o", tmp_path / "o", "--index", tmp_path / "i", *sets
         )
@@ -306,9 +313,9 @@ class TestMaintenance:
     def test_compact_changes_no_answer(self, index, nights, tmp_path):
         shutil.copytree(index, tmp_path / "compacted")
         done = unrote("index", "compact", tmp_path / "compacted")
-        assert done.out.splitlines() == ["12 files before, 4 now"]
+        assert done.out.splitlines() == ["15 files before, 5 now"]
         assert unrote("index", "verify", tmp_path / "compacted").status == 0
-        assert unrote("index", "compact", tmp_path / "compacted").out == "4 files before, 4 now\n"
+        assert unrote("index", "compact", tmp_path / "compacted").out == "5 files before, 5 now\n"
         run(nights[3], tmp_path / "a", index)
         run(nights[3], tmp_path / "b", tmp_path / "compacted")
         assert verdicts(tmp_path / "a") == verdicts(tmp_path / "b")
@@ -385,10 +392,29 @@ class TestForget:
         folder = str(tmp_path / "alone")
         high, low, _ = columns_of(folder, keys.fingerprints)
         bucket, _ = columns_of(folder, keys.bands)
-        numbers = np.concatenate([high, low, bucket])
+        anchor, _ = columns_of(folder, keys.anchors)
+        assert len(anchor)
+        numbers = np.concatenate([high, low, bucket, anchor])
         assert self._found(index, numbers)
         unrote("index", "forget", index, "--id", "person-7")
         assert self._found(index, numbers) == set()
+
+    def test_a_passage_of_it_is_none_of_a_later_document(self, index, tmp_path):
+        for n in range(2):
+            own = " ".join(f"own{n}{m}" for m in range(60))
+            row = {"id": f"p{n}", "text": f"{own}\n\n{self.TEXT}\n\nThe end of {n}."}
+            write_jsonl(tmp_path / f"p{n}" / "p.jsonl", [row])
+        shutil.copytree(index, tmp_path / "whole")
+        run(tmp_path / "p0", tmp_path / "cut", tmp_path / "whole")
+        assert [row["witness"] < 0 for row in table(tmp_path / "cut", "spans")] == [True]
+        shown = unrote("show", tmp_path / "cut", "p0").out
+        assert "(id person-7, of its run 1)" in " ".join(shown.split())
+        unrote("index", "forget", index, "--id", "person-7")
+        run(tmp_path / "p0", tmp_path / "uncut", index)
+        assert table(tmp_path / "uncut", "spans") == []
+        run(tmp_path / "p1", tmp_path / "later", index)
+        assert [row["id"] for row in table(tmp_path / "later", "index_twins")] == ["p0"]
+        assert verify(str(tmp_path / "later")).ok
 
     def _found(self, index, numbers):
         head = read_head(index)
