@@ -52,7 +52,7 @@ OWN = {
         "dedup.passages.enabled=false",
         "memorization.enabled=false",
     ),
-    "index": ("dedup.passages.enabled=false", 'dedup.index="INDEX"'),
+    "index": ("dedup.passages.min_bytes=24", 'dedup.index="INDEX"'),
 }
 """What the conformance suite has not: stages that only these reach."""
 

@@ -165,14 +165,11 @@ def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
 
 def two_nights(corpus: Path, folder: Path, *given: str) -> tuple[dict[str, str], dict[str, str]]:
     """Digests of what a second night writes, and of the files of the index behind it."""
-    index = (f'dedup.index="{folder / "index"}"', "dedup.passages.enabled=false", PLAIN_TEXT)
+    index = (f'dedup.index="{folder / "index"}"', "pii.enabled=false")
     run(corpus / "web", folder / "first", *index, "engine.workers=1")
     digests = run(corpus / "books", folder / "second", *index, *given)
     files = files_below(folder / "index" / "files")
     return digests, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-PLAIN_TEXT = "pii.enabled=false"
 
 
 class EngineSuite:

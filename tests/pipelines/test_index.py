@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.command import files_below, unrote
+from tests.command import ROOT, files_below, unrote
 from tests.command import settings as plain_settings
 from tests.corpora import documents, rows, write_jsonl
 from tests.examples import examples
@@ -105,7 +106,7 @@ random_nights = given(
 )
 
 
-@hypothesis.settings(max_examples=3)
+@hypothesis.settings(max_examples=2)
 @random_nights
 def test_several_nights_are_as_one_run(tmp_path_factory, seed, cuts, settings):
     require_as_one_run(tmp_path_factory, seed, cuts, settings)
@@ -465,3 +466,31 @@ class TestForget:
         assert done.status == 2
         assert said in done.err
         assert content(index) == before
+
+
+def test_the_walk_through(tmp_path, monkeypatch):
+    """docs/nightly.md, command by command; the third night is stopped once."""
+    lines = (ROOT / "docs" / "nightly.md").read_text(encoding="utf-8").splitlines()
+    commands = [
+        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("unrote ")
+    ]
+    monkeypatch.chdir(tmp_path)
+    found = rows(documents(3, 60), "m")
+    for n, low in enumerate((0, 20, 40), 1):
+        write_jsonl(tmp_path / f"2026-01-0{n}" / "a.jsonl", found[low : low + 20])
+    nights = [command for command in commands if command[0] == "clean"]
+    assert len(nights) == 3
+    for command in nights[:2]:
+        assert unrote(*command, "-q").status == 0
+    with mock.patch("unrote.pipelines.index.added.write_head", side_effect=KeyboardInterrupt):
+        assert unrote(*nights[2], "-q").status == 3
+    assert len(read_head(tmp_path / "index").runs) == 2
+    assert unrote(*nights[2], "-q").status == 0
+    assert len(read_head(tmp_path / "index").runs) == 3
+    lines = released(tmp_path / "out" / "2026-01-01").splitlines()
+    kept = [json.loads(line)["id"] for line in lines]
+    for command in commands:
+        if command[0] != "clean":
+            done = unrote(*(kept.pop(0) if word == "ID" else word for word in command))
+            assert done.status == 0, (command, done.err)
+    assert unrote("index", "verify", "index").status == 0
