@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -67,7 +67,7 @@ class Head:
             "key": self.key,
             "list_key": self.list_key,
             "next": self.next,
-            "runs": list(map(asdict, self.runs)),
+            "runs": [dict(one.__dict__) for one in self.runs],
             "listed": list(self.listed),
             **self.index.to_json(),
         }

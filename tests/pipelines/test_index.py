@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.command import ROOT, files_below, unrote
 from tests.command import settings as plain_settings
-from tests.corpora import documents, rows, write_jsonl
+from tests.corpora import Writer, documents, rows, write_jsonl
 from tests.examples import examples
 from unrote.corpus.errors import OutputError
 from unrote.corpus.schema import INDEXED
@@ -119,9 +119,28 @@ def test_any_nights_are_as_one_run(tmp_path_factory, seed, cuts, settings):
     require_as_one_run(tmp_path_factory, seed, cuts, settings)
 
 
+def related(seed, count):
+    """Texts most of which are copies, near-copies, or hold passages of others, which are so too."""
+    writer = Writer(seed)
+    draw, texts = writer.random, [writer.text(8)]
+    while len(texts) < count:
+        one, other = draw.choice(texts), draw.choice(texts)
+        middle = len(other) // 2
+        texts.append(
+            draw.choice([
+                writer.text(draw.randint(3, 12)),
+                one,
+                writer.near_copy(one),
+                one + other[: middle + draw.randint(0, 50)],
+                f"{writer.text(3)}\n{one[len(one) // 3 :]}\n{other[middle:]}",
+            ])
+        )  # fmt: skip
+    return texts
+
+
 def require_as_one_run(tmp_path_factory, seed, cuts, settings):
     folder = tmp_path_factory.mktemp("nights")
-    nights = write_nights(folder, rows(documents(seed, 36), "m"), cuts)
+    nights = write_nights(folder, rows(related(seed, 36), "m"), cuts)
     outs = [folder / f"out-{n}" for n in range(len(nights))]
     for night, out in zip(nights, outs, strict=True):
         run(night, out, folder / "index", *settings)
