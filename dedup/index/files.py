@@ -76,10 +76,11 @@ def _write(
 
 
 class Opened:
-    """A file of an index, open for one thread."""
+    """A file of an index, open. Safe for use by several threads."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._reading = threading.Lock()
         with storage(path, "read"):
             source = pa.PythonFile(open_stored(path)) if is_remote(path) else pa.memory_map(path)
             self._reader = _checked(path, pa.ipc.open_file, source)
@@ -93,7 +94,7 @@ class Opened:
 
     def batch(self, number: int) -> pa.RecordBatch:
         """One batch. Raises StorageError where it is damaged."""
-        with storage(self._path, "read"):
+        with storage(self._path, "read"), self._reading:
             return _checked(self._path, self._reader.get_batch, number)
 
     def columns(self) -> tuple[Ints, ...]:
@@ -124,11 +125,11 @@ def _checked(path: str, function: Any, *args: Any) -> Any:
 
 def opened(folder: str, file: File) -> Opened:
     """A file of the index in `folder`. Raises StorageError where it cannot be read."""
-    return _opened(path_of(folder, file), threading.get_ident())
+    return _opened(path_of(folder, file))
 
 
 @lru_cache(maxsize=_OPEN_FILES)
-def _opened(path: str, thread: int) -> Opened:  # noqa: ARG001 - each thread has a reader of its own
+def _opened(path: str) -> Opened:
     return Opened(path)
 
 
