@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import unrote
-from tests.conftest import KEY
+from tests.conftest import KEY, LONGEST
 from tests.corpora import write_corpus
 from unrote.corpus.extras import EXTRAS
 from unrote.pipelines.config import load
@@ -103,6 +103,13 @@ def test_fourteen_questions_have_a_file_each():
     assert [int(number) for number, _, _ in rows] == list(range(1, 15))
     assert len({question for _, question, _ in rows}) == 14
     assert [name for _, _, name in rows if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("scope", LONGEST)
+def test_scopes_of_tests_that_come_first_exist(scope):
+    path, _, name = scope.partition("::")
+    assert not name or f"\nclass {name}" in (ROOT / path).read_text(encoding="utf-8")
+    assert (ROOT / path).is_file()
 
 
 def test_make_has_every_target_that_is_named():
