@@ -72,7 +72,7 @@ LINES = st.lists(
 
 
 @given(LINES, st.integers(1, 5), st.booleans())
-@examples(200)
+@examples(100)
 def test_words_that_are_looked_at_many_at_a_time(text, ngram, symbols):
     expected = [reference.shingles(text, ngram, "word", symbols)]
     settings = {"ngram": ngram, "symbols": symbols, "normalization": RAW, "distinct": False}

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.corpus.helpers import lines, read_all, rewritten, stored
 from tests.examples import examples
+from unrote.corpus.formats import parquet
+from unrote.corpus.formats.parquet_values import find_values
 from unrote.corpus.paths import EACH, SEPARATOR, parse_path
 from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields
@@ -195,3 +197,22 @@ def test_parquet_values_are_found_and_written_back(tmp_path_factory, chats, kind
     after = pq.read_table(folder / "out.parquet")
     assert after.schema.equals(table.schema)
     assert after.to_pylist() == expected
+
+
+def test_paths_are_followed_once_for_a_batch(tmp_path, monkeypatch):
+    path, asked = tmp_path / "a.parquet", []
+    rows = [{"a": {"b": ["one", "two"]}, "c": "mail"}, {"a": {"b": ["x"]}, "c": "three"}]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    fields = Fields(text="a.b[]", columns=("c",))
+    corpus = pin([path])
+
+    def counted(batch, selected):
+        asked.append(selected.name)
+        return find_values(batch, selected)
+
+    monkeypatch.setattr(parquet, "find_values", counted)
+    assert [row["text"] for row in read_all(corpus, fields)[0]] == ["one\x1ftwo", "x"]
+    assert asked == ["a.b[]"]
+    asked.clear()
+    rewritten(path, [(1, None)], tmp_path / "out.parquet", text="a.b[]", columns=("c",))
+    assert asked == ["a.b[]", "c"]
