@@ -1,7 +1,7 @@
 """Speed of models for entities (pii.ner) beside transformers' own pipeline, on one model and texts.
 
     python benchmarks/pii_models.py [--model FOLDER | --layers 12 --width 768] [--tokens 20000]
-        [--rounds 2] [--threads N]
+        [--rounds 2] [--threads N] [--files 400]
 
   pipeline    pipeline("token-classification"), aggregation_strategy="first", texts one at a time
   batches     the same with batch_size=8, in the order given
@@ -45,7 +45,6 @@ from benchmarks.pii_speed import documentation
 from unrote.pii.config import Config
 from unrote.pii.ner import Model, entities_of, only_model
 
-FILES = 400
 LONGEST = 400
 LABELS = ("O", *(f"{tag}-{type_}" for type_ in ("PER", "ORG", "LOC", "MISC") for tag in "BI"))
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -121,13 +120,15 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--width", type=int, default=768, help="a multiple of 64")
+    parser.add_argument("--files", type=int, default=400, help="files of documentation")
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    paragraphs = [part for text in islice(documentation(), FILES) for part in text.split("\n\n")]
+    files = islice(documentation(), given.files)
+    paragraphs = [part for text in files for part in text.split("\n\n")]
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.model or Path(scratch) / "base"
         if given.model is None:
