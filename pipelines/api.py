@@ -37,7 +37,13 @@ def clean(
     """
     from unrote.pipelines.clean import clean as run  # noqa: PLC0415 (imports the engines)
 
-    run(_listed(inputs), os.fspath(out), _load(settings, config), progress or Silent(), fresh=fresh)
+    run(
+        _listed(inputs),
+        os.fspath(out),
+        settings_from(settings, config),
+        progress or Silent(),
+        fresh=fresh,
+    )
     return open_run(out)
 
 
@@ -68,7 +74,7 @@ def gate(
         _listed(inputs),
         policy,
         os.fspath(out) if out is not None else "",
-        _load(settings, config),
+        settings_from(settings, config),
         progress or Silent(),
         fresh=fresh,
         baseline=baseline,
@@ -91,7 +97,11 @@ def verify(out: Path, *, recall: bool = False, sample: int = DOCUMENTS) -> Verdi
     return _verify(os.fspath(out), recall=recall, sample=sample)
 
 
-def _load(settings: Options, config: Path | None) -> Settings:
+def settings_from(settings: Options, config: Path | None) -> Settings:
+    """The settings of a call: of a file, with those by name on top.
+
+    Raises ConfigError; TypeError for Settings beside a file.
+    """
     if isinstance(settings, Settings):
         if config is not None:
             raise TypeError("Give settings or a config file, or settings by name on top of a file.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from unrote.corpus.errors import RunError
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.config import Settings
+from unrote.pipelines.engines.base import Engine
 from unrote.pipelines.finished import open_run
 from unrote.pipelines.job import open_job
 from unrote.pipelines.progress import Progress
@@ -34,13 +35,17 @@ def clean(
     *,
     kind: str = "clean",
     fresh: bool = False,
+    engine: Engine | None = None,
 ) -> Report:
     """Clean the corpus `inputs` into the folder `out`, or continue where an earlier run stopped.
+
+    engine: one that is there already; None: what the settings name.
 
     Raises UsageError where input, settings or `out` cannot be used, RunError where the run ended
     early; the same call then continues it.
     """
-    with open_job(kind, inputs, out, settings, progress, fresh=fresh) as job:
+    opened = open_job(kind, inputs, out, settings, progress, fresh=fresh, engine=engine)
+    with opened as job:
         if job.run.finished:
             return open_run(job.run.out).report
         analyse(job)

@@ -163,11 +163,15 @@ def open_job(
     progress: Progress,
     *,
     fresh: bool = False,
+    engine: Engine | None = None,
 ) -> Iterator[Job]:
-    """Open OUT, pin the input and start the engine; OUT is free for others afterwards."""
+    """Open OUT, pin the input and start the engine; OUT is free for others afterwards.
+
+    engine: one that is there already; None: what the settings name.
+    """
     with traced(kind) as spans, told(settings.lineage, kind, inputs, out, progress):
         shown = Together(progress, spans) if spans is not None else progress
-        with _opened(kind, inputs, out, settings, shown, fresh=fresh) as job:
+        with _opened(kind, inputs, out, settings, shown, fresh=fresh, engine=engine) as job:
             yield job
 
 
@@ -180,6 +184,7 @@ def _opened(
     progress: Progress,
     *,
     fresh: bool,
+    engine: Engine | None,
 ) -> Iterator[Job]:
     require_extras(settings)
     use_options(settings.storage.options)
@@ -187,7 +192,7 @@ def _opened(
     snapshot: dict[str, tuple[int, int]] = {}
     given = load_key(settings.pii.key_file) if settings.pii.enabled else None
     named = "" if given is None else given.fingerprint()
-    engine = open_engine(settings.engine)
+    engine = engine or open_engine(settings.engine)
 
     def pinned() -> Corpus:
         with progress.aside("finding the input"):

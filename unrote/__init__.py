@@ -17,6 +17,8 @@ On a corpus on disk, as the commands of the same names::
     unrote.verify("cleaned/")
     unrote.open_run("cleaned/")     a finished run: report, settings, tables
 
+In a Spark or Beam program of your own: `unrote.spark` and `unrote.beam`.
+
 Every name is loaded when it is first used: `import unrote` takes milliseconds.
 """
 
@@ -70,6 +72,9 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
+_DOORS = ("beam", "spark")
+"""Modules for programs of their own, which import what they are for."""
+
 __all__ = [
     "ConfigError",
     "DetectionFailed",
@@ -103,6 +108,8 @@ def __getattr__(name: str) -> Any:
         from unrote.corpus.version import VERSION  # noqa: PLC0415 (all names load when used)
 
         return VERSION
+    if name in _DOORS:
+        return import_module(f"unrote.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'unrote' has no attribute {name!r}")
     value = getattr(import_module(f"unrote.{_HOME[name]}"), name)

@@ -37,6 +37,7 @@ from unrote.pipelines.engines.spark_session import (
     explained,
     explaining,
     open_session,
+    session_beside,
 )
 from unrote.pipelines.engines.work import Worker, task_of
 from unrote.pipelines.storage import is_reached
@@ -64,15 +65,22 @@ Batches = Iterable[pa.RecordBatch]
 
 
 class SparkEngine:
-    """Executes flows on Spark: on a cluster, or in this process's own local one."""
+    """Executes flows on Spark: on a cluster, or in this process's own local one.
 
-    def __init__(self, settings: EngineSettings) -> None:
+    session: a user's own. It is neither stopped nor changed: jobs run in one beside it, on the same
+    context. None: one is started.
+    """
+
+    def __init__(self, settings: EngineSettings, session: Any = None) -> None:
         self.settings = settings
+        self._users = session
         self._seen: set[str] = set()
 
     @cached_property
     def _spark(self) -> Any:
         """The session, started when it is first needed: by then OUT is known to be usable."""
+        if self._users is not None:
+            return session_beside(self._users)
         return open_session(self.settings)
 
     @property
@@ -119,8 +127,8 @@ class SparkEngine:
         return committed(name, flow, worker, started, [orjson.loads(r.payload) for r in rows])
 
     def close(self) -> None:
-        """Stop the session, if there is one."""
-        if "_spark" in self.__dict__:
+        """Stop the session, if there is one and it is ours."""
+        if self._users is None and "_spark" in self.__dict__:
             close_session(self._spark)
 
     def _collect(self, name: str, frame: Any, advance: Advance) -> list[Any]:

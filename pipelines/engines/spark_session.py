@@ -45,7 +45,7 @@ _NO_REASON = re.compile(
 
 def open_session(settings: EngineSettings) -> Any:
     """A Spark session. Raises UsageError where there cannot be one, and says why."""
-    SparkSession = _pyspark_session()  # noqa: N806 - a class
+    SparkSession = require_pyspark()  # noqa: N806 - a class
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit started this process
     master = settings.spark.master
     if not submitted:
@@ -83,6 +83,25 @@ def open_session(settings: EngineSettings) -> Any:
         session.conf.set(name, value)  # the session may have been there before
     _send_own_archive(session.sparkContext)
     return session
+
+
+def session_beside(session: Any) -> Any:
+    """A session for our jobs on the context of a user's own, whose settings stay as they are.
+
+    Raises UsageError where there cannot be one.
+    """
+    require_pyspark()
+    if not hasattr(session, "_jsparkSession"):
+        raise UsageError(
+            "this is a session of Spark Connect, which has no SparkContext; unrote's jobs need "
+            "one. Use a classic session: SparkSession.builder.master(...), or spark-submit."
+        )
+    with explaining():
+        beside = session.newSession()
+        for name, value in _NEEDED.items():
+            beside.conf.set(name, value)
+        _send_own_archive(beside.sparkContext)
+    return beside
 
 
 def close_session(session: Any) -> None:
@@ -137,8 +156,8 @@ def explaining() -> Iterator[None]:
         raise explained(error) from None
 
 
-def _pyspark_session() -> Any:
-    """PySpark's SparkSession, new enough."""
+def require_pyspark() -> Any:
+    """PySpark's SparkSession. Raises UsageError where it is missing or too old."""
     try:
         import pandas  # noqa: F401, PLC0415 - pyspark asks for it when a job is built
         import pyspark  # noqa: PLC0415 - only where it is asked for
