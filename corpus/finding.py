@@ -11,7 +11,7 @@ from unrote.corpus.errors import InputError, StorageError
 from unrote.corpus.formats import kind_of, suffixes
 from unrote.corpus.schema import MAX_SHARDS
 from unrote.corpus.shard import Shard
-from unrote.corpus.storage import is_remote
+from unrote.corpus.storage import NotSetUp, half_url, is_remote
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _files(given: str, passed_over: list[str]) -> list[_File]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise StorageError(
-            f"cannot list {given}: {error.strerror or error}{where}. Check address and permissions."
+            f"cannot list {given}: {error.strerror or error}{where}. Check address, network and "
+            "permissions."
         ) from error
     direct = list(found) == [path]
     kept = {key: info for key, info in found.items() if direct or not _hidden(key, root)}
@@ -129,7 +130,7 @@ def _listed(filesystem: Any, path: str, given: str) -> tuple[str, dict[str, Any]
             return path.rpartition("/")[0], {path: filesystem.info(path)}
         if filesystem.isdir(path):
             return path, _below(filesystem, path)
-        return _matches(filesystem, path)
+        return _matches(filesystem, path, remote=is_remote(given))
 
 
 _BESIDE = {
@@ -171,8 +172,12 @@ def _filesystem(given: str) -> tuple[Any, str]:
     """The filesystem that an input lies on, and its path there."""
     from unrote.corpus.stores import connect  # noqa: PLC0415 - imports fsspec
 
+    if wrong := half_url(given):
+        raise InputError(f"{given} {wrong}.")
     try:
         filesystem, path = connect(given)
+    except NotSetUp as error:
+        raise InputError(f"cannot open {given}: {error.strerror}.") from None
     except OSError as error:
         raise InputError(
             f"cannot open {given}: {error.strerror or error}. Give a path or the URL of a "
@@ -231,13 +236,14 @@ def _is_shard(key: str, info: dict[str, Any]) -> bool:
     return regular and kind_of(key) is not None
 
 
-def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
+def _matches(filesystem: Any, pattern: str, *, remote: bool) -> tuple[str, dict[str, Any]]:
     """The fixed part of a glob, and the files that match it or lie in folders that match."""
     parts = pattern.split("/")
     magic = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
     if magic is None:
-        what = "is no regular file" if filesystem.exists(pattern) else "does not exist"
-        raise InputError(f"{pattern} {what}. Give a file, a folder, a glob or a URL.")
+        named = filesystem.unstrip_protocol(pattern) if remote else pattern
+        what = "is no regular file" if _is_there(filesystem, pattern) else "does not exist"
+        raise InputError(f"{named} {what}. Give a file, a folder, a glob or a URL.")
     found: dict[str, Any] = {}
     for key, info in filesystem.glob(pattern, detail=True).items():
         if info["type"] == "directory" or (info.get("islink") and filesystem.isdir(key)):
@@ -245,6 +251,17 @@ def _matches(filesystem: Any, pattern: str) -> tuple[str, dict[str, Any]]:
         else:
             found[key] = info
     return "/".join(parts[:magic]), found
+
+
+def _is_there(filesystem: Any, path: str) -> bool:
+    """Whether there is something. Raises what a store raises that cannot be asked: to that fsspec's
+    own `exists` says no.
+    """
+    try:
+        filesystem.info(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _hidden(key: str, root: str) -> bool:

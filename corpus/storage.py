@@ -1,6 +1,7 @@
 """Files on this machine's disk or behind any fsspec URL, and what is said when they fail."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,21 @@ def use_options(options: Options) -> None:
     """Reach stores with these options from now on, in this process, on top of what the environment
     and fsspec's own configuration say.
     """
-    _options.clear()
-    _options.update(options)
+    global _options  # noqa: PLW0603 - exchanged at once: other threads read it
+    _options = dict(options)
+
+
+@contextmanager
+def options_used(options: Options | None) -> Iterator[None]:
+    """Reach stores with these options, and then with those of before; None changes nothing."""
+    before = _options
+    if options is not None:
+        use_options(options)
+    try:
+        yield
+    finally:
+        if options is not None:
+            use_options(before)
 
 
 def options_in_use() -> dict[str, Mapping[str, Any]]:
@@ -33,6 +47,25 @@ def options_in_use() -> dict[str, Mapping[str, Any]]:
 def is_remote(path: str | os.PathLike[str]) -> bool:
     """Whether `path` is an fsspec URL."""
     return "://" in os.fspath(path)
+
+
+class NotSetUp(OSError):
+    """A store that cannot be reached from here as things are; its text says what to do."""
+
+
+def half_url(name: str) -> str:
+    """What is wrong with a URL of one slash, which would be taken for a path of this machine; ""
+    for all others, and where a folder has that name.
+    """
+    scheme = re.match(r"([a-z][a-z0-9+.-]+):/(?!/)", name)
+    if scheme is None or os.path.isdir(f"{scheme[1]}:"):
+        return ""
+    path = name[scheme.end() :]
+    if scheme[1] == "dbfs":
+        return f"is Spark's way to write it. On a cluster of Databricks name /dbfs/{path}"
+    if scheme[1] == "file":
+        return f"has one slash too few or two. Write /{path}, or file:///{path}"
+    return f"has one slash and is no URL. Write {scheme[1]}://{path}"
 
 
 def open_stored(path: str | os.PathLike[str]) -> Any:

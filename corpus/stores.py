@@ -7,6 +7,7 @@ what may pass by itself is tried again.
 import errno
 import io
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import fsspec
 
 from unrote.corpus.errors import UnroteError
-from unrote.corpus.storage import options_in_use
+from unrote.corpus.storage import NotSetUp, options_in_use
 
 Result = TypeVar("Result")
 
@@ -72,8 +73,30 @@ def connect(url: str) -> tuple[Any, str]:
     try:
         filesystem, path = fsspec.core.url_to_fs(url, **given)
     except Exception as error:
-        raise as_oserror(error, url) from error
+        raise not_set_up(error, protocol, url) from error
     return filesystem, path
+
+
+_HADOOP = (
+    "Hadoop's libraries are needed: set JAVA_HOME and HADOOP_HOME, and CLASSPATH to what `hadoop "
+    "classpath --glob` prints"
+)
+
+
+def not_set_up(error: Exception, protocol: str, url: str) -> OSError:
+    """What a library raised before it reached a store, and what is missing where that is known."""
+    said = str(as_oserror(error, url).strerror).rstrip(".")
+    arguments = re.findall(r"'(\w+)'", said.partition("required positional argument")[2])
+    if protocol == "hdfs":
+        said = f"{said}: {_HADOOP}"
+    elif isinstance(error, TypeError) and arguments:
+        named = " and ".join(arguments)
+        said = f"{protocol}:// needs {named}: give them as storage.options.{protocol}"
+    elif isinstance(error, ImportError):
+        said = f"{said}; in the environment that unrote runs in, with pip"
+    else:
+        return as_oserror(error, url)
+    return NotSetUp(errno.EINVAL, said, url)
 
 
 def as_oserror(error: Exception, url: str) -> OSError:

@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unrote.pipelines.config import Settings, load
+from unrote.corpus.storage import Options as StorageOptions
+from unrote.corpus.storage import options_used
+from unrote.pipelines.config import Settings, StorageSettings, load
 from unrote.pipelines.finished import FinishedRun, open_run
 from unrote.pipelines.progress import Progress, Silent
 from unrote.pipelines.report.model import Report
@@ -26,12 +28,14 @@ def clean(
     config: Path | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> FinishedRun:
     """Clean the corpus `inputs` into the folder `out`; returns the finished run.
 
     inputs: files, folders, globs or fsspec URLs, one or several. config: a TOML file of settings;
     settings: those that differ from it, by dotted name. fresh: drop what `out` holds of a run.
-    progress: shows how far it is; nothing without.
+    progress: shows how far it is; nothing without. storage_options: how stores are reached, in the
+    place of storage.options: {"s3": {"endpoint_url": "http://minio:9000"}}.
     Raises ConfigError, InputError and OutputError (nothing was started), RunError where the run
     ended early; the same call continues it.
     """
@@ -40,7 +44,7 @@ def clean(
     run(
         _listed(inputs),
         os.fspath(out),
-        settings_from(settings, config),
+        settings_from(settings, config, storage_options),
         progress or Silent(),
         fresh=fresh,
     )
@@ -59,6 +63,7 @@ def gate(
     baseline: Path | None = None,
     write_baseline: Path | None = None,
     waivers: Path | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> Report:
     """Hold the corpus `inputs` against the policy in a TOML file; returns the report, in which
     `passed` is the verdict.
@@ -74,7 +79,7 @@ def gate(
         _listed(inputs),
         policy,
         os.fspath(out) if out is not None else "",
-        settings_from(settings, config),
+        settings_from(settings, config, storage_options),
         progress or Silent(),
         fresh=fresh,
         baseline=baseline,
@@ -83,21 +88,31 @@ def gate(
     )
 
 
-def verify(out: Path, *, recall: bool = False, sample: int = DOCUMENTS) -> Verdict:
+def verify(
+    out: Path,
+    *,
+    recall: bool = False,
+    sample: int = DOCUMENTS,
+    storage_options: StorageOptions | None = None,
+) -> Verdict:
     """Check every promise of the finished run in `out` from its input and result alone.
 
     recall: measure how many near-duplicates are left, too, with datasketch's MinHashLSH over the
     released documents; `recall` of the verdict is then what came out.
     sample: how many of these it looks at, about, drawn by hash; 2 or more.
+    storage_options: how stores are reached, as storage.options; None: as before.
 
     `ok` of the verdict says whether all hold. Raises OutputError where `out` is no run folder,
     RunError where its run is unfinished, ConfigError where `recall` lacks the extra datasketch,
     UsageError for a sample of fewer than 2.
     """
-    return _verify(os.fspath(out), recall=recall, sample=sample)
+    with options_used(storage_options):
+        return _verify(os.fspath(out), recall=recall, sample=sample)
 
 
-def settings_from(settings: Options, config: Path | None) -> Settings:
+def settings_from(
+    settings: Options, config: Path | None, storage_options: StorageOptions | None = None
+) -> Settings:
     """The settings of a call: of a file, with those by name on top.
 
     Raises ConfigError; TypeError for Settings beside a file.
@@ -105,8 +120,13 @@ def settings_from(settings: Options, config: Path | None) -> Settings:
     if isinstance(settings, Settings):
         if config is not None:
             raise TypeError("Give settings or a config file, or settings by name on top of a file.")
-        return settings
-    return load(config, named=dict(settings or {}))
+        chosen = settings
+    else:
+        chosen = load(config, named=dict(settings or {}))
+    if storage_options is None:
+        return chosen
+    options = {protocol: dict(given) for protocol, given in storage_options.items()}
+    return chosen.model_copy(update={"storage": StorageSettings(options=options)})
 
 
 def _listed(inputs: Path | Sequence[Path]) -> list[str]:

@@ -19,6 +19,7 @@ from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.pinning import check_sizes
 from unrote.corpus.schema import PUBLISHED, shard_of
 from unrote.corpus.shard import Corpus
+from unrote.corpus.storage import Options, options_in_use, options_used
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import holds_reports, read_manifest
 from unrote.pipelines.records import records_of
@@ -35,6 +36,7 @@ class FinishedRun:
     def __init__(self, out: Location, manifest: Mapping[str, Any]) -> None:
         self.out = out
         self.manifest = manifest
+        self._options = options_in_use()
 
     @cached_property
     def settings(self) -> Settings:
@@ -55,12 +57,14 @@ class FinishedRun:
                 f"report {self.out}` writes both anew from the tables; of a gate, the command that "
                 "ran it does."
             )
-        return report_in(self.out)
+        with options_used(self._options):
+            return report_in(self.out)
 
     @property
     def has_reports(self) -> bool:
         """Whether the reports are there, as the run wrote them."""
-        return holds_reports(self.manifest, self.out)
+        with options_used(self._options):
+            return holds_reports(self.manifest, self.out)
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
@@ -84,17 +88,18 @@ class FinishedRun:
         if doc is not None:
             own = pc.field("doc") == doc
             condition = own if condition is None else condition & own
-        for file in self.manifest["tables"].get(name, ()):
-            if doc is not None and file["slice"] != self._slice_of(doc):
-                continue
-            path = self.out / "tables" / name / f"{file['slice']:05d}.parquet"
-            try:
-                found.append(pq.read_table(source(path), filters=condition))
-            except (OSError, pa.ArrowException) as error:
-                raise StorageError(
-                    f"cannot read {path} ({type(error).__name__}). `unrote verify` says what is "
-                    "damaged; run the job again with --fresh."
-                ) from error
+        with options_used(self._options):
+            for file in self.manifest["tables"].get(name, ()):
+                if doc is not None and file["slice"] != self._slice_of(doc):
+                    continue
+                path = self.out / "tables" / name / f"{file['slice']:05d}.parquet"
+                try:
+                    found.append(pq.read_table(source(path), filters=condition))
+                except (OSError, pa.ArrowException) as error:
+                    raise StorageError(
+                        f"cannot read {path} ({type(error).__name__}). `unrote verify` says what "
+                        "is damaged; run the job again with --fresh."
+                    ) from error
         return pa.concat_tables(found)
 
     def records(self, docs: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -105,13 +110,14 @@ class FinishedRun:
         """
         wanted = sorted(set(docs))
         shards = tuple(self.corpus.shards[n] for n in sorted({shard_of(doc) for doc in wanted}))
-        check_sizes(replace(self.corpus, shards=shards))
         fields = replace(self.settings.fields, columns=tuple(self.settings.pii.columns))
         several = self.settings.has_several
-        return {
-            row["doc"]: row | {"text": with_line_breaks(row["text"], several=several)}
-            for row in records_of(self.corpus, fields, wanted)
-        }
+        with options_used(self._options):
+            check_sizes(replace(self.corpus, shards=shards))
+            return {
+                row["doc"]: row | {"text": with_line_breaks(row["text"], several=several)}
+                for row in records_of(self.corpus, fields, wanted)
+            }
 
     def _slice_of(self, doc: int) -> int:
         return int(self.corpus.slice_of(np.array([doc]))[0])
@@ -120,9 +126,13 @@ class FinishedRun:
         return f"<finished {self.manifest['job']} in {str(self.out)!r}>"
 
 
-def open_run(out: str | os.PathLike[str]) -> FinishedRun:
-    """The finished run in the folder `out`. Raises InputError where there is none."""
-    return FinishedRun(location(out), read_manifest(os.fspath(out)))
+def open_run(out: str | os.PathLike[str], *, storage_options: Options | None = None) -> FinishedRun:
+    """The finished run in the folder `out`. Raises InputError where there is none.
+
+    storage_options: how stores are reached, as storage.options, for this run; None: as before.
+    """
+    with options_used(storage_options):
+        return FinishedRun(location(out), read_manifest(os.fspath(out)))
 
 
 def report_in(folder: Location) -> Report:

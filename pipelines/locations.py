@@ -12,7 +12,7 @@ import orjson
 
 from unrote.corpus.errors import OutputError, StorageError
 from unrote.corpus.shard import Corpus
-from unrote.corpus.storage import is_remote
+from unrote.corpus.storage import NotSetUp, half_url, is_remote
 from unrote.pipelines.storage import (
     Location,
     absolute,
@@ -41,6 +41,8 @@ def reaching(out: str) -> Iterator[None]:
     """Turns an OSError into an OutputError about `out`, a StorageError where the disk is full."""
     try:
         yield
+    except NotSetUp as error:
+        raise OutputError(f"cannot use {out}: {error.strerror}.") from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         if error.errno in _FULL:
@@ -60,6 +62,8 @@ def folder_named(name: str, what: str) -> Location:
     """
     if not name.strip():
         raise OutputError(f"{what} is empty. Name a folder, or a URL.")
+    if wrong := half_url(name):
+        raise OutputError(f"{what} {name} {wrong}.")
     name = _plain(name)
     if "::" in name.partition("://")[0] or re.fullmatch(r"[a-z0-9+.-]+://[^/]*/*", name):
         raise OutputError(

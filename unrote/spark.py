@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from unrote.corpus.errors import InputError, OutputError, UsageError
 from unrote.corpus.paths import FieldPath
 from unrote.corpus.schema import doc_key
-from unrote.corpus.storage import Options as StoreOptions
+from unrote.corpus.storage import Options as StorageOptions
 from unrote.corpus.storage import options_in_use, use_options
 from unrote.memorization.config import Config as ScoreConfig
 from unrote.memorization.config import Models
@@ -537,7 +537,7 @@ def _scoring(scoring: Scoring, text: str, id: str) -> Callable[..., Any]:
     return guarded(work)
 
 
-def _writing(folder: str, id: str, options: StoreOptions) -> Callable[..., Any]:
+def _writing(folder: str, id: str, options: StorageOptions) -> Callable[..., Any]:
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
         use_options(options)
         name = f"{TaskContext.get().partitionId():05d}.parquet"
@@ -616,7 +616,9 @@ def _numbered(read: Read) -> Callable[..., Any]:
     return guarded(work)
 
 
-def _rows_of(urls: Sequence[str], options: StoreOptions, columns: list[str] | None = None) -> Read:
+def _rows_of(
+    urls: Sequence[str], options: StorageOptions, columns: list[str] | None = None
+) -> Read:
     """Reads the rows of the file with a number."""
 
     def read(number: int) -> Iterator[pa.RecordBatch]:
@@ -628,7 +630,7 @@ def _rows_of(urls: Sequence[str], options: StoreOptions, columns: list[str] | No
     return read
 
 
-def _ids_of(files: Sequence[tuple[str, int]], id: str, options: StoreOptions) -> Read:
+def _ids_of(files: Sequence[tuple[str, int]], id: str, options: StorageOptions) -> Read:
     """Reads doc and id of the rows of the file with a number."""
 
     def read(number: int) -> Iterator[pa.RecordBatch]:

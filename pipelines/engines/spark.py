@@ -31,6 +31,7 @@ from unrote.pipelines.engines.blocks import ShuffleBlock
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
 from unrote.pipelines.engines.memory import freeze_modules
+from unrote.pipelines.engines.spark_partitions import addresses, repartitioned
 from unrote.pipelines.engines.spark_session import (
     BATCH_BLOCKS,
     close_session,
@@ -48,7 +49,7 @@ _FIELDS = [("task", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] +
 SCHEMA = pa.schema([*(pa.field(*f, nullable=False) for f in _FIELDS)]).append(
     pa.field("payload", pa.binary(), nullable=False)
 )
-"""A shuffle block as a row; `task` is the one of the next step that it goes to."""
+"""A shuffle block as a row; `task` addresses the one of the next step that it goes to."""
 
 _SPARK_SCHEMA = (
     "task int not null, target int not null, part int not null, unit long not null, "
@@ -114,12 +115,13 @@ class SparkEngine:
         self._require_visible([str(run.state)], "OUT")
         count = settings.partitions or task_count(worker, self.workers)
         work = loads(worker.units, count)
-        # Broadcast, so that each Python worker unpickles it once and not for every task.
-        shared = self._context.broadcast(_Shared(worker, work, count))
         frame = self._spark.range(0, len(work), 1, max(1, len(work)))
+        # Broadcast, so that each Python worker unpickles it once and not for every task.
+        known = _Shared(worker, work, count, addresses(frame, count))
+        shared = self._context.broadcast(known)
         frame = _mapped(frame, _starting(shared), _SPARK_SCHEMA)
         for step in range(1, worker.plan.steps + 1):
-            frame = frame.repartitionById(count, "task")
+            frame = repartitioned(frame, count, "task")
             frame = frame.sortWithinPartitions("target", "part", "unit", "position")
             frame = _mapped(frame, _running(shared, step), _SPARK_SCHEMA)
         rows = self._collect(name, frame.select("payload"), advance)
@@ -250,13 +252,14 @@ def _reported(payload: bytes) -> pa.RecordBatch:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What all tasks of a phase know: the units of each task of step 0, and how many tasks later
-    steps have.
+    """What all tasks of a phase know: the units of each task of step 0, how many tasks later steps
+    have, and by which number a row goes to each (spark_partitions).
     """
 
     worker: Worker
     work: list[list[int]]
     count: int
+    addresses: tuple[int, ...]
 
 
 def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
@@ -294,7 +297,7 @@ def _packed(blocks: Iterable[ShuffleBlock], known: _Shared) -> Iterator[pa.Recor
 
 
 def _rows(blocks: Sequence[ShuffleBlock], known: _Shared) -> pa.RecordBatch:
-    tasks = [task_of(known.worker, block, known.count) for block in blocks]
+    tasks = [known.addresses[task_of(known.worker, block, known.count)] for block in blocks]
     columns = [tasks, *zip(*blocks, strict=True)]
     arrays = [pa.array(v, type=t) for v, t in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

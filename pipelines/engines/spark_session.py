@@ -25,8 +25,8 @@ from unrote.pipelines.engines.quiet import end_children, quiet_children
 BATCH_BLOCKS = 16
 """Shuffle blocks in one Arrow batch."""
 
-_LEAST = (4, 1)
-"""The first Spark with repartitionById, which the shuffles need."""
+_LEAST = (3, 5)
+"""The oldest Spark that this was run with."""
 
 _STOP_SECONDS = 10.0
 

@@ -7,9 +7,11 @@ import signal
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 import unrote
@@ -18,6 +20,7 @@ from tests.command import ROOT, settings
 from tests.conftest import KEY
 from tests.programs.conftest import TEXTS, snippets
 from unrote.corpus.errors import InputError, OutputError, UsageError
+from unrote.pipelines.engines.spark_partitions import hashed_addresses, murmur3
 
 PLAIN = {"memorization.enabled": False}
 FEW = PLAIN | {"pii.enabled": False, "dedup.near.enabled": False}
@@ -156,7 +159,7 @@ def test_columns_of_any_type_and_name_are_kept(spark, tmp_path):
         "select 'a' `an id`, 'One text.' `a.text`, map('k', 1) m, "
         "struct(array(1.5d, null) x, date'2020-02-29' y) s, timestamp'2020-01-01 10:00:00' t, "
         "timestamp_ntz'2020-01-01 10:00:00' n, 1.250BD d, x'00ff' b, true f"
-    ).to(T.StructType.fromDDL(kinds))
+    ).to(T._parse_datatype_string(kinds))
     found = unrote.spark.clean(given, "a.text", "an id", scratch=tmp_path / "x", settings=FEW)
     assert found.kept.collect() == given.collect()
     assert found.kept.schema == given.schema
@@ -222,3 +225,23 @@ def compile_all(cells: list[str]) -> str:
     whole = "\n".join(cells)
     compile(whole, "in_spark.ipynb", "exec")
     return whole
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 200, 4096])
+def test_spark_sends_each_address_to_its_partition(spark, count):
+    numbers = hashed_addresses(count)
+    assert len(set(numbers)) == count
+    rows = pa.table({"task": pa.array(numbers, pa.int32()), "wanted": range(count)})
+    frame = spark.createDataFrame(rows.to_pandas()).repartition(count, "task")
+    there = frame.select("task", "wanted", F.spark_partition_id().alias("partition"))
+    hashed = there.select("*", F.hash("task").alias("hash")).toPandas()
+    assert (hashed.partition == hashed.wanted).all()
+    assert (murmur3(hashed.task.to_numpy()) == hashed.hash.to_numpy()).all()
+
+
+def test_older_versions_bring_rows_together_by_their_hash(frame, tmp_path, monkeypatch):
+    """As where DataFrames have no repartitionById: Spark before 4.1."""
+    if hasattr(type(frame), "repartitionById"):
+        monkeypatch.delattr(type(frame), "repartitionById")
+    pairs = unrote.spark.near_duplicates(frame, scratch=tmp_path / "near")
+    assert sorted(map(tuple, pairs.collect())) == unrote.near_duplicates(TEXTS)

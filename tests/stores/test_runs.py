@@ -9,9 +9,10 @@ import pytest
 import unrote
 from tests.command import process, settings
 from tests.command import unrote as command
-from tests.stores.conftest import set_options
+from tests.stores.conftest import options_for, set_options
 from tests.stores.server import BUCKET, downloaded, environment
 from unrote.corpus.errors import OutputError
+from unrote.corpus.storage import options_in_use, use_options
 from unrote.pipelines.clean import clean
 from unrote.pipelines.engines.work import Worker
 from unrote.pipelines.lease import Lease
@@ -69,6 +70,21 @@ def test_its_promises_are_checked_and_each_command_reads_it(cleaned, proxy, file
     again = command("report", cleaned)
     assert again.out.splitlines()[-1] == f"{cleaned}/report.html"
     assert downloaded(files, "finished")["report.json"] == before
+
+
+def test_a_program_says_how_the_store_is_reached(cleaned, stored, server, monkeypatch):
+    use_options({})
+    options = options_for(server)
+    with pytest.raises((unrote.InputError, unrote.OutputError)):
+        unrote.open_run(cleaned)
+    opened = unrote.open_run(cleaned, storage_options=options)
+    assert unrote.verify(cleaned, storage_options=options).ok
+    assert options_in_use() == {}
+    assert opened.table("documents").num_rows == opened.report.total.documents
+    assert opened.records([0])[0]["id"]
+    again = unrote.clean(stored, cleaned, settings=settings(), storage_options=options)
+    assert again.report == opened.report
+    use_options({})
 
 
 def test_a_finished_run_is_not_run_again(cleaned, stored, proxy):

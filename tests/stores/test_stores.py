@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import time
 from dataclasses import replace
 
@@ -223,7 +224,14 @@ def test_a_server_that_is_not_there_is_said_so_soon(tmp_path):
         (["clean", "CORPUS", "-o", "gs://bucket/out"], 2, "gcsfs"),
         (["clean", "nonsense://bucket/in", "-o", "OUT"], 2, "Protocol not known: nonsense"),
         (["clean", "CORPUS", "-o", "nonsense://bucket/out"], 2, "Protocol not known: nonsense"),
-        (["clean", "hdfs://head/in", "-o", "OUT"], 2, "cannot open hdfs://head/in"),
+        (["clean", "hdfs://head/in", "-o", "OUT"], 2, "hadoop classpath --glob"),
+        (["clean", "CORPUS", "-o", "hdfs://head/out"], 2, "hadoop classpath --glob"),
+        (["clean", "dbfs:/mnt/in", "-o", "OUT"], 2, "name /dbfs/mnt/in"),
+        (["clean", "CORPUS", "-o", "dbfs:/mnt/out"], 2, "name /dbfs/mnt/out"),
+        (["clean", "dbfs://mnt/in", "-o", "OUT"], 2, "as storage.options.dbfs"),
+        (["clean", "s3:/lake/in", "-o", "OUT"], 2, "Write s3://lake/in"),
+        (["clean", "abfs://c@a.dfs.core.windows.net/in", "-o", "OUT"], 2, "adlfs"),
+        (["clean", "CORPUS", "-o", "abfs://c@a.dfs.core.windows.net/out"], 2, "adlfs"),
         (["clean", "CORPUS", "-o", "s3://no-such-bucket/out"], 2, "bucket does not exist"),
         (["clean", "s3://no-such-bucket/in", "-o", "OUT"], 2, "does not exist"),
         (["verify", "gs://bucket/out"], 2, "gcsfs"),
@@ -242,3 +250,29 @@ def test_each_failure_is_said_in_a_line(proxy, corpus, tmp_path, given, status, 
     assert done.status == status, done.err
     (line,) = lines
     assert said in line
+
+
+@pytest.mark.parametrize("given", ["input", "OUT"])
+def test_wrong_credentials_are_said_in_a_line(proxy, corpus, tmp_path, given):
+    proxy.fault = lambda _: 403
+    url = f"s3://{BUCKET}/mine"
+    named = (url, tmp_path / "out") if given == "input" else (corpus, url)
+    options = [word for one in set_options(proxy.port) for word in ("--set", one)]
+    done = command("clean", named[0], "-o", named[1], "-q", *options)
+    (line,) = [line for line in done.err.splitlines() if line.startswith("unrote:")]
+    assert done.status in (2, 3)
+    assert url in line
+    assert re.search("Access Denied|Forbidden", line)
+
+
+def test_a_hub_that_is_not_reached_is_said_in_a_line(tmp_path):
+    """hf:// without a network, or kept from it."""
+    for before in (
+        "import os; os.environ['HF_HUB_OFFLINE'] = '1'",
+        "import os; os.environ['HF_ENDPOINT'] = 'http://127.0.0.1:9'",
+    ):
+        started = process("dedup", "hf://datasets/no/such", "-o", tmp_path / "out", before=before)
+        done = finish(started)
+        (line,) = [line for line in done.err.splitlines() if line.startswith("unrote:")]
+        assert "cannot list hf://datasets/no/such: " in line
+        assert re.search("offline mode is enabled|Connection refused", line)
