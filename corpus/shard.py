@@ -1,12 +1,23 @@
 """The input as the manifest has it: shards, cuts (units of work) and slices (units of commit)."""
 
+<<<<<<< HEAD
 from dataclasses import dataclass, field
 from typing import Any, Literal
+=======
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal, overload
+>>>>>>> 34c73ce (A plan holds numbers and not objects, steps have no tasks without work; what the driver does alone is measured)
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unrote.corpus.errors import InputError
-from unrote.corpus.schema import doc_key
+from unrote.corpus.schema import ROW_BITS
+
+Ints = NDArray[np.int64]
 
 Compression = Literal["", "gz", "zst", "xz", "bz2"]
 
@@ -28,7 +39,7 @@ class Shard:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cut:
     """Rows of one shard, from row `row` on: the unit of work.
 
@@ -44,12 +55,72 @@ class Cut:
     line: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slice:
     """The unit of commit: cuts in the order of their rows."""
 
     number: int
     cuts: tuple[Cut, ...]
+
+
+class Slices(Sequence[Slice]):
+    """Slices, held as the numbers of their cuts: of 10 TB there are a million, which every worker
+    gets. Each is made when it is asked for.
+    """
+
+    def __init__(self, slices: Iterable[Slice]) -> None:
+        numbers, ends, cuts = array("q"), array("q", [0]), array("q")
+        for one in slices:
+            numbers.append(one.number)
+            for cut in one.cuts:
+                cuts.extend((cut.shard, cut.start, cut.end, cut.row, cut.line))
+            ends.append(len(cuts) // 5)
+        self._numbers = np.array(numbers, dtype=np.int64)
+        self._ends = np.array(ends, dtype=np.int64)
+        self._cuts = np.array(cuts, dtype=np.int64).reshape(-1, 5)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Slice: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Slice, ...]: ...
+    def __getitem__(self, index: int | slice) -> Slice | tuple[Slice, ...]:
+        if isinstance(index, slice):
+            return tuple(self[n] for n in range(*index.indices(len(self))))
+        at = range(len(self))[index]
+        return Slice(int(self._numbers[at]), self.cuts(*self._ends[at : at + 2].tolist()))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Slices):
+            return isinstance(other, Sequence) and tuple(self) == tuple(other)
+        ours, theirs = self._arrays, other._arrays
+        return all(np.array_equal(*pair) for pair in zip(ours, theirs, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(each.tobytes() for each in self._arrays))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} slices of {len(self._cuts)} cuts>"
+
+    @property
+    def _arrays(self) -> tuple[Ints, Ints, Ints]:
+        return self._numbers, self._ends, self._cuts
+
+    def cuts(self, begin: int, end: int) -> tuple[Cut, ...]:
+        """The cuts begin … end - 1 of all, counted through all slices."""
+        return tuple(Cut(*values) for values in self._cuts[begin:end].tolist())
+
+    def firsts(self, cuts: Ints) -> Ints:
+        """The keys (int64) of the first documents of these cuts."""
+        keys: Ints = self._cuts[cuts, 0] << ROW_BITS | self._cuts[cuts, 3]
+        return keys
+
+    @property
+    def first_docs(self) -> Ints:
+        """The key (int64) of each slice's first document."""
+        return self.firsts(self._ends[:-1])
 
 
 @dataclass(frozen=True)
@@ -60,10 +131,20 @@ class Corpus:
     """
 
     shards: tuple[Shard, ...]
-    slices: tuple[Slice, ...]
+    slices: Sequence[Slice]
     passed_over: tuple[str, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.slices, Slices):
+            object.__setattr__(self, "slices", Slices(self.slices))
+
     @property
+    def held(self) -> Slices:
+        """The slices, as what they are."""
+        assert isinstance(self.slices, Slices)
+        return self.slices
+
+    @cached_property
     def input_bytes(self) -> int:
         """Stored bytes of all shards."""
         return sum(shard.size for shard in self.shards)
@@ -72,17 +153,24 @@ class Corpus:
         """The number (int64) of the slice in which each of `docs` (int64 keys) lies; documents of
         an index (corpus.schema.INDEXED) lie in the first.
         """
-        firsts = [doc_key(part.cuts[0].shard, part.cuts[0].row) for part in self.slices]
         # A slice without rows has its successor's first key: the last of equals is the right one.
-        numbers = np.searchsorted(np.array(firsts, dtype=np.int64), docs, side="right")
+        numbers = np.searchsorted(self._first_docs, docs, side="right")
         return np.maximum(numbers.astype(np.int64) - 1, 0)
+
+    @cached_property
+    def _first_docs(self) -> Ints:
+        return self.held.first_docs
 
     def to_json(self) -> dict[str, Any]:
         """The "input" object of manifest.json (docs/architecture.md)."""
         return {
             "shards": [dict(vars(shard)) for shard in self.shards],
             "slices": [
+<<<<<<< HEAD
                 {"number": part.number, "cuts": [dict(vars(cut)) for cut in part.cuts]}
+=======
+                {"number": part.number, "cuts": [_plain(cut) for cut in part.cuts]}
+>>>>>>> 34c73ce (A plan holds numbers and not objects, steps have no tasks without work; what the driver does alone is measured)
                 for part in self.slices
             ],
         }
@@ -101,3 +189,14 @@ class Corpus:
                 f"the manifest's input is malformed: {error}. Start the run in a new folder."
             ) from None
         return cls(shards, slices)
+
+
+def _plain(cut: Cut) -> dict[str, int]:
+    """dataclasses.asdict, which takes ten times as long."""
+    return {
+        "shard": cut.shard,
+        "start": cut.start,
+        "end": cut.end,
+        "row": cut.row,
+        "line": cut.line,
+    }

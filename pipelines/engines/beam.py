@@ -35,7 +35,7 @@ from unrote.pipelines.engines.driver import LostBlocks, committed, loads, task_c
 from unrote.pipelines.engines.failures import failure_of, guarded, reason_in, setup_failure
 from unrote.pipelines.engines.network import why_silent
 from unrote.pipelines.engines.quiet import end_children, quiet_children
-from unrote.pipelines.engines.work import Worker, task_of
+from unrote.pipelines.engines.work import Worker, task_counts, task_of
 
 
 @contextmanager
@@ -117,7 +117,8 @@ class BeamEngine:
             flow, run, settings.memory_bytes, settings.batch_bytes, settings.scratch
         )
         count = settings.partitions or task_count(worker, self.workers)
-        work = loads(worker.units, count)
+        work = [list(each) for each in loads(worker.units.sizes, count)]
+        counts = task_counts(worker, count)
 
         def build(pipeline: Any) -> Any:
             elements = (
@@ -130,7 +131,9 @@ class BeamEngine:
                 elements = (
                     elements
                     | f"to-{step}"
-                    >> beam.ParDo(_Address(worker, count)).with_output_types(tuple[int, Element])
+                    >> beam.ParDo(_Address(worker, counts[step - 1])).with_output_types(
+                        tuple[int, Element]
+                    )
                     | f"group-{step}" >> beam.GroupByKey()
                     | f"step-{step}"
                     >> beam.ParDo(_RunStep(worker, step)).with_output_types(Element)

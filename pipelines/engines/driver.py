@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from unrote.corpus.errors import RunError
@@ -10,7 +11,7 @@ from unrote.corpus.storage import options_in_use
 from unrote.pipelines.commits import Commit, DataFile, TableFile
 from unrote.pipelines.engines.base import Flow, Read, Workspace
 from unrote.pipelines.engines.plan import plan_of
-from unrote.pipelines.engines.work import Unit, Worker, units_of
+from unrote.pipelines.engines.work import Worker, units_of
 from unrote.pipelines.storage import (
     discard_folder,
     make_folder,
@@ -29,7 +30,7 @@ class LostBlocks(RunError):
 def worker_for(flow: Flow, run: Workspace, memory: int, batch_bytes: int, scratch: str) -> Worker:
     """What a phase's workers need to know; makes the folders that they write to."""
     plan = plan_of(flow)
-    units = tuple(units_of(plan, run))
+    units = units_of(plan, run)
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
         make_folder(folder)
@@ -41,18 +42,19 @@ def worker_for(flow: Flow, run: Workspace, memory: int, batch_bytes: int, scratc
     return Worker(plan, run, units, memory, batch_bytes, scratch, options_in_use())
 
 
-def loads(units: Sequence[Unit], count: int) -> list[list[int]]:
-    """The units' numbers, in order, in at most `count` ranges of about the same size."""
-    total = sum(unit.bytes for unit in units)
-    ranges: list[list[int]] = []
+def loads(sizes: Sequence[int], count: int) -> list[range]:
+    """Units of these sizes, by number and in order, in at most `count` ranges of about the same
+    size.
+    """
+    total = sum(sizes)
+    begins: list[int] = []
     held, goal = 0, 0.0
-    for number, unit in enumerate(units):
-        if not ranges or held >= goal:
-            ranges.append([])
-            goal = total * len(ranges) / count
-        ranges[-1].append(number)
-        held += unit.bytes
-    return ranges
+    for number, size in enumerate(sizes):
+        if not begins or held >= goal:
+            begins.append(number)
+            goal = total * len(begins) / count
+        held += size
+    return [range(*ends) for ends in pairwise([*begins, len(sizes)])]
 
 
 def task_count(worker: Worker, workers: int) -> int:
@@ -127,4 +129,4 @@ def _input_bytes(worker: Worker) -> int:
     """Of the text that maps read."""
     views = {n: worker.plan.flow.nodes[n].inputs["source"][0] for n in worker.plan.maps()}
     reads = {n for n, source in views.items() if isinstance(source, Read) and source.view}
-    return sum(unit.bytes for unit in worker.units if unit.node in reads)
+    return worker.units.bytes_of(reads)

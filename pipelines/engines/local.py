@@ -123,7 +123,7 @@ class _Phase:
         self.advance = advance
         self.input_bytes = 0
         self.bits = partition_bits(run.corpus.input_bytes)
-        self.release_tasks: list[Task] = []
+        self.release_tasks: Sequence[Task] = ()
         self.exchanges = [self._open(target) for target in self.plan.targets]
         self.steps = len(flow.nodes) + 1 + 2 * (flow.edits is not None)
         self.step = 0

@@ -1,8 +1,10 @@
 """Reading slices, as every engine does: text, tables, or both side by side, in `doc` order."""
 
 import itertools
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from unrote.corpus.formats import format_of
 from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
-from unrote.corpus.schema import INDEXED, REJECTS, Table, Tagged, doc_key
+from unrote.corpus.schema import INDEXED, REJECTS, Table, Tagged
 from unrote.corpus.shard import Corpus, Cut
 from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.storage import Location, source
@@ -39,44 +41,70 @@ class Task:
     bytes: int
 
 
-def tasks_of(corpus: Corpus, source: Read) -> list[Task]:
+class Tasks(Sequence[Task]):
+    """The tasks of a read, held as numbers: each is made when it is asked for.
+
+    sizes: bytes of each, int64.
+    """
+
+    def __init__(self, corpus: Corpus, ends: Ints, slices: Ints, sizes: Ints) -> None:
+        self._corpus, self._ends, self._slices, self.sizes = corpus, ends, slices, sizes
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Task, ...]: ...
+    def __getitem__(self, index: int | slice) -> Task | tuple[Task, ...]:
+        if isinstance(index, slice):
+            return tuple(self[n] for n in range(*index.indices(len(self))))
+        at = range(len(self))[index]
+        held = self._corpus.held
+        begin, end = int(self._ends[at - 1]) if at else 0, int(self._ends[at])
+        last = at == len(self) - 1
+        first, *stop = held.firsts(np.array([begin] if last else [begin, end])).tolist()
+        return Task(
+            at,
+            int(self._slices[at]),
+            held.cuts(begin, end),
+            first if at else INDEXED,
+            _LAST if last else stop[0],
+            int(self.sizes[at]),
+        )
+
+
+def tasks_of(corpus: Corpus, source: Read) -> Tasks:
     """The tasks that together read `source`: small cuts joined, a slice for each if only tables."""
     limit = CUT_BYTES if source.view is not None else None
-    groups = [
-        (one.number, cuts, size)
-        for one in corpus.slices
-        for cuts, size in _joined(corpus, one.cuts, limit)
-    ]
-    firsts = [doc_key(cuts[0].shard, cuts[0].row) for _, cuts, _ in groups]
-    ends = [*firsts[1:], _LAST]
-    firsts[:1] = [INDEXED] * len(firsts[:1])
-    return [
-        Task(number, slice_number, cuts, first, end, size)
-        for number, ((slice_number, cuts, size), first, end) in enumerate(
-            zip(groups, firsts, ends, strict=True)
-        )
-    ]
+    counts, slices, sizes = array("q"), array("q"), array("q")
+    for one in corpus.slices:
+        for count, size in _joined(corpus, one.cuts, limit):
+            counts.append(count)
+            slices.append(one.number)
+            sizes.append(size)
+    ends = np.cumsum(np.array(counts, dtype=np.int64))
+    return Tasks(corpus, ends, np.array(slices, np.int64), np.array(sizes, np.int64))
 
 
-def _joined(
-    corpus: Corpus, cuts: Sequence[Cut], limit: int | None
-) -> Iterator[tuple[tuple[Cut, ...], int]]:
-    """Consecutive cuts that have at most `limit` stored bytes together, or are one; and the bytes.
+def _joined(corpus: Corpus, cuts: Sequence[Cut], limit: int | None) -> Iterator[tuple[int, int]]:
+    """How many consecutive cuts have at most `limit` stored bytes together, or are one; and the
+    bytes.
 
     In time proportional to the cuts: of small files there are a hundred thousand.
     """
-    held: list[Cut] = []
-    total = 0
+    count = total = 0
     for cut in cuts:
         shard = corpus.shards[cut.shard]
         size = format_of(shard).stored_bytes(shard, cut)
-        if held and limit is not None and total + size > limit:
-            yield tuple(held), total
-            held, total = [], 0
-        held.append(cut)
+        if count and limit is not None and total + size > limit:
+            yield count, total
+            count = total = 0
+        count += 1
         total += size
-    if held:
-        yield tuple(held), total
+    if count:
+        yield count, total
 
 
 class Reader:

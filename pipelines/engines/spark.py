@@ -40,7 +40,7 @@ from unrote.pipelines.engines.spark_session import (
     open_session,
     session_beside,
 )
-from unrote.pipelines.engines.work import Worker, task_of
+from unrote.pipelines.engines.work import Worker, task_counts, task_of
 from unrote.pipelines.storage import is_reached
 
 _FIELDS = [("task", pa.int32()), ("target", pa.int32()), ("part", pa.int32())] + [
@@ -114,14 +114,15 @@ class SparkEngine:
         )
         self._require_visible([str(run.state)], "OUT")
         count = settings.partitions or task_count(worker, self.workers)
-        work = loads(worker.units, count)
+        work = loads(worker.units.sizes, count)
+        counts = task_counts(worker, count)
         frame = self._spark.range(0, len(work), 1, max(1, len(work)))
         # Broadcast, so that each Python worker unpickles it once and not for every task.
-        known = _Shared(worker, work, count, addresses(frame, count))
+        known = _Shared(worker, work, [addresses(frame, each) for each in counts])
         shared = self._context.broadcast(known)
         frame = _mapped(frame, _starting(shared), _SPARK_SCHEMA)
         for step in range(1, worker.plan.steps + 1):
-            frame = repartitioned(frame, count, "task")
+            frame = repartitioned(frame, counts[step - 1], "task")
             frame = frame.sortWithinPartitions("target", "part", "unit", "position")
             frame = _mapped(frame, _running(shared, step), _SPARK_SCHEMA)
         rows = self._collect(name, frame.select("payload"), advance)
@@ -252,14 +253,13 @@ def _reported(payload: bytes) -> pa.RecordBatch:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What all tasks of a phase know: the units of each task of step 0, how many tasks later steps
-    have, and by which number a row goes to each (spark_partitions).
+    """What all tasks of a phase know: the units of each task of step 0, and by which number a row
+    goes to each task of the later steps, and behind these to the driver (spark_partitions).
     """
 
     worker: Worker
-    work: list[list[int]]
-    count: int
-    addresses: tuple[int, ...]
+    work: list[range]
+    addresses: list[Sequence[int]]
 
 
 def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
@@ -268,7 +268,7 @@ def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
         known: _Shared = shared.value
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                yield from _packed(known.worker.start(known.work[number]), known)
+                yield from _packed(known.worker.start(known.work[number]), known, 1)
 
     return start
 
@@ -277,27 +277,28 @@ def _running(shared: Any, step: int) -> Callable[[Batches], Iterator[pa.RecordBa
     @_task
     def run_step(batches: Batches) -> Iterator[pa.RecordBatch]:
         known: _Shared = shared.value
-        yield from _packed(known.worker.run_step(step, _blocks(batches)), known)
+        yield from _packed(known.worker.run_step(step, _blocks(batches)), known, step + 1)
 
     return run_step
 
 
-def _packed(blocks: Iterable[ShuffleBlock], known: _Shared) -> Iterator[pa.RecordBatch]:
-    """Shuffle blocks as rows of SCHEMA, a few in a batch."""
+def _packed(blocks: Iterable[ShuffleBlock], known: _Shared, step: int) -> Iterator[pa.RecordBatch]:
+    """Shuffle blocks as rows of SCHEMA, on their way to a step, a few in a batch."""
     held: list[ShuffleBlock] = []
     size = 0
     for block in blocks:
         held.append(block)
         size += len(block.payload)
         if len(held) == BATCH_BLOCKS or size >= _BATCH_BYTES:
-            yield _rows(held, known)
+            yield _rows(held, known, step)
             held, size = [], 0
     if held:
-        yield _rows(held, known)
+        yield _rows(held, known, step)
 
 
-def _rows(blocks: Sequence[ShuffleBlock], known: _Shared) -> pa.RecordBatch:
-    tasks = [known.addresses[task_of(known.worker, block, known.count)] for block in blocks]
+def _rows(blocks: Sequence[ShuffleBlock], known: _Shared, step: int) -> pa.RecordBatch:
+    there = known.addresses[step - 1]
+    tasks = [there[task_of(known.worker, block, len(there))] for block in blocks]
     columns = [tasks, *zip(*blocks, strict=True)]
     arrays = [pa.array(v, type=t) for v, t in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

@@ -5,6 +5,7 @@ goes by the hash of a column: then the column holds, for each partition, an inte
 there.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,9 +23,9 @@ def repartitioned(frame: Any, count: int, column: str) -> Any:
     return frame.repartition(count, column)
 
 
-def addresses(frame: Any, count: int) -> tuple[int, ...]:
+def addresses(frame: Any, count: int) -> Sequence[int]:
     """What a column holds for each of `count` partitions of `frame`, so that a row goes there."""
-    return tuple(range(count)) if hasattr(frame, "repartitionById") else hashed_addresses(count)
+    return range(count) if hasattr(frame, "repartitionById") else hashed_addresses(count)
 
 
 @lru_cache(maxsize=8)

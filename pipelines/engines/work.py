@@ -11,15 +11,18 @@ import socket
 import tempfile
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unrote.corpus.release import rewrite
 from unrote.corpus.schema import Tagged
@@ -32,9 +35,11 @@ from unrote.pipelines.engines.exchange import Chunk, Exchange, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal
 from unrote.pipelines.engines.parts import EditsByPart, Part, joined, parts_of
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
-from unrote.pipelines.engines.slices import Reader, Task, tasks_of
+from unrote.pipelines.engines.slices import Reader, Task, Tasks, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
 from unrote.pipelines.storage import staged
+
+Ints = NDArray[np.int64]
 
 PART_BYTES = 64 << 20
 """About how much a group's stage gets in one run."""
@@ -58,37 +63,91 @@ class Unit:
         return sum(task.bytes for task in self.tasks)
 
 
-def units_of(plan: Plan, run: Workspace) -> list[Unit]:
+@dataclass(frozen=True)
+class _Stretch:
+    """The units of one map or scan: unit n has the tasks from begins[n] up to begins[n + 1]."""
+
+    tasks: Tasks
+    begins: Ints
+    node: int
+    scan: int
+    parts: tuple[Part, ...] = ()
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Bytes of each unit."""
+        if not len(self.tasks):
+            return np.zeros(0, dtype=np.int64)
+        return np.add.reduceat(self.tasks.sizes, self.begins)
+
+    @cached_property
+    def _first_tasks(self) -> list[int]:
+        return [part.first_task for part in self.parts]
+
+    def unit(self, index: int, number: int) -> Unit:
+        """Unit `index` of these, which is `number` of all."""
+        first = int(self.begins[index])
+        last = index + 1 == len(self.begins)
+        end = len(self.tasks) if last else int(self.begins[index + 1])
+        begins = self._first_tasks
+        own = self.parts[bisect_left(begins, first) : bisect_right(begins, end - 1)]
+        return Unit(number, self.tasks[first:end], self.node, self.scan, own)
+
+
+class Units(Sequence[Unit]):
+    """The units of a phase, held as numbers: each is made when it is asked for."""
+
+    def __init__(self, stretches: Sequence[_Stretch]) -> None:
+        self._stretches = tuple(stretches)
+        self._ends = np.cumsum([len(one.begins) for one in stretches], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Unit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Unit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Unit | tuple[Unit, ...]:
+        if isinstance(index, slice):
+            return tuple(self[n] for n in range(*index.indices(len(self))))
+        number = range(len(self))[index]
+        which = int(np.searchsorted(self._ends, number, side="right"))
+        begin = int(self._ends[which - 1]) if which else 0
+        return self._stretches[which].unit(number - begin, number)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each."""
+        return [size for one in self._stretches for size in one.sizes.tolist()]
+
+    def bytes_of(self, nodes: Collection[int]) -> int:
+        """Of all units of these maps."""
+        return sum(int(one.sizes.sum()) for one in self._stretches if one.node in nodes)
+
+
+def units_of(plan: Plan, run: Workspace) -> Units:
     """All that step 0 of a phase has to do, in `doc` order for each map."""
-    found: list[Unit] = []
+    found: list[_Stretch] = []
     for node in plan.maps():
         (source,) = plan.flow.nodes[node].inputs["source"]
         assert isinstance(source, Read)
         tasks = tasks_of(run.corpus, source)
         releases = plan.flow.edits is not None and plan.flow.edits.node is plan.flow.nodes[node]
         parts = tuple(parts_of(run.corpus, tasks)) if releases else ()
-        begins = [part.first_task for part in parts]
-        for together in _closed(tasks, parts):
-            first, last = together[0].number, together[-1].number
-            own = parts[bisect_left(begins, first) : bisect_right(begins, last)]
-            found.append(Unit(len(found), tuple(together), node=node, parts=own))
+        found.append(_Stretch(tasks, _begins(len(tasks), parts), node, -1, parts))
     for number, scan in enumerate(plan.scans):
-        for task in tasks_of(run.corpus, scan.source):
-            found.append(Unit(len(found), (task,), scan=number))
-    return found
+        tasks = tasks_of(run.corpus, scan.source)
+        found.append(_Stretch(tasks, _begins(len(tasks), ()), -1, number))
+    return Units(found)
 
 
-def _closed(tasks: Sequence[Task], parts: Sequence[Part]) -> Iterator[list[Task]]:
-    """Tasks, those together that share a part."""
-    tied = {t for part in parts for t in range(part.first_task + 1, part.last_task + 1)}
-    together: list[Task] = []
-    for task in tasks:
-        if together and task.number not in tied:
-            yield together
-            together = []
-        together.append(task)
-    if together:
-        yield together
+def _begins(tasks: int, parts: Sequence[Part]) -> Ints:
+    """The first task of each unit: tasks that share a part are together."""
+    begins = np.ones(tasks, dtype=np.bool_)
+    for part in parts:
+        begins[part.first_task + 1 : part.last_task + 1] = False
+    return np.flatnonzero(begins)
 
 
 @dataclass(frozen=True)
@@ -100,7 +159,7 @@ class Worker:
 
     plan: Plan
     run: Workspace
-    units: tuple[Unit, ...]
+    units: Units
     memory: int
     batch_bytes: int
     scratch: str
@@ -333,3 +392,19 @@ def task_of(worker: Worker, block: ShuffleBlock, count: int) -> int:
     if worker.plan.targets[block.target].kind == "group":
         return block.part * count >> partition_bits(worker.run.corpus.input_bytes)
     return (block.part + block.target) % count
+
+
+def task_counts(worker: Worker, count: int) -> list[int]:
+    """How many tasks each step from 1 on has, and the driver behind the last (1): `count`, or as
+    many as there are partitions in the step. A task without any costs a third of a second.
+    """
+    corpus = worker.run.corpus
+    parts = {
+        "group": 1 << partition_bits(corpus.input_bytes),
+        "table": len(corpus.slices),
+        "edits": len(corpus.shards),
+    }
+    steps = [1] * worker.plan.steps
+    for target in worker.plan.targets:
+        steps[target.step - 1] = max(steps[target.step - 1], parts[target.kind])
+    return [*(min(count, most) for most in steps), 1]
