@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 Compression = Literal["", "gz", "zst", "xz", "bz2"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shard:
     """A file of the input. `size` and `checksum` (xxh3_128, hex) are of the stored bytes.
 

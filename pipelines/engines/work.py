@@ -73,7 +73,7 @@ class _Stretch:
     scan: int
     parts: tuple[Part, ...] = ()
 
-    @cached_property
+    @property
     def sizes(self) -> Ints:
         """Bytes of each unit."""
         if not len(self.tasks):
