@@ -32,6 +32,17 @@ test-long: .venv/test-installed .venv/compiled java  ## the starts and kills of 
 conformance: .venv/test-installed .venv/compiled java  ## every engine on all that the conformance suite has; an hour
 	$(BIN)/python -m pytest tests/conformance --full-matrix -m "long or not long"
 
+# Beside .venv, which has the newest: only Spark itself is another one. Of old ones pyspark leaves
+# sockets open, which the tests take for faults of ours unless warnings are printed only.
+SPARKS ?= 3.5 4.0
+.PHONY: spark-versions
+spark-versions: .venv/test-installed .venv/compiled java  ## the tests of Spark with older versions of it; minutes
+	@for version in $(SPARKS); do \
+	  [ -d build/spark-$$version/pyspark ] || $(BIN)/python -m pip install --quiet --no-compile --target build/spark-$$version "pyspark==$$version.*" || exit 1; \
+	  echo "Spark $$version"; \
+	  PYTHONPATH=$(CURDIR)/build/spark-$$version:$(CURDIR) $(BIN)/python -m pytest -p no:cacheprovider -W default tests/programs/test_spark.py tests/conformance/test_spark.py -k "not Cluster" || exit 1; \
+	done
+
 lint: .venv/lint-installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

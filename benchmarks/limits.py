@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from unrote.corpus.pinning import CUT_BYTES, SLICE_BYTES
 from unrote.corpus.schema import Tagged
-from unrote.corpus.shard import Corpus, Cut, Shard, Slice
+from unrote.corpus.shard import Corpus, Cut, Shard, Slice, Slices
 from unrote.dedup.repeats import AMBIGUOUS_WINDOWS, Anchors, CompareWindows
 from unrote.dedup.selection import STEPS, GreedySelection
 from unrote.pipelines.engines.base import Flow
@@ -119,18 +119,18 @@ def plan(cuts: int) -> dict[str, float]:
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     together = SLICE_BYTES // CUT_BYTES
-    shards = [
+    shards = tuple(
         Shard(n, f"{n}.jsonl", f"/data/{n}.jsonl", "jsonl", "", SLICE_BYTES, "0" * 32, "data")
         for n in range(cuts // together)
-    ]
-    slices = [
+    )
+    slices = Slices(
         Slice(
             n,
             tuple(Cut(n, at * CUT_BYTES, (at + 1) * CUT_BYTES, 997 * at) for at in range(together)),
         )
         for n in range(len(shards))
-    ]
-    corpus = Corpus(tuple(shards), tuple(slices))
+    )
+    corpus = Corpus(shards, slices)
     flow = Flow()
     flow.map(Anchors(min_bytes=MIN_BYTES), flow.read("text"))
     units = units_of(plan_of(flow), SimpleNamespace(corpus=corpus))  # type: ignore[arg-type]

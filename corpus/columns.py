@@ -4,7 +4,8 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats import format_of
 from unrote.corpus.paths import FieldPath
 from unrote.corpus.rows import Fields
-from unrote.corpus.shard import Corpus, Cut
+from unrote.corpus.shard import Corpus, Cut, Shard
+from unrote.corpus.storage import for_each
 
 SHARDS = 100
 """The rows of so many shards are looked at, of each the first."""
@@ -32,9 +33,12 @@ def refuse_columns(corpus: Corpus, fields: Fields) -> None:
     """
     _refuse_misread_names(corpus, fields)
     firsts = _first_cuts(corpus) if fields.columns else {}
-    for shard in corpus.shards:
+
+    def check(shard: Shard) -> None:
         first = firsts.get(shard.number) if shard.number < SHARDS else None
         format_of(shard).check(shard, fields, first)
+
+    for_each(check, corpus.shards)
 
 
 def _refuse_misread_names(corpus: Corpus, fields: Fields) -> None:

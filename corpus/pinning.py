@@ -15,7 +15,7 @@ from unrote.corpus.formats import format_of, recognised
 from unrote.corpus.formats.sniffing import HEAD
 from unrote.corpus.pulse import Stopped
 from unrote.corpus.shard import Corpus, Cut, Shard, Slice
-from unrote.corpus.storage import chunks, is_remote, open_stored, storage
+from unrote.corpus.storage import chunks, for_each, is_remote, open_stored, storage
 
 CUT_BYTES = 8 << 20
 """A cut has about so many bytes, where a shard can be cut. A constant of the manifest."""
@@ -94,7 +94,8 @@ def check_unmodified(snapshot: Mapping[str, tuple[int, int]]) -> None:
 
 def check_sizes(corpus: Corpus) -> None:
     """Raises InputChanged where a shard is missing or its size is another. Reads no data."""
-    for shard in corpus.shards:
+
+    def check(shard: Shard) -> None:
         size = _size(shard.url)
         if size != shard.size:
             now = "is missing" if size is None else f"has {size} bytes"
@@ -102,6 +103,8 @@ def check_sizes(corpus: Corpus) -> None:
                 f"{shard.url} {now}; it had {shard.size} bytes when the run was pinned. Bring the "
                 "file back, or start a new run in another folder."
             )
+
+    for_each(check, corpus.shards)
 
 
 def _size(url: str) -> int | None:

@@ -2,15 +2,21 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unrote.corpus.errors import StorageError
 
 CHUNK = 4 << 20
 """Bytes of one read: large enough for object stores, small enough for the processor's cache."""
+
+ASKED = 32
+"""Files of a store that are looked at, at the same time."""
+
+Item = TypeVar("Item")
 
 Options = Mapping[str, Mapping[str, Any]]
 """Arguments of fsspec's file systems, by protocol: {"s3": {"endpoint_url": "http://…"}}."""
@@ -88,6 +94,17 @@ def open_output(path: str | os.PathLike[str]) -> Any:
     filesystem, path_there = connect(os.fspath(path))
     filesystem.makedirs(path_there.rpartition("/")[0], exist_ok=True)
     return filesystem.open(path_there, "wb")
+
+
+def for_each(look: Callable[[Item], None], items: Sequence[Item]) -> None:
+    """look(item) for all, ASKED at a time: what takes is the way to a store and back.
+
+    Raises what the first of them raises that fails, in the order of `items`.
+    """
+    with ThreadPoolExecutor(ASKED) as pool:
+        for begin in range(0, len(items), 100 * ASKED):
+            for _ in pool.map(look, items[begin : begin + 100 * ASKED]):
+                pass
 
 
 def chunks(file: Any, size: int) -> Iterator[bytes]:
