@@ -37,7 +37,11 @@ from unrote.pipelines.clean import clean as _clean
 from unrote.pipelines.config import Settings, SparkSettings
 from unrote.pipelines.engines.failures import guarded
 from unrote.pipelines.engines.spark import SparkEngine
-from unrote.pipelines.engines.spark_session import explaining, require_pyspark
+from unrote.pipelines.engines.spark_session import (
+    explaining,
+    require_classic,
+    require_pyspark,
+)
 from unrote.pipelines.finished import SCHEMAS, FinishedRun, open_run
 from unrote.pipelines.locations import folder_named, reaching
 from unrote.pipelines.progress import Progress, Silent
@@ -320,6 +324,7 @@ def _settings(
     given: Settings,
 ) -> Settings:
     """The settings of a run over `df`. Raises UsageError for what cannot be."""
+    require_classic(df.sparkSession)
     _require_columns(df, id)
     if not isinstance(df.schema[id].dataType, T.StringType | T.IntegralType):
         raise UsageError(

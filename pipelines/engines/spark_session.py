@@ -90,18 +90,23 @@ def session_beside(session: Any) -> Any:
 
     Raises UsageError where there cannot be one.
     """
-    require_pyspark()
-    if not hasattr(session, "_jsparkSession"):
-        raise UsageError(
-            "this is a session of Spark Connect, which has no SparkContext; unrote's jobs need "
-            "one. Use a classic session: SparkSession.builder.master(...), or spark-submit."
-        )
+    require_classic(session)
     with explaining():
         beside = session.newSession()
         for name, value in _NEEDED.items():
             beside.conf.set(name, value)
         _send_own_archive(beside.sparkContext)
     return beside
+
+
+def require_classic(session: Any) -> None:
+    """Raise UsageError for a session of Spark Connect: our jobs broadcast, and have groups."""
+    if not hasattr(session, "_jsparkSession"):
+        raise UsageError(
+            "this session is of Spark Connect (or serverless, or shared compute), which has no "
+            "SparkContext; clean and near_duplicates need one. Use a classic session, of "
+            "SparkSession.builder.master(…) or spark-submit. scrub and score run here as well."
+        )
 
 
 def close_session(session: Any) -> None:
