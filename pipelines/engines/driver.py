@@ -50,7 +50,7 @@ def loads(sizes: Sequence[int], count: int) -> list[range]:
     begins: list[int] = []
     held, goal = 0, 0.0
     for number, size in enumerate(sizes):
-        if not begins or held >= goal:
+        if not begins or (held >= goal and len(begins) < count):
             begins.append(number)
             goal = total * len(begins) / count
         held += size
