@@ -56,6 +56,7 @@ class TestSpark(SparkSuite):
     def chosen(cls):
         return covering(2)
 
+    @pytest.mark.long  # Beam has it in `make test`
     def test_a_night_with_an_index(self, corpus, engine, tmp_path):
         self.require_the_same_night(corpus, engine, tmp_path)
 
