@@ -15,13 +15,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.intervals import union
-from unrote.corpus.schema import AT_RISK, REPLACEMENTS, SPANS, Tagged
+from unrote.corpus.schema import AT_RISK, CONTAMINATED, REPLACEMENTS, SPANS, Tagged
 from unrote.corpus.tables import tuples_of
 from unrote.corpus.views import Change, changes_outside
 
 Row = TypeVar("Row")
 
-_EDITS = {table.name: table.schema for table in (SPANS, REPLACEMENTS, AT_RISK)}
+_EDITS = {table.name: table.schema for table in (SPANS, REPLACEMENTS, AT_RISK, CONTAMINATED)}
 
 
 class Holder(Protocol):
@@ -143,21 +143,25 @@ class DocumentSet:
 
 
 class DocumentEdits:
-    """The edits of documents, from SPANS, REPLACEMENTS and AT_RISK. cut: whether SPANS are cut."""
+    """The edits of documents, from SPANS, REPLACEMENTS, AT_RISK and CONTAMINATED. cut: whether
+    SPANS are cut.
+    """
 
     def __init__(self, *, cut: bool) -> None:
         self.cut = cut
         self._cuts = RowsBeside(SPANS.name, picking("start", "end"))
         self._at_risk = RowsBeside(AT_RISK.name, picking("start", "end"))
+        self._contaminated = RowsBeside(CONTAMINATED.name, picking("start", "end"))
         self._changes = RowsBeside(REPLACEMENTS.name, _changes_of_text)
 
     def learn(self, tag: str, batch: pa.RecordBatch) -> bool:
-        return any(rows.learn(tag, batch) for rows in (self._cuts, self._at_risk, self._changes))
+        known = (self._cuts, self._at_risk, self._contaminated, self._changes)
+        return any(rows.learn(tag, batch) for rows in known)
 
     def take(self, doc: int) -> tuple[list[tuple[int, int]], list[Change]]:
         """The cuts and changes of a document, which are then forgotten."""
         cuts, changes = self._cuts.take(doc), self._changes.take(doc)
-        removed = list(union(self._at_risk.take(doc)))
+        removed = list(union(sorted([*self._at_risk.take(doc), *self._contaminated.take(doc)])))
         return sorted([*(cuts if self.cut else ()), *removed]), changes_outside(changes, removed)
 
 
@@ -172,8 +176,8 @@ def _changes_of_text(batch: pa.RecordBatch) -> Iterator[tuple[int, Change]]:
 class ReleasedView:
     """Which tables make the released text of a document out of its input text.
 
-    tables: names of those of SPANS, REPLACEMENTS and AT_RISK that are read. cut: whether SPANS are
-    cut. several: whether the text may have several values (corpus.paths).
+    tables: names of those of SPANS, REPLACEMENTS, AT_RISK and CONTAMINATED that are read. cut:
+    whether SPANS are cut. several: whether the text may have several values (corpus.paths).
     """
 
     tables: tuple[str, ...] = ()

@@ -270,6 +270,57 @@ MASKS = Table(
 """Goldfish masks: the tokens of each released document, and the positions (in its released text,
 ascending) of those to leave out of the training loss."""
 
+CONTAMINATION = Table(
+    "contamination",
+    _schema(
+        doc=_int,
+        number=_int,
+        set=_str,
+        item=_str,
+        start=_int,
+        end=_int,
+        words=_int,
+        item_start=_int,
+        contaminated=pa.bool_(),
+        overlap=pa.float64(),
+        action=_str,
+    ),
+    sort=("doc", "start", "end", "number", "item_start"),
+    internal=False,
+)
+"""Passages of 8 words or more that a document shares with an item of an evaluation set
+(dedup.contamination), in the documents that deduplication leaves. `number` is the item's among
+those of all sets, from 0; start, end: in the document; item_start: words of the item before the
+passage; overlap: the share of the item's words that such passages of this document have;
+contaminated: whether it counts by `contamination.rule`; action: what was done, "keep" where it does
+not count."""
+
+EVALUATION_ITEMS = Table(
+    "evaluation_items",
+    _schema(
+        doc=_int,
+        number=_int,
+        set=_str,
+        item=_str,
+        words=_int,
+        ngram=_int,
+        template=_int,
+        documents=_int,
+        longest=_int,
+        overlap=pa.float64(),
+        overlap_long=pa.float64(),
+        most=pa.float64(),
+        contaminated=pa.bool_(),
+    ),
+    sort=("doc", "number"),
+    internal=False,
+)
+"""The items of evaluation sets, and what they share with the corpus. `doc` is 0 and means nothing.
+ngram: the n of GPT-3's rule for the set; template: 8-grams of it that more than 100 items of the
+set have, which are not looked for; documents: that share a passage of 8 words or more; longest:
+words of the longest; overlap: the share of the item's words in such passages of any document,
+overlap_long: in passages of more than ten words; most: in those of one document."""
+
 REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str), internal=False)
 """Rows that could not be read, and documents that a detector could not finish or that hold what is
 not to be released. `doc` is what the row's key is, or would be."""
@@ -285,6 +336,8 @@ PUBLISHED = (
     SCORES,
     ENTITIES,
     MASKS,
+    CONTAMINATION,
+    EVALUATION_ITEMS,
     REJECTS,
 )
 
@@ -298,6 +351,31 @@ SCAN_REJECTS = Table("scan_rejects", REJECTS.schema)
 
 RISK_REJECTS = Table("risk_rejects", REJECTS.schema)
 """Documents with a sequence at risk of memorization, where these are removed."""
+
+UNSAMPLED = Table("unsampled", _schema(doc=_int))
+"""Documents that are not searched for personal data (`pii.sample`)."""
+
+CONTAMINATION_REJECTS = Table("contamination_rejects", REJECTS.schema)
+"""Documents that contaminate an evaluation set, where these are removed."""
+
+CONTAMINATED = Table(
+    "contaminated", _schema(doc=_int, start=_int, end=_int), sort=("doc", "start", "end")
+)
+"""Passages of CONTAMINATION that count, each once."""
+
+LISTED_ITEMS = Table(
+    "listed_items",
+    _schema(doc=_int, number=_int, set=_str, item=_str, words=_int, ngram=_int, template=_int),
+    sort=("doc", "number"),
+)
+"""The items of evaluation sets, as EVALUATION_ITEMS has them. `doc` is 0."""
+
+ITEM_NGRAMS = Table(
+    "item_ngrams",
+    _schema(doc=_int, hash=_int, number=_int, position=_int),
+    sort=("doc", "hash", "number", "position"),
+)
+"""Hashes of the word 8-grams of items, and where in the item (in words) they begin. `doc` is 0."""
 
 REPLACEMENTS = Table(
     "replacements",

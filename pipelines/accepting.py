@@ -44,7 +44,13 @@ from unrote.pipelines.baselines import (
     today,
     write_baseline,
 )
-from unrote.pipelines.broken_rules import SHOWN, counted_rows, name_of_document, scopes_by_rule
+from unrote.pipelines.broken_rules import (
+    SHOWN,
+    counted_rows,
+    name_of_document,
+    place_of,
+    scopes_by_rule,
+)
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.job import Job
@@ -309,13 +315,13 @@ class _Judge:
         numbers: dict[str, float] = {}
         items: dict[str, Counter[str]] = {}
         for result in verdict.rules:
-            if result.rule is None or result.measured is None:
+            if result.rule is None or result.measured is None or result.lowest:
                 continue
             rows = self._rows(result)
             if rows is None:
                 numbers[_number_name(result)] = result.measured
                 continue
-            scope = self._scopes[result.rule, result.source]
+            scope = self._scopes[result.rule, place_of(result)]
             found = Counter(print_ for _, print_, _ in self._items(rows, scope))
             items[rows.table.name] = items.get(rows.table.name, Counter()) | found
         return Baseline(
@@ -329,10 +335,12 @@ class _Judge:
         """The result of a rule without what is accepted."""
         if result.rule is None or result.measured is None:
             return result
+        if result.lowest:  # what is missing is not accepted
+            return result
         rows = self._rows(result)
         if rows is None:
             return self._number(result, baseline)
-        left = self._left(rows, self._scopes[result.rule, result.source], baseline)
+        left = self._left(rows, self._scopes[result.rule, place_of(result)], baseline)
         if result.measured and not left.whole:
             raise RunError(
                 f"{result.measure} is {result.measured:g}, and the table {rows.table.name} has no "
@@ -431,4 +439,5 @@ def _places(table: Table, rows: pa.Table) -> Iterator[tuple[int, int, int]]:
 
 def _number_name(result: RuleResult) -> str:
     """A rule and its source, as a baseline names a number."""
-    return result.measure + ("" if result.source is None else f" in {result.source}")
+    place = place_of(result)
+    return result.measure + ("" if place is None else f" in {place}")

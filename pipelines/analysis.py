@@ -33,6 +33,7 @@ from unrote.corpus.schema import (
     SPANS,
     UNCUT,
     UNDECIDED,
+    UNSAMPLED,
     VALUES,
     Table,
 )
@@ -74,9 +75,11 @@ from unrote.pii.everywhere import DistinctValues, OtherOccurrences
 from unrote.pii.ner import Model
 from unrote.pii.ner.stages import BatchGroups, CutNerWindows, FindEntities, groups_for
 from unrote.pii.stages import Scan
+from unrote.pipelines.contamination import contamination
 from unrote.pipelines.engines.base import Flow, Input, Output, Read
 from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, unite_rejects
+from unrote.pipelines.sampled import Unsampled
 from unrote.pipelines.scoring import check_model, score
 
 
@@ -105,6 +108,8 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
         conclude(job, removed, copied)
     if job.index is not None:
         for_the_index(job, job.index.index, removed)
+    if job.settings.contamination.sets:
+        contamination(job)
     if job.settings.pii.enabled:
         findings(job)
     if job.settings.memorization.enabled:
@@ -486,7 +491,7 @@ def named_entities(job: Phases) -> None:
         max_chars=config.max_chars,
         several=job.settings.fields.several,
     )
-    windows = flow.map(stage, flow.read("records", drop=(DUPLICATES, *held_back(job.settings))))
+    windows = flow.map(stage, flow.read("records", drop=_not_searched(job)))
     flow.write(NER_WINDOWS, windows[NER_WINDOWS.name])
     job.phase("ner-windows", flow)
 
@@ -515,12 +520,13 @@ def findings(job: Phases) -> None:
         everywhere=settings.everywhere,
     )
     beside: tuple[Table, ...] = (SPANS,) if cut else ()
+    if settings.sample < 1:
+        sample(job)
     if job.settings.finds_entities:
         named_entities(job)
         beside += (NAMED_ENTITIES,)
     flow = Flow()
-    removed = (DUPLICATES, *held_back(job.settings))
-    found = flow.map(stage, flow.read("records", *beside, drop=removed))
+    found = flow.map(stage, flow.read("records", *beside, drop=_not_searched(job)))
     flow.write(FIRST_FINDINGS if settings.everywhere else FINDINGS, found["findings"])
     flow.write(FIRST_REPLACEMENTS if settings.everywhere else REPLACEMENTS, found["replacements"])
     flow.write(SCAN_REJECTS, found["rejects"])
@@ -532,6 +538,20 @@ def findings(job: Phases) -> None:
         other_occurrences(job)
 
 
+def _not_searched(job: Phases) -> tuple[Table, ...]:
+    """Documents that are not searched for personal data."""
+    unsampled = (UNSAMPLED,) if job.settings.pii.sample < 1 else ()
+    return (DUPLICATES, *held_back(job.settings), *unsampled)
+
+
+def sample(job: Phases) -> None:
+    """Draw the documents that are searched for personal data (a gate's --sample)."""
+    flow = Flow()
+    drawn = flow.map(Unsampled(job.settings.pii.sample), flow.read(None, DOCUMENTS))
+    flow.write(UNSAMPLED, drawn["unsampled"])
+    job.phase("sample", flow)
+
+
 def other_occurrences(job: Phases) -> None:
     """What was replaced in one document, in all others."""
     cut = job.settings.cuts_passages
@@ -539,7 +559,7 @@ def other_occurrences(job: Phases) -> None:
     tables = (FIRST_FINDINGS, FIRST_REPLACEMENTS, *((SPANS,) if cut else ()))
     flow = Flow()
     source = flow.read(
-        "records", *tables, drop=(DUPLICATES, SCAN_REJECTS), whole=(REPLACED_VALUES,)
+        "records", *tables, drop=(*_not_searched(job), SCAN_REJECTS), whole=(REPLACED_VALUES,)
     )
     found = flow.map(stage, source)
     flow.write(FINDINGS, found["findings"])

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
+from unrote.corpus.errors import UsageError
 from unrote.corpus.storage import Options as StorageOptions
 from unrote.corpus.storage import options_used
 from unrote.pipelines.config import Settings, StorageSettings, load
@@ -20,6 +21,19 @@ Options = Settings | Mapping[str, Any] | None
 """Settings, or those that differ from the defaults: {"dedup.near.threshold": 0.7}."""
 
 
+class Dataset(Protocol):
+    """A Dataset or IterableDataset of the package `datasets`, as far as it is used here."""
+
+    @property
+    def features(self) -> Any: ...
+
+    def with_format(self, type: str) -> Any: ...  # noqa: A002 (theirs)
+
+
+D = TypeVar("D", bound=Dataset)
+
+
+@overload
 def clean(
     inputs: Path | Sequence[Path],
     out: Path,
@@ -29,26 +43,55 @@ def clean(
     fresh: bool = False,
     progress: Progress | None = None,
     storage_options: StorageOptions | None = None,
-) -> FinishedRun:
+) -> FinishedRun: ...
+@overload
+def clean(
+    inputs: D,
+    out: Path | None = None,
+    *,
+    settings: Options = None,
+    config: Path | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    storage_options: StorageOptions | None = None,
+) -> D: ...
+def clean(
+    inputs: Any,
+    out: Path | None = None,
+    *,
+    settings: Options = None,
+    config: Path | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Any:
     """Clean the corpus `inputs` into the folder `out`; returns the finished run.
 
-    inputs: files, folders, globs or fsspec URLs, one or several. config: a TOML file of settings;
-    settings: those that differ from it, by dotted name. fresh: drop what `out` holds of a run.
+    inputs: files, folders, globs or fsspec URLs, one or several; or a Dataset of the package
+    `datasets`, and a Dataset is returned, in memory. `out` may then be left out. An IterableDataset
+    streams through OUT-input and `out`, and one that streams is returned. config: a TOML file of
+    settings; settings: those that differ from it, by dotted name. fresh: drop what `out` holds of a
+    run.
     progress: shows how far it is; nothing without. storage_options: how stores are reached, in the
     place of storage.options: {"s3": {"endpoint_url": "http://minio:9000"}}.
     Raises ConfigError, InputError and OutputError (nothing was started), RunError where the run
     ended early; the same call continues it.
     """
     from unrote.pipelines.clean import clean as run  # noqa: PLC0415 (imports the engines)
+    from unrote.pipelines.hugging_face import cleaned, is_dataset, refuse_splits  # noqa: PLC0415
 
-    run(
-        _listed(inputs),
-        os.fspath(out),
-        settings_from(settings, config, storage_options),
-        progress or Silent(),
-        fresh=fresh,
-    )
-    return open_run(out)
+    loaded = settings_from(settings, config, storage_options)
+
+    def cleaned_run(given: Any, out: Path) -> FinishedRun:
+        run(_listed(given), os.fspath(out), loaded, progress or Silent(), fresh=fresh)
+        return open_run(out)
+
+    refuse_splits(inputs)
+    if is_dataset(inputs):
+        return cleaned(inputs, os.fspath(out) if out is not None else None, cleaned_run)
+    if out is None:
+        raise UsageError("name the folder for the result: unrote.clean(inputs, out).")
+    return cleaned_run(inputs, out)
 
 
 def gate(

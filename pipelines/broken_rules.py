@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.schema import DOCUMENTS, row_of, shard_of
+from unrote.corpus.schema import DOCUMENTS, ROW_BITS, row_of, shard_of
 from unrote.corpus.tables import read_table
 from unrote.pipelines.policy import MEASURES, Policy, Rows, Scope, scopes_of
 from unrote.pipelines.report.model import Report, RuleResult
@@ -30,7 +30,7 @@ def with_documents(report: Report, policy: Policy, run: RunFolder) -> Report:
         rows = MEASURES[policy.rule[result.rule - 1].measure].rows
         if rows is None:
             return result
-        found = _documents(run, rows, scopes[result.rule, result.source])
+        found = _documents(run, rows, scopes[result.rule, place_of(result)])
         return result.model_copy(
             update={"documents": tuple(name_of_document(run, doc) for doc in found)}
         )
@@ -44,10 +44,15 @@ def with_documents(report: Report, policy: Policy, run: RunFolder) -> Report:
 def scopes_by_rule(policy: Policy, report: Report) -> dict[tuple[int, str | None], Scope]:
     """What each rule is about, by its number and source."""
     return {
-        (number, scope.balance.source): scope
+        (number, scope.shard if scope.shard is not None else scope.balance.source): scope
         for number, rule in enumerate(policy.rule, 1)
         for scope in scopes_of(number, rule, report)
     }
+
+
+def place_of(result: RuleResult) -> str | None:
+    """The source or shard that a result is about, as `scopes_by_rule` has it."""
+    return result.source if result.shard is None else result.shard
 
 
 def name_of_document(run: RunFolder, doc: int) -> str:
@@ -77,12 +82,16 @@ def _documents(run: RunFolder, rows: Rows, scope: Scope) -> list[int]:
 def counted_rows(run: RunFolder, rows: Rows, scope: Scope) -> Iterator[tuple[int, pa.Table]]:
     """The rows that count, of the scope's source, in the order of the input, and their slice."""
     condition = rows.condition(scope)
+    numbers = {shard.name: shard.number for shard in run.corpus.shards}
     for file in run.files(rows.table):
-        own = _of_source(run, file.slice, scope.balance.source)
+        own = None if scope.shard is not None else _of_source(run, file.slice, scope.balance.source)
         for batch in read_table(str(run.table_path(rows.table, file.slice))):
             found = pa.Table.from_batches([batch])
             if condition is not None:
                 found = found.filter(condition)
+            if scope.shard is not None:
+                number = numbers[scope.shard]
+                found = found.filter(pa.array(found["doc"].to_numpy() >> ROW_BITS == number))
             if own is not None:
                 found = found.filter(pa.array(np.isin(found["doc"].to_numpy(), own)))
             if len(found):

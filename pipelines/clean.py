@@ -14,6 +14,7 @@ from unrote.pipelines.release import release
 from unrote.pipelines.report.formatting import counted
 from unrote.pipelines.report.memorization import unread
 from unrote.pipelines.report.model import Report
+from unrote.pipelines.sampling import require_all
 
 
 def refuse_unread(report: Report) -> None:
@@ -44,6 +45,7 @@ def clean(
     Raises UsageError where input, settings or `out` cannot be used, RunError where the run ended
     early; the same call then continues it.
     """
+    require_all(settings, kind)
     opened = open_job(kind, inputs, out, settings, progress, fresh=fresh, engine=engine)
     with opened as job:
         if job.run.finished:

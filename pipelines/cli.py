@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -109,6 +109,13 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no s
 EngineName = Annotated[
     str, typer.Option("--engine", metavar="NAME", help="Where to run: local, spark or beam.")
 ]
+Against = Annotated[
+    list[str],
+    typer.Option(
+        metavar="FILE[#FIELD,…]",
+        help="An evaluation set that the corpus must not contain, and the fields of its items.",
+    ),
+]
 KeepRemoved = Annotated[
     str, typer.Option(metavar="FOLDER", help="Keep what is removed there, outside OUT.")
 ]
@@ -127,15 +134,29 @@ def _settings(
     overrides: list[str],
     fixed: dict[str, Any] | None = None,
     break_lock: bool = False,
+    against: Sequence[str] = (),
     **shortcuts: str,
 ) -> Any:
-    """The settings; `fixed` are those that the command itself decides, whatever is given."""
-    from unrote.pipelines.config import load  # noqa: PLC0415
+    """The settings; `fixed` are those that the command itself decides, whatever is given.
+    against: evaluation sets besides those of the settings.
+    """
+    from unrote.pipelines.config import load, with_sets  # noqa: PLC0415
 
     named = {key.replace("__", "."): value for key, value in shortcuts.items() if value}
     if break_lock:
         named["output.lock"] = "break"
-    return load(config, overrides, named | (fixed or {}))
+    return with_sets(load(config, overrides, named | (fixed or {})), against)
+
+
+def _share_of(written: str) -> float:
+    """0.05 of 5% or 0.05. Raises UsageError for what is no share."""
+    try:
+        share = float(written.removesuffix("%").strip()) / (100 if written.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise UsageError(f"--sample {written}: give a share above 0 and at most 1, as 5% or 0.05.")
+    return share
 
 
 def _reach_stores(config: Path | None) -> None:
@@ -166,6 +187,7 @@ def clean(
     engine: EngineName = "",
     keep_removed: KeepRemoved = "",
     index: IndexFolder = "",
+    against: Against = [],  # noqa: B006
     fresh: Fresh = False,
     break_lock: BreakLock = False,
     quiet: Quiet = False,
@@ -177,6 +199,7 @@ def clean(
         config,
         overrides,
         break_lock=break_lock,
+        against=against,
         engine__name=engine,
         output__keep_removed=keep_removed,
         dedup__index=index,
@@ -327,6 +350,14 @@ def gate(
         str | None,
         typer.Option(metavar="FILE", help="Accept all that is there: write it as a baseline."),
     ] = None,
+    against: Against = [],  # noqa: B006
+    sample: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Search so many of the documents for personal data: 5% or 0.05. [all]",
+        ),
+    ] = "",
     waivers: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="What may stay, as TOML: why, who says so, until when."),
@@ -342,7 +373,14 @@ def gate(
     from unrote.pipelines.report.verdict_files import asked_formats, write_verdict  # noqa: PLC0415
 
     asked = asked_formats(formats)
-    settings = _settings(config, overrides, break_lock=break_lock, engine__name=engine)
+    settings = _settings(
+        config,
+        overrides,
+        {"pii.sample": _share_of(sample)} if sample else None,
+        break_lock=break_lock,
+        against=against,
+        engine__name=engine,
+    )
     accepted = {"baseline": baseline, "write_baseline": write_baseline, "waivers": waivers}
     report = run(inputs, policy, out, settings, progress_for(quiet), fresh=fresh, **accepted)
     write_verdict(asked, report, policy, out)
@@ -427,6 +465,34 @@ def report(out: FinishedRun, config: StorageConfig = None) -> None:
     with progress_for(False).aside("report"):
         path = rebuild(out)
     _say(path)
+
+
+@app.command()
+def card(
+    out: FinishedRun,
+    folder: Annotated[
+        str | None,
+        typer.Option("-o", "--to", metavar="FOLDER", help="Where to write. [OUT-card]"),
+    ] = None,
+    answers: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What a person says, as TOML.")
+    ] = None,
+    urls: Annotated[
+        str, typer.Option(metavar="FIELD", help="The field with a row's URL, to list domains.")
+    ] = "",
+    config: StorageConfig = None,
+) -> None:
+    """Write a dataset card, Croissant metadata and the summary of training content of the EU AI
+    Act, with gaps for a person marked.
+    """
+    _reach_stores(config)
+    from unrote.pipelines.card import card as write  # noqa: PLC0415
+
+    written = write(out, folder, answers=answers, url_field=urls)
+    for path in written.files:
+        _say(path)
+    for key, question in written.gaps.items():
+        typer.echo(f"to be filled in: {key}: {question}", err=True)
 
 
 @app.command()

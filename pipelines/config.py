@@ -238,6 +238,13 @@ class PiiSettings(Section):
     """Personal data, secrets, and the traces that earlier de-identification left."""
 
     enabled: bool = Field(True, description="Look for personal data, secrets and such traces.")
+    sample: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the documents that a gate searches, drawn by a hash of their ids "
+        "(--sample).",
+    )
     recognizers: list[str] = Field(
         ["default"],
         description='What is looked for: entities ("US_SSN"), countries ("de"), presets '
@@ -715,6 +722,75 @@ class LineageSettings(Section):
     job: str = Field("", description="Its name; empty: unrote.clean, by the command.")
 
 
+class EvaluationSet(Section):
+    """An evaluation set, a table [[contamination.sets]]."""
+
+    path: str = Field(description="File, folder, glob or fsspec URL, in any format of the input.")
+    name: str = Field("", description="As tables and reports call it; empty: the path.")
+    text: str | list[str] = Field(
+        "text", description="Field of an item, a path to it, or a list of these, as input.text."
+    )
+    id: str = Field("id", description="Field with its name; without, the file and the row.")
+    digest: str = Field(
+        "", description="Of its content: another one is an error. Empty: a run notes it."
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _is_path(cls, value: str | list[str]) -> str | list[str]:
+        _check_paths(value)
+        return value
+
+    @property
+    def paths(self) -> str | tuple[str, ...]:
+        """`text` as corpus.rows.Fields has it."""
+        return self.text if isinstance(self.text, str) else tuple(self.text)
+
+    @property
+    def label(self) -> str:
+        """As tables and reports call it."""
+        return self.name or self.path
+
+
+class ContaminationSettings(Section):
+    """Evaluation sets that the corpus must not contain (docs/contamination.md)."""
+
+    sets: list[EvaluationSet] = Field(
+        [],
+        description="The sets, each a table [[contamination.sets]] with path; name, text, id and "
+        "digest if you like. --against FILE#FIELD,FIELD adds one.",
+    )
+    rule: Literal["gpt3", "llama2", "olmo"] = Field(
+        "gpt3",
+        description="When an item counts as contaminated, by the rule that its authors published: "
+        "gpt3, it shares one n-gram of 8 to 13 words; llama2, 80 % of it is in shared n-grams of "
+        "over ten words; olmo, more than half is in 8-grams of one document. The report has all.",
+    )
+    action: Literal["report", "cut", "remove"] = Field(
+        "report",
+        description="What is done: nothing, the shared passages are cut, or documents with one are "
+        "removed.",
+    )
+
+    @property
+    def removes(self) -> bool:
+        """Whether documents are removed."""
+        return bool(self.sets) and self.action == "remove"
+
+    @property
+    def cuts(self) -> bool:
+        """Whether passages are cut."""
+        return bool(self.sets) and self.action == "cut"
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "ContaminationSettings":
+        labels = [one.label for one in self.sets]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two evaluation sets are called {label!r}. Give them names")
+        return self
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -722,6 +798,7 @@ class Settings(Section):
     dedup: DedupSettings = DedupSettings()
     pii: PiiSettings = PiiSettings()
     memorization: MemorizationSettings = MemorizationSettings()
+    contamination: ContaminationSettings = ContaminationSettings()
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
     storage: StorageSettings = StorageSettings()
@@ -827,6 +904,25 @@ def load(
         return Settings.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(*describe(error, Settings, f"{path}: " if path else "")) from None
+
+
+def with_sets(settings: Settings, against: Sequence[str]) -> Settings:
+    """The settings with more evaluation sets, each FILE or FILE#FIELD,FIELD.
+
+    Raises ConfigError for a field that is no path, and for a set that is there already.
+    """
+    if not against:
+        return settings
+    tree = settings.model_dump()
+    for given in against:
+        path, _, named = given.partition("#")
+        texts = [name.strip() for name in named.split(",") if name.strip()]
+        text: str | list[str] = texts[0] if len(texts) == 1 else texts or "text"
+        tree["contamination"]["sets"].append({"path": path, "text": text})
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(*describe(error, Settings, "--against: ")) from None
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The phases of a run before it runs: the real flows, described instead of executed."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from unrote.corpus.schema import Table
 from unrote.dedup.index.layout import Index
@@ -45,6 +48,15 @@ class Explanation:
             self.lines.append(f"  write {table.folder} ({kind})")
         if flow.edits is not None:
             self.lines.append("  write data/")
+
+    def made(
+        self,
+        name: str,
+        of: str,  # noqa: ARG002
+        make: Callable[[], Mapping[Table, pa.Table]],  # noqa: ARG002
+    ) -> None:
+        self.lines.append(f"\n{name}")
+        self.lines.append("  read the evaluation sets, where the command runs")
 
     def rows(self, table: Table) -> int:  # noqa: ARG002
         return 0

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unrote.corpus.errors import InputError, StorageError
+from unrote.corpus import display
+from unrote.corpus.errors import ConfigError, InputError, StorageError
 from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.pinning import check_sizes
 from unrote.corpus.schema import PUBLISHED, shard_of
@@ -23,6 +25,7 @@ from unrote.corpus.storage import Options, options_in_use, options_used
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import holds_reports, read_manifest
 from unrote.pipelines.records import records_of
+from unrote.pipelines.report.formatting import count, measured, share, size
 from unrote.pipelines.report.model import Report, from_json
 from unrote.pipelines.storage import Location, location, source
 
@@ -119,6 +122,52 @@ class FinishedRun:
                 for row in records_of(self.corpus, fields, wanted)
             }
 
+    def pandas(self, name: str) -> Any:
+        """A published table as a pandas.DataFrame. Raises as `table`, or ConfigError without it."""
+        return _frame_of(name, self.table(name), "pandas")
+
+    def polars(self, name: str) -> Any:
+        """A published table as a polars.DataFrame. Raises as `table`, or ConfigError without it."""
+        return _frame_of(name, self.table(name), "polars")
+
+    def duckdb(self, name: str) -> Any:
+        """A published table as a relation of DuckDB, for queries:
+        run.duckdb("findings").aggregate("type, count(*)"). Raises as `table`; ConfigError without
+        duckdb.
+        """
+        return _frame_of(name, self.table(name), "duckdb")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what happened, by reason, the tables, and where the report is."""
+        report = self.report
+        total = report.total
+        amounts = {
+            **total.parts, "rejected": total.rejected, "at risk": total.at_risk,
+            "contaminated": total.contaminated, "kept": total.kept,
+        }  # fmt: skip
+        rows = [
+            (name, count(part.documents), size(part.bytes), share(part.share))
+            for name, part in amounts.items()
+            if part.documents or name == "kept"
+        ]
+        if report.verdict is not None:
+            rows += [
+                (rule.measure, "passed" if rule.passed else "refused",
+                 measured(rule.measured, rule.unit), measured(rule.limit, rule.unit))
+                for rule in report.verdict.rules
+            ]  # fmt: skip
+        lines = "".join(
+            "<tr>" + "".join(f"<td>{escape(display.name(cell))}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        tables = ", ".join(self.tables)
+        return (
+            f"<div><p><strong>unrote {escape(report.job)}</strong>: "
+            f"{escape(display.line(report.headline))}</p><table>{lines}</table>"
+            f"<p>Tables: {escape(tables)}. Report: "
+            f"<code>{escape(display.line(str(self.out / 'report.html')))}</code></p></div>"
+        )
+
     def _slice_of(self, doc: int) -> int:
         return int(self.corpus.slice_of(np.array([doc]))[0])
 
@@ -141,3 +190,22 @@ def report_in(folder: Location) -> Report:
         return from_json((folder / "report.json").read_bytes())
     except OSError as error:
         raise InputError(f"cannot read {folder / 'report.json'}: {error.strerror}.") from None
+
+
+def _frame_of(name: str, table: pa.Table, kind: str) -> Any:
+    """A table as pandas, polars or duckdb have it. Raises ConfigError where that is not there."""
+    try:
+        if kind == "pandas":
+            return table.to_pandas()
+        if kind == "polars":
+            import polars  # noqa: PLC0415
+
+            return polars.from_arrow(table)
+        import duckdb  # noqa: PLC0415
+
+        return duckdb.from_arrow(table)
+    except ImportError:
+        raise ConfigError(
+            f"the table {name} as {kind} needs {kind}, which this installation lacks: pip install "
+            f"{kind}. table() gives it as Arrow."
+        ) from None

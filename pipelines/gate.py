@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from unrote.corpus.errors import UsageError
 from unrote.pipelines.accepting import Accepting, accepting, item_fingerprints, with_accepted
 from unrote.pipelines.analysis import analyse
 from unrote.pipelines.broken_rules import with_documents
@@ -14,14 +15,17 @@ from unrote.pipelines.policy import Policy, check_policy, evaluate, load_policy
 from unrote.pipelines.progress import Progress
 from unrote.pipelines.publish import (
     finish,
+    from_tables,
     known_report,
     replace_report,
     summarised,
+    with_shards,
     write_report,
 )
 from unrote.pipelines.release import release
 from unrote.pipelines.report.model import Report
 from unrote.pipelines.run import reopen_run
+from unrote.pipelines.sampling import with_intervals
 
 
 def gate(
@@ -47,6 +51,11 @@ def gate(
     rules = load_policy(policy)
     check_policy(rules, settings.model_dump())
     wanted = accepting(settings, baseline, write_baseline, waivers)
+    if wanted is not None and wanted.asks and settings.pii.enabled and settings.pii.sample < 1:
+        raise UsageError(
+            "a baseline or waivers speak of what is found in all documents, and --sample searches "
+            "a part of them. Leave one of them out."
+        )
     # A configuration that it shares with clean may say where to keep what is removed; nothing is.
     output = settings.output.model_copy(update={"keep_removed": ""})
     settings = settings.model_copy(update={"output": output})
@@ -66,8 +75,12 @@ def gate(
 
 def _judged(job: Job, report: Report, rules: Policy, wanted: Accepting | None) -> Report:
     """The report with its verdict. What broke a rule is named where there is a key to name it."""
+    if any(rule.each_shard for rule in rules.rule):
+        report = with_shards(job, report)
     report = with_documents(evaluate(rules, report), rules, job.run)
-    if wanted is None or (report.passed and not wanted.asks):
+    report = with_intervals(report, rules, job.run)
+    sampled = job.settings.pii.enabled and job.settings.pii.sample < 1
+    if wanted is None or sampled or (report.passed and not wanted.asks):
         return report
     item_fingerprints(job, rules, wanted)
     return with_accepted(report, rules, job.run, wanted)
@@ -75,8 +88,10 @@ def _judged(job: Job, report: Report, rules: Policy, wanted: Accepting | None) -
 
 def _judged_again(out: str, rules: Policy, wanted: Accepting | None) -> Report:
     """The report of a finished run, with another verdict."""
+    by_shard = any(rule.each_shard for rule in rules.rule)
     report = known_report(out)
-    if wanted is None:
-        return with_documents(evaluate(rules, report), rules, reopen_run(out))
+    if wanted is None and not by_shard:
+        run = reopen_run(out)
+        return with_intervals(with_documents(evaluate(rules, report), rules, run), rules, run)
     with reopen_job(out) as job:
-        return _judged(job, report, rules, wanted)
+        return _judged(job, from_tables(job) if by_shard else report, rules, wanted)

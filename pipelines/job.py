@@ -1,10 +1,14 @@
 """What the jobs share: a run folder, an engine, and phases that are run once and then skipped."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
+
+import pyarrow as pa
+import xxhash
 
 from unrote.corpus import compiled
 from unrote.corpus.errors import ConfigError, StorageError
@@ -14,13 +18,16 @@ from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import use_options
-from unrote.corpus.tables import read_table
+from unrote.corpus.tables import read_table, write_table
+from unrote.corpus.version import VERSION
 from unrote.memorization.reference_model import ReferenceModel, load_reference_model
 from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
 from unrote.pii.ner import LoadedModel, Model, load_model
+from unrote.pipelines.commits import Commit, TableFile
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
+from unrote.pipelines.evaluation_sets import with_digests
 from unrote.pipelines.heartbeat import Heartbeat
 from unrote.pipelines.index.added import add_to_index
 from unrote.pipelines.index.head import Head
@@ -59,6 +66,10 @@ class Phases(Protocol):
 
     def phase(self, name: str, flow: Flow) -> None:
         """Run a phase, or note it."""
+        ...
+
+    def made(self, name: str, of: str, make: Callable[[], Mapping[Table, pa.Table]]) -> None:
+        """Commit tables that are made here, of what is no part of the input; `of` says of what."""
         ...
 
     def rows(self, table: Table) -> int:
@@ -135,6 +146,24 @@ class Job:
             check_unmodified(self.snapshot)
             self.run.commit(commit)
 
+    def made(self, name: str, of: str, make: Callable[[], Mapping[Table, pa.Table]]) -> None:
+        """Write tables, all of their rows in slice 0, and commit them as a phase."""
+        digest = xxhash.xxh3_128_hexdigest(f"{VERSION} {name} {self.run.fingerprint} {of}".encode())
+        if self.run.committed(name, digest):
+            return
+        with self.progress.phase(name):
+            begun = time.monotonic()
+            files = {
+                table.folder: tuple(
+                    TableFile(
+                        0, *write_table(str(self.run.table_path(table, 0)), table.schema, rows)
+                    )
+                    for _ in range(bool(len(rows)))
+                )
+                for table, rows in make().items()
+            }
+            self.run.commit(Commit(name, digest, time.monotonic() - begun, 0, 0, files))
+
     def rows(self, table: Table) -> int:
         """Committed rows of a table."""
         return self.run.rows(table)
@@ -188,6 +217,7 @@ def _opened(
 ) -> Iterator[Job]:
     require_extras(settings)
     use_options(settings.storage.options)
+    settings = with_digests(settings)
     compile_kernels(progress)
     snapshot: dict[str, tuple[int, int]] = {}
     given = load_key(settings.pii.key_file) if settings.pii.enabled else None

@@ -17,15 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from unrote.corpus import display
 from unrote.corpus.errors import ConfigError, RunError
-from unrote.corpus.schema import DUPLICATES, FINDINGS, REJECTS, SCORES, SPANS, Table
+from unrote.corpus.schema import CONTAMINATION, DUPLICATES, FINDINGS, REJECTS, SCORES, SPANS, Table
+from unrote.memorization.target import size_of, written_size
 from unrote.pii.catalogue import KNOWN_TYPES, check_entity
 from unrote.pii.config import ENTITY_NAME, SECRET
 from unrote.pii.findings import CUT, MARKER_TYPES, RESERVED_VALUE
 from unrote.pipelines.config import describe, read_toml
-from unrote.pipelines.report.memorization import Expected, unread
+from unrote.pipelines.report.memorization import Expected, RiskSize, unread
 from unrote.pipelines.report.model import (
     UNCHANGED,
     Balance,
+    ContaminatedSet,
     FoundSource,
     Report,
     RuleResult,
@@ -50,6 +52,12 @@ class Scope:
     """Only sequences that can be memorized for this reason."""
     band: str = "high"
     """The end of the risk's band."""
+    set: str | None = None
+    """Only items of this evaluation set."""
+    target: str | None = None
+    """A target of another size than memorization.target, by its parameters."""
+    shard: str | None = None
+    """Only documents of this shard; `balance` is then the shard's."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Unmeasured(Exception):
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that a policy can limit. Higher is worse."""
+    """A number that a policy can limit. Higher is worse, unless it is a `lowest`."""
 
     name: str
     description: str
@@ -81,6 +89,9 @@ class Measure:
     takes_type: bool
     takes_view: bool
     takes_band: bool
+    takes_set: bool
+    takes_target: bool
+    lowest: bool
     remedy: str
     rows: Rows | None
     function: Callable[[Scope], float]
@@ -99,6 +110,9 @@ def measure(
     takes_type: bool = False,
     takes_view: bool = False,
     takes_band: bool = False,
+    takes_set: bool = False,
+    takes_target: bool = False,
+    lowest: bool = False,
     remedy: str,
     rows: Rows | None = None,
 ) -> Callable[[Callable[[Scope], float]], Callable[[Scope], float]]:
@@ -109,7 +123,9 @@ def measure(
     overall_only: why it cannot be taken of one source; empty: it can.
     takes_type: whether it can be taken of one type of findings.
     takes_view: whether it can be taken of the text before it was cleaned, or of one category of
-    sequences. takes_band: whether it is a number with a band.
+    sequences. takes_band: whether it is a number with a band. takes_set: whether it can be taken of
+    one evaluation set. takes_target: whether it can be taken for a target of another size. lowest:
+    whether the limit is the lowest value that passes.
     remedy: what a user can do who is refused, a clause that a full stop ends.
     rows: which documents it counts; None: it is not known by document.
     The function raises Unmeasured where there is nothing to measure: the rule refuses then.
@@ -118,8 +134,9 @@ def measure(
     def register(function: Callable[[Scope], float]) -> Callable[[Scope], float]:
         if name in MEASURES:
             raise ValueError(f"measure {name!r} is registered twice")
-        about = (name, description, unit, needs, overall_only, takes_type, takes_view, takes_band)
-        MEASURES[name] = Measure(*about, remedy, rows, function)
+        takes = (takes_type, takes_view, takes_band, takes_set, takes_target, lowest)
+        about = (name, description, unit, needs, overall_only)
+        MEASURES[name] = Measure(*about, *takes, remedy, rows, function)
         return function
 
     return register
@@ -310,17 +327,57 @@ AT_RISK_FIRST = Rows(SCORES, _at_risk, _risk_column)
 
 
 @measure(
+    "hot_documents_share",
+    "documents in LSH buckets so large that they were taken apart",
+    needs=("dedup.near.enabled",),
+    overall_only="a bucket goes across sources",
+    remedy="look for a line or template that most documents have (table duplicates), and cut it",
+)
+def hot_documents_share(scope: Scope) -> float:
+    return _share(scope.report.hot_documents, scope.report.total.documents)
+
+
+@measure(
+    "documents",
+    "documents that deduplication and detectors leave",
+    unit="",
+    lowest=True,
+    remedy="add documents, or lower the limit",
+)
+def documents(scope: Scope) -> float:
+    if not scope.balance.documents:
+        raise Unmeasured("there is no document")
+    return float(scope.balance.kept.documents)
+
+
+@measure(
+    "bytes",
+    "bytes of text that deduplication and detectors leave",
+    unit="bytes",
+    lowest=True,
+    remedy="add text, or lower the limit",
+)
+def bytes_left(scope: Scope) -> float:
+    if not scope.balance.documents:
+        raise Unmeasured("there is no document")
+    return float(scope.balance.kept.bytes)
+
+
+@measure(
     "expected_extracted",
     "expected number of sequences extractable from memorization.target",
     unit="",
     needs=MEMORIZATION,
     takes_view=True,
     takes_band=True,
+    takes_target=True,
     remedy=LESS_RISK,
     rows=RISKIEST,
 )
 def expected_extracted(scope: Scope) -> float:
     """The high end of the band, unless the rule asks for another: the bad end decides."""
+    if scope.target is not None:
+        return float(getattr(_of_size(scope, scope.target), EXPECTED[scope.band]))
     return float(sum(getattr(step, EXPECTED[scope.band]) for step, _ in _steps(scope)))
 
 
@@ -364,6 +421,23 @@ def at_risk_per_million_words(scope: Scope) -> float:
     return _for_a_million(sequences_at_risk(scope), scope)
 
 
+def _of_size(scope: Scope, target: str) -> RiskSize:
+    """The expected numbers for a target of another size. Raises ConfigError for one that is not
+    scored, Unmeasured where no sequence is.
+    """
+    _steps(scope)
+    found = scope.report.memorization
+    assert found is not None  # memorization.enabled, see `needs`
+    for one in found.sizes:
+        if one.parameters == size_of(target):
+            return one
+    sizes = ", ".join(written_size(one.parameters) for one in found.sizes) or "none"
+    raise ConfigError(
+        f"the policy is about a target of {target} parameters. Scored are {sizes}; for another set "
+        "memorization.target.parameters and leave target out."
+    )
+
+
 def _for_a_million(number: float, scope: Scope) -> float:
     words = sum(words for _, words in _steps(scope))
     if not words:
@@ -401,15 +475,76 @@ def _steps(scope: Scope) -> list[tuple[Expected, int]]:
     return [(step, row.words) for row in rows for step in row.steps if step.view == scope.view]
 
 
+EVALUATED = ("contamination.sets",)
+
+CLEAN_OF_TESTS = 'set contamination.action = "cut" or "remove" for `unrote clean`'
+
+
+def _of_set(scope: Scope) -> pc.Expression:
+    """The passages that count, of one evaluation set or of all."""
+    counts = pc.field("contaminated")
+    return counts if scope.set is None else counts & (pc.field("set") == scope.set)
+
+
+def _sets(scope: Scope) -> list[ContaminatedSet]:
+    """The evaluation sets that a rule is about. Raises Unmeasured where nothing can be found."""
+    found = scope.report.contamination
+    assert found is not None  # contamination.sets, see `needs`
+    sets = [one for one in found.sets if scope.set in {None, one.set}]
+    if not sets:
+        names = ", ".join(repr(display.name(one.set)) for one in found.sets)
+        raise ConfigError(
+            f"the policy is about the evaluation set '{display.name(scope.set or '')}', and there "
+            f"are {names}."
+        )
+    if empty := [one.set for one in sets if not one.items]:
+        raise Unmeasured(f"no item of {display.name(empty[0])} has 8 words, so none is looked for")
+    if not scope.report.total.documents:
+        raise Unmeasured("there is no document")
+    return sets
+
+
+@measure(
+    "contaminated_share",
+    "items of an evaluation set that the corpus contains (of the set with the most)",
+    needs=EVALUATED,
+    overall_only="what an item shares may stand in several",
+    takes_set=True,
+    remedy=CLEAN_OF_TESTS,
+    rows=Rows(CONTAMINATION, _of_set, counted=False),
+)
+def contaminated_share(scope: Scope) -> float:
+    return max(one.share for one in _sets(scope))
+
+
+@measure(
+    "contaminated_items",
+    "items of evaluation sets that the corpus contains",
+    unit="",
+    needs=EVALUATED,
+    overall_only="what an item shares may stand in several",
+    takes_set=True,
+    remedy=CLEAN_OF_TESTS,
+    rows=Rows(CONTAMINATION, _of_set, counted=False),
+)
+def contaminated_items(scope: Scope) -> float:
+    return sum(one.contaminated for one in _sets(scope))
+
+
 class Rule(BaseModel):
     """One line of a policy."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     measure: str = Field(description="What is measured.")
-    limit: float = Field(ge=0, allow_inf_nan=False, description="The highest value that passes.")
+    limit: float = Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="The highest value that passes; of documents and bytes the lowest.",
+    )
     source: str | None = Field(default=None, description="Only this source.")
     each_source: bool = Field(default=False, description="Every source on its own.")
+    each_shard: bool = Field(default=False, description="Every shard on its own.")
     type: str | None = Field(default=None, description="Only findings of this type.")
     view: Literal["input", "deduplicated", "released"] | None = Field(
         default=None,
@@ -422,6 +557,12 @@ class Rule(BaseModel):
     band: Literal["low", "middle", "high"] | None = Field(
         default=None,
         description="Which end of the band of expected numbers; without, the high one.",
+    )
+
+    set: str | None = Field(default=None, description="Only items of this evaluation set.")
+    target: str | None = Field(
+        default=None,
+        description='A model of so many parameters ("70B") in the place of memorization.target.',
     )
 
     @field_validator("measure")
@@ -480,6 +621,50 @@ class Rule(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _of_shards(self) -> "Rule":
+        if not self.each_shard:
+            return self
+        if self.measure not in OF_SHARDS:
+            raise ValueError(
+                f"{self.measure} is not known by shard. Leave each_shard out; "
+                f"{', '.join(OF_SHARDS)} are"
+            )
+        if self.source is not None or self.each_source:
+            raise ValueError("each_shard and sources exclude each other; write two rules")
+        return self
+
+    @model_validator(mode="after")
+    def _of_a_set(self) -> "Rule":
+        if self.set is not None and not MEASURES[self.measure].takes_set:
+            takes = ", ".join(name for name, one in MEASURES.items() if one.takes_set)
+            raise ValueError(f"{self.measure} has no evaluation sets. Leave set out; {takes} have")
+        return self
+
+    @model_validator(mode="after")
+    def _for_a_target(self) -> "Rule":
+        if self.target is None:
+            return self
+        if not MEASURES[self.measure].takes_target:
+            takes = ", ".join(name for name, one in MEASURES.items() if one.takes_target)
+            raise ValueError(f"{self.measure} has no targets. Leave target out; {takes} has")
+        if self.category or self.source is not None or self.each_source or self.view:
+            raise ValueError(
+                "a target of another size is for the released text of the whole corpus. Leave "
+                "category, source, each_source and view out"
+            )
+        try:
+            size_of(self.target)
+        except ConfigError as error:
+            raise ValueError(f"target: {error}") from None
+        return self
+
+
+OF_SHARDS = (
+    *("exact_share", "near_share", "duplicate_share", "passage_share", "documents", "bytes"),
+)
+"""Measures that follow from what came in and what became of it."""
+
 
 class Policy(BaseModel):
     """What a corpus has to fulfil before anything is trained on it."""
@@ -517,6 +702,11 @@ def check_policy(policy: Policy, settings: Mapping[str, Any]) -> None:
     """Raise ConfigError for rules whose analysis is off in `settings`: ask before a run."""
     for number, rule in enumerate(policy.rule, 1):
         for need in MEASURES[rule.measure].needs:
+            if need in EVALUATED and not _enabled(settings, need):
+                raise ConfigError(
+                    f"rule {number} of the policy limits {rule.measure}, and no evaluation set is "
+                    "named. Name one with --against FILE or contamination.sets, or remove the rule."
+                )
             if not _enabled(settings, need):
                 raise ConfigError(
                     f"rule {number} of the policy limits {rule.measure}, which cannot be measured "
@@ -543,7 +733,7 @@ def _enabled(settings: Mapping[str, Any], path: str) -> bool:
     value: Any = settings
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return value is True
+    return value is True or (isinstance(value, list) and bool(value))
 
 
 def results_of(policy: Policy, report: Report) -> tuple[RuleResult, ...]:
@@ -626,8 +816,22 @@ def scopes_of(number: int, rule: Rule, report: Report) -> Iterator[Scope]:
     Raises ConfigError as `results_of`.
     """
     view, band = rule.view or "released", rule.band or "high"
+    if rule.each_shard:
+        for balance in _of_each_shard(number, report):
+            yield Scope(report, balance, shard=balance.source)
+        return
     for balance in _balances(number, rule, report):
-        yield Scope(report, balance, rule.type, view, rule.category, band)
+        yield Scope(report, balance, rule.type, view, rule.category, band, rule.set, rule.target)
+
+
+def _of_each_shard(number: int, report: Report) -> tuple[Balance, ...]:
+    if report.input.shards != len(report.by_shard):
+        raise ConfigError(
+            f"rule {number} of the policy is about each shard, and of {report.input.shards:,} "
+            f"shards {len(report.by_shard):,} are known one by one. Give the gate fewer at a time, "
+            "or leave each_shard out."
+        )
+    return report.by_shard
 
 
 def _balances(number: int, rule: Rule, report: Report) -> Iterator[Balance]:
@@ -666,6 +870,8 @@ def _name(rule: Rule) -> str:
         [
             rule.measure,
             *([f"of {rule.type}"] if rule.type is not None else ()),
+            *([f"for {rule.target}"] if rule.target is not None else ()),
+            *([f"of {rule.set}"] if rule.set is not None else ()),
             *([f"of what is there to {rule.category}"] if rule.category is not None else ()),
             *(f"({part})" for part in (rule.view, rule.band) if part is not None),
         ]
@@ -678,14 +884,16 @@ def _result(number: int, rule: Rule, scope: Scope) -> RuleResult:
         value = found.function(scope)
     except Unmeasured as nothing:
         reason = str(nothing)
-    passed = value is not None and value <= rule.limit
+    passed = value is not None and (value >= rule.limit if found.lowest else value <= rule.limit)
     return RuleResult(
         rule=number,
         measure=_name(rule),
         description=found.description,
         unit=found.unit,
-        source=scope.balance.source,
+        source=None if scope.shard is not None else scope.balance.source,
+        shard=scope.shard,
         limit=rule.limit,
+        lowest=found.lowest,
         measured=value,
         passed=passed,
         reason=reason,

@@ -11,7 +11,10 @@ from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import InputError
 from unrote.corpus.extras import installed
 from unrote.corpus.schema import (
+    DOCUMENTS,
+    DUPLICATES,
     ENTITIES,
+    EVALUATION_ITEMS,
     FINDINGS,
     INDEX_TWINS,
     REJECTS,
@@ -25,6 +28,7 @@ from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import MaskedText, masked
 from unrote.pii.ner import LoadedModel
 from unrote.pii.scanner_cache import scanner_of
+from unrote.pipelines.contamination import contaminated_again
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.finished import open_run, report_in
 from unrote.pipelines.job import Job, reopen_job
@@ -39,19 +43,21 @@ from unrote.pipelines.records import records_of
 from unrote.pipelines.release import release
 from unrote.pipelines.report import html
 from unrote.pipelines.report.model import (
+    Amount,
     Report,
     Verdict,
     build,
     environment,
     example_positions,
     excerpt_positions,
+    shard_balances,
     to_json,
 )
 from unrote.pipelines.report.openmetrics import as_openmetrics
 from unrote.pipelines.scoring import at_risk_again, removes_sequences
 from unrote.pipelines.storage import Location, location, write_atomically
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
-from unrote.pipelines.summary.totals import RELEASED
+from unrote.pipelines.summary.totals import RELEASED, SHARD_TOTALS, SOURCES, summarise_shards
 
 
 def summarised(job: Job) -> Report:
@@ -67,6 +73,7 @@ def summarised(job: Job) -> Report:
         findings=bool(job.run.files(FINDINGS)),
         scores=bool(job.run.files(SCORES)),
         entities=bool(job.run.files(ENTITIES)),
+        evaluated=bool(job.run.files(EVALUATION_ITEMS)),
         threshold=job.settings.memorization.threshold,
         target=job.settings.memorization.scored_target,
     )
@@ -95,6 +102,34 @@ def _of_index(job: Job) -> dict[str, Any]:
         return {}
     copies = pc.sum(_rows(job, INDEX_TWINS)["copies"]).as_py() or 0
     return {"index": known | {"copies": copies}}
+
+
+def with_shards(job: Job, report: Report) -> Report:
+    """The report with a balance for each shard, as far as they can be known one by one."""
+    tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
+    tables += tuple(t for t in (REJECTS, SPANS, UNCUT, RELEASED) if job.run.files(t))
+    flow = Flow()
+    summarise_shards(flow, tables)
+    job.phase("shards", flow)
+    rows = [row for row in _rows(job, SHARD_TOTALS).to_pylist() if row["source"] is not None]
+    known = {balance.source: balance for balance in shard_balances(rows, report.settings)}
+    empty = report.total.model_copy(
+        update={
+            name: 0 if isinstance(value, int) else _NOTHING
+            for name, value in report.total
+            if name != "source"
+        }
+    )
+    names = [shard.name for shard in job.run.corpus.shards]
+    if len(rows) < SOURCES:  # else those without a document cannot be told from the others
+        known = {
+            name: known.get(name, empty.model_copy(update={"source": name, "sources": 1}))
+            for name in names
+        }
+    return report.model_copy(update={"by_shard": tuple(known.values())})
+
+
+_NOTHING = Amount(documents=0, bytes=0, share=0.0)
 
 
 def reference_model_of(job: Job) -> ReferenceModel | None:
@@ -177,7 +212,7 @@ def rebuild(out: str) -> Location:
     with reopen_job(out) as job:
         check_sealed(job.run.manifest(), job.run.out)
         verdict = _given_verdict(job.run.out, job.run.manifest())
-        report = _from_tables(job)
+        report = from_tables(job)
         replace_report(job.run.out, report.model_copy(update={"verdict": verdict}))
     return location(out) / "report.html"
 
@@ -188,13 +223,15 @@ def known_report(out: str) -> Report:
     if run.has_reports:
         return run.report
     with reopen_job(out) as job:
-        return _from_tables(job)
+        return from_tables(job)
 
 
-def _from_tables(job: Job) -> Report:
+def from_tables(job: Job) -> Report:
     """The report of a finished run, by phases that leave nothing."""
     if removes_sequences(job.settings):
         at_risk_again(job)
+    if job.settings.contamination.cuts:
+        contaminated_again(job)
     release(job, write=False)
     return summarised(job)
 

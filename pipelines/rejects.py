@@ -7,6 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from unrote.corpus.schema import (
+    CONTAMINATION_REJECTS,
     FORGOTTEN,
     READ_REJECTS,
     REJECTS,
@@ -39,6 +40,8 @@ def rejecting(settings: Settings) -> tuple[Table, ...]:
         tables += (SCAN_REJECTS,)
     if rejects_documents(settings):
         tables += (RISK_REJECTS,)
+    if settings.contamination.removes:
+        tables += (CONTAMINATION_REJECTS,)
     return tables
 
 

@@ -3,7 +3,7 @@
 A document's row comes out unchanged unless a table says otherwise: it is left out if DUPLICATES or
 REJECTS has it, its text loses the union of its SPANS, the two sides of a cut joined by a line
 break, and each of its REPLACEMENTS is put in place, also where it reaches into a cut. What AT_RISK
-names goes whole, replacements in it too.
+and CONTAMINATED name goes whole, replacements in it too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ from unrote.corpus.intervals import union
 from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import (
     AT_RISK,
+    CONTAMINATED,
     DUPLICATES,
     RECORDS,
     REJECTS,
@@ -50,9 +51,9 @@ REMOVED = Table(
 )
 """What was removed: a whole document (start 0) with its twin, or a passage with its witness.
 
-A passage's reason is "passage", or "at-risk" where it is at risk of memorization, without a
-witness. `source` may be null, so it is not sorted by; rows of one passage come in the order of
-SPANS."""
+A passage's reason is "passage", or "at-risk" where it is at risk of memorization, or "contaminated"
+where an evaluation set has it, both without a witness. `source` may be null, so it is not sorted
+by; rows of one passage come in the order of SPANS."""
 
 
 def release(job: Phases, *, write: bool) -> None:
@@ -67,11 +68,14 @@ def release(job: Phases, *, write: bool) -> None:
         tables += (SPANS,)
     if removes_sequences(settings):
         tables += (AT_RISK,)
+    if settings.contamination.cuts:
+        tables += (CONTAMINATED,)
     if write:
         tables = (DUPLICATES, *tables)
         if settings.pii.enabled:
             tables += (REPLACEMENTS,)
-        if settings.pii.enabled or rejects_documents(settings) or held_back(settings):
+        rejects = settings.pii.enabled or rejects_documents(settings) or held_back(settings)
+        if rejects or settings.contamination.removes:
             tables += (REJECTS,)
     if not tables:
         return
@@ -101,10 +105,14 @@ class _Known:
         self.spans = RowsBeside(SPANS.name, picking("start", "end", "witness"))
         self.replacements = RowsBeside(REPLACEMENTS.name, picking("field", "start", "end", "text"))
         self.at_risk = RowsBeside(AT_RISK.name, picking("start", "end"))
+        self.contaminated = RowsBeside(CONTAMINATED.name, picking("start", "end"))
 
     @property
     def holders(self) -> tuple[Holder, ...]:
-        return (self.duplicates, self.rejects, self.spans, self.replacements, self.at_risk)
+        return (
+            self.duplicates, self.rejects, self.spans, self.replacements, self.at_risk,
+            self.contaminated,
+        )  # fmt: skip
 
     def changes(self, doc: int, at_risk: Sequence[tuple[int, int]]) -> dict[int, list[Change]]:
         """The replacements of a document by field, but those in text that goes whole."""
@@ -114,6 +122,9 @@ class _Known:
         if at_risk and 0 in by_field:
             by_field[0] = changes_outside(by_field[0], at_risk)
         return by_field
+
+
+_READ = (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, AT_RISK, CONTAMINATED)
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,7 @@ class ApplyEdits(PlainStage):
     keep_removed: bool = False
     several: tuple[bool, ...] = (False,)
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "edits": EDITS,
         "released": RELEASED.schema,
@@ -139,7 +150,7 @@ class ApplyEdits(PlainStage):
 
     @property
     def inputs(self) -> Mapping[str, pa.Schema]:
-        known = {t.name: t.schema for t in (DUPLICATES, SPANS, REJECTS, REPLACEMENTS, AT_RISK)}
+        known = {t.name: t.schema for t in _READ}
         return {**{name: known[name] for name in self.tables}, "text": RECORDS}
 
     def _run(self, rows: Tagged) -> Tagged:
@@ -157,17 +168,24 @@ class ApplyEdits(PlainStage):
         for row in batch.to_pylist():
             doc, text = row["doc"], row["text"]
             own, sequences = known.spans.take(doc), known.at_risk.take(doc)
-            at_risk = list(union(sequences))
-            changes, rejected = known.changes(doc, at_risk), known.rejects.take(doc)
+            at_risk, contaminated = (
+                list(union(sequences)),
+                list(union(known.contaminated.take(doc))),
+            )
+            whole = list(union(sorted([*at_risk, *contaminated])))
+            changes, rejected = known.changes(doc, whole), known.rejects.take(doc)
             duplicate = known.duplicates.take(doc)
             if duplicate:
                 reason, twin = duplicate[-1]
                 edits.append({"doc": doc, "field": 0, "text": None})
                 removed.append(_removed(doc, 0, len(text), reason, twin, self._shown(text)))
                 continue
-            if own or at_risk:
-                sizes = self._sizes(text, [span[:2] for span in own], at_risk)
-                counts = {"doc": doc, "passages": len(own), "sequences": len(sequences)}
+            if own or whole:
+                sizes = self._sizes(text, [span[:2] for span in own], at_risk, contaminated)
+                counts = {
+                    "doc": doc, "passages": len(own), "sequences": len(sequences),
+                    "contaminated": len(contaminated),
+                }  # fmt: skip
                 released.append(counts | sizes)
             if rejected:  # by a detector: what it holds is kept nowhere
                 edits.append({"doc": doc, "field": 0, "text": None})
@@ -176,6 +194,7 @@ class ApplyEdits(PlainStage):
             if self.cut:
                 gone += [(*span, "passage") for span in own]
             gone += [(*span, None, "at-risk") for span in at_risk]
+            gone += [(*span, None, "contaminated") for span in contaminated]
             cuts = sorted(one[:2] for one in gone)
             values = (text, *row.get("columns", ()))
             edits += _edits(doc, values, self.several, cuts, changes)
@@ -189,14 +208,22 @@ class ApplyEdits(PlainStage):
             yield "removed", pa.RecordBatch.from_pylist(removed, REMOVED.schema)
 
     def _sizes(
-        self, text: str, spans: list[tuple[int, int]], at_risk: list[tuple[int, int]]
+        self,
+        text: str,
+        spans: list[tuple[int, int]],
+        at_risk: list[tuple[int, int]],
+        contaminated: list[tuple[int, int]],
     ) -> dict[str, int]:
         """The bytes in a row of RELEASED, of the text before anything in it is replaced."""
         size = self._size(text, spans)
         kept = spans if self.cut else []
         before = size if self.cut else len(text.encode())
-        after = self._size(text, sorted([*kept, *at_risk])) if at_risk else before
-        return {"bytes": size, "bytes_at_risk": before - after}
+        clean = self._size(text, sorted([*kept, *contaminated])) if contaminated else before
+        gone = sorted([*kept, *contaminated, *at_risk])
+        after = self._size(text, gone) if at_risk else clean
+        return {
+            "bytes": size, "bytes_at_risk": clean - after, "bytes_contaminated": before - clean
+        }  # fmt: skip
 
     def _shown(self, text: str) -> str:
         return with_line_breaks(text, several=self.several[0])

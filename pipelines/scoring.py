@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from unrote.corpus.beside import ReleasedView
 from unrote.corpus.schema import (
     AT_RISK,
+    CONTAMINATED,
+    CONTAMINATION_REJECTS,
     DOCUMENTS,
     DUPLICATES,
     ENTITIES,
@@ -109,8 +111,14 @@ def released_view(settings: Settings) -> Released:
 
 
 def final_view(settings: Settings) -> Released:
-    """The view without what is at risk of memorization, where that is removed."""
+    """The view without what is at risk of memorization, or in evaluation sets, where that is
+    removed.
+    """
     view = released_view(settings)
+    if settings.contamination.cuts:
+        view = replace(view, edits=(*view.edits, CONTAMINATED))
+    if settings.contamination.removes:
+        view = replace(view, rejects=(*view.rejects, CONTAMINATION_REJECTS))
     if removes_sequences(settings):
         return replace(view, edits=(*view.edits, AT_RISK))
     if rejects_documents(settings):

@@ -9,6 +9,7 @@ raised: what was committed before would otherwise be taken for today's answer.
 import contextlib
 import dataclasses
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ import pyarrow as pa
 import xxhash
 
 from tests.command import settings, unrote
-from tests.conformance.suite import CONFIGURATIONS
+from tests.conformance.suite import CONFIGURATIONS, exam
 from tests.corpora import personal, rows, write_corpus, write_jsonl
 from tests.pii.ner import tiny
 from unrote.corpus.schema import Tagged
@@ -29,6 +30,7 @@ from unrote.pipelines import analysis
 from unrote.pipelines.clean import clean
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow
+from unrote.pipelines.gate import gate
 from unrote.pipelines.progress import Silent
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -46,6 +48,11 @@ OWN = {
         "memorization.masks=all",
         "memorization.device=cpu",
         'pii.actions={"*"="keep"}',
+    ),
+    "decontaminated": (
+        'contamination.sets=[{path="EXAM"}]',
+        "contamination.action=remove",
+        "memorization.enabled=false",
     ),
     "rounds": (),
     "hot-buckets": (
@@ -71,6 +78,7 @@ JOBS = OWN | {
         "masked",
         "everywhere",
         "values",
+        "evaluated",
         "named",
         "scored",
     )
@@ -116,6 +124,8 @@ def recorded() -> list[Entry]:
         shared = shared_line(Path(folder) / "shared" / "a.jsonl")
         # By a name that is the same everywhere, as is what is said of its files.
         tiny.save(Path(folder) / "MODEL", "bert")
+        (Path(folder) / "EXAM").mkdir()
+        shutil.copy(exam(), Path(folder) / "EXAM" / "exam.jsonl")
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(mock.patch("unrote.pii.ner.digest_of", return_value=""))
         stack.enter_context(
@@ -130,9 +140,24 @@ def recorded() -> list[Entry]:
                 if name == "index":
                     before_this_night(corpus, settings(*FIXED, pii, *given))
                 clean([str(read)], out, settings(*FIXED, pii, *given), Silent())
-                if name == "scored":
+                if name in {"scored", "evaluated"}:
                     assert unrote("report", out).status == 0
+        with recording(found):
+            gates(corpus, Path(folder))
     return found
+
+
+def gates(corpus: Path, folder: Path) -> None:
+    """What only a gate does: fingerprints for a baseline, totals by shard, and a sample."""
+    rule = '[[rule]]\nmeasure = "{}"\nlimit = 1\n'
+    shards = rule.format("exact_share") + "each_shard = true\n"
+    (folder / "shards.toml").write_text(shards + rule.format("passage_share"))
+    (folder / "found.toml").write_text(rule.format("findings_per_million_words"))
+    fixed = (*FIXED, "memorization.enabled=false")
+    plain, sampled = settings(*fixed, "pii.enabled=false"), settings(*fixed, "pii.sample=0.5")
+    gate([str(corpus)], folder / "shards.toml", str(folder / "gate"), plain, Silent(),
+         write_baseline=folder / "baseline.json")  # fmt: skip
+    gate([str(corpus / "mail")], folder / "found.toml", str(folder / "sample"), sampled, Silent())
 
 
 def before_this_night(corpus: Path, given: Settings) -> None:

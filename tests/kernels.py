@@ -76,6 +76,10 @@ def run_all() -> None:
             for index, corpus in enumerate(corpora if number == 1 else corpora[:1]):
                 out = Path(folder) / f"out-{number}-{index}"
                 unrote.clean(corpus, out, settings=SMALL | dict(settings))
+        exam = Path(folder) / "exam.jsonl"
+        exam.write_text(json.dumps({"text": "an item of a set that has more than eight words"}))
+        against = PLAIN | {"contamination.sets": [{"path": str(exam)}]}
+        unrote.clean(corpora[0], Path(folder) / "evaluated", settings=against)
         with mock.patch("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0):
             unrote.clean(corpora[0], Path(folder) / "rounds", settings=PLAIN)
         chats = _chats(Path(folder) / "chats")

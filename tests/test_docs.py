@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import datasets
 import pytest
 import yaml
 
@@ -158,6 +159,7 @@ def test_from_python_runs_as_it_stands(tmp_path, monkeypatch):
     assert {"doc", "start", "end", "loss", "extractable", "pz_log", "min_k"} <= {
         *scores.column_names
     }
+    known["dataset"] = datasets.Dataset.from_dict({"text": texts})
     exec(on_corpus, known)
     assert json.loads((tmp_path / "cleaned" / "report.json").read_text())
 

@@ -27,7 +27,7 @@ from unrote.pipelines.report.memorization import (
 )
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
 from unrote.pipelines.report.queries import queries
-from unrote.pipelines.report.verdicts import accepted, advice, summary
+from unrote.pipelines.report.verdicts import accepted, advice, interval, summary
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -51,6 +51,7 @@ LABELS = {
     "passages": "Duplicate passages",
     "rejected": "Rejected",
     "at_risk": "At risk of memorization",
+    "contaminated": "In evaluation sets",
 }
 
 VIEWS = {
@@ -270,6 +271,7 @@ def render(report: Report) -> str:
         less=less,
         accepted=accepted(report),
         advice=advice,
+        interval=interval,
         summary=summary,
         queries=queries(report),
         script=_script(),
@@ -310,6 +312,7 @@ def segments(balance: Balance, cut: bool) -> list[Segment]:
 
 def _amounts(balance: Balance, cut: bool) -> dict[str, Amount]:
     parts = {**balance.parts, "rejected": balance.rejected, "at_risk": balance.at_risk}
+    parts["contaminated"] = balance.contaminated
     amounts: dict[str, Amount] = {"kept": balance.kept, **parts}
     if not cut:  # Passages that stay are part of what is kept, not beside it.
         amounts.pop("passages")

@@ -27,6 +27,7 @@ from unrote.pipelines.report.memorization import Memorization, excerpts, memoriz
 from unrote.pipelines.report.memorization import notes as memorization_notes
 from unrote.pipelines.report.part import Part
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED
+from unrote.pipelines.summary.contamination import BUCKETS, CONTAMINATED_SETS
 from unrote.pipelines.summary.findings import (
     FINDING_EXAMPLES,
     FINDING_VALUES,
@@ -84,6 +85,11 @@ class Balance(Part):
     at_risk: Amount = Field(
         description="Removed as at risk of memorization: documents of which sequences are "
         "taken out or that went as a whole, and the bytes that went."
+    )
+    contaminated: Amount = Field(
+        default=Amount(documents=0, bytes=0, share=0.0),
+        description="Removed as shared with an evaluation set: documents that lose passages or "
+        "went as a whole, and the bytes that went.",
     )
     kept: Amount = Field(
         description="What is left, or would be left, before personal data is replaced."
@@ -189,6 +195,40 @@ class Findings(Part):
     by_source: tuple[FoundSource, ...] = Field(description="By type, source and action.")
 
 
+class ContaminatedSet(Part):
+    """Items of an evaluation set, by what they share with the corpus."""
+
+    set: str
+    items: int = Field(description="Those of 8 words or more, which are looked for.")
+    short: int = Field(description="Those of fewer words, which are not looked for.")
+    template: int = Field(
+        description="Items with 8-grams that over 100 items of the set have; these 8-grams are not "
+        "looked for."
+    )
+    contaminated: int = Field(description="Items that count by `contamination.rule`.")
+    gpt3: int = Field(description="That count by GPT-3's rule.")
+    llama2_not_clean: int = Field(description="Not clean by Llama 2's rule: 20 % or more.")
+    llama2: int = Field(description="Dirty by Llama 2's rule: 80 % or more.")
+    olmo: int = Field(description="That count by OLMo's rule.")
+    overlaps: tuple[int, ...] = Field(
+        description="Items by the share of their words in passages of 8 words or more that the "
+        "corpus has: none, below 20, 40, 60, 80 and 100 %, all."
+    )
+
+    @property
+    def share(self) -> float:
+        """Of the items that are looked for."""
+        return self.contaminated / self.items if self.items else 0.0
+
+
+class Contamination(Part):
+    """What evaluation sets share with the documents that deduplication leaves."""
+
+    rule: str
+    action: str
+    sets: tuple[ContaminatedSet, ...]
+
+
 class Cluster(Part):
     """A document that stays, and how many went because of it."""
 
@@ -240,6 +280,7 @@ class RuleResult(Part):
     description: str
     unit: str = Field(description='"share" is 0 … 1.')
     source: str | None = Field(description="null: the whole corpus.")
+    shard: str | None = Field(default=None, description="null: the rule is about no shard.")
     limit: float
     lowest: bool = Field(
         default=False, description="Whether the limit is the lowest value that passes."
@@ -254,6 +295,12 @@ class RuleResult(Part):
         default=(),
         description="The first documents that count for it, as `unrote show` takes them; of a rule "
         "that passed none.",
+    )
+    low: float | None = Field(
+        default=None, description="The low end of the interval of 95 % of a sample; null: none."
+    )
+    high: float | None = Field(
+        default=None, description="The high end, which the rule goes by; null: there is none."
     )
     fingerprints: tuple[str, ...] = Field(
         default=(), description="Of the first things that count for it, as a waiver takes them."
@@ -320,17 +367,29 @@ class Report(Part):
     output: Output | None = Field(description="null: no cleaned corpus was written.")
     total: Balance
     by_source: tuple[Balance, ...] = Field(description="The largest sources, by bytes.")
+    by_shard: tuple[Balance, ...] = Field(
+        default=(),
+        description="The same for each shard, where a rule of a gate asks for it; `source` is then "
+        "the shard's name.",
+    )
     other_sources: Balance | None = Field(description="All others; null: there are none.")
     rejects: Rejects
     findings: Findings | None = Field(description="null: none were looked for.")
     memorization: Memorization | None = Field(
         default=None, description="null: it was not estimated."
     )
+    contamination: Contamination | None = Field(
+        default=None, description="null: no evaluation set was named."
+    )
     clusters: tuple[Cluster, ...] = Field(description="Most copies first.")
     passages: tuple[Passage, ...] = Field(description="Largest length times occurrences first.")
     phases: tuple[Phase, ...] = Field(description="In the order in which they ran.")
     settings: dict[str, Any]
     environment: dict[str, str] = Field(description="Versions that can decide a result.")
+    hot_buckets: int = Field(
+        default=0, description="LSH buckets so large that they were taken apart."
+    )
+    hot_documents: int = Field(default=0, description="Documents in these.")
     copies_of_rejected: int = Field(
         default=0,
         description="Documents removed as copies of documents that were rejected later.",
@@ -447,11 +506,14 @@ def build(
         rejects=_rejects(rows, total),
         memorization=scored,
         findings=_findings(rows, example) if _looked_for(settings) else None,
+        contamination=_contamination(rows, settings),
         clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
         passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
         phases=tuple(_phase(phase) for phase in manifest["phases"]),
         settings=settings,
         environment=manifest.get("environment", {}),
+        hot_buckets=_hot(manifest, "hot_buckets"),
+        hot_documents=_hot(manifest, "hot_documents"),
         copies_of_rejected=_copies_of_rejected(rows),
         notes=(
             *_notes(manifest, total, others, scrubs),
@@ -511,7 +573,16 @@ def summed(balances: Iterable[Balance]) -> Balance:
     source = rows[0].source if len(rows) == 1 else None
     amounts: dict[str, Any] = {
         name: amount(name)
-        for name in ("exact", "near", "remainder", "passages", "rejected", "at_risk", "kept")
+        for name in (
+            "exact",
+            "near",
+            "remainder",
+            "passages",
+            "rejected",
+            "at_risk",
+            "contaminated",
+            "kept",
+        )
     }
     return Balance(source=source, **numbers, **amounts)
 
@@ -528,11 +599,20 @@ def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     size = row["bytes"]
     parts = {r: (row[f"removed_{r}"], row[f"bytes_{r}"]) for r in ("exact", "near", "remainder")}
     whole, whole_bytes = row["rejected_at_risk"], row["bytes_rejected_at_risk"]
-    parts["rejected"] = (row["rejected"] - whole, row["bytes_rejected"] - whole_bytes)
-    kept_documents = row["documents"] - sum(documents for documents, _ in parts.values()) - whole
+    shared, shared_bytes = row["rejected_contaminated"], row["bytes_rejected_contaminated"]
+    parts["rejected"] = (
+        row["rejected"] - whole - shared,
+        row["bytes_rejected"] - whole_bytes - shared_bytes,
+    )
+    kept_documents = row["documents"] - sum(documents for documents, _ in parts.values())
+    kept_documents -= whole + shared
     kept_bytes = size - sum(removed for _, removed in parts.values()) - cut * row["bytes_passages"]
-    kept_bytes -= row["bytes_at_risk"] + whole_bytes
+    kept_bytes -= row["bytes_at_risk"] + whole_bytes + row["bytes_contaminated"] + shared_bytes
     parts |= {
+        "contaminated": (
+            row["documents_contaminated"] + shared,
+            row["bytes_contaminated"] + shared_bytes,
+        ),
         "at_risk": (row["documents_at_risk"] + whole, row["bytes_at_risk"] + whole_bytes),
         "passages": (row["documents_cut"], row["bytes_passages"]),
         "kept": (kept_documents, kept_bytes),
@@ -545,6 +625,12 @@ def _balance(row: Mapping[str, Any], cut: bool) -> Balance:
     }
     amounts: dict[str, Any] = {name: _amount(*part, size) for name, part in parts.items()}
     return Balance(**columns, **amounts)
+
+
+def shard_balances(rows: list[dict[str, Any]], settings: Mapping[str, Any]) -> tuple[Balance, ...]:
+    """A balance for each row of SHARD_TOTALS."""
+    cut = Settings.model_validate(settings).cuts_passages
+    return tuple(_balance(row, cut) for row in rows)
 
 
 def _balances(
@@ -576,6 +662,26 @@ def _rejects(rows: Mapping[str, list[dict[str, Any]]], total: Balance) -> Reject
             for row in rows[FIRST_REJECTS.name]
         ),
     )
+
+
+def _contamination(
+    rows: Mapping[str, list[dict[str, Any]]], settings: Mapping[str, Any]
+) -> Contamination | None:
+    ours = settings.get("contamination", {})
+    if not ours.get("sets"):
+        return None
+    known = {row["set"]: row for row in rows[CONTAMINATED_SETS.name]}
+    labels = [one["name"] or one["path"] for one in ours["sets"]]
+    numbers = [name for name in ContaminatedSet.model_fields if name not in {"set", "overlaps"}]
+    sets = [
+        ContaminatedSet(
+            set=label,
+            overlaps=tuple(known[label][f"overlap_{n}"] for n in range(len(BUCKETS) + 1)),
+            **{name: known[label][name] for name in numbers},
+        )
+        for label in labels
+    ]
+    return Contamination(rule=ours["rule"], action=ours["action"], sets=tuple(sets))
 
 
 def _looked_for(settings: Mapping[str, Any]) -> bool:
@@ -624,6 +730,12 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
         kinds=tuple(FoundKind(**row) for row in kinds),
         by_source=tuple(FoundSource(**row) for row in by_source),
     )
+
+
+def _hot(manifest: Mapping[str, Any], what: str) -> int:
+    """Rows of a table of the phase that takes hot LSH buckets apart."""
+    found = [p["rows"][what] for p in manifest["phases"] if p["name"] == "near-hot-buckets"]
+    return int(found[0]) if found else 0
 
 
 def _copies_of_rejected(rows: Mapping[str, list[dict[str, Any]]]) -> int:
@@ -785,6 +897,8 @@ def _notes(
             "pair at or above the threshold is without."
         )
     yield from _passed_over(manifest)
+    if job in {"clean", "gate"} and not settings.get("contamination", {}).get("sets"):
+        yield "Evaluation sets were not looked for: none was named (--against FILE)."
     if total.ids_derived:
         yield f"{counted(total.ids_derived, 'document')} had no id and were given a derived one."
     if others is not None:

@@ -53,6 +53,7 @@ def _gauges(report: Report) -> Iterator[Gauge]:
 
 def _balance(total: Balance) -> Iterator[Gauge]:
     amounts = {**total.parts, "rejected": total.rejected, "at_risk": total.at_risk}
+    amounts["contaminated"] = total.contaminated
     states = [
         ("input", total.documents, total.bytes),
         *((name, amount.documents, amount.bytes) for name, amount in amounts.items()),

@@ -13,8 +13,8 @@ from rich.text import Text
 from unrote.corpus import display
 from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
 from unrote.pipelines.report.memorization import Expected, Memorization, expected
-from unrote.pipelines.report.model import Findings, Report
-from unrote.pipelines.report.verdicts import accepted, advice, name_of, summary
+from unrote.pipelines.report.model import Contamination, Findings, Report
+from unrote.pipelines.report.verdicts import accepted, advice, interval, name_of, summary
 from unrote.pipelines.storage import location
 
 LABELS = {
@@ -43,6 +43,8 @@ def print_summary(
     if report.memorization is not None and report.memorization.sequences:
         _print(console, _said(f"{_capital(report.memorization.finding)}."))
         _print(console, _memorization(report.memorization))
+    if report.contamination is not None:
+        _print(console, _contamination(report.contamination))
     if len(report.by_source) > 1:
         _print(console, _sources(report))
     for note in report.notes:
@@ -109,6 +111,10 @@ def _balance(report: Report) -> Table:
         lost = total.at_risk
         row = (count(lost.documents), size(lost.bytes), share(lost.share))
         table.add_row("at risk of memorization", *row)
+    if total.contaminated.documents:
+        lost = total.contaminated
+        row = (count(lost.documents), size(lost.bytes), share(lost.share))
+        table.add_row("in evaluation sets", *row)
     kept = total.kept
     table.add_row("kept", count(kept.documents), size(kept.bytes), share(kept.share), style="bold")
     if report.rejects.rows:
@@ -156,6 +162,16 @@ def _memorization(found: Memorization) -> Table:
     return table
 
 
+def _contamination(found: Contamination) -> Table:
+    """How many items of each evaluation set are in the corpus, by each published rule."""
+    table = _table("evaluation set", "items", "contaminated", "share", "gpt3", "llama2", "olmo")
+    for row in found.sets:
+        numbers = (row.gpt3, row.llama2, row.olmo)
+        cells = (count(row.items), count(row.contaminated), share(row.share))
+        table.add_row(_named(row.set), *cells, *map(count, numbers))
+    return table
+
+
 def _expected(row: Expected) -> tuple[str, ...]:
     numbers = (row.expected_low, row.expected_extracted, row.expected_high)
     return (*map(expected, numbers), count(row.at_risk), count(row.sequences))
@@ -181,7 +197,9 @@ def _rules(report: Report) -> Table:
     for rule in report.verdict.rules if report.verdict else ():
         result = Text("passed", style="green") if rule.passed else Text("refused", style="red")
         limit = measured(rule.limit, rule.unit, lowest=rule.lowest)
-        table.add_row(_said(name_of(rule)), measured(rule.measured, rule.unit), limit, result)
+        table.add_row(
+            _said(name_of(rule)), measured(rule.measured, rule.unit) + interval(rule), limit, result
+        )
     return table
 
 

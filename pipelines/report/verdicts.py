@@ -47,7 +47,9 @@ class PolicyFile:
 
 
 def name_of(result: RuleResult) -> str:
-    """A rule, and the source it is about."""
+    """A rule, and the source or shard it is about."""
+    if result.shard is not None:
+        return f"{result.measure} in {display.name(result.shard)}"
     where = "" if result.source is None else f" in {display.name(result.source or '(no name)')}"
     return result.measure + where
 
@@ -56,10 +58,17 @@ def sentence(result: RuleResult) -> str:
     """What was asked and found, and `advice`."""
     asked = measured(result.limit, result.unit, lowest=result.lowest)
     limit = asked if result.lowest else f"at most {asked}"
-    found = measured(result.measured, result.unit)
+    found = measured(result.measured, result.unit) + interval(result)
     return " ".join(
         filter(None, (f"{result.description}: {found}, allowed is {limit}.", advice(result)))
     )
+
+
+def interval(result: RuleResult) -> str:
+    """The interval of a sample, in parentheses; "" where there is none."""
+    if result.low is None or result.high is None:
+        return ""
+    return f" ({result.low:,.4g} to {result.high:,.4g})"
 
 
 def advice(result: RuleResult) -> str:
@@ -152,7 +161,7 @@ def as_markdown(report: Report, policy: PolicyFile) -> str:
     rows = []
     for rule in _rules(report):
         numbers = (
-            measured(rule.measured, rule.unit),
+            measured(rule.measured, rule.unit) + interval(rule),
             measured(rule.limit, rule.unit, lowest=rule.lowest),
         )
         cells = (_icon(rule.passed), *map(_cell, (name_of(rule), *numbers)))

@@ -11,6 +11,7 @@ from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, T
 from unrote.memorization.target import Target
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED, summarise_clusters
+from unrote.pipelines.summary.contamination import CONTAMINATED_SETS, summarise_contamination
 from unrote.pipelines.summary.findings import FINDING_SUMMARIES, summarise_findings
 from unrote.pipelines.summary.passages import PASSAGES, summarise_passages
 from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS, summarise_rejects
@@ -26,6 +27,7 @@ SUMMARIES = (
     COPIES_OF_REJECTED,
     *FINDING_SUMMARIES,
     *SCORE_SUMMARIES,
+    CONTAMINATED_SETS,
 )
 
 
@@ -40,6 +42,7 @@ def summarise(
     findings: bool = True,
     scores: bool = False,
     entities: bool = False,
+    evaluated: bool = False,
     threshold: float = 1.0,
     target: Target | None = None,
 ) -> None:
@@ -47,7 +50,7 @@ def summarise(
 
     shards: the shards' names, in the order of their numbers.
     spans, uncut, released, rejects, findings, scores, entities: whether the tables of these names
-    were written. threshold, target: as for `summarise_scores`.
+    were written; evaluated: those of contamination. threshold, target: as for `summarise_scores`.
     """
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
     tables += rejects * (REJECTS,) + spans * (SPANS,) + uncut * (UNCUT,)
@@ -58,6 +61,8 @@ def summarise(
         summarise_findings(flow)
     if scores:
         summarise_scores(flow, threshold, rejects=rejects, entities=entities, target=target)
+    if evaluated:
+        summarise_contamination(flow)
     if spans:
         summarise_passages(flow)
     if rejects:

@@ -3,7 +3,7 @@ rows of the other tables beside them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from unrote.corpus.errors import StorageError
 from unrote.corpus.schema import DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, Table, Tagged
 from unrote.corpus.stages import PlainStage
+from unrote.dedup.contamination import CONTAMINATION_REASON
 from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output
 from unrote.pipelines.summary.sums import (
@@ -32,12 +33,19 @@ SOURCES = 1000
 RELEASED = Table(
     "released",
     pa.schema(
-        [(name, pa.int64()) for name in ("doc", "bytes", "passages", "sequences", "bytes_at_risk")]
+        [
+            (name, pa.int64())
+            for name in (
+                *("doc", "bytes", "passages", "sequences", "bytes_at_risk"),
+                *("contaminated", "bytes_contaminated"),
+            )
+        ]
     ),
 )
 """Documents with duplicate passages, or sequences that are taken out for their risk: bytes of the
 text without the passages, including the line breaks that join the parts; how many passages and
 sequences there are; and the bytes that go with the sequences from what is released otherwise. The
+same of passages that an evaluation set has, which go before the sequences. The
 stage that edits text writes it, also for a job that rewrites nothing."""
 
 REASONS = ("exact", "near", "remainder")
@@ -66,6 +74,10 @@ MEASURES = (
     "bytes_rejected_at_risk",
     "documents_at_risk",  # documents that stay, without their sequences at risk of memorization
     "bytes_at_risk",  # bytes of those documents that the sequences take
+    "rejected_contaminated",  # as of those at risk, for contamination with evaluation sets
+    "bytes_rejected_contaminated",
+    "documents_contaminated",
+    "bytes_contaminated",
     "words_kept",  # of the documents that are neither removed nor rejected
 )
 
@@ -75,6 +87,18 @@ TOTALS = summary_table(
 )
 """One row per source, the largest first; beyond `SOURCES` one row for all others, with `source`
 null. `sources` is how many sources a row adds up."""
+
+
+SHARD_TOTALS = replace(TOTALS, name="shard_totals")
+"""The same for each shard."""
+
+
+def summarise_shards(flow: Flow, tables: tuple[Table, ...]) -> None:
+    """Write SHARD_TOTALS."""
+    tally = flow.map(ShardTally(tables), flow.read(None, *tables))
+    totals = flow.group(SumByKey(SHARD_TOTALS, "source_key", MEASURES), parts=tally["parts"])
+    first = TopN(SHARD_TOTALS, SOURCES, ("sources", *MEASURES))
+    flow.write(SHARD_TOTALS, flow.group(first, rows=totals["rows"])["rows"])
 
 
 def summarise_totals(flow: Flow, tables: tuple[Table, ...]) -> Mapping[str, Output]:
@@ -91,8 +115,9 @@ class Tally(PlainStage):
     """Sums for each source, and a row for each copy of a document that stayed."""
 
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES, REJECTS, SPANS, UNCUT, RELEASED)
-
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+    by: ClassVar[str] = "source"
+    """The column of DOCUMENTS that is taken for the source."""
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "parts": TOTALS.schema,
         "copies": pa.schema(
@@ -106,12 +131,12 @@ class Tally(PlainStage):
         return {table.name: table.schema for table in self.tables}
 
     def _run(self, batches: Tagged) -> Tagged:
-        chunk = _Chunk()
+        chunk = _Chunk(self.by)
         for tag, batch in batches:
             if tag == DOCUMENTS.name:
                 if chunk.complete:
                     yield "parts", chunk.parts()
-                    chunk = _Chunk()
+                    chunk = _Chunk(self.by)
                 chunk.add_documents(batch)
             elif tag == DUPLICATES.name:
                 yield "copies", chunk.add_duplicates(batch)
@@ -126,10 +151,18 @@ class Tally(PlainStage):
         yield "parts", chunk.parts()
 
 
+@dataclass(frozen=True)
+class ShardTally(Tally):
+    """The same for each shard."""
+
+    by: ClassVar[str] = "shard"
+
+
 class _Chunk:
     """A chunk of documents and what their rows of the other tables add up to, for each source."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: str = "source") -> None:
+        self.by = by
         self.complete = False  # A row of another table was seen: no more documents follow.
         self.reach = (-1, 0)  # The document of the last span, and how far its spans go.
         self.codes: dict[str, int] = {}
@@ -141,7 +174,7 @@ class _Chunk:
         self.removed = np.empty(0, np.bool_)
 
     def add_documents(self, batch: pa.RecordBatch) -> None:
-        sources = self._sources(batch["source"])
+        sources = self._sources(batch[self.by])
         sizes = numbers_of(batch, "bytes")
         self.docs = np.concatenate([self.docs, numbers_of(batch, "doc")])
         self.sources = np.concatenate([self.sources, sources])
@@ -180,6 +213,9 @@ class _Chunk:
         self._add(self.sources[at], rejected=1, bytes_rejected=sizes)
         risky = flags_of(pc.starts_with(batch["reason"], AT_RISK_REASON))[here]
         self._add(self.sources[at], rejected_at_risk=risky, bytes_rejected_at_risk=sizes * risky)
+        shared = flags_of(pc.starts_with(batch["reason"], CONTAMINATION_REASON))[here] & ~risky
+        counted = {"rejected_contaminated": shared, "bytes_rejected_contaminated": sizes * shared}
+        self._add(self.sources[at], **counted)
         return batch_of(Tally.outputs["rejected"], docs)
 
     def add_spans(self, batch: pa.RecordBatch) -> None:
@@ -192,11 +228,18 @@ class _Chunk:
     def add_released(self, batch: pa.RecordBatch) -> None:
         at = self._find(batch)
         left = ~self.removed[at]  # All bytes of a removed document are counted as such.
-        names = ("bytes", "passages", "sequences", "bytes_at_risk")
-        sizes, passages, sequences, risk = (numbers_of(batch, name)[left] for name in names)
+        names = (
+            *("bytes", "passages", "sequences", "bytes_at_risk"),
+            *("contaminated", "bytes_contaminated"),
+        )
+        sizes, passages, sequences, risk, shared, shared_bytes = (
+            numbers_of(batch, name)[left] for name in names
+        )
         at = at[left]
         cut = {"documents_cut": passages > 0, "bytes_passages": self.sizes[at] - sizes}
         self._add(self.sources[at], **cut, documents_at_risk=sequences > 0, bytes_at_risk=risk)
+        counted = {"documents_contaminated": shared > 0, "bytes_contaminated": shared_bytes}
+        self._add(self.sources[at], **counted)
 
     def parts(self) -> pa.RecordBatch:
         """The sums as rows of `TOTALS`, not yet in order."""

@@ -78,6 +78,8 @@ class Rules:
     risk_threshold: float
     target: Mapping[str, Any] | None
     action: str
+    decontaminates: bool
+    """Whether documents that contaminate evaluation sets are removed."""
     columns: tuple[Selected, ...]
     replaced: Replaced
     everywhere: bool
@@ -90,7 +92,7 @@ class Rules:
         settings = manifest["settings"]
         fields, dedup, output = settings["input"], settings["dedup"], settings["output"]
         near, passages, pii = dedup["near"], dedup["passages"], settings["pii"]
-        memorization = settings["memorization"]
+        memorization, against = settings["memorization"], settings["contamination"]
         text = Selected.of(fields["text"])
         cut = passages["action"] == "cut" and (passages["cut_values"] or not text.several)
         return cls(
@@ -114,6 +116,7 @@ class Rules:
             risk_threshold=memorization["threshold"],
             target=None if memorization["calibration"] else memorization["target"],
             action=memorization["action"],
+            decontaminates=bool(against["sets"]) and against["action"] == "remove",
             columns=tuple(map(Selected.of, pii["columns"])) if pii["enabled"] else (),
             replaced=Replaced.of(pii),
             everywhere=pii["enabled"] and pii["everywhere"],

@@ -169,10 +169,10 @@ def _check_shard(run: Run, shard: Shard, beside: _Beside, released: bool) -> Non
             document = beside.documents.take(shard.number << ROW_BITS | number)
             rejected = number in rejects
             rejects.discard(number)
-            # A document that a detector rejects is both, one at risk of memorization, and one that
-            # an index was told to forget.
+            # A document that a detector rejects is both, one at risk of memorization, one that an
+            # index was told to forget, and one that contaminates an evaluation set.
             rejects_later = run.rules.pii or run.rules.action == "remove-document"
-            both = rejected and (rejects_later or run.rules.index)
+            both = rejected and (rejects_later or run.rules.index or run.rules.decontaminates)
             run.tally["rows"].expect(
                 rejected == (document is None) or both,
                 "%s#%d is %s",
@@ -209,7 +209,9 @@ def _check_document(
         run.texts.add(doc, text)
     check_left(run, doc, text)
     is_reject = run.rejected(doc)
-    if is_reject and any(one.action == "remove-document" for one in scores):
+    if is_reject and (
+        any(one.action == "remove-document" for one in scores) or doc in run.contaminating
+    ):
         run.refused.add(doc)
     rejected = is_reject and doc not in run.refused
     changed = [f for f in run.findings.get(doc, ()) if f.field == 0 and changes(f)]
@@ -217,6 +219,7 @@ def _check_document(
         run.altered.add(doc)
     check_scores(run, doc, text, scores, rejected, changed)
     at_risk = [(one.start, one.end) for one in scores if one.action == "remove-sequence"]
+    at_risk += run.contaminated.pop(doc, ())
     left = check_findings(run, document, fields, rejected, at_risk)
     if run.reason(doc) is not None:
         return

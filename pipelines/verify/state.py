@@ -142,6 +142,10 @@ class Run:
     """Documents with values that were replaced in the text."""
     refused: set[int] = field(default_factory=set)
     """Documents that are rejects because they are at risk of memorization."""
+    contaminated: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """What is cut from a document because an evaluation set has it."""
+    contaminating: set[int] = field(default_factory=set)
+    """Documents that are to be removed because they contaminate an evaluation set."""
     recounted: list[Recounted] = field(default_factory=list)
     """A heap, by the negated draw."""
     bare: set[int] = field(default_factory=set)

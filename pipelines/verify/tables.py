@@ -33,6 +33,7 @@ def load_tables(run: Run) -> None:
         for finding in map(Finding._make, zip(*columns, strict=True)):
             run.findings.setdefault(finding.doc, []).append(finding)
     _load_rejects(run)
+    _load_contamination(run)
     for name in ("entities", "masks"):
         for table in tables_of(run, name):
             _check_released(run, name, table)
@@ -55,6 +56,30 @@ def _load_passages(run: Run) -> None:
         run.uncut_bytes.extend(table["bytes"].to_pylist())
     for rows in (run.spans, run.uncut):
         run.referenced.update(rows.doc, rows.witness)
+
+
+def _load_contamination(run: Run) -> None:
+    """What is cut as shared with evaluation sets, where that was asked for."""
+    ours = run.manifest["settings"].get("contamination", {})
+    for table in tables_of(run, "contamination"):
+        names = ("doc", "start", "end", "contaminated", "action")
+        rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+        for doc, start, end, counts, action in rows:
+            asked = ours.get("action") if counts else "keep"
+            run.tally["tables"].expect(
+                action == asked and 0 <= start < end,
+                "contamination of %s, %d: %s was asked for, and it has %s",
+                *(run.name_of(doc), start, asked, action),
+            )
+            if action == "remove":
+                run.contaminating.add(doc)
+                run.tally["tables"].expect(
+                    run.rejected(doc) or run.reason(doc) is not None,
+                    "%s contaminates an evaluation set and is no reject",
+                    run.name_of(doc),
+                )
+            if action == "cut":
+                run.contaminated.setdefault(doc, []).append((start, end))
 
 
 def _load_rejects(run: Run) -> None:

@@ -5,6 +5,7 @@ as its own metrics tell. An engine's test class inherits one of them and says wh
 """
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -45,6 +46,7 @@ CONFIGURATIONS = {
     "everywhere": ("pii.everywhere=true", 'pii.columns=["author"]'),
     "not-scanned": ("pii.enabled=false",),
     "values": ('input.text=["text", "meta.tags[]"]', "dedup.passages.cut_values=true"),
+    "evaluated": ('contamination.sets=[{path="EXAM", name="exam"}]', "contamination.action=cut"),
     "named": (
         'pii.ner="transformers:MODEL"',
         "pii.ner_device=cpu",
@@ -60,7 +62,26 @@ CONFIGURATIONS = {
     ),
 }
 """Settings under which engines are compared; each one takes another way through the phases. MODEL
-is a tiny one with random weights (`tiny_model`)."""
+is a tiny one with random weights (`tiny_model`), EXAM an evaluation set of parts of the corpus."""
+
+
+@functools.cache
+def exam() -> str:
+    """The file of an evaluation set, which lasts as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="unrote-tests-")
+    atexit.register(folder.cleanup)
+    corpus = write_corpus(Path(folder.name) / "in")
+    path = Path(folder.name) / "exam.jsonl"
+    texts = []
+    for file in sorted(corpus.rglob("*.jsonl")):
+        for line in file.read_text(errors="replace").splitlines()[::5]:
+            with contextlib.suppress(ValueError):
+                text = json.loads(line).get("text")
+                words = text.split()[3:40] if isinstance(text, str) else []
+                texts += [" ".join(words)] if len(words) > 12 else []
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert len(texts) > 10
+    return str(path)
 
 
 @functools.cache
@@ -81,7 +102,7 @@ JOINED = (
     | joined("longest", "characters", "lines", "masked")
     | joined("newest", "short-passages", "everywhere", "all-replaced")
     | joined("few-words", "report", "values", "named")
-    | joined("documents-only", "not-scanned", "datasketch")
+    | joined("documents-only", "not-scanned", "datasketch", "evaluated")
     | joined("passages-only", "suffix-array")
     | joined("scored")
 )
@@ -157,7 +178,9 @@ class Ran:
 def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
     """Clean `corpus` and give the digests of what was written."""
     settings = tuple(
-        one.replace("MODEL", tiny_model()) if "MODEL" in one else one for one in settings
+        one.replace(name, made()) if name in one else one
+        for one in settings
+        for name, made in [("EXAM", exam) if "EXAM" in one else ("MODEL", tiny_model)]
     )
     clean([str(corpus)], str(out), plain_settings(*settings), Silent())
     return written(out)

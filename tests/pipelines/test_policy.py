@@ -1,10 +1,12 @@
 """Policies: what they may say, and how a corpus measures up to them."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+import unrote
 from tests.reports import report
 from unrote.corpus.errors import ConfigError, RunError
 from unrote.pipelines.config import Settings
@@ -173,3 +175,83 @@ def test_other_packages_register_measures_of_their_own(monkeypatch):
     assert (result.measured, result.unit, result.passed) == (150, "documents", False)
     with pytest.raises(ValueError, match="registered twice"):
         measure("documents_of_a_source", "again", remedy="remove some")(documents)
+
+
+class TestMinima:
+    """Of documents and bytes the limit is the lowest value that passes, and of each source."""
+
+    def test_of_each_source(self):
+        rules = policy(
+            {"measure": "documents", "limit": 60, "each_source": True},
+            {"measure": "bytes", "limit": 500},
+        )
+        results = results_of(rules, report())
+        assert [(r.source, r.measured, r.passed, r.lowest) for r in results] == [
+            ("web", 65, True, True), ("books", 50, False, True), (None, 1120, True, True)
+        ]  # fmt: skip
+        assert "add documents" in results[1].remedy
+
+    def test_nothing_is_too_little(self):
+        (result,) = results_of(
+            policy({"measure": "documents", "limit": 1, "source": "web"}), report(documents=0)
+        )
+        assert not result.passed
+
+
+def test_hot_documents():
+    found = report().model_copy(update={"hot_documents": 15})
+    (result,) = results_of(policy({"measure": "hot_documents_share", "limit": 0.05}), found)
+    assert (result.measured, result.passed) == (0.1, False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"measure": "near_share", "target": "70B"}, "has no targets"),
+        ({"measure": "expected_extracted", "target": "many"}, "'many' is no size"),
+        ({"measure": "expected_extracted", "target": "70B", "category": "recite"}, "whole corpus"),
+    ],
+)
+def test_targets_of_other_sizes(rule, said):
+    with pytest.raises(ValueError, match=said):
+        policy(rule | {"limit": 0})
+
+
+def test_of_each_shard(tmp_path):
+    """By the tables of this run, of a finished one, and with what a baseline has."""
+    (tmp_path / "in").mkdir()
+    texts = {"a": ["one text"] * 3, "b": ["two texts", "three texts"], "c": []}
+    for name, rows in texts.items():
+        lines = [json.dumps({"text": f"{text} of some length"}) + "\n" for text in rows]
+        (tmp_path / "in" / f"{name}.jsonl").write_text("".join(lines))
+    rules = '[[rule]]\nmeasure = "{}"\nlimit = {}\neach_shard = true\n'
+    (tmp_path / "policy.toml").write_text(
+        rules.format("exact_share", 0.5) + rules.format("documents", 1)
+    )
+    off = {"pii.enabled": False, "memorization.enabled": False}
+    for _ in range(2):
+        report = unrote.gate(
+            tmp_path / "in", tmp_path / "policy.toml", out=tmp_path / "out", settings=off
+        )
+        found = [(r.shard, r.source, r.measured, r.passed, r.documents) for r in
+                 report.verdict.rules]  # fmt: skip
+        assert found == [
+            ("a.jsonl", None, 2 / 3, False, ("a.jsonl#1", "a.jsonl#2")),
+            ("b.jsonl", None, 0, True, ()),
+            ("c.jsonl", None, None, False, ()),
+            ("a.jsonl", None, 1, True, ()),
+            ("b.jsonl", None, 2, True, ()),
+            ("c.jsonl", None, None, False, ()),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"measure": "rejects_share"}, "not known by shard"),
+        ({"measure": "near_share", "each_source": True}, "write two rules"),
+    ],
+)
+def test_what_is_not_known_by_shard(rule, said):
+    with pytest.raises(ValueError, match=said):
+        policy(rule | {"limit": 0, "each_shard": True})

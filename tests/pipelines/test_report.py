@@ -97,7 +97,12 @@ def row(source: str | None, sources: int, *numbers: int) -> dict:
     counts = dict(zip(names, numbers, strict=True)) | {"uncut": 3, "bytes_uncut": 500}
     counts |= {"rejected": 0, "bytes_rejected": 0, "words_kept": counts["words"]}
     counts |= dict.fromkeys(
-        ("rejected_at_risk", "bytes_rejected_at_risk", "documents_at_risk", "bytes_at_risk"), 0
+        (
+            *("rejected_at_risk", "bytes_rejected_at_risk", "documents_at_risk", "bytes_at_risk"),
+            *("rejected_contaminated", "bytes_rejected_contaminated"),
+            *("documents_contaminated", "bytes_contaminated"),
+        ),
+        0,
     )
     return {
         "doc": 0,

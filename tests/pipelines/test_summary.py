@@ -16,6 +16,7 @@ from unrote.memorization.at_risk import AT_RISK_REASON
 from unrote.pipelines.engines.base import Flow, Output, Read
 from unrote.pipelines.summary import passages
 from unrote.pipelines.summary.clusters import CLUSTERS, TOP
+from unrote.pipelines.summary.contamination import CONTAMINATED_SETS
 from unrote.pipelines.summary.passages import PASSAGES
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
 from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
@@ -99,7 +100,7 @@ def sizes(rng: random.Random, doc: int, size: int) -> dict:
     risk = rng.randint(0, left) if sequences else 0
     return {
         "doc": doc, "bytes": left, "passages": passages, "sequences": sequences,
-        "bytes_at_risk": risk,
+        "bytes_at_risk": risk, "contaminated": risk % 3, "bytes_contaminated": 5 * (risk % 3),
     }  # fmt: skip
 
 
@@ -218,6 +219,8 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
                 bytes_passages=cut,
                 documents_at_risk=row["sequences"] > 0,
                 bytes_at_risk=row["bytes_at_risk"],
+                documents_contaminated=row["contaminated"] > 0,
+                bytes_contaminated=row["bytes_contaminated"],
             )
     return totals
 
@@ -322,7 +325,8 @@ def test_an_empty_run_has_empty_summaries():
         t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, UNCUT, RELEASED, REJECTS, FINDINGS)
     }
     found = summaries(tables, random.Random(0))
-    assert set(found) == {t.name for t in SUMMARIES} - {t.name for t in SCORE_SUMMARIES}
+    others = {t.name for t in (*SCORE_SUMMARIES, CONTAMINATED_SETS)}
+    assert set(found) == {t.name for t in SUMMARIES} - others
     assert not any(found.values())
 
 
