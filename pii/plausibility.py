@@ -53,6 +53,10 @@ _camel = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})|_")
 
 _decimal = regex.compile(r"\d+\.\d+")
 _signed_decimal = regex.compile(r"\+\d+\.\d{1,5}|\+\d{4,}\.\d+")  # +1.2125551234 is a number
+_bracketed_decimal = regex.compile(r"\(\d*\.\d+\)")
+_exponent = regex.compile(r"[\d.][eE]$")  # 1.66e+02 and what follows in its row
+_factor = regex.compile(r"[\p{L}\d)\]]\*{1,2}$")
+_times = regex.compile(r"\*{1,2}[\p{L}\d(]")
 _thousands = regex.compile(r"\d{1,3}(?:([ .\u00a0\u2009\u202f])\d{3})(?:\1\d{3})*")
 _dotted = regex.compile(r"\d+(?:\.\d+){3,}(?:/\d+)?")
 _ends_in_word = regex.compile(r"\p{L}-$")
@@ -64,13 +68,16 @@ _pairs = regex.compile(r"\d\d(?:\.\d\d){4}")
 def is_phone_like(text: str, start: int, end: int) -> bool:
     """Whether the digits text[start:end] may be a phone number, by their shape and their line.
 
-    With a plus sign they may. Without, they are none where they are a decimal number, an object
-    identifier or a row of a table; and digits in one run, or in thousands, are one only where a
-    word before them says so.
+    With a plus sign they may, but behind an exponent's "e". Without, they are none where they are a
+    decimal number, an object identifier or a row of a table; and digits in one run, in thousands,
+    or in a product or power are one only where a word before them says so.
     """
     found = text[start:end]
     if "+" in found or "\uff0b" in found:
-        return _signed_decimal.fullmatch(found) is None
+        beside = _exponent.search(text, max(0, start - 2), start)
+        return beside is None and _signed_decimal.fullmatch(found) is None
+    if _is_calculated(text, start, end):
+        return _is_named(text, start)
     is_dotted = _dotted.fullmatch(found.strip("()"))
     if found[0] == "(" and ")" in found and not is_dotted:
         return True
@@ -83,6 +90,15 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
         return False
     bare = digits == len(found.lstrip("(-")) or _thousands.fullmatch(found)
     return not bare or _is_named(text, start)
+
+
+def _is_calculated(text: str, start: int, end: int) -> bool:
+    """Whether digits are a factor or exponent (`3*10`, `s**3 - 18`), or a decimal in parentheses."""
+    return bool(
+        _factor.search(text, max(0, start - 3), start)
+        or _times.match(text, end)
+        or _bracketed_decimal.match(text, start, end)
+    )
 
 
 def _is_in_decimal(text: str, start: int, end: int) -> bool:
