@@ -28,6 +28,10 @@ test: .venv/test-installed .venv/compiled chromium java  ## set up what tests ne
 test-long: .venv/test-installed .venv/compiled java  ## the starts and kills of engines that make test leaves out
 	$(BIN)/python -m pytest --numprocesses 2 -m long
 
+.PHONY: crash
+crash: .venv/test-installed .venv/compiled java  ## SIGKILL in every phase of every engine, and on it goes
+	$(BIN)/python -m pytest tests/pipelines/test_crash.py -m "long or not long"
+
 .PHONY: conformance
 conformance: .venv/test-installed .venv/compiled java  ## every engine on all that the conformance suite has; an hour
 	$(BIN)/python -m pytest tests/conformance --full-matrix -m "long or not long"

@@ -76,15 +76,15 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
     if "+" in found or "\uff0b" in found:
         beside = _exponent.search(text, max(0, start - 2), start)
         return beside is None and _signed_decimal.fullmatch(found) is None
-    if _is_calculated(text, start, end):
-        return _is_named(text, start)
     is_dotted = _dotted.fullmatch(found.strip("()"))
-    if found[0] == "(" and ")" in found and not is_dotted:
+    is_calculated = _is_calculated(text, start, end)
+    if found[0] == "(" and ")" in found and not is_dotted and not is_calculated:
         return True
     digits = sum(map(str.isdigit, found))
     if digits > MOST_DIGITS or _decimal.fullmatch(found) or _is_in_decimal(text, start, end):
         return False
-    if digits < FEWEST_PHONE_DIGITS or _ends_in_word.search(text, max(0, start - 2), start):
+    in_word = _ends_in_word.search(text, max(0, start - 2), start)
+    if digits < FEWEST_PHONE_DIGITS or in_word or is_calculated:
         return _is_named(text, start)
     if is_dotted and not _pairs.fullmatch(found):
         return False
@@ -93,7 +93,7 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
 
 
 def _is_calculated(text: str, start: int, end: int) -> bool:
-    """Whether digits are a factor or exponent (`3*10`, `s**3 - 18`), or a decimal in parentheses."""
+    """Whether digits are a factor or exponent (`3*10`, `s**3`), or a decimal in parentheses."""
     return bool(
         _factor.search(text, max(0, start - 3), start)
         or _times.match(text, end)

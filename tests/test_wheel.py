@@ -89,6 +89,7 @@ def test_nothing_is_compiled_on_the_way(installed, elsewhere, tmp_path):
     assert not list((tmp_path / "cache" / "unrote").glob("hyperscan/*"))
 
 
+@pytest.mark.long
 def test_without_compiled_kernels_they_are_compiled_once_and_kept(installed, elsewhere, tmp_path):
     """As an installation for another Python or processor does it: here the package hides its own,
     and the cache has all but two, so that the test takes seconds.

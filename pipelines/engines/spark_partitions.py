@@ -18,14 +18,17 @@ _SEED = np.uint32(42)
 
 def repartitioned(frame: Any, count: int, column: str) -> Any:
     """`frame` in `count` partitions, by a column that holds one of `addresses`."""
-    if hasattr(frame, "repartitionById"):
-        return frame.repartitionById(count, column)
-    return frame.repartition(count, column)
+    return (frame.repartitionById if has_ids(frame) else frame.repartition)(count, column)
 
 
 def addresses(frame: Any, count: int) -> Sequence[int]:
     """What a column holds for each of `count` partitions of `frame`, so that a row goes there."""
-    return range(count) if hasattr(frame, "repartitionById") else hashed_addresses(count)
+    return range(count) if has_ids(frame) else hashed_addresses(count)
+
+
+def has_ids(frame: Any) -> bool:
+    """Whether a row can be sent to a partition by its number: Spark 4.1."""
+    return hasattr(frame, "repartitionById")
 
 
 @lru_cache(maxsize=8)

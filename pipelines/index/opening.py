@@ -30,7 +30,8 @@ class OpenIndex:
         """
         if self.head.of(run) is not None:
             return  # and was stopped before it could say so: it goes on
-        if base.id != self.head.id:
+        is_new = base.number == self.head.number == 0  # whose first run was stopped
+        if base.id != self.head.id and not is_new:
             raise OutputError(
                 f"the index {self.folder} has moved on since the unfinished run in {out} began "
                 f"(commit {base.number} then, {self.head.number} now). Start over with --fresh."

@@ -76,7 +76,7 @@ def run(items, documents, rule="gpt3", seed=0, action="report"):
     return found, sorted(listed["items"].to_pylist(), key=lambda row: row["number"])
 
 
-@examples(50)
+@examples(20)
 @given(corpora(), st.data(), st.integers(0, 9))
 def test_all_longest_runs_are_found(corpus, draw, seed):
     items, documents = corpus

@@ -16,7 +16,7 @@ import pytest
 from tests.command import files_below, finish, process, written
 from tests.corpora import write_corpus
 
-SETTINGS = ("engine.workers=2", 'engine.batch="2kB"', "dedup.passages.min_bytes=50")
+SETTINGS = ("engine.workers=2", 'engine.batch="2000"', "dedup.passages.min_bytes=50")
 ENGINES = {
     "local": (),
     "spark": ("engine.name=spark", 'engine.spark.conf."spark.ui.enabled"=false'),
@@ -64,10 +64,11 @@ class Night:
 
     def finished(self) -> None:
         done = finish(self.start())
-        assert (done.status, done.err) == (0, "")
+        assert done.status == 0, done.err
+        assert done.err == ""
 
     def files(self) -> dict[str, bytes]:
-        """All that a night leaves but its manifest and reports, which have times; by their paths."""
+        """All that a night leaves but manifest and reports, which have times; by their paths."""
         index = {
             f"index/{path.relative_to(self.index)}": path.read_bytes()
             for path in files_below(self.index)

@@ -47,4 +47,4 @@ def test_no_function_is_called_more_than_in_proportion_to_the_files(tmp_path):
     }
     assert not over, "\n".join(f"{n} {c}" for n, c in over.items())
     per_file = {name: n / (FEW * TIMES) for name, n in many.items()}
-    assert max(per_file.values()) < 60, max(per_file.items(), key=lambda item: item[1])
+    assert max(per_file.values()) < 75, max(per_file.items(), key=lambda item: item[1])

@@ -70,11 +70,13 @@ def test_the_gate_refuses_a_corpus_without_documents(tmp_path, name):
 @pytest.mark.parametrize("name", NOTHING)
 def test_whatever_the_rule(tmp_path, name):
     corpus = without(tmp_path / "in", name)
+    (tmp_path / "evaluation.jsonl").write_bytes(ROW)
+    given = settings(f"contamination.sets=[{{path = '{tmp_path / 'evaluation.jsonl'}'}}]")
     for measure in sorted(MEASURES):
         if not MEASURES[measure].needs or "memorization.enabled" not in MEASURES[measure].needs:
             for more in ("", "each_source = true\n" * (not MEASURES[measure].overall_only)):
                 rules = policy(tmp_path, f'[[rule]]\nmeasure = "{measure}"\nlimit = 1\n{more}')
-                report = gate([str(corpus)], rules, "", settings(), Silent())
+                report = gate([str(corpus)], rules, str(tmp_path / "out"), given, Silent())
                 assert not report.passed, measure
 
 

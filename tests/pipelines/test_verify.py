@@ -135,6 +135,7 @@ class Run:
                 "calibration": "",
                 "target": {"parameters": "7B", "tokens": "1T", "epochs": 1.0},
             },
+            "contamination": {"sets": [], "action": "report"},
             "output": {"data": True, "internal_tables": False},
         }
         self.manifest: dict[str, Any] = {

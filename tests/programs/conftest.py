@@ -58,6 +58,7 @@ def spark():
             "spark.ui.enabled": "false",
             "spark.driver.host": "localhost",
             "spark.sql.shuffle.partitions": "3",
+            "spark.sql.adaptive.enabled": "true",  # whatever a session of another test left
             "spark.sql.codegen.wholeStage": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.log.level": "OFF",

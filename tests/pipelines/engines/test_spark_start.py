@@ -120,7 +120,7 @@ class TestExecutors:
         done = spark(corpus, tmp_path / "out", *conf("spark.pyspark.python", wrapper), before=away)
         refused(done, "has unrote 0.0.1, this is")
 
-    @pytest.mark.parametrize("what", ["the input", "OUT"])
+    @pytest.mark.parametrize("what", [pytest.param("the input", marks=pytest.mark.long), "OUT"])
     def test_that_do_not_see_a_path(self, corpus, tmp_path, what):
         out = tmp_path / "outs" / "out"
         out.parent.mkdir()
