@@ -366,12 +366,14 @@ def test_time_is_linear(unit):
         DETECTOR.find(text)
         return time.process_time() - began
 
+    def is_linear():
+        medium = seconds(20_000)
+        if medium > 0.1:  # of much that is found: no longer text is needed to see it
+            return medium < 16 * max(seconds(2500), 0.02)
+        return seconds(160_000) < 16 * max(medium, 0.02)
+
     seconds(1000)
-    medium = seconds(20_000)
-    if medium > 0.2:  # of much that is found: no longer text is needed to see it
-        assert medium < 16 * max(seconds(2500), 0.02)
-    else:
-        assert seconds(160_000) < 16 * max(medium, 0.02)
+    assert any(is_linear() for _ in range(3))  # other processes take caches away
 
 
 def open_split(name):
