@@ -31,6 +31,7 @@ from unrote.pipelines.engines.blocks import ShuffleBlock
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
 from unrote.pipelines.engines.memory import freeze_modules
+from unrote.pipelines.engines.sealed import OPENER, sealed
 from unrote.pipelines.engines.spark_partitions import addresses, repartitioned
 from unrote.pipelines.engines.spark_session import (
     BATCH_BLOCKS,
@@ -119,14 +120,16 @@ class SparkEngine:
         frame = self._spark.range(0, len(work), 1, max(1, len(work)))
         # Broadcast, so that each Python worker unpickles it once and not for every task.
         known = _Shared(worker, work, [addresses(frame, each) for each in counts])
-        shared = self._context.broadcast(known)
+        key, content = sealed(known)
+        broadcast = self._context.broadcast(content)
+        shared = _Sealed(key, broadcast)
         frame = _mapped(frame, _starting(shared), _SPARK_SCHEMA)
         for step in range(1, worker.plan.steps + 1):
             frame = repartitioned(frame, counts[step - 1], "task")
             frame = frame.sortWithinPartitions("target", "part", "unit", "position")
             frame = _mapped(frame, _running(shared, step), _SPARK_SCHEMA)
         rows = self._collect(name, frame.select("payload"), advance)
-        shared.destroy()
+        broadcast.destroy()
         return committed(name, flow, worker, started, [orjson.loads(r.payload) for r in rows])
 
     def close(self) -> None:
@@ -262,10 +265,22 @@ class _Shared:
     addresses: list[Sequence[int]]
 
 
-def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+@dataclass(frozen=True)
+class _Sealed:
+    """A broadcast _Shared, and the key that opens it."""
+
+    key: bytes
+    content: Any
+
+    def opened(self) -> _Shared:
+        known: _Shared = OPENER.opened(self.key, self.content.value)
+        return known
+
+
+def _starting(shared: _Sealed) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def start(batches: Batches) -> Iterator[pa.RecordBatch]:
-        known: _Shared = shared.value
+        known = shared.opened()
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 yield from _packed(known.worker.start(known.work[number]), known, 1)
@@ -273,10 +288,10 @@ def _starting(shared: Any) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     return start
 
 
-def _running(shared: Any, step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _running(shared: _Sealed, step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def run_step(batches: Batches) -> Iterator[pa.RecordBatch]:
-        known: _Shared = shared.value
+        known = shared.opened()
         yield from _packed(known.worker.run_step(step, _blocks(batches)), known, step + 1)
 
     return run_step
