@@ -11,6 +11,7 @@ from itertools import pairwise
 import duckdb
 import pyarrow as pa
 import pytest
+from markupsafe import escape
 from rich.console import Console
 
 from tests.command import unrote
@@ -34,6 +35,7 @@ from unrote.pipelines.report.model import (
 )
 from unrote.pipelines.report.queries import queries
 from unrote.pipelines.report.terminal import print_summary, print_verdict
+from unrote.pipelines.report.verdicts import advice
 from unrote.pipelines.summary.clusters import CLUSTERS
 from unrote.pipelines.summary.passages import PASSAGES
 from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
@@ -413,6 +415,19 @@ def test_tables_are_sorted_and_filtered(tmp_path):
     assert all(name.startswith("dedup.near.") for name in left)
     twice = acted(page, click * 2, tmp_path)
     assert column(twice, "Phases of the run</caption>", 2) == shown
+
+
+def test_a_verdict_is_seen_whole(tmp_path):
+    """However long the advice: what was measured and the limit are not off screen."""
+    (broken,) = [rule for rule in refused().verdict.rules if not rule.passed]
+    long = "licences.jsonl#2, licences.jsonl#4 " * 12
+    page = render(refused()).replace(str(escape(advice(broken))), long)
+    assert long in page
+    measure = (
+        "const all = [...document.querySelectorAll('.verdict .scroll')];"
+        "document.title = all.length && all.every((e) => e.scrollWidth <= e.clientWidth)"
+    )
+    assert "<title>true</title>" in acted(page, measure, tmp_path)
 
 
 def test_the_script_is_ours_alone():
