@@ -165,8 +165,8 @@ def symbol_at(  # noqa: C901 - the rule's list, line by line
     elif mark == _DASH:
         counts = operands or (not after_word and _is_sign(data, at + size, after, known, table))
     elif mark == ord(">"):
-        arrow = before == _DASH and not (at - 2 >= gap and data[at - 2] == _DASH)
-        counts = operands or before == ord("=") or follows == ord("=") or arrow
+        counts = operands or before == ord("=") or follows == ord("=")
+        counts = counts or _ends_arrow(data, gap, at, table)
     elif mark == ord("!"):
         counts = follows == ord("=") or (before_word and not after_word)
     elif mark in (ord("."), ord(","), ord(":"), ord(";")):
@@ -186,8 +186,19 @@ def symbol_at(  # noqa: C901 - the rule's list, line by line
         counts = joins or (operands and mark == ord("*"))
         counts = counts or (mark == ord("*") and _operates(data, at, gap, known, table))
     if not counts and mark in (ord(":"), ord(";")) and not after_word:
-        return _mouth(data, at + size, after), size
+        return _mouth(data, at + size, after, table), size
     return (mark if counts else np.int64(0)), size
+
+
+@inlined
+def _ends_arrow(data: Bytes, gap: Int, at: Int, table: Table) -> bool:
+    """Whether one dash, of whatever kind, and no second one stands before data[at]."""
+    if at == gap:
+        return False
+    code, size = _before(data, gap, at)
+    if _mark_of(code, table) != _DASH:
+        return False
+    return at - size == gap or _mark_of(_before(data, gap, at - size)[0], table) != _DASH
 
 
 @inlined
@@ -271,10 +282,12 @@ def _is_sign(data: Bytes, at: Int, after: Int, known: Int, table: Table) -> bool
 
 
 @inlined
-def _mouth(data: Bytes, at: Int, after: Int) -> Int:
+def _mouth(data: Bytes, at: Int, after: Int, table: Table) -> Int:
     """The bracket that makes a face of a colon that ends at `at`; 0 if there is none."""
-    if at < after and data[at] == _DASH:
-        at += 1
+    if at < after:
+        code, size = decode(data, at, after)
+        if _mark_of(code, table) == _DASH:
+            at += size
     if at < after and data[at] in (ord("("), ord(")")):
         return np.int64(data[at])
     return np.int64(0)

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dedup.test_shingles import CHARACTERS
+from tests.examples import examples
 from unrote.dedup.shingles import shingles
 from unrote.dedup.similarity import jaccard
+from unrote.pipelines.verify.tokens import grams_of
 
 
 def same(left: str, right: str, **settings: object) -> bool:
@@ -39,6 +41,7 @@ def same(left: str, right: str, **settings: object) -> bool:
         ("count % limit", "count, limit"),
         ("P(A|B)", "P(A, B)"),
         ("f -> g", "f g"),
+        ("f \u2013> g", "f g"),
         ("C", "C++"),
         ("C++", "C#"),
         ("-5 degrees", "5 degrees"),
@@ -105,6 +108,15 @@ def test_symbols_that_count(left, right, unit):
 )
 def test_marks_that_do_not_count(left, right, unit):
     assert same(left, right, unit=unit)
+
+
+@examples(400)
+@given(st.text("ab1 \n-\u2013\u2014\u2212><=!*/%#:;.,()|\\$\u20ac", max_size=40))
+def test_the_rule_is_that_of_the_verifier(text):
+    """Written twice, from the documentation: here as a kernel, there as expressions."""
+    text = f"one two {text} three four"
+    assert len(shingles([text], ngram=1)[0]) == len(grams_of(text, "word", 1))
+    assert len(shingles([text])[0]) == len(grams_of(text, "word", 5))
 
 
 def test_symbols_alone_are_no_text():
