@@ -198,7 +198,8 @@ def _ends_arrow(data: Bytes, gap: Int, at: Int, table: Table) -> bool:
     code, size = _before(data, gap, at)
     if _mark_of(code, table) != _DASH:
         return False
-    return at - size == gap or _mark_of(_before(data, gap, at - size)[0], table) != _DASH
+    at -= size
+    return bool(at == gap or _mark_of(_before(data, gap, at)[0], table) != _DASH)
 
 
 @inlined
