@@ -55,7 +55,24 @@ def _check_paths(written: str | Sequence[str]) -> None:
         raise ValueError(str(error)) from None
 
 
-class InputSettings(Section):
+class TextPaths(Section):
+    """Where the text of a row lies: a path, or a list of them."""
+
+    text: str | list[str]
+
+    @field_validator("text")
+    @classmethod
+    def _is_path(cls, value: str | list[str]) -> str | list[str]:
+        _check_paths(value)
+        return value
+
+    @property
+    def paths(self) -> str | tuple[str, ...]:
+        """`text` as corpus.rows.Fields has it."""
+        return self.text if isinstance(self.text, str) else tuple(self.text)
+
+
+class InputSettings(TextPaths):
     """What is read."""
 
     text: str | list[str] = Field(
@@ -93,17 +110,6 @@ class InputSettings(Section):
     unescape_html: bool = Field(
         False, description="Do so with HTML's character references (&amp;) resolved."
     )
-
-    @field_validator("text")
-    @classmethod
-    def _is_path(cls, value: str | list[str]) -> str | list[str]:
-        _check_paths(value)
-        return value
-
-    @property
-    def paths(self) -> str | tuple[str, ...]:
-        """`text` as corpus.rows.Fields has it."""
-        return self.text if isinstance(self.text, str) else tuple(self.text)
 
     @property
     def max_document_bytes(self) -> int:
@@ -722,7 +728,7 @@ class LineageSettings(Section):
     job: str = Field("", description="Its name; empty: unrote.clean, by the command.")
 
 
-class EvaluationSet(Section):
+class EvaluationSet(TextPaths):
     """An evaluation set, a table [[contamination.sets]]."""
 
     path: str = Field(description="File, folder, glob or fsspec URL, in any format of the input.")
@@ -734,17 +740,6 @@ class EvaluationSet(Section):
     digest: str = Field(
         "", description="Of its content: another one is an error. Empty: a run notes it."
     )
-
-    @field_validator("text")
-    @classmethod
-    def _is_path(cls, value: str | list[str]) -> str | list[str]:
-        _check_paths(value)
-        return value
-
-    @property
-    def paths(self) -> str | tuple[str, ...]:
-        """`text` as corpus.rows.Fields has it."""
-        return self.text if isinstance(self.text, str) else tuple(self.text)
 
     @property
     def label(self) -> str:
