@@ -33,7 +33,7 @@ from unrote.pii.keys import Key
 from unrote.pii.scrubbing import Edit, ScrubbedText, ScrubRows
 from unrote.pii.scrubbing.actions import AppliedAction
 from unrote.pii.scrubbing.corpus_values import CorpusValues
-from unrote.pii.scrubbing.spellings import with_spellings
+from unrote.pii.scrubbing.spellings import readings, with_spellings
 
 Row = tuple[Any, ...]
 
@@ -125,7 +125,7 @@ class _Field:
     ) -> None:
         """Add the rows of the field, with what of `values` is in it besides."""
         first = self._scrubbed()
-        whole = with_spellings(text, first, values.held_by(text), cuts)
+        whole = with_spellings(text, first, values.held_by(readings(text, first, cuts)), cuts)
         before = {(row[1], row[2], row[3]): (self._doc, *row) for row in self._found}
         if whole is first:
             rows.findings += before.values()

@@ -117,7 +117,10 @@ def _unfinished(folder: Location, owner: Owner | None) -> RunStatus:
 
 
 def _committed(folder: Location) -> Iterator[DonePhase]:
-    markers: list[Location] = list(folder.iterdir()) if folder.is_dir() else []
+    try:
+        markers: list[Location] = list(folder.iterdir())
+    except FileNotFoundError:  # none yet, or the run is ending just now
+        return
     for path in sorted(markers, key=lambda path: path.name):
         if (commit := read_marker(path)) is not None:
             yield DonePhase(name=commit.name, seconds=round(commit.seconds, 3))

@@ -146,8 +146,16 @@ def written(path: Location, scratch: LocalPath) -> Iterator[LocalPath]:
 def remove_leftovers(folder: Location) -> None:
     """Remove what tasks that were killed had begun to write in `staged`."""
     if isinstance(folder, Path):  # on a store there is nothing that is half written
-        for path in folder.rglob(".*.part"):
-            path.unlink(missing_ok=True)
+        for parent, _, names in os.walk(folder, onerror=_unless_gone):
+            for name in names:
+                if name.startswith(".") and name.endswith(".part"):
+                    Path(parent, name).unlink(missing_ok=True)
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that another process removed in between has nothing in it."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def move(origin: Location, target: Location) -> None:

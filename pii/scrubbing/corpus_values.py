@@ -6,7 +6,7 @@ these stand its surrogate and the signs between its letters and digits; neither 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -70,12 +70,15 @@ class CorpusValues:
         self._rows = None
         return True
 
-    def held_by(self, text: str) -> dict[str, Replaced]:
-        """The values that stand in a text, in any spelling, by core."""
-        rows = self._sorted()
-        if not rows.num_rows:
-            return {}
-        folded, found = Folded(text), {}
+    def held_by(self, readings: Sequence[str]) -> dict[str, Replaced]:
+        """The values that stand in one of the `readings` of a text, in any spelling, by core."""
+        found: dict[str, Replaced] = {}
+        for text in readings if self._sorted().num_rows else ():
+            found |= self._held_by(text)
+        return found
+
+    def _held_by(self, text: str) -> dict[str, Replaced]:
+        rows, folded, found = self._sorted(), Folded(text), {}
         heads = np.array([_head(self._key, one) for one in folded.heads()], dtype=np.int64)
         first = np.searchsorted(self._heads, heads)
         last = np.searchsorted(self._heads, heads, side="right")

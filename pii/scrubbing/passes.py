@@ -119,7 +119,7 @@ def _scrubbed(
     scrubbed = passes.run(text, cuts, entities)
     if scrubbed.edits:
         scrubbed = _converged(text, scrubbed, passes, cuts)
-    return scrubbed if scrubbed.rejected else disjoint(text, scrubbed)
+    return scrubbed if scrubbed.rejected else disjoint(text, scrubbed, cuts)
 
 
 @dataclass(frozen=True)
@@ -262,9 +262,9 @@ def _covers(outer: Edit | _Group, inner: Edit | Finding) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
-def disjoint(text: str, scrubbed: ScrubbedText) -> ScrubbedText:
+def disjoint(text: str, scrubbed: ScrubbedText, cuts: Cuts) -> ScrubbedText:
     """The findings without overlaps: what is changed goes before what is kept, and that before what
-    lies in cuts.
+    lies in cuts. What is left of a finding that is kept may lie in a cut as a whole.
     """
     claimed = Spans()
     changed = [one for one in scrubbed.applied if one.action != "keep"]
@@ -279,5 +279,9 @@ def disjoint(text: str, scrubbed: ScrubbedText) -> ScrubbedText:
     for one in kept if scrubbed.in_cuts else ():
         claimed.add(one.finding.start, one.finding.end)
     in_cuts = [part for one in scrubbed.in_cuts for part in claimed.uncovered_by(text, one)]
+    if cuts:
+        inside, _ = _split_by_cuts((one.finding for one in kept), cuts)
+        kept = [one for one in kept if not is_within(cuts, one.finding.start, one.finding.end)]
+        in_cuts = sorted([*inside, *in_cuts])
     applied = sorted([*changed, *kept], key=lambda one: one.finding.start)
     return replace(scrubbed, applied=tuple(applied), in_cuts=tuple(in_cuts))

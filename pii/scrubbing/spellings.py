@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, takewhile
 
+from unrote.corpus.intervals import union
 from unrote.pii.scrubbing.actions import AppliedAction
-from unrote.pii.scrubbing.edits import Edit, is_within
+from unrote.pii.scrubbing.edits import Edit, edited_text, is_within
 from unrote.pii.scrubbing.folding import RUN, Folded, folded_size, telling_core
 from unrote.pii.scrubbing.passes import ScrubbedText, disjoint, superseded
 
@@ -49,29 +50,57 @@ def with_spellings(
     """
     if not known:
         return scrubbed
-    folded, done, end_before = Folded(text), _Done(scrubbed, cuts), 0
+    done, end_before = _Done(scrubbed, cuts), 0
     added: list[tuple[AppliedAction, Edit]] = []
-    for core, first, last in folded.occurrences(known):
-        runs = folded.source(first, last)
-        start, end = runs[0][0] - core.startswith("+"), runs[-1][1]
+    for core, start, runs in _occurrences(readings(text, scrubbed, cuts), known):
+        end = runs[-1][1]
         if start < end_before or done.has(start, end):
             continue
         edit = Edit(start, end, _respelled(known[core], text, start, runs))
         finding = known[core].applied.finding._replace(start=start, end=end)
         added.append((replace(known[core].applied, finding=finding, replacement=edit.text), edit))
         end_before = end
-    return disjoint(text, superseded(scrubbed, added)) if added else scrubbed
+    return disjoint(text, superseded(scrubbed, added), cuts) if added else scrubbed
+
+
+def readings(
+    text: str, scrubbed: ScrubbedText, cuts: Sequence[tuple[int, int]] = ()
+) -> tuple[str, ...]:
+    """The text as it is, and with line breaks for what goes: `2413` is a part of the number in
+    `2413-555`, and alone when the rest of that was replaced.
+    """
+    gone = union([*cuts, *_changed(scrubbed)])
+    edits = [Edit(start, end, "\n" * (end - start)) for start, end in gone]
+    return (text, edited_text(text, edits)) if edits else (text,)
+
+
+def _occurrences(
+    texts: Sequence[str], known: Mapping[str, Replaced]
+) -> list[tuple[str, int, list[tuple[int, int]]]]:
+    """Where values stand in one of the readings of a text, by offset: the core of each, where it
+    starts, and its runs.
+    """
+    found = []
+    for folded in map(Folded, texts):
+        for core, first, last in folded.occurrences(known):
+            runs = folded.source(first, last)
+            found.append((core, runs[0][0] - core.startswith("+"), runs))
+    return sorted(found, key=lambda one: one[1])
+
+
+def _changed(scrubbed: ScrubbedText) -> set[tuple[int, int]]:
+    """What is written anew, or belongs to a finding for which something is."""
+    changed = {(one.start, one.end) for one in scrubbed.edits}
+    return changed | {
+        (one.finding.start, one.finding.end) for one in scrubbed.applied if one.action != "keep"
+    }
 
 
 class _Done:
     """What of a text goes already: what is changed, and what lies in cuts."""
 
     def __init__(self, scrubbed: ScrubbedText, cuts: Sequence[tuple[int, int]]) -> None:
-        changed = {(one.start, one.end) for one in scrubbed.edits}
-        changed |= {
-            (one.finding.start, one.finding.end) for one in scrubbed.applied if one.action != "keep"
-        }
-        self._changed, self._cuts = sorted(changed), cuts
+        self._changed, self._cuts = sorted(_changed(scrubbed)), cuts
         self._ends = [end for _, end in self._changed]
 
     def has(self, start: int, end: int) -> bool:

@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from unrote.pii.config import ACTIONS_BY_DEFAULT, Config, actions_for, default_config
 from unrote.pii.keys import Key
-from unrote.pii.scrubbing import folding, scrub_texts
+from unrote.pii.scanner_cache import scanner_of
+from unrote.pii.scrubbing import folding, scrub_text, scrub_texts
 from unrote.pii.scrubbing.folding import Folded, core_of
+from unrote.pii.scrubbing.spellings import replaced_values, with_spellings
+from unrote.pipelines.verify import leaks
+from unrote.pipelines.verify.records import Finding
+from unrote.pipelines.verify.released import Left
 from unrote.pipelines.verify.spellings import Spelled
 
 KEY = Key(b"k" * 32)
@@ -170,3 +175,33 @@ def test_another_spelling_of_a_surrogate_is_none_of_somebody():
     actions, ids = actions_for(("hipaa",)), list(map(str, range(len(texts))))
     once = scrub_texts(texts, ids, default_config(), actions, KEY).texts
     assert scrub_texts(once, ids, default_config(), actions, KEY).texts == once
+
+
+BESIDE = ["555", "1-212-664-7665", "anna.kestrel@kestrel.org", "4539579458073025", "x1", "and", "."]
+
+
+@examples(150)
+@given(
+    st.lists(st.sampled_from([*VALUES, *BESIDE]), min_size=1, max_size=8),
+    st.lists(st.sampled_from([" ", "-", ", "]), min_size=7, max_size=7),
+    st.integers(0, 8),
+    st.integers(0, 4),
+)
+def test_what_is_alone_in_what_is_released_goes(parts, joints, first, count):
+    """Beside what is replaced or cut out a value is no part of a longer one."""
+    pieces = ["".join(pair) for pair in zip(parts, joints, strict=False)]
+    head = "Her number is +1 212-664-7665, her card 4539 5794 5807 3025. "
+    text = head + "".join(pieces)
+    start = len(head) + len("".join(pieces[:first]))
+    end = len(head) + len("".join(pieces[: first + count]))
+    cuts = [(start, end)] if start < end else []
+    done = scrub_text(text, scanner_of(Config()), ACTIONS_BY_DEFAULT, KEY, "document", cuts)
+    done = with_spellings(text, done, replaced_values(text, done), cuts)
+    changed = [
+        Finding(0, 0, one.finding.start, one.finding.end, one.finding.type, str(one.action), "", "")
+        for one in done.applied
+        if one.action != "keep"
+    ]
+    left = Spelled("\n".join(Left(text, cuts, changed).chunks))
+    cores = {leaks.core_of(text[one.start : one.end], one.type) for one in changed}
+    assert left.holds(cores - {""}) == set()

@@ -17,7 +17,7 @@ from unrote.pii.findings import Failure
 from unrote.pii.keys import Key
 from unrote.pii.scanner_cache import scanner_of
 from unrote.pii.scrubbing import Edit, edited_text, scrub_text
-from unrote.pii.scrubbing.edits import Alignment
+from unrote.pii.scrubbing.edits import Alignment, is_within
 
 KEY = Key(b"the key of the tests, of 32 or so")
 
@@ -203,3 +203,27 @@ def test_an_alignment_says_where_characters_come_from(seed):
         for first, last in alignment.spans_edited_from([(start, end)]):
             assert start <= starts[first]
             assert ends[last - 1] <= end
+
+
+@examples(60)
+@given(
+    st.lists(st.sampled_from(MIXED), min_size=2, max_size=14), st.integers(0, 20), st.integers(1, 9)
+)
+def test_what_lies_in_a_cut_is_said_to(parts, first, count):
+    """Also what is left of a finding that reaches into the cut, as of a URL that holds an address
+    which is replaced.
+    """
+    text = " ".join(parts)
+    cut = (len(" ".join(parts[:first])), len(" ".join(parts[: first + count])))
+    cuts = [cut] if cut[0] < cut[1] else []
+    scrubbed = scrub(text, ACTIONS_BY_DEFAULT, cuts)[1]
+    assert not [a for a in scrubbed.applied if is_within(cuts, a.finding.start, a.finding.end)]
+    assert all(is_within(cuts, f.start, f.end) for f in scrubbed.in_cuts)
+
+
+def test_what_is_left_of_a_kept_finding_lies_in_a_cut():
+    text = "Go to http://jane.roe@acme.com/a/long/path?of=words%20and%20more here."
+    cut = (text.index("/a/long"), text.index(" here"))
+    scrubbed = scrub(text, ACTIONS_BY_DEFAULT, [cut])[1]
+    assert [f.type for f in scrubbed.in_cuts] == ["URL"]
+    assert not [a for a in scrubbed.applied if is_within([cut], a.finding.start, a.finding.end)]
