@@ -231,10 +231,23 @@ FEWEST_DIGITS = 4
 """Of a driver's license; "License v2" is none."""
 
 
+_license = r"(?:licen[cs]es?|permits?|lic|identification)"
+_driving = rf"driv(?:er|ing)['’]?s?[\s_-]{{0,3}}(?:{_license}|ids?)(?![a-z])"
+_says_license = regex.compile(
+    rf"{_driving}|\b(?:c?dls?|dln)\b|\blic#"
+    rf"|\b{_license}(?:[\s:=#.\"']|\b(?:number|num|no|nr|id|is|was|card)\b)*$",
+    regex.IGNORECASE,
+)
+
+
 def is_license_like(text: str, start: int, end: int) -> bool:
-    """Whether what a context word made a driver's license has as many digits as one."""
+    """Whether what a context word made a driver's license has as many digits as one, and a license
+    is spoken of: a driver alone may be one of devices ("Kernel driver pc87360").
+    """
     digits = sum(map(str.isdigit, text[start:end]))
-    return digits >= FEWEST_DIGITS and is_code_like(text, start, end)
+    if digits < FEWEST_DIGITS or not is_code_like(text, start, end):
+        return False
+    return _says_license.search(text, max(0, start - NEAR), start) is not None
 
 
 _element = regex.compile(r"(?:^|[(\[{,;=]) ?-?$")

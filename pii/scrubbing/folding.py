@@ -29,6 +29,9 @@ Bools = NDArray[np.bool_]
 SHORTEST = 6
 """Letters and digits of the shortest value that is looked for again."""
 
+WIDEST = 6
+"""Characters of the widest gap within a value: what is wider stands between columns of a table."""
+
 SHORTEST_SECRET = 16
 """The same of a secret: a shorter one may be any word of the text."""
 
@@ -45,8 +48,8 @@ _SIGN = re.compile(r"[(\[{<] ?(?i:(at)|dot) ?[)\]}>] ?")
 """A sign in words; a space before it belongs to it."""
 _BEGINNINGS = (("%", "234567"), ("\\", "ux"), ("&", f"#{ascii_letters}"), ("([{<", " aAdD"))
 """The first two characters of an escape, and of a sign in words."""
-_PLAIN = re.compile(r"[A-Za-z0-9._@+-]+")
-"""No escape, and no letter that becomes another."""
+_PLAIN = re.compile(rf"(?!.*[._@+-]{{{WIDEST + 1}}})[A-Za-z0-9._@+-]+")
+"""No escape, no letter that becomes another, and no wide gap."""
 _UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 RUN = re.compile(r"[^\W_]+")
 _SEPARATORS = re.compile(r"[ \t.\-\u2010-\u2015\u2212\u00b7]+")
@@ -66,6 +69,9 @@ class Folded:
         run[1:-1] = classes == _SOLID
         edges = np.diff(run)
         begins, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+        wide = begins[1:] - stops[:-1] > WIDEST
+        folded[stops[:-1][wide]] = _LINE_BREAK
+        classes = _letters.classes[folded]
         kept = _kept(classes, begins, stops)
         size = np.cumsum(kept)
         self._codes = folded[kept]
@@ -126,6 +132,7 @@ class Folded:
         return any(len(pair) == 2 and pair.isdigit() for pair in (before, behind))
 
 
+_LINE_BREAK = ord("\n")
 _MIX = np.array([3 ** (11 * i) % 2**32 for i in range(SHORTEST)], dtype=np.uint32)
 """Factors by which the first characters of runs are told apart, modulo 2³²."""
 

@@ -69,7 +69,7 @@ def readings(
     """The text as it is, and with line breaks for what goes: `2413` is a part of the number in
     `2413-555`, and alone when the rest of that was replaced.
     """
-    gone = union([*cuts, *_changed(scrubbed)])
+    gone = union(sorted([*cuts, *_changed(scrubbed)]))
     edits = [Edit(start, end, "\n" * (end - start)) for start, end in gone]
     return (text, edited_text(text, edits)) if edits else (text,)
 
