@@ -22,31 +22,33 @@ NEAR = 60
 
 _PHONE_WORDS = (
     *("phone", "telephone", "tel", "telefon", "telephon", "telefono", "teléfono", "téléphone"),
-    *("telefone", "telefoon", "call", "calls", "called", "calling", "dial", "ring", "cell", "cel"),
-    *(
-        "cellular",
-        "celular",
-        "mobile",
-        "mobil",
-        "mobiltelefon",
-        "handy",
-        "móvil",
-        "portable",
-        "fax",
-    ),
-    *("telefax", "hotline", "whatsapp", "sms", "text", "texted", "contact", "ph", "mob", "msisdn"),
-    *("pager", "appelez", "llame", "llamar", "anrufen", "rufen", "rufnummer", "ligue", "chiama"),
+    *("telefone", "telefoon", "dial", "cellular", "celular", "mobil", "mobiltelefon", "móvil"),
+    *("fax", "telefax", "hotline", "whatsapp", "sms", "texted", "msisdn", "pager", "appelez"),
+    *("llame", "llamar", "anrufen", "rufen", "rufnummer", "chiama"),
     *("тел", "телефон", "моб", "звоните", "هاتف", "جوال", "טלפון", "โทร", "điện", "thoại"),
+)
+_COMMON_WORDS = (
+    *("call", "calls", "called", "calling", "ring", "cell", "cel", "mobile", "handy", "portable"),
+    *("text", "contact", "ph", "mob", "ligue"),
+)
+"""They say so only right before a number, or of somebody: "text me at"; else there are cells of
+tables, ring buffers, and texts."""
+_BETWEEN = (
+    *("me", "us", "him", "her", "them", "at", "on", "to", "or", "is", "now", "number", "no", "the"),
+    *("my", "his", "our", "your", "their", "please", "mr", "mrs", "ms", "dr", "back", "support"),
 )
 _PHONE_CHARACTERS = "电电话话電話携帯手机致电☎☏📞📱✆전화휴대폰"
 
+_suffix = r"(?:number|no|nr|num|nummer|num)?s?(?!\p{L})"
 _speaks_of_phones = regex.compile(
-    rf"(?<!\p{{L}})(?:{'|'.join(_PHONE_WORDS)})(?:number|no|nr|num|nummer|num)?s?(?!\p{{L}})"
-    rf"|[{_PHONE_CHARACTERS}]",
+    rf"(?<!\p{{L}})(?:{'|'.join(_PHONE_WORDS)}){_suffix}|[{_PHONE_CHARACTERS}]"
+    rf"|(?<!\p{{L}})(?:{'|'.join(_COMMON_WORDS)}){_suffix}"
+    rf"(?:[^\p{{L}}\d]{{1,3}}(?:{'|'.join(_BETWEEN)})(?!\p{{L}}))*[^\p{{L}}\d]{{0,4}}$",
     regex.IGNORECASE,
 )
+_words = (*_PHONE_WORDS, *_COMMON_WORDS)
 _phone_stems = tuple(
-    word for word in _PHONE_WORDS if not any(one in word for one in _PHONE_WORDS if one != word)
+    word for word in _words if not any(one in word for one in _words if one != word)
 )
 """One of these is in each of the words."""
 _camel = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})|_")
@@ -63,6 +65,17 @@ _ends_in_word = regex.compile(r"\p{L}-$")
 _before_dot = regex.compile(r"\d\.")
 _behind_dot = regex.compile(r"\.\d")
 _pairs = regex.compile(r"\d\d(?:\.\d\d){4}")
+_no_number = regex.compile(
+    r"(?:19|20)\d\d-(?:0\d|1[0-2])-[0-3]\d"  # a date
+    r"|\b[0-3]?\d\.(?:0?\d|1[0-2])\.(?:19|20)\d\d"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}\b(?![. ])"  # an IP address
+    r"|\s{3}"  # columns of a table
+    r"|^\d{5}-\d{4}$"  # a postal code
+)
+"""What is in no phone number that no word says to be one."""
+_before_longer = regex.compile(r"\p{L}-$|/$|(?<!\w)(?i:[a-f][\da-f]|\d[a-f])[ ,:]$")
+_behind_longer = regex.compile(r"\.\p{L}|_|[ ,:](?i:[a-f][\da-f]|\d[a-f])(?!\w)")
+_behind_path = regex.compile(r"\.\p{L}|_")
 
 
 def is_phone_like(text: str, start: int, end: int) -> bool:
@@ -83,8 +96,8 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
     digits = sum(map(str.isdigit, found))
     if digits > MOST_DIGITS or _decimal.fullmatch(found) or _is_in_decimal(text, start, end):
         return False
-    in_word = _ends_in_word.search(text, max(0, start - 2), start)
-    if digits < FEWEST_PHONE_DIGITS or in_word or is_calculated:
+    is_doubtful = digits < FEWEST_PHONE_DIGITS or is_calculated or _no_number.search(found)
+    if is_doubtful or _is_in_longer(text, start, end):
         return _is_named(text, start)
     if is_dotted and not _pairs.fullmatch(found):
         return False
@@ -99,6 +112,14 @@ def _is_calculated(text: str, start: int, end: int) -> bool:
         or _times.match(text, end)
         or _bracketed_decimal.match(text, start, end)
     )
+
+
+def _is_in_longer(text: str, start: int, end: int) -> bool:
+    """Whether digits are a part of a word (`vm-2125551234`), of a path or a file's name
+    (`help/01/05040400.xhp`), or of bytes in hexadecimal digits (`d2 04 0b 03 00 00 00 00`).
+    """
+    before = _before_longer.search(text, max(0, start - 4), start)
+    return bool(before or _behind_longer.match(text, end))
 
 
 def _is_in_decimal(text: str, start: int, end: int) -> bool:
@@ -135,18 +156,28 @@ def is_address_like(text: str, start: int, end: int) -> bool:
     """
     found, _, mask = text[start:end].strip("[]").partition("%")[0].partition("/")
     if ":" in found:
-        groups = _hex_group.findall(found)
-        long = any(len(group) > SHORT_ADDRESS and not group.isdigit() for group in groups)
-        return (long or len(groups) > SHORT_ADDRESS) and not _is_for_documentation(found)
+        return _is_v6_like(found) and not _behind_path.match(text, end)
     if _is_in_decimal(text, start, end) or _version.search(text, max(0, start - 12), start):
         return False  # an object identifier, or a version
     if mask and _is_network(f"{found}/{mask}"):
         return False
-    if _heads_line(text, start, end):
+    if _heads_line(text, start, end) or _section.search(text, max(0, start - 16), start):
         return False
     if _is_numbering(found) and not (mask or _port.match(text, end) or _on_net(text, start)):
         return False
     return not _is_of_no_machine(found)
+
+
+def _is_v6_like(found: str) -> bool:
+    """Whether an IPv6 address is no slice (`a[::2]`), and no word before a block of
+    reStructuredText ("To enable, add::").
+    """
+    groups = _hex_group.findall(found)
+    long = any(len(group) > SHORT_ADDRESS and not group.isdigit() for group in groups)
+    is_word = found.endswith("::") and found[:-2].isalpha()
+    return (
+        (long or len(groups) > SHORT_ADDRESS) and not is_word and not _is_for_documentation(found)
+    )
 
 
 def _heads_line(text: str, start: int, end: int) -> bool:
@@ -161,6 +192,10 @@ _net_words = regex.compile(
     r"(?i)(?<![\p{L}])(?:ips?|ipv4|addr|address|addresses|adresses?|adressen|hosts?|servers?|dns|"
     r"nameservers?|ping|inet|router|gateway|proxy|http|https|client|peer|from|connect\w*|bind|"
     r"listen|whois|subnet|login|visitor)(?![\p{L}])|//$"
+)
+_section = regex.compile(
+    r"(?i)(?:(?<!\p{L})(?:see|sections?|chapter|appendix|siehe|abschnitt|kapitel|voir|véase|sección|"
+    r"seção|vedi|sezione|zie)|§)[\s\u00a0(„“\"]*$"
 )
 MOST_OF_SECTION = 64
 """More parts than chapters have: 4.2.13.1 is a section, 81.2.69.142 none."""
@@ -281,6 +316,8 @@ def is_card_like(text: str, start: int, end: int) -> bool:
     found = text[start:end]
     if not found.isdigit() and not _card_groups.fullmatch(found):
         return False
+    if _ends_in_word.search(text, max(0, start - 2), start):
+        return False  # mpath-35333333000002328
     digits = "".join(filter(str.isdigit, found))
     return _card_issuer.fullmatch(digits) is not None and not _is_in_decimal(text, start, end)
 
