@@ -109,7 +109,7 @@ def _number_first(of: _Lists) -> Iterator[_Line]:
 
 def _number_last(of: _Lists) -> Iterator[_Line]:
     number = (
-        r"(?:,? ?[sS]/[nN]|(?:,? ?(?:n[º°o.]\.?|N[º°.]|núm\.?|#))?,? ?"
+        r"(?:,? ?[sS]/[nN]|(?:,? ?(?:n[º°o.]\.?|N[º°.]|núm\.?|#),? ?|, ?| )"
         rf"{_HOUSE_BEHIND}(?: - \d{{1,4}})?)"
     )
     yield _Line(
@@ -120,10 +120,13 @@ def _number_last(of: _Lists) -> Iterator[_Line]:
     )
     endings = of.compound["endings"]
     ending = f"(?:{_any([*endings, *map(str.capitalize, endings)])})"
+    # As a word of its own in lower case it is any word: "the sink pad 2".
+    alone = f"(?:{_any(map(str.capitalize, endings))})"
     yield _Line(
         rf"{_BEGINS_WORD}(?:\p{{Lu}}[\p{{L}}'’]{{1,20}}[ -]){{0,3}}"
         rf"(?!(?i:{_any(of.compound['none_with'])})\b)"
-        rf"(?:\p{{Lu}}[\p{{L}}'’]{{2,24}}{ending}|(?<=\p{{L}}[ -]){ending}) {_HOUSE}{_ENDS}",
+        rf"(?:\p{{Lu}}[\p{{L}}'’]{{2,24}}{ending}|(?<=\p{{L}}-){ending}|(?<=\p{{L}} ){alone}) "
+        rf"{_HOUSE}{_ENDS}",
         rf"(?:{_any({one.lower()[1:] for one in endings})}) [0-9]",
         STREET_ALONE,
     )
