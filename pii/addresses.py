@@ -52,7 +52,7 @@ _WORD = r"(?:(?:\p{Lu}\.){1,3}|\p{Lu}\p{L}{1,2}\.|\p{Lu}[\p{L}\p{M}'’\-]{0,24}
 _BEGINS = r"(?<![\p{L}\p{N}_])"
 _BEGINS_WORD = r"(?<![\p{L}\p{N}_.-])"
 _BEGINS_NUMBER = r"(?<![\p{L}\p{N}_.,:;/$€£#%&=+*@-])"
-_ENDS = r"(?![\p{L}\p{N}_(=]|-\p{L})"
+_ENDS = r"(?![\p{L}\p{N}_(=]|-\p{L}| ?%)"
 _GAP = r"(?:,? ?\n[ \t]{0,8}|, ?| )"
 """Between two parts of an address, which may stand in one line."""
 _BRITISH = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"

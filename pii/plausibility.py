@@ -37,11 +37,14 @@ _BETWEEN = (
     *("me", "us", "him", "her", "them", "at", "on", "to", "or", "is", "now", "number", "no", "the"),
     *("my", "his", "our", "your", "their", "please", "mr", "mrs", "ms", "dr", "back", "support"),
 )
-_PHONE_CHARACTERS = "电电话话電話携帯手机致电☎☏📞📱✆전화휴대폰"
+_PHONE_SIGNS = (
+    *("电话", "電話", "电话号码", "手机", "手機", "携帯", "致电", "致電", "拨打", "전화", "휴대폰"),
+    *("☎", "☏", "📞", "📱", "✆"),
+)
 
 _suffix = r"(?:number|no|nr|num|nummer|num)?s?(?!\p{L})"
 _speaks_of_phones = regex.compile(
-    rf"(?<!\p{{L}})(?:{'|'.join(_PHONE_WORDS)}){_suffix}|[{_PHONE_CHARACTERS}]"
+    rf"(?<!\p{{L}})(?:{'|'.join(_PHONE_WORDS)}){_suffix}|{'|'.join(_PHONE_SIGNS)}"
     rf"|(?<!\p{{L}})(?:{'|'.join(_COMMON_WORDS)}){_suffix}"
     rf"(?:[^\p{{L}}\d]{{1,3}}(?:{'|'.join(_BETWEEN)})(?!\p{{L}}))*[^\p{{L}}\d]{{0,4}}$",
     regex.IGNORECASE,
@@ -66,13 +69,19 @@ _before_dot = regex.compile(r"\d\.")
 _behind_dot = regex.compile(r"\.\d")
 _pairs = regex.compile(r"\d\d(?:\.\d\d){4}")
 _no_number = regex.compile(
-    r"(?:19|20)\d\d-(?:0\d|1[0-2])-[0-3]\d"  # a date
+    r"(?:19|20)\d\d-(?:0\d|1[0-2])-[0-3]\d|^\d\d[-./]\d\d[-./](?:19|20)\d\d$"  # dates
     r"|\b[0-3]?\d\.(?:0?\d|1[0-2])\.(?:19|20)\d\d"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b(?![. ])"  # an IP address
-    r"|\s{3}"  # columns of a table
+    r"|\.\d{5,}|\.\.|\. |^[\[\]]"  # decimals, ranges, lists
+    r"|^\d{6,}/\d|^[1-9]\d* [-–—~] \d+$|^0 +(?:[-–—~] )?\d+(?: 0)?$"
+    r"|^\d{1,5} ?x ?\d{1,5}$"  # a size
+    r"|(?:^|[ -])\d(?:[ -]+\d(?!\d)){2,}"
+    r"|\s{3}|^(?!0\d(?: \d\d){4}$)\d+(?: +\d+){4,}$"  # columns of a table
     r"|^\d{5}-\d{4}$"  # a postal code
 )
 """What is in no phone number that no word says to be one."""
+_of_book = regex.compile(r"\bis[bs]n\b.{0,40}$", regex.IGNORECASE)
+_quad = regex.compile(r".?\d{1,3}(?:\.\d{1,3}){3}")
 _before_longer = regex.compile(r"\p{L}-$|/$|(?<!\w)(?i:[a-f][\da-f]|\d[a-f])[ ,:]$")
 _behind_longer = regex.compile(r"\.\p{L}|_|[ ,:](?i:[a-f][\da-f]|\d[a-f])(?!\w)")
 _behind_path = regex.compile(r"\.\p{L}|_")
@@ -88,13 +97,15 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
     found = text[start:end]
     if "+" in found or "\uff0b" in found:
         beside = _exponent.search(text, max(0, start - 2), start)
-        return beside is None and _signed_decimal.fullmatch(found) is None
+        is_other = _signed_decimal.fullmatch(found) or _quad.fullmatch(found)
+        return beside is None and is_other is None
     is_dotted = _dotted.fullmatch(found.strip("()"))
     is_calculated = _is_calculated(text, start, end)
     if found[0] == "(" and ")" in found and not is_dotted and not is_calculated:
         return True
     digits = sum(map(str.isdigit, found))
-    if digits > MOST_DIGITS or _decimal.fullmatch(found) or _is_in_decimal(text, start, end):
+    is_other = _decimal.fullmatch(found) or _is_in_decimal(text, start, end)
+    if digits > MOST_DIGITS or is_other or _of_book.search(text, _near(text, start), start):
         return False
     is_doubtful = digits < FEWEST_PHONE_DIGITS or is_calculated or _no_number.search(found)
     if is_doubtful or _is_in_longer(text, start, end):
@@ -252,13 +263,18 @@ def _is_of_no_machine(found: str) -> bool:
     return is_mask or first == 0 or address.is_loopback or address.is_multicast or first >= 240
 
 
+_digits_before = regex.compile(r"\d $")
+_digits_behind = regex.compile(r" \d")
+_speaks_of_cards = regex.compile(r"card|carte|karte|tarjeta|uatp", regex.IGNORECASE)
 _speaks_of_patients = regex.compile(r"\b(?:nhs|patient|health)\b", regex.IGNORECASE)
 
 
 def is_number_like(text: str, start: int, end: int) -> bool:
     """Whether a number that one in eleven passes for is written in groups, or named before it."""
     if not text[start:end].isdigit():
-        return True
+        return not (
+            _digits_before.search(text, max(0, start - 2), start) or _digits_behind.match(text, end)
+        )
     return _speaks_of_patients.search(text, _near(text, start), start) is not None
 
 
@@ -319,6 +335,8 @@ def is_card_like(text: str, start: int, end: int) -> bool:
     if _ends_in_word.search(text, max(0, start - 2), start):
         return False  # mpath-35333333000002328
     digits = "".join(filter(str.isdigit, found))
+    if found[0] == "1" and not _speaks_of_cards.search(text, _near(text, start), start):
+        return False  # few have cards of UATP, and many ids begin so
     return _card_issuer.fullmatch(digits) is not None and not _is_in_decimal(text, start, end)
 
 
