@@ -1,9 +1,11 @@
 """Beam: blocks as elements, brought together by GroupByKey, on any of Beam's runners.
 
-A phase is one pipeline. Its steps are ParDos over blocks (pipelines/engines/blocks.py). A group's
-values come in any order and all at once, so a worker lays them by in a file where they are many.
-Tables and shards are written by the workers; their task results are put together in one small file,
-which is how anything comes back from a pipeline.
+A phase is one pipeline. Its steps are ParDos over blocks (pipelines/engines/blocks.py), each behind
+a GroupByKey by task: a pipeline is of as few transforms as there can be, since on small input most
+of a run's time goes into building them. A group's values come in any order and all at once, so a
+worker lays them by in a file where they are many. Tables and shards are written by the workers;
+their task results are put together in one small file, which is how anything comes back from a
+pipeline.
 """
 
 import difflib
@@ -98,11 +100,9 @@ class BeamEngine:
         """Read each shard once, on the workers."""
 
         def build(pipeline: Any) -> Any:
-            return (
-                pipeline
-                | beam.Create(list(shards))
-                | beam.Reshuffle()
-                | beam.FlatMap(guarded(partial(_pinned, options=options_in_use())))
+            work = partial(_pinned, options=options_in_use())
+            return _spread(pipeline, shards) | beam.FlatMap(guarded(work)).with_output_types(
+                tuple[int, bytes]
             )
 
         found = dict(pickle.loads(reported) for reported in self._reported(build))  # noqa: S301 - of our workers
@@ -121,24 +121,15 @@ class BeamEngine:
         counts = task_counts(worker, count)
 
         def build(pipeline: Any) -> Any:
-            elements = (
-                pipeline
-                | beam.Create(work or [[]])
-                | beam.Reshuffle()
-                | "step-0" >> beam.ParDo(_Start(worker)).with_output_types(Element)
-            )
-            for step in range(1, worker.plan.steps + 1):
-                elements = (
-                    elements
-                    | f"to-{step}"
-                    >> beam.ParDo(_Address(worker, counts[step - 1])).with_output_types(
-                        tuple[int, Element]
-                    )
-                    | f"group-{step}" >> beam.GroupByKey()
-                    | f"step-{step}"
-                    >> beam.ParDo(_RunStep(worker, step)).with_output_types(Element)
-                )
-            return elements | beam.Map(lambda element: element[-1]).with_output_types(bytes)
+            elements = _spread(pipeline, work or [[]])
+            for step, tasks in enumerate(counts):
+                if step:
+                    elements = elements | f"group-{step}" >> beam.GroupByKey()
+                sent = bytes if step == worker.plan.steps else Element
+                elements = elements | f"step-{step}" >> beam.ParDo(
+                    _RunStep(worker, step, tasks)
+                ).with_output_types(tuple[int, sent])
+            return elements
 
         for attempt in range(_ATTEMPTS):
             task_results = [orjson.loads(reported) for reported in self._reported(build)]
@@ -156,7 +147,7 @@ class BeamEngine:
         """Nothing to give back: a pipeline ends its workers."""
 
     def _reported(self, build: Any) -> list[bytes]:
-        """Run a pipeline whose last elements are bytes, and give these."""
+        """Run a pipeline whose last elements are bytes, each with the key 0, and give these."""
         options = PipelineOptions(self._options)
         temporary = options.view_as(GoogleCloudOptions).temp_location or self.settings.scratch
         folder = temporary or tempfile.gettempdir()
@@ -165,7 +156,7 @@ class BeamEngine:
             Path(folder).mkdir(parents=True, exist_ok=True)
         try:
             pipeline = beam.Pipeline(_runner(self.settings.beam.runner), options)
-            reported = build(pipeline) | beam.combiners.ToList()
+            reported = build(pipeline) | "reported" >> beam.GroupByKey()
             reported | beam.Map(_write, path)
             with quiet_children():
                 state = self._finished(pipeline)
@@ -221,57 +212,50 @@ class BeamEngine:
         return states[0]
 
 
+def _spread(pipeline: Any, work: Sequence[Any]) -> Any:
+    """What there is to do, each by itself with its number, on whichever worker is free."""
+    numbered = beam.Create(list(enumerate(work)), reshuffle=False)
+    return pipeline | numbered | "spread" >> beam.GroupByKey()
+
+
 # What runs on the workers
 
 
-def _pinned(shard: Shard, options: Options) -> Iterator[bytes]:
+def _pinned(element: tuple[int, Iterable[Shard]], options: Options) -> Iterator[tuple[int, bytes]]:
     use_options(options)
-    yield pickle.dumps((shard.number, pin_shard(shard)))
+    for shard in element[1]:
+        yield 0, pickle.dumps((shard.number, pin_shard(shard)))
 
 
-def _write(reported: list[bytes], path: str) -> None:
+def _write(element: tuple[int, Iterable[bytes]], path: str) -> None:
     with FileSystems.create(path) as file:
-        pickle.dump(reported, file)
-
-
-class _Start(beam.DoFn):  # type: ignore[misc]
-    """Step 0: some of the units."""
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-
-    def process(self, element: list[int]) -> Iterator[Element]:
-        Metrics.counter("unrote", "tasks").inc()
-        for block in guarded(self.worker.start)(element):
-            yield tuple(block)  # type: ignore[misc]
-
-
-class _Address(beam.DoFn):  # type: ignore[misc]
-    """Shuffle blocks with the task of the next step that they go to."""
-
-    def __init__(self, worker: Worker, count: int) -> None:
-        self.worker = worker
-        self.count = count
-
-    def process(self, element: Element) -> Iterator[tuple[int, Element]]:
-        yield task_of(self.worker, ShuffleBlock(*element), self.count), element
+        pickle.dump(list(element[1]), file)
 
 
 class _RunStep(beam.DoFn):  # type: ignore[misc]
-    """A later step: the blocks of one task."""
+    """A task of a step: its units in step 0, later the blocks that came for it.
 
-    def __init__(self, worker: Worker, step: int) -> None:
+    It gives each block with the task of the next step that it goes to, of which there are `count`;
+    behind the last step is the driver, which gets what is in them.
+    """
+
+    def __init__(self, worker: Worker, step: int, count: int) -> None:
         self.worker = worker
         self.step = step
+        self.count = count
 
-    def process(self, element: tuple[int, Iterable[Element]]) -> Iterator[Element]:
+    def process(self, element: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, Any]]:
         Metrics.counter("unrote", "tasks").inc()
+        last = self.step == self.worker.plan.steps
         for block in guarded(self._blocks)(element[1]):
-            yield tuple(block)  # type: ignore[misc]
+            yield task_of(self.worker, block, self.count), block.payload if last else tuple(block)
 
-    def _blocks(self, elements: Iterable[Element]) -> Iterator[ShuffleBlock]:
+    def _blocks(self, came: Iterable[Any]) -> Iterator[ShuffleBlock]:
         worker = self.worker
-        blocks = (ShuffleBlock(*element) for element in elements)
+        if not self.step:
+            yield from worker.start(number for numbers in came for number in numbers)
+            return
+        blocks = (ShuffleBlock(*element) for element in came)
         with arranged(blocks, worker.scratch, worker.memory // 8) as in_order:
             yield from worker.run_step(self.step, in_order)
 

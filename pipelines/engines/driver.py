@@ -77,7 +77,7 @@ def committed(
     tables: dict[str, dict[int, TableFile]] = {table.folder: {} for table, _ in flow.writes}
     data: dict[int, DataFile] = {}
     workers: set[str] = set()
-    shuffled = spilled = 0
+    shuffled = spilled = begun = 0
     sent: Counter[int] = Counter()  # blocks, by the step that they go to
     # Behind the last step comes the driver.
     received = Counter({worker.plan.steps + 1: len(task_results)})
@@ -91,10 +91,13 @@ def committed(
                 data[released.shard] = released
         else:
             workers.add(result["worker"])
+            begun += 0 if result["step"] else result["units"]
             sent[result["step"] + 1] += result["sent"]
             received[result["step"]] += result["received"]
             shuffled += result["shuffled"]
             spilled += result["spilled"]
+    if begun != len(worker.units):
+        raise _lost(f"of {len(worker.units):,} units that {name} reads, {begun:,} were read")
     _require_all(name, sent, received)
     for table, _ in flow.writes:
         folder = run.table_path(table, 0).parent
@@ -118,11 +121,17 @@ def _require_all(name: str, sent: Mapping[int, int], received: Mapping[int, int]
     """Raise LostBlocks where blocks were lost, or came twice, between two steps."""
     for step in sorted({*sent, *received} - {0}):
         if sent[step] != received[step]:
-            raise LostBlocks(
-                f"the engine lost data: of {sent[step]:,} blocks that were sent to step {step} of "
-                f"{name}, {received[step]:,} came. The phase was not committed; run the same "
-                "command again, with another runner or fewer workers if it happens again."
+            raise _lost(
+                f"of {sent[step]:,} blocks that were sent to step {step} of {name}, "
+                f"{received[step]:,} came"
             )
+
+
+def _lost(what: str) -> LostBlocks:
+    return LostBlocks(
+        f"the engine lost data: {what}. The phase was not committed; run the same command again, "
+        "with another runner or fewer workers if it happens again."
+    )
 
 
 def _input_bytes(worker: Worker) -> int:

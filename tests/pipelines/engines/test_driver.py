@@ -8,7 +8,7 @@ from unrote.corpus.errors import RunError
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.engines.driver import committed
 
-WORKER = SimpleNamespace(run=None, plan=SimpleNamespace(steps=1), units=())
+WORKER = SimpleNamespace(run=None, plan=SimpleNamespace(steps=1), units=("",))
 
 
 def task_result(step: int, sent: int, received: int) -> dict:
@@ -23,8 +23,9 @@ def task_result(step: int, sent: int, received: int) -> dict:
         ([task_result(0, 3, 0), task_result(1, 2, 4)], "of 3 blocks that were sent to step 1"),
         ([task_result(0, 3, 0), task_result(1, 3, 3)], "of 3 blocks that were sent to step 2"),
         ([task_result(0, 3, 0)], "came"),
+        ([task_result(1, 0, 0)], "of 1 units that exact reads, 0 were read"),
     ],
-    ids=["lost", "twice", "a-result-lost", "a-task-lost"],
+    ids=["lost", "twice", "a-result-lost", "a-task-lost", "a-unit-lost"],
 )
 def test_what_does_not_arrive_is_noticed(task_results, said):
     with pytest.raises(RunError, match=said):
