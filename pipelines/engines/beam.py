@@ -125,7 +125,7 @@ class BeamEngine:
             for step, tasks in enumerate(counts):
                 if step:
                     elements = elements | f"group-{step}" >> beam.GroupByKey()
-                sent = bytes if step == worker.plan.steps else Element
+                sent: Any = bytes if step == worker.plan.steps else Element
                 elements = elements | f"step-{step}" >> beam.ParDo(
                     _RunStep(worker, step, tasks)
                 ).with_output_types(tuple[int, sent])
