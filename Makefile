@@ -32,6 +32,11 @@ test-long: .venv/test-installed .venv/compiled java  ## the starts and kills of 
 crash: .venv/test-installed .venv/compiled java  ## SIGKILL in every phase of every engine, and on it goes
 	$(BIN)/python -m pytest tests/pipelines/test_crash.py -m "long or not long"
 
+MINUTES ?= 60
+.PHONY: fuzz
+fuzz: .venv/test-installed .venv/compiled  ## damaged input of every kind, for an hour: make fuzz MINUTES=5
+	$(BIN)/python -m benchmarks.hostile --minutes $(MINUTES)
+
 .PHONY: conformance
 conformance: .venv/test-installed .venv/compiled java  ## every engine on all that the conformance suite has; an hour
 	$(BIN)/python -m pytest tests/conformance --full-matrix -m "long or not long"

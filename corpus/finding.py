@@ -75,6 +75,11 @@ def _name(file: _File) -> str:
 def _shard(number: int, file: _File) -> Shard:
     kind = kind_of(file.url)
     assert kind is not None
+    if {"", ".", ".."} & {*file.name.split("/")}:  # it is a path below OUT, too
+        raise InputError(
+            f"{file.url} cannot be named {file.name!r} in the result: a part of that is no name. "
+            "Rename the file, or name the folder that it lies in."
+        )
     folder, slash, _ = file.name.partition("/")
     source = folder if slash else file.url.rpartition("/")[0].rpartition("/")[2]
     return Shard(number, file.name, file.url, *kind, size=file.size, checksum="", source=source)

@@ -96,7 +96,7 @@ def split_elements(
             at = _cross_string(data, at, lines, state)
             continue
         byte = data[at]
-        white = byte == 0x20 or byte == 0x09 or byte == 0x0D or byte == 0x0A
+        white = _is_white(byte)
         separates = white if concatenated else byte == 0x2C
         if separates and state[DEPTH] == 0 and state[FILLED] == 1:
             lines[at] = 0x0A
@@ -146,6 +146,11 @@ def split_elements(
     return at, behind
 
 
+@inlined
+def _is_white(byte: np.uint8) -> bool:
+    return bool(byte == 0x20 or byte == 0x09 or byte == 0x0D or byte == 0x0A)
+
+
 @kernel
 def element_ranges(lines: np.ndarray, table: np.ndarray, start: int, end: int) -> np.ndarray:
     """The rows of `table` (from `scan`, of which `start` and `end` are columns) without the white
@@ -154,9 +159,9 @@ def element_ranges(lines: np.ndarray, table: np.ndarray, start: int, end: int) -
     ranges = np.empty((len(table), 2), dtype=np.int64)
     for i in range(len(table)):
         first, last = table[i, start], table[i, end]
-        while first < last and lines[first] <= 0x20 and lines[first] != _WRONG:
+        while first < last and _is_white(lines[first]):
             first += 1
-        while last > first and lines[last - 1] <= 0x20 and lines[last - 1] != _WRONG:
+        while last > first and _is_white(lines[last - 1]):
             last -= 1
         ranges[i, 0], ranges[i, 1] = first, last
     return ranges

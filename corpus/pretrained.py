@@ -5,6 +5,7 @@ that comes with a model is run, and weights are read from safetensors only.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,28 @@ def check_tokenizer(name: str, folder: Path, remedy: str) -> None:
             f"Model {name!r}: the folder {str(folder)!r} has no tokenizer: no "
             f"{', '.join(TOKENIZER_FILES[:-1])} or {TOKENIZER_FILES[-1]}. {remedy}"
         )
+    if elsewhere := next(_named_elsewhere(folder), ""):
+        raise ConfigError(
+            f"Model {name!r}: in the folder {str(folder)!r} {elsewhere}, which is no file of that "
+            "folder. Download or save it again."
+        )
+
+
+def _named_elsewhere(folder: Path) -> Iterator[str]:
+    """What a folder's files say of files that lie elsewhere: those are no part of its digest."""
+    for path in sorted(folder.glob("*.json")):
+        if path.name != "tokenizer_config.json" and not path.name.endswith(".index.json"):
+            continue
+        try:
+            tree = json.loads(path.read_bytes())
+            files = {key: name for key, name in tree.items() if key.endswith("_file")}
+            named = [*files.values(), *tree.get("weight_map", {}).values()]
+        except (ValueError, RecursionError, AttributeError):
+            yield f"{path.name} is no JSON object"
+            continue
+        for name in named:
+            if isinstance(name, str) and ("/" in name or "\\" in name):
+                yield f"{path.name} names {name!r}"
 
 
 def check_weights(name: str, folder: Path, configuration: str = "config.json") -> None:

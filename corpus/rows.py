@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unrote.corpus.errors import InputError
 from unrote.corpus.paths import Selection, selection
 from unrote.corpus.schema import RECORDS, REJECTS, TEXT, Tagged, doc_key
 from unrote.corpus.shard import Shard
@@ -23,6 +24,13 @@ MAX_DOCUMENT = 64 << 20
 A worker holds a document several times over: stored, decoded, and in a batch. One of this size fits
 into the default of engine.memory, and is about as long as what is scanned for personal data.
 """
+
+MAX_EXPANSION = 200
+"""How many times its stored size a file may have without its compression, unless `Fields` says
+otherwise. Text has 3 to 20, and what repeats itself rarely 100."""
+
+EXPANDED = 64 << 20
+"""Bytes that any file may become, however small it is."""
 
 NOT_UTF8 = "invalid UTF-8"
 IS_NULL = "text is null"
@@ -46,6 +54,7 @@ class Fields:
     are all different, and none of them is the text. The others are names of fields of the row.
     `max_document` is in bytes of what is stored, without its compression: of a line, a record, an
     element of an array or a text file; in Parquet of a text, and of the named columns of a row.
+    `max_expansion`: see MAX_EXPANSION.
     """
 
     text: str | tuple[str, ...] = "text"
@@ -54,6 +63,7 @@ class Fields:
     order: str = ""
     columns: tuple[str, ...] = ()
     max_document: int = MAX_DOCUMENT
+    max_expansion: int = MAX_EXPANSION
 
     @property
     def editable(self) -> tuple[str, ...]:
@@ -77,6 +87,16 @@ LONGER = " longer than "
 def too_long(limit: int, what: str = "document") -> str:
     """The reason why something is rejected that has more than `limit` bytes."""
     return f"{what}{LONGER}{limit} bytes: split it, or raise input.max_document"
+
+
+def refuse_expanded(shard: Shard, size: int, ratio: int) -> None:
+    """Raise InputError where `size` bytes are more than a file of this size may become."""
+    if size > max(EXPANDED, ratio * shard.size):
+        raise InputError(
+            f"{shard.url} has {shard.size} bytes and becomes more than {ratio} times as large: it "
+            "is not read, in case it is made to fill disk and memory. Leave it out, or raise "
+            "input.max_expansion."
+        )
 
 
 class Damaged(Exception):

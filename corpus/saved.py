@@ -7,6 +7,7 @@ from typing import Any
 
 import xxhash
 
+from unrote.corpus.errors import InputError
 from unrote.corpus.formats import format_of
 from unrote.corpus.shard import Shard
 from unrote.corpus.storage import open_stored, storage
@@ -54,18 +55,39 @@ def saved_beside(shards: Sequence[Shard], passed_over: Iterable[str]) -> list[Sa
     return sorted(found, key=lambda one: one.name)
 
 
+def refuse_names_elsewhere(saved: Iterable[SavedFile]) -> None:
+    """Raise InputError where a state names files that lie elsewhere: whoever loads the result would
+    read them, and nobody has cleaned them. Raises StorageError.
+    """
+    for one in saved:
+        tree = _read(one)[0] if one.name.rpartition("/")[2] == STATE else {}
+        files = tree.get("_data_files") if isinstance(tree, dict) else None
+        for file in files if isinstance(files, list) else ():
+            name = file.get("filename") if isinstance(file, dict) else None
+            if not isinstance(name, str) or "/" in name or "\\" in name:
+                raise InputError(
+                    f"{one.url} names {name!r}, which is no file beside it, so that whoever loads "
+                    "the result would read that. Save the data set again with save_to_disk."
+                )
+
+
+def _read(saved: SavedFile) -> tuple[Any, bytes]:
+    """A file as JSON, None where it is none, and its bytes. Raises StorageError."""
+    with storage(saved.url, "read"), open_stored(saved.url) as file:
+        content: bytes = file.read()
+    try:
+        return json.loads(content), content
+    except (ValueError, RecursionError):
+        return None, content  # what it is then is not for us to say
+
+
 def released_form(saved: SavedFile, digests: Mapping[str, str]) -> bytes:
     """What is written beside the released shards, whose `digests` are by name.
 
     The state has another fingerprint, because `datasets` takes what has the same for the same; the
     information has no counts. All else is as it was. Raises StorageError.
     """
-    with storage(saved.url, "read"), open_stored(saved.url) as file:
-        content: bytes = file.read()
-    try:
-        tree: Any = json.loads(content)
-    except ValueError:
-        return content  # what it is then is not for us to say
+    tree, content = _read(saved)
     if not isinstance(tree, dict):
         return content
     base = saved.name.rpartition("/")[2]

@@ -7,16 +7,17 @@ into gigabytes; members and frames may follow one another.
 import bz2
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import zstandard
 
-from unrote.corpus.rows import CORRUPT, ENDS_EARLY, Damaged
-from unrote.corpus.shard import Compression
+from unrote.corpus.rows import CORRUPT, ENDS_EARLY, Damaged, refuse_expanded
+from unrote.corpus.shard import Compression, Shard
 from unrote.corpus.storage import CHUNK, chunks
 
 _FEED = 32 << 10
+_FEED_ZSTD = 2 << 10  # gives all that it holds at once: a block of 128 KiB for 4 bytes, at most
 _MAX_WINDOW = 1 << 31  # what `zstd --ultra --long=31` writes
 
 
@@ -45,10 +46,28 @@ def decompressed(file: Any, compression: Compression) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _portions(file: Any) -> Iterator[bytes]:
+def not_expanded(chunks: Iterable[bytes], shard: Shard, ratio: int) -> Iterator[bytes]:
+    """The decompressed chunks of a shard. Raises InputError where they become too many."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        refuse_expanded(shard, size, ratio)
+        yield chunk
+
+
+def beginning(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The chunks, until `size` bytes are there."""
+    for chunk in chunks:
+        yield chunk
+        size -= len(chunk)
+        if size <= 0:
+            return
+
+
+def _portions(file: Any, size: int = _FEED) -> Iterator[bytes]:
     for chunk in chunks(file, 1 << 62):
-        for start in range(0, len(chunk), _FEED):
-            yield chunk[start : start + _FEED]
+        for start in range(0, len(chunk), size):
+            yield chunk[start : start + size]
 
 
 def _gzip(file: Any) -> Iterator[bytes]:
@@ -84,7 +103,7 @@ def _inflated(member: Any, stored: bytes) -> bytes:
 def _zstd(file: Any) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     frame = None
-    for stored in _portions(file):
+    for stored in _portions(file, _FEED_ZSTD):
         while stored:
             if frame is None:
                 frame = decompressor.decompressobj()

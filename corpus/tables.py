@@ -7,6 +7,7 @@ row groups of ROW_GROUP rows whatever batches they came in, and every setting is
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -66,16 +67,23 @@ def write_table(
     return count, sink.size, sink.hexdigest()
 
 
+@contextmanager
+def readable(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns what Arrow says of a damaged table file into a StorageError."""
+    try:
+        with storage(path, "read"):
+            yield
+    except pa.ArrowException as error:
+        raise StorageError(
+            f"{os.fspath(path)} is not a readable Parquet file: {error}. Run the job again with "
+            "--fresh."
+        ) from None
+
+
 def read_table(path: str | os.PathLike[str]) -> Iterator[pa.RecordBatch]:
     """The rows of a table file, in order. Raises StorageError where it cannot be read."""
-    with storage(path, "read"), open_stored(path) as file:
-        try:
-            with pq.ParquetFile(file) as table:
-                yield from table.iter_batches(batch_size=1 << 16)
-        except pa.ArrowInvalid as error:
-            raise StorageError(
-                f"{path} is not a readable Parquet file: {error}. Delete it and run again."
-            ) from None
+    with readable(path), open_stored(path) as file, pq.ParquetFile(file) as table:
+        yield from table.iter_batches(batch_size=1 << 16)
 
 
 def tuples_of(rows: pa.RecordBatch | pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:

@@ -196,7 +196,7 @@ def _has_jwt_header(token: str) -> bool:
     head = token.partition(".")[0].rstrip("=")
     try:
         header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(header, dict)
 

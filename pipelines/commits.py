@@ -3,6 +3,7 @@
 The same command again skips every phase whose marker still holds.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import orjson
 import xxhash
 
+from unrote.corpus.errors import StorageError
 from unrote.corpus.storage import chunks, storage
 from unrote.pipelines.storage import Location, size_of, write_atomically
 
@@ -66,19 +68,45 @@ class Commit:
         return cls(**{**tree, "tables": tables, "data": tuple(DataFile(**d) for d in tree["data"])})
 
 
+def sealed(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree of JSON with a digest of all else that it says."""
+    bare = {name: value for name, value in tree.items() if name != "digest"}
+    return bare | {"digest": digest_of(bare)}
+
+
+def digest_of(tree: object) -> str:
+    """xxh3_128 of a tree as JSON: keys sorted, no white space, ASCII alone."""
+    return xxhash.xxh3_128_hexdigest(
+        json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
+    )
+
+
+def write_sealed(path: Location, tree: object) -> None:
+    """Write a small file of what a run knows of itself, so that damage is noticed."""
+    write_atomically(path, orjson.dumps(sealed(orjson.loads(orjson.dumps(tree)))))
+
+
+def read_sealed(path: Location) -> dict[str, Any]:
+    """What such a file says. Raises OSError, ValueError where it is damaged."""
+    tree = orjson.loads(path.read_bytes())
+    if not isinstance(tree, dict) or sealed(tree) != tree:
+        raise ValueError("the digest is of something else")
+    return {name: value for name, value in tree.items() if name != "digest"}
+
+
 def read_marker(path: Location) -> Commit | None:
     """The commit of a phase; None where it has none, or a damaged one."""
     if not path.exists():
         return None
     try:
-        return Commit.from_json(orjson.loads(path.read_bytes()))
-    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return Commit.from_json(read_sealed(path))
+    except (ValueError, TypeError, KeyError):
         return None
 
 
 def write_marker(path: Location, commit: Commit) -> None:
     """Record a phase as done."""
-    write_atomically(path, orjson.dumps(commit))
+    write_sealed(path, commit)
 
 
 def holds(path: Location, file: TableFile | DataFile) -> bool:
@@ -90,3 +118,12 @@ def holds(path: Location, file: TableFile | DataFile) -> bool:
         for chunk in chunks(stored, file.bytes):
             digest.update(chunk)
     return bool(digest.hexdigest() == file.digest)
+
+
+def refuse_changed(path: Location, file: TableFile | DataFile) -> None:
+    """Raise StorageError where `path` is not the committed file."""
+    if not holds(path, file):
+        raise StorageError(
+            f"{path} is missing, or is not what the run wrote. `unrote verify` says what is "
+            "damaged; run the job again with --fresh."
+        )

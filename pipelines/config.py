@@ -95,6 +95,12 @@ class InputSettings(TextPaths):
         description="Longest document, as it is stored but for compression; longer ones are "
         "rejected, without being held in memory. At most 1GiB.",
     )
+    max_expansion: int = Field(
+        200,
+        ge=1,
+        description="How many times its stored size a file may have without its compression; the "
+        "run stops at one that becomes larger, and larger than 64 MiB.",
+    )
     normalization: Literal["nfc", "nfkc", "none"] = Field(
         "nfc",
         description="The Unicode form in which documents are compared and searched for personal "
@@ -825,6 +831,7 @@ class Settings(Section):
             order=KeepPolicy.parse(self.dedup.near.keep).field,
             columns=tuple(self.pii.columns) if self.pii.enabled else (),
             max_document=self.input.max_document_bytes,
+            max_expansion=self.input.max_expansion,
         )
 
     @property

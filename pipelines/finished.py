@@ -22,6 +22,7 @@ from unrote.corpus.pinning import check_sizes
 from unrote.corpus.schema import PUBLISHED, shard_of
 from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import Options, options_in_use, options_used
+from unrote.pipelines.commits import TableFile, refuse_changed
 from unrote.pipelines.config import Settings
 from unrote.pipelines.manifest import holds_reports, read_manifest
 from unrote.pipelines.records import records_of
@@ -96,6 +97,7 @@ class FinishedRun:
                 if doc is not None and file["slice"] != self._slice_of(doc):
                     continue
                 path = self.out / "tables" / name / f"{file['slice']:05d}.parquet"
+                refuse_changed(path, TableFile(**file))
                 try:
                     found.append(pq.read_table(source(path), filters=condition))
                 except (OSError, pa.ArrowException) as error:

@@ -15,7 +15,8 @@ from unrote.corpus.errors import ConfigError, StorageError
 from unrote.corpus.extras import require
 from unrote.corpus.finding import look
 from unrote.corpus.pinning import check_sizes, check_unmodified, stat_snapshot
-from unrote.corpus.schema import Table
+from unrote.corpus.saved import refuse_names_elsewhere, saved_beside
+from unrote.corpus.schema import PUBLISHED, Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.storage import use_options
 from unrote.corpus.tables import read_table, write_table
@@ -23,7 +24,7 @@ from unrote.corpus.version import VERSION
 from unrote.memorization.reference_model import ReferenceModel, load_reference_model
 from unrote.pii.keys import FRESH_KEY_NOTICE, Key, fresh_key, load_key
 from unrote.pii.ner import LoadedModel, Model, load_model
-from unrote.pipelines.commits import Commit, TableFile
+from unrote.pipelines.commits import Commit, TableFile, refuse_changed
 from unrote.pipelines.config import Settings
 from unrote.pipelines.engines import open_engine
 from unrote.pipelines.engines.base import Engine, Flow
@@ -233,6 +234,7 @@ def _opened(
         with progress.phase("pin") as advance:
             corpus = engine.pin(found.shards, advance)
         corpus = replace(corpus, passed_over=tuple(found.passed_over))
+        refuse_names_elsewhere(saved_beside(corpus.shards, corpus.passed_over))
         with progress.aside("looking at columns"):
             _refuse_columns(corpus, settings)
         return corpus
@@ -323,10 +325,14 @@ def _refuse_columns(corpus: Corpus, settings: Settings) -> None:
 def reopen_job(out: str) -> Iterator[Job]:
     """The job of a finished run, for phases that read its published tables; they leave nothing.
 
-    Raises InputError where OUT holds no finished run, InputChanged where the input is another.
+    Raises InputError where OUT holds no finished run, InputChanged where the input is another,
+    StorageError where a table is.
     """
     run = reopen_run(out)
     check_sizes(run.corpus)
+    for table in PUBLISHED:
+        for file in run.files(table):
+            refuse_changed(run.table_path(table, file.slice), file)
     settings = run.settings
     engine = open_engine(settings.engine.model_copy(update={"name": "local"}))
     try:

@@ -12,7 +12,7 @@ from unrote.pipelines.lease import Lease, holder, refuse_held
 from unrote.pipelines.locations import STATE, reaching
 from unrote.pipelines.owner import UNKNOWN, Owner, in_use, refuse_alive, this_process
 from unrote.pipelines.remote import RemotePath
-from unrote.pipelines.storage import LocalPath, Location, hold_lock, make_folder, remove
+from unrote.pipelines.storage import LocalPath, Location, hold_lock, is_locked, make_folder, remove
 
 Kind = Literal["auto", "none", "break"]
 """As the setting output.lock has it."""
@@ -138,17 +138,13 @@ def file_holder(path: LocalPath) -> Owner | None:
 
     Raises OutputError where its disk has no locks.
     """
-    if not path.exists():
-        return None
     try:
-        handle = hold_lock(path)
+        if not is_locked(path):
+            return None
     except OSError as error:
         raise OutputError(
             f"cannot lock {path}: {error.strerror}. Name a folder on another disk."
         ) from None
-    if handle is not None:
-        handle.close()
-        return None
     try:
         return Owner.of(orjson.loads(path.read_bytes()))
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):

@@ -5,7 +5,6 @@ or setting is noticed by whoever reads it next. It is no signature: who wants to
 compute digests too.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ import orjson
 import xxhash
 
 from unrote.corpus.errors import InputError
-from unrote.pipelines.commits import FORMAT
+from unrote.pipelines.commits import FORMAT, digest_of, sealed
 from unrote.pipelines.locations import MANIFEST, STATE
 from unrote.pipelines.storage import Location, location, write_atomically
 
@@ -21,7 +20,9 @@ REPORTS = ("metrics.prom", "report.html", "report.json")
 
 
 def read_manifest(out: str) -> dict[str, Any]:
-    """The manifest of a finished run. Raises InputError where there is none."""
+    """The manifest of a finished run. Raises InputError where there is none, or it is not what the
+    run wrote.
+    """
     path = location(out) / MANIFEST
     try:
         manifest: dict[str, Any] = orjson.loads(path.read_bytes())
@@ -42,6 +43,11 @@ def read_manifest(out: str) -> dict[str, Any]:
         raise InputError(
             f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
         )
+    if sealed(manifest) != manifest:
+        raise InputError(
+            f"{path} was changed after the run had written it, so nothing that it says can be "
+            "passed on. Run the job again with --fresh."
+        )
     return manifest
 
 
@@ -60,28 +66,6 @@ def reports_of(folder: Location, verdict: object) -> dict[str, Any]:
         content = (folder / name).read_bytes()
         files[name] = {"bytes": len(content), "digest": xxhash.xxh3_128_hexdigest(content)}
     return {"files": files, "verdict": digest_of(verdict)}
-
-
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with a digest of all else that it says."""
-    bare = {name: value for name, value in manifest.items() if name != "digest"}
-    return bare | {"digest": digest_of(bare)}
-
-
-def digest_of(tree: object) -> str:
-    """xxh3_128 of a tree as JSON: keys sorted, no white space, ASCII alone."""
-    return xxhash.xxh3_128_hexdigest(
-        json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
-    )
-
-
-def check_sealed(manifest: Mapping[str, Any], out: Location) -> None:
-    """Raise InputError where a manifest is not what its run wrote."""
-    if sealed(manifest) != dict(manifest):
-        raise InputError(
-            f"{out / 'manifest.json'} was changed after the run had written it, so nothing that it "
-            "says can be passed on. Run the job again with --fresh."
-        )
 
 
 def holds_reports(manifest: Mapping[str, Any], out: Location) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import xxhash
 
 from unrote.corpus.errors import OutputError, StorageError
@@ -18,7 +17,16 @@ from unrote.corpus.saved import released_form, saved_beside
 from unrote.corpus.schema import Table
 from unrote.corpus.shard import Corpus
 from unrote.corpus.version import VERSION
-from unrote.pipelines.commits import FORMAT, Commit, TableFile, holds, read_marker, write_marker
+from unrote.pipelines.commits import (
+    FORMAT,
+    Commit,
+    TableFile,
+    holds,
+    read_marker,
+    read_sealed,
+    write_marker,
+    write_sealed,
+)
 from unrote.pipelines.config import Settings
 from unrote.pipelines.fingerprint import difference, input_digest, run_fingerprint
 from unrote.pipelines.index.head import Head
@@ -414,14 +422,13 @@ def _continue(run: RunFolder, out: str) -> str:
     phases = run.state / "phases"
     if path.exists() and phases.is_dir() and any(phases.iterdir()):
         try:
-            state = orjson.loads(path.read_bytes())
-            same, started = state["fingerprint"] == run.fingerprint, str(state["started"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            state = read_sealed(path)
+        except ValueError:
             raise OutputError(
                 f"{path} is damaged. Start over with --fresh, or name another folder."
             ) from None
-        if same:
-            return started
+        if state["fingerprint"] == run.fingerprint:
+            return str(state["started"])
         raise OutputError(
             f"{out} holds an unfinished run of other input or settings{run.difference(state)}. "
             "Repeat that command to continue it, start over with --fresh, or name another folder."
@@ -436,7 +443,7 @@ def _continue(run: RunFolder, out: str) -> str:
         "input_digest": input_digest(run.corpus),
         "index": None if run.base is None else run.base.to_json(),
     }
-    write_atomically(path, orjson.dumps(state))
+    write_sealed(path, state)
     return run.started
 
 

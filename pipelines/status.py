@@ -10,7 +10,7 @@ import orjson
 from pydantic import Field
 
 from unrote.corpus.errors import InputError
-from unrote.pipelines.commits import read_marker
+from unrote.pipelines.commits import read_marker, read_sealed
 from unrote.pipelines.finished import open_run
 from unrote.pipelines.heartbeat import NAME
 from unrote.pipelines.locations import MANIFEST, STATE, reaching
@@ -130,27 +130,26 @@ def _current(path: Location) -> CurrentPhase | None:
     """The phase that a run was in; None where it did not say, or a power cut took what it said."""
     try:
         said = orjson.loads(path.read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
+        return CurrentPhase(
+            name=said["phase"],
+            done=said["done"],
+            seconds=round(max(0.0, said["time"] - said["began"]), 1),
+            seen=round(max(0.0, time.time() - said["time"]), 1),
+        )
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
-    return CurrentPhase(
-        name=said["phase"],
-        done=said["done"],
-        seconds=round(max(0.0, said["time"] - said["began"]), 1),
-        seen=round(max(0.0, time.time() - said["time"]), 1),
-    )
 
 
 def _json(path: Location) -> dict[str, Any] | None:
     """What a small file says; None where it is not there. Raises InputError where it is damaged."""
     try:
-        tree: dict[str, Any] = orjson.loads(path.read_bytes())
+        return read_sealed(path)
     except FileNotFoundError:
         return None
-    except orjson.JSONDecodeError:
+    except ValueError:
         raise InputError(
             f"{path} is damaged. Start the run over with --fresh, or name another folder."
         ) from None
-    return tree
 
 
 def lines(found: RunStatus) -> Iterator[str]:

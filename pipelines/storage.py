@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -250,11 +251,30 @@ def is_reached(name: str) -> bool:
     return found
 
 
+_LOOKS, _LOOK = 5, 0.02
+"""How often, and seconds after which, a lock is tried again before it is taken for held."""
+
+
+def is_locked(path: LocalPath) -> bool:
+    """Whether a process has the lock of a file. Who looks shares it for an instant, which
+    `hold_lock` waits for. Raises OSError where its disk has no locks.
+    """
+    try:
+        with path.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def hold_lock(path: LocalPath) -> IO[str] | None:
     """Lock a file for as long as what this gives is open; None where another process has it.
 
     Raises OSError where the file cannot be made, or its disk has no locks.
     """
+    looks = _LOOKS
     while True:
         make_folder(path.parent)
         handle = path.open("a")
@@ -262,7 +282,11 @@ def hold_lock(path: LocalPath) -> IO[str] | None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.close()
-            return None
+            if looks == 0:
+                return None
+            looks -= 1  # it may be one who only looks (is_locked), for an instant
+            time.sleep(_LOOK)
+            continue
         except OSError:
             handle.close()
             raise

@@ -16,14 +16,24 @@ from unrote.corpus.errors import InputError
 from unrote.corpus.formats.base import Cutter, Format
 from unrote.corpus.formats.parquet import (
     GROUP_BYTES,
+    Decoded,
     batch_rows,
     check_columns,
     columns_of_text,
     compacted,
+    decoded_rows,
     rewritten_batch,
 )
 from unrote.corpus.formats.sniffing import ARROW_FILE, is_arrow
-from unrote.corpus.rows import BATCH_BYTES, Damaged, Fields, SelectedRows, View, rejects
+from unrote.corpus.rows import (
+    BATCH_BYTES,
+    Damaged,
+    Fields,
+    SelectedRows,
+    View,
+    refuse_expanded,
+    rejects,
+)
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
 from unrote.corpus.storage import is_remote, open_stored, storage
@@ -55,14 +65,15 @@ class Arrow(Format):
     def read(
         self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
-        row = cut.row
+        row, decoded = cut.row, Decoded(shard, fields.max_expansion)
         with open_arrow(shard) as reader:
             check_columns(shard, reader.schema, fields)
             try:
                 for batch in _batches(shard, reader, BATCH_BYTES):
                     if selected.none_from(row):
                         return
-                    yield from batch_rows(batch, row, shard, fields, view, selected)
+                    found = batch_rows(batch, row, shard, fields, view, selected)
+                    yield from decoded.counted(found)
                     row += len(batch)
             except Damaged as damage:
                 if view == "records" and selected.has(row):
@@ -96,6 +107,7 @@ class Arrow(Format):
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
         with open_arrow(shard) as reader:
             check_columns(shard, reader.schema, fields)
+        refuse_expanded(shard, _expanded_bytes(shard), fields.max_expansion)
 
 
 class _Whole(Cutter):
@@ -158,6 +170,7 @@ def _batches(shard: Shard, reader: Any, size: int) -> Iterator[pa.RecordBatch]:
             raise Damaged(CORRUPT) from None
         number += 1
         rows = len(batch) if batch.nbytes <= size else max(1, size * len(batch) // batch.nbytes)
+        rows = min([rows, *map(decoded_rows, batch.columns)])
         for start in range(0, len(batch), rows or 1):
             yield batch.slice(start, rows)
 
@@ -270,6 +283,37 @@ def _codec(shard: Shard) -> str | None:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
     return None  # it has no batch, or cannot be read, which is said when it is read
+
+
+def _expanded_bytes(shard: Shard) -> int:
+    """Bytes of all buffers, as they say of themselves, without their compression."""
+    size = 0
+    with storage(shard.url, "read"), _source(shard) as source:
+        source.seek(_FILE_START if source.read(len(ARROW_FILE)) == ARROW_FILE else 0)
+        try:
+            for message in pa.ipc.MessageReader.open_stream(source):
+                size += _expanded(message)
+        except (pa.ArrowException, OSError, struct.error, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+    return size  # what cannot be read is told when it is read
+
+
+def _expanded(message: pa.ipc.Message) -> int:
+    """The same of one message."""
+    said, body = memoryview(message.metadata), memoryview(message.body or b"")
+    batch = _table(said, struct.unpack_from("<I", said, 0)[0], 2)
+    if message.type == "dictionary":
+        batch = batch and _table(said, batch, 1)
+    buffers = batch and _table(said, batch, 2)
+    if not buffers or message.type not in ("record batch", "dictionary"):
+        return 0
+    size, compressed = 0, bool(_table(said, batch, 3))
+    for at in range(buffers + 4, buffers + 4 + 16 * struct.unpack_from("<I", said, buffers)[0], 16):
+        start, length = struct.unpack_from("<qq", said, at)
+        whole = struct.unpack_from("<q", body, start)[0] if compressed and length else -1
+        size += length if whole < 0 else whole
+    return size
 
 
 def _codec_of(message: memoryview) -> str | None:

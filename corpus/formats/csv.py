@@ -15,7 +15,6 @@ from unrote.corpus.formats.base import Format, with_compressions
 from unrote.corpus.formats.sniffing import compression_of, head_of, refuse_wide
 from unrote.corpus.paths import SEPARATED, SEPARATOR
 from unrote.corpus.rows import (
-    MAX_DOCUMENT,
     NOT_UTF8,
     Damaged,
     Fields,
@@ -29,7 +28,7 @@ from unrote.corpus.rows import (
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
 from unrote.corpus.storage import open_stored, storage
-from unrote.corpus.streams import compressor, decompressed
+from unrote.corpus.streams import compressor, decompressed, not_expanded
 from unrote.corpus.text import BOM, bytes_view
 
 TOGETHER = 1000
@@ -119,10 +118,10 @@ class _Records:
         self._line = 1
         self._skipped: _Skipped | None = None
 
-    def add(self, chunk: bytes, ended: bool = False, damaged: bool = False) -> Iterator[_Record]:
-        """The records that end with `chunk`; `ended` and `damaged` say that none comes then."""
+    def add(self, chunk: bytes, over: bool = False, damaged: bool = False) -> Iterator[_Record]:
+        """The records that end with `chunk`; `over` and `damaged` say that none comes then."""
         self._held += chunk
-        last = ended or damaged
+        last = over or damaged
         yield from self._end_of_skipped(last, damaged)
         at = 0
         while at < len(self._held) and self._skipped is None:
@@ -130,7 +129,8 @@ class _Records:
             end = len(self._held) if found is None else found.end()
             if not last and end >= len(self._held) - 1:  # it may go on, or \r be half of \r\n
                 break
-            if damaged and end == len(self._held):
+            ended = found is not None and self._held[at:end].endswith((b"\r", b"\n"))
+            if damaged and not ended:  # the rest of it is lost
                 break
             record = self._record(self._held[at:end])
             if record is not None:
@@ -193,7 +193,7 @@ class Csv(Format):
         view: View,
         selected: SelectedRows,
     ) -> Tagged:
-        records, row = self._records(shard, fields.max_document), 0
+        records, row = self._records(shard, fields), 0
         try:
             header = next(records, None)
             names = [] if header is None else self._names(shard, header)
@@ -228,7 +228,7 @@ class Csv(Format):
         self, shard: Shard, fields: Fields, edits: ShardEdits
     ) -> Iterator[tuple[int, bytes]]:
         """Pairs of rows and the bytes they come out as, the header's first. Raises Damaged."""
-        records, first = self._records(shard, fields.max_document), 0
+        records, first = self._records(shard, fields), 0
         header = next(records, None)
         if header is None:
             return
@@ -259,7 +259,7 @@ class Csv(Format):
     def _header(self, shard: Shard) -> _Record | None:
         """The first record; None where there is none, or it is damaged, which reading tells."""
         with suppress(Damaged):
-            return next(self._records(shard), None)
+            return next(self._records(shard, Fields()), None)
         return None
 
     def _names(self, shard: Shard, header: _Record) -> list[str]:
@@ -281,21 +281,24 @@ class Csv(Format):
             )
         return names
 
-    def _records(self, shard: Shard, limit: int = MAX_DOCUMENT) -> Iterator[_Record]:
-        """The records that are not blank, the header first. Raises Damaged, StorageError.
+    def _records(self, shard: Shard, fields: Fields) -> Iterator[_Record]:
+        """The records that are not blank, the header first. Raises Damaged, StorageError,
+        InputError.
 
-        Of one of more than `limit` bytes no more are held.
+        Of one of more than `max_document` bytes no more are held.
         """
-        records = _Records(self.delimiter, limit)
+        records = _Records(self.delimiter, fields.max_document)
         with storage(shard.url, "read"), open_stored(shard.url) as file:
             stored = decompressed(file, shard.compression)
+            if shard.compression:
+                stored = not_expanded(stored, shard, fields.max_expansion)
             try:
                 for chunk in stored:
                     yield from records.add(chunk)
             except Damaged:
                 yield from records.add(b"", damaged=True)
                 raise
-            yield from records.add(b"", ended=True)
+            yield from records.add(b"", over=True)
 
     def _written(self, record: _Record, names: Sequence[str], changes: Mapping[str, str]) -> bytes:
         """The record with new values."""

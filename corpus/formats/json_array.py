@@ -24,6 +24,7 @@ from unrote.corpus.formats.jsonl import (
     FIRST_ROWS,
     block_rows,
     check_values,
+    first_bytes,
     new_values,
     read_strings,
     replaced,
@@ -79,11 +80,11 @@ class JsonArray(Format):
         self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
         row, position = cut.row, _Position(cut.line + 1, 1 if cut.start == 0 else None)
-        elements = self._elements(shard, cut)
+        elements = self._elements(shard, cut, fields)
         try:
             for block, table, reasons, after in elements.scanned(fields, view, selected):
                 row = after
-                explain = _Explain(block.stored, position, fields.editable[0])
+                explain = _Explain(block.stored, block.lines, position, fields.editable[0])
                 yield from block_rows(block.lines, table, reasons, shard, fields, view, explain)
                 position = position.behind(block.stored, block.skipped)
             elements.check_end(position)
@@ -99,7 +100,7 @@ class JsonArray(Format):
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
             everything = SelectedRows(shard, None, 0)
-            elements = self._elements(shard, whole)
+            elements = self._elements(shard, whole, fields)
             try:
                 for block, table, reasons, _ in elements.scanned(fields, "text", everything):
                     read_strings(block.lines, table, reasons, fields)
@@ -119,8 +120,12 @@ class JsonArray(Format):
         if first is not None and fields.columns:
             check_values(shard, fields, _first_rows(self._elements(shard, first)))
 
-    def _elements(self, shard: Shard, cut: Cut) -> "_Elements":
-        return _Elements(shard, cut, split_state(cut.start > 0, cut.row, self.concatenated))
+    def _elements(self, shard: Shard, cut: Cut, fields: Fields | None = None) -> "_Elements":
+        """The elements of a cut; without `fields` those at its beginning."""
+        state = split_state(cut.start > 0, cut.row, self.concatenated)
+        if fields is None:
+            return _Elements(shard, cut, state, first_bytes(shard, cut))
+        return _Elements(shard, cut, state, stored_lines(shard, cut, fields.max_expansion))
 
 
 class JsonValues(JsonArray):
@@ -185,10 +190,12 @@ class _Block:
 
 
 class _Elements:
-    """The elements of a cut, in blocks; `state` is that of `json_splitter` at its start."""
+    """The elements of a cut, in blocks; `state` is that of `json_splitter` at its start, `chunks`
+    are its bytes.
+    """
 
-    def __init__(self, shard: Shard, cut: Cut, state: np.ndarray) -> None:
-        self._chunks = stored_lines(shard, cut)
+    def __init__(self, shard: Shard, cut: Cut, state: np.ndarray, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
         self._first = cut.row
         self._last = cut.end == shard.size or bool(shard.compression)
         self._state = state
@@ -341,12 +348,15 @@ class _Explain:
     """The reasons of rejected rows of a block that starts at `position`; see `block_rows`."""
 
     stored: np.ndarray
+    lines: np.ndarray
     position: _Position
     text: str
 
     def __call__(self, table: np.ndarray, reasons: np.ndarray) -> list[str]:
         told, counted, position = [], 0, self.position
-        for (start, end), reason in zip(table[:, [START, END]].tolist(), reasons, strict=True):
+        # Before the first element is the array's bracket, which is white space in the lines.
+        starts = element_ranges(self.lines, table, START, END)[:, 0].tolist()
+        for start, end, reason in zip(starts, table[:, END].tolist(), reasons, strict=True):
             position = position.behind(self.stored[counted:start])
             counted = start
             element = self.stored[start:end].tobytes()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -71,14 +72,19 @@ def _position(before: str, line: int, column: int | None) -> str:
 
 def no_field(stored: bytes, name: str, line: int) -> str:
     """The reason that line `line` (from 1) is rejected, an object that has no field `name`."""
-    there = _listed(json.loads(stored.decode()), "fields")
+    there = _listed(_parsed(stored.decode()), "fields")
     return f"no field '{name}' (line {line}); {there}. Set input.text to the one with the text"
 
 
 def no_path(stored: bytes, reason: str, line: int) -> str:
     """`reason` of line `line` (from 1), an object in which the paths lead to no string."""
-    there = _listed(dict.fromkeys(text_paths(json.loads(stored.decode()))), "paths to strings")
+    there = _listed(dict.fromkeys(text_paths(_parsed(stored.decode()))), "paths to strings")
     return f"{reason} (line {line}); {there}. Set input.text to those of the text"
+
+
+def _parsed(text: str) -> Any:
+    """The value; numbers stay text, since Python makes none of more than 4,300 digits."""
+    return json.loads(text, parse_int=str)
 
 
 def _listed(names: Iterable[str], what: str) -> str:
@@ -95,7 +101,7 @@ def _cause(text: str, array: bool) -> tuple[int, str]:
         at = len(text) - len(text.lstrip(_SPACE))
         return at, f"a comma and then '{text[at]}', with no value between; leave the comma out"
     try:
-        json.loads(text)
+        _parsed(text)
     except json.JSONDecodeError as error:
         return error.pos, _named(text, error, array)
     except RecursionError:

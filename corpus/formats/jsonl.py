@@ -52,8 +52,10 @@ from unrote.corpus.json_scanner import (
 from unrote.corpus.kernel import byte_buffer
 from unrote.corpus.paths import SEPARATOR, Selection
 from unrote.corpus.rows import (
+    EXPANDED,
     IS_NULL,
     MAX_DOCUMENT,
+    MAX_EXPANSION,
     NOT_UTF8,
     Damaged,
     Fields,
@@ -67,7 +69,7 @@ from unrote.corpus.rows import (
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Compression, Cut, Shard
 from unrote.corpus.storage import chunks, open_stored, storage
-from unrote.corpus.streams import compressor, decompressed
+from unrote.corpus.streams import beginning, compressor, decompressed, not_expanded
 from unrote.corpus.text import BOM, bytes_view, is_utf8, strings_from, utf8_ranges
 
 FIRST_ROWS = 100
@@ -97,7 +99,7 @@ class JsonLines(Format):
     def read(
         self, shard: Shard, cut: Cut, fields: Fields, view: View, selected: SelectedRows
     ) -> Tagged:
-        content = stored_lines(shard, cut)
+        content = stored_lines(shard, cut, fields.max_expansion)
         yield from read_jsonl(
             content, shard, cut.start == 0, cut.row, fields, view, selected, cut.line
         )
@@ -109,7 +111,7 @@ class JsonLines(Format):
         with storage(path, "write"), path.open("wb") as file:
             sink = compressor(shard.compression)
             for cut in cuts:
-                stored = stored_lines(shard, cut)
+                stored = stored_lines(shard, cut, fields.max_expansion)
                 for count, chunk in rewritten_lines(stored, shard, cut, fields, edits):
                     rows += count
                     file.write(sink.compress(chunk))
@@ -167,14 +169,19 @@ class LineCuts(Cutter):
 # Reading
 
 
-def stored_lines(shard: Shard, cut: Cut) -> Iterator[bytes]:
-    """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged."""
+def stored_lines(shard: Shard, cut: Cut, max_expansion: int) -> Iterator[bytes]:
+    """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged, InputError."""
     with storage(shard.url, "read"), open_stored(shard.url) as file:
         if shard.compression:
-            yield from decompressed(file, shard.compression)
+            yield from not_expanded(decompressed(file, shard.compression), shard, max_expansion)
         else:
             _seek(file, cut.start)
             yield from chunks(file, cut.end - cut.start)
+
+
+def first_bytes(shard: Shard, cut: Cut) -> Iterator[bytes]:
+    """As many as the first rows mostly have."""
+    return beginning(stored_lines(shard, cut, MAX_EXPANSION), EXPANDED)
 
 
 def _seek(file: Any, offset: int) -> None:
@@ -700,7 +707,7 @@ def _check_value(shard: Shard, row: int, name: str, value: Any) -> None:
 def _first_rows(shard: Shard, cut: Cut) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows that are objects, with their numbers."""
     try:
-        for number, line in enumerate(islice(_lines(stored_lines(shard, cut)), FIRST_ROWS)):
+        for number, line in enumerate(islice(_lines(first_bytes(shard, cut)), FIRST_ROWS)):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):

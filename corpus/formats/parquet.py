@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from unrote.corpus.rows import (
     SelectedRows,
     View,
     accepted,
+    refuse_expanded,
     rejects,
     row_batches,
     too_long,
@@ -40,6 +42,12 @@ from unrote.corpus.storage import open_stored, storage
 from unrote.corpus.text import arrow_buffers, utf8_ranges
 
 CORRUPT = "Parquet data is corrupt"
+
+DECODED = 256 << 20
+"""Bytes that a batch may have when the values of a dictionary are in their places."""
+
+_ROW = 8
+"""Bytes that a row is counted as, though nothing may be in it."""
 
 GROUP_BYTES = 64 << 20
 """Row groups larger than this are rewritten as several."""
@@ -79,6 +87,14 @@ class Parquet(Format):
     def check(self, shard: Shard, fields: Fields, first: Cut | None) -> None:  # noqa: ARG002
         with open_parquet(shard) as file:
             check_columns(shard, file.schema_arrow, fields)
+            groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        size = sum(
+            group.column(n).total_uncompressed_size
+            for group in groups
+            for n in range(group.num_columns)
+        )
+        refuse_expanded(shard, size, fields.max_expansion)
+        refuse_expanded(shard, _ROW * sum(group.num_rows for group in groups), fields.max_expansion)
 
 
 def columns_of_text(schema: pa.Schema) -> set[str]:
@@ -92,7 +108,10 @@ def open_parquet(shard: Shard) -> Iterator[pq.ParquetFile]:
     with storage(shard.url, "read"), open_stored(shard.url) as stored:
         try:
             file = pq.ParquetFile(stored)
-        except pa.ArrowInvalid as error:
+            file.schema_arrow.names  # noqa: B018 - what cannot be read is told now
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise InputError(
                 f"{shard.url} is not a Parquet file: {error}. Remove it from the input or replace "
                 "it by a whole one."
@@ -178,6 +197,7 @@ class GroupCuts(Cutter):
         cuts: list[Cut] = []
         with open_parquet(self._shard) as file:
             metadata = file.metadata
+            _refuse_contradictions(self._shard, metadata)
             start = row = first_row = held = 0
             for number in range(metadata.num_row_groups):
                 group = metadata.row_group(number)
@@ -189,6 +209,30 @@ class GroupCuts(Cutter):
             if start < metadata.num_row_groups or not cuts:
                 cuts.append(Cut(self._shard.number, start, metadata.num_row_groups, first_row))
         return cuts
+
+
+def _refuse_contradictions(shard: Shard, metadata: pq.FileMetaData) -> None:
+    """Raise InputError where the footer says two things of how many rows there are: which rows are
+    read would depend on the reader.
+    """
+    rows = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        rows += group.num_rows
+        for at in range(group.num_columns):
+            flat = metadata.schema.column(at).max_repetition_level == 0
+            values = group.column(at).num_values
+            if values != group.num_rows if flat else values < 0:
+                raise InputError(
+                    f"{shard.url} is damaged: row group {number} says {group.num_rows} rows and "
+                    f"{values} values in column {group.column(at).path_in_schema!r}. Replace it by "
+                    "a whole one."
+                )
+    if rows != metadata.num_rows:
+        raise InputError(
+            f"{shard.url} is damaged: it says {metadata.num_rows} rows and its row groups say "
+            f"{rows}. Replace it by a whole one."
+        )
 
 
 # Reading
@@ -203,7 +247,7 @@ def read_parquet(
     counts as missing. Where a row group is damaged, all its rows from there on are rejects, and the
     next row group is read. Raises InputError (`check_columns`), StorageError.
     """
-    row = cut.row
+    row, decoded = cut.row, Decoded(shard, fields.max_expansion)
     with open_parquet(shard) as file:
         check_columns(shard, file.schema_arrow, fields)
         for number in range(cut.start, cut.end):
@@ -211,7 +255,8 @@ def read_parquet(
             if len(selected.of(row, after)) > 0:
                 try:
                     for batch in _batches(shard, file, number, _present(file, fields)):
-                        yield from batch_rows(batch, row, shard, fields, view, selected)
+                        found = batch_rows(batch, row, shard, fields, view, selected)
+                        yield from decoded.counted(found)
                         row += len(batch)
                 except Damaged as damage:
                     lost = selected.of(row, after)
@@ -231,8 +276,9 @@ def _batches(
     shard: Shard, file: pq.ParquetFile, group: int, columns: list[str] | None
 ) -> Iterator[pa.RecordBatch]:
     """A row group's rows in batches of about BATCH_BYTES. Raises Damaged, StorageError."""
-    metadata = file.metadata.row_group(group)
+    metadata, left = file.metadata.row_group(group), file.metadata.row_group(group).num_rows
     rows = max(1, BATCH_BYTES * metadata.num_rows // max(1, metadata.total_byte_size))
+    rows = min(rows, _rows_of_dictionaries(shard, metadata, columns))
     batches = file.iter_batches(
         batch_size=min(rows, 1 << 20), row_groups=[group], columns=columns, use_threads=False
     )
@@ -246,8 +292,79 @@ def _batches(
                     raise
             raise Damaged(CORRUPT) from None
         if batch is None:
-            return
+            break
+        left -= len(batch)
         yield batch
+    if left:  # what the footer says is not believed: a column may end early without an error
+        raise Damaged(CORRUPT)
+
+
+@dataclass
+class Decoded:
+    """How much came of a shard's cut, in which few bytes may say that one text stands again and
+    again.
+    """
+
+    shard: Shard
+    max_expansion: int
+    size: int = 0
+
+    def counted(self, batches: Tagged) -> Tagged:
+        """The batches. Raises InputError where they become too many."""
+        for tag, batch in batches:
+            self.size += batch.nbytes
+            refuse_expanded(self.shard, self.size, self.max_expansion)
+            yield tag, batch
+
+
+def decoded_rows(column: pa.Array) -> int:
+    """How many rows of a column have DECODED bytes at most, whatever values they have."""
+    if not (pa.types.is_dictionary(column.type) and is_text(column.type)):
+        return len(column)
+    longest = pc.max(pc.binary_length(column.dictionary.cast(pa.large_string()))).as_py()
+    return max(1, DECODED // max(1, longest or 0))
+
+
+def _rows_of_dictionaries(
+    shard: Shard, group: pq.RowGroupMetaData, columns: list[str] | None
+) -> int:
+    """How many rows of a row group have DECODED bytes at most, by the sizes of its dictionaries."""
+    rows = max(1, group.num_rows)
+    with open_stored(shard.url) as stored:
+        for number in range(group.num_columns):
+            column = group.column(number)
+            named = columns is None or column.path_in_schema.partition(".")[0] in columns
+            if named and column.physical_type == "BYTE_ARRAY":
+                at = min(column.dictionary_page_offset or 1 << 62, column.data_page_offset)
+                in_a_row = 1 + column.num_values // max(1, group.num_rows)
+                size = _dictionary_bytes(stored, at) * in_a_row
+                rows = min(rows, max(1, DECODED // max(1, size)))
+    return int(rows)
+
+
+def _dictionary_bytes(stored: Any, at: int) -> int:
+    """Bytes of the dictionary that a column begins with, without compression; 0: it has none.
+
+    A page begins with Thrift's compact form of PageHeader (parquet.thrift): its type and then its
+    sizes are fields 1 and 2, zigzag integers of seven bits a byte.
+    """
+    stored.seek(at)
+    head = stored.read(16)
+    values: list[int] = []
+    position = 0
+    while len(values) < 2 and head[position : position + 1] == b"\x15":
+        shift = value = 0
+        position += 1
+        while position < len(head):
+            value |= (head[position] & 0x7F) << shift
+            shift, position = shift + 7, position + 1
+            if head[position - 1] < 0x80:
+                break
+        values.append(value >> 1)
+    return values[1] if values[:1] == [_DICTIONARY_PAGE] and len(values) == 2 else 0
+
+
+_DICTIONARY_PAGE = 2
 
 
 def batch_rows(

@@ -116,11 +116,14 @@ _ARRAY = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*(?:\{|\][ \t\r\n]*\Z)")
 _PRETTY = re.compile(rb'\{(\s*"[^"\\]*"\s*:.*,)?')
 
 
+_JSON = json.JSONDecoder(parse_int=str)  # Python makes no number of more than 4,300 digits
+
+
 def _is_object(head: bytes) -> bool:
     """Whether `head` starts with an object, or what may be the beginning of one."""
     text = head.decode(errors="replace").lstrip()
     try:
-        return isinstance(json.JSONDecoder().raw_decode(text)[0], dict)
+        return isinstance(_JSON.raw_decode(text)[0], dict)
     except json.JSONDecodeError as error:
         return error.pos > len(text) // 2
     except RecursionError:

@@ -28,6 +28,7 @@ from unrote.corpus.rows import (
     Fields,
     SelectedRows,
     View,
+    refuse_expanded,
     rejects,
     row_batches,
     together,
@@ -59,6 +60,8 @@ class _Record:
     reason: str
     start: int
     size: int
+    is_torn: bool
+    """Whether its compressed bytes lack their end, though all of the block came."""
 
     def get(self, name: str) -> str | None:
         return next((v for k, v in self.headers if k.lower() == name.lower()), None)
@@ -95,7 +98,7 @@ class Warc(Format):
         view: View,
         selected: SelectedRows,
     ) -> Tagged:
-        rows = (one for one in _records(shard, fields.max_document) if one.is_row)
+        rows = (one for one in _records(shard, fields) if one.is_row)
         row = 0
         try:
             for some in together(rows, TOGETHER):
@@ -119,7 +122,7 @@ class Warc(Format):
         rows = row = 0
         with storage(shard.url, "read"), open_stored(shard.url) as stored, path.open("wb") as file:
             try:
-                for record in _records(shard, fields.max_document):
+                for record in _records(shard, fields):
                     text = None
                     if record.is_row:
                         readable = np.array([not record.reason])
@@ -129,6 +132,8 @@ class Warc(Format):
                             continue
                         rows += 1
                         text = new.get(0, {}).get(0)
+                    if text is None and record.is_torn:
+                        text = record.block.decode() if record.is_row else ""
                     if text is None:
                         stored.seek(record.start)
                         _copy(stored, record.size, file)
@@ -146,23 +151,29 @@ def _copy(stored: Any, size: int, file: Any) -> None:
         size -= len(chunk)
 
 
-def _records(shard: Shard, limit: int) -> Iterator[_Record]:
-    """The records; of blocks of more than `limit` bytes nothing is held. Raises Damaged."""
+def _records(shard: Shard, fields: Fields) -> Iterator[_Record]:
+    """The records; of blocks of more than `max_document` bytes nothing is held. Raises Damaged,
+    InputError.
+    """
     from warcio.archiveiterator import ArchiveIterator  # noqa: PLC0415  an extra
     from warcio.exceptions import ArchiveLoadFailed  # noqa: PLC0415
 
     with storage(shard.url, "read"), open_stored(shard.url) as file:
         found = ArchiveIterator(file, no_record_parse=True)
+        everything = 0  # bytes without compression, as records say before they are read
         found.INC_RECORD = ""  # what it says of wrong lengths, with text of documents
         try:
             for one in found:
                 headers = one.rec_headers
                 is_row, reason = _role(one.rec_type, headers.get_header("Content-Type") or "")
                 size = int(headers.get_header("Content-Length"))
+                everything += size
+                if shard.compression:
+                    refuse_expanded(shard, everything, fields.max_expansion)
                 block = b""
                 if is_row and not reason:
-                    if size > limit:
-                        reason = too_long(limit)
+                    if size > fields.max_document:
+                        reason = too_long(fields.max_document)
                     else:
                         block = one.raw_stream.read(size)
                         reason = "" if is_utf8(bytes_view(block)) else NOT_UTF8
@@ -172,9 +183,13 @@ def _records(shard: Shard, limit: int) -> Iterator[_Record]:
                 if found.err_count:
                     raise Damaged(CORRUPT)
                 stored = found.offset - start  # with the line breaks behind it
+                is_torn = bool(shard.compression) and start + stored >= shard.size
+                is_torn = is_torn and not getattr(found.reader.decompressor, "eof", True)
                 yield _Record(
-                    headers.protocol, headers.headers, is_row, block, reason, start, stored
+                    headers.protocol, headers.headers, is_row, block, reason, start, stored, is_torn
                 )
+                if is_torn:
+                    raise Damaged(CORRUPT)
         except (ArchiveLoadFailed, EOFError, zlib.error, ValueError, TypeError):
             raise Damaged(CORRUPT) from None
 

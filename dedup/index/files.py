@@ -84,9 +84,8 @@ class Opened:
         with storage(path, "read"):
             source = pa.PythonFile(open_stored(path)) if is_remote(path) else pa.memory_map(path)
             self._reader = _checked(path, pa.ipc.open_file, source)
-        self.firsts: Ints = np.frombuffer(
-            (self._reader.schema.metadata or {}).get(_FIRSTS, b""), dtype="<i8"
-        )
+            known = (self._reader.schema.metadata or {}).get(_FIRSTS, b"")
+            self.firsts: Ints = _checked(path, np.frombuffer, known, "<i8")
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All batches."""
@@ -95,7 +94,14 @@ class Opened:
     def batch(self, number: int) -> pa.RecordBatch:
         """One batch. Raises StorageError where it is damaged."""
         with storage(self._path, "read"), self._reading:
-            return _checked(self._path, self._reader.get_batch, number)
+            return _checked(self._path, self._whole, number)
+
+    def _whole(self, number: int) -> pa.RecordBatch:
+        batch = self._reader.get_batch(number)
+        batch.validate(
+            full=bool(len(self.firsts))
+        )  # keys are mapped: what is not asked stays there
+        return batch
 
     def columns(self) -> tuple[Ints, ...]:
         """The columns of a file of keys; of one on a disk, mapped."""
@@ -110,17 +116,33 @@ class Opened:
         bounds = np.flatnonzero(np.diff(number, prepend=-1, append=-1))
         for low, high in pairwise(bounds.tolist()):
             batch = self.batch(int(number[low]))
-            yield np.searchsorted(batch["at"].to_numpy(), at[low:high]), batch
+            yield _checked(self._path, _places, batch, at[low:high]), batch
+
+
+def _places(batch: pa.RecordBatch, at: Ints) -> Ints:
+    """Where `at` are in a batch. Raises ValueError, IndexError, KeyError where they are not."""
+    there = batch["at"].to_numpy()
+    places = np.searchsorted(there, at)
+    if (there[places] != at).any():
+        raise ValueError("rows are missing")
+    return places
 
 
 def _checked(path: str, function: Any, *args: Any) -> Any:
     try:
         return function(*args)
-    except pa.ArrowInvalid as error:
-        raise StorageError(
-            f"{path} is damaged ({str(error).splitlines()[0]}). `unrote index verify` says which "
-            "files are; bring them back from a copy."
-        ) from None
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise damaged(path, " ".join(str(error).split())) from None
+
+
+def damaged(path: str, why: str) -> StorageError:
+    """What is said of a file that is not what was written."""
+    return StorageError(
+        f"{path} is damaged ({why}). `unrote index verify` says which files are; bring them back "
+        "from a copy."
+    )
 
 
 def opened(folder: str, file: File) -> Opened:
@@ -139,5 +161,8 @@ def _columns(path: str) -> tuple[Ints, ...]:
 
 
 def columns_of(folder: str, file: File) -> tuple[Ints, ...]:
-    """The columns of a file of keys, for all threads."""
-    return _columns(path_of(folder, file))
+    """The columns of a file of keys, for all threads. Raises StorageError where it is damaged."""
+    columns = _columns(path_of(folder, file))
+    if {len(column) for column in columns} != {file.rows}:
+        raise damaged(path_of(folder, file), f"it has not {file.rows} rows")
+    return columns

@@ -16,6 +16,7 @@ from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
 from unrote.corpus.schema import INDEXED, REJECTS, Table, Tagged
 from unrote.corpus.shard import Corpus, Cut
+from unrote.corpus.tables import readable
 from unrote.pipelines.engines.base import Read, Workspace
 from unrote.pipelines.storage import Location, source
 
@@ -182,7 +183,7 @@ def rows_between(
 
     columns: those to read, "doc" the first of them; None is all.
     """
-    with pq.ParquetFile(source(path)) as file:
+    with readable(path), pq.ParquetFile(source(path)) as file:
         for group in range(file.num_row_groups):
             if not table.sort:
                 yield from file.read_row_group(group, use_threads=False).to_batches()

@@ -12,8 +12,8 @@ from unrote.dedup.exact import Fingerprint
 from unrote.dedup.index.layout import Index
 from unrote.dedup.repeats import Anchors
 from unrote.dedup.selection import UndecidedSets
+from unrote.pipelines.commits import sealed
 from unrote.pipelines.config import Settings
-from unrote.pipelines.manifest import sealed
 from unrote.pipelines.remote import RemotePath
 from unrote.pipelines.storage import Location, remove, write_atomically
 

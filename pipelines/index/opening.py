@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import orjson
-
 from unrote.corpus.errors import InputError, OutputError
+from unrote.pipelines.commits import read_sealed
 from unrote.pipelines.config import Settings
 from unrote.pipelines.index.head import Head, new_head, read_head, refuse_other_rules
 from unrote.pipelines.locations import MANIFEST, STATE, folder_named, reaching, refuse_overlap
@@ -135,7 +134,6 @@ def _known(state: Location, now: Head) -> Head | None:
     if not (phases.is_dir() and any(phases.iterdir())):
         return None
     try:
-        tree = orjson.loads((state / "run.json").read_bytes())["index"]
-        return Head.from_json(now.index.folder, tree)
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return Head.from_json(now.index.folder, read_sealed(state / "run.json")["index"])
+    except (OSError, KeyError, TypeError, ValueError):
         return None

@@ -10,18 +10,19 @@ What is wrong with a run is a failed check, never an exception, and no failure q
 
 import contextlib
 import tempfile
+from collections.abc import Iterator
 
-from unrote.corpus.errors import UsageError
+from unrote.corpus.errors import OutputError, UsageError
 from unrote.corpus.extras import require
 from unrote.pipelines.verify.elsewhere import Elsewhere
-from unrote.pipelines.verify.files import check_files, check_input, check_manifest
+from unrote.pipelines.verify.files import check_files, check_input, check_manifest, is_sealed
 from unrote.pipelines.verify.kept import check_kept_twins
 from unrote.pipelines.verify.layout import TABLES
 from unrote.pipelines.verify.opening import open_run
 from unrote.pipelines.verify.recall import DOCUMENTS, measured, open_sample
 from unrote.pipelines.verify.rows import check_rows
 from unrote.pipelines.verify.scores import check_copies
-from unrote.pipelines.verify.state import Texts
+from unrote.pipelines.verify.state import Run, Texts
 from unrote.pipelines.verify.tables import load_tables
 from unrote.pipelines.verify.twins import check_duplicates, check_twins
 from unrote.pipelines.verify.verdict import (
@@ -49,6 +50,20 @@ __all__ = [
 ]
 
 
+@contextlib.contextmanager
+def _as_it_was_written(run: Run) -> Iterator[None]:
+    """Turns what a changed manifest leads to, which may say anything, into an OutputError."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        if is_sealed(run.manifest):
+            raise
+        raise OutputError(
+            f"{run.root}/manifest.json was changed since the run wrote it, and cannot be checked "
+            f"({type(error).__name__}). Run the job again with --fresh."
+        ) from None
+
+
 def verify(
     out: str,
     *,
@@ -72,6 +87,7 @@ def verify(
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryFile())
         run = open_run(out, Texts(scratch), progress or (lambda *_: None))
+        stack.enter_context(_as_it_was_written(run))
         check_files(run)
         check_manifest(run)
         check_input(run)

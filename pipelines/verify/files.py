@@ -3,7 +3,8 @@
 import json
 import re
 from collections import Counter
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 import xxhash
@@ -43,12 +44,17 @@ def check_files(run: Run) -> None:
         run.tally["files"].expect(known, "%s does not belong into OUT", name)
 
 
+def is_sealed(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest has the digest of all else in it."""
+    said = {name: value for name, value in manifest.items() if name != "digest"}
+    plain = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    return bool(manifest.get("digest") == xxhash.xxh3_128_hexdigest(plain))
+
+
 def check_manifest(run: Run) -> None:
     """The manifest is what the run wrote, and the reports are what it lists."""
-    said = {name: value for name, value in run.manifest.items() if name != "digest"}
-    plain = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
     run.tally["manifest"].expect(
-        run.manifest.get("digest") == xxhash.xxh3_128_hexdigest(plain),
+        is_sealed(run.manifest),
         "manifest.json is not what the run wrote: its digest of itself does not fit",
     )
     listed = run.manifest.get("reports")
@@ -161,7 +167,12 @@ def _same_but(url: str, content: bytes, keys: set[str]) -> bool:
         before = stream.read()
     if before == content:
         return True
-    ours, theirs = json.loads(before), json.loads(content)
+    try:
+        ours, theirs = json.loads(before), json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
+        return False
     return all(ours.get(key) == theirs.get(key) for key in (ours.keys() | theirs.keys()) - keys)
 
 

@@ -219,11 +219,24 @@ def _arrow_rows(stream: BinaryIO) -> Iterator[Any]:
     )
     try:
         for batch in batches:
+            _refuse_damaged(batch)
             yield from (batch.slice(row, 1) for row in range(batch.num_rows))
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         yield None
+
+
+def _refuse_damaged(batch: Any) -> None:
+    """Raise ArrowInvalid where a column is damaged, whichever it is: a batch is read whole. Strings
+    that are no UTF-8 are matters of their rows.
+    """
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

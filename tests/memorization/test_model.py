@@ -129,6 +129,46 @@ def test_only_safetensors_are_read(folder):
     assert "no *.safetensors" in refused(folder)
 
 
+@pytest.mark.parametrize("kind", ["evil", "llama"])
+def test_no_code_of_a_folder_is_run(folder, kind, tmp_path):
+    """Whether transformers knows the kind itself or would need the code for it."""
+    mark = tmp_path / "it-ran"
+    for name in ("configuration_evil.py", "modeling_evil.py", "tokenization_evil.py"):
+        (folder / name).write_text(f"open({str(mark)!r}, 'w')\n")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": kind,
+        "auto_map": {
+            "AutoConfig": "configuration_evil.C",
+            "AutoModelForCausalLM": "modeling_evil.M",
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    path = folder / "tokenizer_config.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps(said | {"auto_map": {"AutoTokenizer": ["tokenization_evil.T"] * 2}}))
+    try:
+        load(str(folder), device="cpu")
+    except ConfigError:
+        assert kind == "evil"
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("tokenizer_config.json", {"tokenizer_file": "/etc/tokenizer.json"}),
+        ("tokenizer_config.json", {"vocab_file": "../vocab.txt"}),
+        ("model.safetensors.index.json", {"weight_map": {"a": "../../other.safetensors"}}),
+    ],
+)
+def test_a_folder_that_names_files_elsewhere(folder, file, said):
+    path = folder / file
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(known | said))
+    assert file in refused(folder)
+
+
 def test_cut_off_weights(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])

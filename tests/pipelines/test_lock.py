@@ -92,3 +92,25 @@ def test_who_sees_to_it_is_let_in(tmp_path):
     lock(tmp_path, "OUT", "none").require()
     held.close()
     assert [path.name for path in Path(tmp_path).iterdir()] == [".run"]
+
+
+def test_who_only_looks_keeps_nobody_out(tmp_path):
+    """Two look all the time, as monitors do, while it is taken again and again."""
+    lock(tmp_path, "OUT").close()
+    ended, seen = threading.Event(), set()
+
+    def look() -> None:
+        while not ended.wait(0.001):
+            seen.add(holder_of(tmp_path) is None)
+
+    watching = [threading.Thread(target=look) for _ in range(2)]
+    for each in watching:
+        each.start()
+    for _ in range(50):
+        held = lock(tmp_path, "OUT")
+        assert holder_of(tmp_path) is not None
+        held.close()
+    ended.set()
+    for each in watching:
+        each.join()
+    assert True in seen

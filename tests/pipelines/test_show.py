@@ -12,6 +12,9 @@ from rich.console import Console
 from unrote.corpus.errors import InputChanged, InputError, StorageError, UsageError
 from unrote.corpus.pinning import pin
 from unrote.corpus.schema import PUBLISHED, SCORES
+from unrote.corpus.tables import write_table
+from unrote.pipelines.commits import TableFile
+from unrote.pipelines.manifest import write_manifest
 from unrote.pipelines.show import show
 
 COPIED = "This is the passage that is found again and again. "
@@ -89,21 +92,28 @@ def run(tmp_path: Path) -> Path:
         "masks": [],
         "rejects": [{"doc": B + 1, "shard": "b.jsonl", "row": 1, "reason": "not JSON"}],
     }
-    out = tmp_path / "out"
+    out, files = tmp_path / "out", {}
     for table in PUBLISHED:
-        folder = out / "tables" / table.name
-        folder.mkdir(parents=True)
         rows = pa.Table.from_pylist(tables.get(table.name, []), table.schema)
-        pq.write_table(rows, folder / "00000.parquet")
+        path = out / "tables" / table.name / "00000.parquet"
+        files[table.name] = [vars(TableFile(0, *write_table(path, table.schema, rows)))]
     manifest = {
         "format": 1,
         "settings": {"input": {"text": "text"}, "dedup": {"passages": {"action": "cut"}}},
         "input": corpus.to_json(),
         "phases": [{"rows": {table.name: 0 for table in PUBLISHED}}],
-        "tables": {table.name: [{"slice": 0}] for table in PUBLISHED},
+        "tables": files,
     }
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(out, manifest)
     return out
+
+
+def replace_table(out: Path, name: str, rows: pa.Table) -> None:
+    """Another table of the run, that its manifest knows of."""
+    manifest = json.loads((out / "manifest.json").read_text())
+    file = TableFile(0, *write_table(out / "tables" / name / "00000.parquet", rows.schema, rows))
+    manifest["tables"][name] = [vars(file)]
+    write_manifest(out, manifest)
 
 
 def shown(out: Path, doc: str, width: int = 100) -> str:
@@ -166,7 +176,7 @@ def test_remainder_shows_its_passages(run: Path) -> None:
 def test_passages_only_reported(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["settings"]["dedup"]["passages"]["action"] = "report"
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(run, manifest)
     said = flowed(shown(run, "id2"))
     assert "1 passage found (reported, not cut) here" in said
     assert f"stays in a.jsonl#1 at {TEXTS[A + 1].index(COPIED)}" in said
