@@ -230,7 +230,7 @@ def test_long_lists_are_cut(run: Path) -> None:
     rows = [
         {"doc": A + 4 + i, "reason": "near", "twin": A + 3, "similarity": 0.9} for i in range(30)
     ]
-    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    replace_table(run, "duplicates", pa.Table.from_pylist(rows, pq.read_schema(path)))
     said = flowed(shown(run, "id3"))
     assert "30 documents removed for this one" in said
     assert "… and 10 more" in said
