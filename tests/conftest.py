@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from tests import examples
+from tests.command import BRIEF_JAVA
 from tests.shared import made_once
 from tests.wheel import build_wheel
 
@@ -60,8 +61,8 @@ def pytest_addoption(parser):
 
 @pytest.fixture(autouse=True, scope="session")
 def brief_java():
-    """Spark's Java, of which tests start dozens, compiles and collects as a short run wants it."""
-    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    """Of Spark's Javas tests start dozens."""
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", BRIEF_JAVA)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -63,11 +63,12 @@ def test_nothing_lies_where_another_package_can_take_it(wheel):
 
 @pytest.mark.parametrize("way", ["module", "command"])
 def test_it_works_beside_packages_of_the_same_names(installed, elsewhere, tmp_path, way):
-    """All defaults, memorization and personal data too."""
+    """All defaults, memorization and personal data too, where that folder is on the path."""
     corpus = write_corpus(tmp_path / "in", count=20)
-    start = [installed / "python", "-m", "unrote"] if way == "module" else [installed / "unrote"]
+    module = [installed / "python", "-m", "unrote", "clean"]
+    start = {"module": module, "command": [installed / "unrote", "dedup"]}[way]
     done = subprocess.run(
-        [*start, "clean", corpus, "-o", tmp_path / "out"],
+        [*start, corpus, "-o", tmp_path / "out"],
         cwd=elsewhere, env=environment(tmp_path), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -83,20 +83,21 @@ def test_all_longest_runs_are_found(corpus, draw, seed):
     texts = [spelled(text, draw) for text in documents]
     found, listed = run([spelled(item, draw) for item in items], texts, seed=seed)
     rows = found["contamination"].to_pylist()
+    runs = expected(items, documents)
     where = [[one.start() for one in re.finditer(r"\w+", text)] for text in texts]
     assert {
         (row["number"], row["doc"], where[row["doc"]].index(row["start"]), row["words"],
          row["item_start"])
         for row in rows
-    } == expected(items, documents)  # fmt: skip
-    assert len(rows) == len(expected(items, documents))
+    } == runs  # fmt: skip
+    assert len(rows) == len(runs)
     for row in rows:
         passage = re.findall(r"\w+", texts[row["doc"]][row["start"] : row["end"]].lower())
         own = items[row["number"]]
         assert passage == own[row["item_start"] : row["item_start"] + row["words"]]
         assert texts[row["doc"]][row["end"] - 1].isalnum()
     for number, (item, row) in enumerate(zip(items, listed, strict=True)):
-        own = [run_ for run_ in expected(items, documents) if run_[0] == number]
+        own = [one for one in runs if one[0] == number]
         positions = {j + k for _, _, _, length, j in own for k in range(length)}
         assert row["overlap"] == pytest.approx(len(positions) / max(1, len(item)))
         assert row["longest"] == max((length for _, _, _, length, _ in own), default=0)

@@ -301,7 +301,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@examples(100)
+@examples(50)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 60), chosen=SETTINGS)
 def test_every_promise_holds_for_any_corpus_and_settings(tmp_path_factory, seed, count, chosen):
     folder = tmp_path_factory.mktemp("any")

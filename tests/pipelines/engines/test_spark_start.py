@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.command import ROOT, finish, process, unrote, written
+from tests.command import ROOT, Done, finish, plain, process, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
 from tests.pipelines.engines.test_beam_start import FEW_PHASES, nothing_left
 from tests.wheel import bare_python
@@ -30,11 +30,14 @@ def master(url):
     return ["--set", f"engine.spark.master={url}"]
 
 
-def spark(corpus, out, *args, **options):
-    """A run on Spark, whose workers learn nothing from what earlier tests left in this process."""
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and "PYSPARK" not in k}
-    options = {"env": kept} | options
-    return finish(process("clean", corpus, "-o", out, "--engine", "spark", *args, **options))
+def spark(corpus, out, *args):
+    """What is refused before there is a Java, here."""
+    return unrote("clean", corpus, "-o", out, "--engine", "spark", *args)
+
+
+def without_ours():
+    """An environment in which workers learn nothing from what earlier tests left in this one."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and "PYSPARK" not in k}
 
 
 def refused(done, said):
@@ -54,22 +57,23 @@ def program(path, *lines):
 
 
 class TestJava:
-    def test_none(self, corpus, tmp_path):
+    def test_none(self, corpus, tmp_path, monkeypatch):
         for name in ("bash", "sh", "env"):
             (tmp_path / name).symlink_to(shutil.which(name))
-        env = {k: v for k, v in os.environ.items() if k != "JAVA_HOME"} | {"PATH": str(tmp_path)}
-        done = spark(corpus, tmp_path / "out", env=env)
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        done = spark(corpus, tmp_path / "out")
         refused(done, "there is no Java on this machine. Spark 4 needs Java 17 or newer: install")
 
-    def test_a_home_without_one(self, corpus, tmp_path):
-        env = os.environ | {"JAVA_HOME": str(tmp_path)}
-        refused(spark(corpus, tmp_path / "out", env=env), f"JAVA_HOME is {tmp_path}, and")
+    def test_a_home_without_one(self, corpus, tmp_path, monkeypatch):
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+        refused(spark(corpus, tmp_path / "out"), f"JAVA_HOME is {tmp_path}, and")
 
     @pytest.mark.parametrize(("version", "named"), [("1.8.0_292", "Java 8"), ("11.0.2", "Java 11")])
-    def test_an_old_one(self, corpus, tmp_path, version, named):
+    def test_an_old_one(self, corpus, tmp_path, monkeypatch, version, named):
         program(tmp_path / "bin" / "java", f"echo 'openjdk version \"{version}\"' >&2")
-        env = os.environ | {"JAVA_HOME": str(tmp_path)}
-        refused(spark(corpus, tmp_path / "out", env=env), f"is {named}. Spark 4 needs Java 17")
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+        refused(spark(corpus, tmp_path / "out"), f"is {named}. Spark 4 needs Java 17")
 
 
 @pytest.mark.parametrize(
@@ -77,57 +81,110 @@ class TestJava:
     [
         (master("spark://localhost:1"), "spark://localhost:1 does not answer: Connection refused."),
         (master("spark://localhost"), "HOST:PORT"),
-        (master("foo://x"), "Master must either be yarn or start with spark, k8s, or local"),
-        (master("local[x]"), "Could not parse Master URL"),
-        (conf("spark.driver.memory", "lots"), "Invalid maximum heap size: -Xmxlots"),
         (conf("executor.memory", "4g"), "begin with spark."),
         (["--set", "engine.spark.conf=4"], "engine.spark.conf = 4"),
-        (conf("spark.pyspark.python", "/nowhere/python"), "no /nowhere/python. Name their Python"),
     ],
 )
-def test_a_spark_that_cannot_be_had(corpus, tmp_path, args, said):
+def test_a_spark_that_cannot_be_had(corpus, tmp_path, monkeypatch, args, said):
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     refused(spark(corpus, tmp_path / "out", *args), said)
     assert not (tmp_path / "out").exists()
 
 
-def test_without_pyspark_the_message_says_how_to_install_it(corpus, tmp_path):
-    done = spark(corpus, tmp_path / "out", before="sys.modules['pyspark'] = None")
+def test_a_java_that_ends_at_once(corpus, tmp_path):
+    args = ["--engine", "spark", *conf("spark.driver.memory", "lots")]
+    done = finish(process("clean", corpus, "-o", tmp_path / "out", *args, env=without_ours()))
+    refused(done, "Invalid maximum heap size: -Xmxlots")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_pyspark_the_message_says_how_to_install_it(corpus, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    done = spark(corpus, tmp_path / "out")
     refused(done, "needs pyspark, which is not installed. Install it with pip install 'unrote[spa")
 
 
+EACH = """
+import json, os, sys
+os.chdir("/")  # or workers would find unrote in the folder that they start in
+from unrote.pipelines.cli import main
+for args in json.loads(os.environ["GIVEN"]):
+    sys.argv[1:] = args
+    try:
+        main()
+        status = 0
+    except SystemExit as end:
+        status = end.code
+    print(json.dumps({"status": status}), file=sys.stderr)
+os._exit(0)
+"""
+"""Commands one after another in one process, and so with one Java: to start one takes seconds."""
+
+
 class TestExecutors:
-    """Executors whose Python is started by a program of the test's."""
+    """What is said once Java runs, and by executors whose Python is a program of the test's."""
 
-    @pytest.fixture
-    def bare(self, tmp_path):
-        """A Python with all that unrote needs and without unrote."""
-        return bare_python(tmp_path / "bare")
-
-    def test_without_unrote(self, corpus, tmp_path, bare):
-        away = "import os; os.chdir('/')"  # or they would find it in the folder they start in
-        done = spark(corpus, tmp_path / "out", *conf("spark.pyspark.python", bare), before=away)
-        refused(done, "the workers have no unrote")
-
-    def test_with_another_version(self, corpus, tmp_path, bare):
-        old = shutil.copytree(ROOT / "unrote", tmp_path / "old" / "unrote")  # follows its links
+    @pytest.fixture(scope="class")
+    def answers(self, corpus, tmp_path_factory):
+        """What each of these commands said."""
+        folder = tmp_path_factory.mktemp("executors")
+        bare = bare_python(folder / "bare")  # all that unrote needs and no unrote
+        old = shutil.copytree(ROOT / "unrote", folder / "old" / "unrote")  # follows its links
         (old / "corpus" / "version.py").write_text('VERSION = "0.0.1"\n')
-        wrapper = program(
-            tmp_path / "python",
-            f'export PYTHONPATH="{tmp_path}/old:$PYTHONPATH"',
+        other = program(
+            folder / "other" / "python",
+            f'export PYTHONPATH="{folder}/old:$PYTHONPATH"',
             f'exec "{bare}" "$@"',
         )
-        away = "import os; os.chdir('/')"
-        done = spark(corpus, tmp_path / "out", *conf("spark.pyspark.python", wrapper), before=away)
-        refused(done, "has unrote 0.0.1, this is")
+        hidden = folder / "hidden"
+        hidden.mkdir()
+        given = {
+            "a master of no kind": (folder / "1", master("foo://x")),
+            "a local master": (folder / "2", master("local[x]")),
+            "no Python": (folder / "3", conf("spark.pyspark.python", "/nowhere/python")),
+            "no unrote": (folder / "4", conf("spark.pyspark.python", bare)),
+            "another version": (folder / "5", conf("spark.pyspark.python", other)),
+            "no OUT": (
+                hidden / "out",
+                conf("spark.pyspark.python", hiding(folder / "blind" / "python", hidden)),
+            ),
+            "no input": (
+                folder / "7",
+                conf("spark.pyspark.python", hiding(folder / "unread" / "python", corpus)),
+            ),
+        }
+        commands = [
+            list(map(str, plain("clean", corpus, "-o", out, "--engine", "spark", *args)))
+            for out, args in given.values()
+        ]
+        env = without_ours() | {"GIVEN": json.dumps(commands)}
+        done = finish(process(before=EACH, env=env), 500)
+        assert (done.status, done.out) == (0, "")
+        found, lines = [], []
+        for line in done.err.splitlines(keepends=True):
+            if line.startswith('{"status":'):
+                found.append(Done(json.loads(line)["status"], "", "".join(lines)))
+                lines = []
+            else:
+                lines.append(line)
+        return dict(zip(given, found, strict=True))
 
-    @pytest.mark.parametrize("what", [pytest.param("the input", marks=pytest.mark.long), "OUT"])
-    def test_that_do_not_see_a_path(self, corpus, tmp_path, what):
-        out = tmp_path / "outs" / "out"
-        out.parent.mkdir()
-        wrapper = hiding(tmp_path / "python", corpus if what == "the input" else out.parent)
-        done = spark(corpus, out, *conf("spark.pyspark.python", wrapper))
-        refused(done, f"{what} cannot be reached from {socket.gethostname()}: ")
-        assert "name a folder on storage that all machines share" in done.err
+    @pytest.mark.parametrize(
+        ("what", "said"),
+        [
+            ("a master of no kind", "Master must either be yarn or start with spark, k8s, or loca"),
+            ("a local master", "Could not parse Master URL"),
+            ("no Python", "the executors have no /nowhere/python. Name their Python"),
+            ("no unrote", "the workers have no unrote"),
+            ("another version", "has unrote 0.0.1, this is"),
+            ("no OUT", f"OUT cannot be reached from {socket.gethostname()}: "),
+            ("no input", f"the input cannot be reached from {socket.gethostname()}: "),
+        ],
+    )
+    def test_that_cannot_work(self, answers, what, said):
+        refused(answers[what], said)
+        if " reached" in said:
+            assert "name a folder on storage that all machines share" in answers[what].err
 
 
 def hiding(path, folder):
