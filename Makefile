@@ -13,6 +13,10 @@ GPU := $(shell nvidia-smi >/dev/null 2>&1 && echo yes)
 TORCH := $(if $(GPU),torch,$(shell grep '^torch==' constraints.txt))
 PINS := .venv/constraints.txt
 
+# Some images set it. Tests start hundreds of Pythons, and without what the first one leaves each
+# would compile all of our modules: a tenth of the processor time of a short run.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint golden signatures docs bench clean-venv lock help
 
 help:  ## what there is to make

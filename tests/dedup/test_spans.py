@@ -156,10 +156,10 @@ def test_repetitions_in_several_documents_and_between_text():
 def test_megabytes_of_one_byte_take_no_longer_than_others():
     text = "a" * 20_000_000
     duplicate_spans(["a" * 1000], min_bytes=100)
-    start = time.perf_counter()
+    start = time.process_time()
     texts = [text, "b" + text[:5000]]
     found = spans_of(duplicate_spans(texts, min_bytes=100, boundary="character"))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert found[0] == (0, 100, len(text), 0, 0, len(text) - 99 + 4901)
     assert found[1:] == passages_reference_of_second(len(text))
 

@@ -2,10 +2,10 @@
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +43,12 @@ def small(tmp_path):
     return tmp_path / "in"
 
 
+def seconds_of_children() -> float:
+    """Of processor time, which other processes take none of; of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class TestHelp:
     def test_is_quick_and_loads_nothing_heavy(self):
         code = (
@@ -54,11 +60,11 @@ class TestHelp:
         )
         best = 10.0
         for _ in range(3):
-            start = time.perf_counter()
+            start = seconds_of_children()
             done = subprocess.run(
                 [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
             )
-            best = min(best, time.perf_counter() - start)
+            best = min(best, seconds_of_children() - start)
             assert done.returncode == 0, done.stderr
             assert "clean" in done.stdout
         assert best < 0.5

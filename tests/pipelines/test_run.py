@@ -147,7 +147,7 @@ class TestSignals:
         same(tmp_path / "out", finished)
 
     def test_a_second_one_does_not_wait(self, corpus, finished, tmp_path):
-        started = self.start(corpus, tmp_path, seconds=60)
+        started = self.start(corpus, tmp_path, rest="time.sleep(0.1)")
         started.send_signal(signal.SIGINT)
         with pytest.raises(Exception, match="timed out"):
             started.wait(timeout=1)
@@ -156,14 +156,18 @@ class TestSignals:
         assert unrote("clean", corpus, "-o", tmp_path / "out").status == 0
         same(tmp_path / "out", finished)
 
-    def start(self, corpus, tmp_path, seconds=0.5):
-        """A process whose threads are at work on the last phase that finds something."""
+    def start(self, corpus, tmp_path, rest="pulse(); time.sleep(0.1)"):
+        """A process whose threads are at work for a minute on the last phase that finds something,
+        in parts of which each is short, or as `rest` says.
+        """
         before = f"""
 import time, unrote.dedup.spans
+from unrote.corpus.pulse import pulse
 cuts = unrote.dedup.spans.Spans._found
 def slow(*args):
     print("here", flush=True)
-    time.sleep({seconds})
+    for _ in range(600):
+        {rest}
     return cuts(*args)
 unrote.dedup.spans.Spans._found = slow
 """
