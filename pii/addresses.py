@@ -37,11 +37,20 @@ def _any(words: Iterable[str]) -> str:
 
 
 class _Line(NamedTuple):
-    """By what a line of an address is known: an expression, a wider one for Hyperscan, a score."""
+    """By what a line of an address is known: an expression, a wider one for Hyperscan, a score.
+
+    endings: where there are some, one of them and a house behind it are in each match once, at most
+    LONGEST_STREET behind its beginning and LONGEST_HOUSE before its end.
+    """
 
     expression: str
     probe: str
     score: float
+    endings: tuple[str, ...] = ()
+
+
+LONGEST_STREET = 160
+LONGEST_HOUSE = 40
 
 
 _HOUSE = r"\d{1,5}(?:[-/]\d{1,5})?(?: ?[A-Za-z](?![A-Za-z]))?"
@@ -58,6 +67,7 @@ _GAP = r"(?:,? ?\n[ \t]{0,8}|, ?| )"
 _BRITISH = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"
 _CANADIAN = r"[A-Z]\d[A-Z] ?\d[A-Z]\d"
 
+_house_behind = re.compile(" (?=[0-9])")
 _between_words = regex.compile(r"[\s#*/;]+")
 
 
@@ -122,13 +132,15 @@ def _number_last(of: _Lists) -> Iterator[_Line]:
     ending = f"(?:{_any([*endings, *map(str.capitalize, endings)])})"
     # As a word of its own in lower case it is any word: "the sink pad 2".
     alone = f"(?:{_any(map(str.capitalize, endings))})"
+    shortened = {one.lower()[1:] for one in endings}
     yield _Line(
         rf"{_BEGINS_WORD}(?:\p{{Lu}}[\p{{L}}'’]{{1,20}}[ -]){{0,3}}"
         rf"(?!(?i:{_any(of.compound['none_with'])})\b)"
         rf"(?:\p{{Lu}}[\p{{L}}'’]{{2,24}}{ending}|(?<=\p{{L}}-){ending}|(?<=\p{{L}} ){alone}) "
         rf"{_HOUSE}{_ENDS}",
-        rf"(?:{_any({one.lower()[1:] for one in endings})}) [0-9]",
+        rf"(?:{_any(shortened)}) [0-9]",
         STREET_ALONE,
+        tuple(shortened),
     )
     yield _Line(
         rf"{_BEGINS}(?:{of.with_comma}) {of.names}, (?:{_HOUSE_BEHIND}|s/n|S/N)(?=,|$)",
@@ -216,16 +228,32 @@ class Addresses:
     def __init__(self, config: Config) -> None:
         self.context: list[str] = []
         self._limit = config.max_seconds
-        self._lines = tuple((regex.compile(one.expression, regex.M), one.score) for one in _lines())
+        self._lines = tuple((regex.compile(one.expression, regex.M), one) for one in _lines())
         self.expressions = tuple(Expression(one.probe, int(regex.M)) for one in _lines())
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:
         """The lines of addresses, and of what only a house before it makes one."""
         return without_duplicates(
-            Span(match.start(), match.end(), score)
-            for expression, score in (self._lines[index] for index in fired)
-            for match in expression.finditer(text, timeout=self._limit)
+            Span(match.start(), match.end(), line.score)
+            for expression, line in (self._lines[index] for index in fired)
+            for match in self._matches(expression, line, text)
         )
+
+    def _matches(self, expression: Any, line: _Line, text: str) -> Iterator[Any]:
+        """The matches of an expression, which is tried where its endings stand if it has some."""
+        if not line.endings:
+            yield from expression.finditer(text, timeout=self._limit)
+            return
+        after = 0
+        for house in _house_behind.finditer(text):
+            at = house.start()
+            if at < after or not text.endswith(line.endings, 0, at):
+                continue
+            first, last = max(after, at - LONGEST_STREET), at + LONGEST_HOUSE
+            match = expression.search(text, first, last, timeout=self._limit)
+            if match is not None and match.start() < at:
+                yield match
+                after = match.end()
 
     def whole(self, text: str, spans: list[Span]) -> list[Span]:
         """In the whole document: all of each address."""

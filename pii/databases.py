@@ -1,12 +1,12 @@
 """Hyperscan databases: made as the package is built or by the first job that needs them, and kept.
 
 The time to compile one grows much faster than the number of its expressions. Those of
-`recognizers = "all"` that keep to a line, 140 of them, take 12 s (for ASCII) and 59 s (for other
-text) of processor time as one database; the 87 of them that are not looked for by default take 1
-and 10 s in parts of 16. So a database of all default ones, which is the fastest to read with, comes
-with the package, and is used wherever most of what is wanted is in it; what else is wanted is
-compiled in parts. Hyperscan checks when it loads a database that it is whole and that this
-processor can run it, so that a file may come from another machine.
+`recognizers = "all"` that keep to a line, 140 of them, take 12 s of processor time as one database;
+the 87 of them that are not looked for by default take 1 s in parts of 16. So a database of all
+default ones, which is the fastest to read with, comes with the package, and is used wherever most
+of what is wanted is in it; what else is wanted is compiled in parts. Hyperscan checks when it loads
+a database that it is whole and that this processor can run it, so that a file may come from another
+machine.
 """
 
 import hashlib

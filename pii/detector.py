@@ -165,7 +165,7 @@ class Detector:
         if self._whole.probes:
             self._add(plan, self._whole.block(0, document.data, document.text))
         if self._always:
-            whole = Block(0, document.text, False, frozenset(), {})
+            whole = Block(0, document.text, frozenset(), {})
             for index in self._always:
                 plan[index] = [(whole, ())]
         return plan

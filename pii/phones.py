@@ -34,12 +34,9 @@ from phonenumbers.phonenumberutil import (
     _formatting_rule_has_first_group_only,
 )
 
-LEAD = 10
-"""Characters before the first digit in which a candidate may begin."""
-matcher: Any = phonenumbermatcher  # whose own parts are called here
+from unrote.pii.phone_candidates import LEAD, MIN_CHARS
 
-MIN_CHARS = 4
-"""Digits and letters of the shortest number of any region or calling code (tested)."""
+matcher: Any = phonenumbermatcher  # whose own parts are called here
 
 MAX_FAILURES = 65_535
 MEMO = 200_000
@@ -232,9 +229,11 @@ class PhoneFinder:
         self.leniency = leniency
         self._memo: dict[tuple[str, bool, bool, bool], tuple[_Answer, ...]] = {}
 
-    def part(self, text: str) -> list[Phone]:
-        """The phones of whole lines of a document of which `few_failures` is true."""
-        return self._search(text)[0]
+    def part(self, text: str, first: int = 0) -> list[Phone]:
+        """The phones of whole lines of a document of which `few_failures` is true; `first` is where
+        the search begins.
+        """
+        return self._search(text, first)[0]
 
     def whole(self, text: str) -> list[Phone]:
         """The phones of a document."""
@@ -247,11 +246,11 @@ class PhoneFinder:
             for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=self.leniency)
         ]
 
-    def _search(self, text: str) -> tuple[list[Phone], int]:
+    def _search(self, text: str, first: int = 0) -> tuple[list[Phone], int]:
         """The phones of `text`, and a bound of the failures in any one region."""
         phones: list[Phone] = []
         failures, skipped = [0] * len(self.regions), 0
-        waiting = {0: tuple(range(len(self.regions)))}
+        waiting = {first: tuple(range(len(self.regions)))}
         while waiting:
             index = min(waiting)
             regions = waiting.pop(index)

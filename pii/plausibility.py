@@ -50,7 +50,7 @@ _speaks_of_phones = regex.compile(
     regex.IGNORECASE,
 )
 _words = (*_PHONE_WORDS, *_COMMON_WORDS)
-_phone_stems = tuple(
+PHONE_STEMS = tuple(
     word for word in _words if not any(one in word for one in _words if one != word)
 )
 """One of these is in each of the words."""
@@ -142,7 +142,7 @@ def _is_in_decimal(text: str, start: int, end: int) -> bool:
 def _is_named(text: str, start: int) -> bool:
     """Whether a word on the same line, shortly before `start`, speaks of phones."""
     before = text[_near(text, start) : start]
-    if before.isascii() and not any(map(before.lower().__contains__, _phone_stems)):
+    if before.isascii() and not any(map(before.lower().__contains__, PHONE_STEMS)):
         return False  # of most numbers, and this is quick
     return _speaks_of_phones.search(_camel.sub(" ", before)) is not None
 

@@ -10,11 +10,13 @@ one block.
 
 Hyperscan's PREFILTER mode reports a superset of what an expression matches. That it does so rests
 on Hyperscan reading the expression as the `regex` package does, which holds for ASCII. Beyond, its
-tables are older and narrower: it does not know marks and joiners as word characters, nor the
-letters that equal an ASCII letter in another case. A prefilter need not read the
-text itself, so a block with such characters is read as its *image*: such a letter as the ASCII
-letter, any digit as "0", any other word character that no expression names as "é". In the image
-both agree.
+tables are older and narrower, and its pass takes three times as long. A prefilter need not read the
+text itself, so it reads its *image* in ASCII, a byte for each character: a letter that equals an
+ASCII letter in another case is that letter, any other digit "0", any other word character "_",
+other white space a space, and the rest one control character. So are the characters that an
+expression names: its image matches wherever it does, in the image of the text. An expression for
+which that may not hold, such as `[^_]`, or with a range beyond ASCII, counts as found in every
+block that is not ASCII.
 """
 
 import logging
@@ -26,6 +28,7 @@ from re import _constants, _parser  # type: ignore[attr-defined]  # no public pa
 from threading import Lock
 from typing import Any, NamedTuple
 
+import numpy as np
 import regex
 
 from unrote.pii.databases import Database, Expression, compile_into, open_databases
@@ -64,19 +67,18 @@ class Probe:
 class Block(NamedTuple):
     """Whole lines of a document, and the numbers of the probes that fired there.
 
-    `start` is in code points of the document; `plain` says that the block is ASCII. `known` is for
-    what else is known of the text: it is the same object wherever the text comes up again soon.
+    `start` is in code points of the document. `known` is for what else is known of the text: it is
+    the same object wherever the text comes up again soon.
     """
 
     start: int
     text: str
-    plain: bool
     fired: frozenset[int]
     known: dict[Any, Any]
 
 
 class Prefilter:
-    """The probes as Hyperscan databases: those for ASCII, and those for images of other text.
+    """The probes as Hyperscan databases.
 
     Without hyperscan (it has wheels for Linux and macOS) every probe fires everywhere.
     """
@@ -86,12 +88,11 @@ class Prefilter:
             replace(one, expression=without_long_counts(one.expression)) for one in probes
         )
         self.everything = frozenset(probe.number for probe in probes)
-        self._beyond = frozenset(probe.number for probe in probes if probe.beyond_ascii)
+        self._beyond = frozenset(one.number for one in self.probes if not _has_image(one))
         self._hyperscan = _import_hyperscan() if use and probes else None
-        self._image = _Image(probe.expression for probe in probes)
-        self._databases: dict[bool, list[Database]] = {}
+        self._databases: list[Database] | None = None
         self._lock = Lock()  # of the databases' scratch space
-        self._recent: dict[bytes, Block] = {}
+        self._recent: dict[str | bytes, Block] = {}
 
     @property
     def works(self) -> bool:
@@ -100,15 +101,9 @@ class Prefilter:
 
     def block(self, start: int, data: bytes, text: str | None = None) -> Block:
         """Read UTF-8 `data` as one block. `text` is what it decodes to, if that is known."""
-        plain = data.isascii()
         if text is None:
             text = data.decode()
-        if not self.works:
-            return Block(start, text, plain, self.everything, {})
-        if not plain:
-            data = self._image.of(text, data)
-        fired = self._scan(plain, data)
-        return Block(start, text, plain, fired if plain else fired | self._beyond, {})
+        return self._block(start, text, data if data.isascii() else image_of(text))
 
     def blocks(self, data: bytes) -> Iterator[Block]:
         """The blocks of a document (UTF-8) in which a probe fired, in order.
@@ -119,41 +114,55 @@ class Prefilter:
         if not self.probes:
             return
         before, self._recent = self._recent, {}
-        size, start, chars = len(data), 0, 0
+        text = None if data.isascii() else data.decode()
+        image = data if text is None else image_of(text)
+        size, start = len(image), 0
         while start < size:
-            end = data.find(b"\n", start + BLOCK) + 1 or size
-            part = data[start:end]
-            start = end
-            block = before.get(part) or self.block(0, part)
+            end = image.find(b"\n", start + BLOCK) + 1 or size
+            part = image[start:end] if text is None else text[start:end]
+            block = before.get(part)
+            if block is None:
+                own = part if isinstance(part, str) else part.decode("ascii")
+                block = self._block(0, own, image[start:end])
             if len(self._recent) < RECENT:
                 self._recent[part] = block
             if block.fired:
-                yield Block(chars, *block[1:])
-            chars += len(block.text)
+                yield Block(start, *block[1:])
+            start = end
 
-    def _scan(self, plain: bool, data: bytes) -> frozenset[int]:
+    def _block(self, start: int, text: str, image: bytes) -> Block:
+        if not self.works:
+            return Block(start, text, self.everything, {})
+        fired = self._scan(image)
+        return Block(start, text, fired if text.isascii() else fired | self._beyond, {})
+
+    def _scan(self, image: bytes) -> frozenset[int]:
         numbers: set[int] = set()
         with self._lock:
-            if plain not in self._databases:
-                expressions = self._expressions(plain)
-                self._databases[plain] = open_databases(self._hyperscan, expressions)
-            for one in self._databases[plain]:
+            if self._databases is None:
+                self._databases = open_databases(self._hyperscan, self._expressions())
+            for one in self._databases:
                 fired: list[int] = []
-                one.database.scan(data, _note, context=fired, scratch=one.scratch)
+                one.database.scan(image, _note, context=fired, scratch=one.scratch)
                 for index in fired:
                     numbers.update(one.numbers[index])
         return frozenset(self.probes[number].number for number in numbers)
 
     def keep(self, folder: Path) -> list[str]:
-        """Have the databases in a folder, compiled. Returns their names there. Raises OSError."""
+        """Have the database in a folder, compiled. Returns its name there, if there is one. Raises
+        OSError.
+        """
         if not self.works:
             return []
-        made_of = (self._expressions(plain) for plain in (True, False))
-        return [compile_into(folder, self._hyperscan, one) for one in made_of]
+        return [compile_into(folder, self._hyperscan, self._expressions())]
 
-    def _expressions(self, plain: bool) -> list[Expression]:
+    def _expressions(self) -> list[Expression]:
+        """Of the probes, in their order: such as keep no image are for ASCII as they are."""
         return [
-            Expression(one.expression.encode(), _flags(self._hyperscan, one.flags, plain))
+            Expression(
+                (one.expression if one.number in self._beyond else _image_of(one)).encode(),
+                _flags(self._hyperscan, one.flags),
+            )
             for one in self.probes
         ]
 
@@ -165,13 +174,14 @@ def unreadable(expression: str, flags: int) -> str:
     except ImportError:
         return ""
     expression = without_long_counts(expression)
-    for plain in (True, False):
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        try:
-            chosen = [_flags(hyperscan, flags, plain)]
-            database.compile(expressions=[expression.encode()], ids=[0], elements=1, flags=chosen)
-        except hyperscan.error as error:
-            return str(error)
+    probe = Probe(0, expression, flags, is_wide(expression))
+    read = _image_of(probe) if _has_image(probe) else expression
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        chosen = [_flags(hyperscan, flags)]
+        database.compile(expressions=[read.encode()], ids=[0], elements=1, flags=chosen)
+    except hyperscan.error as error:
+        return str(error)
     return ""
 
 
@@ -258,76 +268,111 @@ def _class_has_newline(items: Iterable[tuple[Any, Any]]) -> bool:
     return has != negated
 
 
-AS_THEY_ARE = (
-    (0x00, 0x7F),
-    (0xA0, 0xA9),  # signs
-    (0xAB, 0xB1),
-    (0xBB, 0xBB),
-    (0xC0, 0x12F),  # Latin, without the i's of Turkish and the long s
-    (0x132, 0x17E),
-    (0x391, 0x3A1),  # Greek
-    (0x3A3, 0x3CE),
-    (0x400, 0x481),  # Cyrillic
-    (0x48A, 0x513),
-    (0x5D0, 0x5EA),  # Hebrew
-    (0x60C, 0x60C),  # Arabic
-    (0x621, 0x64A),
-    (0x2010, 0x203E),  # punctuation
-    (0x20A0, 0x20B5),
-    (0x3001, 0x3003),
-    (0x3041, 0x3096),  # Hiragana, Katakana
-    (0x30A1, 0x30FA),
-    (0x4E00, 0x9FA5),  # Han
-    (0xAC00, 0xD7A3),  # Hangul
-)
-"""Ranges of characters that Hyperscan knows as the `regex` package does (tested). Their image is
-they themselves, and most texts hold no others."""
+_OTHER_WORD, _OTHER_SPACE, _OTHER_DIGIT, _OTHER = "_", " ", "0", "\x01"
+_UNMET = 0xFF
+
+_images = np.full(0x110000, _UNMET, dtype=np.uint8)
+"""The image of each code point; filled as they are met."""
+_images[:0x80] = np.arange(0x80)
 
 
-def _not_of(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
-    return re.compile("[^" + "".join(rf"\u{a:04x}-\u{b:04x}" for a, b in ranges) + "]")
+def image_of(text: str) -> bytes:
+    """The image of a text in ASCII: a byte for each code point."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    image = _images[codes]
+    if image.max(initial=0) == _UNMET:
+        for code in np.unique(codes[image == _UNMET]).tolist():
+            _images[code] = ord(_image_of_char(chr(code)))
+        image = _images[codes]
+    return image.tobytes()
 
 
-_other = _not_of(AS_THEY_ARE)
+_SPACE, _DIGIT, _WORD = (regex.compile(kind) for kind in (r"\s", r"\d", r"\w"))
 
 
-class _Image(dict[int, int]):
-    """str.translate's table from a character to what the prefilter reads in its place.
+def _image_of_char(char: str) -> str:
+    for letter in sorted({*char.lower(), *char.upper(), *char.casefold()}):
+        if letter.isascii() and letter.isalpha() and regex.match(letter, char, regex.IGNORECASE):
+            return str(letter.lower())
+    if _DIGIT.match(char):
+        return _OTHER_DIGIT
+    if _WORD.match(char):
+        return _OTHER_WORD
+    return _OTHER_SPACE if _SPACE.match(char) else _OTHER
 
-    Filled as characters are met.
-    """
 
-    _DIGIT = regex.compile(r"\d")
-    _WORD = regex.compile(r"\w")
-    _ASCII = tuple(
-        (letter, regex.compile(letter, regex.I)) for letter in "abcdefghijklmnopqrstuvwxyz"
+def _image_of(probe: Probe) -> str:
+    return image_of(probe.expression).decode("ascii")  # as Hyperscan is to read it
+
+
+def is_wide(expression: str) -> bool:
+    """Whether an expression names characters beyond ASCII other than one by one."""
+    return any(mark in expression for mark in (r"\u", r"\x", r"\p", r"\P", r"\N")) or any(
+        not char.isascii() and "-" in expression[max(0, at - 1) : at + 2]
+        for at, char in enumerate(expression)
     )
 
-    def __init__(self, expressions: Iterable[str]) -> None:
-        super().__init__()
-        named = {char for expression in expressions for char in expression}
-        self._changes = _other
-        self._named = {case for char in named for case in (char, *char.lower(), *char.upper())}
 
-    def of(self, text: str, data: bytes) -> bytes:
-        """The image in UTF-8 of `text`, which is `data` in UTF-8."""
-        if _other.search(text) is None:
-            return data
-        return text.translate(self).encode()
+def _has_image(probe: Probe) -> bool:
+    """Whether the image of an expression surely matches in the image of a text where it does in the
+    text: it then names no range beyond ASCII, and nothing that it excludes is the image of others.
+    """
+    if probe.beyond_ascii:
+        return False
+    try:
+        tree = _parser.parse(probe.expression, probe.flags & _FLAGS)
+    except (re.error, OverflowError):
+        return False
+    return all(map(_excludes_no_image, _classes(tree)))
 
-    def __missing__(self, code: int) -> int:
-        self[code] = image = ord(self._of(chr(code)))
-        return image
 
-    def _of(self, char: str) -> str:
-        if char in self._named or _other.match(char) is None:
-            return char
-        for letter, expression in self._ASCII:
-            if expression.match(char) or regex.match(letter.upper(), char, regex.I):
-                return letter
-        if self._DIGIT.match(char):
-            return "0"
-        return "é" if self._WORD.match(char) else char
+_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
+
+
+def _classes(tree: Iterable[tuple[Any, Any]]) -> Iterator[list[tuple[Any, Any]]]:
+    """What single characters an expression matches, in order, outside of what it only looks at,
+    which Hyperscan leaves out.
+    """
+    for operator, value in tree:
+        match operator:
+            case sre.IN:
+                yield value
+            case sre.NOT_LITERAL:
+                yield [(sre.NEGATE, None), (sre.LITERAL, value)]
+            case sre.SUBPATTERN:
+                yield from _classes(value[3])
+            case sre.MAX_REPEAT | sre.MIN_REPEAT:
+                yield from _classes(value[2])
+            case sre.BRANCH:
+                for branch in value[1]:
+                    yield from _classes(branch)
+            case sre.LITERAL | sre.ANY | sre.AT | sre.GROUPREF | sre.ASSERT | sre.ASSERT_NOT:
+                pass
+            case _:
+                yield [(sre.NEGATE, None), (sre.RANGE, (0, 0x7F))]  # not known: excludes all
+
+
+def _excludes_no_image(items: list[tuple[Any, Any]]) -> bool:
+    """Whether a class excludes the image of a character only where it excludes the character."""
+    if items[0][0] is not sre.NEGATE:
+        return True
+    whole = {value for operator, value in items if operator is sre.CATEGORY}
+    pairs = (
+        (_OTHER_WORD, sre.CATEGORY_WORD),
+        (_OTHER_SPACE, sre.CATEGORY_SPACE),
+        (_OTHER_DIGIT, sre.CATEGORY_DIGIT),
+        (_OTHER, sre.CATEGORY_NOT_WORD),
+        *((letter, sre.CATEGORY_WORD) for letter in "iksIKS"),  # of "ſ" and the Kelvin sign
+    )
+    for char, category in pairs:
+        named = any(
+            (operator is sre.LITERAL and value == ord(char))
+            or (operator is sre.RANGE and value[0] <= ord(char) <= value[1])
+            for operator, value in items
+        )
+        if named and category not in whole:
+            return False
+    return not any(operator is sre.LITERAL and value > 0x7F for operator, value in items)
 
 
 def _import_hyperscan() -> Any:
@@ -343,13 +388,11 @@ def _import_hyperscan() -> Any:
     return hyperscan
 
 
-def _flags(hyperscan: Any, flags: int, plain: bool) -> int:
+def _flags(hyperscan: Any, flags: int) -> int:
     chosen = hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_SINGLEMATCH
     chosen |= hyperscan.HS_FLAG_MULTILINE
     if flags & re.DOTALL:
         chosen |= hyperscan.HS_FLAG_DOTALL
     if flags & re.IGNORECASE:
         chosen |= hyperscan.HS_FLAG_CASELESS
-    if not plain:
-        chosen |= hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP
     return int(chosen)

@@ -28,9 +28,10 @@ from unrote.corpus.errors import ConfigError
 from unrote.pii.catalogue import REGISTRY_FLAGS, Entry, build
 from unrote.pii.config import Config, Pattern
 from unrote.pii.context import boosted
+from unrote.pii.phone_candidates import first_likely
 from unrote.pii.phones import PREFILTER_EXPRESSIONS, Phone, PhoneFinder
 from unrote.pii.plausibility import EMAIL, behind_escape, is_phone_like
-from unrote.pii.prefilter import is_within_lines, unreadable
+from unrote.pii.prefilter import is_wide, is_within_lines, unreadable
 from unrote.pii.urls import UrlFinder, dot_expression
 
 ZaPhone = (ZaMobileNumberRecognizer, ZaTelephoneNumberRecognizer)
@@ -324,10 +325,15 @@ class Urls(_Base):
         flags, base = presidio.global_regex_flags, presidio.BASE_URL_REGEX
         self.expressions = (Expression(dot_expression(base), flags),)
         self._scores = [pattern.score for pattern in presidio.patterns]
+        sure, bare = self._scores[:2]
+        self._score_of = (bare, sure) if self._scores == [sure, bare] * 2 and bare <= sure else ()
         self._finder = UrlFinder([pattern.regex for pattern in presidio.patterns], base, flags)
         self._limit = config.max_seconds
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
+        spans = self._finder.outermost(text) if self._score_of else None
+        if spans is not None:
+            return [Span(start, end, self._score_of[sure]) for start, end, sure in spans]
         found = zip(self._scores, self._finder.find(text, self._limit), strict=True)
         return without_duplicates(
             Span(start, end, score) for score, spans in found for start, end in spans
@@ -349,7 +355,8 @@ class Phones(_Base):
         )
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
-        return self._spans(text, self._finder.part(text))
+        first = 0 if self._plausible is None else first_likely(text)
+        return self._spans(text, self._finder.part(text, first)) if first >= 0 else []
 
     def find_whole(self, text: str) -> list[Span]:
         """As `find`, for a document in which phonenumbers may give up before its end."""
@@ -398,11 +405,3 @@ def _is_known(presidio: Any) -> bool:
     tail = r"))(?:/[^\s()<>\"']*)?)"
     kept = base.startswith(head) and base.endswith(tail)
     return kept and [pattern.regex for pattern in presidio.patterns] == known
-
-
-def is_wide(expression: str) -> bool:
-    """Whether an expression names characters beyond ASCII other than one by one."""
-    return any(mark in expression for mark in (r"\u", r"\x", r"\p", r"\P", r"\N")) or any(
-        not char.isascii() and "-" in expression[max(0, at - 1) : at + 2]
-        for at, char in enumerate(expression)
-    )

@@ -12,8 +12,8 @@ import regex
 
 from unrote.pii.config import SECRET, Config
 from unrote.pii.findings import Finding
-from unrote.pii.prefilter import is_within_lines
-from unrote.pii.recognizers import Expression, Span, is_wide
+from unrote.pii.prefilter import is_wide, is_within_lines
+from unrote.pii.recognizers import Expression, Span
 from unrote.pii.secret_rules import FLAGS, SURE, Rule, own_rules
 
 LONGEST_KEY = 65_536

@@ -10,26 +10,24 @@ All four hold the same host: `(www\d{0,3}[.])?[a-z0-9.\-]{1,253}[.](top-level do
   begins at or near the beginning of the first dot's run;
 * an expression with a scheme or a quote begins at that scheme, or at a quote before the run.
 
-Presidio's compiled expressions are tried at those indices, in order, and decide. The classes come
-from the expression's own letters under the same flags, "ſ" and the Kelvin sign included.
+A kernel does that (`pii.url_spans`). Where a text has letters such as "ſ" and the Kelvin sign,
+which these expressions take for ASCII's, Presidio's compiled ones are tried at those indices.
 No match holds a line break, so any run of whole lines can be searched alone.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import regex
 
-LONGEST = 253
-WITH_WWW = 260
-
-SHORTEST_DOMAIN = 2
-"""Letters of the shortest top-level domain."""
+from unrote.pii.url_spans import LONGEST, WITH_WWW, domains_of, url_spans
 
 Span = tuple[int, int]
 
-_dot_in_ascii = re.compile(r"(?<=[a-z0-9.\-])\.(?=([a-z]{2}))")
+
+def every_domain(base: str) -> list[str]:
+    """The top-level domains in Presidio's expression, in its order."""
+    return list(regex.findall(r"\(\?:([a-z]+)\)", base))
 
 
 def domains(base: str) -> tuple[str, ...]:
@@ -37,7 +35,7 @@ def domains(base: str) -> tuple[str, ...]:
 
     A text that begins with any of them begins with one of these.
     """
-    listed = sorted(set(regex.findall(r"\(\?:([a-z]+)\)", base)))
+    listed = sorted(set(every_domain(base)))
     kept: list[str] = []
     for domain in listed:
         if not (kept and domain.startswith(kept[-1])):
@@ -55,16 +53,10 @@ class UrlFinder:
 
     def __init__(self, expressions: list[str], base: str, flags: int) -> None:
         standard, bare, quoted, quoted_bare = (regex.compile(e, flags) for e in expressions)
-        listed = domains(base)
-        behind = "|".join(listed)
-        self._short = frozenset(domain for domain in listed if len(domain) == SHORTEST_DOMAIN)
-        self._long: dict[str, tuple[str, ...]] = {}
-        for domain in listed:
-            if len(domain) > SHORTEST_DOMAIN:
-                head = domain[:SHORTEST_DOMAIN]
-                self._long[head] = (*self._long.get(head, ()), domain)
+        self._domains = domains_of(every_domain(base))
+        behind = "|".join(domains(base))
         self._dot = regex.compile(rf"(?<=[a-z0-9.\-])\.(?={behind})", flags)
-        self._run = regex.compile(r"(?r)[a-z0-9.\-]{0,260}", flags)
+        self._run = regex.compile(rf"(?r)[a-z0-9.\-]{{0,{WITH_WWW}}}", flags)
         scheme = regex.compile(r"https?://", flags)
         quoted_scheme = regex.compile(r"""["']https?://""", flags)
         self._finders: tuple[Callable[[str, list[int], float], Iterator[Span]], ...] = (
@@ -79,21 +71,14 @@ class UrlFinder:
 
         `limit` is in seconds for one match of one expression; TimeoutError where it takes longer.
         """
-        dots = self._dots(text)
+        dots = [match.start() for match in self._dot.finditer(text)]
         if not dots:
             return [[], [], [], []]
         return [list(finder(text, dots, limit)) for finder in self._finders]
 
-    def _dots(self, text: str) -> list[int]:
-        if not text.isascii():
-            return [match.start() for match in self._dot.finditer(text)]
-        lower = text.lower()
-        dots = []
-        for match in _dot_in_ascii.finditer(lower):
-            dot, head = match.start(), match[1]
-            if head in self._short or lower.startswith(self._long.get(head, ()), dot + 1):
-                dots.append(dot)
-        return dots
+    def outermost(self, text: str) -> list[tuple[int, int, int]] | None:
+        """All matches without those that another one holds which is as sure; as `url_spans`."""
+        return url_spans(text, self._domains)
 
     def _bare(self, bare: Any, text: str, dots: list[int], limit: float) -> Iterator[Span]:
         after = 0

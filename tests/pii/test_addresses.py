@@ -105,3 +105,32 @@ def test_addresses_can_be_left_out():
 )
 def test_time_is_linear(piece):
     assert DETECTOR.find_bytes((piece * 20_000).encode()) is not None
+
+
+STREETS = (
+    "Haupt",
+    "straße",
+    "Straße",
+    "weg",
+    "Weg",
+    "-",
+    " ",
+    "12",
+    " 5b",
+    "7-9",
+    "made",
+    "\n",
+    "Am ",
+)
+
+
+@examples(200)
+@given(
+    st.lists(st.sampled_from((*STREETS, "engineering", "Allee", "x" * 30, "Y" * 21)), max_size=14)
+)
+def test_streets_are_tried_where_they_end(parts):
+    text, found = "".join(parts), Addresses(Config())
+    for expression, line in found._lines:
+        if line.endings:
+            ours = [match.span() for match in found._matches(expression, line, text)]
+            assert ours == [match.span() for match in expression.finditer(text)]

@@ -10,7 +10,9 @@ from phonenumbers import PhoneMetadata
 from tests.examples import examples
 from tests.pii.fuzz import ASCII, BEYOND, PHONES
 from unrote.pii import phones
+from unrote.pii.phone_candidates import first_likely
 from unrote.pii.phones import MIN_CHARS, PREFILTER_EXPRESSIONS, PhoneFinder, few_failures
+from unrote.pii.plausibility import is_phone_like
 from unrote.pii.prefilter import Prefilter, Probe
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "ZA")
@@ -108,6 +110,54 @@ def of_every_country():
 def test_numbers_of_every_country_behind_a_plus_sign():
     text = "\n".join(of_every_country())
     assert ours(PhoneFinder(("US",), 1).part(text)) == by_phonenumbers(text, ("US",))
+
+
+LIKELY = PhoneFinder(("US", "DE"), 1, is_phone_like)
+
+
+@examples(100)
+@given(
+    st.lists(
+        st.one_of(
+            phone_texts(),
+            st.text("0123456789 -./()[]+xX*eE\n", min_size=1, max_size=24),
+            st.sampled_from(
+                (
+                    "tel ",
+                    "Call me: ",
+                    "é",
+                    " ü",
+                    "—",
+                    "1.2.3.4",
+                    "(12.5)",
+                    "a**",
+                    "/x",
+                    " x",
+                    "#",
+                    "int 5",
+                    "ext. 7",
+                    "12 345 678",
+                    "12.34.56.78.90",
+                    "text",
+                    "pho",
+                    "٣",
+                    "\xa0",
+                )
+            ),
+        ),
+        max_size=8,
+    ).map("".join)
+)
+def test_what_is_passed_over_is_no_number(text):
+    """By digits that are refused anyway the search need not begin, nor go on."""
+    first, whole = first_likely(text), LIKELY.part(text)
+    assert (LIKELY.part(text, first) if first >= 0 else []) == whole
+
+
+def test_a_table_of_numbers_is_passed_over():
+    rows = "\n".join(f"{n};{n * 7919 % 10007}.5;{n:08};10.0.{n % 250}.1" for n in range(300))
+    assert first_likely(rows) == -1
+    assert first_likely(rows + "\ntel: 2125555555") > 0
 
 
 PREFILTER = Prefilter([Probe(0, expression, 2) for expression in PREFILTER_EXPRESSIONS])
