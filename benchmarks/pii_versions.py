@@ -1,11 +1,12 @@
 """Speed of scrubbing in two checkouts, slice by slice in turn: what disturbs, disturbs both.
 
-    python benchmarks/pii_versions.py --before FOLDER [--megabytes 1] FILE.jsonl [...]
+    python benchmarks/pii_versions.py --before FOLDER [--megabytes 1] [--detector] FILE.jsonl [...]
 
 FOLDER is another checkout of this repository (`git worktree add FOLDER COMMIT`). Each has a
 process, with one key; both are given the same texts in slices, and every other slice goes to the
 other one first; the first slice does not count. Prints, for each file, megabytes a second
-of processor time, and whether the tables of findings and replacements were the same.
+of processor time, and whether the tables of findings and replacements were the same. --detector
+looks for personal data and secrets but names, and replaces nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 SLICE = 50_000  # characters
-CHILD = "--child"
+CHILD, DETECTOR = "--child", "--detector"
 
 
 def slices(path: Path, megabytes: float) -> Iterator[list[str]]:
@@ -46,25 +48,42 @@ def slices(path: Path, megabytes: float) -> Iterator[list[str]]:
 
 def child() -> None:
     """Answer each line of standard input, which is a slice, by its seconds and digest."""
+    run = detecting() if DETECTOR in sys.argv else scrubbing()
+    for line in sys.stdin:
+        texts = json.loads(line)
+        began = time.process_time()
+        done = run(texts)
+        took = time.process_time() - began
+        print(took, hashlib.sha256(repr(done).encode("utf-8")).hexdigest(), flush=True)
+
+
+def scrubbing() -> Callable[[list[str]], object]:
     from unrote.pii.config import actions_for, default_config
     from unrote.pii.keys import Key
     from unrote.pii.scrubbing import scrub_texts
 
     key, config, actions = Key(b"k" * 32), default_config(), actions_for()
-    for line in sys.stdin:
-        texts = json.loads(line)
-        began = time.process_time()
+
+    def run(texts: list[str]) -> object:
         done = scrub_texts(texts, list(map(str, range(len(texts)))), config, actions, key)
-        took = time.process_time() - began
-        told = repr((done.findings.to_pylist(), done.texts, done.rejected)).encode("utf-8")
-        print(took, hashlib.sha256(told).hexdigest(), flush=True)
+        return done.findings.to_pylist(), done.texts, done.rejected
+
+    return run
+
+
+def detecting() -> Callable[[list[str]], object]:
+    from unrote.pii.config import default_config
+    from unrote.pii.detector import Detector
+
+    detector = Detector(replace(default_config(), names=False))
+    return lambda texts: [detector.find_bytes(text.encode()) for text in texts]
 
 
 class Checkout:
     """A process that scrubs with the code of a checkout."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, str(Path(__file__).resolve()), CHILD]
+    def __init__(self, folder: Path, more: list[str]) -> None:
+        command = [sys.executable, str(Path(__file__).resolve()), CHILD, *more]
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         self._process = subprocess.Popen(
             command, cwd=folder, env=environment, text=True,
@@ -92,8 +111,10 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--before", type=Path, required=True)
     parser.add_argument("--megabytes", type=float, default=1.0)
+    parser.add_argument(DETECTOR, action="store_true")
     given = parser.parse_args()
-    both = [Checkout(given.before.resolve()), Checkout(HERE)]
+    more = [DETECTOR] if given.detector else []
+    both = [Checkout(folder, more) for folder in (given.before.resolve(), HERE)]
     print("| text | before, MB/s | now, MB/s | ratio | same tables |\n|---|--:|--:|--:|---|")
     for path in given.files:
         size, same = 0, True

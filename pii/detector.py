@@ -197,6 +197,10 @@ class Detector:
         for block, fired in work:
             if perf_counter() - began > self.config.max_seconds:
                 raise TimeoutError
+            if recognizer.weak and not raises:  # nothing in the document can raise what they find
+                fired = tuple(number for number in fired if number not in recognizer.weak)
+                if not fired:
+                    continue
             found = self._in_block(recognizer, document, block, fired)
             if found and raises and document.may_raise(recognizer.context, block):
                 found = self._raised(recognizer, document, found)

@@ -18,6 +18,7 @@ from presidio_analyzer import Pattern as PresidioPattern
 from presidio_analyzer import PatternRecognizer, pattern_recognizer
 from presidio_analyzer.predefined_recognizers import (
     IbanRecognizer,
+    IpRecognizer,
     PhoneRecognizer,
     UrlRecognizer,
     ZaMobileNumberRecognizer,
@@ -114,6 +115,8 @@ def wrap(presidio: Any, config: Config) -> Recognizer | None:
     if type(presidio).analyze is not PatternRecognizer.analyze:
         return Whole(presidio, config)
     made = Emails if _is_email(presidio) and not config.compatible else Patterns
+    if type(presidio) is IpRecognizer:
+        made = IpAddresses
     patterns = made(presidio, config)
     return patterns if patterns.expressions else None
 
@@ -290,6 +293,29 @@ class Emails(Patterns):
             span._replace(start=behind_escape(text, span.start, span.end))
             for span in sorted([*narrow, *wide])
         ]
+
+
+_v6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]")
+_v4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
+_BEGINNINGS_OF_IP = ((r"(?<![\w:])", _v6), (r"\b(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)\.", _v4))
+
+
+class IpAddresses(Patterns):
+    """Presidio's, tried where one can begin: the colons of code and versions are none."""
+
+    def _matches(self, expression: Any, text: str) -> Iterable[Any]:
+        for beginning, lead in _BEGINNINGS_OF_IP:
+            if expression.pattern.startswith(beginning):
+                return self._from(lead, expression, text)
+        return super()._matches(expression, text)
+
+    def _from(self, lead: re.Pattern[str], expression: Any, text: str) -> Iterator[Any]:
+        after = 0
+        while (begin := lead.search(text, after)) is not None:
+            match = expression.match(text, begin.start(), timeout=self._limit)
+            if match is not None:
+                yield match
+            after = begin.start() + 1 if match is None else match.end()
 
 
 def _meet(one: Span, other: Span) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from presidio_analyzer.predefined_recognizers import IpRecognizer
 
 from tests.examples import examples
 from unrote.pii import plausibility
@@ -18,6 +19,7 @@ from unrote.pii.config import Config, actions_for, default_config
 from unrote.pii.context import boosted
 from unrote.pii.detector import Detector
 from unrote.pii.keys import Key
+from unrote.pii.recognizers import wrap
 from unrote.pii.scrubbing import scrub_texts
 
 KEY = Key(b"k" * 32)
@@ -284,3 +286,18 @@ def test_scrubbed_code_and_json_parse_where_they_did():
     for text in done.texts[len(sources) :]:
         json.loads(text)
     assert done.texts != texts
+
+
+IP_PIECES = (
+    *("::", ":", "ffff", "0", "12", "a", "1.2", ".3", ".4", "/24"),
+    *("Foo", "é", " ", "%eth0", "\n", "_", "g:"),
+)
+
+
+@examples(100)
+@given(st.lists(st.sampled_from(IP_PIECES), max_size=14).map("".join))
+def test_addresses_are_tried_where_they_can_begin(text):
+    ips = wrap(IpRecognizer(), Config(threshold=0))
+    for expression, _ in ips._patterns:
+        ours = [match.span() for match in ips._matches(expression, text)]
+        assert ours == [match.span() for match in expression.finditer(text)]
