@@ -129,6 +129,7 @@ LIKELY = PhoneFinder(("US", "DE"), 1, is_phone_like)
                     " ü",
                     "—",
                     "1.2.3.4",
+                    "tel 10.200.30.40/5",
                     "(12.5)",
                     "a**",
                     "/x",
