@@ -130,6 +130,7 @@ def pin_shard(
     """
     checksum, size = xxhash.xxh3_128(), 0
     with storage(shard.url, "read"), open_stored(shard.url) as file:
+        etag = getattr(file, "etag", "")
         stored = chunks(file, 1 << 62)
         first: list[bytes] = []
         while sum(map(len, first)) < HEAD and (chunk := next(stored, b"")):
@@ -141,7 +142,8 @@ def pin_shard(
             cutter.add(chunk, size)
             size += len(chunk)
             progress(len(chunk))
-    return replace(shard, size=size, checksum=checksum.hexdigest()), cutter.cuts(size)
+    pinned = replace(shard, size=size, checksum=checksum.hexdigest(), etag=etag)
+    return pinned, cutter.cuts(size)
 
 
 def _slices(pinned: Sequence[tuple[Shard, list[Cut]]]) -> Iterator[Slice]:

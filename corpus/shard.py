@@ -21,7 +21,9 @@ Compression = Literal["", "gz", "zst", "xz", "bz2"]
 class Shard:
     """A file of the input. `size` and `checksum` (xxh3_128, hex) are of the stored bytes.
 
-    `format` is the name of one of corpus.formats.
+    `format` is the name of one of corpus.formats. `etag` is what a store knew its content by when
+    it was pinned, "" where there is none: it is no part of what is pinned, since a copy elsewhere
+    has another one, and a run pins its input whenever it is begun or continued.
     """
 
     number: int
@@ -32,6 +34,7 @@ class Shard:
     size: int
     checksum: str
     source: str
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,4 +187,4 @@ class Corpus:
 
 def _flat(record: Shard | Cut) -> dict[str, Any]:
     """dataclasses.asdict, which copies deeply and takes ten times as long."""
-    return {name: getattr(record, name) for name in record.__slots__}
+    return {name: getattr(record, name) for name in record.__slots__ if name != "etag"}

@@ -74,14 +74,16 @@ def half_url(name: str) -> str:
     return f"has one slash and is no URL. Write {scheme[1]}://{path}"
 
 
-def open_stored(path: str | os.PathLike[str]) -> Any:
-    """The stored bytes of a file, for reading; no compression is undone. Raises OSError."""
+def open_stored(path: str | os.PathLike[str], etag: str = "") -> Any:
+    """The stored bytes of a file, for reading; no compression is undone. Raises OSError, and
+    InputChanged where the store knows the file by another ETag than the one given.
+    """
     if not is_remote(path):
         return open(path, "rb")
     from unrote.corpus.stores import store_of  # noqa: PLC0415  imports fsspec; most input is local
 
     store, path_there = store_of(os.fspath(path))
-    return store.open(path_there)
+    return store.open(path_there, etag)
 
 
 def open_output(path: str | os.PathLike[str]) -> Any:

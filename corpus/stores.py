@@ -9,13 +9,13 @@ import io
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import fsspec
 
-from unrote.corpus.errors import UnroteError
+from unrote.corpus.errors import InputChanged, UnroteError
 from unrote.corpus.storage import NotSetUp, options_in_use
 
 Result = TypeVar("Result")
@@ -181,8 +181,8 @@ class Store:
         found = self._call(lambda path: self.filesystem.find(path, detail=True), folder)
         return {path: each for path, each in found.items() if each.get("type") != "directory"}
 
-    def open(self, path: str) -> Any:
-        """A file for reading. Raises OSError."""
+    def open(self, path: str, etag: str = "") -> Any:
+        """A file for reading. Raises OSError, and InputChanged where its ETag is another one."""
         if "file" in self.filesystem.protocol:
             return open(path, "rb")
         info = self.info(path)
@@ -190,7 +190,14 @@ class Store:
             raise IsADirectoryError(errno.EISDIR, "is a folder", self._prefix + path)
         if info.get("size") is None:  # what some web servers do not say
             return self._call(lambda there: self.filesystem.open(there, "rb"), path)
-        return StoredFile(self, path, int(info["size"]))
+        found = etag_of(info)
+        if etag and found != etag:
+            raise InputChanged(
+                f"{self._prefix}{path} was changed while the run was reading it: its ETag is "
+                f"{found or 'none'} and was {etag} when the run was pinned. Bring the file back as "
+                "it was and run the same command again, or start over with --fresh."
+            )
+        return StoredFile(self, path, int(info["size"]), found)
 
     def read(self, path: str, start: int, end: int) -> bytes:
         """Bytes start … end - 1 of a file, one at least; no others are fetched."""
@@ -287,6 +294,11 @@ class Store:
         raise AssertionError  # the last attempt returns or raises
 
 
+def etag_of(info: Mapping[str, Any]) -> str:
+    """The ETag by which a store knows the content of a file, as it writes it; "" if it has none."""
+    return str(info.get("ETag") or info.get("etag") or "")
+
+
 class NoConditionalPut(OSError):
     """The store has no way to write a file only where there is none."""
 
@@ -300,8 +312,8 @@ class Readable(Protocol):
 class StoredFile(io.RawIOBase):
     """A file of a store, of which exactly what is asked for is fetched; a small one at once."""
 
-    def __init__(self, store: Readable, path: str, size: int) -> None:
-        self._store, self._path, self.size = store, path, size
+    def __init__(self, store: Readable, path: str, size: int, etag: str = "") -> None:
+        self._store, self._path, self.size, self.etag = store, path, size, etag
         self._at = 0
         self._held: bytes | None = None
 

@@ -144,7 +144,7 @@ def open_arrow(shard: Shard) -> Iterator[Any]:
 
 def _source(shard: Shard) -> Any:
     if is_remote(shard.url):
-        return pa.PythonFile(open_stored(shard.url), "r")
+        return pa.PythonFile(open_stored(shard.url, shard.etag), "r")
     return pa.memory_map(shard.url)
 
 

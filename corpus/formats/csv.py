@@ -288,7 +288,7 @@ class Csv(Format):
         Of one of more than `max_document` bytes no more are held.
         """
         records = _Records(self.delimiter, fields.max_document)
-        with storage(shard.url, "read"), open_stored(shard.url) as file:
+        with storage(shard.url, "read"), open_stored(shard.url, shard.etag) as file:
             stored = decompressed(file, shard.compression)
             if shard.compression:
                 stored = not_expanded(stored, shard, fields.max_expansion)

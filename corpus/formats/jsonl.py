@@ -171,7 +171,7 @@ class LineCuts(Cutter):
 
 def stored_lines(shard: Shard, cut: Cut, max_expansion: int) -> Iterator[bytes]:
     """The bytes of a cut's JSON lines, decompressed. Raises StorageError, Damaged, InputError."""
-    with storage(shard.url, "read"), open_stored(shard.url) as file:
+    with storage(shard.url, "read"), open_stored(shard.url, shard.etag) as file:
         if shard.compression:
             yield from not_expanded(decompressed(file, shard.compression), shard, max_expansion)
         else:

@@ -105,7 +105,7 @@ def columns_of_text(schema: pa.Schema) -> set[str]:
 @contextmanager
 def open_parquet(shard: Shard) -> Iterator[pq.ParquetFile]:
     """The shard as a pq.ParquetFile. Raises InputError where it is none, StorageError."""
-    with storage(shard.url, "read"), open_stored(shard.url) as stored:
+    with storage(shard.url, "read"), open_stored(shard.url, shard.etag) as stored:
         try:
             file = pq.ParquetFile(stored)
             file.schema_arrow.names  # noqa: B018 - what cannot be read is told now

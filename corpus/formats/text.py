@@ -55,7 +55,7 @@ def read_text(shard: Shard, fields: Fields, view: View, selected: SelectedRows) 
     if not selected.has(0) and not selected.all:
         return
     limit = fields.max_document
-    with storage(shard.url, "read"), open_stored(shard.url) as file:
+    with storage(shard.url, "read"), open_stored(shard.url, shard.etag) as file:
         content = file.read(limit + len(BOM) + 1)
     data = bytes_view(content.removeprefix(BOM))
     reason = too_long(limit) if len(data) > limit else None if is_utf8(data) else NOT_UTF8

@@ -120,7 +120,11 @@ class Warc(Format):
         path: Path,
     ) -> int:
         rows = row = 0
-        with storage(shard.url, "read"), open_stored(shard.url) as stored, path.open("wb") as file:
+        with (
+            storage(shard.url, "read"),
+            open_stored(shard.url, shard.etag) as stored,
+            path.open("wb") as file,
+        ):
             try:
                 for record in _records(shard, fields):
                     text = None
@@ -158,7 +162,7 @@ def _records(shard: Shard, fields: Fields) -> Iterator[_Record]:
     from warcio.archiveiterator import ArchiveIterator  # noqa: PLC0415  an extra
     from warcio.exceptions import ArchiveLoadFailed  # noqa: PLC0415
 
-    with storage(shard.url, "read"), open_stored(shard.url) as file:
+    with storage(shard.url, "read"), open_stored(shard.url, shard.etag) as file:
         found = ArchiveIterator(file, no_record_parse=True)
         everything = 0  # bytes without compression, as records say before they are read
         found.INC_RECORD = ""  # what it says of wrong lengths, with text of documents

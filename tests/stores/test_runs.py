@@ -1,8 +1,10 @@
 """Runs whose input and OUT are in an object store."""
 
 import hashlib
+import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +13,8 @@ from tests.command import process, settings
 from tests.command import unrote as command
 from tests.stores.conftest import options_for, set_options
 from tests.stores.server import BUCKET, downloaded, environment
-from unrote.corpus.errors import OutputError
+from unrote.corpus.errors import InputChanged, OutputError
+from unrote.corpus.pinning import pin
 from unrote.corpus.storage import options_in_use, use_options
 from unrote.pipelines.clean import clean
 from unrote.pipelines.engines.work import Worker
@@ -231,3 +234,46 @@ def test_each_task_of_beam_may_be_run_twice(stored, proxy, files, on_disk, monke
     run(stored, out, proxy.port, *beam, "engine.workers=1")
     assert digests(files, "twice") == on_disk
     assert len(proxy.made("PUT", "tables/documents/00000.parquet")) == 2
+
+
+class TestAnInputThatChanges:
+    """Other content under the name of a shard, of the same size, when a phase is committed."""
+
+    @pytest.fixture
+    def shard(self, files):
+        url = f"{BUCKET}/changing/a.jsonl"
+        lines = [json.dumps({"text": f"a text of its own, number {n:03}"}) for n in range(60)]
+        files.pipe_file(url, "\n".join(lines).encode())
+        return url
+
+    @pytest.fixture
+    def change(self, shard, proxy, files):
+        """What changes it, once."""
+        done = []
+
+        def fault(request) -> None:
+            if not done and request.method == "PUT" and ".run/phases/" in request.key:
+                done.append(request.key)
+                files.pipe_file(shard, files.cat_file(shard).replace(b"own", b"new"))
+
+        proxy.fault = fault
+        return done
+
+    @pytest.mark.parametrize("engine", ["local", pytest.param("beam", marks=pytest.mark.long)])
+    def test_it_is_named(self, shard, change, proxy, engine):
+        out = f"s3://{BUCKET}/changed-{engine}"
+        few = (*FEW, f"engine.name={engine}")
+        with pytest.raises(InputChanged, match=rf"^s3://{shard} was changed .* its ETag is"):
+            run(f"s3://{BUCKET}/changing", out, proxy.port, *few)
+        assert change
+        with pytest.raises(OutputError, match="the input is not the same"):
+            run(f"s3://{BUCKET}/changing", out, proxy.port, *few)
+
+    def test_an_etag_is_no_part_of_what_was_pinned(self, shard, proxy):
+        """That of another upload of the same bytes may differ."""
+        corpus = pin([f"s3://{BUCKET}/changing"])
+        (pinned,) = corpus.shards
+        assert len(pinned.etag) > 30
+        other = replace(corpus, shards=(replace(pinned, etag="another"),))
+        assert other == corpus
+        assert "etag" not in json.dumps(other.to_json())
