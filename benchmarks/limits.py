@@ -58,11 +58,12 @@ def steps(candidates: int) -> Iterator[tuple[str, pa.RecordBatch]]:
         rank = np.repeat(np.arange(low, low + BATCH), 1 + np.arange(BATCH) % 2)
         role = np.append(np.diff(rank) == 0, True).astype(np.int64)
         role = np.concatenate(([0], role[:-1]))
-        columns: dict[str, Any] = dict.fromkeys(STEPS.names, np.zeros_like(rank))
-        columns |= {"rank": rank, "doc": rank, "role": role, "complete": 1 - role}
+        columns: dict[str, Any] = dict.fromkeys(STEPS.schema.names, np.zeros_like(rank))
+        columns |= {"rank": rank, "doc": rank, "role": role, "state": 1 - role}
         columns |= {"kept_rank": (rank - 1) * role, "kept": (rank - 1) * role}
         columns["similarity"] = role * 0.9
-        yield "steps", pa.RecordBatch.from_arrays([*map(pa.array, columns.values())], schema=STEPS)
+        arrays = [*map(pa.array, columns.values())]
+        yield "steps", pa.RecordBatch.from_arrays(arrays, schema=STEPS.schema)
 
 
 def selection(candidates: int) -> dict[str, float]:

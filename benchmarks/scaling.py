@@ -32,6 +32,7 @@ from unrote.corpus.schema import (
     UNDECIDED,
     Table,
 )
+from unrote.dedup.blocks import BLOCK_STEPS
 from unrote.dedup.candidates import CANDIDATES
 from unrote.dedup.groups import HOT_KEY_ROWS
 from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
@@ -47,6 +48,10 @@ MARKERS = "<!-- {}: written by benchmarks/scaling.py -->", "<!-- /{} -->"
 
 NEAR_PHASES = ("fingerprint", "exact", "near", "release")
 """The phases of a run that looks for duplicate documents only."""
+
+PASSES = 3
+"""Over the blocks of a selection: more than copies of a document take, and as many as the pairs of
+benchmarks/selection.py (a chain that crosses every block would take as many as there are)."""
 
 READ: Mapping[str, tuple[Table, ...]] = {
     "exact": (FINGERPRINTS,),
@@ -155,11 +160,20 @@ class Measured:
         seconds = max(0.0, slope) * self.section["workers"] / 1e8
         return Phase(name, seconds, text, tables, shuffled, rows)
 
+    def blocks(self, cluster: Cluster) -> float:
+        """Of the selection in round 1, each of which one worker walks."""
+        rows = cluster.text * (self.first("candidates") + self.first("pairs"))
+        return max(1.0, rows / BLOCK_STEPS)
+
     def selection_minutes(self, cluster: Cluster) -> float:
-        """What the selections of all rounds take, one worker each time: no other can help it."""
+        """What the selections of all rounds take, each as many passes as PASSES; a pass brings the
+        steps to what is known of documents, and to their blocks.
+        """
         rows = cluster.text * self.rows("candidates", "pairs")
-        moved = 4 * rows * width(STEPS)  # through the shuffle and through the sorter
-        return (rows / self.limits["selection_rows_per_second"] + moved / cluster.disk) / 60
+        walked = rows / self.limits["selection_rows_per_second"]
+        moved = 8 * rows * width(STEPS.schema)  # twice through the shuffle and through the sorter
+        together = min(cluster.all_cores, self.blocks(cluster))
+        return PASSES * (walked / together + moved / (cluster.disk * cluster.machines)) / 60
 
     def minutes(self, cluster: Cluster, names: Sequence[str] = ()) -> float:
         """The least time of phases (all, if none are named): each its longest part."""
@@ -176,8 +190,8 @@ class Measured:
 
 
 def base(table: str) -> str:
-    """The name of a table without its round."""
-    return re.sub(r"-\d+$", "", table)
+    """The name of a table without its rounds."""
+    return re.sub(r"(-\d+)+$", "", table)
 
 
 def width(schema: pa.Schema) -> int:
@@ -268,9 +282,7 @@ def cost(measured: Measured, cluster: Cluster) -> str:
         times = [f"**{time(m)}**" if m == slowest and m else time(m) for m in minutes]
         rows.append([name, *cells, f"{hours:.1f}", *times])
     selection = time(measured.selection_minutes(cluster))
-    rows.append(
-        ["`GreedySelection`, in `near`, one worker", "–", "–", "–", "", f"**{selection}**", "", ""]
-    )
+    rows.append(["`GreedySelection`, in `near`", "–", "–", "–", "", f"**{selection}**", "", ""])
     sums = [*map(amount, totals[:3]), f"{totals[3]:.0f}"]
     rows.append(["all", *sums, "", "", f"at least {time(measured.minutes(cluster))}"])
     head = ["", "text read", "tables read", "shuffled", "core-hours"]
@@ -318,17 +330,14 @@ def alone(measured: Measured) -> str:
             lambda c: amount(c.text * anchors.shuffled / tasks(c) / partitions(c)),
         ),
         ("`GreedySelection`, round 1: rows", lambda c: count(steps(c))),
+        ("`GreedySelection`, round 1: blocks", lambda c: f"{measured.blocks(c):,.0f}"),
         (
-            "`GreedySelection`: sorted on one worker's disk",
-            lambda c: amount(steps(c) * width(STEPS)),
+            "`GreedySelection`: sorted for one block",
+            lambda _: amount(BLOCK_STEPS * width(STEPS.schema)),
         ),
         (
-            "`GreedySelection`: memory, if few of them stay",
-            lambda c: amount(c.text * candidates * limits["selection_bytes_per_removed"]),
-        ),
-        (
-            "`GreedySelection`, all rounds: time of one worker",
-            lambda c: time(measured.selection_minutes(c)),
+            "`GreedySelection`: memory of a block, if few of its documents stay",
+            lambda _: amount(BLOCK_STEPS * limits["selection_bytes_per_removed"]),
         ),
         (
             f"`FinalSelection`: shingles of {FINAL_DOCUMENTS:,} average documents",

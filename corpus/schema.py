@@ -52,16 +52,18 @@ class Table:
     schema: pa.Schema
     sort: tuple[str, ...] = ("doc",)
     internal: bool = True
-    round: int = 0
+    rounds: tuple[int, ...] = ()
 
-    def at(self, number: int) -> "Table":
-        """The table of this kind that round `number` (from 1) of a repeated phase writes."""
-        return replace(self, round=number)
+    def at(self, *numbers: int) -> "Table":
+        """The table of this kind that round `numbers` of a repeated phase writes, each from 1: the
+        second number is of what is repeated within a round.
+        """
+        return replace(self, rounds=numbers)
 
     @property
     def folder(self) -> str:
         """The name that tells it from the tables of other rounds."""
-        return f"{self.name}-{self.round}" if self.round else self.name
+        return "-".join((self.name, *map(str, self.rounds)))
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:

@@ -1,14 +1,16 @@
 """The greedy maximal independent set of the similar pairs, in keep order.
 
 `GreedySelection` goes over the similar pairs of a round, and decides the documents that they can
-decide. Documents that are similar but below the threshold fill buckets together, and no round
-decides many of them. Once few remain, it is cheaper to bring each one's shingles to one worker once
-(`UndecidedSets`), and to compare it in keep order with those kept so far that share a bucket with
-it and with nobody else (`FinalSelection`).
+decide; many pairs it goes over in blocks of the keep order (dedup.blocks). Documents that are
+similar but below the threshold fill buckets together, and no round decides many of them. Once few
+remain, it is cheaper to bring each one's shingles to one worker once (`UndecidedSets`), and to
+compare it in keep order with those kept so far that share a bucket with it and with nobody else
+(`FinalSelection`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -19,68 +21,139 @@ from unrote.corpus.beside import with_range
 from unrote.corpus.hashing import mix64
 from unrote.corpus.kernel import inlined, kernel
 from unrote.corpus.normalization import NFC, Normalization
-from unrote.corpus.schema import KEPT, NEAR, TEXT, UNDECIDED, Tagged
+from unrote.corpus.schema import KEPT, NEAR, TEXT, UNDECIDED, Table, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers
-from unrote.dedup.groups import Ints, batch_of, column, duplicate_rows, grown, parts
+from unrote.dedup.groups import Ints, batch_of, column, duplicate_rows, grown, parts, starts
 from unrote.dedup.shingles import is_characters, shingle_hashes
 from unrote.dedup.words import table_for
 
 Statuses = NDArray[np.uint8]
 
-STEPS = pa.schema(
-    [(n, pa.int64()) for n in ("all", "rank", "doc", "role", "kept_rank", "kept", "complete")]
-    + [("similarity", pa.float64())]
+UNKNOWN, IS_KEPT, IS_REMOVED, IS_UNDECIDED, WAITS = range(5)
+"""What is known of a document. UNDECIDED: this round can't decide it. WAITS: for a document of
+another block, of which nothing is known yet."""
+
+STEPS = Table(
+    "steps",
+    pa.schema(
+        [(n, pa.int64()) for n in ("doc", "role", "rank", "kept_rank", "kept", "state")]
+        + [("similarity", pa.float64()), ("block", pa.int64())]
+    ),
+    sort=("doc", "role", "kept_rank", "kept"),
 )
 """The steps of the selection: each candidate (role 0), then the similar ones before it in keep
-order (role 1, `kept`). `all` is 0: they are one group."""
+order (role 1, `kept`). `state` of a candidate is 1 if it is complete, else 0; of a similar one what
+is known of it, UNKNOWN if it is a candidate of the same block. `block`: of the candidate, as parts
+of the keep order are numbered; 0 if there is one."""
 
-_KEPT, _REMOVED, _UNDECIDED = 1, 2, 3
+STATUSES = Table("statuses", pa.schema([("doc", pa.int64()), ("status", pa.int64())]))
+"""What became known of candidates, for blocks of later ones."""
 
 
 @dataclass(frozen=True)
 class GreedySelection(PlainStage):
-    """Decides candidates in keep order.
+    """Decides candidates in keep order, block by block.
 
     A candidate is removed if it is similar to one that is kept; the first of those is its twin. It
     is kept if it is complete and all that it is similar to are removed. Otherwise it stays
-    undecided. They are one group and so one worker, which streams. It holds the candidate that is
-    open, without what that is similar to, and 18 to 36 bytes for each document of the round that is
-    not kept.
+    undecided. It waits, with the steps that are needed still, where that depends on a document of
+    another block; and so does one that is removed, but not known by which twin.
+
+    Streams. It holds the candidate that is open, without what that is similar to, and 18 to 36
+    bytes for each document of the block that is not kept.
     """
 
-    version: ClassVar[int] = 2
-    key: ClassVar[tuple[str, ...]] = ("all",)
+    version: ClassVar[int] = 3
+    key: ClassVar[tuple[str, ...]] = ("block",)
     order: ClassVar[tuple[str, ...]] = ("rank", "doc", "role", "kept_rank", "kept")
-    inputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"near": NEAR.schema, "kept": KEPT.schema}
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "near": NEAR.schema,
+        "kept": KEPT.schema,
+        "statuses": STATUSES.schema,
+        "steps": STEPS.schema,
+    }
 
     def _run(self, tagged: Tagged) -> Tagged:
-        table = _Table()
-        decided = np.zeros((1, 4), dtype=np.int64)  # the last is the candidate that is open
-        similarity = np.zeros(1)
-        for _, batch in tagged:
-            if not batch.num_rows:
-                continue
-            _, rank, doc, role, _, kept, complete, similar = (c.to_numpy() for c in batch.columns)
-            table.make_room(len(doc) + 1)
-            decided, similarity = _select_pairs(
-                rank, doc, role, kept, complete, similar, decided[-1], similarity[-1], table.keys,
-                table.values,
-            )  # fmt: skip
-            yield from self._outcomes(decided[:-1], similarity[:-1])
-        yield from self._outcomes(decided[-1:], similarity[-1:])
+        table, opened = _Table(), _Candidates.none()
+        before: tuple[int] | None = None
+        for _, whole in tagged:
+            for batch, begins in _by_block(whole, before):
+                if begins:
+                    yield from opened.outcomes()
+                    table, opened = _Table(), _Candidates.none()
+                doc, role, rank, _, kept, state, similar, _ = (c.to_numpy() for c in batch.columns)
+                table.make_room(len(doc) + 1)
+                rows, similarity, needed = _select_pairs(
+                    doc, role, rank, kept, state, similar, opened.rows[-1], opened.similarity[-1],
+                    table.keys, table.values,
+                )  # fmt: skip
+                some = np.flatnonzero(needed >= 0)
+                if some.size:
+                    yield "steps", _still_needed(batch.take(pa.array(some)), needed[some])
+                decided = _Candidates(rows, similarity)
+                yield from decided.part(slice(0, -1)).outcomes()
+                opened = decided.part(slice(-1, None))
+                before = (int(column(batch, "block")[-1]),)
+        yield from opened.outcomes()
 
-    @staticmethod
-    def _outcomes(decided: Ints, similarity: NDArray[np.float64]) -> Tagged:
-        """The outputs for candidates that are decided."""
-        doc, rank, status, twin = decided.T
-        removed, kept = status == _REMOVED, status == _KEPT
-        if removed.any():
-            rows = duplicate_rows(doc[removed], "near", twin[removed], similarity[removed])
-            yield "near", rows
-        if kept.any():
-            yield "kept", batch_of(KEPT.schema, (doc[kept], rank[kept]))
+
+def _by_block(
+    batch: pa.RecordBatch, before: tuple[int] | None
+) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """The rows of each block, and whether it begins with them."""
+    if not batch.num_rows:
+        return
+    begins = starts((column(batch, "block"),), before)
+    bounds = np.unique([0, *np.flatnonzero(begins).tolist(), batch.num_rows]).tolist()
+    for first, last in pairwise(bounds):
+        yield batch.slice(first, last - first), bool(begins[first])
+
+
+def _still_needed(steps: pa.RecordBatch, states: Ints) -> pa.RecordBatch:
+    """The steps with what is known by now; their block is none."""
+    columns = [column(steps, name) for name in STEPS.schema.names]
+    return batch_of(STEPS.schema, (*columns[:5], states, columns[6], np.zeros_like(states)))
+
+
+class _Candidates(NamedTuple):
+    """Candidates as the kernel leaves them. rows: int64[n, 6], of each doc, rank, status so far,
+    twin, whether it waits, and 0 if there is none; similarity: float64[n], with the twin.
+    """
+
+    rows: Ints
+    similarity: NDArray[np.float64]
+
+    @classmethod
+    def none(cls) -> "_Candidates":
+        """Before the first one."""
+        return cls(np.zeros((1, 6), dtype=np.int64), np.zeros(1))
+
+    def part(self, some: slice) -> "_Candidates":
+        return _Candidates(self.rows[some], self.similarity[some])
+
+    def outcomes(self) -> Tagged:
+        """The outputs for candidates of which all steps were seen."""
+        doc, rank, status, twin, waits, there = self.rows.T
+        if not there.any():
+            return
+        removed, kept = status == IS_REMOVED, status == IS_KEPT
+        final = waits == 0
+        if (removed & final).any():
+            some = removed & final
+            yield "near", duplicate_rows(doc[some], "near", twin[some], self.similarity[some])
+        if (kept & final).any():
+            yield "kept", batch_of(KEPT.schema, (doc[kept & final], rank[kept & final]))
+        known = (there == 1) & (final | removed)
+        if known.any():
+            yield "statuses", batch_of(STATUSES.schema, (doc[known], status[known]))
+        if waits.any():
+            some = waits == 1
+            zero = np.zeros(int(some.sum()), dtype=np.int64)
+            complete = kept[some].astype(np.int64)
+            columns = (doc[some], zero, rank[some], zero, zero, complete, zero.astype(float), zero)
+            yield "steps", batch_of(STEPS.schema, columns)
 
 
 class _Table:
@@ -105,43 +178,57 @@ class _Table:
 
 @kernel
 def _select_pairs(
-    rank: Ints,
     doc: Ints,
     role: Ints,
+    rank: Ints,
     kept: Ints,
-    complete: Ints,
+    state: Ints,
     similar: NDArray[np.float64],
     held: Ints,
     held_similarity: float,
     keys: Ints,
     values: Statuses,
-) -> tuple[Ints, NDArray[np.float64]]:
-    """Candidates with their statuses so far: (doc, rank, status, twin), similarity with the twin.
+) -> tuple[Ints, NDArray[np.float64], Ints]:
+    """Candidates of a block, as _Candidates has them; and for each row the state with which it is
+    needed once more, -1 if it is not.
 
     The first is `held`, of the rows before; the last is open, and the others are in the table.
     """
-    decided = np.empty((np.sum(role == 0) + 1, 4), dtype=np.int64)
+    decided = np.zeros((np.sum(role == 0) + 1, 6), dtype=np.int64)
     similarity = np.zeros(len(decided))
+    needed = np.full(doc.size, -1, dtype=np.int64)
     decided[0], similarity[0] = held, held_similarity
     last = 0
     for i in range(doc.size):
         if role[i] == 0:
-            _remember(decided[last, 0], decided[last, 2], keys, values)
+            _remember(decided[last, 0], decided[last, 2], decided[last, 4], keys, values)
             last += 1
-            decided[last, 0], decided[last, 1], decided[last, 3] = doc[i], rank[i], 0
-            decided[last, 2] = _KEPT if complete[i] else _UNDECIDED
+            decided[last, 0], decided[last, 1], decided[last, 5] = doc[i], rank[i], 1
+            decided[last, 2] = IS_KEPT if state[i] else IS_UNDECIDED
             continue
-        other = values[_slot_of(keys, values, kept[i])]
-        if other == 0 and decided[last, 2] != _REMOVED:
-            decided[last, 2], decided[last, 3], similarity[last] = _REMOVED, kept[i], similar[i]
-        elif other == _UNDECIDED and decided[last, 2] == _KEPT:
-            decided[last, 2] = _UNDECIDED
-    return decided, similarity
+        if decided[last, 2] == IS_REMOVED:
+            continue
+        other = state[i]
+        if other == UNKNOWN:
+            other = np.int64(values[_slot_of(keys, values, kept[i])])
+            other = IS_KEPT if other == 0 else other
+        if other == IS_KEPT:
+            decided[last, 2], decided[last, 3], similarity[last] = IS_REMOVED, kept[i], similar[i]
+            if decided[last, 4]:
+                needed[i] = IS_KEPT
+        elif other == IS_UNDECIDED:
+            decided[last, 2] = IS_UNDECIDED
+        elif other == WAITS:
+            decided[last, 4], needed[i] = 1, UNKNOWN
+    return decided, similarity, needed
 
 
 @inlined
-def _remember(doc: int, status: int, keys: Ints, values: Statuses) -> None:
-    if status in (_REMOVED, _UNDECIDED):
+def _remember(doc: int, status: int, waits: int, keys: Ints, values: Statuses) -> None:
+    """A candidate of which all steps were seen, if it is not kept."""
+    if waits and status != IS_REMOVED:
+        status = WAITS
+    if status in (IS_REMOVED, IS_UNDECIDED, WAITS):
         at = _slot_of(keys, values, doc)
         keys[at], values[at] = doc, status
 

@@ -39,13 +39,13 @@ class Shingles(PlainStage):
     ngram: int = 5
     normalization: Normalization = NFC
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "candidates": CANDIDATES.schema,
         "pairs": PAIRS.schema,
         "text": TEXT,
     }
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS, "steps": STEPS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS, "steps": STEPS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         tables: dict[str, list[list[Ints]]] = {"candidates": [], "pairs": []}
@@ -55,18 +55,18 @@ class Shingles(PlainStage):
                 if roles is None:
                     roles = _roles(**tables)
                     tables = {"candidates": [], "pairs": []}
-                yield from self._sets(roles, batch)
+                yield from self.sets(roles, batch)
                 continue
             roles = None  # tables again: another range of documents
             tables[tag].append([column(batch, name) for name in batch.schema.names])
             if tag == "candidates" and batch.num_rows:
                 doc, rank, complete, _ = tables[tag][-1]
                 zero = np.zeros_like(doc)
-                columns = (zero, rank, doc, zero, zero, zero, complete, zero)
-                yield "steps", batch_of(STEPS, columns)
+                columns = (doc, zero, rank, zero, zero, complete, zero.astype(float), zero)
+                yield "steps", batch_of(STEPS.schema, columns)
 
-    def _sets(self, roles: list[Ints], batch: pa.RecordBatch) -> Tagged:
-        """The rows of `roles` (see `_roles`) of the batch's documents, with shingles."""
+    def sets(self, roles: list[Ints], batch: pa.RecordBatch) -> Tagged:
+        """Rows of SETS for the documents of `batch`. roles: the other columns, sorted by `doc`."""
         doc, docs = roles[2], column(batch, "doc")
         low = np.searchsorted(doc, docs)
         count = np.searchsorted(doc, docs, side="right") - low
@@ -130,11 +130,11 @@ class Verify(PlainStage):
 
     threshold: float = 0.8
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     key: ClassVar[tuple[str, ...]] = ("kept",)
     order: ClassVar[tuple[str, ...]] = ("role", "doc")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"steps": STEPS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         open_set = np.empty(0, dtype=np.int64)  # of the kept document whose group is open
@@ -155,8 +155,8 @@ class Verify(PlainStage):
             rows = pairs[enough]
             if len(rows):
                 zero = np.zeros(len(rows), dtype=np.int64)
-                columns = (zero, rank[rows], doc[rows], zero + 1, kept_rank[rows], kept[rows], zero)
-                yield "steps", batch_of(STEPS, (*columns, found[enough]))
+                columns = (doc[rows], zero + 1, rank[rows], kept_rank[rows], kept[rows], zero)
+                yield "steps", batch_of(STEPS.schema, (*columns, found[enough], zero))
             open_set = values[bounds[own[-1]] : bounds[own[-1] + 1]].copy()
 
 

@@ -21,7 +21,6 @@ from unrote.corpus.schema import (
     INDEX_TEXTS,
     INDEX_TWINS,
     INDEXED_NEAR,
-    KEPT,
     NAMED_ENTITIES,
     NEAR,
     NER_WINDOWS,
@@ -68,8 +67,7 @@ from unrote.dedup.prefixes import (
     PrefixBuckets,
 )
 from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_COPIES
-from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, GreedySelection, UndecidedSets
-from unrote.dedup.similarity import Shingles, Verify
+from unrote.dedup.selection import FINAL_DOCUMENTS, FinalSelection, UndecidedSets
 from unrote.dedup.twins import ResolveTwins, TwinLinks
 from unrote.pii.everywhere import DistinctValues, OtherOccurrences
 from unrote.pii.ner import Model
@@ -81,6 +79,7 @@ from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, unite_rejects
 from unrote.pipelines.sampled import Unsampled
 from unrote.pipelines.scoring import check_model, score
+from unrote.pipelines.verified_pairs import first_twins, verify
 
 
 def analyse(job: Phases, *, allow_empty: bool = False) -> None:
@@ -244,37 +243,31 @@ def near_duplicates_by_datasketch(job: Phases, removed: tuple[Table, ...]) -> tu
 def near_duplicates_of_index(
     job: Phases, index: Index, removed: tuple[Table, ...]
 ) -> tuple[Table, ...]:
-    """Near-duplicates of what an index holds, and of each other, in one selection by one worker.
+    """Near-duplicates of what an index holds, and of each other.
 
     A document is removed if it is similar to one that was kept before it and shares a bucket with
     it; the first of those is its twin. So what becomes of it depends on earlier documents alone,
-    which of rounds, and of hot buckets that are taken apart, is not so.
+    which of hot buckets that are taken apart is not so. Few candidates are selected from by one
+    worker, more by rounds, whose twins are looked for once more: there they depend on the widths.
     """
-    settings, form = job.settings.dedup.near, job.settings.input.normal_form
-    undecided = UNDECIDED.at(1)
     flow = Flow()
     own = flow.read(None, BANDS, drop=(*removed, *held_back(job.settings)))
     known = flow.group(IndexedBands(index), bands=own)
-    paired = flow.group(CandidatePairs(), bands=(own, known["indexed"]))
-    documents = flow.group(CandidateDocuments(), members=paired["members"])
-    flow.write(undecided, documents["undecided"])
-    job.phase("index-pairs", flow)
-
-    flow = Flow()
-    sets = flow.map(
-        UndecidedSets(settings.unit, settings.ngram, form),
-        flow.read("text", undecided, only=(undecided,)),
-    )
-    indexed = flow.group(
-        IndexedSets(index, settings.unit, settings.ngram, form),
-        undecided=flow.read(None, undecided),
-    )
-    selected = flow.group(
-        FinalSelection(threshold=settings.threshold), sets=(sets["sets"], indexed["sets"])
-    )
-    flow.write(NEAR, selected["near"])
-    job.phase("index-select", flow)
-    return (NEAR,)
+    pairs(job, (own, known["indexed"]), 1, flow)
+    if job.rows(CANDIDATES.at(1)) <= FINAL_DOCUMENTS:
+        select(job, 1, NEAR, index)
+        return (NEAR,)
+    found: tuple[Table, ...] = ()
+    round_ = 1
+    while job.rows(PAIRS.at(round_)):
+        near_, kept = verify(job, round_, index)
+        found += near_
+        if round_ > near.ROUNDS:
+            break
+        source = Flow().read(None, UNDECIDED.at(round_), drop=(*near_, *kept))
+        round_ += 1
+        pairs(job, (source,), round_)
+    return first_twins(job, found, index)
 
 
 def near_duplicates_by_rounds(job: Phases, removed: tuple[Table, ...]) -> tuple[Table, ...]:
@@ -292,16 +285,15 @@ def near_duplicates_by_rounds(job: Phases, removed: tuple[Table, ...]) -> tuple[
         pairs(job, source, round_)
         if not job.rows(PAIRS.at(round_)):
             return tables
-        tables += (NEAR.at(round_),)
         overfull = round_ == 1 and job.rows(OVERFULL.at(1)) > 0
         if job.rows(CANDIDATES.at(round_)) <= FINAL_DOCUMENTS and not overfull:
-            select(job, round_)
-            return tables
-        verify(job, round_)
+            select(job, round_, NEAR.at(round_))
+            return (*tables, NEAR.at(round_))
+        found, kept = verify(job, round_)
+        tables += found
         if round_ > near.ROUNDS:
             return tables
-        decided = (NEAR.at(round_), KEPT.at(round_))
-        source = (Flow().read(None, UNDECIDED.at(round_), drop=decided),)
+        source = (Flow().read(None, UNDECIDED.at(round_), drop=(*found, *kept)),)
         if overfull:
             source = take_apart(job, source)
         round_ += 1
@@ -331,10 +323,10 @@ def take_apart(job: Phases, source: tuple[Read, ...]) -> tuple[Read, ...]:
     return Flow().read(None, OTHER_BANDS), Flow().read(None, PREFIXES)
 
 
-def pairs(job: Phases, source: tuple[Read, ...], round_: int) -> None:
-    """Pair the members of each bucket with the first ones in it."""
+def pairs(job: Phases, source: tuple[Input, ...], round_: int, flow: Flow | None = None) -> None:
+    """Pair the members of each bucket with the first ones in it. flow: in which `source` is."""
     width = near.width_of(round_ - 1)
-    flow = Flow()
+    flow = flow or Flow()
     paired = flow.group(CandidatePairs(width), bands=source)
     documents = flow.group(CandidateDocuments(), members=paired["members"])
     distinct = flow.group(DistinctPairs(), pairs=paired["pairs"])
@@ -346,33 +338,22 @@ def pairs(job: Phases, source: tuple[Read, ...], round_: int) -> None:
     job.phase(f"near-{round_}-pairs", flow)
 
 
-def verify(job: Phases, round_: int) -> None:
-    """Compute the exact similarity of the round's pairs, and select as far as they decide."""
-    settings = job.settings.dedup.near
-    candidates, pairs = CANDIDATES.at(round_), PAIRS.at(round_)
-    flow = Flow()
-    shingles = flow.map(
-        Shingles(settings.unit, settings.ngram, job.settings.input.normal_form),
-        flow.read("text", candidates, pairs, only=(candidates,)),
-    )
-    verified = flow.group(Verify(threshold=settings.threshold), sets=shingles["sets"])
-    selected = flow.group(GreedySelection(), steps=(shingles["steps"], verified["steps"]))
-    flow.write(NEAR.at(round_), selected["near"])
-    flow.write(KEPT.at(round_), selected["kept"])
-    job.phase(f"near-{round_}-verify", flow)
-
-
-def select(job: Phases, round_: int) -> None:
-    """Select among the documents that are still undecided, in one worker."""
-    settings = job.settings.dedup.near
+def select(job: Phases, round_: int, near_: Table, index: Index | None = None) -> None:
+    """Select among the documents that are still undecided, in one worker; writes `near_`."""
+    settings, form = job.settings.dedup.near, job.settings.input.normal_form
     undecided = UNDECIDED.at(round_)
     flow = Flow()
-    sets = flow.map(
-        UndecidedSets(settings.unit, settings.ngram, job.settings.input.normal_form),
-        flow.read("text", undecided, only=(undecided,)),
+    sets: tuple[Output, ...] = (
+        flow.map(
+            UndecidedSets(settings.unit, settings.ngram, form),
+            flow.read("text", undecided, only=(undecided,)),
+        )["sets"],
     )
-    selected = flow.group(FinalSelection(threshold=settings.threshold), sets=sets["sets"])
-    flow.write(NEAR.at(round_), selected["near"])
+    if index is not None:
+        stage = IndexedSets(index, settings.unit, settings.ngram, form)
+        sets += (flow.group(stage, undecided=flow.read(None, undecided))["sets"],)
+    selected = flow.group(FinalSelection(threshold=settings.threshold), sets=sets)
+    flow.write(near_, selected["near"])
     job.phase(f"near-{round_}-select", flow)
 
 

@@ -26,6 +26,7 @@ from tests.conformance.suite import CONFIGURATIONS, exam
 from tests.corpora import personal, rows, write_corpus, write_jsonl
 from tests.pii.ner import tiny
 from unrote.corpus.schema import Tagged
+from unrote.dedup import blocks
 from unrote.pipelines import analysis
 from unrote.pipelines.clean import clean
 from unrote.pipelines.config import Settings
@@ -60,6 +61,11 @@ OWN = {
         "memorization.enabled=false",
     ),
     "index": ("dedup.passages.min_bytes=24", 'dedup.index="INDEX"'),
+    "blocks": (
+        "dedup.passages.enabled=false",
+        "memorization.enabled=false",
+        'dedup.index="INDEX-BY-ROUNDS"',
+    ),
 }
 """What the conformance suite has not: stages that only these reach."""
 
@@ -134,11 +140,16 @@ def recorded() -> list[Entry]:
         for name, given in JOBS.items():
             out = str(Path(folder) / "out" / name)
             pii = f"pii.enabled={str(name in SCANNED).lower()}"
-            final = 0 if name == "rounds" else analysis.FINAL_DOCUMENTS
-            with recording(found), mock.patch.object(analysis, "FINAL_DOCUMENTS", final):
+            final = 0 if name in {"rounds", "blocks"} else analysis.FINAL_DOCUMENTS
+            few = (4, 2) if name == "blocks" else (blocks.BLOCK_STEPS, blocks.SAMPLED)
+            with (
+                recording(found),
+                mock.patch.object(analysis, "FINAL_DOCUMENTS", final),
+                mock.patch.multiple(blocks, BLOCK_STEPS=few[0], SAMPLED=few[1]),
+            ):
                 read = shared if name == "hot-buckets" else corpus
-                if name == "index":
-                    before_this_night(corpus, settings(*FIXED, pii, *given))
+                if name in {"index", "blocks"}:
+                    before_this_night(corpus, name, settings(*FIXED, pii, *given))
                 clean([str(read)], out, settings(*FIXED, pii, *given), Silent())
                 if name in {"scored", "evaluated"}:
                     assert unrote("report", out).status == 0
@@ -160,9 +171,9 @@ def gates(corpus: Path, folder: Path) -> None:
     gate([str(corpus / "mail")], folder / "found.toml", str(folder / "sample"), sampled, Silent())
 
 
-def before_this_night(corpus: Path, given: Settings) -> None:
+def before_this_night(corpus: Path, name: str, given: Settings) -> None:
     """An index in which there is something, and which was told to forget a text."""
-    clean([str(corpus / "web")], "before", given, Silent())
+    clean([str(corpus / "web")], f"before-{name}", given, Silent())
     assert unrote("index", "forget", given.dedup.index, "--id", "mixed-0", "--block").status == 0
 
 

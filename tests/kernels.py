@@ -82,6 +82,8 @@ def run_all() -> None:
         unrote.clean(corpora[0], Path(folder) / "evaluated", settings=against)
         with mock.patch("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0):
             unrote.clean(corpora[0], Path(folder) / "rounds", settings=PLAIN)
+            with mock.patch("unrote.dedup.blocks.BLOCK_STEPS", 1):
+                unrote.clean(corpora[0], Path(folder) / "blocks", settings=PLAIN)
         chats = _chats(Path(folder) / "chats")
         unrote.clean(chats, Path(folder) / "out-chats", settings=PLAIN | CHATS)
         texts = [f"a text of {n % 7} words that is much like the others here" for n in range(40)]

@@ -330,7 +330,7 @@ def _rows_of_dictionaries(
 ) -> int:
     """How many rows of a row group have DECODED bytes at most, by the sizes of its dictionaries."""
     rows = max(1, group.num_rows)
-    with open_stored(shard.url) as stored:
+    with open_stored(shard.url, shard.etag) as stored:
         for number in range(group.num_columns):
             column = group.column(number)
             named = columns is None or column.path_in_schema.partition(".")[0] in columns

@@ -29,6 +29,7 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, whole_keys
+from unrote.dedup.candidates import CANDIDATES
 from unrote.dedup.groups import batch_of, column, duplicate_rows, starts
 from unrote.dedup.index.layout import Index
 from unrote.dedup.index.lookup import (
@@ -40,6 +41,7 @@ from unrote.dedup.index.lookup import (
 )
 from unrote.dedup.repeats import AMBIGUOUS, AMBIGUOUS_WINDOWS, ANCHORS, Anchors, Windows
 from unrote.dedup.selection import UNDECIDED_SETS, UndecidedSets
+from unrote.dedup.similarity import SETS, Shingles
 
 FIRST = np.iinfo(np.int64).min
 """The rank of documents of an index: what was released comes first in every keep order."""
@@ -134,6 +136,33 @@ class IndexedSets(PlainStage):
         for batch in whole_keys((batch for _, batch in tagged), "doc"):
             for rows, text in _texts(self.index, batch):
                 yield from sets.gathered(rows, text)
+
+
+@dataclass(frozen=True)
+class IndexedShingles(PlainStage):
+    """The shingle sets of the index's documents that later ones are paired with (dedup.similarity).
+
+    Those of the index are kept, so that they are not compared with each other. Holds the texts of
+    documents whose rows came together.
+    """
+
+    index: Index
+    unit: str = "word"
+    ngram: int = 5
+    normalization: Normalization = NFC
+
+    key: ClassVar[tuple[str, ...]] = ("doc",)
+    order: ClassVar[tuple[str, ...]] = ("rank",)
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {"candidates": CANDIDATES.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"sets": SETS}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        shingles = Shingles(self.unit, self.ngram, self.normalization)
+        for _, batch in tagged:
+            paired = batch.filter(pc.equal(batch["paired"], 1))
+            for rows, text in _texts(self.index, paired):
+                doc, rank = column(rows, "doc"), column(rows, "rank")
+                yield from shingles.sets([doc, np.zeros_like(doc), doc, rank, rank], text)
 
 
 _HITS = pa.schema([("doc", pa.int64()), ("hash", pa.int64())])

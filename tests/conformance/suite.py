@@ -21,7 +21,8 @@ import pytest
 from tests.command import files_below, written
 from tests.command import settings as plain_settings
 from tests.conformance.observed import Phase
-from tests.corpora import write_corpus
+from tests.corpora import rows, write_corpus, write_jsonl
+from tests.dedup.test_near import family
 from tests.pii.ner import tiny
 from tests.shared import made_once
 from unrote.corpus import pinning
@@ -193,6 +194,45 @@ def two_nights(corpus: Path, folder: Path, *given: str) -> tuple[dict[str, str],
     digests = run(corpus / "books", folder / "second", *index, *given)
     files = files_below(folder / "index" / "files")
     return digests, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def require_the_same_night_by_rounds(folder: Path, *given: str) -> None:
+    """A second night by rounds, and in blocks, has the bytes of one worker's selection. The
+    documents are copied from one another with changes, so that it takes several rounds.
+    """
+    corpus = folder / "in"
+    texts = family(0, 160)
+    for number, name in enumerate(("web", "books")):
+        write_jsonl(corpus / name / "a.jsonl", rows(texts[number::2], name))
+    expected = two_nights(corpus, folder / "at-once", "engine.workers=1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0)
+        assert two_nights(corpus, folder / "rounds", *given) == expected
+        patch.setattr("unrote.dedup.blocks.BLOCK_STEPS", 20)
+        patch.setattr("unrote.dedup.blocks.SAMPLED", 4)
+        assert two_nights(corpus, folder / "blocks", *given) == expected
+    for way, phase in (("rounds", "near-2-verify"), ("blocks", "near-1-selection-2")):
+        assert {phase, "near-twins"} <= phases_of(folder / way / "second")
+
+
+def require_the_same_in_blocks(corpus: Path, folder: Path, *given: str) -> None:
+    """The selection in blocks of a few steps, in passes, has the bytes of one walk by the local
+    engine.
+    """
+    settings = (*SETTINGS["documents-only"], "pii.enabled=false", "dedup.near.keep=longest")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unrote.pipelines.analysis.FINAL_DOCUMENTS", 0)
+        expected = run(corpus, folder / "at-once", "engine.workers=1", *settings)
+        patch.setattr("unrote.dedup.blocks.BLOCK_STEPS", 20)
+        patch.setattr("unrote.dedup.blocks.SAMPLED", 4)
+        assert run(corpus, folder / "in-blocks", *given, *settings) == expected
+    assert {"near-1-blocks-1", "near-1-selection-2"} <= phases_of(folder / "in-blocks")
+
+
+def phases_of(out: Path) -> set[str]:
+    """The names of the phases that a run went through."""
+    phases = json.loads((out / "manifest.json").read_text())["phases"]
+    return {phase["name"] for phase in phases}
 
 
 class EngineSuite:

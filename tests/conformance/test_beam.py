@@ -3,7 +3,14 @@
 import pytest
 
 from tests.conformance.observed import beam_phases
-from tests.conformance.suite import Case, Gap, SpreadSuite, covering, run
+from tests.conformance.suite import (
+    Case,
+    Gap,
+    SpreadSuite,
+    covering,
+    require_the_same_in_blocks,
+    run,
+)
 from unrote.pipelines.engines.local import LocalEngine
 
 
@@ -74,6 +81,10 @@ class TestInMemory(BeamSuite):
 
     def test_a_night_with_an_index(self, corpus, engine, tmp_path):
         self.require_the_same_night(corpus, engine, tmp_path)
+
+    @pytest.mark.long  # the local engine has it in `make test`
+    def test_the_selection_in_blocks(self, corpus, engine, tmp_path):
+        require_the_same_in_blocks(corpus, tmp_path, *engine)
 
 
 @pytest.mark.long

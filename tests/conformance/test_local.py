@@ -8,7 +8,15 @@ import unrote.corpus.pinning
 import unrote.pipelines.engines.local
 import unrote.pipelines.engines.slices
 import unrote.pipelines.engines.sorting
-from tests.conformance.suite import CONFIGURATIONS, JOINED, SETTINGS, EngineSuite, run
+from tests.conformance.suite import (
+    CONFIGURATIONS,
+    JOINED,
+    SETTINGS,
+    EngineSuite,
+    require_the_same_in_blocks,
+    require_the_same_night_by_rounds,
+    run,
+)
 
 VARIATIONS = {
     "one-worker-small-batches": (1, {"batch": 2000}),
@@ -65,3 +73,9 @@ class TestLocal(EngineSuite):
         found = run(corpus, tmp_path / "out", *settings, *SETTINGS[configuration])
         assert found == expected(configuration)
         assert any(name.startswith("data/") for name in found)
+
+    def test_the_selection_in_blocks(self, corpus, tmp_path):
+        require_the_same_in_blocks(corpus, tmp_path, "engine.workers=2")
+
+    def test_a_night_by_rounds(self, tmp_path):
+        require_the_same_night_by_rounds(tmp_path, "engine.workers=2")

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.conformance.observed import EventLog
-from tests.conformance.suite import Case, SpreadSuite, covering
+from tests.conformance.suite import Case, SpreadSuite, covering, require_the_same_in_blocks
 from unrote.pipelines.engines.spark import SparkEngine
 
 QUICK_JAVA = {
@@ -59,6 +59,10 @@ class TestSpark(SparkSuite):
     @pytest.mark.long  # Beam has it in `make test`
     def test_a_night_with_an_index(self, corpus, engine, tmp_path):
         self.require_the_same_night(corpus, engine, tmp_path)
+
+    @pytest.mark.long  # the local engine has it in `make test`
+    def test_the_selection_in_blocks(self, corpus, engine, tmp_path):
+        require_the_same_in_blocks(corpus, tmp_path, *engine)
 
 
 class TestSparkCluster(SparkSuite):

@@ -28,16 +28,21 @@ class MiniEngine:
         """Ranges of documents: first the rows of the tables beside them, then their text."""
         return self._run(stage, self._ranges(stage, inputs))
 
+    def beside(self, stage, **inputs: pa.Table) -> dict[str, pa.Table]:
+        """Ranges of the documents of tables, sorted by `doc`."""
+        return self._run(stage, self._ranges(stage, inputs))
+
     def _ranges(self, stage, inputs) -> Iterator[tuple[str, pa.RecordBatch]]:
-        docs = sorted(inputs["text"].column("doc").to_pylist())
+        lead = inputs.get("text", next(iter(inputs.values())))
+        docs = sorted(set(lead.column("doc").to_pylist()))
         cuts = sorted(self.random.sample(docs[1:], min(self.random.randint(0, 2), len(docs[1:]))))
-        for low, high in zip([0, *cuts], [*cuts, 1 << 62], strict=True):
+        for low, high in zip([-(1 << 63), *cuts], [*cuts, 1 << 62], strict=True):
             for tag in sorted(stage.inputs, key=lambda t: t == "text"):
                 rows = inputs[tag]
                 if "doc" in rows.schema.names:
                     doc = rows.column("doc").to_numpy()
                     rows = rows.filter(pa.array((doc >= low) & (doc < high))).sort_by("doc")
-                elif low:
+                elif low > -(1 << 63):
                     continue
                 yield from self._cut((tag, b) for b in rows.to_batches())
 

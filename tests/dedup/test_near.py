@@ -125,8 +125,9 @@ def test_rounds_and_greedy_selection_agree_on_any_graph(graph, seed, width):
 
     def steps(candidates: pa.Table, pairs: pa.Table) -> pa.Table:
         similar = [row for row in rows_of(pairs) if row[:2] in edges]
-        rows = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
-        return table(STEPS, rows + [(0, rank[d], d, 1, r, k, 0, 0.9) for d, k, r in similar])
+        rows = [(d, 0, r, 0, 0, complete, 0.0, 0) for d, r, complete, _ in rows_of(candidates)]
+        rows += [(d, 1, rank[d], r, k, 0, 0.9, 0) for d, k, r in similar]
+        return table(STEPS.schema, rows)
 
     for one in near.rounds(MiniEngine(seed), bands, steps, lambda _: width):
         pairs = [row[:2] for row in rows_of(one.pairs)]
@@ -164,8 +165,8 @@ def by_rounds(bands: pa.Table, edges: Edges, seed: int, most: int) -> tuple[set[
         rows = [(k, 1, d, r, rank[d], sets[d]) for d, k, r in rows_of(pairs)]
         rows += [(d, 0, d, r, r, sets[d]) for d, r, _, paired in rows_of(candidates) if paired]
         verified = engine.group(Verify(1e-9), sets=table(SETS, rows))["steps"]
-        rows = [(0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in rows_of(candidates)]
-        return pa.concat_tables([verified, table(STEPS, rows)])
+        rows = [(d, 0, r, 0, 0, complete, 0.0, 0) for d, r, complete, _ in rows_of(candidates)]
+        return pa.concat_tables([verified, table(STEPS.schema, rows)])
 
     for one in near.rounds(engine, bands, steps):
         number += 1
@@ -258,11 +259,11 @@ def test_many_pairs_come_in_several_batches(monkeypatch):
 
 def test_a_selection_remembers_more_than_fits_its_first_table():
     count = 5000
-    rows = [(0, 0, d, 0, 0, 0, 0, 0.0) for d in range(count)]
-    rows += [(0, 0, d, 1, 0, d - 1, 0, 0.8) for d in range(1, count)]
-    rows += [(0, 1, count + d, 0, 0, 0, 1, 0.0) for d in range(count + 1)]
-    rows += [(0, 1, count + d, 1, 0, d, 0, 0.8) for d in range(count)]
-    found = MiniEngine(most=900).group(GreedySelection(), steps=table(STEPS, rows))
+    rows = [(d, 0, 0, 0, 0, 0, 0.0, 0) for d in range(count)]
+    rows += [(d, 1, 0, 0, d - 1, 0, 0.8, 0) for d in range(1, count)]
+    rows += [(count + d, 0, 1, 0, 0, 1, 0.0, 0) for d in range(count + 1)]
+    rows += [(count + d, 1, 1, 0, d, 0, 0.8, 0) for d in range(count)]
+    found = MiniEngine(most=900).group(GreedySelection(), steps=table(STEPS.schema, rows))
     assert found["near"].num_rows == 0
     assert rows_of(found["kept"]) == [(2 * count, 1)]
 
@@ -281,7 +282,7 @@ def test_shingles_in_document_ranges_and_small_batches(monkeypatch):
         [(k, 1, d, r, 100 + d, sets[d].tolist()) for d, k, r in pairs]
         + [(k, 0, k, 100 + k, 100 + k, sets[k].tolist()) for k in (1, 4)]
     )
-    steps = sorted((0, r, d, 0, 0, 0, complete, 0.0) for d, r, complete, _ in candidates)
+    steps = sorted((d, 0, r, 0, 0, complete, 0.0, 0) for d, r, complete, _ in candidates)
     for seed in range(10):
         text = table(TEXT, list(enumerate(texts)))
         found = MiniEngine(seed).map(Shingles(), text=text, **inputs)

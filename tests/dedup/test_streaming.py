@@ -161,8 +161,8 @@ STREAMS = {
     "verify": (Verify(), sets, {"steps": MANY // 4 - 1}),
     "greedy selection": (
         GreedySelection(),
-        lambda: many(STEPS, lambda n: (0, 9, 9, np.minimum(n, 1), 0, n, 1, 0.9)),
-        {"near": 1},
+        lambda: many(STEPS.schema, lambda n: (9, np.minimum(n, 1), 9, 0, n, n == 0, 0.9, 0)),
+        {"near": 1, "statuses": 1},
     ),
     "resolve twins": (
         ResolveTwins(),
