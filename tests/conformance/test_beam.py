@@ -77,7 +77,7 @@ class TestInMemory(BeamSuite):
     @classmethod
     def chosen(cls):
         """One for each number of partitions: the code is that of the threads."""
-        return list({case.partitions: case for case in covering(1)}.values())
+        return list({case.partitions: case for case in covering(2)}.values())
 
     def test_a_night_with_an_index(self, corpus, engine, tmp_path):
         self.require_the_same_night(corpus, engine, tmp_path)

@@ -54,7 +54,7 @@ class TestSpark(SparkSuite):
 
     @classmethod
     def chosen(cls):
-        return covering(2)
+        return covering(1)
 
     @pytest.mark.long  # Beam has it in `make test`
     def test_a_night_with_an_index(self, corpus, engine, tmp_path):
