@@ -632,6 +632,27 @@ def index_forget(
     _say(f"{gone.documents} documents were forgotten{also}{kept}")
 
 
+@index_app.command("rekey")
+def index_rekey(
+    index: AnIndex,
+    key_file: Annotated[
+        str,
+        typer.Option("--key-file", metavar="FILE", help="The new key. [that of UNROTE_KEY]"),
+    ] = "",
+    config: StorageConfig = None,
+) -> None:
+    """Let an index be used with another key, after that of surrogates was changed."""
+    _reach_stores(config)
+    from unrote.pii.keys import load_key  # noqa: PLC0415
+    from unrote.pipelines.index.maintenance import rekey  # noqa: PLC0415
+
+    key = load_key(key_file)
+    if key is None:
+        raise UsageError("name the new key: --key-file FILE, or the variable UNROTE_KEY.")
+    before, now = rekey(index, key.fingerprint())
+    _say(f"the key was {before[:8] or 'none'}, and is {now[:8]}")
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -35,12 +35,38 @@ def difference(
     if then.get("unrote") != VERSION:
         found.append(f"of unrote {then.get('unrote')}")
     if then.get("input_digest", _digest(then.get("input"))) != input_digest(corpus):
-        found.append("the input is not the same")
+        found.append(f"the input is not the same{_changed(then, corpus)}")
     if then.get("key", "") != key:
         found.append("it was made with another key, or with none")
     old, new = _flat(then.get("settings", {})), _flat(_deciding(settings))
     found.extend(f"{k} was {old.get(k)!r} and is {new[k]!r}" for k in new if old.get(k) != new[k])
     return f" ({'; '.join(found)})" if found else ""
+
+
+NAMED = 10_000
+"""Shards of an input up to which a run's state has their checksums, to name what changed."""
+
+
+def checksums(corpus: Corpus) -> dict[str, str]:
+    """Of each shard by its name; {} where they are too many."""
+    if len(corpus.shards) > NAMED:
+        return {}
+    return {shard.name: shard.checksum for shard in corpus.shards}
+
+
+def _changed(then: Mapping[str, Any], corpus: Corpus) -> str:
+    """The first shards that are not what they were, as far as it is known."""
+    shards = then.get("input", {}).get("shards", ())
+    old = then.get("checksums") or {one["name"]: one["checksum"] for one in shards}
+    new = checksums(corpus)
+    if not (old and new):
+        return ""
+    said = [f"{name} is missing" for name in sorted(old.keys() - new.keys())]
+    said += [f"{name} is new" for name in sorted(new.keys() - old.keys())]
+    both = sorted(old.keys() & new.keys())
+    said += [f"{name} was changed" for name in both if old[name] != new[name]]
+    more = f" and {len(said) - 3} more" if len(said) > 3 else ""
+    return f": {', '.join(said[:3])}{more}" if said else ""
 
 
 def _deciding(settings: Settings) -> dict[str, Any]:

@@ -58,10 +58,22 @@ class Link:
         )
 
 
+def steady_clock() -> Callable[[], float]:
+    """Seconds of the epoch, as this machine has them now, that go on whatever its clock is set to
+    later: else a lease would be written that is up for all others, or never.
+    """
+    kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # counts while it is suspended
+    began = time.time() - time.clock_gettime(kind)
+    return lambda: began + time.clock_gettime(kind)
+
+
 class Lease:
     """Holds OUT until it is closed, or lost to another process."""
 
-    def __init__(self, folder: Location, out: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Location, out: str, clock: Callable[[], float] | None = None
+    ) -> None:
+        clock = clock or steady_clock()
         self._folder = folder
         self._out = out
         self._clock = clock

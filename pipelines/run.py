@@ -28,7 +28,7 @@ from unrote.pipelines.commits import (
     write_sealed,
 )
 from unrote.pipelines.config import Settings
-from unrote.pipelines.fingerprint import difference, input_digest, run_fingerprint
+from unrote.pipelines.fingerprint import checksums, difference, input_digest, run_fingerprint
 from unrote.pipelines.index.head import Head
 from unrote.pipelines.index.opening import OpenIndex
 from unrote.pipelines.locations import (
@@ -441,6 +441,7 @@ def _continue(run: RunFolder, out: str) -> str:
         "settings": run.settings.model_dump(),
         "key": run.key,
         "input_digest": input_digest(run.corpus),
+        "checksums": checksums(run.corpus),
         "index": None if run.base is None else run.base.to_json(),
     }
     write_sealed(path, state)

@@ -132,7 +132,8 @@ class BeamEngine:
             return elements
 
         for attempt in range(_ATTEMPTS):
-            task_results = [orjson.loads(reported) for reported in self._reported(build)]
+            found = self._reported(build, str(run.scratch()))
+            task_results = [orjson.loads(reported) for reported in found]
             try:
                 commit = committed(name, flow, worker, started, task_results)
             except LostBlocks:
@@ -146,16 +147,22 @@ class BeamEngine:
     def close(self) -> None:
         """Nothing to give back: a pipeline ends its workers."""
 
-    def _reported(self, build: Any) -> list[bytes]:
-        """Run a pipeline whose last elements are bytes, each with the key 0, and give these."""
+    def _reported(self, build: Any, scratch: str = "") -> list[bytes]:
+        """Run a pipeline whose last elements are bytes, each with the key 0, and give these.
+
+        scratch: a folder that goes with the run, however this process ends.
+        """
         options = PipelineOptions(self._options)
-        temporary = options.view_as(GoogleCloudOptions).temp_location or self.settings.scratch
-        folder = temporary or tempfile.gettempdir()
+        scratch = self.settings.scratch or scratch
+        folder = options.view_as(GoogleCloudOptions).temp_location or scratch
+        folder = folder or tempfile.gettempdir()
         path = FileSystems.join(folder, f"unrote-{uuid.uuid4().hex}.results")
-        if folder == self.settings.scratch:
+        if folder == scratch:
             Path(folder).mkdir(parents=True, exist_ok=True)
         try:
             pipeline = beam.Pipeline(_runner(self.settings.beam.runner), options)
+            with suppress(OSError):  # for transforms in Java alone; a killed process leaves it
+                Path(pipeline.local_tempdir).rmdir()
             reported = build(pipeline) | "reported" >> beam.GroupByKey()
             reported | beam.Map(_write, path)
             with quiet_children():

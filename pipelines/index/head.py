@@ -133,13 +133,15 @@ def refuse_other_rules(head: Head, settings: Settings, key: str) -> None:
         for name in {**head.rules, **ours}
         if head.rules.get(name) != ours.get(name)
     ]
+    rotated = ""
     if head.key != key:
         given = [f"the key {one[:8]}" if one else "no key" for one in (head.key, key)]
         differing.append(f"{given[0]} and this run has {given[1]}")
+        rotated = f" If the key was changed on purpose: unrote index rekey {head.index.folder}"
     if differing:
         raise OutputError(
             f"the index {head.index.folder} was made with {'; '.join(differing)}. Give the "
-            "same, or name another index."
+            f"same, or name another index.{rotated}"
         )
 
 

@@ -162,6 +162,19 @@ def forget(
         return Deleted(len(chosen), len(gone) - len(chosen), len(listed))
 
 
+def rekey(named: str, key: str) -> tuple[str, str]:
+    """Let an index be for runs with another key, of which `key` is the fingerprint, "" for none.
+
+    Nothing in it derives from a key: what is released later has other surrogates than what was.
+    Returns the fingerprints of before and now. Raises InputError where there is no index.
+    """
+    with existing_index(named, alone=True) as opened_index:
+        head = opened_index.head
+        if head.key != key:
+            _write(opened_index, head.followed_by(key=key))
+        return head.key, key
+
+
 def _write(opened_index: OpenIndex, head: Head) -> None:
     opened_index.held.require()
     write_head(opened_index.folder, head)

@@ -7,19 +7,21 @@ few of the local engine's.
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from tests.command import files_below, finish, process, written
+from tests.command import files_below, finish, process, unrote, written
 from tests.corpora import write_corpus
 
 SETTINGS = ("engine.workers=2", 'engine.batch="2000"', "dedup.passages.min_bytes=50")
 ENGINES = {
     "local": (),
-    "spark": ("engine.name=spark", 'engine.spark.conf."spark.ui.enabled"=false'),
+    "spark": ("engine.name=spark", "engine.spark.conf.spark.ui.enabled=false"),
     "beam": ("engine.name=beam",),
 }
 
@@ -136,3 +138,30 @@ def test_a_killed_run_goes_on(corpus, tmp_path):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_in_every_phase(corpus, tmp_path, engine, seed):
     assert chain(corpus, tmp_path, engine, kills=100, seed=seed) > 5
+
+
+@pytest.mark.parametrize("change", ["written", "added", "removed"])
+def test_an_input_that_changed_since_is_refused_and_named(corpus, tmp_path, change):
+    folder, out = Path(shutil.copytree(corpus, tmp_path / "in")), tmp_path / "out"
+    (folder / "more.jsonl").write_text('{"text": "some more words"}\n')
+    given = ["dedup", folder, "-o", out, "-q", "--set", "engine.workers=1"]
+    with mock.patch("unrote.pipelines.clean.write_report", side_effect=KeyboardInterrupt):
+        assert unrote(*given).status == 3
+    before = (folder / "more.jsonl").read_bytes()
+    if change == "written":
+        (folder / "more.jsonl").write_text('{"text": "some MORE words"}\n')
+    elif change == "added":
+        (folder / "new.jsonl").write_text('{"text": "and new ones"}\n')
+    else:
+        (folder / "more.jsonl").unlink()
+    done = unrote(*given)
+    assert done.status == 2
+    said = {"written": "more.jsonl was changed", "added": "new.jsonl is new"}
+    named = said.get(change, "more.jsonl is missing")
+    assert f"unfinished run of other input or settings (the input is not the same: {named})" in (
+        done.err
+    )
+    (folder / "new.jsonl").unlink(missing_ok=True)
+    (folder / "more.jsonl").write_bytes(before)
+    assert unrote(*given).status == 0
+    assert unrote("verify", out).status == 0

@@ -264,6 +264,30 @@ class TestRefused:
         with pytest.raises(OutputError, match=r"with the key \w+ and this run has the key \w+"):
             run(nights[0], tmp_path / "b", tmp_path / "index", *given)
 
+    def test_a_key_that_was_changed_on_purpose(self, tmp_path, monkeypatch):
+        """Duplicates are found as before, and what is released has surrogates of the new key."""
+        given = ("pii.enabled=true", "pii.names=false")
+        mail = {"text": "write to ada.lovelace@lovelace-mills.net about the engine"}
+        write_jsonl(tmp_path / "1" / "a.jsonl", [mail])
+        write_jsonl(tmp_path / "2" / "a.jsonl", [mail, {"text": f"{mail['text']} and its notes"}])
+        index = tmp_path / "index"
+        run(tmp_path / "1", tmp_path / "a", index, *given)
+        before = read_head(index).key
+        monkeypatch.setenv("UNROTE_KEY", "another key, which is as long as it has to be")
+        with pytest.raises(OutputError, match="unrote index rekey"):
+            run(tmp_path / "2", tmp_path / "b", index, *given)
+        done = unrote("index", "rekey", index)
+        now = read_head(index).key
+        assert done.out == f"the key was {before[:8]}, and is {now[:8]}\n"
+        assert now != before
+        run(tmp_path / "2", tmp_path / "b", index, *given)
+        (one,) = (json.loads(line) for line in released(tmp_path / "b").splitlines())
+        assert one["text"].endswith("notes")
+        old = json.loads(released(tmp_path / "a"))["text"]
+        assert old.split()[2] not in one["text"]
+        assert unrote("index", "verify", index).status == 0
+        assert verify(str(tmp_path / "b")).ok
+
     @pytest.mark.parametrize(
         ("given", "asked"),
         [
@@ -471,6 +495,13 @@ class TestForget:
         assert read_head(index).index.files == ()
         assert self.again(tmp_path, index) == ["again", "other"]
 
+    def test_a_clock_that_was_set_back(self, index, tmp_path):
+        """What was added at a time that has not come yet is not old; nights come by their order."""
+        with mock.patch("unrote.pipelines.index.maintenance.datetime") as clock:
+            clock.now.return_value = datetime.now(UTC) - timedelta(days=3)
+            done = unrote("index", "forget", index, "--older-than", "1d")
+        assert done.out.startswith("0 documents")
+
     @pytest.mark.parametrize(
         ("given", "said"),
         [
@@ -495,10 +526,12 @@ def test_the_walk_through(tmp_path, monkeypatch):
     ]
     monkeypatch.chdir(tmp_path)
     found = rows(documents(3, 60), "m")
-    for n, low in enumerate((0, 20, 40), 1):
+    for n, low in enumerate((0, 20, 40, 50), 1):
         write_jsonl(tmp_path / f"2026-01-0{n}" / "a.jsonl", found[low : low + 20])
     nights = [command for command in commands if command[0] == "clean"]
-    assert len(nights) == 3
+    assert len(nights) == 4
+    (tmp_path / "new.key").write_text("another key, which is as long as it has to be")
+    (tmp_path / "new.key").chmod(0o600)
     for command in nights[:2]:
         assert unrote(*command, "-q").status == 0
     with mock.patch("unrote.pipelines.index.added.write_head", side_effect=KeyboardInterrupt):
@@ -512,4 +545,9 @@ def test_the_walk_through(tmp_path, monkeypatch):
         if command[0] != "clean":
             done = unrote(*(kept.pop(0) if word == "ID" else word for word in command))
             assert done.status == 0, (command, done.err)
+    monkeypatch.delenv("UNROTE_KEY")
+    (rekey,) = {tuple(command) for command in commands if "rekey" in command}
+    assert "the key was " in unrote(*rekey).out
+    done = unrote(*nights[3], "-q")
+    assert done.status == 0, done.err
     assert unrote("index", "verify", "index").status == 0

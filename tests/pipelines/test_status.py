@@ -1,6 +1,7 @@
 """`unrote status`, of a run that goes on, was interrupted, has ended, or is not there."""
 
 import json
+import time
 
 import jsonschema
 import pytest
@@ -85,6 +86,16 @@ def test_a_power_cut_takes_only_what_the_run_said_last(small, tmp_path, content)
         damaged = unrote("status", out)
         assert damaged.status == 2
         assert "damaged" in damaged.err
+
+
+def test_a_clock_that_was_set_back(small, tmp_path):
+    out = tmp_path / "out"
+    with open_job("clean", [str(small)], str(out), settings(), Silent()):
+        later = time.time() + 3600
+        said = {"phase": "pin", "done": 0.5, "began": later + 60, "time": later}
+        (out / ".run" / "progress.json").write_text(json.dumps(said))
+        phase = asked(out)[1]["phase"]
+        assert (phase["seconds"], phase["seen"]) == (0, 0)
 
 
 def test_where_nothing_is(tmp_path):

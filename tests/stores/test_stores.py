@@ -24,7 +24,7 @@ from unrote.corpus.pinning import pin
 from unrote.corpus.read import Fields, read_cut
 from unrote.corpus.storage import is_remote, open_stored, use_options
 from unrote.corpus.stores import WHOLE, NoConditionalPut, Store, StoredFile
-from unrote.pipelines.lease import GRACE, SECONDS, Lease, refuse_held
+from unrote.pipelines.lease import GRACE, SECONDS, Lease, holder, refuse_held
 from unrote.pipelines.remote import RemotePath
 
 SIZE = 18 << 20
@@ -135,6 +135,18 @@ class TestLease:
         assert len(list(folder.iterdir())) == 1
         second.close()
         assert list(folder.iterdir()) == []
+
+    @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+    def test_a_clock_that_is_set(self, folder, elsewhere, monkeypatch, jump):
+        """What is written goes on as time does, whatever the machine's clock is set to."""
+        lease, real = Lease(folder, "OUT"), time.time
+        lease.take()
+        before = holder(folder).until
+        monkeypatch.setattr("unrote.pipelines.lease.time.time", lambda: real() + jump)
+        lease.require()
+        assert lease._write(2)
+        assert 0 <= holder(folder).until - before < 60
+        lease.close()
 
     def test_it_can_be_broken_and_its_holder_notices(self, folder, elsewhere):
         first, second = (Lease(folder, "OUT", lambda: 1000.0) for _ in range(2))
