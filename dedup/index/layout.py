@@ -14,10 +14,13 @@ FINGERPRINTS a near-duplicate has ~at.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import orjson
 import pyarrow as pa
+import xxhash
 
 FINGERPRINTS = pa.schema([("high", pa.int64()), ("low", pa.int64()), ("at", pa.int32())])
 BANDS = pa.schema([("bucket", pa.int64()), ("at", pa.int32())])
@@ -72,11 +75,11 @@ class Part:
     texts: File
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Index:
     """An index as a run sees it: a folder or fsspec URL, and the files that count."""
 
-    folder: str = field(repr=False)  # wherever it lies: names of files say what is in it
+    folder: str
     keys: tuple[Keys, ...] = ()
     parts: tuple[Part, ...] = ()
 
@@ -85,6 +88,17 @@ class Index:
         """All files."""
         keys = [file for one in self.keys for file in one.files]
         return (*keys, *(file for one in self.parts for file in (one.documents, one.texts)))
+
+    def __repr__(self) -> str:
+        """What digests of phases have of it: names of files say what is in them, wherever it lies.
+        It is asked for by each stage of each phase, and there may be hundreds of files.
+        """
+        return self._said
+
+    @cached_property
+    def _said(self) -> str:
+        named = orjson.dumps(self.to_json(), option=orjson.OPT_SORT_KEYS)
+        return f"<index {xxhash.xxh3_128_hexdigest(named)}>"
 
     def to_json(self) -> dict[str, Any]:
         """`keys` and `parts`, as JSON has them."""
