@@ -8,7 +8,6 @@ and of what is beyond only whether a candidate may have it.
 
 # ruff: noqa: C901, PLR0911, PLR1714, SIM109, SIM110 - a state machine is easier to check whole
 
-import re
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from unrote.corpus.kernel import inlined, kernel
 from unrote.corpus.text import bytes_view
 from unrote.pii.plausibility import FEWEST_PHONE_DIGITS, MOST_DIGITS, NEAR, PHONE_STEMS
+from unrote.pii.prefilter import digits_beyond_ascii
 
 Bytes = NDArray[np.uint8]
 Int = Any  # an int64 to numba
@@ -50,8 +50,7 @@ def _kinds() -> Bytes:
     """The byte of each code point."""
     kinds = np.full(0x110000, _BEYOND, dtype=np.uint8)
     kinds[:0x80] = np.arange(0x80)
-    digits = re.findall(r"\d", "".join(map(chr, range(0x80, 0x110000))))
-    kinds[[ord(char) for char in (*digits, *_SIGNS)]] = _IN_CANDIDATE
+    kinds[[*digits_beyond_ascii(), *map(ord, _SIGNS)]] = _IN_CANDIDATE
     return kinds
 
 

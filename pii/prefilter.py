@@ -23,6 +23,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]  # no public parse tree
 from threading import Lock
@@ -303,6 +304,13 @@ def _image_of_char(char: str) -> str:
 
 def _image_of(probe: Probe) -> str:
     return image_of(probe.expression).decode("ascii")  # as Hyperscan is to read it
+
+
+@cache
+def digits_beyond_ascii() -> list[int]:
+    """The code points of digits, as the `regex` package knows them, but those of ASCII."""
+    beyond = np.arange(0x80, 0x110000, dtype=np.uint32).tobytes().decode("utf-32", "surrogatepass")
+    return [ord(digit) for digit in _DIGIT.findall(beyond)]
 
 
 def is_wide(expression: str) -> bool:

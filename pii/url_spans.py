@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from unrote.corpus.kernel import inlined, kernel
 from unrote.corpus.text import bytes_view
+from unrote.pii.prefilter import digits_beyond_ascii
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -61,10 +62,10 @@ def _kinds() -> Bytes:
     """The byte of each code point."""
     kinds = np.full(0x110000, _OTHER, dtype=np.uint8)
     kinds[:0x80] = np.arange(0x80)
-    beyond = "".join(map(chr, range(0x80, 0x110000)))
+    beyond = "".join(map(chr, range(0x80, 0x3100)))  # where all of either are
     kinds[[ord(char) for char in regex.findall(r"\s", beyond)]] = 0x20
-    odd = regex.findall(r"[a-z]|[A-Z]|\d", beyond, regex.IGNORECASE)
-    kinds[[ord(char) for char in odd]] = _ODD
+    letters = regex.findall("[a-z]|[A-Z]", beyond, regex.IGNORECASE)
+    kinds[[*map(ord, letters), *digits_beyond_ascii()]] = _ODD
     return kinds
 
 
