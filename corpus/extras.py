@@ -12,6 +12,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "warc": ("warcio",),
     "telemetry": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
     "lineage": ("openlineage",),
+    "languages": ("py3langid",),
     "score": ("torch", "transformers", "tokenizers", "safetensors"),
 }
 """The packages that an extra brings and that what it is for cannot do without, by import name."""

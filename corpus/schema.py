@@ -323,6 +323,19 @@ set have, which are not looked for; documents: that share a passage of 8 words o
 words of the longest; overlap: the share of the item's words in such passages of any document,
 overlap_long: in passages of more than ten words; most: in those of one document."""
 
+LANGUAGES = Table("languages", _schema(doc=_int, language=_str, letters=_int), internal=False)
+"""The language of each document that deduplication leaves (corpus.languages): by ISO 639, or
+"unknown"; letters: of the whole text, passages that are cut among them."""
+
+SCRIPTS = Table(
+    "scripts",
+    _schema(doc=_int, number=_int, script=_str, letters=_int),
+    sort=("doc", "number"),
+    internal=False,
+)
+"""The letters of these documents by script (ISO 15924). `number` counts a document's scripts, from
+0, that with the most letters first; letters that several scripts share are in none."""
+
 REJECTS = Table("rejects", _schema(doc=_int, shard=_str, row=_int, reason=_str), internal=False)
 """Rows that could not be read, and documents that a detector could not finish or that hold what is
 not to be released. `doc` is what the row's key is, or would be."""
@@ -340,6 +353,8 @@ PUBLISHED = (
     MASKS,
     CONTAMINATION,
     EVALUATION_ITEMS,
+    LANGUAGES,
+    SCRIPTS,
     REJECTS,
 )
 
@@ -372,12 +387,11 @@ LISTED_ITEMS = Table(
 )
 """The items of evaluation sets, as EVALUATION_ITEMS has them. `doc` is 0."""
 
-ITEM_NGRAMS = Table(
-    "item_ngrams",
-    _schema(doc=_int, hash=_int, number=_int, position=_int),
-    sort=("doc", "hash", "number", "position"),
+ITEM_TEXTS = Table(
+    "item_texts", _schema(doc=_int, number=_int, set=_int, text=_str), sort=("doc", "number")
 )
-"""Hashes of the word 8-grams of items, and where in the item (in words) they begin. `doc` is 0."""
+"""The items' texts, in the form in which they are compared; `set` is the number of the set, from 0.
+`doc` is 0."""
 
 REPLACEMENTS = Table(
     "replacements",

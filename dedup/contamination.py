@@ -43,7 +43,7 @@ from unrote.corpus.schema import (
     CONTAMINATION,
     DOCUMENTS,
     EVALUATION_ITEMS,
-    ITEM_NGRAMS,
+    ITEM_TEXTS,
     LISTED_ITEMS,
     REJECTS,
     TEXT,
@@ -83,7 +83,6 @@ SHARED = 100
 """Items of a set that may share a GRAM-gram."""
 
 _BASE = np.uint64(0xD6E8FEB86659FD93)
-_FILTER_BITS = 16  # bits of the filter for each hash
 
 
 _POWER = np.uint64(pow(int(_BASE), GRAM, 1 << 64))
@@ -107,12 +106,13 @@ def _mixed(gram: np.uint64) -> Int:
 
 
 @kernel
-def gram_hashes(data: Bytes, offsets: Ints, table: Table) -> tuple[Ints, Ints, Ints]:
-    """The GRAM-grams of texts: (hash, text, position in words), int64[k] each, and in the order of
-    the texts.
+def gram_hashes(data: Bytes, offsets: Ints, table: Table) -> tuple[Ints, Ints]:
+    """The hashes of the GRAM-grams of texts, int64[k], in their order, and how many words each text
+    has, int64[n]: a text of w words has w - GRAM + 1 of them, if that is more than 0.
     """
     ring = np.zeros(GRAM, dtype=np.uint64)
-    out = np.empty((3, max(64, data.size // 4)), dtype=np.int64)
+    counts = np.zeros(offsets.size - 1, dtype=np.int64)
+    out = np.empty(data.size // 2 + 1, dtype=np.int64)  # a word takes a byte, and one beside it
     size = 0
     for text in range(offsets.size - 1):
         end, words, gram = offsets[text + 1], 0, np.uint64(0)
@@ -124,51 +124,77 @@ def gram_hashes(data: Bytes, offsets: Ints, table: Table) -> tuple[Ints, Ints, I
             gram = _rolled(gram, token, ring, words)
             words += 1
             if words >= GRAM:
-                if size == out.shape[1]:
-                    larger = np.empty((3, 2 * size), dtype=np.int64)
-                    larger[:, :size] = out
-                    out = larger
-                out[0, size], out[1, size] = _mixed(gram), text
-                out[2, size] = words - GRAM
+                out[size] = _mixed(gram)
                 size += 1
-    return out[0, :size].copy(), out[1, :size].copy(), out[2, :size].copy()
+        counts[text] = words
+    return out[:size], counts
 
 
 @kernel
-def word_counts(data: Bytes, offsets: Ints, table: Table) -> Ints:
-    """How many words texts have: int64[n]."""
-    out = np.zeros(offsets.size - 1, dtype=np.int64)
-    for text in range(out.size):
-        end = offsets[text + 1]
-        at = next_word(data, offsets[text], end, table)
-        while at < end:
-            _, at = hash_word(data, at, end, table)
-            at = next_word(data, at, end, table)
-            out[text] += 1
+def crowded(hashes: Ints, bits: Int, limit: Int) -> NDArray[np.bool_]:
+    """Which of these share a slot of 2**bits (by their leading bits) with more than `limit`, below
+    255, that are here: all that are here more often than that are among them.
+    """
+    shift, slots = np.uint64(64 - bits), np.zeros(np.int64(1) << bits, dtype=np.uint8)
+    for i in range(hashes.size):
+        slot = np.uint64(hashes[i]) >> shift
+        if slots[slot] < 255:
+            slots[slot] += 1
+    out = np.zeros(hashes.size, dtype=np.bool_)
+    for i in range(hashes.size):
+        out[i] = slots[np.uint64(hashes[i]) >> shift] > limit
     return out
 
 
 @kernel
-def filter_of(hashes: Ints, bits: Int) -> Hashes:
-    """A bit set of 2**bits bits: that of each hash, by its leading bits, is set."""
-    out = np.zeros((np.int64(1) << bits) // 64, dtype=np.uint64)
+def buckets_of(
+    hashes: Ints, left_out: NDArray[np.bool_], words: Ints, bits: Int
+) -> tuple[Ints, Ints]:
+    """GRAM-grams in buckets by the leading `bits` of their hashes, in each in the order of items.
+
+    hashes, words: of `gram_hashes`. left_out: bool[k]. Returns rows, int64[k', 2]: hash, and item
+    << 32 | position; and where the rows of each bucket begin: int64[2**bits + 1].
+    """
+    shift = np.uint64(64 - bits)
+    firsts = np.zeros((np.int64(1) << bits) + 1, dtype=np.int64)
     for i in range(hashes.size):
-        bit = np.uint64(hashes[i]) >> np.uint64(64 - bits)
-        out[bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+        if not left_out[i]:
+            firsts[np.int64(np.uint64(hashes[i]) >> shift) + 1] += 1
+    for bucket in range(1, firsts.size):
+        firsts[bucket] += firsts[bucket - 1]
+    rows = np.empty((firsts[-1], 2), dtype=np.int64)
+    gram: Int = 0
+    for item in range(words.size):
+        for position in range(words[item] - GRAM + 1):
+            if not left_out[gram]:
+                own = np.int64(np.uint64(hashes[gram]) >> shift)
+                at = firsts[own]
+                rows[at, 0], rows[at, 1] = hashes[gram], item << 32 | position
+                firsts[own] = at + 1
+            gram += 1
+    for bucket in range(firsts.size - 1, 0, -1):  # each has moved to where the next one begins
+        firsts[bucket] = firsts[bucket - 1]
+    firsts[0] = 0
+    return rows, firsts
+
+
+@kernel
+def filter_of(rows: Ints, bits: Int) -> Hashes:
+    """A Bloom filter of 2**bits words, of which each hash (rows[:, 0]) has one, and in it two bits.
+
+    rows: of `buckets_of`. Returns uint64[2**bits].
+    """
+    out = np.zeros(np.int64(1) << bits, dtype=np.uint64)
+    for i in range(rows.shape[0]):
+        value = np.uint64(rows[i, 0])
+        out[value >> np.uint64(64 - bits)] |= _two_bits(value)
     return out
 
 
 @inlined
-def _find(hashes: Ints, value: Int) -> Int:
-    """The index of a value among ascending ones; -1 if it is not there."""
-    low, high = np.int64(0), np.int64(hashes.size)
-    while low < high:
-        middle = (low + high) >> 1
-        if hashes[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < hashes.size and hashes[low] == value else np.int64(-1)
+def _two_bits(value: np.uint64) -> np.uint64:
+    first, second = value & np.uint64(63), value >> np.uint64(6) & np.uint64(63)
+    return np.uint64(1) << first | np.uint64(1) << second
 
 
 @inlined
@@ -193,21 +219,20 @@ def common_passages(  # noqa: C901 - a merge of two sorted lists for each word
     table: Table,
     marks: Hashes,
     bits: Int,
-    hashes: Ints,
+    rows: Ints,
     firsts: Ints,
-    items: Ints,
-    positions: Ints,
+    bucket_bits: Int,
 ) -> Ints:
     """The common passages of texts and items.
 
-    marks: of `filter_of` with `bits`. hashes: int64[n], ascending; firsts: int64[n + 1], where the
-    rows of each hash begin in items and positions, sorted by item and position.
+    marks: of `filter_of` with `bits`; rows, firsts: of `buckets_of` with `bucket_bits`.
     Returns int64[k, 6]: item, text, start byte, end byte (in data), words, and the position in the
     item of its first word.
     """
     ring, began = np.zeros(GRAM, dtype=np.uint64), np.zeros(GRAM, dtype=np.int64)
     open_, other = np.empty((64, 6), dtype=np.int64), np.empty((64, 6), dtype=np.int64)
     out, size, shift = np.empty((64, 6), dtype=np.int64), 0, np.uint64(64 - bits)
+    bucket_shift, gram = np.uint64(64 - bucket_bits), np.int64(0)
     for text in range(offsets.size - 1):
         end, words, running, rolling = offsets[text + 1], 0, 0, np.uint64(0)
         ring[:] = 0
@@ -224,17 +249,18 @@ def common_passages(  # noqa: C901 - a merge of two sorted lists for each word
                 words += 1
                 if words >= GRAM:
                     gram = _mixed(rolling)
-                    bit = np.uint64(gram) >> shift
-                    if marks[bit >> np.uint64(6)] >> (bit & np.uint64(63)) & np.uint64(1):
-                        found = _find(hashes, gram)
-                        if found >= 0:
-                            first, last = firsts[found], firsts[found + 1]
+                    marked = _two_bits(np.uint64(gram))
+                    if marks[np.uint64(gram) >> shift] & marked == marked:
+                        bucket = np.int64(np.uint64(gram) >> bucket_shift)
+                        first, last = firsts[bucket], firsts[bucket + 1]
             if first == last and not running:
                 continue
             # Open runs and rows are sorted by item and position: what meets goes on, the rest ends.
             kept, run = 0, 0
             for row in range(first, last):
-                item, position = items[row], positions[row]
+                if rows[row, 0] != gram:
+                    continue
+                item, position = rows[row, 1] >> 32, rows[row, 1] & 0xFFFFFFFF
                 while run < running and (
                     open_[run, _ITEM] < item
                     or (open_[run, _ITEM] == item and open_[run, _NEXT] < position)
@@ -280,43 +306,48 @@ ITEM_COLUMNS = ("set", "item", "words", "ngram", "template")
 
 
 @dataclass(frozen=True)
-class Indexed:
-    """The items of evaluation sets: rows of LISTED_ITEMS and ITEM_NGRAMS."""
+class Listed:
+    """The items of evaluation sets: rows of LISTED_ITEMS and ITEM_TEXTS."""
 
     items: pa.Table
-    ngrams: pa.Table
+    texts: pa.Table
+    looked_for: int
+    """GRAM-grams that are looked for."""
 
 
-def index_items(
-    sets: Sequence[tuple[str, Sequence[str], Sequence[str]]], normalization: Normalization = NFC
-) -> Indexed:
-    """The GRAM-grams of all items. sets: name, the items' names, their texts."""
-    rows: list[tuple[int, int, str, str, int, int, int]] = []
-    parts: list[tuple[Ints, Ints, Ints]] = []
-    for name, names, texts in sets:
-        data, offsets = arrow_buffers(normalization.texts(pa.array(texts, pa.large_string())))
-        table = table_for(data)
-        counts = word_counts(data, offsets, table)
-        ngram = ngram_of(counts)
-        base = len(rows)
-        grams, text, position = gram_hashes(data, offsets, table)
-        common = _in_many(grams, text)
-        template = np.bincount(text[common], minlength=len(names))
-        numbered = enumerate(zip(names, counts.tolist(), template.tolist(), strict=True), base)
-        rows += [(0, number, name, item, words, ngram, t) for number, (item, words, t) in numbered]
-        parts.append((grams[~common], text[~common] + base, position[~common]))
-    columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
-    order = np.argsort(columns[0], kind="stable")  # they come by text and position
-    ngrams = [np.zeros(order.size, dtype=np.int64), *(one[order] for one in columns)]
-    return Indexed(
-        _table(LISTED_ITEMS.schema, zip(*rows, strict=True)),
-        _table(ITEM_NGRAMS.schema, ngrams),
-    )
-
-
-def _table(schema: pa.Schema, columns: Any) -> pa.Table:
-    arrays = [pa.array(one, kind) for one, kind in zip(columns, schema.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+def list_items(
+    sets: Sequence[tuple[str, pa.ChunkedArray, pa.ChunkedArray]], normalization: Normalization = NFC
+) -> Listed:
+    """The items of sets: name, the items' names, their texts."""
+    batches, parts, base = [], [], 0
+    for number, (_, _, texts) in enumerate(sets):
+        for chunk in texts.chunks:
+            columns = [
+                np.zeros(len(chunk), dtype=np.int64),
+                np.arange(base, base + len(chunk)),
+                np.full(len(chunk), number),
+                normalization.texts(chunk).cast(pa.string()),
+            ]
+            batches.append(pa.record_batch(list(map(pa.array, columns)), schema=ITEM_TEXTS.schema))
+            base += len(chunk)
+    index = _index_of(batches)
+    base = 0
+    for name, names, _ in sets:
+        own = slice(base, base + len(names))
+        base += len(names)
+        count, words = len(names), index.words[own]
+        columns = [
+            np.zeros(count, dtype=np.int64),
+            np.arange(own.start, own.stop),
+            pa.array([name]).take(pa.array(np.zeros(count, dtype=np.int64))),
+            names,
+            words,
+            np.full(count, ngram_of(words)),
+            index.templates[own],
+        ]
+        parts.append(pa.Table.from_arrays(columns, schema=LISTED_ITEMS.schema))
+    items = pa.concat_tables(parts) if parts else LISTED_ITEMS.schema.empty_table()
+    return Listed(items, pa.Table.from_batches(batches, ITEM_TEXTS.schema), index.rows.shape[0])
 
 
 def ngram_of(words: Ints) -> int:
@@ -336,52 +367,77 @@ def _in_many(grams: Ints, text: Ints) -> NDArray[np.bool_]:
 
 
 class Index:
-    """The items that are looked for, as kernels take them."""
+    """The GRAM-grams of items, as kernels take them.
 
-    def __init__(self, items: Sequence[pa.RecordBatch], ngrams: Sequence[pa.RecordBatch]) -> None:
-        self.items = {
-            number: Item(*rest)
-            for batch in items
-            for number, *rest in tuples_of(batch, "number", *ITEM_COLUMNS)
-        }
-        rows = pa.Table.from_batches(ngrams, ITEM_NGRAMS.schema)
-        grams, self._items, self._positions = (
-            rows[name].combine_chunks().to_numpy() if len(rows) else np.empty(0, dtype=np.int64)
-            for name in ("hash", "number", "position")
-        )
-        begins = np.flatnonzero(np.diff(grams, prepend=~grams[:1]))
-        self._hashes = grams[begins]
-        self._firsts = np.append(begins, grams.size)
-        self._bits = max(6, int(_FILTER_BITS * max(1, begins.size) - 1).bit_length())
-        self._marks = filter_of(self._hashes, self._bits)
+    texts: batches of ITEM_TEXTS, in the order of numbers. words: int64[n], of each item; templates:
+    int64[n], its GRAM-grams that more than SHARED items of the set have; rows: of `buckets_of`.
+    """
+
+    def __init__(self, texts: Sequence[pa.RecordBatch]) -> None:
+        found = [_grams(batch) for batch in texts]
+        sets = np.concatenate([np.empty(0, dtype=np.int64), *(b["set"].to_numpy() for b in texts)])
+        hashes = np.concatenate([np.empty(0, dtype=np.int64), *(grams for grams, _ in found)])
+        self.words = np.concatenate([np.empty(0, dtype=np.int64), *(words for _, words in found)])
+        bits = max(6, hashes.size.bit_length())
+        left_out, self.templates = _templates(hashes, self.words, sets, bits)
+        self._bucket_bits = max(1, bits - 2)
+        self.rows, self._firsts = buckets_of(hashes, left_out, self.words, self._bucket_bits)
+        self._bits = max(1, bits - 2)  # of 64 bits for each four hashes, or fewer
+        self._marks = filter_of(self.rows, self._bits)
 
     def common(self, data: Bytes, offsets: Ints) -> Ints:
         """As `common_passages`."""
         return common_passages(
-            data, offsets, table_for(data), self._marks, self._bits, self._hashes, self._firsts,
-            self._items, self._positions,
+            data, offsets, table_for(data), self._marks, self._bits, self.rows, self._firsts,
+            self._bucket_bits,
         )  # fmt: skip
+
+
+def _grams(batch: pa.RecordBatch) -> tuple[Ints, Ints]:
+    data, offsets = arrow_buffers(batch["text"])
+    return gram_hashes(data, offsets, table_for(data))
+
+
+def _templates(hashes: Ints, words: Ints, sets: Ints, bits: int) -> tuple[NDArray[np.bool_], Ints]:
+    """Which GRAM-grams more than SHARED items of a set have, and how many of them each item has."""
+    ends = np.cumsum(np.maximum(0, words - GRAM + 1))
+    left_out = crowded(hashes, bits, SHARED)
+    at = np.flatnonzero(left_out)
+    text = np.searchsorted(ends, at, side="right")
+    for number in np.unique(sets[text]):
+        own = sets[text] == number
+        left_out[at[own]] = _in_many(hashes[at[own]], text[own])
+    return left_out, np.bincount(text[left_out[at]], minlength=words.size)
 
 
 _known: dict[str, Index] = {}
 _lock = threading.Lock()
 
 
-def _index_of(items: list[pa.RecordBatch], ngrams: list[pa.RecordBatch]) -> Index:
-    """The index of these rows. A process that runs several tasks makes it once."""
-    digest = xxhash.xxh3_128()
-    for batch in (*items, *ngrams):
-        for column in batch.columns:
-            digest.update(len(column).to_bytes(8, "big"))
-            if pa.types.is_int64(column.type):
-                digest.update(column.to_numpy())
-            else:
-                digest.update("\0".join(column.to_pylist()).encode())
+def _index_of(texts: Sequence[pa.RecordBatch]) -> Index:
+    """The index of these rows of ITEM_TEXTS. A process that runs several tasks makes it once."""
+    sizes, content, sets = (xxhash.xxh3_128() for _ in range(3))  # however they are cut
+    for batch in texts:
+        data, offsets = arrow_buffers(batch["text"])
+        sizes.update(np.diff(offsets).data)
+        content.update(data[offsets[0] : offsets[-1]].data)
+        sets.update(batch["set"].to_numpy())
+    digest = f"{sizes.hexdigest()} {content.hexdigest()} {sets.hexdigest()}"
     with _lock:
-        if digest.hexdigest() not in _known:
+        if digest not in _known:
             _known.clear()
-            _known[digest.hexdigest()] = Index(items, ngrams)
-        return _known[digest.hexdigest()]
+            _known[digest] = Index(texts)
+        return _known[digest]
+
+
+class Items:
+    """The rows of LISTED_ITEMS by number."""
+
+    def __init__(self, rows: Sequence[pa.RecordBatch]) -> None:
+        self._rows = pa.Table.from_batches(rows, LISTED_ITEMS.schema).combine_chunks()
+
+    def __getitem__(self, number: int) -> Item:
+        return Item(*(self._rows[name][number].as_py() for name in ITEM_COLUMNS))
 
 
 def covered(passages: Sequence[tuple[int, int]]) -> int:
@@ -409,7 +465,7 @@ def is_contaminated(rule: Rule, item: Item, passages: Sequence[tuple[int, int]])
 class FindContamination(PlainStage):
     """Texts to CONTAMINATION, to CONTAMINATED, and to the rows that `ItemOverlaps` adds up.
 
-    LISTED_ITEMS and ITEM_NGRAMS are read whole, before any text.
+    LISTED_ITEMS and ITEM_TEXTS are read whole, before any text.
     """
 
     rule: Rule = "gpt3"
@@ -418,7 +474,7 @@ class FindContamination(PlainStage):
 
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         LISTED_ITEMS.name: LISTED_ITEMS.schema,
-        ITEM_NGRAMS.name: ITEM_NGRAMS.schema,
+        ITEM_TEXTS.name: ITEM_TEXTS.schema,
         "text": TEXT,
     }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
@@ -427,18 +483,20 @@ class FindContamination(PlainStage):
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
-        tables: dict[str, list[pa.RecordBatch]] = {LISTED_ITEMS.name: [], ITEM_NGRAMS.name: []}
+        tables: dict[str, list[pa.RecordBatch]] = {LISTED_ITEMS.name: [], ITEM_TEXTS.name: []}
         index: Index | None = None
+        items: Items | None = None
         for tag, batch in tagged:
             if tag in tables:
                 tables[tag].append(batch)
                 continue
-            index = index or _index_of(*tables.values())
-            rows = list(self._rows(index, batch))
+            index = index or _index_of(tables[ITEM_TEXTS.name])
+            items = items or Items(tables[LISTED_ITEMS.name])
+            rows = list(self._rows(index, items, batch))
             yield "contamination", _batch(CONTAMINATION.schema, rows)
             yield "contaminated", _flagged((row[0], *row[4:6]) for row in rows if row[8])
 
-    def _rows(self, index: Index, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, index: Index, items: Items, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
         texts = self.normalization.texts(batch["text"])
         data, offsets = arrow_buffers(texts)
         found = index.common(data, offsets)
@@ -452,7 +510,7 @@ class FindContamination(PlainStage):
             chars = dict(zip(ends.tolist(), chars_at(data, base, ends).tolist(), strict=True))
             where = self._back(batch["text"][text].as_py(), texts[text].as_py())
             for number, rows in groupby(own.tolist(), key=lambda row: row[0]):
-                runs, item = list(rows), index.items[number]
+                runs, item = list(rows), items[number]
                 passages = [(first, words) for *_, words, first in runs]
                 flagged = is_contaminated(self.rule, item, passages)
                 share = min(1.0, covered(passages) / item.words)
@@ -541,6 +599,7 @@ class ItemOverlaps(PlainStage):
 
     rule: Rule = "gpt3"
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("number",)
     order: ClassVar[tuple[str, ...]] = ()  # a union has none
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
@@ -550,19 +609,26 @@ class ItemOverlaps(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"items": EVALUATION_ITEMS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        items: dict[int, Item] = {}
+        listed: list[pa.RecordBatch] = []
         passages: dict[int, dict[int, list[tuple[int, int]]]] = {}
         for tag, batch in tagged:
             if tag == "items":
-                rows_ = tuples_of(batch, "number", *ITEM_COLUMNS)
-                items |= {number: Item(*rest) for number, *rest in rows_}
+                listed.append(batch)
                 continue
             for number, doc, first, words in tuples_of(
                 batch, "number", "doc", "item_start", "words"
             ):
                 passages.setdefault(number, {}).setdefault(doc, []).append((first, words))
-        rows = [self._row(number, item, passages.get(number, {})) for number, item in items.items()]
-        yield "items", _batch(EVALUATION_ITEMS.schema, rows)
+        for batch in listed:
+            shared = np.isin(batch["number"].to_numpy(), np.array([*passages], dtype=np.int64))
+            yield "items", _nothing_shared(batch.filter(pa.array(~shared)))
+            rows = [
+                self._row(number, Item(*rest), passages[number])
+                for number, *rest in tuples_of(
+                    batch.filter(pa.array(shared)), "number", *ITEM_COLUMNS
+                )
+            ]
+            yield "items", _batch(EVALUATION_ITEMS.schema, rows)
 
     def _row(
         self, number: int, item: Item, by_doc: Mapping[int, list[tuple[int, int]]]
@@ -581,3 +647,15 @@ class ItemOverlaps(PlainStage):
             longest, covered(everywhere) / whole, covered(long) / whole, most / whole,
             contaminated,
         )  # fmt: skip
+
+
+def _nothing_shared(items: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of EVALUATION_ITEMS for items (LISTED_ITEMS) that share nothing."""
+    count, names = items.num_rows, items.schema.names
+    columns = [
+        items[field.name]
+        if field.name in names
+        else pa.array(np.zeros(count), pa.float64()).cast(field.type)
+        for field in EVALUATION_ITEMS.schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=EVALUATION_ITEMS.schema)

@@ -76,6 +76,7 @@ from unrote.pii.stages import Scan
 from unrote.pipelines.contamination import contamination
 from unrote.pipelines.engines.base import Flow, Input, Output, Read
 from unrote.pipelines.job import Phases
+from unrote.pipelines.languages import languages
 from unrote.pipelines.rejects import held_back, unite_rejects
 from unrote.pipelines.sampled import Unsampled
 from unrote.pipelines.scoring import check_model, score
@@ -107,12 +108,14 @@ def analyse(job: Phases, *, allow_empty: bool = False) -> None:
         conclude(job, removed, copied)
     if job.index is not None:
         for_the_index(job, job.index.index, removed)
-    if job.settings.contamination.sets:
-        contamination(job)
-    if job.settings.pii.enabled:
-        findings(job)
-    if job.settings.memorization.enabled:
-        score(job)
+    for phases, wanted in (
+        (contamination, bool(job.settings.contamination.sets)),
+        (languages, job.settings.languages.enabled),
+        (findings, job.settings.pii.enabled),
+        (score, job.settings.memorization.enabled),
+    ):
+        if wanted:
+            phases(job)
     unite_rejects(job)
 
 

@@ -21,6 +21,7 @@ import orjson
 
 from unrote.corpus import display
 from unrote.corpus.errors import ConfigError, OutputError, UsageError
+from unrote.corpus.languages import UNKNOWN
 from unrote.corpus.read import read_cut
 from unrote.corpus.rows import Fields
 from unrote.corpus.schema import DUPLICATES, REJECTS
@@ -60,6 +61,11 @@ QUESTIONS: Mapping[str, str] = {
 }
 """What a person has to say, by the key that a file of answers gives."""
 
+MEASURED = "measured by unrote, from what deduplication leaves; nobody has confirmed it"
+
+LEAST_LANGUAGE = 0.01
+"""Share of the letters from which a language is named where nobody said which there are."""
+
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 """Bounds of the Hub's size_categories."""
 
@@ -76,11 +82,15 @@ class Answers:
     """What a person said, and what nobody did."""
 
     given: Mapping[str, Any]
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """What the run measured, for questions that nobody answered."""
     gaps: dict[str, str] = field(default_factory=dict)
 
     def get(self, key: str) -> str:
         """The answer, or a mark where one is missing."""
         value = self.given.get(key)
+        if not value and self.measured.get(key):
+            return f"{', '.join(self.measured[key])} ({MEASURED})"
         if value in (None, "", []):
             self.gaps[key] = QUESTIONS[key]
             return f"**[to be filled in: {QUESTIONS[key]} (`{key}`)]**"
@@ -88,7 +98,7 @@ class Answers:
 
     def listed(self, key: str) -> list[str]:
         """The same as a list, empty where it is missing."""
-        value = self.given.get(key)
+        value = self.given.get(key) or self.measured.get(key)
         self.get(key)
         return (
             [str(one) for one in value] if isinstance(value, list) else [str(value)] * bool(value)
@@ -142,7 +152,7 @@ def card(
             f"the {run.report.job} in {out} released no data, so there is nothing to describe. "
             "Name the folder of `unrote clean`."
         )
-    said = Answers(given)
+    said = Answers(given, {"languages": _told(run.report)})
     domains = tuple(_domains(run, url_field)) if url_field else ()
     facts = Facts(run, run.report, tuple(_files(run)), domains)
     target = Path(folder) if folder is not None else Path(f"{os.fspath(out).rstrip('/')}-card")
@@ -159,6 +169,17 @@ def card(
         write_atomically(target / "domains.csv", f"domain,bytes\n{lines}".encode())
         written.append(target / "domains.csv")
     return Card(tuple(written), said.gaps)
+
+
+def _told(report: Report) -> list[str]:
+    """The languages that the run found, those with the most letters first."""
+    rows = () if report.languages is None else report.languages.total("languages")
+    letters = sum(row.letters for row in rows)
+    return [
+        row.name
+        for row in rows
+        if row.name not in (None, UNKNOWN) and row.letters >= LEAST_LANGUAGE * letters
+    ]
 
 
 def _files(run: FinishedRun) -> Iterator[tuple[str, int, str]]:

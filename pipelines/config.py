@@ -792,6 +792,14 @@ class ContaminationSettings(Section):
         return self
 
 
+class LanguageSettings(Section):
+    """Which languages and scripts are there? Tables `languages` and `scripts`."""
+
+    enabled: bool = Field(
+        False, description="Tell each document's language, and count its letters by script."
+    )
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -800,6 +808,7 @@ class Settings(Section):
     pii: PiiSettings = PiiSettings()
     memorization: MemorizationSettings = MemorizationSettings()
     contamination: ContaminationSettings = ContaminationSettings()
+    languages: LanguageSettings = LanguageSettings()
     engine: EngineSettings = EngineSettings()
     output: OutputSettings = OutputSettings()
     storage: StorageSettings = StorageSettings()

@@ -13,7 +13,7 @@ from unrote.corpus.schema import (
     DOCUMENTS,
     DUPLICATES,
     EVALUATION_ITEMS,
-    ITEM_NGRAMS,
+    ITEM_TEXTS,
     LISTED_ITEMS,
     Table,
 )
@@ -22,7 +22,7 @@ from unrote.dedup.contamination import (
     FindContamination,
     ItemOverlaps,
     RejectContaminated,
-    index_items,
+    list_items,
 )
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.evaluation_sets import items_of
@@ -36,14 +36,14 @@ def contamination(job: Phases) -> None:
 
     def indexed() -> Mapping[Table, pa.Table]:
         sets = [(one.set, one.names, one.texts) for one in items_of(ours.sets)]
-        found = index_items(sets, form)
-        if not len(found.ngrams):
+        found = list_items(sets, form)
+        if not found.looked_for:
             raise InputError(
                 "no item of the evaluation sets can be looked for: each has fewer than 8 words, or "
                 "none that it does not share with over 100 others. Name the fields that tell "
                 "items apart: --against FILE#FIELD,FIELD."
             )
-        return {LISTED_ITEMS: found.items, ITEM_NGRAMS: found.ngrams}
+        return {LISTED_ITEMS: found.items, ITEM_TEXTS: found.texts}
 
     deciding = [[one.label, one.text, one.id, one.digest] for one in ours.sets]
     job.made("evaluation-items", orjson.dumps([deciding, repr(form)]).decode(), indexed)
@@ -52,7 +52,7 @@ def contamination(job: Phases) -> None:
     source = flow.read(
         "text",
         drop=(DUPLICATES, *held_back(job.settings)),
-        whole=(LISTED_ITEMS, ITEM_NGRAMS),
+        whole=(LISTED_ITEMS, ITEM_TEXTS),
     )
     found = flow.map(stage, source)
     flow.write(CONTAMINATION, found["contamination"])

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
+import pyarrow as pa
 import xxhash
 
 from unrote.corpus.errors import InputChanged, InputError
@@ -20,8 +21,8 @@ class Items:
     """The items of a set: their names (ids, or file and row) and texts."""
 
     set: str
-    names: Sequence[str]
-    texts: Sequence[str]
+    names: pa.ChunkedArray
+    texts: pa.ChunkedArray
 
 
 def with_digests(settings: Settings) -> Settings:
@@ -57,14 +58,15 @@ def items_of(sets: Sequence[EvaluationSet]) -> Iterator[Items]:
                         f"{row['reason']}. Name the field with --against FILE#FIELD or "
                         "contamination.sets, or mend the row: what is not read is not looked for."
                     )
-                names += batch["id"].to_pylist()
-                texts += batch["text"].to_pylist()
-        if not names:
+                names.append(batch["id"])
+                texts.append(batch["text"])
+        if not sum(map(len, names)):
             raise InputError(
                 f"the evaluation set {one.label} has no item in {one.path}. Name another file, or "
                 "leave it out."
             )
-        yield Items(one.label, names, texts)
+        chunks = (pa.chunked_array(parts, pa.string()) for parts in (names, texts))
+        yield Items(one.label, *chunks)
 
 
 def _pinned(one: EvaluationSet) -> Corpus:

@@ -308,6 +308,9 @@ def require_extras(settings: Settings) -> None:
     if settings.memorization.enabled:
         off = "leave it out with --set memorization.enabled=false"
         require("score", "Scoring what a model would memorize (memorization.enabled)", off)
+    if settings.languages.enabled:
+        off = "leave it out with --set languages.enabled=false"
+        require("languages", "Telling languages (languages.enabled)", off)
     near = settings.dedup.near
     if near.enabled and near.method == "datasketch":
         off = "use the way that needs nothing more with --set dedup.near.method=rounds"

@@ -17,7 +17,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from unrote.corpus import display
 from unrote.corpus.errors import ConfigError, RunError
-from unrote.corpus.schema import CONTAMINATION, DUPLICATES, FINDINGS, REJECTS, SCORES, SPANS, Table
+from unrote.corpus.languages import KNOWN_LANGUAGES, UNKNOWN
+from unrote.corpus.schema import (
+    CONTAMINATION,
+    DUPLICATES,
+    FINDINGS,
+    LANGUAGES,
+    REJECTS,
+    SCORES,
+    SCRIPTS,
+    SPANS,
+    Table,
+)
+from unrote.corpus.scripts import script_codes
 from unrote.memorization.target import size_of, written_size
 from unrote.pii.catalogue import KNOWN_TYPES, check_entity
 from unrote.pii.config import ENTITY_NAME, SECRET
@@ -26,11 +38,13 @@ from unrote.pipelines.config import describe, read_toml
 from unrote.pipelines.report.memorization import Expected, RiskSize, unread
 from unrote.pipelines.report.model import (
     UNCHANGED,
+    Amount,
     Balance,
     ContaminatedSet,
     FoundSource,
     Report,
     RuleResult,
+    ToldSource,
     Verdict,
 )
 from unrote.pipelines.summary.scores import EXPECTED
@@ -58,6 +72,8 @@ class Scope:
     """A target of another size than memorization.target, by its parameters."""
     shard: str | None = None
     """Only documents of this shard; `balance` is then the shard's."""
+    names: tuple[str, ...] = ()
+    """The languages or scripts that a measure names."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class Measure:
     takes_set: bool
     takes_target: bool
     lowest: bool
+    takes_names: Literal["languages", "scripts"] | None
     remedy: str
     rows: Rows | None
     function: Callable[[Scope], float]
@@ -112,6 +129,7 @@ def measure(
     takes_band: bool = False,
     takes_set: bool = False,
     takes_target: bool = False,
+    takes_names: Literal["languages", "scripts"] | None = None,
     lowest: bool = False,
     remedy: str,
     rows: Rows | None = None,
@@ -124,8 +142,9 @@ def measure(
     takes_type: whether it can be taken of one type of findings.
     takes_view: whether it can be taken of the text before it was cleaned, or of one category of
     sequences. takes_band: whether it is a number with a band. takes_set: whether it can be taken of
-    one evaluation set. takes_target: whether it can be taken for a target of another size. lowest:
-    whether the limit is the lowest value that passes.
+    one evaluation set. takes_target: whether it can be taken for a target of another size.
+    takes_names: whether it is about languages, or scripts, that a rule lists. lowest: whether the
+    limit is the lowest value that passes.
     remedy: what a user can do who is refused, a clause that a full stop ends.
     rows: which documents it counts; None: it is not known by document.
     The function raises Unmeasured where there is nothing to measure: the rule refuses then.
@@ -136,7 +155,7 @@ def measure(
             raise ValueError(f"measure {name!r} is registered twice")
         takes = (takes_type, takes_view, takes_band, takes_set, takes_target, lowest)
         about = (name, description, unit, needs, overall_only)
-        MEASURES[name] = Measure(*about, *takes, remedy, rows, function)
+        MEASURES[name] = Measure(*about, *takes, takes_names, remedy, rows, function)
         return function
 
     return register
@@ -281,12 +300,14 @@ def secrets_per_million_words(scope: Scope) -> float:
 def _per_million(scope: Scope, counts: Callable[[FoundSource], bool]) -> float:
     """Findings in the text that deduplication leaves, per million words of it."""
     assert scope.report.findings is not None  # pii.enabled, see `needs`
-    rows = scope.report.findings.by_source
+    found_in = scope.report.findings
+    rows = found_in.by_source if scope.shard is None else found_in.by_shard
     if any(row.type is None for row in rows):
         # Not zero but unknown: a gate must not pass what nobody measured.
         raise RunError(
             "there are more types and sources of findings than a report lists, so that they cannot "
-            "be measured one by one. Let input.source name a field with fewer values."
+            "be measured one by one. Let input.source name a field with fewer values, and give the "
+            "gate fewer shards at a time where a rule is about each."
         )
     own = scope.balance.source
     found = sum(
@@ -345,9 +366,7 @@ def hot_documents_share(scope: Scope) -> float:
     remedy="add documents, or lower the limit",
 )
 def documents(scope: Scope) -> float:
-    if not scope.balance.documents:
-        raise Unmeasured("there is no document")
-    return float(scope.balance.kept.documents)
+    return float(_kept(scope).documents)
 
 
 @measure(
@@ -358,9 +377,14 @@ def documents(scope: Scope) -> float:
     remedy="add text, or lower the limit",
 )
 def bytes_left(scope: Scope) -> float:
+    return float(_kept(scope).bytes)
+
+
+def _kept(scope: Scope) -> Amount:
+    """What is left. Raises Unmeasured where nothing came in."""
     if not scope.balance.documents:
         raise Unmeasured("there is no document")
-    return float(scope.balance.kept.bytes)
+    return scope.balance.kept
 
 
 @measure(
@@ -454,12 +478,14 @@ def _steps(scope: Scope) -> list[tuple[Expected, int]]:
     found = scope.report.memorization
     assert found is not None  # memorization.enabled, see `needs`
     own = scope.balance.source
-    rows = [row for row in found.by_source if own in {None, row.source}]
-    if not rows and any(row.source is None for row in found.by_source):
+    known = found.by_source if scope.shard is None else found.by_shard
+    rows = [row for row in known if own in {None, row.source}]
+    if not rows and any(row.source is None for row in known):
         # Not zero but unknown: a gate must not pass what nobody measured.
         raise RunError(
             "there are more sources than a report lists, so that the memorization risk of "
-            f"{own!r} is not known. Let input.source name a field with fewer values."
+            f"{own!r} is not known. Let input.source name a field with fewer values, or give the "
+            "gate fewer shards at a time."
         )
     if not any(step.sequences for row in rows for step in row.steps):
         raise Unmeasured("there is no sequence whose memorization risk could be scored")
@@ -531,6 +557,97 @@ def contaminated_items(scope: Scope) -> float:
     return sum(one.contaminated for one in _sets(scope))
 
 
+TOLD = ("languages.enabled",)
+
+OTHER_TEXT = "remove the documents that `unrote show` lists, or sort them by the table {}"
+
+
+def _named(column: str, *, others: bool = False) -> Callable[[Scope], pc.Expression]:
+    """The rows of the languages or scripts that a rule lists, or of all others."""
+
+    def condition(scope: Scope) -> pc.Expression:
+        named = pc.field(column).isin(list(scope.names))
+        return ~named if others else named
+
+    return condition
+
+
+def _share_of_letters(rows: tuple[ToldSource, ...], scope: Scope, *, others: bool) -> float:
+    """The letters of the languages or scripts that a rule lists, or of all others, of all."""
+    own = scope.balance.source
+    if any(row.name is None for row in rows):
+        # Not zero but unknown: a gate must not pass what nobody measured.
+        raise RunError(
+            "there are more languages, scripts and sources than a report lists, so that they "
+            "cannot be measured one by one. Let input.source name a field with fewer values, and "
+            "give the gate fewer shards at a time where a rule is about each."
+        )
+    rows = tuple(row for row in rows if own in {None, row.source})
+    counted = sum(row.letters for row in rows if (row.name in scope.names) is not others)
+    return _share(counted, sum(row.letters for row in rows), "letter")
+
+
+def _languages(scope: Scope) -> tuple[ToldSource, ...]:
+    found = scope.report.languages
+    assert found is not None  # languages.enabled, see `needs`
+    return found.languages if scope.shard is None else found.languages_by_shard
+
+
+def _scripts(scope: Scope) -> tuple[ToldSource, ...]:
+    found = scope.report.languages
+    assert found is not None  # languages.enabled, see `needs`
+    return found.scripts if scope.shard is None else found.scripts_by_shard
+
+
+@measure(
+    "language_share",
+    "letters in documents of these languages",
+    needs=TOLD,
+    takes_names="languages",
+    remedy=OTHER_TEXT.format("languages"),
+    rows=Rows(LANGUAGES, _named("language"), lambda _: "letters", counted=False),
+)
+def language_share(scope: Scope) -> float:
+    return _share_of_letters(_languages(scope), scope, others=False)
+
+
+@measure(
+    "other_language_share",
+    "letters in documents of other languages than these",
+    needs=TOLD,
+    takes_names="languages",
+    remedy=OTHER_TEXT.format("languages"),
+    rows=Rows(LANGUAGES, _named("language", others=True), lambda _: "letters", counted=False),
+)
+def other_language_share(scope: Scope) -> float:
+    """What is in no known language is in another, unless the rule lists "unknown"."""
+    return _share_of_letters(_languages(scope), scope, others=True)
+
+
+@measure(
+    "script_share",
+    "letters of these scripts",
+    needs=TOLD,
+    takes_names="scripts",
+    remedy=OTHER_TEXT.format("scripts"),
+    rows=Rows(SCRIPTS, _named("script"), lambda _: "letters", counted=False),
+)
+def script_share(scope: Scope) -> float:
+    return _share_of_letters(_scripts(scope), scope, others=False)
+
+
+@measure(
+    "other_script_share",
+    "letters of other scripts than these",
+    needs=TOLD,
+    takes_names="scripts",
+    remedy=OTHER_TEXT.format("scripts"),
+    rows=Rows(SCRIPTS, _named("script", others=True), lambda _: "letters", counted=False),
+)
+def other_script_share(scope: Scope) -> float:
+    return _share_of_letters(_scripts(scope), scope, others=True)
+
+
 class Rule(BaseModel):
     """One line of a policy."""
 
@@ -563,6 +680,12 @@ class Rule(BaseModel):
     target: str | None = Field(
         default=None,
         description='A model of so many parameters ("70B") in the place of memorization.target.',
+    )
+    languages: tuple[str, ...] = Field(
+        default=(), description='The languages that it is about, by ISO 639, or "unknown".'
+    )
+    scripts: tuple[str, ...] = Field(
+        default=(), description="The scripts that it is about, by ISO 15924."
     )
 
     @field_validator("measure")
@@ -622,6 +745,28 @@ class Rule(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _of_names(self) -> "Rule":
+        wanted = MEASURES[self.measure].takes_names
+        for kind, known in (
+            ("languages", (*KNOWN_LANGUAGES, UNKNOWN)),
+            ("scripts", script_codes()[1:]),
+        ):
+            given: tuple[str, ...] = getattr(self, kind)
+            if given and wanted != kind:
+                takes = ", ".join(n for n, one in MEASURES.items() if one.takes_names == kind)
+                raise ValueError(f"{self.measure} has no {kind}. Leave {kind} out; {takes} have")
+            if wanted == kind and not given:
+                raise ValueError(f'{self.measure} is about none. Give {kind} = ["…"]')
+            if strange := [name for name in given if name not in known]:
+                near = difflib.get_close_matches(strange[0], known, 3, 0.3)
+                hint = f" Near it: {', '.join(near)}." if near else ""
+                raise ValueError(
+                    f"{kind}: {strange[0]!r} is none that is told.{hint} "
+                    f"Known: {', '.join(sorted(known))}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _of_shards(self) -> "Rule":
         if not self.each_shard:
             return self
@@ -648,10 +793,11 @@ class Rule(BaseModel):
         if not MEASURES[self.measure].takes_target:
             takes = ", ".join(name for name, one in MEASURES.items() if one.takes_target)
             raise ValueError(f"{self.measure} has no targets. Leave target out; {takes} has")
-        if self.category or self.source is not None or self.each_source or self.view:
+        parts = (self.category, self.source is not None, self.each_source, self.each_shard)
+        if any(parts) or self.view:
             raise ValueError(
                 "a target of another size is for the released text of the whole corpus. Leave "
-                "category, source, each_source and view out"
+                "category, source, each_source, each_shard and view out"
             )
         try:
             size_of(self.target)
@@ -660,10 +806,8 @@ class Rule(BaseModel):
         return self
 
 
-OF_SHARDS = (
-    *("exact_share", "near_share", "duplicate_share", "passage_share", "documents", "bytes"),
-)
-"""Measures that follow from what came in and what became of it."""
+OF_SHARDS = tuple(name for name, one in MEASURES.items() if not one.overall_only)
+"""Measures that are known by shard: those that are known by source."""
 
 
 class Policy(BaseModel):
@@ -816,12 +960,19 @@ def scopes_of(number: int, rule: Rule, report: Report) -> Iterator[Scope]:
     Raises ConfigError as `results_of`.
     """
     view, band = rule.view or "released", rule.band or "high"
+    names = rule.languages or rule.scripts
     if rule.each_shard:
         for balance in _of_each_shard(number, report):
-            yield Scope(report, balance, shard=balance.source)
+            yield Scope(
+                report, balance, rule.type, view, rule.category, band, shard=balance.source,
+                names=names,
+            )  # fmt: skip
         return
     for balance in _balances(number, rule, report):
-        yield Scope(report, balance, rule.type, view, rule.category, band, rule.set, rule.target)
+        yield Scope(
+            report, balance, rule.type, view, rule.category, band, rule.set, rule.target,
+            names=names,
+        )  # fmt: skip
 
 
 def _of_each_shard(number: int, report: Report) -> tuple[Balance, ...]:
@@ -872,6 +1023,7 @@ def _name(rule: Rule) -> str:
             *([f"of {rule.type}"] if rule.type is not None else ()),
             *([f"for {rule.target}"] if rule.target is not None else ()),
             *([f"of {rule.set}"] if rule.set is not None else ()),
+            *([f"({', '.join(names)})"] if (names := rule.languages or rule.scripts) else ()),
             *([f"of what is there to {rule.category}"] if rule.category is not None else ()),
             *(f"({part})" for part in (rule.view, rule.band) if part is not None),
         ]

@@ -17,13 +17,15 @@ from unrote.corpus.schema import (
     EVALUATION_ITEMS,
     FINDINGS,
     INDEX_TWINS,
+    LANGUAGES,
     REJECTS,
     SCORES,
+    SCRIPTS,
     SPANS,
     UNCUT,
     Table,
 )
-from unrote.corpus.tables import read_table
+from unrote.corpus.tables import read_table, tuples_of
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.mask import MaskedText, masked
 from unrote.pii.ner import LoadedModel
@@ -41,6 +43,7 @@ from unrote.pipelines.manifest import (
 from unrote.pipelines.records import records_of
 from unrote.pipelines.release import release
 from unrote.pipelines.report import html
+from unrote.pipelines.report.memorization import risk_sources
 from unrote.pipelines.report.model import (
     Amount,
     Report,
@@ -49,13 +52,19 @@ from unrote.pipelines.report.model import (
     environment,
     example_positions,
     excerpt_positions,
+    found_sources,
     shard_balances,
     to_json,
+    told,
 )
 from unrote.pipelines.report.openmetrics import as_openmetrics
 from unrote.pipelines.scoring import at_risk_again, removes_sequences
 from unrote.pipelines.storage import Location, location, write_atomically
+from unrote.pipelines.summary.clusters import CLUSTERS
+from unrote.pipelines.summary.findings import SHARD_FINDINGS, summarise_shard_findings
+from unrote.pipelines.summary.languages import SHARD_LANGUAGES, summarise_languages
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
+from unrote.pipelines.summary.scores import SHARD_RISKS, summarise_shard_risks
 from unrote.pipelines.summary.totals import RELEASED, SHARD_TOTALS, SOURCES, summarise_shards
 
 
@@ -73,6 +82,7 @@ def summarised(job: Job) -> Report:
         scores=bool(job.run.files(SCORES)),
         entities=bool(job.run.files(ENTITIES)),
         evaluated=bool(job.run.files(EVALUATION_ITEMS)),
+        languages=bool(job.run.files(LANGUAGES)),
         threshold=job.settings.memorization.threshold,
         target=job.settings.memorization.scored_target,
     )
@@ -81,17 +91,34 @@ def summarised(job: Job) -> Report:
     with job.progress.aside("writing the report"):
         tables = {table.name: _rows(job, table) for table in SUMMARIES}
         manifest = job.run.manifest() | {"environment": environment()} | _of_index(job)
-        excerpts = Excerpts(job, excerpt_positions(tables), example_positions(tables))
+        clusters = tuples_of(tables[CLUSTERS.name], "twin", "near")
+        copies = _near_copies(job, [twin for twin, near in clusters if near])
+        excerpts = Excerpts(job, excerpt_positions(tables, copies), example_positions(tables))
         return build(
             manifest,
             tables,
             excerpts.excerpt,
             excerpts.example,
             *_columns(job),
+            near_copies=copies,
             reference_model=model,
             ner_model=ner_model_of(job),
             scrubs=installed("pii"),
         )
+
+
+def _near_copies(job: Job, kept: Sequence[int]) -> dict[int, int]:
+    """The first near copy that was removed of each of these documents which has one."""
+    found: dict[int, int] = {}
+    for file in job.run.files(DUPLICATES):
+        if len(found) == len(kept):
+            break  # rows come in the order of the input
+        for batch in read_table(str(job.run.table_path(DUPLICATES, file.slice))):
+            own = pc.is_in(batch["twin"], pa.array(kept, pa.int64()))
+            near = batch.filter(pc.and_(own, pc.equal(batch["reason"], "near")))
+            for doc, twin in tuples_of(near, "doc", "twin"):
+                found.setdefault(twin, doc)
+    return found
 
 
 def _of_index(job: Job) -> dict[str, Any]:
@@ -109,6 +136,13 @@ def with_shards(job: Job, report: Report) -> Report:
     tables += tuple(t for t in (REJECTS, SPANS, UNCUT, RELEASED) if job.run.files(t))
     flow = Flow()
     summarise_shards(flow, tables)
+    if job.run.files(FINDINGS):
+        summarise_shard_findings(flow)
+    if job.run.files(SCORES):
+        rejects, threshold = bool(job.run.files(REJECTS)), job.settings.memorization.threshold
+        summarise_shard_risks(flow, threshold, rejects=rejects)
+    if job.run.files(LANGUAGES):
+        summarise_languages(flow, by_shard=True)
     job.phase("shards", flow)
     rows = [row for row in _rows(job, SHARD_TOTALS).to_pylist() if row["source"] is not None]
     known = {balance.source: balance for balance in shard_balances(rows, report.settings)}
@@ -125,7 +159,26 @@ def with_shards(job: Job, report: Report) -> Report:
             name: known.get(name, empty.model_copy(update={"source": name, "sources": 1}))
             for name in names
         }
-    return report.model_copy(update={"by_shard": tuple(known.values())})
+    return report.model_copy(update={"by_shard": tuple(known.values())} | _by_shard(job, report))
+
+
+def _by_shard(job: Job, report: Report) -> dict[str, Any]:
+    """What a report has of findings, risk and languages, with what each shard has of them."""
+    found: dict[str, Any] = {}
+    if report.findings is not None:
+        own = found_sources(_rows(job, SHARD_FINDINGS).to_pylist())
+        found["findings"] = report.findings.model_copy(update={"by_shard": own})
+    if report.memorization is not None:
+        risks = risk_sources(_rows(job, SHARD_RISKS).to_pylist())
+        found["memorization"] = report.memorization.model_copy(update={"by_shard": risks})
+    if report.languages is not None:
+        rows = _rows(job, SHARD_LANGUAGES).to_pylist()
+        shards = {
+            "languages_by_shard": told(rows, LANGUAGES),
+            "scripts_by_shard": told(rows, SCRIPTS),
+        }
+        found["languages"] = report.languages.model_copy(update=shards)
+    return found
 
 
 _NOTHING = Amount(documents=0, bytes=0, share=0.0)

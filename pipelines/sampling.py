@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unrote.corpus.errors import ConfigError
-from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS
+from unrote.corpus.schema import DOCUMENTS, DUPLICATES, FINDINGS, REJECTS, shard_of
 from unrote.corpus.tables import read_table
 from unrote.pipelines.broken_rules import counted_rows, place_of, scopes_by_rule
 from unrote.pipelines.config import Settings
@@ -119,7 +119,12 @@ def _with_interval(
     share: float,
 ) -> RuleResult:
     own = scope.balance.source
-    docs = {doc: n for n, doc in enumerate(d for d, (s, _) in searched.items() if own in {None, s})}
+    if scope.shard is None:
+        drawn = [doc for doc, (source, _) in searched.items() if own in {None, source}]
+    else:
+        number = next(one.number for one in run.corpus.shards if one.name == scope.shard)
+        drawn = [doc for doc in searched if shard_of(doc) == number]
+    docs = {doc: n for n, doc in enumerate(drawn)}
     words = np.array([searched[doc][1] for doc in docs], dtype=np.float64)
     if len(docs) < FEWEST or not words.sum():
         return result.model_copy(

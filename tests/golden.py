@@ -159,7 +159,9 @@ def recorded() -> list[Entry]:
 
 
 def gates(corpus: Path, folder: Path) -> None:
-    """What only a gate does: fingerprints for a baseline, totals by shard, and a sample."""
+    """What only a gate does: fingerprints for a baseline, totals by shard of all there is, and a
+    sample.
+    """
     rule = '[[rule]]\nmeasure = "{}"\nlimit = 1\n'
     shards = rule.format("exact_share") + "each_shard = true\n"
     (folder / "shards.toml").write_text(shards + rule.format("passage_share"))
@@ -169,6 +171,8 @@ def gates(corpus: Path, folder: Path) -> None:
     gate([str(corpus)], folder / "shards.toml", str(folder / "gate"), plain, Silent(),
          write_baseline=folder / "baseline.json")  # fmt: skip
     gate([str(corpus / "mail")], folder / "found.toml", str(folder / "sample"), sampled, Silent())
+    told = settings(*FIXED, *CONFIGURATIONS["scored"], *CONFIGURATIONS["told"])
+    gate([str(corpus / "mail")], folder / "shards.toml", str(folder / "told"), told, Silent())
 
 
 def before_this_night(corpus: Path, name: str, given: Settings) -> None:

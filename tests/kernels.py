@@ -30,7 +30,7 @@ SMALL = {"memorization.max_tokens": 2000, "engine.workers": 1}
 PLAIN = {"pii.enabled": False, "memorization.enabled": False}
 
 JOBS: tuple[Mapping[str, object], ...] = (
-    {"memorization.masks": "all"},
+    {"memorization.masks": "all", "languages.enabled": True},
     PLAIN | {"dedup.near.unit": "character", "dedup.near.ngram": 8, "dedup.near.keep": "longest"},
     PLAIN | {"dedup.passages.min_bytes": 24, "dedup.exact.normalise": "none"},
     PLAIN | {"dedup.passages.method": "suffix-array", "dedup.passages.boundary": "line"},

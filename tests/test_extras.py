@@ -98,4 +98,6 @@ def test_extras_are_those_of_the_project():
         for package in packages:  # a name for pip begins with the one that is imported
             assert any(name.startswith(package.replace(".", "_")) for name in listed), package
         assert not listed & {line.partition(">")[0] for line in project["dependencies"]}
-    assert extras["all"] == ["unrote[pii,datasketch,score,warc,s3,spark,beam,telemetry,lineage]"]
+    assert extras["all"] == [
+        "unrote[pii,languages,datasketch,score,warc,s3,spark,beam,telemetry,lineage]"
+    ]

@@ -28,6 +28,7 @@ from unrote.pipelines.report.memorization import (
 from unrote.pipelines.report.model import Amount, Balance, Report, summed
 from unrote.pipelines.report.queries import queries
 from unrote.pipelines.report.verdicts import accepted, advice, interval, summary
+from unrote.pipelines.report.word_diff import COMPARED
 
 SOURCES_SHOWN = 30
 FOUND_SHOWN = 100
@@ -259,6 +260,7 @@ def render(report: Report) -> str:
         slowest=max((phase.seconds for phase in report.phases), default=0) or 1,
         started=_moment(report.started),
         shown_open=SHOWN_OPEN,
+        compared=COMPARED,
         width=WIDTH,
         memorization=_memorization(report.memorization),
         view_names=VIEWS,

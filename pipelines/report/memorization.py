@@ -218,6 +218,11 @@ class Memorization(Part):
     views: tuple[str, ...] = Field(description="The views that the settings make different.")
     histogram: tuple[RiskBin, ...]
     by_source: tuple[RiskSource, ...] = Field(description="Highest expected_extracted first.")
+    by_shard: tuple[RiskSource, ...] = Field(
+        default=(),
+        description="The same for each shard, where a rule of a gate asks for it; `source` is then "
+        "the shard's name.",
+    )
     categories: tuple[RiskCategory, ...] = Field(description="Of the released text.")
     memorized: float = Field(
         description="Of the released text's expected_extracted what copies do by themselves."
@@ -301,6 +306,20 @@ def between(low: float, high: float) -> str:
     return first if first == last else f"{first} to {last}"
 
 
+def risk_sources(rows: list[dict[str, Any]]) -> tuple[RiskSource, ...]:
+    """From rows of RISK_SOURCES, or of SHARD_RISKS."""
+    return tuple(
+        RiskSource(
+            source=row["source"],
+            documents=row["documents"],
+            words=row["words"],
+            steps=_steps([row]),
+            categories=_categories([row]),
+        )
+        for row in rows
+    )
+
+
 def memorization(
     settings: Mapping[str, Any], rows: Rows, reference: ReferenceModel | None, shown: Showing
 ) -> Memorization:
@@ -324,16 +343,7 @@ def memorization(
         steps=_steps(sources),
         views=_views(settings),
         histogram=_histogram(rows[RISK_BINS.name]),
-        by_source=tuple(
-            RiskSource(
-                source=row["source"],
-                documents=row["documents"],
-                words=row["words"],
-                steps=_steps([row]),
-                categories=_categories([row]),
-            )
-            for row in sources
-        ),
+        by_source=risk_sources(sources),
         categories=_categories(sources),
         memorized=sum(row["memorized"] for row in sources) / BILLION,
         predictable=sum(row["predictable"] for row in sources) / BILLION,

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from unrote.corpus import display
 from unrote.corpus.errors import InputError
-from unrote.corpus.schema import row_of, shard_of
+from unrote.corpus.schema import LANGUAGES, SCRIPTS, Table, row_of, shard_of
 from unrote.dedup.prefixes import HOT_DOCUMENTS_OF_BUCKET
 from unrote.memorization.reference_model import ReferenceModel
 from unrote.pii.findings import CUT, TIMED_OUT
@@ -26,6 +26,7 @@ from unrote.pipelines.report.formatting import count, counted, share
 from unrote.pipelines.report.memorization import Memorization, excerpts, memorization
 from unrote.pipelines.report.memorization import notes as memorization_notes
 from unrote.pipelines.report.part import Part
+from unrote.pipelines.report.word_diff import COMPARED, NearCopy, word_diff
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED
 from unrote.pipelines.summary.contamination import BUCKETS, CONTAMINATED_SETS
 from unrote.pipelines.summary.findings import (
@@ -34,6 +35,7 @@ from unrote.pipelines.summary.findings import (
     FINDINGS_BY_KIND,
     FINDINGS_BY_SOURCE,
 )
+from unrote.pipelines.summary.languages import LANGUAGE_TOTALS
 from unrote.pipelines.summary.passages import PASSAGES
 from unrote.pipelines.summary.phase import SUMMARIES
 from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
@@ -193,6 +195,11 @@ class Findings(Part):
     types: tuple[FoundType, ...] = Field(description="The most frequent first.")
     kinds: tuple[FoundKind, ...] = Field(description="By type, origin and action.")
     by_source: tuple[FoundSource, ...] = Field(description="By type, source and action.")
+    by_shard: tuple[FoundSource, ...] = Field(
+        default=(),
+        description="By type, shard and action, where a rule of a gate asks for it; `source` is "
+        "then the shard's name.",
+    )
 
 
 class ContaminatedSet(Part):
@@ -229,6 +236,48 @@ class Contamination(Part):
     sets: tuple[ContaminatedSet, ...]
 
 
+class ToldSource(Part):
+    """A language or a script in the documents of a source that deduplication leaves."""
+
+    name: str | None = Field(
+        description='A language by ISO 639, or "unknown"; a script by ISO 15924. null: all others.'
+    )
+    source: str | None
+    documents: int
+    letters: int
+
+
+class Languages(Part):
+    """Languages and scripts of the documents that deduplication leaves."""
+
+    languages: tuple[ToldSource, ...] = Field(
+        description="By source, most letters first; a document's letters are all of its language."
+    )
+    scripts: tuple[ToldSource, ...] = Field(
+        description="By source, most letters first; a document counts for each of its scripts."
+    )
+    languages_by_shard: tuple[ToldSource, ...] = Field(
+        default=(), description="By shard, where a rule of a gate asks for it."
+    )
+    scripts_by_shard: tuple[ToldSource, ...] = Field(default=(), description="The same.")
+
+    def total(self, kind: Literal["languages", "scripts"]) -> tuple[ToldSource, ...]:
+        """Of all sources together, most letters first."""
+        found: dict[str | None, list[ToldSource]] = {}
+        for row in getattr(self, kind):
+            found.setdefault(row.name, []).append(row)
+        rows = [
+            ToldSource(
+                name=name,
+                source=None,
+                documents=sum(row.documents for row in own),
+                letters=sum(row.letters for row in own),
+            )
+            for name, own in found.items()
+        ]
+        return tuple(sorted(rows, key=lambda row: (row.name is None, -row.letters, row.name or "")))
+
+
 class Cluster(Part):
     """A document that stays, and how many went because of it."""
 
@@ -241,6 +290,9 @@ class Cluster(Part):
     near: int
     bytes: int = Field(description="Of the copies.")
     excerpt: str
+    near_copy: NearCopy | None = Field(
+        default=None, description="The first near copy; null: there is none."
+    )
 
 
 class Passage(Part):
@@ -381,6 +433,7 @@ class Report(Part):
     contamination: Contamination | None = Field(
         default=None, description="null: no evaluation set was named."
     )
+    languages: Languages | None = Field(default=None, description="null: they were not told.")
     clusters: tuple[Cluster, ...] = Field(description="Most copies first.")
     passages: tuple[Passage, ...] = Field(description="Largest length times occurrences first.")
     phases: tuple[Phase, ...] = Field(description="In the order in which they ran.")
@@ -463,6 +516,7 @@ def build(
     example: Example,
     unscanned: Sequence[str] = (),
     missing: Sequence[str] = (),
+    near_copies: Mapping[int, int] | None = None,
     reference_model: ReferenceModel | None = None,
     ner_model: LoadedModel | None = None,
     scrubs: bool = True,
@@ -473,6 +527,7 @@ def build(
     that were not written are left out. excerpt: gives ids and text; called once for each of
     `excerpt_positions(tables)`. example: gives findings masked; called once for each of
     `example_positions(tables)`.
+    near_copies: by document, its first near copy, of those in the table CLUSTERS that have one.
     unscanned: other columns of text that were not scanned. missing: columns that were to be read
     and of which no text was seen. reference_model, ner_model: of the run; None: none. scrubs:
     whether the detectors that scrub excerpts are installed.
@@ -507,7 +562,10 @@ def build(
         memorization=scored,
         findings=_findings(rows, example) if _looked_for(settings) else None,
         contamination=_contamination(rows, settings),
-        clusters=tuple(show.cluster(row) for row in rows[CLUSTERS.name]),
+        languages=_languages(rows, settings),
+        clusters=tuple(
+            show.cluster(row, (near_copies or {}).get(row["twin"])) for row in rows[CLUSTERS.name]
+        ),
         passages=tuple(show.passage(row) for row in rows[PASSAGES.name]),
         phases=tuple(_phase(phase) for phase in manifest["phases"]),
         settings=settings,
@@ -524,7 +582,9 @@ def build(
     )
 
 
-def excerpt_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, int]]:
+def excerpt_positions(
+    tables: Mapping[str, pa.Table], near_copies: Mapping[int, int]
+) -> list[tuple[int, int, int]]:
     """What `build` will ask `excerpt` for: (doc, start, length), in `doc` order, so that a job can
     read all of it in one pass.
     """
@@ -535,6 +595,7 @@ def excerpt_positions(tables: Mapping[str, pa.Table]) -> list[tuple[int, int, in
     return sorted(
         {(row["twin"], 0, EXCERPT) for row in clusters}
         | {(row["witness"], row["start"], min(row["length"], EXCERPT)) for row in passages}
+        | {(doc, 0, COMPARED) for pair in near_copies.items() for doc in pair}
         | excerpts(tables, EXCERPT)
     )
 
@@ -684,6 +745,25 @@ def _contamination(
     return Contamination(rule=ours["rule"], action=ours["action"], sets=tuple(sets))
 
 
+def told(rows: list[dict[str, Any]], kind: Table) -> tuple[ToldSource, ...]:
+    """The languages or scripts in rows of LANGUAGE_TOTALS, or of SHARD_LANGUAGES."""
+    names = tuple(ToldSource.model_fields)
+    return tuple(
+        ToldSource(**{name: row[name] for name in names})
+        for row in rows
+        if row["kind"] in {kind.name, None}
+    )
+
+
+def _languages(
+    rows: Mapping[str, list[dict[str, Any]]], settings: Mapping[str, Any]
+) -> Languages | None:
+    if not settings.get("languages", {}).get("enabled"):
+        return None
+    own = rows[LANGUAGE_TOTALS.name]
+    return Languages(languages=told(own, LANGUAGES), scripts=told(own, SCRIPTS))
+
+
 def _looked_for(settings: Mapping[str, Any]) -> bool:
     return bool(settings.get("pii", {}).get("enabled"))
 
@@ -719,17 +799,22 @@ def _findings(rows: Mapping[str, list[dict[str, Any]]], example: Example) -> Fin
                 )
             )
     types.sort(key=lambda found: (-found.findings, found.type))
-    kinds, by_source = (
-        [{name: row[name] for name in model.model_fields} for row in rows[table.name]]
-        for model, table in ((FoundKind, FINDINGS_BY_KIND), (FoundSource, FINDINGS_BY_SOURCE))
-    )
+    kinds = [
+        {name: row[name] for name in FoundKind.model_fields} for row in rows[FINDINGS_BY_KIND.name]
+    ]
     return Findings(
         total=sum(found.findings for found in types),
         changed=sum(row["findings"] for row in sources if row["action"] not in UNCHANGED),
         types=tuple(types),
         kinds=tuple(FoundKind(**row) for row in kinds),
-        by_source=tuple(FoundSource(**row) for row in by_source),
+        by_source=found_sources(sources),
     )
+
+
+def found_sources(rows: list[dict[str, Any]]) -> tuple[FoundSource, ...]:
+    """From rows of FINDINGS_BY_SOURCE, or of SHARD_FINDINGS."""
+    names = tuple(FoundSource.model_fields)
+    return tuple(FoundSource(**{name: row[name] for name in names}) for row in rows)
 
 
 def _hot(manifest: Mapping[str, Any], what: str) -> int:
@@ -785,10 +870,16 @@ class _Excerpts:
         self._shards = shards
         self._excerpt = excerpt
 
-    def cluster(self, row: Mapping[str, Any]) -> Cluster:
+    def cluster(self, row: Mapping[str, Any], copy: int | None) -> Cluster:
         shown = self._shown(row["twin"], 0, EXCERPT, cut=True)
         numbers = {name: row[name] for name in ("copies", "exact", "near", "bytes")}
-        return Cluster(**shown, **numbers)
+        near = None if copy is None else self._near_copy(row["twin"], copy)
+        return Cluster(**shown, **numbers, near_copy=near)
+
+    def _near_copy(self, kept: int, copy: int) -> NearCopy:
+        (_, text), (name, other) = (self._excerpt(doc, 0, COMPARED) for doc in (kept, copy))
+        location = {"doc": copy, "shard": self._shards[shard_of(copy)], "row": row_of(copy)}
+        return NearCopy(**location, id=name, diff=word_diff(text, other))
 
     def passage(self, row: Mapping[str, Any]) -> Passage:
         length = min(row["length"], EXCERPT)

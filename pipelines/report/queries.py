@@ -26,6 +26,10 @@ GROUP BY category ORDER BY category""",
 SELECT source, count(*) AS documents, sum(bytes)::BIGINT AS bytes
 FROM 'tables/documents/*.parquet'
 GROUP BY source ORDER BY bytes DESC""",
+    "languages": """\
+SELECT language, count(*) AS documents, sum(letters)::BIGINT AS letters
+FROM 'tables/languages/*.parquet'
+GROUP BY language ORDER BY letters DESC, language""",
     "clusters": """\
 SELECT twin AS doc, count(*) AS copies
 FROM 'tables/duplicates/*.parquet'
@@ -54,6 +58,7 @@ def queries(report: Report) -> dict[str, str]:
         "found": report.findings is not None and report.findings.total > 0,
         "memorization": report.memorization is not None and report.memorization.sequences > 0,
         "sources": total.documents > 0,
+        "languages": report.languages is not None and bool(report.languages.languages),
         "clusters": bool(report.clusters),
         "passages": report.cut and total.passage_rows > 0,
         "rejects": report.rejects.rows > 0,

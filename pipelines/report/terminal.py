@@ -13,7 +13,7 @@ from rich.text import Text
 from unrote.corpus import display
 from unrote.pipelines.report.formatting import count, counted, duration, measured, rate, share, size
 from unrote.pipelines.report.memorization import Expected, Memorization, expected
-from unrote.pipelines.report.model import Contamination, Findings, Report
+from unrote.pipelines.report.model import Contamination, Findings, Languages, Report
 from unrote.pipelines.report.verdicts import accepted, advice, interval, name_of, summary
 from unrote.pipelines.storage import location
 
@@ -30,6 +30,7 @@ VIEWS = {
     "filtered": "at-risk text removed",
 }
 SOURCES_SHOWN = 10
+LANGUAGES_SHOWN = 5
 
 
 def print_summary(
@@ -45,6 +46,8 @@ def print_summary(
         _print(console, _memorization(report.memorization))
     if report.contamination is not None:
         _print(console, _contamination(report.contamination))
+    if report.languages is not None:
+        _print(console, _said(languages_line(report.languages)))
     if len(report.by_source) > 1:
         _print(console, _sources(report))
     for note in report.notes:
@@ -70,6 +73,25 @@ def print_verdict(
         style = "bold green" if report.passed else "bold red"
         _print(console, Text(summary(report), style=style))
     _print_location(console, report, out)
+
+
+def languages_line(found: Languages) -> str:
+    """The languages and scripts with the most letters, in a sentence."""
+    lines = []
+    for what, rows in (
+        ("Languages", found.total("languages")),
+        ("scripts", found.total("scripts")),
+    ):
+        letters = sum(row.letters for row in rows)
+        shown = [
+            f"{'others' if row.name is None else row.name} {share(row.letters / letters)}"
+            for row in rows[:LANGUAGES_SHOWN]
+            if letters
+        ]
+        more = len(rows) - LANGUAGES_SHOWN
+        rest = f" and {more} more" if more > 0 else ""
+        lines.append(f"{what}: {', '.join(shown) or 'no letter'}{rest}")
+    return "; ".join(lines) + "."
 
 
 def _said(text: str, style: str = "") -> Text:

@@ -4,7 +4,7 @@ No value is read here: equal values are recognised by their keyed fingerprints.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -46,6 +46,12 @@ FINDINGS_BY_SOURCE = summary_table(
 """One row per type, source and action, the most frequent first; the others have null names. A
 document counts once for each type, at the action of its first finding."""
 
+SHARD_FINDINGS = replace(FINDINGS_BY_SOURCE, name="shard_findings")
+"""The same for each shard."""
+
+SHARD_KINDS = 20_000
+"""Its rows; the others are one row."""
+
 FINDING_VALUES = summary_table(
     "finding_values", ("type_key", "surrogate"), ("type",), ("values", "most_repeated", "findings")
 )
@@ -83,10 +89,21 @@ def summarise_findings(flow: Flow) -> None:
     flow.write(FINDING_EXAMPLES, flow.group(FirstExamples(), examples=tally["examples"])["rows"])
 
 
+def summarise_shard_findings(flow: Flow) -> None:
+    """Write SHARD_FINDINGS from the tables `documents` and `findings`."""
+    tally = flow.map(ShardFindings(), flow.read(None, DOCUMENTS, FINDINGS, only=(FINDINGS,)))
+    sums = ("findings", "documents")
+    added = flow.group(SumByKey(SHARD_FINDINGS, "key", sums), parts=tally["sources"])
+    first = TopN(SHARD_FINDINGS, SHARD_KINDS, sums)
+    flow.write(SHARD_FINDINGS, flow.group(first, rows=added["rows"])["rows"])
+
+
 @dataclass(frozen=True)
 class TallyFindings(PlainStage):
     """Findings beside their documents: partial sums, values to count, candidates for examples."""
 
+    by: ClassVar[str] = "source"
+    """The column of DOCUMENTS that is taken for the source."""
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         DOCUMENTS.name: DOCUMENTS.schema,
         FINDINGS.name: FINDINGS.schema,
@@ -110,7 +127,7 @@ class TallyFindings(PlainStage):
                     docs, sources, fresh = docs[:0], sources[:0], True
                     seen = set()
                 docs = np.concatenate([docs, numbers_of(batch, "doc")])
-                sources = pa.concat_arrays([sources, pc.fill_null(batch["source"], "")])
+                sources = pa.concat_arrays([sources, pc.fill_null(batch[self.by], "")])
                 continue
             fresh = False
             at = np.searchsorted(docs, numbers_of(batch, "doc"))
@@ -119,6 +136,13 @@ class TallyFindings(PlainStage):
             yield "sources", _sources(batch, types, sources.take(pa.array(at)).to_pylist(), seen)
             yield "values", _values(batch, types)
             yield "examples", _examples(batch, types, examples)
+
+
+@dataclass(frozen=True)
+class ShardFindings(TallyFindings):
+    """The same for each shard."""
+
+    by: ClassVar[str] = "shard"
 
 
 def _kinds(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.clusters import CLUSTERS, COPIES_OF_REJECTED, summarise_clusters
 from unrote.pipelines.summary.contamination import CONTAMINATED_SETS, summarise_contamination
 from unrote.pipelines.summary.findings import FINDING_SUMMARIES, summarise_findings
+from unrote.pipelines.summary.languages import LANGUAGE_TOTALS, summarise_languages
 from unrote.pipelines.summary.passages import PASSAGES, summarise_passages
 from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS, summarise_rejects
 from unrote.pipelines.summary.scores import SCORE_SUMMARIES, summarise_scores
@@ -28,6 +29,7 @@ SUMMARIES = (
     *FINDING_SUMMARIES,
     *SCORE_SUMMARIES,
     CONTAMINATED_SETS,
+    LANGUAGE_TOTALS,
 )
 
 
@@ -43,6 +45,7 @@ def summarise(
     scores: bool = False,
     entities: bool = False,
     evaluated: bool = False,
+    languages: bool = False,
     threshold: float = 1.0,
     target: Target | None = None,
 ) -> None:
@@ -50,7 +53,8 @@ def summarise(
 
     shards: the shards' names, in the order of their numbers.
     spans, uncut, released, rejects, findings, scores, entities: whether the tables of these names
-    were written; evaluated: those of contamination. threshold, target: as for `summarise_scores`.
+    were written; evaluated: those of contamination; languages: those of them. threshold, target: as
+    for `summarise_scores`.
     """
     tables: tuple[Table, ...] = (DOCUMENTS, DUPLICATES)
     tables += rejects * (REJECTS,) + spans * (SPANS,) + uncut * (UNCUT,)
@@ -63,6 +67,8 @@ def summarise(
         summarise_scores(flow, threshold, rejects=rejects, entities=entities, target=target)
     if evaluated:
         summarise_contamination(flow)
+    if languages:
+        summarise_languages(flow)
     if spans:
         summarise_passages(flow)
     if rejects:

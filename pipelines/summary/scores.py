@@ -95,6 +95,9 @@ RISK_SOURCES = summary_table(
 the others have a null source. Documents and words are of those with sequences, words as they were
 in the input."""
 
+SHARD_RISKS = replace(RISK_SOURCES, name="shard_risks")
+"""The same for each shard."""
+
 SCORED_BY = summary_table(
     "scored_by",
     ("by_key",),
@@ -212,6 +215,17 @@ def summarise_scores(
         flow.write(RISK_ENTITIES, flow.group(adding, parts=found["parts"])["rows"])
 
 
+def summarise_shard_risks(flow: Flow, threshold: float, *, rejects: bool) -> None:
+    """Write SHARD_RISKS; arguments as `summarise_scores`."""
+    tables = (DOCUMENTS, *(REJECTS,) * rejects, SCORES)
+    stage = ShardScores(threshold=threshold, rejects=rejects)
+    tally = flow.map(stage, flow.read(None, *tables, only=(SCORES,)))
+    sums = ("documents", "words", *SUMS)
+    added = flow.group(SumByKey(SHARD_RISKS, "source_key", sums), parts=tally["sources"])
+    first = TopN(SHARD_RISKS, SOURCES, sums)
+    flow.write(SHARD_RISKS, flow.group(first, rows=added["rows"])["rows"])
+
+
 @dataclass(frozen=True)
 class TallyScores(PlainStage):
     """Scores with their documents: partial sums, and candidates for the riskiest.
@@ -224,6 +238,8 @@ class TallyScores(PlainStage):
     target: Target | None = None
 
     version: ClassVar[int] = 3
+    by: ClassVar[str] = "source"
+    """The column of DOCUMENTS that is taken for the source."""
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "bins": RISK_BINS.schema,
         "sources": RISK_SOURCES.schema,
@@ -242,12 +258,12 @@ class TallyScores(PlainStage):
         return {table.name: table.schema for table in tables}
 
     def _run(self, batches: Tagged) -> Tagged:
-        documents, complete = _Documents(), False
+        documents, complete = _Documents(self.by), False
         riskiest = RISKIEST_ROWS.schema.empty_table()
         for tag, batch in batches:
             if tag != SCORES.name:
                 if complete:
-                    documents, complete = _Documents(last=documents.last), False
+                    documents, complete = _Documents(self.by, last=documents.last), False
                 documents.learn(tag, batch)
                 continue
             complete = True
@@ -266,6 +282,13 @@ class TallyScores(PlainStage):
                 riskiest = _riskiest(riskiest, batch, scores)
         for rows in riskiest.to_batches():
             yield "riskiest", rows
+
+
+@dataclass(frozen=True)
+class ShardScores(TallyScores):
+    """The same for each shard."""
+
+    by: ClassVar[str] = "shard"
 
 
 Scores = Mapping[str, NDArray[Any]]
@@ -316,6 +339,7 @@ def _billionths(values: NDArray[np.float64]) -> Ints:
 class _Documents:
     """The documents of a chunk, and which of them are rejects; the last that had scores."""
 
+    by: str = "source"
     docs: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     words: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     rejected: Ints = field(default_factory=lambda: np.empty(0, np.int64))
@@ -328,7 +352,7 @@ class _Documents:
             return
         self.docs = np.concatenate([self.docs, numbers_of(batch, "doc")])
         self.words = np.concatenate([self.words, numbers_of(batch, "words")])
-        self.sources += pc.fill_null(batch["source"], "").to_pylist()
+        self.sources += pc.fill_null(batch[self.by], "").to_pylist()
 
     def fresh(self, scores: Scores) -> NDArray[np.bool_]:
         """Which rows are the first of their document."""

@@ -155,6 +155,8 @@ TABLES: dict[str, dict[str, str]] = {
         "most": "double",
         "contaminated": "bool",
     },
+    "languages": {"doc": "int64", "language": "string", "letters": "int64"},
+    "scripts": {"doc": "int64", "number": "int64", "script": "string", "letters": "int64"},
     "rejects": {"doc": "int64", "shard": "string", "row": "int64", "reason": "string"},
 }
 

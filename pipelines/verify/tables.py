@@ -34,6 +34,7 @@ def load_tables(run: Run) -> None:
             run.findings.setdefault(finding.doc, []).append(finding)
     _load_rejects(run)
     _load_contamination(run)
+    _load_languages(run)
     for name in ("entities", "masks"):
         for table in tables_of(run, name):
             _check_released(run, name, table)
@@ -80,6 +81,23 @@ def _load_contamination(run: Run) -> None:
                 )
             if action == "cut":
                 run.contaminated.setdefault(doc, []).append((start, end))
+
+
+def _load_languages(run: Run) -> None:
+    """A document's letters are those of its scripts, and no duplicate has any."""
+    letters: dict[int, int] = {}
+    for table in tables_of(run, "languages"):
+        letters |= dict(zip(*(table[name].to_pylist() for name in ("doc", "letters")), strict=True))
+    rest = dict(letters)
+    for table in tables_of(run, "scripts"):
+        for doc, own in zip(*(table[name].to_pylist() for name in ("doc", "letters")), strict=True):
+            rest[doc] = rest.get(doc, 0) - own
+    for doc, missing in rest.items():
+        run.tally["tables"].expect(
+            missing == 0 and doc in letters and run.reason(doc) is None,
+            "languages and scripts of %s do not agree, or it was removed as a copy",
+            run.name_of(doc),
+        )
 
 
 def _load_rejects(run: Run) -> None:
@@ -184,6 +202,7 @@ def _sort_keys(name: str, table: Any) -> list[Key]:
         "findings": ("doc", "field", "start", "end"),
         "scores": ("doc", "start", "end"),
         "entities": ("doc", "start", "end"),
+        "scripts": ("doc", "number"),
     }.get(name, ("doc",))
     return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 

@@ -48,6 +48,7 @@ CONFIGURATIONS = {
     "not-scanned": ("pii.enabled=false",),
     "values": ('input.text=["text", "meta.tags[]"]', "dedup.passages.cut_values=true"),
     "evaluated": ('contamination.sets=[{path="EXAM", name="exam"}]', "contamination.action=cut"),
+    "told": ("languages.enabled=true",),
     "named": (
         'pii.ner="transformers:MODEL"',
         "pii.ner_device=cpu",
@@ -102,7 +103,7 @@ JOINED = (
     joined("defaults")
     | joined("longest", "characters", "lines", "masked")
     | joined("newest", "short-passages", "everywhere", "all-replaced")
-    | joined("few-words", "report", "values", "named")
+    | joined("few-words", "report", "values", "named", "told")
     | joined("documents-only", "not-scanned", "datasketch", "evaluated")
     | joined("passages-only", "suffix-array")
     | joined("scored")

@@ -17,7 +17,7 @@ from unrote.dedup.contamination import (
     FindContamination,
     ItemOverlaps,
     covered,
-    index_items,
+    list_items,
     ngram_of,
 )
 
@@ -64,12 +64,13 @@ def expected(items, documents):
 
 
 def run(items, documents, rule="gpt3", seed=0, action="report"):
-    index = index_items([("s", [str(n) for n in range(len(items))], items)])
+    names = pa.chunked_array([[str(n) for n in range(len(items))]], pa.string())
+    index = list_items([("s", names, pa.chunked_array([items], pa.string()))])
     engine = MiniEngine(seed)
     found = engine.map(
         FindContamination(rule, action),
         listed_items=index.items,
-        item_ngrams=index.ngrams,
+        item_texts=index.texts,
         text=table(TEXT, list(enumerate(documents))),
     )
     listed = engine.group(ItemOverlaps(rule), items=index.items, found=found["contamination"])

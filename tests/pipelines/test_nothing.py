@@ -71,10 +71,13 @@ def test_the_gate_refuses_a_corpus_without_documents(tmp_path, name):
 def test_whatever_the_rule(tmp_path, name):
     corpus = without(tmp_path / "in", name)
     (tmp_path / "evaluation.jsonl").write_bytes(ROW)
-    given = settings(f"contamination.sets=[{{path = '{tmp_path / 'evaluation.jsonl'}'}}]")
+    sets = f"contamination.sets=[{{path = '{tmp_path / 'evaluation.jsonl'}'}}]"
+    given = settings(sets, "languages.enabled=true")
     for measure in sorted(MEASURES):
         if not MEASURES[measure].needs or "memorization.enabled" not in MEASURES[measure].needs:
-            for more in ("", "each_source = true\n" * (not MEASURES[measure].overall_only)):
+            named = {"languages": 'languages = ["en"]\n', "scripts": 'scripts = ["Latn"]\n'}
+            own = named.get(MEASURES[measure].takes_names or "", "")
+            for more in {own, own + "each_source = true\n" * (not MEASURES[measure].overall_only)}:
                 rules = policy(tmp_path, f'[[rule]]\nmeasure = "{measure}"\nlimit = 1\n{more}')
                 report = gate([str(corpus)], rules, str(tmp_path / "out"), given, Silent())
                 assert not report.passed, measure

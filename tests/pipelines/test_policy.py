@@ -32,6 +32,12 @@ def policy(*rules: dict) -> Policy:
     return Policy.model_validate({"rule": list(rules)})
 
 
+def named(measure: str) -> dict:
+    """The languages or scripts that a rule with this measure has to name."""
+    kind = MEASURES[measure].takes_names
+    return {kind: {"languages": ["en"], "scripts": ["Latn"]}[kind]} if kind else {}
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "policy.toml"
     path.write_text(text)
@@ -82,9 +88,10 @@ def test_nothing_divided_by_nothing_passes_nothing(name):
     """Of every measure: a source without documents has no share of 0."""
     if MEASURES[name].overall_only or "memorization.enabled" in MEASURES[name].needs:
         return
-    found = report(documents=0)
+    found = report(documents=0, languages={"enabled": True})
     found = found.model_copy(update={"findings": NO_FINDINGS})
-    (result,) = results_of(policy({"measure": name, "limit": 1, "source": "web"}), found)
+    rule = {"measure": name, "limit": 1, "source": "web"} | named(name)
+    (result,) = results_of(policy(rule), found)
     assert (result.measured, result.passed) == (None, False)
     assert result.reason
 

@@ -253,7 +253,7 @@ def test_excerpts_are_asked_for_in_document_order():
     build(
         manifest(), tables(), lambda *place: (asked.append(place), excerpt(*place))[1], no_example
     )
-    places = excerpt_positions(tables())
+    places = excerpt_positions(tables(), {})
     assert places == sorted(set(asked))
     assert all(length <= EXCERPT for _, _, length in places)
 

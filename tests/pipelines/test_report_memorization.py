@@ -236,7 +236,7 @@ def test_the_riskiest_are_shown_as_the_input_has_them():
 
 
 def test_excerpts_are_requested():
-    excerpts = excerpt_positions(tables() | scored())
+    excerpts = excerpt_positions(tables() | scored(), {})
     assert (doc_key(1, 7), 21, 200) in excerpts
     assert (doc_key(1, 0), 0, 20) in excerpts
     assert excerpts == sorted(excerpts)

@@ -17,6 +17,7 @@ from unrote.pipelines.engines.base import Flow, Output, Read
 from unrote.pipelines.summary import passages
 from unrote.pipelines.summary.clusters import CLUSTERS, TOP
 from unrote.pipelines.summary.contamination import CONTAMINATED_SETS
+from unrote.pipelines.summary.languages import LANGUAGE_TOTALS
 from unrote.pipelines.summary.passages import PASSAGES
 from unrote.pipelines.summary.phase import SUMMARIES, summarise
 from unrote.pipelines.summary.rejects import FIRST_REJECTS, REJECT_REASONS
@@ -325,7 +326,7 @@ def test_an_empty_run_has_empty_summaries():
         t.name: [] for t in (DOCUMENTS, DUPLICATES, SPANS, UNCUT, RELEASED, REJECTS, FINDINGS)
     }
     found = summaries(tables, random.Random(0))
-    others = {t.name for t in (*SCORE_SUMMARIES, CONTAMINATED_SETS)}
+    others = {t.name for t in (*SCORE_SUMMARIES, CONTAMINATED_SETS, LANGUAGE_TOTALS)}
     assert set(found) == {t.name for t in SUMMARIES} - others
     assert not any(found.values())
 
