@@ -71,6 +71,10 @@ signatures: .venv/test-installed  ## which kernels are compiled beforehand, for 
 docs: .venv/installed  ## what is documented from the code: settings and the example
 	$(BIN)/python docs/generate.py
 
+.PHONY: site
+site: .venv/test-installed  ## the pages of docs/ as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: .venv/bench-installed .venv/compiled  ## us beside the peers, in one run; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
