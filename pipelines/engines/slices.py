@@ -1,6 +1,7 @@
 """Reading slices, as every engine does: text, tables, or both side by side, in `doc` order."""
 
 import itertools
+import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,10 @@ def _joined(corpus: Corpus, cuts: Sequence[Cut], limit: int | None) -> Iterator[
         yield count, total
 
 
+HELD = 64 << 20
+"""Bytes as they are stored of tables that a reader holds, because each task reads them whole."""
+
+
 class Reader:
     """Reads one source of a flow, task by task. Safe for use by several threads."""
 
@@ -115,6 +120,8 @@ class Reader:
         self._run, self._fields = run, run.fields
         self._source = source
         self._batch_bytes = batch_bytes
+        self._lock = threading.Lock()
+        self._held: list[tuple[str, pa.RecordBatch]] | None = None
 
     def read(self, task: Task) -> Tagged:
         """The documents of `task`: text and tables side by side, chunk by chunk."""
@@ -123,6 +130,17 @@ class Reader:
                 yield tag, one
 
     def _whole(self) -> Tagged:
+        """The rows of the tables that are read whole; small ones are read once for all tasks."""
+        stored = sum(file.bytes for table in self._source.whole for file in self._run.files(table))
+        if stored > HELD:
+            yield from self._read_whole()
+            return
+        with self._lock:
+            if self._held is None:
+                self._held = list(self._read_whole())
+        yield from self._held
+
+    def _read_whole(self) -> Tagged:
         for table in self._source.whole:
             for file in self._run.files(table):
                 path = self._run.table_path(table, file.slice)
