@@ -18,6 +18,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes
 BEFORE = "near-1-pairs"
 """The phase after this one is disturbed; it has maps, groups and tables."""
 
+FEW_PHASES = ("--set", "pii.enabled=false", "--set", "dedup.passages.enabled=false")
+"""Beside it a few: each takes a cluster a second."""
+
 
 class Cluster:
     """A command that runs on a cluster of its own, with small batches, so that phases last."""
@@ -36,7 +39,7 @@ class Cluster:
             f"engine.scratch={self.scratch}",
         ]
         options = [word for setting in settings for word in ("--set", setting)]
-        self.started = process("clean", self.corpus, "-o", self.out, "-q", *options)
+        self.started = process("clean", self.corpus, "-o", self.out, "-q", *options, *FEW_PHASES)
         return self.started
 
     def marker(self, phase: str) -> Path:
@@ -72,7 +75,7 @@ def corpus(tmp_path_factory):
 def finished(corpus, tmp_path_factory):
     """What a run wrote that nothing happened to, on the local engine."""
     out = tmp_path_factory.mktemp("finished") / "out"
-    assert unrote("clean", corpus, "-o", out, "-q").status == 0
+    assert unrote("clean", corpus, "-o", out, "-q", *FEW_PHASES).status == 0
     return written(out)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from tests.command import ROOT, unrote, written
+from tests.command import BRIEF_JAVA, ROOT, unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
 from tests.wheel import bare_python
 
@@ -31,6 +31,7 @@ def test_the_wheel_is_enough(wheel, tmp_path):
     asked = subprocess.run([python, "-c", "import unrote"], cwd=elsewhere, env=env, check=False)
     assert asked.returncode == 1, "the test is void: unrote is there without the wheel"
     submit = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]"]
+    submit += ["--conf", f"spark.executor.extraJavaOptions={BRIEF_JAVA}"]
     submit += ["--py-files", wheel, program, "clean", corpus, "-o", tmp_path / "out"]
     done = subprocess.run(
         [*submit, "--engine", "spark"],
