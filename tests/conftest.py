@@ -1,12 +1,14 @@
 """Options of the test suite, and the key that all its runs have."""
 
+import json
 import os
 import signal
 
 import pytest
 
 from tests import examples
-from tests.command import BRIEF_JAVA
+from tests.command import BRIEF_JAVA, unrote, written
+from tests.corpora import personal, write_corpus, write_jsonl
 from tests.shared import made_once
 from tests.wheel import build_wheel
 
@@ -89,3 +91,26 @@ def wheel(tmp_path_factory):
     """unrote as a wheel."""
     folder = made_once(tmp_path_factory, "wheel", build_wheel)
     return next((folder / "wheels").glob("unrote-*.whl"))
+
+
+@pytest.fixture(scope="session")
+def few_documents(tmp_path_factory):
+    """A small corpus with personal data, for runs with all that is on by default."""
+
+    def write(folder):
+        write_corpus(folder, count=20)
+        write_jsonl(folder / "web" / "personal.jsonl", personal(1, 6))
+
+    return made_once(tmp_path_factory, "few-documents", write)
+
+
+@pytest.fixture(scope="session")
+def by_default(few_documents, tmp_path_factory):
+    """Digests of what the local engine writes of them with all that is on by default."""
+
+    def run(folder):
+        assert unrote("clean", few_documents, "-o", folder / "out", whole=True).status == 0
+        (folder / "digests.json").write_text(json.dumps(written(folder / "out")))
+
+    folder = made_once(tmp_path_factory, "by-default", run)
+    return json.loads((folder / "digests.json").read_text())

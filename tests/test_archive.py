@@ -5,17 +5,15 @@ import subprocess
 
 import pytest
 
-from tests.command import unrote, written
-from tests.corpora import personal, write_corpus, write_jsonl
+from tests.command import written
 from tests.wheel import bare_python
 
 
 @pytest.mark.timeout(1200)
-def test_a_run_out_of_an_archive(wheel, tmp_path):
+def test_a_run_out_of_an_archive(wheel, few_documents, by_default, tmp_path):
     """With all that is on by default, where no checkout can be imported: the same bytes."""
     python = bare_python(tmp_path / "bare")
-    corpus, elsewhere = write_corpus(tmp_path / "in", count=15), tmp_path / "elsewhere"
-    write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 
@@ -31,10 +29,9 @@ def test_a_run_out_of_an_archive(wheel, tmp_path):
 
     missing = run("", "--version")
     assert missing.returncode == 1, "the test is void: unrote is there without the wheel"
-    done = run(str(wheel), "clean", corpus, "-o", tmp_path / "out")
+    done = run(str(wheel), "clean", few_documents, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert unrote("clean", corpus, "-o", tmp_path / "local", whole=True).status == 0
-    assert written(tmp_path / "out") == written(tmp_path / "local")
+    assert written(tmp_path / "out") == by_default
     assert (
         "measure" in run(str(wheel), "init", "--policy", "policy.toml").stdout
         or (elsewhere / "policy.toml").exists()

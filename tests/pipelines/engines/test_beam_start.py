@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.command import finish, process, unrote, written
-from tests.corpora import personal, write_corpus, write_jsonl
+from tests.corpora import write_corpus
 
 MULTI = 'engine.beam.options=["--direct_running_mode=multi_processing", "--direct_num_workers=2"]'
 
@@ -68,17 +68,14 @@ def test_without_beam_the_message_says_how_to_install_it(corpus, tmp_path):
 @pytest.mark.parametrize(
     "setting", ["engine.workers=2", pytest.param(MULTI, marks=pytest.mark.long)]
 )
-def test_a_run_says_what_we_say(tmp_path, setting):
+def test_a_run_says_what_we_say(few_documents, by_default, tmp_path, setting):
     """With all that is on by default, on little text: in one mode each phase starts processes."""
-    corpus = write_corpus(tmp_path / "in", count=10)
-    write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 5))
-    args = ["clean", corpus, "-o", tmp_path / "out", "--engine", "beam", "--set", setting]
+    args = ["clean", few_documents, "-o", tmp_path / "out", "--engine", "beam", "--set", setting]
     done = finish(process(*args, whole=True), 500)
     assert done.status == 0
     assert all({"phase", "doing"} & {*json.loads(line)} for line in done.err.splitlines())
-    assert done.out.startswith("15 documents in")
-    unrote("clean", corpus, "-o", tmp_path / "local", whole=True)
-    assert written(tmp_path / "out") == written(tmp_path / "local")
+    assert done.out.startswith("26 documents in")
+    assert written(tmp_path / "out") == by_default
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.command import ROOT, Done, finish, plain, process, unrote, written
-from tests.corpora import personal, write_corpus, write_jsonl
+from tests.corpora import write_corpus
 from tests.pipelines.engines.test_beam_start import FEW_PHASES, nothing_left
 from tests.wheel import bare_python
 
@@ -210,17 +210,14 @@ OTHER = [*master("local[2]"), *conf("spark.driver.memory", "2g")]
 
 class TestWhole:  # a class is what pytest-xdist gives to one process
     @pytest.mark.parametrize("args", [[], pytest.param(OTHER, marks=pytest.mark.long)])
-    def test_a_run_says_what_we_say(self, tmp_path, args):
+    def test_a_run_says_what_we_say(self, few_documents, by_default, tmp_path, args):
         """With all that is on by default, memorization and personal data among it."""
-        corpus = write_corpus(tmp_path / "in", count=20)
-        write_jsonl(corpus / "web" / "personal.jsonl", personal(1, 6))
-        given = ["clean", corpus, "-o", tmp_path / "out", "--engine", "spark", *args]
+        given = ["clean", few_documents, "-o", tmp_path / "out", "--engine", "spark", *args]
         done = finish(process(*given, whole=True), 500)
         assert done.status == 0
         assert all({"phase", "doing"} & {*json.loads(line)} for line in done.err.splitlines())
         assert done.out.startswith("26 documents in")
-        unrote("clean", corpus, "-o", tmp_path / "local", whole=True)
-        assert written(tmp_path / "out") == written(tmp_path / "local")
+        assert written(tmp_path / "out") == by_default
 
 
 class TestSignals:
