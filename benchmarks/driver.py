@@ -84,8 +84,10 @@ def flow() -> Flow:
     return made
 
 
-def reported(corpus: Corpus, phase: Flow, steps: int) -> list[dict[str, object]]:
-    """What the workers of a phase report: a file for each table and slice, sent by one task."""
+def reported(corpus: Corpus, phase: Flow, steps: int, units: int) -> list[dict[str, object]]:
+    """What the workers of a phase report: a file for each table and slice, sent by one task, and
+    before it one that read all units.
+    """
     files: list[dict[str, object]] = [
         {
             "table": table.folder,
@@ -94,8 +96,9 @@ def reported(corpus: Corpus, phase: Flow, steps: int) -> list[dict[str, object]]
         for table, _ in phase.writes
         for n in range(len(corpus.slices))
     ]
-    task = {"step": steps, "worker": "a", "units": 1, "sent": len(files) + 1, "received": 0}
-    return [*files, task | {"shuffled": 0, "spilled": 0}]
+    task = {"worker": "a", "received": 0, "shuffled": 0, "spilled": 0}
+    reading = task | {"step": 0, "units": units, "sent": 0}
+    return [*files, reading, task | {"step": steps, "units": 1, "sent": len(files) + 2}]
 
 
 def run(cuts: int) -> dict[str, object]:
@@ -122,7 +125,7 @@ def run(cuts: int) -> dict[str, object]:
             text=True,
         )
         read = json.loads(done.stdout)
-        results = reported(corpus, phase, worker.plan.steps)
+        results = reported(corpus, phase, worker.plan.steps, len(worker.units))
         with steps.step("phase committed"):
             commit = committed("fingerprint", phase, worker, 0.0, results)
             workspace.commit(commit)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrote.corpus.errors import InputError
+from unrote.corpus.packing import packed, unpacked
 from unrote.corpus.schema import ROW_BITS
 
 Ints = NDArray[np.int64]
@@ -105,6 +106,16 @@ class Slices(Sequence[Slice]):
     @property
     def _arrays(self) -> tuple[Ints, Ints, Ints]:
         return self._numbers, self._ends, self._cuts
+
+    def __getstate__(self) -> tuple[tuple[int, bytes], ...]:
+        columns = (self._numbers, self._ends, *self._cuts.T)
+        return tuple(packed(column) for column in columns)
+
+    def __setstate__(self, columns: tuple[tuple[int, bytes], ...]) -> None:
+        self._numbers, self._ends = (unpacked(column) for column in columns[:2])
+        self._cuts = np.empty((columns[2][0], 5), dtype=np.int64)
+        for number, column in enumerate(columns[2:]):
+            self._cuts[:, number] = unpacked(column)
 
     def cuts(self, begin: int, end: int) -> tuple[Cut, ...]:
         """The cuts begin … end - 1 of all, counted through all slices."""

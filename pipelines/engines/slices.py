@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unrote.corpus.formats import format_of
+from unrote.corpus.packing import packed, unpacked
 from unrote.corpus.pinning import CUT_BYTES
 from unrote.corpus.read import read_cut
 from unrote.corpus.schema import INDEXED, REJECTS, Table, Tagged
@@ -51,6 +52,13 @@ class Tasks(Sequence[Task]):
 
     def __init__(self, corpus: Corpus, ends: Ints, slices: Ints, sizes: Ints) -> None:
         self._corpus, self._ends, self._slices, self.sizes = corpus, ends, slices, sizes
+
+    def __getstate__(self) -> tuple[Corpus, tuple[tuple[int, bytes], ...]]:
+        return self._corpus, tuple(map(packed, (self._ends, self._slices, self.sizes)))
+
+    def __setstate__(self, state: tuple[Corpus, tuple[tuple[int, bytes], ...]]) -> None:
+        self._corpus, columns = state
+        self._ends, self._slices, self.sizes = map(unpacked, columns)
 
     def __len__(self) -> int:
         return len(self._ends)
