@@ -105,10 +105,20 @@ DUPLICATES = Table(
 )
 SPANS = Table(
     "spans",
-    _schema(doc=_int, start=_int, end=_int, witness=_int, witness_start=_int, occurrences=_int),
+    _schema(
+        doc=_int,
+        start=_int,
+        end=_int,
+        witness=_int,
+        witness_start=_int,
+        witness_end=_int,
+        occurrences=_int,
+    ),
     sort=("doc", "start", "end", "witness", "witness_start"),
     internal=False,
 )
+"""Duplicate passages, and where the text of each stands earlier: `witness_start` to `witness_end`
+of the document `witness`, as it is compared (corpus.normalization)."""
 UNCUT = Table(
     "uncut",
     SPANS.schema.append(pa.field("bytes", _int)),
@@ -607,4 +617,26 @@ COPIES = Table(
 )
 """`windows` consecutive windows of `min_bytes` bytes, from `start_byte`, each of which occurs first
 at the same distance from `witness_byte` in `witness`. `witness_char` is `witness_byte` in code
-points (the number of code points that start before it)."""
+points (the number of code points that start before it). All of them are those of the texts as they
+are compared (corpus.normalization)."""
+
+WITNESSES = Table(
+    "witnesses",
+    _schema(
+        doc=_int,
+        witness=_int,
+        role=_int,
+        start=_int,
+        end=_int,
+        witness_start=_int,
+        witness_end=_int,
+        occurrences=_int,
+        bytes=_int,
+        alignment=pa.list_(pa.int32()),
+    ),
+    sort=("doc",),
+)
+"""What it takes to say where witnesses are in the input's text. Role 0: a document with other
+offsets than its compared text, and its alignment (dedup.alignment); the table has these alone.
+Passages of SPANS (role 1) and UNCUT (role 2) go beside them, with offsets in the compared
+text of the witness."""

@@ -128,18 +128,35 @@ def narrowed(
     boundary: int,
     classes: np.ndarray,
     lines: np.ndarray,
+    inner: np.ndarray,
 ) -> tuple[int, int]:
     """What is cut of the passage data[start:stop] of the document data[begin:end].
 
-    lines: `lines_of` the document, for "structure". Empty where nothing is cut.
+    lines: `lines_of` the document, for "structure"; inner: of `passages.cut`. Empty where nothing
+    is cut.
     """
-    if boundary == STRUCTURE:
-        return _whole(data, start, stop, classes, lines)
-    while start < stop and not may_cut(data, begin, end, start, boundary, classes):
-        start += 1
-    while start < stop and not may_cut(data, begin, end, stop, boundary, classes):
-        stop -= 1
+    whole = boundary == STRUCTURE
+    if whole:
+        start, stop = _whole(data, start, stop, classes, lines)
+        boundary = WORD
+    # What is cut at structure moves on, to a word, from within a segment alone.
+    if not whole or _is_inner(inner, start):
+        while start < stop and (
+            _is_inner(inner, start) or not may_cut(data, begin, end, start, boundary, classes)
+        ):
+            start += 1
+    if not whole or _is_inner(inner, stop):
+        while start < stop and (
+            _is_inner(inner, stop) or not may_cut(data, begin, end, stop, boundary, classes)
+        ):
+            stop -= 1
     return start, stop
+
+
+@inlined
+def _is_inner(inner: np.ndarray, at: int) -> bool:
+    """Whether `at` is within a segment that normalization changed."""
+    return len(inner) > 0 and bool(inner[at])
 
 
 @kernel

@@ -1,6 +1,7 @@
 """Duplicate passages, defined, and made of copied windows, whichever method found these.
 
-Documents stand in `doc` order. L is `min_bytes`. A *window* is L consecutive UTF-8 bytes inside
+Documents stand in `doc` order, each with its text as it is compared: in the form that
+corpus.normalization names. L is `min_bytes`. A *window* is L consecutive UTF-8 bytes inside
 one document, known by its first byte. F(p) is the first occurrence, in corpus order (document,
 byte), of the content of window p. Window p is a *copy* iff F(p) lies in an earlier document, or in
 the same one with F(p) + L <= p. Its *occurrences* are all windows of the corpus with that content.
@@ -16,7 +17,8 @@ overlaps). `occurrences` is the least of the row's windows.
 
 *SPANS* are what is cut:
 
-1. the text of each row of COPIES, narrowed to whole code points;
+1. the text of each row of COPIES, narrowed to whole code points, and to whole segments where
+   normalization changed these (corpus.normalization);
 2. the union of these in a document falls into connected components (touching counts). Each is moved
    inwards until it may be cut there. "character": anywhere. "word": not between two characters of
    one word, where a word is a run of letters, numbers, marks and "_" (Unicode categories L*, N*,
@@ -25,7 +27,11 @@ overlaps). `occurrences` is the least of the row's windows.
    "structure": as `dedup.boundaries` says, and it may come to nothing;
 3. components that have become empty or have fewer than `min_words` words ("structure": none) are
    not cut, they are UNCUT; each character of a script without spaces counts as a word;
-4. rows are clipped to the components, empty ones dropped; offsets become code points.
+4. rows are clipped to the components, empty ones dropped;
+5. offsets become code points of the input's text (dedup.alignment). A witness is the least range of
+   whole segments that has all of the compared text: that of the passage, or more where it begins or
+   ends within a segment. All between two places of compared text lies between them in the
+   input, so code points that are not compared go with what stands before them.
 
 Every byte of a component lies in a row, and a witness stands before what it is witness to:
 following witnesses ends at a byte that is kept.
@@ -49,10 +55,9 @@ DOC, START, WINDOWS, WITNESS, WITNESS_BYTE, WITNESS_CHAR, OCCURRENCES = range(CO
 """A row: index of the document, buffer offset of its first window, how many windows; the witness
 document, byte and code point offsets in it (`schema.COPIES`), occurrences."""
 
-CUT_COLUMNS = 9
-CUT_START, CUT_END, CUT_WITNESS, CUT_FROM, CUT_OCCURRENCES, FIRST_BYTE, LAST_BYTE, IS_CUT = range(
-    1, 9
-)
+CUT_COLUMNS = 10
+CUT_START, CUT_END, CUT_WITNESS, CUT_FROM, CUT_UNTIL, CUT_OCCURRENCES = range(1, 7)
+FIRST_BYTE, LAST_BYTE, IS_CUT = range(7, 10)
 """A passage: index of the document (DOC), `schema.SPANS`, its buffer offsets, whether it is cut.
 What is not cut is the whole of what was found."""
 
@@ -345,10 +350,12 @@ def cut(
     boundary: int,
     min_words: int,
     classes: np.ndarray,
+    inner: np.ndarray,
 ) -> np.ndarray:
     """SPANS and UNCUT out of COPIES: int64[n, CUT_COLUMNS], sorted as both are.
 
-    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`.
+    boundary: of `boundaries.BOUNDARIES`; classes: of `word_classes`; inner: uint8, which bytes of
+    the buffer have a segment that normalization changed on both sides, or empty: none.
     """
     out = np.empty((max(16, len(rows)), CUT_COLUMNS), dtype=np.int64)
     # Where code points of cuts' starts and ends have been counted up to, and how many there are.
@@ -365,35 +372,40 @@ def cut(
             last = doc
             if boundary == STRUCTURE:
                 lines = lines_of(data, begin, end)
-        start, stop = _inside(data, rows, a, end, min_bytes)
+        start, stop = _inside(data, rows, a, end, min_bytes, inner)
+        if start >= stop:  # all of it in one segment
+            a += 1
+            continue
         b = a + 1
         while b < len(rows) and rows[b, DOC] == doc:
-            first, behind = _inside(data, rows, b, end, min_bytes)
+            first, behind = _inside(data, rows, b, end, min_bytes, inner)
             if first > stop:
                 break
             stop = behind
             b += 1
-        first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines)
+        first, behind = narrowed(data, begin, end, start, stop, boundary, classes, lines, inner)
         goes = first < behind and (
             least == 0 or _count_words(data, first, behind, classes) >= least
         )
         if goes:
             start, stop = first, behind
         for i in range(a, b):
-            used = _clip(data, rows, i, start, stop, end, min_bytes, counted, goes, out, used)
+            used = _clip(
+                data, rows, i, start, stop, end, min_bytes, inner, counted, goes, out, used
+            )
         a = b
     return out[:used]
 
 
 @inlined
 def _inside(
-    data: np.ndarray, rows: np.ndarray, i: int, end: int, min_bytes: int
+    data: np.ndarray, rows: np.ndarray, i: int, end: int, min_bytes: int, inner: np.ndarray
 ) -> tuple[int, int]:
-    """The text of row i, without code points that begin or end outside."""
+    """The text of row i, without code points and segments that begin or end outside."""
     start, stop = rows[i, START], rows[i, START] + rows[i, WINDOWS] - 1 + min_bytes
-    while data[start] & 0xC0 == 0x80:
+    while start < end and (data[start] & 0xC0 == 0x80 or (len(inner) and inner[start])):
         start += 1
-    while stop < end and data[stop] & 0xC0 == 0x80:
+    while stop < end and (data[stop] & 0xC0 == 0x80 or (len(inner) and inner[stop])):
         stop -= 1
     return start, stop
 
@@ -407,13 +419,14 @@ def _clip(
     stop: int,
     end: int,
     min_bytes: int,
+    inner: np.ndarray,
     counted: np.ndarray,
     goes: bool,
     out: np.ndarray,
     used: int,
 ) -> int:
     """Append row i clipped to start:stop, sorted among those with the same start and end."""
-    first, behind = _inside(data, rows, i, end, min_bytes)
+    first, behind = _inside(data, rows, i, end, min_bytes, inner)
     first, behind = max(first, start), min(behind, stop)
     if first >= behind:
         return used
@@ -433,6 +446,7 @@ def _clip(
     out[to, DOC], out[to, FIRST_BYTE], out[to, LAST_BYTE] = doc, first, behind
     out[to, CUT_START], out[to, CUT_END] = counted[0, 1], counted[1, 1]
     out[to, CUT_WITNESS], out[to, CUT_FROM], out[to, CUT_OCCURRENCES] = witness, witness_char, count
+    out[to, CUT_UNTIL] = witness_char + counted[1, 1] - counted[0, 1]
     out[to, IS_CUT] = goes
     return used + 1
 

@@ -1,6 +1,6 @@
 """Copied windows by anchors, as stages: no group of anchors with equal hash has to fit in memory.
 
-    A   text → Anchors → Repeats → copies, ambiguous
+    A   text → Anchors → Repeats → copies, ambiguous; witnesses
                          Repeats → hot → HotKeys → copies, ambiguous
     B   text beside ambiguous → Windows → CompareWindows → ambiguous copies
 
@@ -8,7 +8,7 @@
 not with its members (docs/adr/0006-hot-keys.md).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.kernel import inlined, kernel
-from unrote.corpus.schema import COPIES, TEXT, Table, Tagged
+from unrote.corpus.normalization import NFC, Normalization
+from unrote.corpus.schema import COPIES, TEXT, WITNESSES, Table, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.text import arrow_buffers, bytes_view
 from unrote.dedup import anchors
+from unrote.dedup.alignment import Compared
 from unrote.dedup.groups import (
     Ints,
     batch_of,
@@ -101,20 +103,42 @@ def copies_batch(rows: np.ndarray) -> pa.RecordBatch:
     return batch_of(COPIES.schema, (np.ascontiguousarray(rows[:, i]) for i in range(COLUMNS)))
 
 
+def alignments(docs: Ints, compared: Compared) -> Tagged:
+    """Rows of WITNESSES for documents (keys) whose offsets are not those of their compared text."""
+    found = list(compared.altered())
+    if found:
+        rows = np.zeros((len(found), len(WITNESSES.schema) - 1), dtype=np.int64)
+        rows[:, :2] = docs[[index for index, _ in found]][:, np.newaxis]
+        yield "witnesses", witness_rows(rows, [alignment.numbers for _, alignment in found])
+
+
+def witness_rows(rows: Ints, alignment: Sequence[np.ndarray | None]) -> pa.RecordBatch:
+    """Rows of WITNESSES, from all columns but the last (int64[n, k]), and that."""
+    columns = [pa.array(values) for values in np.ascontiguousarray(rows.T)]
+    lists = pa.array(alignment, WITNESSES.schema.field("alignment").type)
+    return pa.RecordBatch.from_arrays([*columns, lists], schema=WITNESSES.schema)
+
+
 @dataclass(frozen=True)
 class Anchors(PlainStage):
-    """The anchors of each document."""
+    """The anchors of each document, and the alignments of those that have some."""
 
     min_bytes: int = 100
+    normalization: Normalization = NFC
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"text": TEXT}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "anchors": ANCHORS.schema,
+        "witnesses": WITNESSES.schema,
+    }
 
     def _run(self, tagged: Tagged) -> Tagged:
         for _, batch in tagged:
             docs = column(batch, "doc")
-            data, offsets = arrow_buffers(batch.column("text"))
+            compared = Compared(self.normalization, batch.column("text"))
+            yield from alignments(docs, compared)
+            data, offsets = arrow_buffers(compared.texts)
             if not len(docs) or offsets[-1] - offsets[0] < self.min_bytes:
                 continue
             for picked in anchors.pick_each(data, offsets, self.min_bytes):
@@ -368,15 +392,16 @@ class Windows(PlainStage):
     """Ambiguous anchors, those that stand for their class with the text of their windows."""
 
     min_bytes: int = 100
+    normalization: Normalization = NFC
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"ambiguous": AMBIGUOUS.schema, "text": TEXT}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": AMBIGUOUS_WINDOWS}
 
     def _run(self, tagged: Tagged) -> Tagged:
         for batch, beside in with_rows(tagged):
             docs = column(batch, "doc")
-            data, offsets = arrow_buffers(batch.column("text"))
+            data, offsets = arrow_buffers(self.normalization.texts(batch.column("text")))
             rows = np.stack([column(beside, n) for n in ("doc", "at", "windows", "first")], axis=1)
             texts, bounds = _window_texts(data, offsets, docs, rows, self.min_bytes)
             role = pa.array(1 - rows[:, -1])

@@ -34,6 +34,7 @@ from unrote.corpus.schema import (
     UNDECIDED,
     UNSAMPLED,
     VALUES,
+    WITNESSES,
     Table,
 )
 from unrote.corpus.values import ListValues
@@ -372,26 +373,28 @@ def copies_by_anchors(job: Phases, removed: tuple[Table, ...], min_bytes: int) -
     """Copies by anchors; windows of ambiguous ones are compared one by one."""
     flow = Flow()
     source = flow.read("text", drop=(*removed, *held_back(job.settings)))
-    found = flow.map(repeats.Anchors(min_bytes=min_bytes), source)
+    form = job.settings.input.normal_form
+    found = flow.map(repeats.Anchors(min_bytes, form), source)
     anchors: tuple[Output, ...] = (found["anchors"],)
+    altered: tuple[Output, ...] = (found["witnesses"],)
     if job.index is not None:
         hits = flow.group(IndexedAnchorHits(job.index.index), anchors=anchors)
-        known = flow.group(IndexedAnchors(job.index.index, min_bytes), hits=hits["hits"])
+        known = flow.group(IndexedAnchors(job.index.index, min_bytes, form), hits=hits["hits"])
         anchors += (known["anchors"],)
+        altered += (known["witnesses"],)
         flow.write(INDEX_ANCHORS, flow.group(NewAnchors(), anchors=anchors)["new"])
     plain = flow.group(repeats.Repeats(min_bytes=min_bytes), anchors=anchors)
     hot = flow.group(repeats.HotKeys(min_bytes=min_bytes), hot=plain["hot"])
+    flow.write(WITNESSES, *altered)
     flow.write(COPIES, plain["copies"], hot["copies"])
     flow.write(AMBIGUOUS, plain["ambiguous"], hot["ambiguous"])
     job.phase("anchors", flow)
 
     flow = Flow()
     source = flow.read("text", AMBIGUOUS, only=(AMBIGUOUS,))
-    windows: tuple[Output, ...] = (
-        flow.map(repeats.Windows(min_bytes=min_bytes), source)["windows"],
-    )
+    windows: tuple[Output, ...] = (flow.map(repeats.Windows(min_bytes, form), source)["windows"],)
     if job.index is not None:
-        stage = IndexedWindows(job.index.index, min_bytes)
+        stage = IndexedWindows(job.index.index, min_bytes, form)
         windows += (flow.group(stage, ambiguous=flow.read(None, AMBIGUOUS))["windows"],)
     compared = flow.group(repeats.CompareWindows(min_bytes=min_bytes), windows=windows)
     flow.write(AMBIGUOUS_COPIES, compared["copies"])
@@ -404,7 +407,9 @@ def copies_by_suffix_array(
 ) -> tuple[Table, ...]:
     """One suffix array over all remaining text, in one worker."""
     flow = Flow()
-    everything = flow.map(spans.Everything(), flow.read("text", drop=removed))
+    stage = spans.Everything(job.settings.input.normal_form)
+    everything = flow.map(stage, flow.read("text", drop=removed))
+    flow.write(WITNESSES, everything["witnesses"])
     found = flow.group(spans.SuffixArray(min_bytes=min_bytes), everything=everything["everything"])
     flow.write(COPIES, found["copies"])
     job.phase("suffix-array", flow)
@@ -421,6 +426,7 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
         links = flow.map(TwinLinks(), flow.read(None, *removed, *indexed))
         removals.append(flow.group(ResolveTwins(), links=links["links"])["duplicates"])
     if copied:
+        aligned = job.rows(WITNESSES) > 0
         stage = spans.Spans(
             min_bytes=settings.min_bytes,
             boundary=settings.boundary,
@@ -428,11 +434,20 @@ def conclude(job: Phases, removed: tuple[Table, ...], copied: tuple[Table, ...])
             min_remaining=settings.min_remaining,
             action="cut" if job.settings.cuts_passages else "report",
             causal=job.index is not None,
+            normalization=job.settings.input.normal_form,
+            aligned=aligned,
         )
         found = flow.map(stage, flow.read("text", *copied, only=copied))
-        flow.write(SPANS, found["spans"])
-        flow.write(UNCUT, found["uncut"])
-        removals.append(flow.group(spans.Remainder(), claims=found["claims"])["remainder"])
+        passages = found
+        claims: tuple[Output, ...] = (found["claims"],)
+        if aligned:
+            ranges = spans.WitnessRanges(stage.claims_witnesses)
+            witnesses = (flow.read(None, WITNESSES), found["witnesses"])
+            passages = flow.group(ranges, witnesses=witnesses)
+            claims += (passages["claims"],)
+        flow.write(SPANS, passages["spans"])
+        flow.write(UNCUT, passages["uncut"])
+        removals.append(flow.group(spans.Remainder(), claims=claims)["remainder"])
     flow.write(DUPLICATES, *removals)
     job.phase("conclude", flow)
 

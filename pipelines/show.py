@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow.compute as pc
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -20,6 +21,7 @@ from rich.text import Text
 
 from unrote.corpus import display
 from unrote.corpus.errors import UsageError
+from unrote.corpus.normalization import Normalization
 from unrote.corpus.schema import (
     DOCUMENTS,
     DUPLICATES,
@@ -34,6 +36,7 @@ from unrote.corpus.schema import (
     row_of,
     shard_of,
 )
+from unrote.dedup.alignment import Alignment
 from unrote.pii.config import SECRET
 from unrote.pii.mask import MaskedText, masked
 from unrote.pii.scanner_cache import scanner_of
@@ -68,10 +71,11 @@ Row = dict[str, Any]
 
 
 class Position(NamedTuple):
-    """A position in a document, in code points."""
+    """A range of a document, in code points."""
 
     doc: int
     start: int
+    end: int
 
 
 def show(out: str, doc_or_id: str, *, width: int = 100) -> Group:
@@ -147,6 +151,15 @@ class _Run:
         scanners = [scanner_of(config) for config in settings.shown_configs] if rows else []
         actions = settings.pii.all_actions
         return {doc: MaskedText(row["text"], scanners, actions) for doc, row in rows.items()}
+
+    @property
+    def form(self) -> Normalization:
+        """That in which texts were compared."""
+        return self._run.settings.input.normal_form
+
+    def text(self, doc: int) -> str:
+        """The text of a document."""
+        return self._run.records([doc])[doc]["text"]  # type: ignore[no-any-return]
 
     def values(self, doc: int) -> tuple[str | None, ...]:
         """The text of a document and its other columns that were scanned."""
@@ -379,7 +392,7 @@ def _passages(run: _Run, doc: int, width: int) -> Iterator[RenderableType]:
             [
                 (
                     _in_context(texts[doc], row["start"], size),
-                    _in_context(texts[kept.doc], kept.start, size)
+                    _in_context(texts[kept.doc], kept.start, kept.end - kept.start)
                     if kept.doc >= 0
                     else Text("(in the index)", style="dim"),
                 ),
@@ -395,17 +408,39 @@ def _chain(run: _Run, row: Row) -> list[Position]:
 
     Follows the passage's first character: the rest may be kept elsewhere.
     """
-    chain = [Position(row["witness"], row["witness_start"])]
+    chain = [Position(row["witness"], row["witness_start"], row["witness_end"])]
     while run.cuts_passages and chain[-1].doc >= 0:
         at = chain[-1]
         cut = next((s for s in run.spans(at.doc) if s["start"] <= at.start < s["end"]), None)
         if cut is None:
             break
-        step = Position(cut["witness"], cut["witness_start"] + at.start - cut["start"])
+        step = _step(run, cut, at)
         if step >= at:  # a broken table; `unrote verify` says more
             break
         chain.append(step)
     return chain
+
+
+def _step(run: _Run, cut: Row, at: Position) -> Position:
+    """What the witness of a cut passage has of a range that begins in the passage."""
+    first, size = at.start - cut["start"], at.end - at.start
+    same = cut["end"] - cut["start"] == cut["witness_end"] - cut["witness_start"]
+    if cut["witness"] >= 0 and not same:
+        first, size = _spelled_there(run, cut, first, size)
+    start = cut["witness_start"] + first
+    return Position(cut["witness"], start, start + size)
+
+
+def _spelled_there(run: _Run, cut: Row, first: int, size: int) -> tuple[int, int]:
+    """Where the witness of a passage, spelled in another way, has a range of it, and how long."""
+    passage = run.text(cut["doc"])[cut["start"] : cut["end"]]
+    witness = run.text(cut["witness"])[cut["witness_start"] : cut["witness_end"]]
+    here, there = (Alignment.of(run.form, text) for text in (passage, witness))
+    before = max(0, run.form.text(witness).find(run.form.text(passage)))
+    ends = (first, min(first + size, len(passage)))
+    low, high = (before + here.boundary_of(place) for place in ends)
+    start = int(there.places_of(np.array([low]))[0])
+    return start, int(there.ends_of(np.array([high]))[0]) - start
 
 
 def _route(run: _Run, chain: Sequence[Position]) -> str:

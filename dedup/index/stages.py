@@ -26,6 +26,7 @@ from unrote.corpus.schema import (
     TEXT,
     UNCUT,
     UNDECIDED,
+    WITNESSES,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, whole_keys
@@ -196,23 +197,32 @@ class IndexedAnchorHits(PlainStage):
 @dataclass(frozen=True)
 class IndexedAnchors(PlainStage):
     """The anchors of documents of the index that have hits: those with these hashes, made anew of
-    the text. Holds the texts of documents whose rows came together.
+    the text, and the documents' alignments. Holds the texts of documents whose rows came together.
     """
 
     index: Index
     min_bytes: int = 100
+    normalization: Normalization = NFC
+
+    version: ClassVar[int] = 2
 
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("hash",)
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"hits": _HITS}
-    outputs: ClassVar[Mapping[str, pa.Schema]] = {"anchors": ANCHORS.schema}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {
+        "anchors": ANCHORS.schema,
+        "witnesses": WITNESSES.schema,
+    }
 
     def _run(self, tagged: Tagged) -> Tagged:
-        stage = Anchors(self.min_bytes)
+        stage = Anchors(self.min_bytes, self.normalization)
         for batch in whole_keys((batch for _, batch in tagged), "doc"):
             pairs = _pairs(column(batch, "doc"), column(batch, "hash"))
             for _, text in _texts(self.index, batch):
-                for _, found in stage._run(iter([("text", text)])):
+                for tag, found in stage._run(iter([("text", text)])):
+                    if tag != "anchors":
+                        yield tag, found
+                        continue
                     own = _pairs(column(found, "doc"), column(found, "hash"))
                     yield "anchors", found.filter(pa.array(np.isin(own, pairs)))
 
@@ -223,14 +233,16 @@ class IndexedWindows(PlainStage):
 
     index: Index
     min_bytes: int = 100
+    normalization: Normalization = NFC
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("doc",)
     order: ClassVar[tuple[str, ...]] = ("at", "hash")
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"ambiguous": AMBIGUOUS.schema}
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"windows": AMBIGUOUS_WINDOWS}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        stage = Windows(self.min_bytes)
+        stage = Windows(self.min_bytes, self.normalization)
         for batch in whole_keys((batch for _, batch in tagged), "doc"):
             for rows, text in _texts(self.index, batch):
                 yield from stage._run(iter([("ambiguous", rows), ("text", text)]))

@@ -348,7 +348,7 @@ def _text_problems(head: Head, kept: set[int], bands: Iterable[Ints]) -> Iterato
                 continue
             texts = form.texts(batch["text"])
             if rules["dedup.passages.enabled"]:
-                anchors.append(_anchors_of(number, batch["text"], rules))
+                anchors.append(_anchors_of(number, texts, rules))
             if signed:
                 _, buckets, words = sign_texts(
                     texts, near["permutations"], near["ngram"], near["unit"], *cut
@@ -369,10 +369,10 @@ def _text_problems(head: Head, kept: set[int], bands: Iterable[Ints]) -> Iterato
 
 
 def _anchors_of(number: Ints, texts: pa.StringArray, rules: Mapping[str, Any]) -> Ints:
-    """(document, hash, fingerprint) of each anchor of some texts: int64[n, 3]."""
-    stage = Anchors(rules["dedup.passages.min_bytes"])
+    """(document, hash, fingerprint) of each anchor of texts in normal form: int64[n, 3]."""
+    stage = Anchors(rules["dedup.passages.min_bytes"], Normalization("none"))
     text = pa.RecordBatch.from_arrays([pa.array(number), texts], schema=TEXT)
-    found = [batch for _, batch in stage._run(iter([("text", text)]))]
+    found = [batch for tag, batch in stage._run(iter([("text", text)])) if tag == "anchors"]
     names = ("doc", "hash", "fingerprint")
     columns = (
         [np.concatenate([batch[name].to_numpy() for batch in found]) for name in names]

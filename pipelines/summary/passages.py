@@ -18,8 +18,8 @@ TOP = 20
 PASSAGES = summary_table(
     "passages", ("negative_size", "witness", "start"), (), ("length", "occurrences")
 )
-"""The passages with the largest size, length times occurrences, in code points. No two of them
-overlap in the same witness."""
+"""The passages with the largest size, length times occurrences, in code points of the witness. No
+two of them overlap in the same witness."""
 
 
 def summarise_passages(flow: Flow) -> None:
@@ -63,10 +63,10 @@ class LargestPassages(PlainStage):
 
 def _candidates(spans: pa.RecordBatch) -> Ints:
     """Passages with their witness, but for witnesses in an index."""
-    lengths = numbers_of(spans, "end") - numbers_of(spans, "start")
-    occurrences = numbers_of(spans, "occurrences")
-    starts = (numbers_of(spans, c) for c in ("witness", "witness_start"))
-    found = np.stack([lengths * occurrences, *starts, lengths, occurrences])
+    witness, start, end, occurrences = (
+        numbers_of(spans, c) for c in ("witness", "witness_start", "witness_end", "occurrences")
+    )
+    found = np.stack([(end - start) * occurrences, witness, start, end - start, occurrences])
     return found[:, found[WITNESS] >= 0]
 
 

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from unrote.pipelines.verify.records import Rules
 
-_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 _IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
@@ -20,7 +20,7 @@ _IGNORABLE = re.compile(
 def canonical(text: str, rules: Rules) -> str:
     """The text in the form of which the settings say that texts are compared in it."""
     if rules.unescape_html:
-        text = _REFERENCE.sub(lambda match: html.unescape(match[0]), text)
+        text = REFERENCE.sub(lambda match: html.unescape(match[0]), text)
     if rules.drop_ignorable:
         text = _IGNORABLE.sub("", text)
     if rules.normalization == "none":

@@ -6,6 +6,7 @@ from bisect import bisect_right
 
 from unrote.pipelines.verify.layout import DAMAGE
 from unrote.pipelines.verify.state import Run
+from unrote.pipelines.verify.witnesses import pair_of
 
 
 def check_kept_twins(run: Run) -> None:
@@ -92,10 +93,18 @@ class _Followed:
             else:
                 first = max(start, run.spans.start[i])
                 witness = run.spans.witness[i]
-                position = run.spans.witness_start[i] + first - run.spans.start[i]
-                if (witness, position) >= (doc, first) or position < 0:
-                    found.append((first, "its witness is not earlier"))
-                else:
-                    self._want(witness, position, position + end - first)
+                if witness >= 0:  # texts of an index are not here
+                    problem = self._want_witness(i, doc, first, end)
+                    found += [(first, problem)] if problem else []
             end = first
         return found
+
+    def _want_witness(self, i: int, doc: int, first: int, end: int) -> str | None:
+        """Want what the witness of row i has of a range of the document; what is wrong with it."""
+        spans = self._run.spans
+        pair, start, base = pair_of(self._run, i), spans.start[i], spans.witness_start[i]
+        position = base + pair.there((first - start, 0))[0]
+        if (spans.witness[i], position) >= (doc, first) or position < 0:
+            return "its witness is not earlier"
+        self._want(spans.witness[i], position, base + pair.end_there(end - start))
+        return None

@@ -40,6 +40,7 @@ TABLES: dict[str, dict[str, str]] = {
         "end": "int64",
         "witness": "int64",
         "witness_start": "int64",
+        "witness_end": "int64",
         "occurrences": "int64",
     },
     "uncut": {
@@ -48,6 +49,7 @@ TABLES: dict[str, dict[str, str]] = {
         "end": "int64",
         "witness": "int64",
         "witness_start": "int64",
+        "witness_end": "int64",
         "occurrences": "int64",
         "bytes": "int64",
     },

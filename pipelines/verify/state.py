@@ -70,7 +70,8 @@ class Spans:
 
     def __init__(self) -> None:
         self.doc, self.start, self.end = array("q"), array("q"), array("q")
-        self.witness, self.witness_start = array("q"), array("q")
+        self.witness = array("q")
+        self.witness_start, self.witness_end = array("q"), array("q")
         self.occurrences = array("q")
         self.cuts = functools.lru_cache(maxsize=4096)(self._union)
 

@@ -4,10 +4,19 @@ import itertools
 import random
 from bisect import bisect_right
 
+from unrote.pipelines.verify.canonical import canonical
+from unrote.pipelines.verify.places import Pair, Pieces, Place, same_text
 from unrote.pipelines.verify.ranges import pieces
+from unrote.pipelines.verify.records import Rules
 from unrote.pipelines.verify.state import Run, Spans
 
 SAMPLE = 1000
+
+_SHRINKS = 40
+"""So many characters are never less than one byte of the form: a reference has 33 at most."""
+
+_AROUND = 64
+"""Characters of a text that are looked at for one of its form."""
 
 
 def check_left(run: Run, doc: int, text: str) -> None:
@@ -107,13 +116,12 @@ def _indexed_problem(run: Run, spans: Spans, i: int) -> str | None:
 def _copy_problem(run: Run, spans: Spans, i: int, text: str, other: str) -> str | None:
     """What is wrong with row `i`, given the texts of its document and its witness."""
     witness, start, end = spans.witness[i], spans.start[i], spans.end[i]
-    first = spans.witness_start[i]
-    last = first + end - start
-    if first < 0 or not 0 <= start < end <= len(text):
+    first, last = spans.witness_start[i], spans.witness_end[i]
+    if not (0 <= first < last <= len(other) and 0 <= start < end <= len(text)):
         return "the range is not in the text"
-    if text[start:end] != other[first:last]:
+    if not same_text(text[start:end], other[first:last], run.rules):
         return "the texts differ"
-    if witness == spans.doc[i] and not _apart(text, first, start, run.rules.min_bytes):
+    if witness == spans.doc[i] and not _apart(text, first, start, run.rules):
         return f"windows of {run.rules.min_bytes} bytes overlap their witness"
     if spans.occurrences[i] < 2:
         return "a passage that occurs once was removed"
@@ -131,9 +139,10 @@ def _is_space(run: Run, doc: int, start: int, end: int) -> bool:
     return run.rules.index and all(character.isspace() for character in left)
 
 
-def _apart(text: str, first: int, second: int, least: int) -> bool:
-    """Whether two positions in a text are at least that many bytes apart."""
-    return second - first >= least or len(text[first:second].encode()) >= least
+def _apart(text: str, first: int, second: int, rules: Rules) -> bool:
+    """Whether two positions in a text are at least `min_bytes` apart, as it is compared."""
+    near = min(second, first + _SHRINKS * rules.min_bytes)
+    return len(canonical(text[first:near], rules).encode()) >= rules.min_bytes
 
 
 def check_chains(run: Run) -> None:
@@ -156,17 +165,38 @@ def check_chains(run: Run) -> None:
 
 
 def _chain_problem(run: Run, doc: int, position: int) -> str | None:
-    character = (run.texts.get(doc) or "")[position : position + 1]
-    while (i := run.spans.row_at(doc, position)) is not None:
-        witness = run.spans.witness[i]
-        first = run.spans.witness_start[i] + position - run.spans.start[i]
-        if (witness, first) >= (doc, position):
-            return f"the witness {run.name_of(witness)} from {first} is not earlier"
-        doc, position = witness, first
-    if doc < 0 or (run.reason(doc) == "remainder" and _is_space(run, doc, position, position + 1)):
+    place, character = _character(run, doc, position)
+    while (i := run.spans.row_at(doc, place[0])) is not None:
+        witness, start, first = run.spans.witness[i], run.spans.start[i], run.spans.witness_start[i]
+        if witness < 0:
+            return None
+        at, within = pair_of(run, i).there((place[0] - start, place[1]))
+        if (witness, first + at, within) >= (doc, *place):
+            return f"the witness {run.name_of(witness)} from {first + at} is not earlier"
+        doc, place = witness, (first + at, within)
+    position = place[0]
+    if run.reason(doc) == "remainder" and _is_space(run, doc, position, position + 1):
         return None
     if run.reason(doc) is not None:
         return f"its witnesses end in {run.name_of(doc)}, which was removed"
-    if not character or (run.texts.get(doc) or "")[position : position + 1] != character:
+    rest = (run.texts.get(doc) or "")[position : position + _AROUND]
+    if Pieces(rest, run.rules).form[place[1] :][:1] != character:
         return f"its witnesses end in another character, {run.name_of(doc)} at {position}"
     return None
+
+
+def pair_of(run: Run, i: int) -> Pair:
+    """A cut passage beside its witness, whose text is here."""
+    spans = run.spans
+    text, other = (run.texts.get(doc) or "" for doc in (spans.doc[i], spans.witness[i]))
+    passage = text[spans.start[i] : spans.end[i]]
+    return Pair(passage, other[spans.witness_start[i] : spans.witness_end[i]], run.rules)
+
+
+def _character(run: Run, doc: int, position: int) -> tuple[Place, str]:
+    """The character at a position in the form in which it is compared, and its place."""
+    begin = max(0, position - _AROUND)
+    around = Pieces((run.texts.get(doc) or "")[begin : position + _AROUND], run.rules)
+    own = around.own_at((position - begin, 0))
+    at, within = around.place_of(own)
+    return (begin + at, within), around.form[own : own + 1]

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 
 ALONE = (
     (0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x19E0, 0x1A00), (0x2E80, 0x2FE0),
@@ -51,20 +52,24 @@ def starts(data: bytes) -> int:
 
 
 def spans(
-    texts: list[str], size: int, boundary: str = "word", min_words: int = 0
+    texts: list[str], size: int, boundary: str = "word", min_words: int = 0, form: str = "NFC"
 ) -> list[tuple[int, ...]]:
     found = {}
-    rows = copies(texts, size)
-    for d, text in enumerate(texts):
-        own = [(narrow(text, r[1], r[1] + r[2] - 1 + size), r) for r in rows if r[0] == d]
+    both = [aligned(text, form) for text in texts]
+    compared, places = [text for text, _ in both], [own for _, own in both]
+    rows = copies(compared, size)
+    for d, text in enumerate(compared):
+        own = [
+            (narrow(text, places[d], r[1], r[1] + r[2] - 1 + size), r) for r in rows if r[0] == d
+        ]
         covered = [False] * len(text)
         for (a, b), _ in own:
-            covered[a:b] = [True] * (b - a)
+            covered[a:b] = [True] * max(0, b - a)
         # Touching rows are one component; so are touching ranges of covered characters.
         for start, end in ranges(covered):
-            while start < end and not may_cut(text, start, boundary):
+            while start < end and not may_cut(text, places[d], start, boundary):
                 start += 1
-            while start < end and not may_cut(text, end, boundary):
+            while start < end and not may_cut(text, places[d], end, boundary):
                 end -= 1
             if start == end or words(text[start:end]) < min_words:
                 continue
@@ -72,18 +77,65 @@ def spans(
                 x, y = max(a, start), min(b, end)
                 if x < y:
                     before = text.encode()[row[1] : len(text[:x].encode())]
-                    key = (d, x, y, row[3], row[5] + starts(before))
+                    first = row[5] + starts(before)
+                    key = (d, x, y, row[3], first, first + y - x)
                     found[key] = min(found.get(key, 1 << 60), row[6])
-    return sorted((*key, count) for key, count in found.items())
+    return sorted(
+        (d, places[d][x], places[d][y], w, down(places[w], first), up(places[w], last), count)
+        for (d, x, y, w, first, last), count in found.items()
+    )
 
 
-def narrow(text: str, start: int, end: int) -> tuple[int, int]:
+def down(places: list[int | None], at: int) -> int:
+    return next(p for p in reversed(places[: at + 1]) if p is not None)
+
+
+def up(places: list[int | None], at: int) -> int:
+    return next(p for p in places[at:] if p is not None)
+
+
+def aligned(text: str, form: str) -> tuple[str, list[int | None]]:
+    """The normalized text, and the place in the input of each of its boundaries."""
+    if form == "none":
+        return text, list(range(len(text) + 1))
+    bounds = [0, *(i for i, c in enumerate(text) if i and begins(c)), len(text)]
+    new, places = "", []
+    for a, b in pairwise(bounds):
+        part = unicodedata.normalize(form, text[a:b])
+        same = part == text[a:b]
+        places += [a + i if same or i == 0 else None for i in range(len(part))]
+        new += part
+    assert new == unicodedata.normalize(form, text)
+    return new, [*places, len(text)]
+
+
+def begins(c: str) -> bool:
+    first = unicodedata.normalize("NFD", c)[0]
+    return unicodedata.combining(first) == 0 and first not in SECONDS
+
+
+def seconds() -> set[str]:
+    found = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
+    for code in range(0x30000):
+        parts = unicodedata.decomposition(chr(code)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            pair = "".join(chr(int(part, 16)) for part in parts)
+            if unicodedata.normalize("NFC", pair) == chr(code):
+                found.add(pair[1])
+    return found
+
+
+SECONDS = seconds()
+
+
+def narrow(text: str, places: list[int | None], start: int, end: int) -> tuple[int, int]:
     offsets = [0]
     for c in text:
         offsets.append(offsets[-1] + len(c.encode()))
+    here = [i for i, place in enumerate(places) if place is not None]
     return (
-        next(i for i, offset in enumerate(offsets) if offset >= start),
-        max(i for i, offset in enumerate(offsets) if offset <= end),
+        next(i for i in here if offsets[i] >= start),
+        max(i for i in here if offsets[i] <= end),
     )
 
 
@@ -107,7 +159,9 @@ def kind(c: str) -> str:
     return "alone" if any(a <= ord(c) < b for a, b in ALONE) else "letter"
 
 
-def may_cut(text: str, at: int, boundary: str) -> bool:
+def may_cut(text: str, places: list[int | None], at: int, boundary: str) -> bool:
+    if places[at] is None:
+        return False
     if at in (0, len(text)) or boundary == "character":
         return True
     left, right = text[at - 1], text[at]

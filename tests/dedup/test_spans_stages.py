@@ -1,4 +1,5 @@
 import random
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,15 @@ from unrote.dedup.repeats import (
     Repeats,
     Windows,
 )
-from unrote.dedup.spans import CLAIMS, Everything, Remainder, Spans, SuffixArray, duplicate_spans
+from unrote.dedup.spans import (
+    CLAIMS,
+    Everything,
+    Remainder,
+    Spans,
+    SuffixArray,
+    WitnessRanges,
+    duplicate_spans,
+)
 
 
 def only(text: pa.Table, *tables: pa.Table) -> pa.Table:
@@ -39,6 +48,7 @@ def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, 
     nothing = table(COPIES.schema, [])
     if method == "anchors":
         found = engine.map(Anchors(size), text=text)
+        altered = found["witnesses"]
         plain = engine.group(Repeats(size), anchors=found["anchors"])
         hot = engine.group(HotKeys(size), hot=plain["hot"])
         ambiguous = pa.concat_tables([plain["ambiguous"], hot["ambiguous"]])
@@ -46,14 +56,21 @@ def staged(texts, size, seed, method="anchors", most=7, **options) -> dict[str, 
         copies = pa.concat_tables([plain["copies"], hot["copies"]])
         more = engine.group(CompareWindows(size), windows=hashed)["copies"]
     else:
-        everything = engine.map(Everything(), text=text)["everything"] if texts else None
-        copies = engine.group(SuffixArray(size), everything=everything)["copies"]
+        found = engine.map(Everything(), text=text)
+        altered = found["witnesses"]
+        copies = engine.group(SuffixArray(size), everything=found["everything"])["copies"]
         more = nothing
     beside = {COPIES.name: copies, AMBIGUOUS_COPIES.name: more}
     text = only(text, copies, more)
     if not text.num_rows:
         return {}
-    spans = engine.map(Spans(size, **options), text=text, **beside)
+    stage = Spans(size, aligned=altered.num_rows > 0, **options)
+    spans = engine.map(stage, text=text, **beside)
+    if altered.num_rows:
+        witnesses = pa.concat_tables([altered, spans["witnesses"]])
+        found = engine.group(WitnessRanges(stage.claims_witnesses), witnesses=witnesses)
+        claims = pa.concat_tables([spans["claims"], found["claims"]])
+        spans = found | {"claims": claims}
     remainder = engine.group(Remainder(), claims=spans["claims"])["remainder"]
     return spans | {"remainder": remainder}
 
@@ -227,6 +244,17 @@ def test_few_characters_left():
     assert removed(texts, min_remaining=4) == [1]
     assert removed(texts, min_remaining=5) == [1]
     assert removed(texts, min_remaining=6) == [1, 2]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_what_is_left_is_counted_in_the_text_of_the_input(form):
+    """Where the batch has a text that is compared in another form, and where the document is."""
+    one, two = prose(1), unicodedata.normalize(form, prose(2).replace("a", "á"))
+    other = unicodedata.normalize("NFD", prose(2).replace("a", "á"))
+    texts = ["e\u0301" * 30, one, other, f"{one}\n{two}", f"{one} more", f"{two} é"]
+    assert removed(texts) == [3]
+    assert removed(texts, min_remaining=2) == [3, 5]
+    assert removed(texts, min_remaining=5) == [3, 4, 5]
 
 
 def test_what_is_left_may_be_a_witness():

@@ -38,7 +38,7 @@ def views(
         texts,
         table(DUPLICATES.schema, [(doc, "exact", 0, 1.0) for doc in sorted(duplicates)]),
         table(REJECTS.schema, [(doc, "s", doc, "unsure") for doc in sorted(rejects)]),
-        table(SPANS.schema, [(d, a, b, 0, 0, 2) for d in sorted(cuts) for a, b in cuts[d]]),
+        table(SPANS.schema, [(d, a, b, 0, 0, 0, 2) for d in sorted(cuts) for a, b in cuts[d]]),
         table(
             REPLACEMENTS.schema,
             [(doc, 0, *change) for doc in sorted(changes) for change in changes[doc]],

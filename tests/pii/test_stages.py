@@ -64,7 +64,7 @@ def scan(texts, stage=None, seed=0, spans=(), columns=None, rejects=()):
         "rejects": table(REJECTS.schema, list(rejects)),
     }
     if stage.cut:
-        tables["spans"] = table(SPANS.schema, [(d << 3, s, e, 0, 0, 2) for d, s, e in spans])
+        tables["spans"] = table(SPANS.schema, [(d << 3, s, e, 0, 0, 0, 2) for d, s, e in spans])
     return MiniEngine(seed).map(stage, **tables)
 
 

@@ -204,7 +204,7 @@ def test_items_do_not_depend_on_batches(documents, data, seed):
     found = MiniEngine(seed).map(
         stage,
         duplicates=table(DUPLICATES.schema, [(doc, "exact", 0, None) for doc in sorted(gone)]),
-        spans=table(SPANS.schema, [(*one, 0, 0, 1) for one in sorted(ranges)]),
+        spans=table(SPANS.schema, [(*one, 0, 0, 0, 1) for one in sorted(ranges)]),
         scores=table(SCORES.schema, [tuple(row.values()) for row in scores]),
         text=table(TEXT, list(enumerate(documents))),
     )

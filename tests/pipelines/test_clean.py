@@ -1,6 +1,7 @@
 """What a corpus may hold, and what comes out of it; every run is verified."""
 
 import gzip
+import html
 import json
 import os
 import subprocess
@@ -362,6 +363,28 @@ def test_canonically_equal_documents_are_copies(tmp_path):
     assert (report.total.exact.documents, report.total.near.documents) == (1, 1)
     run(tmp_path / "in", tmp_path / "plain", *given, "input.normalization=none")
     assert texts_of(tmp_path / "plain" / "data" / "a.jsonl") == [text, other]
+
+
+@pytest.mark.parametrize("method", ["anchors", "suffix-array"])
+def test_passages_are_found_in_every_spelling(tmp_path, method):
+    """In three forms, over a chain of witnesses; what is left of documents stays as it was."""
+    passage = "Où est passé l’été où nous mangions des crêpes très sucrées & bien dorées, ﬁn août"
+    spelled = {form: unicodedata.normalize(form, passage) for form in ("NFC", "NFD", "NFKC")}
+    spelled |= {"html": html.escape(passage), "soft": passage.replace("s", "s\u00ad")}
+    found = [f"é{name} {text} {name}é" for name, text in spelled.items()]
+    found += [f"{spelled['NFD']} {spelled['html']}", spelled["soft"]]
+    write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": text} for text in found])
+    given = ("pii.enabled=false", "dedup.near.enabled=false", "dedup.passages.min_bytes=40")
+    every = ("normalization=nfkc", "unescape_html=true", "drop_ignorable=true")
+    given += tuple(f"input.{one}" for one in every)
+    given += (f"dedup.passages.method={method}", "dedup.passages.boundary=word")
+    report = run(tmp_path / "in", tmp_path / "out", *given)
+    assert report.total.remainder.documents == 2
+    released = texts_of(tmp_path / "out" / "data" / "a.jsonl")
+    assert released[0] == found[0]
+    names = list(spelled)[1:]
+    assert released[1:] == [f"é{name}\n{name}é" for name in names]
+    assert verify(str(tmp_path / "out")).ok
 
 
 @pytest.mark.parametrize("action", ["surrogate", "remove"])

@@ -41,6 +41,7 @@ def copied(doc: int, witness: int) -> dict[str, int]:
         "end": start + len(COPIED),
         "witness": witness,
         "witness_start": first,
+        "witness_end": first + len(COPIED),
         "occurrences": 4,
     }
 

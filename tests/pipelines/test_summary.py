@@ -142,6 +142,10 @@ def corpus(rng: random.Random) -> dict[str, list[dict]]:
                 | {"witness_start": rng.randint(0, 200), "occurrences": rng.randint(2, 9)}
                 for s in starts
             ]
+            spans[-len(starts) :] = [
+                row | {"witness_end": row["witness_start"] + rng.randint(1, 90)}
+                for row in spans[-len(starts) :]
+            ]
             uncut += [
                 row | {"bytes": rng.randint(0, 99)} for row in spans[-2:] if row["doc"] == doc
             ]
@@ -229,10 +233,10 @@ def expected_totals(tables: dict[str, list[dict]]) -> dict[str, Counter]:
 def expected_passages(tables: dict[str, list[dict]]) -> list[tuple]:
     spans = [
         (
-            (r["end"] - r["start"]) * r["occurrences"],
+            (r["witness_end"] - r["witness_start"]) * r["occurrences"],
             r["witness"],
             r["witness_start"],
-            r["end"] - r["start"],
+            r["witness_end"] - r["witness_start"],
             r["occurrences"],
         )
         for r in tables["spans"]

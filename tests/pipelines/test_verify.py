@@ -63,6 +63,7 @@ def span(doc: int, text: str, witness: int, start: int, first: int) -> dict[str,
         "end": start + len(text),
         "witness": witness,
         "witness_start": first,
+        "witness_end": first + len(text),
         "occurrences": 2,
     }
 
@@ -385,7 +386,11 @@ def test_twin(run: Run, change: Callable[[Run], None]) -> None:
 
 
 def offset_shifted(run: Run) -> None:
-    run.change("spans", A + 3, witness_start=START + 1)
+    run.change("spans", A + 3, witness_start=START + 1, witness_end=START + 1 + len(PASSAGE))
+
+
+def end_shifted(run: Run) -> None:
+    run.change("spans", A + 3, witness_end=START + len(PASSAGE) + 1)
 
 
 def range_shifted(run: Run) -> None:
@@ -394,7 +399,7 @@ def range_shifted(run: Run) -> None:
 
 
 def witness_later(run: Run) -> None:
-    run.change("spans", A + 3, witness=B + 2, witness_start=0)
+    run.change("spans", A + 3, witness=B + 2, witness_start=0, witness_end=len(PASSAGE))
 
 
 def first_copy_removed(run: Run) -> None:
@@ -408,7 +413,9 @@ def witness_overlaps(run: Run) -> None:
 
 
 def witness_was_removed(run: Run) -> None:
-    run.change("spans", A + 3, witness=A + 2, witness_start=TEXTS[A + 2].index(PASSAGE))
+    first = TEXTS[A + 2].index(PASSAGE)
+    last = first + len(PASSAGE)
+    run.change("spans", A + 3, witness=A + 2, witness_start=first, witness_end=last)
 
 
 def uncut_is_not_there(run: Run) -> None:
@@ -458,6 +465,7 @@ def too_little_left(run: Run) -> None:
     "change",
     [
         offset_shifted,
+        end_shifted,
         range_shifted,
         witness_later,
         first_copy_removed,
@@ -765,9 +773,13 @@ def test_run_without_data(run: Run) -> None:
     assert run.verify().ok
 
 
+def shorter(row: dict[str, int]) -> dict[str, int]:
+    return row | {name: row[name] - 1 for name in ("end", "witness_end")}
+
+
 def test_bare_document_stays_as_a_witness(run: Run) -> None:
     """Of B + 2 only a blank is left. That is right if the blank is the witness of another's."""
-    spans = [row | {"end": row["end"] - 1} if row == SPANS[2] else row for row in SPANS]
+    spans = [shorter(row) if row == SPANS[2] else row for row in SPANS]
     run.table("spans", spans)
     bare_document_kept(run)
     assert remainders(run) == 1
