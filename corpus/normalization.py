@@ -17,7 +17,7 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -167,6 +167,18 @@ class Normalization:
         copy(len(characters))
         return "".join(parts), first, last
 
+    def changes(self, text: str) -> list[tuple[int, int, int]]:
+        """The segments that are changed: where each begins and ends, and the length of what it is
+        changed to. Only of what `form` does: without references and ignorable code points.
+        """
+        found: list[tuple[int, int, int]] = []
+        if self.form != "none":
+            for match in _BEYOND_ASCII.finditer(text):
+                if changes := _changes(self.form, match[0]):
+                    at = match.start()
+                    found += [(at + a, at + b, length) for a, b, length in changes]
+        return found
+
     def _characters(self, text: str) -> tuple[str, list[int], list[int]]:
         """`aligned` without the form: references resolved, ignorable code points left out."""
         if not self.unescape_html and not self.drop_ignorable:
@@ -212,3 +224,17 @@ class _Begins(dict[str, bool]):
 @cache
 def _begins_segment(form: str) -> _Begins:
     return _Begins("NFD" if form == "nfc" else "NFKD")
+
+
+@lru_cache(maxsize=1 << 12)
+def _changes(form: str, text: str) -> list[tuple[int, int, int]]:
+    """As `Normalization.changes`, for a match of `_BEYOND_ASCII`; most of them are met often."""
+    if unicodedata.is_normalized(_FORMS[form], text):
+        return []
+    begins, found = _begins_segment(form), []
+    bounds = [i for i, character in enumerate(text) if i == 0 or begins[character]]
+    for a, b in pairwise([*bounds, len(text)]):
+        new = unicodedata.normalize(_FORMS[form], part := text[a:b])
+        if new != part:
+            found.append((a, b, len(new)))
+    return found

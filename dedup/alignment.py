@@ -30,6 +30,8 @@ class Alignment(NamedTuple):
     @classmethod
     def of(cls, normalization: Normalization, text: str) -> "Alignment":
         """That of a text with what it is normalized to."""
+        if not (normalization.drop_ignorable or normalization.unescape_html):
+            return cls(*_by_changes(normalization.changes(text)))
         _, starts, _ = normalization.aligned(text)
         places = np.array([*starts, len(text)], dtype=np.int64)
         places[places == places[0]] = 0  # what is dropped at the beginning goes with what follows
@@ -76,6 +78,20 @@ class Alignment(NamedTuple):
         while (within := np.isin(behind, inner)).any():
             behind += within
         return self.places_of(behind)
+
+
+def _by_changes(changes: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
+    """Boundaries and places, from segments and the lengths of what they are changed to."""
+    boundaries, places, more = [0], [0], 0
+    for start, end, length in changes:
+        for within in range(1, length):
+            boundaries.append(start + more + within)
+            places.append(start)
+        if end - start > 1:
+            boundaries.append(start + more + length)
+            places.append(end)
+        more += length - (end - start)
+    return np.array(boundaries, dtype=np.int64), np.array(places, dtype=np.int64)
 
 
 class Compared:

@@ -105,8 +105,7 @@ class InputSettings(TextPaths):
         "nfc",
         description="The Unicode form in which documents are compared and searched for personal "
         "data. nfc: an accent as part of its letter or behind it is the same; nfkc: full-width "
-        "letters and ligatures too. Passages, and what memorization counts, are compared as they "
-        "are spelled. What is released stays in the form it came in.",
+        "letters and ligatures too. What is released stays in the form it came in.",
     )
     drop_ignorable: bool = Field(
         False,

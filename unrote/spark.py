@@ -255,7 +255,9 @@ class CleanedFrame:
 
     @cached_property
     def spans(self) -> DataFrame:
-        """Duplicate passages: id, start, end, witness (an id), witness_start, occurrences."""
+        """Duplicate passages: id, start, end, witness (an id), witness_start, witness_end,
+        occurrences.
+        """
         return self.table("spans")
 
     @cached_property

@@ -39,6 +39,7 @@ class LargestPassages(PlainStage):
     Only passages in one witness can overlap, so a witness is settled once all its spans are in.
     """
 
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("witness",)
     order: ClassVar[tuple[str, ...]] = ()  # Candidates are sorted here, and ties do not matter.
     inputs: ClassVar[Mapping[str, pa.Schema]] = {"spans": SPANS.schema}
