@@ -56,7 +56,8 @@ class Alignment(NamedTuple):
     @property
     def inner(self) -> Ints:
         """The boundaries that have no place of their own, ascending."""
-        inner: Ints = self.boundaries[1:][np.diff(self.places) == 0]
+        before = self.places[:-1] + np.diff(self.boundaries) - 1  # of the boundary before each
+        inner: Ints = self.boundaries[1:][before == self.places[1:]]
         return inner
 
     def places_of(self, boundaries: Ints) -> Ints:
