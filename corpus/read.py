@@ -1,13 +1,33 @@
 """Reading a cut of the corpus, whatever it is stored as."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from unrote.corpus.formats import format_of
+from unrote.corpus.formats.small_lines import groups_of, read_small
 from unrote.corpus.rows import BATCH_BYTES, Fields, SelectedRows, View
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Corpus, Cut
 
-__all__ = ["BATCH_BYTES", "Fields", "read_cut"]
+__all__ = ["BATCH_BYTES", "Fields", "read_cut", "read_cuts"]
+
+
+def read_cuts(
+    corpus: Corpus,
+    cuts: Sequence[Cut],
+    fields: Fields,
+    view: View,
+    docs: np.ndarray | None = None,
+) -> Tagged:
+    """The rows of several cuts as `read_cut` gives them, those of small files many in a batch."""
+    for group in groups_of(corpus, cuts):
+        found = read_small(corpus, group, fields, view, docs) if len(group) > 1 else None
+        if found is not None:
+            yield from found
+            continue
+        for cut in group:
+            yield from read_cut(corpus, cut, fields, view, docs)
 
 
 def read_cut(

@@ -12,8 +12,17 @@ import pyarrow as pa
 
 from unrote.corpus.edits import ShardEdits
 from unrote.corpus.formats import format_of
+from unrote.corpus.formats.small_lines import read_together
 from unrote.corpus.rows import Fields
 from unrote.corpus.shard import Corpus, Cut
+
+
+def rewrite_unedited(corpus: Corpus, cuts: Sequence[Cut], fields: Fields) -> Sequence[bytes | None]:
+    """What small files are released as that no edit names; None of one for which that is to be
+    asked of `rewrite`. `cuts` are one of `small_lines.groups_of`.
+    """
+    together = read_together(corpus, cuts, fields)
+    return [None] * len(cuts) if together is None else list(together.released())
 
 
 def rewrite(

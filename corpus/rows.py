@@ -161,6 +161,41 @@ def row_batches(
         yield "text", pa.RecordBatch.from_arrays(values, schema=RECORDS)
 
 
+def several_batch(
+    shards: Sequence[Shard],
+    of: np.ndarray,
+    keys: np.ndarray,
+    rows: np.ndarray,
+    text: pa.StringArray,
+    extra: Sequence[pa.StringArray | None],
+    columns: Sequence[pa.Array],
+    view: View,
+) -> pa.RecordBatch:
+    """The rows of several shards as `row_batches` gives those of one.
+
+    of: int64, the index of each row's shard; keys: int64, the documents'.
+    """
+    if view == "text":
+        return pa.RecordBatch.from_arrays([pa.array(keys), text], schema=TEXT)
+    which, numbers, count = pa.array(of), pa.array(rows), len(keys)
+    names, sources = (
+        pa.array([getattr(shard, name) for shard in shards], pa.string()).take(which)
+        for name in ("name", "source")
+    )
+    own, source, order = extra
+    values = [
+        pa.array(keys),
+        names,
+        numbers,
+        _ids(own, names, numbers),
+        sources if source is None else pc.coalesce(source, sources),
+        pa.nulls(count, pa.string()) if order is None else order,
+        text,
+        _lists(columns, 0, count),
+    ]
+    return pa.RecordBatch.from_arrays(values, schema=RECORDS)
+
+
 def accepted(reasons: np.ndarray) -> np.ndarray:
     """Which elements of an object array of reasons are None (bool)."""
     return np.asarray(reasons == None, dtype=np.bool_)  # noqa: E711  element by element
@@ -214,10 +249,12 @@ def _lists(columns: Sequence[pa.Array | None], start: int, count: int) -> pa.Lis
 _NO_STRINGS = pa.nulls(0, pa.string())  # pa.array would import pandas, where there is one
 
 
-def _ids(own: pa.StringArray | None, name: str, rows: pa.Int64Array) -> pa.StringArray:
+def _ids(
+    own: pa.StringArray | None, name: str | pa.StringArray, rows: pa.Int64Array
+) -> pa.StringArray:
     if own is not None and own.null_count == 0:
         return own
-    derived = pc.binary_join_element_wise(f"{name}#", rows.cast(pa.string()), "")
+    derived = pc.binary_join_element_wise(name, rows.cast(pa.string()), "#")
     return derived if own is None else pc.coalesce(own, derived)
 
 

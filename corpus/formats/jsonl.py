@@ -388,12 +388,29 @@ def block_rows(
     if view == "text":
         yield from row_batches(shard, readable[:, ROW], text, offsets)
         return
-    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), _columns(fields)[-1])
-    extra = [_column(data, readable, field, takes) for field, takes in others]
-    columns = [strings_from(*column) for column in strings]
+    extra, columns = _extra(data, readable, fields), [strings_from(*one) for one in strings]
     yield from row_batches(shard, readable[:, ROW], text, offsets, extra, columns)
     bad = np.flatnonzero(~accepted(reasons))
     yield from rejects(shard, table[bad, ROW], explain(table[bad], reasons[bad]))
+
+
+def _extra(data: np.ndarray, table: np.ndarray, fields: Fields) -> list[pa.StringArray | None]:
+    """Ids, sources and orders."""
+    others = enumerate((WITH_NUMBERS, STRINGS, WITH_BOOLEANS), _columns(fields)[-1])
+    return [_column(data, table, field, takes) for field, takes in others]
+
+
+def block_columns(
+    data: np.ndarray, table: np.ndarray, reasons: np.ndarray, fields: Fields
+) -> tuple[pa.StringArray, list[pa.StringArray | None], list[pa.StringArray]] | None:
+    """Text, `_extra` and named columns of a block that was scanned for view "records"; None where
+    one of its rows is rejected.
+    """
+    readable, [(text, offsets, _), *strings] = read_strings(data, table, reasons, fields)
+    if not accepted(reasons).all():
+        return None
+    columns = [strings_from(*column) for column in strings]
+    return strings_from(text, offsets), _extra(data, readable, fields), columns
 
 
 def _explained(

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.pinning import pin_shards
-from unrote.corpus.release import rewrite
 from unrote.corpus.schema import Tagged
 from unrote.corpus.shard import Corpus, Shard
 from unrote.corpus.tables import write_table
@@ -25,7 +24,15 @@ from unrote.pipelines.config import EngineSettings
 from unrote.pipelines.engines.base import Advance, Flow, Node, Read, Workspace
 from unrote.pipelines.engines.exchange import Exchange, Spool, in_order
 from unrote.pipelines.engines.memory import be_frugal, give_back
-from unrote.pipelines.engines.parts import EditsByPart, Part, assemble, parts_of, parts_together
+from unrote.pipelines.engines.parts import (
+    EditsByPart,
+    Part,
+    Stored,
+    assemble,
+    parts_of,
+    parts_together,
+    write_parts,
+)
 from unrote.pipelines.engines.plan import Plan, Route, Target, partition_bits, partitioned, plan_of
 from unrote.pipelines.engines.processes import Processes
 from unrote.pipelines.engines.slices import Reader, Task, tasks_of
@@ -279,21 +286,24 @@ class _Phase:
         folder, fields = on_disk(self.run.state / "parts", self.spool.folder), self.run.fields
         make_folder(folder)
 
-        def work(together: list[Part], _: Meter) -> None:
+        def work(together: list[Part], _: Meter) -> dict[str, Stored]:
             chunks = edited.between(together[0].first_task, together[-1].last_task + 1)
             edits = EditsByPart(in_order(chunks))
-            for part in together:
-                rows = edits.take(part)
-                rewrite(self.corpus, part.cuts, fields, rows, folder / part.name)
+            return write_parts(self.corpus, together, edits, fields, folder)
 
         groups = parts_together(parts)
-        self._parallel(work, groups, [sum(part.bytes for part in each) for each in groups])
+        sizes = [sum(part.bytes for part in each) for each in groups]
+        done: dict[str, Stored] = {}
+        for more in self._parallel(work, groups, sizes):
+            done |= more
         edited.close()
         shards = [
             list(of) for _, of in itertools.groupby(parts, key=lambda part: part.cuts[0].shard)
         ]
         released = self._parallel(
-            lambda of, _: assemble(self.corpus, of, folder, self.run), shards, [1] * len(shards)
+            lambda of, _: assemble(self.corpus, of, folder, self.run, done),
+            shards,
+            [1] * len(shards),
         )
         return tuple(file for file in released if file is not None)
 

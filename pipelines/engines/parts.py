@@ -1,7 +1,7 @@
 """The cleaned corpus in parts: what is rewritten on its own, and how parts become a shard."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -10,15 +10,21 @@ import pyarrow as pa
 import xxhash
 
 from unrote.corpus.formats import format_of
+from unrote.corpus.formats.small_lines import groups_of
+from unrote.corpus.release import rewrite, rewrite_unedited
+from unrote.corpus.rows import Fields
 from unrote.corpus.schema import doc_key
 from unrote.corpus.shard import Corpus, Cut
 from unrote.corpus.storage import chunks, storage
 from unrote.pipelines.commits import DataFile
 from unrote.pipelines.engines.base import Workspace
 from unrote.pipelines.engines.slices import Task
-from unrote.pipelines.storage import LocalPath, make_folder, move, remove, staged
+from unrote.pipelines.storage import LocalPath, Location, make_folder, move, remove, staged
 
 COPY_BYTES = 4 << 20
+
+Stored = tuple[int, str]
+"""Bytes of a file, and its digest."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,50 @@ class EditsByPart:
                 return
 
 
+def write_parts(
+    corpus: Corpus,
+    parts: Sequence[Part],
+    edits: EditsByPart,
+    fields: Fields,
+    folder: LocalPath,
+) -> dict[str, Stored]:
+    """Write the parts of a task to `folder`; of those that are known by then, by name, what they
+    are as they are stored.
+    """
+    known: dict[str, Stored] = {}
+    by_cut = {part.cuts[0]: part for part in parts}  # a small file is one cut
+    for cuts in groups_of(corpus, by_cut):
+        contents = rewrite_unedited(corpus, cuts, fields) if len(cuts) > 1 else [None]
+        for cut, content in zip(cuts, contents, strict=True):
+            part = by_cut[cut]
+            rows = list(edits.take(part)) if content is not None else edits.take(part)
+            path = folder / part.name
+            if content is None or rows:
+                rewrite(corpus, part.cuts, fields, rows, path)
+                continue
+            with storage(path, "write"), open(path, "wb", buffering=0) as file:
+                file.write(content)
+            known[part.name] = len(content), xxhash.xxh3_128_hexdigest(content)
+    return known
+
+
 def assemble(
-    corpus: Corpus, parts: Sequence[Part], folder: LocalPath, run: Workspace
+    corpus: Corpus,
+    parts: Sequence[Part],
+    folder: LocalPath,
+    run: Workspace,
+    known: Mapping[str, Stored],
 ) -> DataFile | None:
-    """Put the parts of one shard together in OUT/data; None where nothing is released of it."""
+    """Put the parts of one shard together in OUT/data; None where nothing is released of it.
+
+    known: of `write_parts`.
+    """
     shard = corpus.shards[parts[0].cuts[0].shard]
+    if len(parts) == 1 and (stored := known.get(parts[0].name)) is not None:
+        target = run.data / shard.name
+        with storage(target, "write"):
+            _move(folder / parts[0].name, target)
+        return DataFile(shard.number, f"data/{shard.name}", *stored)
     written = [folder / part.name for part in parts if (folder / part.name).exists()]
     if not written:
         return None
@@ -116,14 +161,19 @@ def assemble(
                         digest.update(piece)
                         out.write(piece)
             size = out.tell()
-        try:
-            move(first, target)
-        except FileNotFoundError:
-            make_folder(target.parent)
-            move(first, target)
+        _move(first, target)
         for part in rest:
             remove(part)
     return DataFile(shard.number, f"data/{shard.name}", size, digest.hexdigest())
+
+
+def _move(path: LocalPath, target: Location) -> None:
+    """To OUT, whose folders are made where they are missing."""
+    try:
+        move(path, target)
+    except FileNotFoundError:
+        make_folder(target.parent)
+        move(path, target)
 
 
 def joined(

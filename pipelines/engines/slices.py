@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unrote.corpus.formats import format_of
 from unrote.corpus.packing import packed, unpacked
 from unrote.corpus.pinning import CUT_BYTES
-from unrote.corpus.read import read_cut
+from unrote.corpus.read import read_cuts
 from unrote.corpus.schema import INDEXED, REJECTS, Table, Tagged
 from unrote.corpus.shard import Corpus, Cut
 from unrote.corpus.tables import readable
@@ -184,8 +184,9 @@ class Reader:
 
     def _text(self, task: Task, only: Ints | None) -> Tagged:
         assert self._source.view is not None
-        for cut in task.cuts:
-            yield from read_cut(self._run.corpus, cut, self._fields, self._source.view, docs=only)
+        yield from read_cuts(
+            self._run.corpus, task.cuts, self._fields, self._source.view, docs=only
+        )
 
     def _table(
         self, table: Table, task: Task, columns: list[str] | None = None
