@@ -73,6 +73,12 @@ class Format(ABC):
         """
         return False
 
+    def is_lines(self, shard: Shard) -> bool:  # noqa: ARG002
+        """Whether the stored bytes are lines of JSON and nothing else, so that those of many small
+        files can be read as those of one (corpus.formats.small_lines).
+        """
+        return False
+
     def cutter(self, shard: Shard, goal: int) -> Cutter:  # noqa: ARG002
         """What finds the shard's cuts, of about `goal` bytes each."""
         return Cutter(shard)

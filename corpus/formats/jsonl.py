@@ -93,6 +93,9 @@ class JsonLines(Format):
     def splits(self, shard: Shard) -> bool:
         return not shard.compression
 
+    def is_lines(self, shard: Shard) -> bool:
+        return not shard.compression
+
     def cutter(self, shard: Shard, goal: int) -> Cutter:
         return Cutter(shard) if shard.compression else LineCuts(shard, goal)
 

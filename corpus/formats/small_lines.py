@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from unrote.corpus.formats.jsonl import JsonLines, block_columns, scan_each, stored_lines
+from unrote.corpus.formats import format_of
+from unrote.corpus.formats.jsonl import block_columns, scan_each, stored_lines
 from unrote.corpus.json_scanner import END, REPEATED, START
 from unrote.corpus.rows import Fields, SelectedRows, View, several_batch
 from unrote.corpus.schema import ROW_BITS, Tagged
@@ -52,7 +53,7 @@ class Together:
 
     def released(self) -> Iterator[bytes | None]:
         """What each file is released as, if nothing in it is edited; None where that is to be asked
-        of `JsonLines.rewrite`.
+        of `rewrite`.
         """
         starts, ends = self.table[:, START], self.table[:, END] + 1
         apart = np.zeros(len(starts) + 1, dtype=np.bool_)
@@ -90,8 +91,8 @@ def groups_of(corpus: Corpus, cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
 
 
 def _is_small(shard: Shard, cut: Cut) -> bool:
-    plain = shard.format == JsonLines.name and not shard.compression
-    return plain and cut.start == 0 and cut.end == shard.size <= SMALL
+    whole = cut.start == 0 and cut.end == shard.size <= SMALL
+    return whole and format_of(shard).is_lines(shard)
 
 
 def read_together(corpus: Corpus, cuts: Sequence[Cut], fields: Fields) -> Together | None:
