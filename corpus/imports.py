@@ -1,8 +1,9 @@
-"""Importing a package without the optional packages that it would import in turn."""
+"""Importing a package without packages and modules that it would import in turn."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 
 
 class _BlockingFinder:
@@ -29,3 +30,27 @@ def block_imports(*names: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+class _Empty(ModuleType):
+    """A module of which every name is None."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+@contextmanager
+def empty_modules(*names: str) -> Iterator[None]:
+    """Within this context the modules `names` are empty for whoever imports them: what is imported
+    from them is None. Afterwards they can be imported as they are; those that are imported already
+    stay.
+    """
+    made = [name for name in names if name not in sys.modules]
+    sys.modules.update({name: _Empty(name) for name in made})
+    try:
+        yield
+    finally:
+        for name in made:
+            if isinstance(sys.modules.get(name), _Empty):
+                del sys.modules[name]

@@ -172,11 +172,17 @@ class Normalization:
         changed to. Only of what `form` does: without references and ignorable code points.
         """
         found: list[tuple[int, int, int]] = []
-        if self.form != "none":
-            for match in _BEYOND_ASCII.finditer(text):
-                if changes := _changes(self.form, match[0]):
-                    at = match.start()
-                    found += [(at + a, at + b, length) for a, b, length in changes]
+        if self.form == "none":
+            return found
+        end = -1
+        for line in text.split("\n"):  # most lines of most texts are in the form
+            begin, end = end, end + 1 + len(line)
+            if not unicodedata.is_normalized(_FORMS[self.form], line):
+                # A mark that a line begins with stands on the line break.
+                for match in _BEYOND_ASCII.finditer(text, max(begin, 0), end):
+                    if changes := _changes(self.form, match[0]):
+                        at = match.start()
+                        found += [(at + a, at + b, length) for a, b, length in changes]
         return found
 
     def _characters(self, text: str) -> tuple[str, list[int], list[int]]:

@@ -3,15 +3,16 @@ recognisers another.
 
 Presidio and spaCy import torch and transformers where these are installed, which takes seconds.
 Only models for names need them, and perhaps a user's recognisers, so these imports are blocked
-where neither is configured.
+where neither is configured. So is spaCy's command line, by which Presidio downloads models: that is
+two fifths of importing spaCy.
 """
 
 import threading
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from unrote.corpus.extras import require
-from unrote.corpus.imports import block_imports
+from unrote.corpus.imports import block_imports, empty_modules
 from unrote.pii.config import Config
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ def open_scanner(config: Config) -> "Scanner":
     """A new scanner. Raises ConfigError where a configured model, or the extra pii, is missing."""
     require("pii", "Looking for personal data")
     blocked = ("torch", "transformers", "stanza", "gliner")
-    with nullcontext() if config.has_unknown_types else block_imports(*blocked):
+    with ExitStack() as stack:
+        if config.has_unknown_types:
+            import spacy.cli  # noqa: F401, PLC0415 (which may have been left out before)
+        else:
+            stack.enter_context(block_imports(*blocked))
+            stack.enter_context(empty_modules("spacy.cli", "spacy.cli.info"))
         from unrote.pii.scanner import Scanner  # noqa: PLC0415 (what this module is for)
 
     return Scanner(config)
