@@ -13,6 +13,8 @@ from unrote.corpus.kernel import inlined, kernel
 
 Ints = NDArray[np.int64]
 
+_WORD = 63  # bits of a packed column: none has a sign
+
 _SMALL = 24  # insertion sort beats merging below about this many rows
 
 
@@ -28,8 +30,28 @@ def sort_order(columns: Ints) -> Ints | None:
     """
     if columns.shape[1] < 2 or is_sorted(columns):
         return None
+    columns = _packed(columns)
     bits = max(1, min(16, int(columns.shape[1]).bit_length() - 6))
     return _sort_order(columns, bits)
+
+
+def _packed(columns: Ints) -> Ints:
+    """Columns that sort the same, the first ones in one if their ranges have 63 bits together: few
+    documents with many rows each would fill few buckets, whose rows are then sorted one by one.
+    """
+    lows, widths = [], []
+    for column in columns:
+        low, high = int(column.min()), int(column.max())
+        if sum(widths) + (high - low).bit_length() > _WORD:
+            break
+        lows.append(low)
+        widths.append((high - low).bit_length())
+    if len(widths) < 2:
+        return columns
+    packed = columns[0] - lows[0]
+    for column, low, width in zip(columns[1:], lows[1:], widths[1:], strict=False):
+        packed = packed << width | (column - low)
+    return np.concatenate((packed[np.newaxis], columns[len(widths) :]))
 
 
 def partition_order(columns: Ints, bits: int) -> tuple[Ints, Ints]:
