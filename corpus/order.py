@@ -39,7 +39,8 @@ def _packed(columns: Ints) -> Ints:
     """Columns that sort the same, the first ones in one if their ranges have 63 bits together: few
     documents with many rows each would fill few buckets, whose rows are then sorted one by one.
     """
-    lows, widths = [], []
+    lows: list[int] = []
+    widths: list[int] = []
     for column in columns:
         low, high = int(column.min()), int(column.max())
         if sum(widths) + (high - low).bit_length() > _WORD:

@@ -102,7 +102,10 @@ def read_together(corpus: Corpus, cuts: Sequence[Cut], fields: Fields) -> Togeth
     if len(cuts) < 2 or fields.max_document < SMALL:
         return None
     shards = [corpus.shards[cut.shard] for cut in cuts]
-    contents = [b"".join(stored_lines(shard, cut)) for shard, cut in zip(shards, cuts, strict=True)]
+    contents = [
+        b"".join(stored_lines(shard, cut, fields.max_expansion))
+        for shard, cut in zip(shards, cuts, strict=True)
+    ]
     if any(content.startswith(BOM) for content in contents):
         return None
     lines = [one if one.endswith(b"\n") else one + b"\n" for one in contents]
