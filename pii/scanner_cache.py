@@ -7,6 +7,7 @@ where neither is configured. So is spaCy's command line, by which Presidio downl
 two fifths of importing spaCy.
 """
 
+import importlib
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ def open_scanner(config: Config) -> "Scanner":
     blocked = ("torch", "transformers", "stanza", "gliner")
     with ExitStack() as stack:
         if config.has_unknown_types:
-            import spacy.cli  # noqa: F401, PLC0415 (which may have been left out before)
+            importlib.import_module("spacy.cli")  # which may have been left out before
         else:
             stack.enter_context(block_imports(*blocked))
             stack.enter_context(empty_modules("spacy.cli", "spacy.cli.info"))
