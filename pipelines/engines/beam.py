@@ -157,15 +157,14 @@ class BeamEngine:
         folder = options.view_as(GoogleCloudOptions).temp_location or scratch
         folder = folder or tempfile.gettempdir()
         path = FileSystems.join(folder, f"unrote-{uuid.uuid4().hex}.results")
-        if folder == scratch:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        if scratch:
+            Path(scratch).mkdir(parents=True, exist_ok=True)
         try:
-            pipeline = beam.Pipeline(_runner(self.settings.beam.runner), options)
-            with suppress(OSError):  # for transforms in Java alone; a killed process leaves it
-                Path(pipeline.local_tempdir).rmdir()
-            reported = build(pipeline) | "reported" >> beam.GroupByKey()
-            reported | beam.Map(_write, path)
-            with quiet_children():
+            # Beam makes folders of its own, which a process that is killed leaves.
+            with _temporary_in(scratch), quiet_children():
+                pipeline = beam.Pipeline(_runner(self.settings.beam.runner), options)
+                reported = build(pipeline) | "reported" >> beam.GroupByKey()
+                reported | beam.Map(_write, path)
                 state = self._finished(pipeline)
             if state not in (None, "DONE"):
                 raise RunError(
@@ -217,6 +216,17 @@ class BeamEngine:
         if failed:
             raise failed[0]
         return states[0]
+
+
+@contextmanager
+def _temporary_in(folder: str) -> Iterator[None]:
+    """Temporary files of this process lie in `folder`, if it is not ""."""
+    before = tempfile.tempdir
+    tempfile.tempdir = folder or before
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _spread(pipeline: Any, work: Sequence[Any]) -> Any:
