@@ -15,6 +15,7 @@ from tests.stores.test_runs import digests
 
 pytestmark = [
     pytest.mark.long,  # test_killed.py has a killed executor, test_runs.py the store
+    pytest.mark.timeout(1800),  # ten minutes on a busy machine
     pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's"),
 ]
 
