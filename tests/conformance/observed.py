@@ -107,8 +107,8 @@ def beam_phases() -> Iterator[dict[str, Phase]]:
     ):
         reported, execute = BeamEngine._reported, BeamEngine.execute
 
-        def counted(self, build):
-            found = reported(self, build)
+        def counted(self, *args):
+            found = reported(self, *args)
             collected.append(sum(map(len, found)))
             return found
 
