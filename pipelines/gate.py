@@ -1,9 +1,8 @@
 """The check before training: the same analysis, held against a policy; nothing is rewritten."""
 
 import os
-import tempfile
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from unrote.corpus.errors import UsageError
 from unrote.pipelines.accepting import Accepting, accepting, item_fingerprints, with_accepted
@@ -26,6 +25,7 @@ from unrote.pipelines.release import release
 from unrote.pipelines.report.model import Report
 from unrote.pipelines.run import reopen_run
 from unrote.pipelines.sampling import with_intervals
+from unrote.pipelines.storage import temporary_folder
 
 
 def gate(
@@ -59,7 +59,7 @@ def gate(
     # A configuration that it shares with clean may say where to keep what is removed; nothing is.
     output = settings.output.model_copy(update={"keep_removed": ""})
     settings = settings.model_copy(update={"output": output})
-    opened = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="unrote-gate-")
+    opened = nullcontext(out) if out else _temporary_out()
     with opened as folder, open_job("gate", inputs, folder, settings, progress, fresh=fresh) as job:
         if job.run.finished:
             report = _judged_again(str(job.run.out), rules, wanted)
@@ -71,6 +71,12 @@ def gate(
         write_report(job.run.out, report)
         finish(job, report)
         return report
+
+
+@contextmanager
+def _temporary_out() -> Iterator[str]:
+    with temporary_folder("gate") as folder:
+        yield str(folder / "out")
 
 
 def _judged(job: Job, report: Report, rules: Policy, wanted: Accepting | None) -> Report:

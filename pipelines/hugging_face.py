@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from unrote.corpus.errors import InputError, UsageError
 from unrote.corpus.storage import is_remote
 from unrote.pipelines.finished import FinishedRun
+from unrote.pipelines.storage import temporary_folder
 
 ROWS = 10_000
 """Rows that are written at a time."""
@@ -57,9 +57,8 @@ def cleaned(dataset: Any, out: str | None, run: Callable[[str, str], FinishedRun
         )
     with contextlib.ExitStack() as stack:
         if out is None:
-            out = stack.enter_context(tempfile.TemporaryDirectory(prefix="unrote-clean-"))
-            source = Path(out) / "input"
-            out = str(Path(out) / "out")
+            folder = stack.enter_context(temporary_folder("clean"))
+            source, out = folder / "input", str(folder / "out")
         else:
             source = Path(f"{out.rstrip('/')}-input")
         _write(dataset, source)

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,6 +52,43 @@ def scratch_folder(named: str, state: Location, fingerprint: str) -> LocalPath:
     if isinstance(state, RemotePath):  # of which several may be written to from one machine
         fingerprint = xxhash.xxh3_128_hexdigest(f"{state} {fingerprint}".encode())
     return Path(named or tempfile.gettempdir()) / f"unrote-{fingerprint[:16]}"
+
+
+_HELD = "held"
+"""A file in a temporary folder, locked by the process whose it is."""
+
+
+@contextmanager
+def temporary_folder(kind: str, parent: str = "") -> Iterator[LocalPath]:
+    """A new folder in `parent`, or where temporary files are, which goes at the end of the block.
+
+    Text of an input is in it. What is left of a process that was killed goes when the next one
+    wants a folder of this `kind` there. Raises OSError.
+    """
+    root = Path(parent or tempfile.gettempdir())
+    make_folder(root)
+    prefix = f"unrote-{kind}-"
+    _sweep(root, prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=root) as name:
+        folder = Path(name)
+        unheld = folder / f".{_HELD}"
+        with unheld.open("wb") as held:
+            with suppress(OSError):  # a file system without locks, on which nobody sweeps
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unheld.rename(folder / _HELD)
+            yield folder
+
+
+@cache
+def _sweep(root: LocalPath, prefix: str) -> None:
+    """Remove the temporary folders that nobody holds, once for each process."""
+    for path in root.glob(f"{prefix}*"):
+        with suppress(OSError):  # somebody holds it, it is somebody else's, or gone
+            if path.lstat().st_uid != os.getuid() or path.is_symlink():
+                continue
+            with (path / _HELD).open("rb") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path)
 
 
 def on_disk(folder: Location, scratch: LocalPath) -> LocalPath:

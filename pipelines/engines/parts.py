@@ -121,8 +121,8 @@ def write_parts(
             if content is None or rows:
                 rewrite(corpus, part.cuts, fields, rows, path)
                 continue
-            with storage(path, "write"), open(path, "wb", buffering=0) as file:
-                file.write(content)
+            with storage(path, "write"):
+                path.write_bytes(content)
             known[part.name] = len(content), xxhash.xxh3_128_hexdigest(content)
     return known
 

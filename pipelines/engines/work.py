@@ -8,7 +8,6 @@ put together from its parts. What came of it goes to the driver as task results.
 
 import os
 import socket
-import tempfile
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -37,7 +36,7 @@ from unrote.pipelines.engines.parts import EditsByPart, Part, joined, parts_of
 from unrote.pipelines.engines.plan import Plan, Target, partition_bits
 from unrote.pipelines.engines.slices import Reader, Task, Tasks, tasks_of
 from unrote.pipelines.engines.sorting import Ordering, sorted_rows
-from unrote.pipelines.storage import staged
+from unrote.pipelines.storage import staged, temporary_folder
 
 Ints = NDArray[np.int64]
 
@@ -191,12 +190,10 @@ class Worker:
 
     @contextmanager
     def _task(self, step: int) -> Iterator["_Task"]:
-        if self.scratch:
-            Path(self.scratch).mkdir(parents=True, exist_ok=True)
         be_frugal()
         use_options(self.options)
-        with tempfile.TemporaryDirectory(prefix="unrote-", dir=self.scratch or None) as folder:
-            yield _Task(self, step, Path(folder))
+        with temporary_folder("worker", self.scratch) as folder:
+            yield _Task(self, step, folder)
 
 
 class _Task:

@@ -89,8 +89,6 @@ class Night:
         """What neither a result nor an index has."""
         parts = [str(path) for path in self.folder.rglob("*.part")]
         temporary = [path.name for path in self.temporary.iterdir()]
-        if self.engine != "local":  # docs/reliability.md: scratch of workers that were killed
-            temporary = [name for name in temporary if not name.startswith("unrote-")]
         return [*parts, *temporary, *([".run"] if (self.out / ".run").exists() else [])]
 
 

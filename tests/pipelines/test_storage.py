@@ -73,6 +73,24 @@ def test_leftovers_go_and_files_stay(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.parquet", "b.jsonl"]
 
 
+def test_temporary_folders_of_killed_processes_go(tmp_path: Path) -> None:
+    """Those of others stay, and so do those of which nothing says that they are ours."""
+    with storage.temporary_folder("worker", str(tmp_path)) as folder:
+        (folder / "spilled").write_text("of a document")
+        left = tmp_path / "unrote-worker-killed"
+        (left / "deeper").mkdir(parents=True)
+        (left / "held").touch()
+        (tmp_path / "unrote-worker-unknown").mkdir()
+        (tmp_path / "unrote-worker-link").symlink_to(folder)
+        storage._sweep.cache_clear()
+        with storage.temporary_folder("worker", str(tmp_path)) as other:
+            assert other != folder
+        assert not left.exists()
+        assert (folder / "spilled").exists()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"unrote-worker-unknown", "unrote-worker-link"}
+
+
 def test_one_process_holds_a_lock(tmp_path: Path) -> None:
     held = storage.hold_lock(tmp_path / "state" / "lock")
     assert held is not None
