@@ -12,6 +12,7 @@ import json
 import shutil
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ OWN = {
         "memorization.enabled=false",
     ),
     "index": ("dedup.passages.min_bytes=24", 'dedup.index="INDEX"'),
+    "respelled": ("dedup.near.enabled=false", "memorization.enabled=false"),
     "blocks": (
         "dedup.passages.enabled=false",
         "memorization.enabled=false",
@@ -127,7 +129,10 @@ def recorded() -> list[Entry]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         corpus = write_corpus(Path(folder) / "in", count=80)
         write_jsonl(corpus / "mail" / "f.jsonl", personal(0, 20))
-        shared = shared_line(Path(folder) / "shared" / "a.jsonl")
+        others = {
+            "hot-buckets": shared_line(Path(folder) / "shared" / "a.jsonl"),
+            "respelled": respelled(Path(folder) / "respelled" / "a.jsonl"),
+        }
         # By a name that is the same everywhere, as is what is said of its files.
         tiny.save(Path(folder) / "MODEL", "bert")
         (Path(folder) / "EXAM").mkdir()
@@ -147,7 +152,7 @@ def recorded() -> list[Entry]:
                 mock.patch.object(analysis, "FINAL_DOCUMENTS", final),
                 mock.patch.multiple(blocks, BLOCK_STEPS=few[0], SAMPLED=few[1]),
             ):
-                read = shared if name == "hot-buckets" else corpus
+                read = others.get(name, corpus)
                 if name in {"index", "blocks"}:
                     before_this_night(corpus, name, settings(*FIXED, pii, *given))
                 clean([str(read)], out, settings(*FIXED, pii, *given), Silent())
@@ -190,6 +195,14 @@ def shared_line(path: Path) -> Path:
     write_jsonl(
         path, rows([*texts, *(text.replace("\n", " x\n", 1) for text in texts[:5])], "shared")
     )
+    return path
+
+
+def respelled(path: Path) -> Path:
+    """A passage that stands in two documents, composed in one and decomposed in the other."""
+    passage = " ".join(f"é{n} à{n * 3} ñ{n * 5}" for n in range(40))
+    spelled = [unicodedata.normalize(form, passage) for form in ("NFC", "NFD")]
+    write_jsonl(path, rows([f"{n}\n{one}\n{n}" for n, one in enumerate(spelled)], "respelled"))
     return path
 
 
