@@ -251,10 +251,7 @@ class Csv(Format):
         names = [] if header is None else self._names(shard, header)
         missing = [one for one in _texts(fields) if one not in names]
         if header is not None and missing:
-            raise InputError(
-                f"{shard.url} has no column {missing[0]!r}. Columns in its first record: "
-                f"{', '.join(map(ascii, names))}. Set input.text to the one that holds the text."
-            )
+            raise InputError(f"{shard.url} has no column {missing[0]!r}. {_instead(names)}")
 
     def _header(self, shard: Shard) -> _Record | None:
         """The first record; None where there is none, or it is damaged, which reading tells."""
@@ -369,6 +366,20 @@ def _refused_text(record: _Record, names: Sequence[str], texts: Sequence[str], w
 def _texts(fields: Fields) -> tuple[str, ...]:
     """The columns that make the text: there are no paths in a flat table, so names as they are."""
     return (fields.text,) if isinstance(fields.text, str) else fields.text
+
+
+def _instead(names: Sequence[str]) -> str:
+    """What a first record without the wanted name has: which is text, where names were left out."""
+    if all(map(_name.fullmatch, names)):
+        listed = ", ".join(map(ascii, names))
+        return f"Columns in its first record: {listed}. Set input.text to the one with the text."
+    return (
+        f"Its first record has {len(names)} values that do not look like names of columns, and may "
+        "be text: they are not shown. Put a record with names before it."
+    )
+
+
+_name = re.compile(r"[^\W\d][\w .:/()%#-]{0,39}")
 
 
 def _changes(

@@ -62,6 +62,15 @@ def test_what_is_wrong(tmp_path):
         refuse_columns(pin([tmp_path]), Fields(text="body"))
 
 
+def test_a_first_record_that_is_no_header_is_not_shown(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("4539 5794 5807 3025,Write to jane.roe@acme.com\n1,more\n")
+    with pytest.raises(InputError, match="2 values that do not look like names") as refused:
+        refuse_columns(pin([tmp_path]), Fields())
+    assert "jane" not in str(refused.value)
+    assert "4539" not in str(refused.value)
+
+
 @pytest.mark.parametrize("kept", [10, 60])
 def test_what_is_before_damage_is_read_and_written(tmp_path, kept):
     """Of a file that is cut off, in the header and behind it."""
