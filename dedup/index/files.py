@@ -87,6 +87,10 @@ class Opened:
             known = (self._reader.schema.metadata or {}).get(_FIRSTS, b"")
             self.firsts: Ints = _checked(path, np.frombuffer, known, "<i8")
 
+    def has(self, schema: pa.Schema) -> bool:
+        """Whether its columns are those of `schema`."""
+        return bool(self._reader.schema.remove_metadata().equals(schema))
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All batches."""
         return map(self.batch, range(self._reader.num_record_batches))
@@ -145,14 +149,17 @@ def damaged(path: str, why: str) -> StorageError:
     )
 
 
-def opened(folder: str, file: File) -> Opened:
-    """A file of the index in `folder`. Raises StorageError where it cannot be read."""
-    return _opened(path_of(folder, file))
+def opened(folder: str, file: File, schema: pa.Schema) -> Opened:
+    """A file of the index in `folder` with these columns. Raises StorageError where it is none."""
+    return _opened(path_of(folder, file), schema)
 
 
 @lru_cache(maxsize=_OPEN_FILES)
-def _opened(path: str) -> Opened:
-    return Opened(path)
+def _opened(path: str, schema: pa.Schema) -> Opened:
+    file = Opened(path)
+    if not file.has(schema):
+        raise damaged(path, "it has other columns")
+    return file
 
 
 @lru_cache(maxsize=_OPEN_FILES)

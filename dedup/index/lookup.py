@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from unrote.dedup.groups import Bools, Ints, counted
 from unrote.dedup.index.files import columns_of, opened
-from unrote.dedup.index.layout import DOCUMENTS, Index, Part
+from unrote.dedup.index.layout import DOCUMENTS, TEXTS, Index, Part
 
 
 def by_fingerprint(index: Index, high: Ints, low: Ints) -> tuple[Ints, Ints, Bools]:
@@ -80,7 +80,7 @@ def documents(index: Index, number: Ints) -> pa.Table:
     schema = DOCUMENTS.set(0, pa.field("number", pa.int64()))
     rows = []
     for part, at in _by_part(index, number):
-        for place, batch in opened(index.folder, part.documents).rows_at(at):
+        for place, batch in opened(index.folder, part.documents, DOCUMENTS).rows_at(at):
             one = batch.take(pa.array(place))
             numbers = pa.array(one["at"].to_numpy().astype(np.int64) + part.first)
             columns = [numbers, *one.columns[1:]]
@@ -91,6 +91,6 @@ def documents(index: Index, number: Ints) -> pa.Table:
 def texts(index: Index, number: Ints) -> Iterator[tuple[Ints, pa.StringArray]]:
     """The texts of some documents (ascending) that have words: (numbers, texts) again and again."""
     for part, at in _by_part(index, number):
-        for place, batch in opened(index.folder, part.texts).rows_at(at):
+        for place, batch in opened(index.folder, part.texts, TEXTS).rows_at(at):
             one = batch.take(pa.array(place))
             yield one["at"].to_numpy().astype(np.int64) + part.first, one["text"]

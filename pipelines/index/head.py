@@ -76,7 +76,7 @@ class Head:
     @classmethod
     def from_json(cls, folder: str, tree: Mapping[str, Any]) -> "Head":
         """The same again. Raises KeyError, TypeError or ValueError for anything else."""
-        if sealed(tree) != dict(tree) or tree["format"] != FORMAT:
+        if not isinstance(tree, dict) or sealed(tree) != tree or tree["format"] != FORMAT:
             raise ValueError
         return cls(
             index=Index.from_json(folder, tree),

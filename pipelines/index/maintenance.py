@@ -108,7 +108,7 @@ def _merged_parts(
         batches = [
             _moved(batch.replace_schema_metadata(None), part.first - first, first, gone)
             for part in parts
-            for batch in opened(index.folder, getattr(part, kind)).batches()
+            for batch in opened(index.folder, getattr(part, kind), schema).batches()
         ]
         tables.append(pa.Table.from_batches(batches, schema))
     return files.part(first, parts[-1].end, *tables)
@@ -227,7 +227,7 @@ def _chosen(head: Head, ids: Sequence[str], before: str) -> Ints:
 
 def _documents(index: Index) -> Iterator[tuple[Part, pa.RecordBatch]]:
     for part in index.parts:
-        for batch in opened(index.folder, part.documents).batches():
+        for batch in opened(index.folder, part.documents, layout.DOCUMENTS).batches():
             yield part, batch
 
 
@@ -341,7 +341,7 @@ def _text_problems(head: Head, kept: set[int], bands: Iterable[Ints]) -> Iterato
     cut = bands_for(near["permutations"], near["threshold"], near["max_miss"]) if signed else (0, 0)
     expected, anchors = [], []
     for part in index.parts:
-        for batch in opened(index.folder, part.texts).batches():
+        for batch in opened(index.folder, part.texts, layout.TEXTS).batches():
             number = batch["at"].to_numpy().astype(np.int64) + part.first
             if not kept.issuperset(number.tolist()):
                 yield f"documents {part.first} to {part.end - 1} have a text that nothing knows of"

@@ -178,7 +178,7 @@ ACTIONS = ("keep", "cut", "remove", "mask", "placeholder", "hash", "surrogate")
 TORN = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 """What unpacking raises where compressed data is damaged: the run rejects the row at that place."""
 
-DAMAGE = (*TORN, OSError, ValueError, pa.ArrowException)
+DAMAGE = (*TORN, OSError, ValueError, RecursionError, pa.ArrowException)
 """What reading a damaged or missing file can raise."""
 
 

@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import lzma
-import random
 import tempfile
 from pathlib import Path
 
@@ -103,9 +102,8 @@ def _rows(folder, name, content):
 
 @pytest.mark.parametrize("target", runs.TARGETS)
 def test_runs(target):
-    """As many numbers as some seconds allow; each is another try every time."""
-    for _ in range(6):
-        number = random.randrange(10**9)
+    """The same numbers every time: `make fuzz` tries others."""
+    for number in range(777_100, 777_106):
         came, is_fault = once(runs.TARGETS[target], number)
         assert not is_fault, f"python -m benchmarks.hostile --try {number} {target}: {came}"
 

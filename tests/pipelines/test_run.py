@@ -493,6 +493,6 @@ class TestThreads:
         def fail(*args, **options):
             raise StorageError("no")
 
-        monkeypatch.setattr("unrote.pipelines.engines.slices.read_cut", fail)
+        monkeypatch.setattr("unrote.pipelines.engines.slices.read_cuts", fail)
         with pytest.raises(StorageError):
             run(corpus, tmp_path / "out", "engine.workers=3")
