@@ -22,7 +22,8 @@ from tests.corpora import Writer, documents, rows, write_jsonl
 from tests.examples import examples
 from unrote.corpus.errors import OutputError
 from unrote.corpus.schema import INDEXED
-from unrote.dedup.index.files import columns_of, opened
+from unrote.dedup.index.files import Opened, columns_of
+from unrote.dedup.index.layout import path_of
 from unrote.pipelines.clean import clean
 from unrote.pipelines.index.head import read_head, write_head
 from unrote.pipelines.index.opening import open_index
@@ -472,7 +473,7 @@ class TestForget:
         head = read_head(index)
         found = set()
         for file in dict.fromkeys(head.index.files):
-            for batch in opened(str(index), file).batches():
+            for batch in Opened(path_of(str(index), file)).batches():
                 for name in batch.schema.names:
                     values = set(batch[name].to_pylist())
                     if values & {"person-7", self.TEXT, f"{self.TEXT} x", *numbers.tolist()}:
