@@ -69,20 +69,23 @@ _before_dot = regex.compile(r"\d\.")
 _behind_dot = regex.compile(r"\.\d")
 _pairs = regex.compile(r"\d\d(?:\.\d\d){4}")
 _no_number = regex.compile(
-    r"(?:19|20)\d\d-(?:0\d|1[0-2])-[0-3]\d|^\d\d[-./]\d\d[-./](?:19|20)\d\d$"  # dates
+    r"(?:19|20)\d\d-(?:0\d|1[0-2])-[0-3]\d|\b\d\d[-./]\d\d[-./](?:19|20)\d\d\b"  # dates
     r"|\b[0-3]?\d\.(?:0?\d|1[0-2])\.(?:19|20)\d\d"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b(?![. ])"  # an IP address
     r"|\.\d{5,}|\.\.|\. |^[\[\]]"  # decimals, ranges, lists
-    r"|^\d{6,}/\d|^[1-9]\d* [-–—~] \d+$|^0 +(?:[-–—~] )?\d+(?: 0)?$"
+    r"|(?<![\d.])\d+\.\d+(?![\d.])[ /-]|[ /]\d+\.\d+(?![\d.])|\b\d/\d\b"  # and fractions
+    r"|^\d{6,}/\d|^[1-9]\d* [-–—~] \d+$|^0 "
     r"|^\d{1,5} ?x ?\d{1,5}$"  # a size
     r"|(?:^|[ -])\d(?:[ -]+\d(?!\d)){2,}"
-    r"|\s{3}|^(?!0\d(?: \d\d){4}$)\d+(?: +\d+){4,}$"  # columns of a table
+    r"|\s{3}|^(?!0\d(?: \d\d){4}$)(?:\d+(?: +\d+){4,}|\d{1,3}(?: +\d{1,3}){3,})$"  # a table
     r"|^\d{5}-\d{4}$"  # a postal code
 )
 """What is in no phone number that no word says to be one."""
 _of_book = regex.compile(r"\bis[bs]n\b.{0,40}$", regex.IGNORECASE)
 _quad = regex.compile(r".?\d{1,3}(?:\.\d{1,3}){3}")
-_before_longer = regex.compile(r"\p{L}-$|/$|(?<!\w)(?i:[a-f][\da-f]|\d[a-f])[ ,:]$")
+_before_longer = regex.compile(
+    r"\p{L}-$|(?:^|[\s(=\[])-$|/$|\d:$|(?<!\w)(?i:[a-f][\da-f]|\d[a-f])[ ,:]$"
+)
 _behind_longer = regex.compile(r"\.\p{L}|_|[ ,:](?i:[a-f][\da-f]|\d[a-f])(?!\w)")
 _behind_path = regex.compile(r"\.\p{L}|_")
 
@@ -127,7 +130,8 @@ def _is_calculated(text: str, start: int, end: int) -> bool:
 
 def _is_in_longer(text: str, start: int, end: int) -> bool:
     """Whether digits are a part of a word (`vm-2125551234`), of a path or a file's name
-    (`help/01/05040400.xhp`), or of bytes in hexadecimal digits (`d2 04 0b 03 00 00 00 00`).
+    (`help/01/05040400.xhp`), of a time or a number below zero, or of bytes in hexadecimal digits
+    (`d2 04 0b 03 00 00 00 00`).
     """
     before = _before_longer.search(text, max(0, start - 4), start)
     return bool(before or _behind_longer.match(text, end))
@@ -271,6 +275,8 @@ _speaks_of_patients = regex.compile(r"\b(?:nhs|patient|health)\b", regex.IGNOREC
 
 def is_number_like(text: str, start: int, end: int) -> bool:
     """Whether a number that one in eleven passes for is written in groups, or named before it."""
+    if _is_in_decimal(text, start, end):
+        return False
     if not text[start:end].isdigit():
         return not (
             _digits_before.search(text, max(0, start - 2), start) or _digits_behind.match(text, end)
