@@ -74,6 +74,11 @@ def sealed(tree: Mapping[str, Any]) -> dict[str, Any]:
     return bare | {"digest": digest_of(bare)}
 
 
+def is_sealed(tree: object) -> bool:
+    """Whether what was read is a tree with the digest of all else that it says."""
+    return isinstance(tree, dict) and sealed(tree) == tree
+
+
 def digest_of(tree: object) -> str:
     """xxh3_128 of a tree as JSON: keys sorted, no white space, ASCII alone."""
     return xxhash.xxh3_128_hexdigest(
@@ -89,7 +94,7 @@ def write_sealed(path: Location, tree: object) -> None:
 def read_sealed(path: Location) -> dict[str, Any]:
     """What such a file says. Raises OSError, ValueError where it is damaged."""
     tree = orjson.loads(path.read_bytes())
-    if not isinstance(tree, dict) or sealed(tree) != tree:
+    if not is_sealed(tree):
         raise ValueError("the digest is of something else")
     return {name: value for name, value in tree.items() if name != "digest"}
 

@@ -12,7 +12,7 @@ import orjson
 import xxhash
 
 from unrote.corpus.errors import InputError
-from unrote.pipelines.commits import FORMAT, digest_of, sealed
+from unrote.pipelines.commits import FORMAT, digest_of, is_sealed, sealed
 from unrote.pipelines.locations import MANIFEST, STATE
 from unrote.pipelines.storage import Location, location, write_atomically
 
@@ -43,7 +43,7 @@ def read_manifest(out: str) -> dict[str, Any]:
         raise InputError(
             f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}."
         )
-    if sealed(manifest) != manifest:
+    if not is_sealed(manifest):
         raise InputError(
             f"{path} was changed after the run had written it, so nothing that it says can be "
             "passed on. Run the job again with --fresh."

@@ -5,52 +5,29 @@ this process. It returns what came of it in a word, or raises AssertionError.
 """
 
 import contextlib
-import io
 import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from unittest import mock
 
 from benchmarks.hostile.changes import changed, drawn
 from benchmarks.hostile.seeds import damaged, lines
-from unrote.pipelines import cli
+from tests.command import Done, unrote
 
 PLAIN = ("--set", "engine.workers=1", "--set", "memorization.enabled=false", "-q")
 CACHE = Path(tempfile.gettempdir()) / f"hostile-cache-{os.getuid()}"
 KEY = "the key of a run over hostile input, 0123456789"
 
 
-@dataclass
-class Ended:
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-def command(*args: object) -> Ended:
+def command(*args: object) -> Done:
     """Run `unrote` here, and hold its end against what is promised of every end."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", ["unrote", *map(str, args)]),
-        mock.patch("unrote.pipelines.exits.catch_signals"),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-    ended = Ended(status, out.getvalue(), err.getvalue())
+    ended = unrote(*args, whole=True)
+    status = ended.status
     said = [line for line in ended.err.splitlines() if line.startswith("unrote: ")]
     assert "this is a bug" not in ended.err, ended.err.splitlines()[-3:]
     assert status in (0, 1, 2, 3, 4), f"status {status}"

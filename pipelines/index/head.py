@@ -12,7 +12,7 @@ from unrote.dedup.exact import Fingerprint
 from unrote.dedup.index.layout import Index
 from unrote.dedup.repeats import Anchors
 from unrote.dedup.selection import UndecidedSets
-from unrote.pipelines.commits import sealed
+from unrote.pipelines.commits import is_sealed, sealed
 from unrote.pipelines.config import Settings
 from unrote.pipelines.remote import RemotePath
 from unrote.pipelines.storage import Location, remove, write_atomically
@@ -76,7 +76,7 @@ class Head:
     @classmethod
     def from_json(cls, folder: str, tree: Mapping[str, Any]) -> "Head":
         """The same again. Raises KeyError, TypeError or ValueError for anything else."""
-        if not isinstance(tree, dict) or sealed(tree) != tree or tree["format"] != FORMAT:
+        if not is_sealed(tree) or tree["format"] != FORMAT:
             raise ValueError
         return cls(
             index=Index.from_json(folder, tree),
