@@ -54,6 +54,24 @@ def bytes_view(source: Any) -> np.ndarray:
     return np.asarray(_Borrowed(buffer, buffer.address, buffer.size))
 
 
+def symbols_of(text: str, table: np.ndarray) -> np.ndarray:
+    """A byte for each code point of a text, out of table (uint8[0x110000]), in which ASCII stands
+    for itself. Raises UnicodeEncodeError for a lone surrogate.
+    """
+    if text.isascii():
+        return np.frombuffer(bytearray(text, "ascii"), dtype=np.uint8)
+    codes = np.frombuffer(bytearray(text.encode("utf-32-le")), dtype=np.uint32)
+    out = np.empty(len(codes), dtype=np.uint8)
+    _look_up(codes, table, out)
+    return out
+
+
+@kernel
+def _look_up(codes: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    for at in range(codes.size):
+        out[at] = table[codes[at]]
+
+
 def arrow_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """The buffers of a pa.StringArray or pa.LargeStringArray (slices too).
 

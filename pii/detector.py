@@ -11,7 +11,7 @@ makes a Failure of the document. A document with a Failure has no findings: it i
 
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator
-from time import perf_counter, thread_time
+from time import perf_counter
 
 import regex
 
@@ -22,7 +22,7 @@ from unrote.pii.context import boosted, words_around, words_near
 from unrote.pii.findings import TIMED_OUT, Failure, Finding
 from unrote.pii.phones import count_digits, few_failures
 from unrote.pii.plausibility import PLAUSIBLE
-from unrote.pii.prefilter import Block, Prefilter, Probe
+from unrote.pii.prefilter import Block, Prefilter, Probe, image_of
 from unrote.pii.recognizers import Phones, Recognizer, Span, without_duplicates
 from unrote.pii.secrets import Secrets, without_hosts
 
@@ -74,7 +74,7 @@ class Detector:
         self._allow_expression = regex.compile(allowed, ALLOW_FLAGS) if allowed else None
         self._last: dict[tuple[bytes, tuple[int, ...] | None], _Document] = {}
         self.seconds = dict.fromkeys((recognizer.origin for recognizer in self.recognizers), 0.0)
-        """Processor time spent in each recogniser since the detector was opened, by origin."""
+        """Time spent in each recogniser since the detector was opened, by origin."""
 
     @property
     def prefilters(self) -> list[Prefilter]:
@@ -140,7 +140,7 @@ class Detector:
     def _find(self, index: int, document: "_Document", work: _Work) -> str:
         """Have in the document what one recogniser finds. Returns why it could not be found."""
         recognizer = self.recognizers[index]
-        began, worked = perf_counter(), thread_time()
+        began = perf_counter()
         try:
             spans = self._run(recognizer, document, work)
         except TimeoutError:
@@ -148,7 +148,7 @@ class Detector:
         except Exception as error:  # noqa: BLE001 (whatever it is, the document is rejected)
             return f"raised {type(error).__name__}"
         took = perf_counter() - began
-        self.seconds[recognizer.origin] += thread_time() - worked
+        self.seconds[recognizer.origin] += took
         if spans is None or took > self.config.max_seconds:
             return f"{TIMED_OUT} {self.config.max_seconds} seconds"
         document.found[index] = spans
@@ -159,11 +159,11 @@ class Detector:
         of its expressions. Of those that keep to a line, the blocks that hold one of `only_at`.
         """
         plan: dict[int, _Work] = {}
-        for block in self._lines.blocks(document.data):
+        for block in self._lines.blocks(document.data, document.image):
             if only_at is None or _has_one(only_at, block.start, block.start + len(block.text)):
                 self._add(plan, block)
         if self._whole.probes:
-            self._add(plan, self._whole.block(0, document.data, document.text))
+            self._add(plan, self._whole.block(0, document.data, document.text, document.image))
         if self._always:
             whole = Block(0, document.text, frozenset(), {})
             for index in self._always:
@@ -183,26 +183,30 @@ class Detector:
 
     def _run(self, recognizer: Recognizer, document: "_Document", work: _Work) -> list[Span]:
         """The findings of one recogniser that reach their threshold, in the document."""
-        raises = self._may_raise(recognizer, document)
         if (
             isinstance(recognizer, Phones)
             and recognizer.may_give_up
             and not few_failures(document.chars, document.digits)
         ):
             phones = recognizer.find_whole(document.text)
-            phones = self._raised(recognizer, document, phones) if raises else phones
+            if self._may_raise(recognizer, document):
+                phones = self._raised(recognizer, document, phones)
             return self._above_threshold(recognizer, phones)
         spans: list[Span] = []
         began = perf_counter()
         for block, fired in work:
             if perf_counter() - began > self.config.max_seconds:
                 raise TimeoutError
-            if recognizer.weak and not raises:  # nothing in the document can raise what they find
+            if recognizer.weak and not self._may_raise(recognizer, document):
                 fired = tuple(number for number in fired if number not in recognizer.weak)
                 if not fired:
                     continue
             found = self._in_block(recognizer, document, block, fired)
-            if found and raises and document.may_raise(recognizer.context, block):
+            if (
+                found
+                and self._may_raise(recognizer, document)
+                and document.may_raise(recognizer.context, block)
+            ):
                 found = self._raised(recognizer, document, found)
             spans += found
         if isinstance(recognizer, (Secrets, Addresses)):
@@ -226,7 +230,12 @@ class Detector:
     def _may_raise(self, recognizer: Recognizer, document: "_Document") -> bool:
         """Whether a word of its context may be in the document, and counts."""
         context = recognizer.context if self.config.context else []
-        return bool(context) and document.may_hold(context)
+        if not context:
+            return False
+        known = document.may_raise_of.get(recognizer)
+        if known is None:
+            known = document.may_raise_of[recognizer] = document.may_hold(context)
+        return known
 
     def _that_may_count(
         self, recognizer: Recognizer, document: "_Document", block: Block, fired: tuple[int, ...]
@@ -290,7 +299,10 @@ class _Document:
         self.data = data
         self.plan: dict[int, _Work] | None = None
         self.found: dict[int, list[Span]] = {}
+        self.may_raise_of: dict[Recognizer, bool] = {}
+        """By recogniser, of those that were asked: whether a word of its context may be here."""
         self._text: str | None = None
+        self._image: bytes | None = None
         self._lower: str | None = None
         self._near: dict[tuple[int, int], str] = {}
 
@@ -299,6 +311,13 @@ class _Document:
         if self._text is None:
             self._text = self.data.decode()
         return self._text
+
+    @property
+    def image(self) -> bytes:
+        """What the prefilter reads."""
+        if self._image is None:
+            self._image = self.data if self.data.isascii() else image_of(self.text)
+        return self._image
 
     def may_hold(self, terms: Iterable[str]) -> bool:
         """Whether one of the terms, in lower case, may be in a word of the text in any case."""

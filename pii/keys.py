@@ -15,6 +15,7 @@ import secrets
 import stat
 from collections.abc import Mapping
 from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +29,9 @@ MIN_LENGTH = 32
 
 MIN_DISTINCT = 8
 """Distinct characters of a secret. 32 random hexadecimal digits have fewer once in 10**7."""
+
+VALUES = 1 << 14
+"""Values, last seen, whose fingerprints are not computed again."""
 
 FRESH_KEY_NOTICE = (
     "no key is given for surrogates and fingerprints: this run makes one and forgets it. Another "
@@ -101,6 +105,8 @@ class Key:
 
     def with_shapes(self, shapes: Mapping[str, str]) -> "Key":
         """The same key, where surrogates of these types have a shape of their own."""
+        if shapes == self.shapes:
+            return self
         key = copy(self)
         object.__setattr__(key, "shapes", shapes)
         return key
@@ -134,7 +140,12 @@ class Key:
 
     def value_fingerprint(self, value: str, type: str) -> str:  # noqa: A002 (the field's name)
         """128 bits as 32 hexadecimal digits: equal values of a type have equal fingerprints."""
-        return self.mac("value", type, value).hex()[:32]
+        return _value_fingerprint(self, value, type)
+
+
+@lru_cache(maxsize=VALUES)
+def _value_fingerprint(key: Key, value: str, type: str) -> str:  # noqa: A002
+    return key.mac("value", type, value).hex()[:32]
 
 
 def load_key(key_file: str = "") -> Key | None:

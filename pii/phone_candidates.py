@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrote.corpus.kernel import inlined, kernel
-from unrote.corpus.text import bytes_view
+from unrote.corpus.text import symbols_of
 from unrote.pii.plausibility import FEWEST_PHONE_DIGITS, MOST_DIGITS, NEAR, PHONE_STEMS
 from unrote.pii.prefilter import digits_beyond_ascii
 
@@ -73,14 +73,18 @@ def _stems() -> _Stems:
     return _Stems(firsts.astype(np.int64), np.cumsum([0, *sizes], dtype=np.int64), letters)
 
 
-def first_likely(text: str) -> int:
-    """From where on phonenumbers' next candidate may be a number, in whole lines of a text; -1 if
-    none is.
-    """
-    if text.isascii():
-        return int(_first_likely(bytes_view(text.encode("ascii")), *_stems()))
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    return int(_first_likely(_kinds()[codes], *_stems()))
+class Likely:
+    """Where in whole lines of a text phone numbers may be."""
+
+    def __init__(self, text: str) -> None:
+        self._data = symbols_of(text, _kinds())
+        self._anywhere = not text.isascii() and bool((self._data == _IN_CANDIDATE).any())
+
+    def from_(self, index: int) -> int:
+        """From where on phonenumbers' next candidate may be a number, of those that it has from
+        `index` on; -1 if none is.
+        """
+        return index if self._anywhere else int(_next_likely(self._data, index, *_stems()))
 
 
 @inlined
@@ -109,14 +113,10 @@ def _is_letter(char: Char) -> Any:
 
 
 @kernel
-def _first_likely(
-    data: Bytes, firsts: NDArray[np.int64], starts: NDArray[np.int64], letters: Bytes
+def _next_likely(
+    data: Bytes, index: Int, firsts: NDArray[np.int64], starts: NDArray[np.int64], letters: Bytes
 ) -> Any:
-    index = 0
     size = data.size
-    for at in range(size):
-        if data[at] == _IN_CANDIDATE:
-            return 0
     while True:
         digit = index
         while digit < size and not _is_digit(data[digit]):

@@ -34,7 +34,7 @@ from phonenumbers.phonenumberutil import (
     _formatting_rule_has_first_group_only,
 )
 
-from unrote.pii.phone_candidates import LEAD, MIN_CHARS
+from unrote.pii.phone_candidates import LEAD, MIN_CHARS, Likely
 
 matcher: Any = phonenumbermatcher  # whose own parts are called here
 
@@ -229,11 +229,11 @@ class PhoneFinder:
         self.leniency = leniency
         self._memo: dict[tuple[str, bool, bool, bool], tuple[_Answer, ...]] = {}
 
-    def part(self, text: str, first: int = 0) -> list[Phone]:
-        """The phones of whole lines of a document of which `few_failures` is true; `first` is where
-        the search begins.
+    def part(self, text: str, likely: Likely | None = None) -> list[Phone]:
+        """The phones of whole lines of a document of which `few_failures` is true. likely: where in
+        them plausible numbers may be.
         """
-        return self._search(text, first)[0]
+        return self._search(text, likely)[0]
 
     def whole(self, text: str) -> list[Phone]:
         """The phones of a document."""
@@ -246,14 +246,21 @@ class PhoneFinder:
             for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=self.leniency)
         ]
 
-    def _search(self, text: str, first: int = 0) -> tuple[list[Phone], int]:
+    def _search(self, text: str, likely: Likely | None = None) -> tuple[list[Phone], int]:
         """The phones of `text`, and a bound of the failures in any one region."""
         phones: list[Phone] = []
         failures, skipped = [0] * len(self.regions), 0
-        waiting = {first: tuple(range(len(self.regions)))}
+        waiting = {0: tuple(range(len(self.regions)))}
         while waiting:
             index = min(waiting)
             regions = waiting.pop(index)
+            next_ = index if likely is None else likely.from_(index)
+            if next_ < 0:
+                continue
+            if next_ > index and waiting:
+                waiting[next_] = (*waiting.get(next_, ()), *regions)
+                continue
+            index = next_
             candidate = _candidate(text, index)
             if candidate is None:
                 continue

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import regex
 
+from unrote.corpus.text import symbols_of
 from unrote.pii.databases import Database, Expression, compile_into, open_databases
 
 log = logging.getLogger(__name__)
@@ -100,14 +101,20 @@ class Prefilter:
         """Whether anything is filtered."""
         return self._hyperscan is not None
 
-    def block(self, start: int, data: bytes, text: str | None = None) -> Block:
-        """Read UTF-8 `data` as one block. `text` is what it decodes to, if that is known."""
+    def block(
+        self, start: int, data: bytes, text: str | None = None, image: bytes | None = None
+    ) -> Block:
+        """Read UTF-8 `data` as one block. `text` is what it decodes to, and `image` the image of
+        that, if these are known.
+        """
         if text is None:
             text = data.decode()
-        return self._block(start, text, data if data.isascii() else image_of(text))
+        if image is None:
+            image = data if data.isascii() else image_of(text)
+        return self._block(start, text, image)
 
-    def blocks(self, data: bytes) -> Iterator[Block]:
-        """The blocks of a document (UTF-8) in which a probe fired, in order.
+    def blocks(self, data: bytes, image: bytes | None = None) -> Iterator[Block]:
+        """The blocks of a document (UTF-8) in which a probe fired, in order. image: as for `block`.
 
         Blocks of the document before this one are known. A text that is scanned again after it was
         edited has most of them.
@@ -116,7 +123,8 @@ class Prefilter:
             return
         before, self._recent = self._recent, {}
         text = None if data.isascii() else data.decode()
-        image = data if text is None else image_of(text)
+        if image is None:
+            image = data if text is None else image_of(text)
         size, start = len(image), 0
         while start < size:
             end = image.find(b"\n", start + BLOCK) + 1 or size
@@ -279,13 +287,13 @@ _images[:0x80] = np.arange(0x80)
 
 def image_of(text: str) -> bytes:
     """The image of a text in ASCII: a byte for each code point."""
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    image = _images[codes]
-    if image.max(initial=0) == _UNMET:
-        for code in np.unique(codes[image == _UNMET]).tolist():
-            _images[code] = ord(_image_of_char(chr(code)))
-        image = _images[codes]
-    return image.tobytes()
+    image = symbols_of(text, _images).tobytes()
+    if _UNMET in image:
+        for char in set(text):
+            if _images[ord(char)] == _UNMET:
+                _images[ord(char)] = ord(_image_of_char(char))
+        image = symbols_of(text, _images).tobytes()
+    return image
 
 
 _SPACE, _DIGIT, _WORD = (regex.compile(kind) for kind in (r"\s", r"\d", r"\w"))

@@ -29,7 +29,7 @@ from unrote.corpus.errors import ConfigError
 from unrote.pii.catalogue import REGISTRY_FLAGS, Entry, build
 from unrote.pii.config import Config, Pattern
 from unrote.pii.context import boosted
-from unrote.pii.phone_candidates import first_likely
+from unrote.pii.phone_candidates import Likely
 from unrote.pii.phones import PREFILTER_EXPRESSIONS, Phone, PhoneFinder
 from unrote.pii.plausibility import EMAIL, behind_escape, is_phone_like
 from unrote.pii.prefilter import is_wide, is_within_lines, unreadable
@@ -381,8 +381,8 @@ class Phones(_Base):
         )
 
     def find(self, text: str, fired: Sequence[int]) -> list[Span]:  # noqa: ARG002
-        first = 0 if self._plausible is None else first_likely(text)
-        return self._spans(text, self._finder.part(text, first)) if first >= 0 else []
+        likely = None if self._plausible is None else Likely(text)
+        return self._spans(text, self._finder.part(text, likely))
 
     def find_whole(self, text: str) -> list[Span]:
         """As `find`, for a document in which phonenumbers may give up before its end."""

@@ -15,7 +15,7 @@ import regex
 from numpy.typing import NDArray
 
 from unrote.corpus.kernel import inlined, kernel
-from unrote.corpus.text import bytes_view
+from unrote.corpus.text import symbols_of
 from unrote.pii.prefilter import digits_beyond_ascii
 
 Bytes = NDArray[np.uint8]
@@ -80,12 +80,9 @@ def url_spans(text: str, domains: Domains) -> list[tuple[int, int, int]] | None:
     and end, and whether it stands behind a scheme. None where a letter beyond ASCII equals an ASCII
     letter in another case, as the Kelvin sign does, or a digit is none of ASCII.
     """
-    if text.isascii():
-        data = bytes_view(text.encode("ascii"))
-    else:
-        data = _kinds()[np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)]
-        if (data == _ODD).any():
-            return None
+    data = symbols_of(text, _kinds())
+    if not text.isascii() and (data == _ODD).any():
+        return None
     found: Ints = _found(data, _in_path(), *domains)
     return [(start, end, sure) for start, end, sure in found.tolist()]
 

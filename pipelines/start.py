@@ -4,14 +4,24 @@ import sys
 
 from unrote.corpus.imports import block_imports
 
+_is_quick = False
+"""Whether this process was told to start quickly."""
+
 
 def start_quickly() -> None:
     """Keep Arrow from importing pandas and numba from importing scipy, where these are installed:
     0.15 and 0.35 s for what is not used here. For programs only: a library's user may pass series
     to Arrow, or call kernels of their own.
     """
+    global _is_quick  # noqa: PLW0603 - a fact of the process
+    _is_quick = True
     _without_pandas()
     _without_scipy()
+
+
+def starts_quickly() -> bool:
+    """Whether processes of this one may `start_quickly` too."""
+    return _is_quick
 
 
 def _without_pandas() -> None:

@@ -45,7 +45,7 @@ from benchmarks.names.lexicon import (
 )
 from benchmarks.names.made import Values, made, swapped
 from unrote.pii.names.decoder import IMPOSSIBLE, KINDS, LABELS, decode, label_scores, packed
-from unrote.pii.names.features import Lexicon, features
+from unrote.pii.names.features import Lexicon, features, lower_words
 from unrote.pii.names.model import FILE, lexicon_of
 from unrote.pii.names.tokens import Tokens, case_table, joining, regions, tokenized
 
@@ -92,7 +92,8 @@ def read(source: Labelled, words: Lexicon) -> Read:
     firsts, lasts = np.empty(total, np.int32), np.empty(total, np.int32)
     count = regions(data, tokens, joining(), firsts, lasts)
     firsts, lasts = firsts[:count], lasts[:count]
-    rows = features(data, case_table(), tokens, words, firsts, lasts, BITS)
+    seen = lower_words(tokens)
+    rows = features(data, case_table(), tokens, words, seen, firsts, lasts, BITS)
     offsets = np.append(np.flatnonzero((data & 0xC0) != 0x80), data.size)
     masks = _masks(source, tokens, offsets)
     starts = np.concatenate([[0], np.cumsum(lasts - firsts)]).astype(np.int64)

@@ -128,7 +128,8 @@ def lower_words(tokens: Tokens) -> NDArray[np.uint8]:
 
 
 @inlined
-def _is_seen(seen: NDArray[np.uint8], value: Hash) -> Any:
+def is_seen(seen: NDArray[np.uint8], value: Hash) -> Any:
+    """Whether `lower_words` has a word of this hash."""
     tag = np.uint8(value >> np.uint64(56)) | 1
     return seen[np.int64(value & np.uint64(seen.size - 1))] == tag
 
@@ -376,12 +377,15 @@ def features(
     table: Table,
     tokens: Tokens,
     lexicon: Lexicon,
+    seen: NDArray[np.uint8],
     firsts: Ints,
     lasts: Ints,
     bits: int,
 ) -> NDArray[np.int32]:
-    """int32[a, FEATURES]: indices below 2**bits, of the tokens of all regions, in order."""
-    seen, shift = lower_words(tokens), np.uint64(64 - bits)
+    """int32[a, FEATURES]: indices below 2**bits, of the tokens of all regions, in order. seen:
+    `lower_words` of the text.
+    """
+    shift = np.uint64(64 - bits)
     active = longest = 0
     for region in range(firsts.size):
         active += lasts[region] - firsts[region]
@@ -409,7 +413,7 @@ def features(
         for i in range(AROUND, end):
             at = first - AROUND + i
             _spelling(data, table, tokens.starts[at], tokens.ends[at], parts)
-            lower = np.uint64(1 if _is_seen(seen, context.words[i]) else 0)
+            lower = np.uint64(1 if is_seen(seen, context.words[i]) else 0)
             spelled = np.int64(tokens.flags[at]) & (BROAD | CAMEL)
             begins = _begins(data, tokens, at)
             _write(out[row], shift, context, parts, i, end, begins, lower, spelled, shouted)

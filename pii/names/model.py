@@ -9,7 +9,8 @@ keys         uint32[n]            upper halves of the hashes of words in the lex
 known        uint32[n]            what is known of them (unrote.pii.names.features)
 
 A score is calibrated: of the names found with a score of 0.8 four in five are right, on text of the
-kinds that the tagger was trained on. In text of other languages no score is above ELSEWHERE.
+kinds that the tagger was trained on. In text of other languages no score is above
+ELSEWHERE (pii.names.reading).
 """
 
 import io
@@ -22,31 +23,17 @@ from numpy.typing import NDArray
 
 from unrote.corpus.errors import ConfigError
 from unrote.corpus.packaged import packaged_file
-from unrote.pii.names.decoder import (
-    IMPOSSIBLE,
-    KINDS,
-    LABELS,
-    decode,
-    label_scores,
-    may_follow,
-    packed,
-)
-from unrote.pii.names.features import Lexicon, english_share, features, fill_lexicon
-from unrote.pii.names.tokens import case_table, joining, regions, tokenized
+from unrote.pii.names.decoder import IMPOSSIBLE, KINDS, LABELS, may_follow, packed
+from unrote.pii.names.features import Lexicon, fill_lexicon
+from unrote.pii.names.nameless import nothing_remembered
+from unrote.pii.names.reading import names_in
+from unrote.pii.names.tokens import case_table, joining
 
 FILE = "names.npz"
 
 PART = 1 << 20
 """Bytes of a text that are read at once: memory is some 40 times that. Longer ones are cut at line
 breaks, or where there is none at spaces."""
-
-
-ENGLISH = 0.62
-"""The share of common English words, of those in lower case, from which a text is English: prose
-has 0.8 and more, code 0.7, Catalan and Czech with words of computing 0.2 to 0.6."""
-
-ELSEWHERE = 60
-"""The highest score, in hundredths, in text that is not English."""
 
 
 class Names(NamedTuple):
@@ -68,6 +55,7 @@ class Tagger:
         self.margins = arrays["margins"]
         self.lexicon = lexicon_of(arrays["keys"], arrays["known"])
         self.bits = self.weights.size.bit_length() - 1
+        self._nameless = nothing_remembered()
 
     def find(self, data: NDArray[np.uint8]) -> Names:
         """The names in one text: uint8[m], valid UTF-8."""
@@ -76,26 +64,19 @@ class Tagger:
         return found[0] if len(found) == 1 else Names(*map(np.concatenate, columns))
 
     def _part(self, data: NDArray[np.uint8], start: int) -> Names:
-        tokens = tokenized(data)
-        total = tokens.starts.size
-        firsts, lasts = np.empty(total, np.int32), np.empty(total, np.int32)
-        count = regions(data, tokens, joining(), firsts, lasts)
-        firsts, lasts = firsts[:count], lasts[:count]
-        table = case_table()
-        rows = features(data, table, tokens, self.lexicon, firsts, lasts, self.bits)
-        scores = label_scores(rows, self.weights)
-        found = np.empty((len(rows), 4), np.int32)
-        found = found[: decode(scores, self.transitions, firsts, lasts, found)]
-        kinds = found[:, 2].astype(np.int64)
-        sure = np.zeros(len(found))
-        for kind in range(len(KINDS)):
-            of_kind = kinds == kind
-            sure[of_kind] = np.searchsorted(self.margins[kind], found[of_kind, 3], side="right")
-        if english_share(tokens, self.lexicon) < ENGLISH:
-            sure = np.minimum(sure, ELSEWHERE)
-        begins = tokens.starts[found[:, 0]].astype(np.int64) + start
-        ends = tokens.ends[found[:, 1] - 1].astype(np.int64) + start
-        return Names(begins, ends, kinds, sure / 100)
+        found = names_in(
+            data,
+            case_table(),
+            joining(),
+            self.lexicon,
+            self.weights,
+            self.transitions,
+            self.margins,
+            self._nameless,
+            self.bits,
+        )
+        begins, ends, kinds, hundredths = found.T.astype(np.int64)
+        return Names(begins + start, ends + start, kinds, hundredths / 100)
 
 
 def _parts(data: NDArray[np.uint8]) -> list[tuple[int, int]]:

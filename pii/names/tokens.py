@@ -136,7 +136,7 @@ def _class(table: Table, code: Int) -> Int:
 
 
 @kernel
-def _tokenized(
+def tokenize(
     data: Bytes, table: Table, starts: Ints, ends: Ints, hashes: Hashes, flags: Ints
 ) -> int:
     """Fill the columns of Tokens; how many there are. Each column has room for a token a byte."""
@@ -234,7 +234,7 @@ def tokenized(data: Bytes) -> Tokens:
         np.empty(room, np.uint64),
         np.empty(room, np.int32),
     )
-    count = _tokenized(data, case_table(), *columns)
+    count = tokenize(data, case_table(), *columns)
     starts, ends, hashes, flags = columns
     return Tokens(starts[:count], ends[:count], hashes[:count], flags[:count])
 

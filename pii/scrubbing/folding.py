@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from string import ascii_letters
 from typing import cast
@@ -20,6 +20,17 @@ from numpy.typing import NDArray
 from unrote.pii.catalogue import NAME_TYPES
 from unrote.pii.config import SECRET
 from unrote.pii.findings import MARKER_TYPES
+from unrote.pii.scrubbing.runs import (
+    BREAK,
+    CHANGED,
+    LINE_BREAK,
+    OTHER,
+    SEPARATOR,
+    SOLID,
+    UNKNOWN,
+    folded_runs,
+    runs_beginning,
+)
 
 Codes = NDArray[np.uint32]
 Ints = NDArray[np.int64]
@@ -62,23 +73,48 @@ class Folded:
     no separator. Run i is core[starts[i]:ends[i]], and text[sources[i][0]:sources[i][1]].
     """
 
+    _codes: Codes
+    _starts: Ints
+    _ends: Ints
+    _sources: Ints
+
     def __init__(self, text: str) -> None:
+        if not self._in_one_pass(_codes_of(text)):
+            self._in_steps(text)
+
+    @cached_property
+    def core(self) -> str:
+        return _text_of(self._codes)
+
+    def _in_one_pass(self, codes: Codes) -> bool:
+        """Fold a text in which every code point becomes one; whether it is such."""
+        core, runs = np.empty_like(codes), np.empty((len(codes), 4), dtype=np.int64)
+        tables = (_letters.folded, _letters.whole, _letters.classes, _letters.known)
+        count, size = folded_runs(codes, *tables, WIDEST, core, runs)
+        if count == UNKNOWN:
+            _letters.meet(codes)
+            count, size = folded_runs(codes, *tables, WIDEST, core, runs)
+        if count == CHANGED:
+            return False
+        self._codes = core[:size]
+        self._starts, self._ends = runs[:count, 0].copy(), runs[:count, 1].copy()
+        self._sources = runs[:count, 2:]
+        return True
+
+    def _in_steps(self, text: str) -> None:
         folded, pieces = _folded(text)
         classes = _letters.classes[folded]
         run = np.zeros(len(folded) + 2, dtype=np.int8)
-        run[1:-1] = classes == _SOLID
+        run[1:-1] = classes == SOLID
         edges = np.diff(run)
         begins, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
         wide = begins[1:] - stops[:-1] > WIDEST
-        folded[stops[:-1][wide]] = _LINE_BREAK
-        classes = _letters.classes[folded]
-        kept = _kept(classes, begins, stops)
-        size = np.cumsum(kept)
+        folded[stops[:-1][wide]] = LINE_BREAK
+        kept = _kept(_letters.classes[folded], begins, stops)
+        size = np.cumsum(kept, dtype=np.int64)
         self._codes = folded[kept]
-        self._starts = size[begins] - 1
-        self._ends = size[stops - 1]
+        self._starts, self._ends = size[begins] - 1, size[stops - 1]
         self._sources = pieces.sources(begins, stops)
-        self.core = _text_of(self._codes)
 
     def source(self, first: int, last: int) -> list[tuple[int, int]]:
         """Where the runs from `first` to `last` stand in the text."""
@@ -121,10 +157,10 @@ class Folded:
 
     def _runs_beginning(self, heads: Iterable[str]) -> list[int]:
         """The runs that may begin with one of `heads`, by number."""
-        runs = np.flatnonzero(self._starts <= len(self._codes) - SHORTEST)
-        windows = self._codes[self._starts[runs, None] + np.arange(SHORTEST)]
-        wanted = np.array([_codes_of(head) for head in heads])
-        return cast("list[int]", runs[np.isin(windows @ _MIX, wanted @ _MIX)].tolist())
+        wanted = np.sort(np.array([_codes_of(head) for head in heads]) @ _MIX)
+        found = np.empty(len(self._starts), dtype=np.int64)
+        count = runs_beginning(self._codes, self._starts, _MIX, wanted, found)
+        return cast("list[int]", found[:count].tolist())
 
     def _goes_on(self, start: int, end: int) -> bool:
         """Whether core[start:end] begins or ends within a number."""
@@ -132,7 +168,6 @@ class Folded:
         return any(len(pair) == 2 and pair.isdigit() for pair in (before, behind))
 
 
-_LINE_BREAK = ord("\n")
 _MIX = np.array([3 ** (11 * i) % 2**32 for i in range(SHORTEST)], dtype=np.uint32)
 """Factors by which the first characters of runs are told apart, modulo 2³²."""
 
@@ -141,9 +176,9 @@ def _kept(classes: Bytes, begins: Ints, stops: Ints) -> Bools:
     """What of a folded text its core has: of what stands between two runs no separators, and only
     the line break where there is one; nothing behind the last run.
     """
-    kept: Bools = (classes == _SOLID) | (classes == _OTHER)
+    kept: Bools = (classes == SOLID) | (classes == OTHER)
     kept[stops[-1] if len(stops) else 0 :] = False
-    breaks = np.flatnonzero(classes == _BREAK)
+    breaks = np.flatnonzero(classes == BREAK)
     gaps = np.searchsorted(begins, breaks)
     gaps, firsts = np.unique(gaps[gaps < len(begins)], return_index=True)
     within = np.zeros(len(classes) + 1, dtype=np.int64)
@@ -154,7 +189,6 @@ def _kept(classes: Bytes, begins: Ints, stops: Ints) -> Bools:
     return kept
 
 
-_OTHER, _SOLID, _SEPARATOR, _BREAK = range(4)
 _CODES = 0x110000
 
 
@@ -162,25 +196,26 @@ class _Letters:
     """What becomes of each code point, looked up in arrays: filled as code points are met.
 
     folded: the one code point that it becomes. whole: whether it becomes another number of them.
-    classes: whether one of a folded text is a letter or digit, a separator or a line break.
+    classes: whether one of a folded text is a letter or digit, a separator or a line break. known:
+    whether it was met.
     """
 
     def __init__(self) -> None:
         self.folded = np.arange(_CODES, dtype=np.uint32)
         self.whole = np.zeros(_CODES, dtype=np.bool_)
         self.classes = np.zeros(_CODES, dtype=np.uint8)
-        self._known = np.zeros(_CODES, dtype=np.bool_)
+        self.known = np.zeros(_CODES, dtype=np.bool_)
 
     def meet(self, codes: Codes) -> None:
         """Know these code points, and what they become."""
-        for code in np.unique(codes[~self._known[codes]]).tolist():
+        for code in np.unique(codes[~self.known[codes]]).tolist():
             new = _plain_letter(chr(code))
             self.whole[code] = len(new) != 1
             if len(new) == 1:
                 self.folded[code] = ord(new)
             for char in {chr(code), *new}:
                 self.classes[ord(char)] = _class_of(char)
-            self._known[code] = True
+            self.known[code] = True
 
 
 _letters = _Letters()
@@ -188,8 +223,8 @@ _letters = _Letters()
 
 def _class_of(char: str) -> int:
     if char.isalnum():
-        return _SOLID
-    return _BREAK if char == "\n" else _SEPARATOR if _SEPARATORS.fullmatch(char) else _OTHER
+        return SOLID
+    return BREAK if char == "\n" else SEPARATOR if _SEPARATORS.fullmatch(char) else OTHER
 
 
 @dataclass(frozen=True)

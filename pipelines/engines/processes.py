@@ -4,6 +4,7 @@ A process is started afresh and not forked: the parent has threads. It ends when
 whatever way that went, and leaves interrupts to it.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -22,12 +23,17 @@ from unrote.corpus.schema import Tagged
 from unrote.corpus.storage import Options, options_in_use, use_options
 from unrote.pipelines.engines.base import Read, Stage, Workspace
 from unrote.pipelines.engines.failures import WorkerFailure, failure_of, guarded
-from unrote.pipelines.engines.memory import be_frugal
+from unrote.pipelines.engines.memory import be_frugal, freeze_modules
 from unrote.pipelines.engines.slices import Reader, Task
 from unrote.pipelines.engines.watch import Meter
+from unrote.pipelines.start import start_quickly, starts_quickly
 
 LOOK_SECONDS = 0.5
 """How often a thread that waits for a process looks whether it still shall."""
+
+OBJECTS = 50_000
+"""So many more objects there are before a process looks for garbage: of what imports and stages
+make in their hundreds of thousands nearly all stays, or goes as soon as nothing refers to it."""
 
 Packed = tuple[str, bytes]
 """A tagged batch on its way: the tag, and the batch as Arrow IPC."""
@@ -90,7 +96,7 @@ class Processes:
                 self._workers,
                 context,
                 initializer=_start,
-                initargs=(self._shares, options_in_use()),
+                initargs=(self._shares, options_in_use(), starts_quickly()),
             )
 
     def close(self) -> None:
@@ -111,10 +117,11 @@ _shares: Any = None
 """In a process: where it writes, by slot, how far it is."""
 
 
-def _start(shares: Any, options: Options) -> None:
-    """Prepare a process. options: of the stores that it reads from."""
+def _start(shares: Any, options: Options, quick: bool) -> None:
+    """Prepare a process. options: of the stores that it reads from. quick: `starts_quickly`."""
     global _shares  # noqa: PLW0603 - the only way into a pool's processes
     _shares = shares
+    gc.set_threshold(OBJECTS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent: Any = multiprocessing.parent_process()
@@ -122,6 +129,8 @@ def _start(shares: Any, options: Options) -> None:
     use_options(options)
     pa.set_cpu_count(1)
     be_frugal()
+    if quick:
+        start_quickly()
 
 
 def _work(
@@ -132,7 +141,9 @@ def _work(
 
     meter = Meter(report)
     with heard_by(meter.listen):
-        return list(guarded(_packed)(stage, run, source, batch, task, meter))
+        done = list(guarded(_packed)(stage, run, source, batch, task, meter))
+    freeze_modules()
+    return done
 
 
 def _packed(

@@ -159,6 +159,19 @@ def test_arrays_fold_as_letter_by_letter(text):
     assert (folded.core, folded.source(0, len(text))) == by_letters(text)
 
 
+@examples(300, derandomize=True)
+@given(st.lists(PIECES | st.sampled_from(["(", " (", "at", "DOT", " ", ")", "> "]), max_size=30))
+def test_a_text_folds_the_same_in_one_pass_and_in_steps(pieces):
+    text = "".join(pieces)
+    one, other = Folded(text), Folded("")
+    other._in_steps(text)
+    assert (one.core, one.heads()) == (other.core, other.heads())
+    assert one.source(0, len(text)) == other.source(0, len(text))
+    heads = {head for head in one.heads() if len(head) == folding.SHORTEST}
+    wanted = [i for i, head in enumerate(one.heads()) if head in heads]
+    assert not heads or one._runs_beginning(heads) == wanted
+
+
 @examples(300)
 @given(st.text("a1.@_+-", min_size=1, max_size=16) | st.text("aéK.@ %40&#;-", max_size=12))
 def test_the_core_of_a_plain_value_is_that_of_any(value):

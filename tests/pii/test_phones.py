@@ -10,7 +10,7 @@ from phonenumbers import PhoneMetadata
 from tests.examples import examples
 from tests.pii.fuzz import ASCII, BEYOND, PHONES
 from unrote.pii import phones
-from unrote.pii.phone_candidates import first_likely
+from unrote.pii.phone_candidates import Likely
 from unrote.pii.phones import MIN_CHARS, PREFILTER_EXPRESSIONS, PhoneFinder, few_failures
 from unrote.pii.plausibility import is_phone_like
 from unrote.pii.prefilter import Prefilter, Probe
@@ -151,14 +151,13 @@ LIKELY = PhoneFinder(("US", "DE"), 1, is_phone_like)
 )
 def test_what_is_passed_over_is_no_number(text):
     """By digits that are refused anyway the search need not begin, nor go on."""
-    first, whole = first_likely(text), LIKELY.part(text)
-    assert (LIKELY.part(text, first) if first >= 0 else []) == whole
+    assert LIKELY.part(text, Likely(text)) == LIKELY.part(text)
 
 
 def test_a_table_of_numbers_is_passed_over():
     rows = "\n".join(f"{n};{n * 7919 % 10007}.5;{n:08};10.0.{n % 250}.1" for n in range(300))
-    assert first_likely(rows) == -1
-    assert first_likely(rows + "\ntel: 2125555555") > 0
+    assert Likely(rows).from_(0) == -1
+    assert Likely(rows + "\ntel: 2125555555").from_(0) > 0
 
 
 PREFILTER = Prefilter([Probe(0, expression, 2) for expression in PREFILTER_EXPRESSIONS])

@@ -14,7 +14,10 @@ from unrote.pii import Config
 from unrote.pii.config import ACTIONS, actions_for, default_config
 from unrote.pii.keys import Key
 from unrote.pii.names import model
+from unrote.pii.names.features import features, lower_words
+from unrote.pii.names.nameless import nothing_remembered, without_nameless
 from unrote.pii.names.recognizers import recognizers
+from unrote.pii.names.tokens import case_table, joining, regions, tokenized
 from unrote.pii.scanner import Scanner
 from unrote.pii.scrubbing import scrub_texts
 
@@ -47,6 +50,42 @@ def test_names_are_found_where_they_stand():
     people = {name for name, type_ in names.items() if type_ == "PERSON"}
     assert {"Hoffmann", "Maria Hoffmann", "Peter O'Brien", "Sujata Raisinghani"} <= people
     assert names["Berlin"] == "LOCATION"
+
+
+WORDS = st.sampled_from(
+    ("Maria", "maria", "Hoffmann", "MARIA", "met", "The", "Dr.", "of", ",", ".\n", "\n\n", "'s")
+)
+
+
+def keyed_rows(text: str) -> list[tuple[bytes, bytes]]:
+    """Of each region of a text the key, and all that its labels are made of."""
+    data, tagger = array(text), model.tagger()
+    tokens = tokenized(data)
+    firsts, lasts = (np.empty(tokens.starts.size, np.int32) for _ in range(2))
+    count = regions(data, tokens, joining(), firsts, lasts)
+    firsts, lasts, seen = firsts[:count], lasts[:count], lower_words(tokens)
+    keys = np.empty((count, 2), np.uint64)
+    assert count == without_nameless(data, tokens, seen, nothing_remembered(), firsts, lasts, keys)
+    rows = features(data, case_table(), tokens, tagger.lexicon, seen, firsts, lasts, tagger.bits)
+    parts = np.split(rows, np.cumsum(lasts - firsts)[:-1])[:count]
+    return [(key.tobytes(), part.tobytes()) for key, part in zip(keys, parts, strict=True)]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.lists(st.lists(WORDS, min_size=6, max_size=9), min_size=6, max_size=6))
+def test_regions_of_one_key_are_labelled_alike(texts):
+    """So one of a key that is known to have no name is not read again."""
+    known: dict[bytes, bytes] = {}
+    for words in texts:
+        for behind in ((), ("and", "so", "on", "as", "maria")):
+            for key, rows in keyed_rows(" ".join([*words, *behind])):
+                assert known.setdefault(key, rows) == rows
+
+
+def test_what_is_read_again_has_the_same_names():
+    known = model.tagger()
+    names = known.find(array(LETTER))
+    assert all(map(np.array_equal, names, known.find(array(LETTER))))
 
 
 def test_offsets_are_code_points():

@@ -57,6 +57,18 @@ def run(corpus: Path, out: Path, *settings: str) -> dict[str, str]:
     return written(out)
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_processes_start_as_their_program_does(monkeypatch, quick):
+    made: list[tuple[object, ...]] = []
+    monkeypatch.setattr("unrote.pipelines.start._is_quick", quick)
+    monkeypatch.setattr(
+        "unrote.pipelines.engines.processes.ProcessPoolExecutor",
+        lambda *_, initargs, **__: made.append(initargs),
+    )
+    Processes(1).open()
+    assert made[0][-1] is quick
+
+
 def children() -> list[int]:
     """Worker processes of this one; the tracker of multiprocessing stays with it."""
     return [pid for pid in below(os.getpid()) if "spawn_main" in command_of(pid)]
