@@ -152,7 +152,7 @@ class BeamEngine:
 
         scratch: a folder that goes with the run, however this process ends.
         """
-        options = PipelineOptions(self._options)
+        options = _Options(self._options)
         scratch = self.settings.scratch or scratch
         folder = options.view_as(GoogleCloudOptions).temp_location or scratch
         folder = folder or tempfile.gettempdir()
@@ -216,6 +216,19 @@ class BeamEngine:
         if failed:
             raise failed[0]
         return states[0]
+
+
+class _Options(PipelineOptions):  # type: ignore[misc]
+    """Options that keep their views.
+
+    Beam looks at them a hundred times a phase, and would build a parser of arguments each time.
+    """
+
+    def view_as(self, cls: type[Any]) -> Any:
+        views: dict[type[Any], Any] = self.__dict__.setdefault("views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        return views[cls]
 
 
 @contextmanager
