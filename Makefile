@@ -25,11 +25,11 @@ help:  ## what there is to make
 demo: .venv/compiled  ## set up, then clean a corpus made from text on this machine
 	$(BIN)/unrote demo demo --fresh
 
-test: .venv/test-installed .venv/compiled chromium java  ## set up what tests need, and pass them all
+test: .venv/test-installed .venv/compiled chromium .venv/spark-classes.jsa  ## set up what tests need, and pass them all
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder  # much of it waits
 
 .PHONY: test-long
-test-long: .venv/test-installed .venv/compiled java  ## the starts and kills of engines that make test leaves out
+test-long: .venv/test-installed .venv/compiled .venv/spark-classes.jsa  ## the starts and kills of engines that make test leaves out
 	$(BIN)/python -m pytest --numprocesses 2 -m long
 
 .PHONY: crash
@@ -130,6 +130,9 @@ java:
 	new() { "$$java" -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])'; }; \
 	new || { [ -z "$$JAVA_HOME" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless >/dev/null && new; } \
 	  || { echo "Spark's tests need Java 17 or newer, and $$java is none: apt-get install openjdk-17-jre-headless, or your platform's way"; exit 1; }
+
+.venv/spark-classes.jsa: .venv/test-installed tests/java.py tests/java_archive.py | java
+	$(BIN)/python -m tests.java_archive 2>/dev/null
 
 clean-venv:  ## drop the virtual environment
 	rm -rf .venv

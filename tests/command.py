@@ -16,13 +16,6 @@ from unrote.pipelines.config import Settings, load
 
 ROOT = Path(__file__).parent.parent
 
-BRIEF_JAVA = (
-    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
-    "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
-)
-"""Options of a Java that lives for seconds: it optimises nothing, has one thread for garbage, and
-takes Spark's classes as they are."""
-
 PLAIN = "memorization.enabled=false"
 """Torch takes seconds to load, in each process, and a model more to read: tests that are not about
 that do without."""

@@ -7,8 +7,9 @@ import signal
 import pytest
 
 from tests import examples
-from tests.command import BRIEF_JAVA, unrote, written
+from tests.command import unrote, written
 from tests.corpora import personal, write_corpus, write_jsonl
+from tests.java import brief_java
 from tests.shared import made_once
 from tests.wheel import build_wheel
 
@@ -69,9 +70,9 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def brief_java():
+def java():
     """Of Spark's Javas tests start dozens."""
-    os.environ.setdefault("SPARK_SUBMIT_OPTS", BRIEF_JAVA)
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", brief_java())
 
 
 @pytest.fixture(autouse=True, scope="session")

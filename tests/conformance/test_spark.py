@@ -5,14 +5,14 @@ import json
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.command import BRIEF_JAVA
 from tests.conformance.observed import EventLog
 from tests.conformance.suite import Case, SpreadSuite, covering, require_the_same_in_blocks
+from tests.java import brief_java
 from unrote.pipelines.engines.spark import SparkEngine
 
 QUICK_JAVA = {
-    "spark.driver.extraJavaOptions": BRIEF_JAVA,
-    "spark.executor.extraJavaOptions": BRIEF_JAVA,
+    "spark.driver.extraJavaOptions": brief_java(),
+    "spark.executor.extraJavaOptions": brief_java(),
     "spark.sql.codegen.wholeStage": "false",
 }
 """Java that spends no time on becoming faster than these small jobs need it to be."""

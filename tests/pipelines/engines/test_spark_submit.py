@@ -8,7 +8,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from tests.command import BRIEF_JAVA, ROOT, written
+from tests.command import ROOT, written
+from tests.java import brief_java
 from tests.wheel import bare_python
 
 
@@ -28,7 +29,7 @@ def test_the_wheel_is_enough(wheel, few_documents, by_default, tmp_path):
     asked = subprocess.run([python, "-c", "import unrote"], cwd=elsewhere, env=env, check=False)
     assert asked.returncode == 1, "the test is void: unrote is there without the wheel"
     submit = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]"]
-    submit += ["--conf", f"spark.executor.extraJavaOptions={BRIEF_JAVA}"]
+    submit += ["--conf", f"spark.executor.extraJavaOptions={brief_java()}"]
     submit += ["--py-files", wheel, program, "clean", few_documents, "-o", tmp_path / "out"]
     done = subprocess.run(
         [*submit, "--engine", "spark"],
