@@ -3,9 +3,9 @@
 What is compared are words (dedup.words): letter case, punctuation and white space make no
 difference, nor does what the run's normalization leaves out. A *common passage* is a longest run of
 GRAM words or more that a document and an item have in the same order. It is found by the hashes of
-all GRAM-grams of the items; runs of consecutive ones are put together. A GRAM-gram that more than
-SHARED items of a set have says nothing of any of them (it is of the template in which they are
-written) and is left out.
+all GRAM-grams of the items (dedup.item_grams); runs of consecutive ones are put together. A
+GRAM-gram that more than SHARED items of a set have says nothing of any of them (it is of the
+template in which they are written) and is left out.
 
 From the common passages follow the readings of three published rules, in words where the authors
 count tokens of their models:
@@ -25,18 +25,15 @@ Items of fewer than GRAM words are not looked for: GPT-3's authors found that su
 spurious.
 """
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-import xxhash
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unrote.corpus.kernel import inlined, kernel, multiply_fold
 from unrote.corpus.normalization import NFC, Normalization
 from unrote.corpus.schema import (
     CONTAMINATED,
@@ -50,25 +47,14 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
-from unrote.corpus.tables import tuples_of
 from unrote.corpus.text import arrow_buffers, chars_at
+from unrote.dedup.item_grams import GRAM, Index, index_of
 from unrote.dedup.words import (
-    WORD_KEY,
-    WORD_SEED,
     Bytes,
-    Hashes,
-    Int,
     Ints,
-    Table,
-    hash_word,
-    next_word,
-    table_for,
 )
 
 Rule = Literal["gpt3", "llama2", "olmo"]
-
-GRAM = 8  # a power of two
-"""Words of the shortest common passage: the least n of GPT-3's rule, and the n of OLMo's."""
 
 LONGEST = 13
 """The largest n of GPT-3's rule."""
@@ -78,231 +64,6 @@ LLAMA = 11
 
 DIRTY, MOST = 0.8, 0.5
 """Shares from which (llama2), and above which (olmo), an item is contaminated."""
-
-SHARED = 100
-"""Items of a set that may share a GRAM-gram."""
-
-_BASE = np.uint64(0xD6E8FEB86659FD93)
-
-
-_POWER = np.uint64(pow(int(_BASE), GRAM, 1 << 64))
-
-
-@inlined
-def _rolled(gram: np.uint64, token: np.uint64, ring: Hashes, words: Int) -> np.uint64:
-    """The polynomial of the last GRAM words with one more, which is number `words`, from 0. The
-    oldest one leaves it and the ring.
-    """
-    slot = words & (GRAM - 1)
-    rolled = np.uint64(gram * _BASE + token - ring[slot] * _POWER)
-    ring[slot] = token
-    return rolled
-
-
-@inlined
-def _mixed(gram: np.uint64) -> Int:
-    """The hash of a polynomial."""
-    return np.int64(multiply_fold(gram ^ WORD_SEED, WORD_KEY))
-
-
-@kernel
-def gram_hashes(data: Bytes, offsets: Ints, table: Table) -> tuple[Ints, Ints]:
-    """The hashes of the GRAM-grams of texts, int64[k], in their order, and how many words each text
-    has, int64[n]: a text of w words has w - GRAM + 1 of them, if that is more than 0.
-    """
-    ring = np.zeros(GRAM, dtype=np.uint64)
-    counts = np.zeros(offsets.size - 1, dtype=np.int64)
-    out = np.empty(data.size // 2 + 1, dtype=np.int64)  # a word takes a byte, and one beside it
-    size = 0
-    for text in range(offsets.size - 1):
-        end, words, gram = offsets[text + 1], 0, np.uint64(0)
-        ring[:] = 0
-        at = next_word(data, offsets[text], end, table)
-        while at < end:
-            token, at = hash_word(data, at, end, table)
-            at = next_word(data, at, end, table)
-            gram = _rolled(gram, token, ring, words)
-            words += 1
-            if words >= GRAM:
-                out[size] = _mixed(gram)
-                size += 1
-        counts[text] = words
-    return out[:size], counts
-
-
-@kernel
-def crowded(hashes: Ints, bits: Int, limit: Int) -> NDArray[np.bool_]:
-    """Which of these share a slot of 2**bits (by their leading bits) with more than `limit`, below
-    255, that are here: all that are here more often than that are among them.
-    """
-    shift, slots = np.uint64(64 - bits), np.zeros(np.int64(1) << bits, dtype=np.uint8)
-    for i in range(hashes.size):
-        slot = np.uint64(hashes[i]) >> shift
-        if slots[slot] < 255:
-            slots[slot] += 1
-    out = np.zeros(hashes.size, dtype=np.bool_)
-    for i in range(hashes.size):
-        out[i] = slots[np.uint64(hashes[i]) >> shift] > limit
-    return out
-
-
-@kernel
-def buckets_of(
-    hashes: Ints, left_out: NDArray[np.bool_], words: Ints, bits: Int
-) -> tuple[Ints, Ints]:
-    """GRAM-grams in buckets by the leading `bits` of their hashes, in each in the order of items.
-
-    hashes, words: of `gram_hashes`. left_out: bool[k]. Returns rows, int64[k', 2]: hash, and item
-    << 32 | position; and where the rows of each bucket begin: int64[2**bits + 1].
-    """
-    shift = np.uint64(64 - bits)
-    firsts = np.zeros((np.int64(1) << bits) + 1, dtype=np.int64)
-    for i in range(hashes.size):
-        if not left_out[i]:
-            firsts[np.int64(np.uint64(hashes[i]) >> shift) + 1] += 1
-    for bucket in range(1, firsts.size):
-        firsts[bucket] += firsts[bucket - 1]
-    rows = np.empty((firsts[-1], 2), dtype=np.int64)
-    gram: Int = 0
-    for item in range(words.size):
-        for position in range(words[item] - GRAM + 1):
-            if not left_out[gram]:
-                own = np.int64(np.uint64(hashes[gram]) >> shift)
-                at = firsts[own]
-                rows[at, 0], rows[at, 1] = hashes[gram], item << 32 | position
-                firsts[own] = at + 1
-            gram += 1
-    for bucket in range(firsts.size - 1, 0, -1):  # each has moved to where the next one begins
-        firsts[bucket] = firsts[bucket - 1]
-    firsts[0] = 0
-    return rows, firsts
-
-
-@kernel
-def filter_of(rows: Ints, bits: Int) -> Hashes:
-    """A Bloom filter of 2**bits words, of which each hash (rows[:, 0]) has one, and in it two bits.
-
-    rows: of `buckets_of`. Returns uint64[2**bits].
-    """
-    out = np.zeros(np.int64(1) << bits, dtype=np.uint64)
-    for i in range(rows.shape[0]):
-        value = np.uint64(rows[i, 0])
-        out[value >> np.uint64(64 - bits)] |= _two_bits(value)
-    return out
-
-
-@inlined
-def _two_bits(value: np.uint64) -> np.uint64:
-    first, second = value & np.uint64(63), value >> np.uint64(6) & np.uint64(63)
-    return np.uint64(1) << first | np.uint64(1) << second
-
-
-@inlined
-def _room(rows: Ints, size: Int) -> Ints:
-    """`rows` with room for `size` and one more, by doubling."""
-    if size < rows.shape[0]:
-        return rows
-    larger = np.empty((2 * size, rows.shape[1]), dtype=np.int64)
-    larger[:size] = rows[:size]
-    return larger
-
-
-# Columns of an open run: item, the position in it that continues the run, …
-_ITEM, _NEXT, _START, _END, _WORDS, _FIRST = 0, 1, 2, 3, 4, 5
-# … bytes of the text, words, and the first position. A finished one has the text in place of _NEXT.
-
-
-@kernel
-def common_passages(  # noqa: C901 - a merge of two sorted lists for each word
-    data: Bytes,
-    offsets: Ints,
-    table: Table,
-    marks: Hashes,
-    bits: Int,
-    rows: Ints,
-    firsts: Ints,
-    bucket_bits: Int,
-) -> Ints:
-    """The common passages of texts and items.
-
-    marks: of `filter_of` with `bits`; rows, firsts: of `buckets_of` with `bucket_bits`.
-    Returns int64[k, 6]: item, text, start byte, end byte (in data), words, and the position in the
-    item of its first word.
-    """
-    ring, began = np.zeros(GRAM, dtype=np.uint64), np.zeros(GRAM, dtype=np.int64)
-    open_, other = np.empty((64, 6), dtype=np.int64), np.empty((64, 6), dtype=np.int64)
-    out, size, shift = np.empty((64, 6), dtype=np.int64), 0, np.uint64(64 - bits)
-    bucket_shift, gram = np.uint64(64 - bucket_bits), np.int64(0)
-    for text in range(offsets.size - 1):
-        end, words, running, rolling = offsets[text + 1], 0, 0, np.uint64(0)
-        ring[:] = 0
-        at = next_word(data, offsets[text], end, table)
-        while at < end or running:
-            first: Int = np.int64(0)
-            last: Int = np.int64(0)
-            stop: Int = np.int64(0)
-            if at < end:
-                began[words & (GRAM - 1)] = at
-                token, stop = hash_word(data, at, end, table)
-                at = next_word(data, stop, end, table)
-                rolling = _rolled(rolling, token, ring, words)
-                words += 1
-                if words >= GRAM:
-                    gram = _mixed(rolling)
-                    marked = _two_bits(np.uint64(gram))
-                    if marks[np.uint64(gram) >> shift] & marked == marked:
-                        bucket = np.int64(np.uint64(gram) >> bucket_shift)
-                        first, last = firsts[bucket], firsts[bucket + 1]
-            if first == last and not running:
-                continue
-            # Open runs and rows are sorted by item and position: what meets goes on, the rest ends.
-            kept, run = 0, 0
-            for row in range(first, last):
-                if rows[row, 0] != gram:
-                    continue
-                item, position = rows[row, 1] >> 32, rows[row, 1] & 0xFFFFFFFF
-                while run < running and (
-                    open_[run, _ITEM] < item
-                    or (open_[run, _ITEM] == item and open_[run, _NEXT] < position)
-                ):
-                    out = _room(out, size)
-                    out[size] = open_[run]
-                    out[size, _NEXT] = text
-                    size, run = size + 1, run + 1
-                other = _room(other, kept)
-                if run < running and open_[run, _ITEM] == item and open_[run, _NEXT] == position:
-                    other[kept] = open_[run]
-                    other[kept, _WORDS] += 1
-                    run += 1
-                else:
-                    other[kept, _ITEM], other[kept, _START] = item, began[words & (GRAM - 1)]
-                    other[kept, _WORDS], other[kept, _FIRST] = GRAM, position
-                other[kept, _NEXT], other[kept, _END] = position + 1, stop
-                kept += 1
-            for rest in range(run, running):
-                out = _room(out, size)
-                out[size] = open_[rest]
-                out[size, _NEXT] = text
-                size += 1
-            open_, other, running = other, open_, kept
-    return out[:size].copy()
-
-
-@dataclass(frozen=True)
-class Item:
-    """An item of an evaluation set, as tables name it."""
-
-    set: str
-    name: str
-    words: int
-    ngram: int
-    """The n of GPT-3's rule for its set."""
-    template: int = 0
-    """GRAM-grams of it that are left out, because more than SHARED items of the set have them."""
-
-
-ITEM_COLUMNS = ("set", "item", "words", "ngram", "template")
-"""The columns of LISTED_ITEMS that an Item has, in its order."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +91,7 @@ def list_items(
             ]
             batches.append(pa.record_batch(list(map(pa.array, columns)), schema=ITEM_TEXTS.schema))
             base += len(chunk)
-    index = _index_of(batches)
+    index = index_of(batches)
     base = 0
     for name, names, _ in sets:
         own = slice(base, base + len(names))
@@ -356,109 +117,57 @@ def ngram_of(words: Ints) -> int:
     return min(max(fifth, GRAM), LONGEST)
 
 
-def _in_many(grams: Ints, text: Ints) -> NDArray[np.bool_]:
-    """Which of these are in more than SHARED texts; they come by text."""
-    order = np.argsort(grams, kind="stable")
-    sorted_, own = grams[order], text[order]
-    fresh = np.ones(order.size, dtype=np.bool_)
-    fresh[1:] = (np.diff(sorted_) != 0) | (np.diff(own) != 0)
-    values, counts = np.unique(sorted_[fresh], return_counts=True)
-    return np.isin(grams, values[counts > SHARED])
-
-
-class Index:
-    """The GRAM-grams of items, as kernels take them.
-
-    texts: batches of ITEM_TEXTS, in the order of numbers. words: int64[n], of each item; templates:
-    int64[n], its GRAM-grams that more than SHARED items of the set have; rows: of `buckets_of`.
-    """
-
-    def __init__(self, texts: Sequence[pa.RecordBatch]) -> None:
-        found = [_grams(batch) for batch in texts]
-        sets = np.concatenate([np.empty(0, dtype=np.int64), *(b["set"].to_numpy() for b in texts)])
-        hashes = np.concatenate([np.empty(0, dtype=np.int64), *(grams for grams, _ in found)])
-        self.words = np.concatenate([np.empty(0, dtype=np.int64), *(words for _, words in found)])
-        bits = max(6, hashes.size.bit_length())
-        left_out, self.templates = _templates(hashes, self.words, sets, bits)
-        self._bucket_bits = max(1, bits - 2)
-        self.rows, self._firsts = buckets_of(hashes, left_out, self.words, self._bucket_bits)
-        self._bits = max(1, bits - 2)  # of 64 bits for each four hashes, or fewer
-        self._marks = filter_of(self.rows, self._bits)
-
-    def common(self, data: Bytes, offsets: Ints) -> Ints:
-        """As `common_passages`."""
-        return common_passages(
-            data, offsets, table_for(data), self._marks, self._bits, self.rows, self._firsts,
-            self._bucket_bits,
-        )  # fmt: skip
-
-
-def _grams(batch: pa.RecordBatch) -> tuple[Ints, Ints]:
-    data, offsets = arrow_buffers(batch["text"])
-    return gram_hashes(data, offsets, table_for(data))
-
-
-def _templates(hashes: Ints, words: Ints, sets: Ints, bits: int) -> tuple[NDArray[np.bool_], Ints]:
-    """Which GRAM-grams more than SHARED items of a set have, and how many of them each item has."""
-    ends = np.cumsum(np.maximum(0, words - GRAM + 1))
-    left_out = crowded(hashes, bits, SHARED)
-    at = np.flatnonzero(left_out)
-    text = np.searchsorted(ends, at, side="right")
-    for number in np.unique(sets[text]):
-        own = sets[text] == number
-        left_out[at[own]] = _in_many(hashes[at[own]], text[own])
-    return left_out, np.bincount(text[left_out[at]], minlength=words.size)
-
-
-_known: dict[str, Index] = {}
-_lock = threading.Lock()
-
-
-def _index_of(texts: Sequence[pa.RecordBatch]) -> Index:
-    """The index of these rows of ITEM_TEXTS. A process that runs several tasks makes it once."""
-    sizes, content, sets = (xxhash.xxh3_128() for _ in range(3))  # however they are cut
-    for batch in texts:
-        data, offsets = arrow_buffers(batch["text"])
-        sizes.update(np.diff(offsets).data)
-        content.update(data[offsets[0] : offsets[-1]].data)
-        sets.update(batch["set"].to_numpy())
-    digest = f"{sizes.hexdigest()} {content.hexdigest()} {sets.hexdigest()}"
-    with _lock:
-        if digest not in _known:
-            _known.clear()
-            _known[digest] = Index(texts)
-        return _known[digest]
-
-
 class Items:
-    """The rows of LISTED_ITEMS by number."""
+    """The columns of LISTED_ITEMS, by the number of an item. rows: all of them, in order."""
 
     def __init__(self, rows: Sequence[pa.RecordBatch]) -> None:
-        self._rows = pa.Table.from_batches(rows, LISTED_ITEMS.schema).combine_chunks()
-
-    def __getitem__(self, number: int) -> Item:
-        return Item(*(self._rows[name][number].as_py() for name in ITEM_COLUMNS))
-
-
-def covered(passages: Sequence[tuple[int, int]]) -> int:
-    """How many words the union of passages (first position, words) has."""
-    reached = total = 0
-    for first, words in sorted(passages):
-        total += max(0, first + words - max(first, reached))
-        reached = max(reached, first + words)
-    return total
+        table = pa.Table.from_batches(rows, LISTED_ITEMS.schema).combine_chunks()
+        self.set, self.name = table["set"], table["item"]
+        self.words, self.ngram = table["words"].to_numpy(), table["ngram"].to_numpy()
 
 
-def is_contaminated(rule: Rule, item: Item, passages: Sequence[tuple[int, int]]) -> bool:
-    """Whether an item is contaminated by passages (first position, words) that it shares with one
-    document; for llama2 with any.
+def covered(group: Ints, first: Ints, words: Ints, groups: int) -> Ints:
+    """How many words of an item the passages of each group cover together: int64[groups].
+
+    group, first, words: of each passage its group, its first position in the item, and its words,
+    int64[k].
+    """
+    begin = (group << 32) + first  # so that no group reaches into the next one
+    order = np.argsort(begin)
+    begin = begin[order]
+    end = begin + words[order]
+    reached = np.maximum.accumulate(end)
+    fresh = end - np.maximum(begin, np.concatenate(([0], reached[:-1])))
+    counts = np.bincount(group[order], np.maximum(0, fresh), groups)
+    return counts.astype(np.int64)
+
+
+def longest(group: Ints, words: Ints, groups: int) -> Ints:
+    """The words of the longest passage of each group, 0 where there is none: int64[groups]."""
+    out = np.zeros(groups, dtype=np.int64)
+    np.maximum.at(out, group, words)
+    return out
+
+
+def contaminates(
+    rule: Rule, group: Ints, first: Ints, words: Ints, whole: Ints, ngram: Ints
+) -> NDArray[np.bool_]:
+    """Whether each group's passages, which an item shares with one document, for llama2 with any,
+    contaminate it: bool[groups].
+
+    group, first, words: as `covered` has them; whole, ngram: of each group's item, int64[groups].
     """
     if rule == "gpt3":
-        return max(words for _, words in passages) >= item.ngram
+        return longest(group, words, whole.size) >= ngram
     if rule == "llama2":
-        long = [one for one in passages if one[1] >= LLAMA]
-        return covered(long) >= DIRTY * item.words
-    return covered(passages) > MOST * item.words
+        long = words >= LLAMA
+        share = covered(group[long], first[long], words[long], whole.size)
+        return (share >= DIRTY * whole) & (share > 0)
+    return covered(group, first, words, whole.size) > MOST * whole
+
+
+OVERLAPS = pa.schema([(name, pa.int64()) for name in ("doc", "number", "item_start", "words")])
+"""What `ItemOverlaps` needs of the rows of CONTAMINATION."""
 
 
 @dataclass(frozen=True)
@@ -472,6 +181,7 @@ class FindContamination(PlainStage):
     action: str = "report"
     normalization: Normalization = NFC
 
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         LISTED_ITEMS.name: LISTED_ITEMS.schema,
         ITEM_TEXTS.name: ITEM_TEXTS.schema,
@@ -480,6 +190,7 @@ class FindContamination(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {
         "contamination": CONTAMINATION.schema,
         "contaminated": CONTAMINATED.schema,
+        "overlaps": OVERLAPS,
     }
 
     def _run(self, tagged: Tagged) -> Tagged:
@@ -490,59 +201,94 @@ class FindContamination(PlainStage):
             if tag in tables:
                 tables[tag].append(batch)
                 continue
-            index = index or _index_of(tables[ITEM_TEXTS.name])
+            index = index or index_of(tables[ITEM_TEXTS.name])
             items = items or Items(tables[LISTED_ITEMS.name])
-            rows = list(self._rows(index, items, batch))
-            yield "contamination", _batch(CONTAMINATION.schema, rows)
-            yield "contaminated", _flagged((row[0], *row[4:6]) for row in rows if row[8])
+            rows = self._rows(index, items, batch)
+            yield "contamination", rows
+            yield "contaminated", _flagged(rows.filter(rows["contaminated"]))
+            yield "overlaps", rows.select(OVERLAPS.names)
 
-    def _rows(self, index: Index, items: Items, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, index: Index, items: Items, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of CONTAMINATION, by document, item and place."""
         texts = self.normalization.texts(batch["text"])
         data, offsets = arrow_buffers(texts)
         found = index.common(data, offsets)
         found = found[np.lexsort((found[:, 3], found[:, 2], found[:, 0], found[:, 1]))]
-        docs = batch["doc"]
-        bounds = np.flatnonzero(np.diff(found[:, 1], prepend=-1, append=-1))
-        for begin, stop in pairwise(bounds.tolist()):
-            own, text = found[begin:stop], int(found[begin, 1])
-            doc, base = docs[text].as_py(), int(offsets[text])
-            ends = np.unique(own[:, 2:4]) - base
-            chars = dict(zip(ends.tolist(), chars_at(data, base, ends).tolist(), strict=True))
-            where = self._back(batch["text"][text].as_py(), texts[text].as_py())
-            for number, rows in groupby(own.tolist(), key=lambda row: row[0]):
-                runs, item = list(rows), items[number]
-                passages = [(first, words) for *_, words, first in runs]
-                flagged = is_contaminated(self.rule, item, passages)
-                share = min(1.0, covered(passages) / item.words)
-                for _, _, start, end, words, first in runs:
-                    counts = flagged and words >= self._least(item)
-                    place = where(chars[start - base], chars[end - base])
-                    yield (
-                        doc, number, item.set, item.name, *place, words, first, counts, share,
-                        self.action if counts else "keep",
-                    )  # fmt: skip
+        number, text, _, _, words, first = found.T
+        group = _numbered(text, number)
+        heads = np.flatnonzero(np.diff(group, prepend=-1))
+        whole, ngram = items.words[number[heads]], items.ngram[number[heads]]
+        flagged = contaminates(self.rule, group, first, words, whole, ngram)
+        share = np.minimum(1.0, covered(group, first, words, heads.size) / whole)
+        counts = flagged[group] & (words >= self._least(ngram)[group])
+        places = _places(data, offsets, text, found[:, 2:4])
+        if texts is not batch["text"]:
+            self._move_back(places, text, batch["text"], texts)
+        taken = pa.array(number)
+        columns = {
+            "doc": batch["doc"].take(pa.array(text)), "number": taken,
+            "set": items.set.take(taken), "item": items.name.take(taken),
+            "start": places[:, 0], "end": places[:, 1], "words": words, "item_start": first,
+            "contaminated": counts, "overlap": share[group],
+            "action": pa.array(["keep", self.action]).take(pa.array(counts.astype(np.int64))),
+        }  # fmt: skip
+        return _batch(CONTAMINATION.schema, columns)
 
-    def _least(self, item: Item) -> int:
-        """Words of the shortest passage that the rule looks at."""
-        return {"gpt3": item.ngram, "llama2": LLAMA, "olmo": GRAM}[self.rule]
+    def _least(self, ngram: Ints) -> Ints:
+        """Words of the shortest passage that the rule looks at, by the n of items."""
+        if self.rule == "gpt3":
+            return ngram
+        return np.full_like(ngram, LLAMA if self.rule == "llama2" else GRAM)
 
-    def _back(self, text: str, compared: str) -> Any:
-        """Where a range of the text as it was compared is in the text as it is."""
-        if text == compared:
-            return lambda start, end: (start, end)
-        _, starts, ends = self.normalization.aligned(text)
-        return lambda start, end: (starts[start], ends[end - 1])
+    def _move_back(self, places: Ints, text: Ints, given: pa.Array, compared: pa.Array) -> None:
+        """Turn ranges of texts as they were compared into those of the texts as they are."""
+        changed = np.flatnonzero(pc.not_equal(given, compared).to_numpy(zero_copy_only=False))
+        for number in changed[np.isin(changed, text)].tolist():
+            own = text == number
+            _, starts, ends = self.normalization.aligned(given[number].as_py())
+            places[own, 0] = np.array(starts)[places[own, 0]]
+            places[own, 1] = np.array(ends)[places[own, 1] - 1]
 
 
-def _batch(schema: pa.Schema, rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True) if rows else [[]] * len(schema)
-    arrays = [pa.array(one, kind) for one, kind in zip(columns, schema.types, strict=True)]
+def _numbered(*columns: Ints) -> Ints:
+    """For rows that are sorted by these columns the number of each of their values, from 0."""
+    fresh = np.zeros(columns[0].size, dtype=np.bool_)
+    for column in columns:
+        fresh[1:] |= np.diff(column) != 0
+    return np.cumsum(fresh)
+
+
+def _places(data: Bytes, offsets: Ints, text: Ints, ranges: Ints) -> Ints:
+    """Ranges of bytes in data, int64[k, 2], as code points of the texts (int64[k]) they are in."""
+    if not text.size:
+        return ranges
+    known = np.unique(np.concatenate((ranges.ravel(), offsets[text])))
+    chars = chars_at(data, known[0], known - known[0])
+    begin = chars[np.searchsorted(known, offsets[text])]
+    return np.asarray(chars[np.searchsorted(known, ranges)] - begin[:, None])
+
+
+def _batch(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.RecordBatch:
+    """These columns, arrays of Arrow or numpy, as rows."""
+    arrays = [_one_array(columns[field.name]).cast(field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _flagged(rows: Iterable[tuple[int, int, int]]) -> pa.RecordBatch:
-    """Passages (doc, start, end), each once."""
-    return _batch(CONTAMINATED.schema, sorted(set(rows)))
+def _one_array(column: Any) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks()
+    return column if isinstance(column, pa.Array) else pa.array(column)
+
+
+def _flagged(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Passages (doc, start, end) of rows of CONTAMINATION, each once."""
+    doc, start, end = (rows[name].to_numpy() for name in CONTAMINATED.schema.names)
+    order = np.lexsort((end, start, doc))
+    doc, start, end = doc[order], start[order], end[order]
+    first = np.diff(_numbered(doc, start, end), prepend=-1) != 0
+    return _batch(
+        CONTAMINATED.schema, {"doc": doc[first], "start": start[first], "end": end[first]}
+    )
 
 
 @dataclass(frozen=True)
@@ -553,17 +299,14 @@ class Contaminated(PlainStage):
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"contaminated": CONTAMINATED.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
-        last: tuple[int, int, int] | None = None
+        last = (-1, -1, -1)
         for _, batch in tagged:  # sorted by document and place
-            rows = [
-                (doc, start, end)
-                for doc, start, end, counts in tuples_of(
-                    batch, "doc", "start", "end", "contaminated"
-                )
-                if counts and (doc, start, end) != last
-            ]
-            last = rows[-1] if rows else last
-            yield "contaminated", _flagged(rows)
+            rows = _flagged(batch.filter(batch["contaminated"]))
+            if not rows.num_rows:
+                continue
+            same = tuple(column[0].as_py() for column in rows.columns) == last
+            last = tuple(column[-1].as_py() for column in rows.columns)
+            yield "contaminated", rows.slice(int(same))
 
 
 CONTAMINATION_REASON = "contaminates an evaluation set"
@@ -593,7 +336,7 @@ class RejectContaminated(PlainStage):
 
 @dataclass(frozen=True)
 class ItemOverlaps(PlainStage):
-    """What each item shares with all documents: LISTED_ITEMS and CONTAMINATION to
+    """What each item shares with all documents: LISTED_ITEMS and what `FindContamination` found to
     EVALUATION_ITEMS.
     """
 
@@ -604,58 +347,45 @@ class ItemOverlaps(PlainStage):
     order: ClassVar[tuple[str, ...]] = ()  # a union has none
     inputs: ClassVar[Mapping[str, pa.Schema]] = {
         "items": LISTED_ITEMS.schema,
-        "found": CONTAMINATION.schema,
+        "overlaps": OVERLAPS,
     }
     outputs: ClassVar[Mapping[str, pa.Schema]] = {"items": EVALUATION_ITEMS.schema}
 
     def _run(self, tagged: Tagged) -> Tagged:
         listed: list[pa.RecordBatch] = []
-        passages: dict[int, dict[int, list[tuple[int, int]]]] = {}
+        found = [np.empty((0, 4), dtype=np.int64)]
         for tag, batch in tagged:
             if tag == "items":
                 listed.append(batch)
-                continue
-            for number, doc, first, words in tuples_of(
-                batch, "number", "doc", "item_start", "words"
-            ):
-                passages.setdefault(number, {}).setdefault(doc, []).append((first, words))
-        for batch in listed:
-            shared = np.isin(batch["number"].to_numpy(), np.array([*passages], dtype=np.int64))
-            yield "items", _nothing_shared(batch.filter(pa.array(~shared)))
-            rows = [
-                self._row(number, Item(*rest), passages[number])
-                for number, *rest in tuples_of(
-                    batch.filter(pa.array(shared)), "number", *ITEM_COLUMNS
-                )
-            ]
-            yield "items", _batch(EVALUATION_ITEMS.schema, rows)
+            else:
+                found.append(np.column_stack([batch[name].to_numpy() for name in OVERLAPS.names]))
+        items = pa.Table.from_batches(listed, LISTED_ITEMS.schema)
+        measured = self._measured(items, np.concatenate(found))
+        yield (
+            "items",
+            _batch(EVALUATION_ITEMS.schema, {n: items[n] for n in items.column_names} | measured),
+        )
 
-    def _row(
-        self, number: int, item: Item, by_doc: Mapping[int, list[tuple[int, int]]]
-    ) -> tuple[Any, ...]:
-        everywhere = [one for own in by_doc.values() for one in own]
-        long = [one for one in everywhere if one[1] >= LLAMA]
-        whole = max(1, item.words)
-        most = max((covered(own) for own in by_doc.values()), default=0)
-        longest = max((words for _, words in everywhere), default=0)
+    def _measured(self, items: pa.Table, found: Ints) -> dict[str, Any]:
+        """The other columns of EVALUATION_ITEMS. found: the rows of OVERLAPS, int64[k, 4]."""
+        numbers, count = items["number"].to_numpy(), items.num_rows
+        doc, number, first, words = found[np.lexsort((found[:, 0], found[:, 1]))].T
+        item = np.searchsorted(numbers, number)  # items come by their numbers
+        pair = _numbered(number, doc)
+        of_pair = item[np.flatnonzero(np.diff(pair, prepend=-1))]
+        whole, ngram = np.maximum(1, items["words"].to_numpy()), items["ngram"].to_numpy()
+        long, most = words >= LLAMA, np.zeros(count, dtype=np.int64)
+        np.maximum.at(most, of_pair, covered(pair, first, words, of_pair.size))
         if self.rule == "llama2":
-            contaminated = bool(long) and covered(long) >= DIRTY * item.words
+            contaminated = contaminates(self.rule, item, first, words, whole, ngram)
         else:
-            contaminated = any(is_contaminated(self.rule, item, own) for own in by_doc.values())
-        return (
-            0, number, item.set, item.name, item.words, item.ngram, item.template, len(by_doc),
-            longest, covered(everywhere) / whole, covered(long) / whole, most / whole,
-            contaminated,
-        )  # fmt: skip
-
-
-def _nothing_shared(items: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of EVALUATION_ITEMS for items (LISTED_ITEMS) that share nothing."""
-    count, names = items.num_rows, items.schema.names
-    columns = [
-        items[field.name]
-        if field.name in names
-        else pa.array(np.zeros(count), pa.float64()).cast(field.type)
-        for field in EVALUATION_ITEMS.schema
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=EVALUATION_ITEMS.schema)
+            by_pair = contaminates(self.rule, pair, first, words, whole[of_pair], ngram[of_pair])
+            contaminated = np.bincount(of_pair[by_pair], minlength=count) > 0
+        return {
+            "documents": np.bincount(of_pair, minlength=count),
+            "longest": longest(item, words, count),
+            "overlap": covered(item, first, words, count) / whole,
+            "overlap_long": covered(item[long], first[long], words[long], count) / whole,
+            "most": most / whole,
+            "contaminated": contaminated,
+        }

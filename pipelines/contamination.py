@@ -60,7 +60,7 @@ def contamination(job: Phases) -> None:
     items = flow.group(
         ItemOverlaps(ours.rule),
         items=flow.read(None, LISTED_ITEMS),
-        found=found["contamination"],
+        overlaps=found["overlaps"],
     )
     flow.write(EVALUATION_ITEMS, items["items"])
     job.phase("contamination", flow)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 import pyarrow as pa
@@ -9,10 +10,10 @@ import xxhash
 
 from unrote.corpus.errors import InputChanged, InputError
 from unrote.corpus.finding import find
-from unrote.corpus.pinning import pin_shards
+from unrote.corpus.pinning import pin_shards, stat_snapshot
 from unrote.corpus.read import read_cut
 from unrote.corpus.rows import Fields
-from unrote.corpus.shard import Corpus
+from unrote.corpus.shard import Corpus, Shard
 from unrote.pipelines.config import EvaluationSet, Settings
 
 
@@ -70,7 +71,15 @@ def items_of(sets: Sequence[EvaluationSet]) -> Iterator[Items]:
 
 
 def _pinned(one: EvaluationSet) -> Corpus:
-    return pin_shards(find([one.path]))
+    """The set's files, read; once for as long as no size or time of them says that they changed."""
+    shards = tuple(find([one.path]))
+    known = tuple(stat_snapshot(shards).items())
+    return _pinned_once(shards, known) if len(known) == len(shards) else pin_shards(shards)
+
+
+@lru_cache(maxsize=8)
+def _pinned_once(shards: tuple[Shard, ...], _: tuple[tuple[str, tuple[int, int]], ...]) -> Corpus:
+    return pin_shards(shards)
 
 
 def _digest(one: EvaluationSet, corpus: Corpus) -> str:

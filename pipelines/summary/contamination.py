@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from unrote.corpus.schema import EVALUATION_ITEMS, Tagged
 from unrote.corpus.stages import PlainStage
-from unrote.dedup.contamination import DIRTY, GRAM, MOST
+from unrote.dedup.contamination import DIRTY, MOST
+from unrote.dedup.item_grams import GRAM
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.sums import (
     SumByKey,

@@ -12,14 +12,13 @@ from tests.dedup.mini_engine import MiniEngine, rows_of, table
 from tests.examples import examples
 from unrote.corpus.schema import TEXT
 from unrote.dedup.contamination import (
-    GRAM,
-    SHARED,
     FindContamination,
     ItemOverlaps,
     covered,
     list_items,
     ngram_of,
 )
+from unrote.dedup.item_grams import BLOCK, GRAM, SHARED
 
 ALPHABET = [f"w{n}" for n in range(12)]
 words = st.lists(st.sampled_from(ALPHABET), max_size=30)
@@ -73,7 +72,7 @@ def run(items, documents, rule="gpt3", seed=0, action="report"):
         item_texts=index.texts,
         text=table(TEXT, list(enumerate(documents))),
     )
-    listed = engine.group(ItemOverlaps(rule), items=index.items, found=found["contamination"])
+    listed = engine.group(ItemOverlaps(rule), items=index.items, overlaps=found["overlaps"])
     return found, sorted(listed["items"].to_pylist(), key=lambda row: row["number"])
 
 
@@ -171,6 +170,23 @@ def test_normalization_makes_no_difference_and_offsets_are_those_of_the_text():
     assert text[row["start"] : row["end"]] == text[2:-2]
 
 
+def test_a_passage_may_begin_in_one_block_of_words_and_end_in_the_next():
+    item = " ".join(sentence(GRAM))
+    texts = [" ".join([*sentence(BLOCK - GRAM + n, "x"), item, "end"]) for n in range(GRAM + 1)]
+    found, _ = run([item], texts)
+    rows = found["contamination"].to_pylist()
+    assert [(row["doc"], row["words"]) for row in rows] == [(n, GRAM) for n in range(len(texts))]
+    assert all(texts[row["doc"]][row["start"] : row["end"]] == item for row in rows)
+
+
+def test_many_items_are_told_apart():
+    items = [" ".join(sentence(GRAM + n % 5, f"i{n}w")) for n in range(6000)]
+    found, _ = run(items, [f"some {item} more" for item in items[::100]])
+    rows = found["contamination"].to_pylist()
+    assert [row["number"] for row in rows] == list(range(0, len(items), 100))
+    assert [row["words"] for row in rows] == [len(item.split()) for item in items[::100]]
+
+
 def test_scripts_without_spaces():
     item = "這是一個用來測試的句子沒有空格"
     found, _ = run([item], ["前面" + item + "後面"])
@@ -179,9 +195,14 @@ def test_scripts_without_spaces():
 
 
 @examples(60)
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=6))
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20), st.integers(1, 9)), max_size=9))
 def test_covered(passages):
-    assert covered(passages) == len({a + n for a, length in passages for n in range(length)})
+    group, first, words = np.array(passages, dtype=np.int64).reshape(-1, 3).T
+    expected = [
+        len({a + n for own, a, length in passages if own == one for n in range(length)})
+        for one in range(3)
+    ]
+    assert covered(group, first, words, 3).tolist() == expected
 
 
 def test_short_items_are_not_looked_for_and_are_listed():
