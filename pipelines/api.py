@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, overload
 from unrote.corpus.errors import UsageError
 from unrote.corpus.storage import Options as StorageOptions
 from unrote.corpus.storage import options_used
-from unrote.pipelines.config import Settings, StorageSettings, load
+from unrote.pipelines.config import ContaminationSettings, Settings, StorageSettings, load
 from unrote.pipelines.finished import FinishedRun, open_run
 from unrote.pipelines.progress import Progress, Silent
 from unrote.pipelines.report.model import Report
@@ -151,6 +151,30 @@ def verify(
     """
     with options_used(storage_options):
         return _verify(os.fspath(out), recall=recall, sample=sample)
+
+
+def deduplication_alone(settings: Settings, **enabled: bool) -> Settings:
+    """`settings` for a run that finds duplicates and rewrites nothing.
+
+    enabled: which methods find them, by their section in `dedup`, where that is not for the
+    settings to say.
+    """
+    methods = {
+        name: getattr(settings.dedup, name).model_copy(update={"enabled": on})
+        for name, on in enabled.items()
+    }
+    off = {
+        name: getattr(settings, name).model_copy(update={"enabled": False})
+        for name in ("pii", "memorization", "languages")
+    }
+    return settings.model_copy(
+        update=off
+        | {
+            "dedup": settings.dedup.model_copy(update=methods),
+            "contamination": ContaminationSettings(),
+            "output": settings.output.model_copy(update={"data": False, "keep_removed": ""}),
+        }
+    )
 
 
 def settings_from(

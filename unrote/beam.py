@@ -25,7 +25,7 @@ from unrote.memorization.config import Config as ScoreConfig
 from unrote.memorization.config import Models
 from unrote.pii.config import Action, Config
 from unrote.pii.keys import Key
-from unrote.pipelines.api import Options, Path, clean, settings_from
+from unrote.pipelines.api import Options, Path, clean, deduplication_alone, settings_from
 from unrote.pipelines.batches import Scoring, Scrubbing
 from unrote.pipelines.config import BeamSettings, Settings
 from unrote.pipelines.engines.failures import guarded
@@ -172,9 +172,8 @@ def near_duplicates(
     Raises what `unrote.clean` does.
     """
     given = _of_beam(settings_from(settings, config), runner, options)
-    passages_off = given.dedup.passages.model_copy(update={"enabled": False})
-    dedup = given.dedup.model_copy(update={"passages": passages_off})
-    return clean(inputs, out, settings=_alone(given, dedup), fresh=fresh, progress=progress)
+    alone = deduplication_alone(given, passages=False)
+    return clean(inputs, out, settings=alone, fresh=fresh, progress=progress)
 
 
 def passages(
@@ -194,9 +193,8 @@ def passages(
     first, as dedup.exact and dedup.near say. The rest as for `near_duplicates`.
     """
     given = _of_beam(settings_from(settings, config), runner, options)
-    passages_on = given.dedup.passages.model_copy(update={"enabled": True})
-    dedup = given.dedup.model_copy(update={"passages": passages_on})
-    return clean(inputs, out, settings=_alone(given, dedup), fresh=fresh, progress=progress)
+    alone = deduplication_alone(given, passages=True)
+    return clean(inputs, out, settings=alone, fresh=fresh, progress=progress)
 
 
 def _of_beam(given: Settings, runner: str, options: Sequence[str]) -> Settings:
@@ -204,18 +202,6 @@ def _of_beam(given: Settings, runner: str, options: Sequence[str]) -> Settings:
     own = BeamSettings(runner=runner or known.runner, options=list(options) or known.options)
     engine = given.engine.model_copy(update={"name": "beam", "beam": own})
     return given.model_copy(update={"engine": engine})
-
-
-def _alone(given: Settings, dedup: Any) -> Settings:
-    """Deduplication alone, which rewrites nothing."""
-    return given.model_copy(
-        update={
-            "dedup": dedup,
-            "pii": given.pii.model_copy(update={"enabled": False}),
-            "memorization": given.memorization.model_copy(update={"enabled": False}),
-            "output": given.output.model_copy(update={"data": False, "keep_removed": ""}),
-        }
-    )
 
 
 # What runs on the workers
