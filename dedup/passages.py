@@ -119,6 +119,17 @@ def same_length(data: np.ndarray, a: int, b: int, limit: int) -> int:
     return b - start
 
 
+@inlined
+def same_length_before(data: np.ndarray, a: int, b: int, most: int) -> int:
+    """How many bytes before `a` and before `b` are the same, at most `most`."""
+    found = np.int64(0)
+    while found + 8 <= most and load64(data, a - found - 8) == load64(data, b - found - 8):
+        found += 8
+    while found < most and data[a - found - 1] == data[b - found - 1]:
+        found += 1
+    return found  # type: ignore[return-value]
+
+
 @kernel
 def repetitions(data: np.ndarray, begin: int, end: int, min_bytes: int) -> np.ndarray:
     """The windows of the document data[begin:end] whose witness lies in their own repetition.

@@ -44,6 +44,8 @@ from unrote.dedup.passages import (
     WITNESS_CHAR,
     count_chars,
     more_room,
+    same_length,
+    same_length_before,
 )
 
 ANCHORS = Table(
@@ -532,77 +534,108 @@ def _segments_of(batch: pa.RecordBatch, first: Ints, min_bytes: int) -> tuple[In
     binary = batch.column("text")
     _, offsets, buffer = binary.buffers()
     ends = np.frombuffer(offsets, np.int64)[binary.offset :][: len(binary) + 1]
-    sides, side_bounds = _sides(bytes_view(buffer), ends[first], rows, min_bytes)
-    return _segments(rows, side_bounds, sides)
+    return _segments(bytes_view(buffer), ends[first], rows, min_bytes, PAIRED_CLASSES)
 
 
-@kernel
-def _sides(
-    data: np.ndarray, begins: np.ndarray, rows: np.ndarray, min_bytes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of the windows of classes, uint64[:, 2], and where those of each begin, int64[n + 1].
+_HASH, _FIRST_DOC, _FIRST_AT, _FIRST_CHAR, _SIZE, _LEAD, _WINDOWS = range(7)
+"""Columns of the rows that describe classes."""
 
-    The text of class c begins at data[begins[c]]; rows as in `_segments_of`. The lowest bit of a
-    window's first hash says whether it begins with the start of a code point.
-    """
-    side_bounds = np.zeros(len(rows) + 1, dtype=np.int64)
-    for c in range(len(rows)):
-        side_bounds[c + 1] = side_bounds[c] + rows[c, 6]
-    sides = np.empty((side_bounds[-1], 2), dtype=np.uint64)
-    for c in range(len(rows)):
-        at, seed = begins[c], np.uint64(rows[c, 0])
-        anchors.hash_windows(
-            data, at, rows[c, 5], rows[c, 6], min_bytes, seed, sides, side_bounds[c]
-        )
-        for y in range(rows[c, 6]):
-            starts_one = np.uint64((data[at + y] & 0xC0) != 0x80)
-            sides[side_bounds[c] + y, 0] = (
-                sides[side_bounds[c] + y, 0] & ~np.uint64(1)
-            ) | starts_one
-    return sides, side_bounds
+PAIRED_CLASSES = 64
+"""Up to so many classes of a group are compared each with each, byte by byte. The windows that two
+of them share lie side by side, so that takes no look at single windows; more are hashed."""
 
 
 @kernel
 def _segments(
-    rows: np.ndarray, side_bounds: np.ndarray, sides: np.ndarray
+    data: np.ndarray, begins: np.ndarray, rows: np.ndarray, min_bytes: int, paired: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Segments int64[:, _SEGMENT] of classes, and their bounds int64[len(rows) + 1].
 
-    rows: hash, doc, at, char and size of the classes; sides[side_bounds[c]:side_bounds[c + 1]]:
-    their windows.
+    The text of class c begins at data[begins[c]]; rows as in `_segments_of`, whole groups. paired:
+    how many classes are compared each with each.
     """
-    seeds = np.empty(len(rows), dtype=np.uint64)
-    for c in range(len(rows)):
-        seeds[c] = np.uint64(rows[c, 0])
-    first, counts = anchors.resolve(sides, side_bounds, seeds, rows[:, 4].copy())
     out = np.empty((2 * len(rows) + 16, _SEGMENT), dtype=np.int64)
     bounds = np.zeros(len(rows) + 1, dtype=np.int64)
-    used = 0
-    for c in range(len(rows)):
-        y, end = side_bounds[c], side_bounds[c + 1]
-        while y < end:
-            w = int(first[y])
-            h = int(np.searchsorted(side_bounds, w, side="right")) - 1  # the class of w
-            z = _segment_end(first, counts, y, min(end, y + side_bounds[h + 1] - w))
-            if used == len(out):
-                out = more_room(out)
-            out[used, _OFFSET], out[used, _LENGTH] = y - side_bounds[c], z - y
-            out[used, _DOC], out[used, _BYTE] = rows[h, 1], rows[h, 2] + w - side_bounds[h]
-            out[used, _CHAR] = rows[h, 3] + _code_points(sides, int(side_bounds[h]), w)
-            out[used, _COUNT] = counts[y]
-            used += 1
-            y = z
-        bounds[c + 1] = used
+    a = used = 0
+    while a < len(rows):
+        b = a + 1
+        while b < len(rows) and rows[b, _HASH] == rows[a, _HASH]:
+            b += 1
+        # Window y of class a + c is number own[c] + y of the group's.
+        own = np.zeros(b - a + 1, dtype=np.int64)
+        for c in range(b - a):
+            own[c + 1] = own[c] + rows[a + c, _WINDOWS]
+        if b - a <= paired:
+            first, counts = _compared(data, begins, rows, a, own, min_bytes)
+        else:
+            first, counts = _hashed(data, begins, rows, a, own, min_bytes)
+        for c in range(b - a):
+            y, end = own[c], own[c + 1]
+            while y < end:
+                w = first[y]
+                h = int(np.searchsorted(own, w, side="right")) - 1  # the class of w
+                z = _segment_end(first, counts, y, min(end, y + own[h + 1] - w))
+                if used == len(out):
+                    out = more_room(out)
+                text, within = begins[a + h], w - own[h]
+                out[used, _OFFSET], out[used, _LENGTH] = y - own[c], z - y
+                out[used, _DOC] = rows[a + h, _FIRST_DOC]
+                out[used, _BYTE] = rows[a + h, _FIRST_AT] + within
+                out[used, _CHAR] = rows[a + h, _FIRST_CHAR] + count_chars(data, text, text + within)
+                out[used, _COUNT] = counts[y]
+                used += 1
+                y = z
+            bounds[a + c + 1] = used
+        a = b
     return out[:used].copy(), bounds
 
 
-@inlined
-def _code_points(sides: np.ndarray, start: int, end: int) -> np.int64:
-    """How many of the windows start … end - 1 begin with the start of a code point."""
-    found = np.int64(0)
-    for y in range(start, end):
-        found += np.int64(sides[y, 0] & np.uint64(1))
-    return found
+@kernel
+def _compared(
+    data: np.ndarray, begins: np.ndarray, rows: np.ndarray, a: int, own: np.ndarray, min_bytes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First occurrence of each window of the group that begins with row a, and how often it occurs,
+    as `anchors.resolve` gives them, by what each two classes share on both sides of the anchor.
+
+    A window that begins `before` bytes in front of the anchor is in both if they share that many
+    bytes there and the others from the anchor on.
+    """
+    first, counts = np.arange(own[-1]), np.empty(own[-1], dtype=np.int64)
+    for i in range(len(own) - 1):
+        lead, size = rows[a + i, _LEAD], rows[a + i, _SIZE]
+        counts[own[i] : own[i + 1]] = size
+        anchor = begins[a + i] + lead
+        behind = rows[a + i, _WINDOWS] - 1 + min_bytes - lead
+        for j in range(i):
+            other_lead, other_size = rows[a + j, _LEAD], rows[a + j, _SIZE]
+            other = begins[a + j] + other_lead
+            most = min(behind, rows[a + j, _WINDOWS] - 1 + min_bytes - other_lead)
+            least = min_bytes - same_length(data, other, anchor, anchor + most)
+            for before in range(
+                max(least, 0), same_length_before(data, other, anchor, min(lead, other_lead)) + 1
+            ):
+                x, y = own[i] + lead - before, own[j] + other_lead - before
+                counts[x] += other_size
+                counts[y] += size
+                if first[x] == x:
+                    first[x] = y
+    return first, counts
+
+
+@kernel
+def _hashed(
+    data: np.ndarray, begins: np.ndarray, rows: np.ndarray, a: int, own: np.ndarray, min_bytes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `_compared` gives, by hashes of the windows."""
+    classes = len(own) - 1
+    sides = np.empty((own[-1], 2), dtype=np.uint64)
+    seeds, sizes = np.empty(classes, dtype=np.uint64), np.empty(classes, dtype=np.int64)
+    for c in range(classes):
+        seeds[c], sizes[c] = np.uint64(rows[a + c, _HASH]), rows[a + c, _SIZE]
+        lead, windows = rows[a + c, _LEAD], rows[a + c, _WINDOWS]
+        anchors.hash_windows(data, begins[a + c], lead, windows, min_bytes, seeds[c], sides, own[c])
+    first, counts = anchors.resolve(sides, own, seeds, sizes)
+    return first.astype(np.int64), counts
 
 
 @inlined

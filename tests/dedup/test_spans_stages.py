@@ -93,10 +93,13 @@ def numbered(rows: pa.Table | None) -> list[tuple]:
 
 @contextmanager
 def small_groups(hot_rows: int) -> Iterator[None]:
-    """Groups that are hot, and cut up, in tests as those of millions are in earnest."""
+    """Groups that are hot, cut up, and compared by hashes in tests as those of millions of rows and
+    of many classes are in earnest.
+    """
     with (
         patch.object(groups, "HOT_KEY_ROWS", hot_rows),
         patch.object(repeats, "_HELD_BYTES", 40 * hot_rows),
+        patch.object(repeats, "PAIRED_CLASSES", hot_rows),
         patch.object(repeats, "_BATCH_ROWS", hot_rows),
     ):
         yield
