@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 
 from unrote.corpus.beside import DocumentSet, Holder, RowsBeside, beside, picking
+from unrote.corpus.cut_sizes import sizes_after_cuts
 from unrote.corpus.edits import EDITS
 from unrote.corpus.intervals import union
 from unrote.corpus.paths import with_line_breaks
@@ -24,11 +26,15 @@ from unrote.corpus.schema import (
     REJECTS,
     REPLACEMENTS,
     SPANS,
+    TEXT,
     Table,
     Tagged,
 )
 from unrote.corpus.stages import PlainStage
+from unrote.corpus.text import arrow_buffers
 from unrote.corpus.views import Change, apply_edits, changes_outside
+from unrote.dedup.groups import batch_of, column
+from unrote.dedup.repeats import with_rows
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, rejects_documents
@@ -80,6 +86,11 @@ def release(job: Phases, *, write: bool) -> None:
     if not tables:
         return
     flow = Flow()
+    if tables == (SPANS,) and not write and not settings.fields.several[0]:
+        sizes = flow.map(CutSizes(), flow.read("text", SPANS, only=(SPANS,)))
+        flow.write(RELEASED, sizes["released"])
+        job.phase("release", flow)
+        return
     stage = ApplyEdits(
         tables=tuple(table.name for table in tables),
         cut=settings.cuts_passages,
@@ -94,6 +105,29 @@ def release(job: Phases, *, write: bool) -> None:
         if settings.output.keep_removed:
             flow.write(REMOVED, edited["removed"])
     job.phase("release", flow)
+
+
+@dataclass(frozen=True)
+class CutSizes(PlainStage):
+    """What `ApplyEdits` says in `released` of texts of one value from which only passages would go;
+    no text is made.
+    """
+
+    inputs: ClassVar[Mapping[str, pa.Schema]] = {SPANS.name: SPANS.schema, "text": TEXT}
+    outputs: ClassVar[Mapping[str, pa.Schema]] = {"released": RELEASED.schema}
+
+    def _run(self, tagged: Tagged) -> Tagged:
+        for batch, spans in with_rows(tagged):
+            docs = column(batch, "doc")
+            of = np.searchsorted(docs, column(spans, "doc"))
+            data, offsets = arrow_buffers(batch.column("text"))
+            sizes = sizes_after_cuts(data, offsets, of, column(spans, "start"), column(spans, "end"))
+            passages = np.bincount(of, minlength=len(docs))
+            own = np.flatnonzero(passages)
+            known = {"doc": docs[own], "bytes": sizes[own], "passages": passages[own]}
+            nothing = np.zeros_like(own)
+            columns = (known.get(name, nothing) for name in RELEASED.schema.names)
+            yield "released", batch_of(RELEASED.schema, columns)
 
 
 class _Known:

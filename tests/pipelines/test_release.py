@@ -2,11 +2,15 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.corpus.test_views import works
+from tests.examples import examples
 from unrote.corpus.beside import DocumentEdits
 from unrote.corpus.schema import AT_RISK, DUPLICATES, REPLACEMENTS, SPANS, TEXT
 from unrote.corpus.views import apply_edits
-from unrote.pipelines.release import ApplyEdits
+from unrote.pipelines.release import ApplyEdits, CutSizes
 
 
 def test_rows_wait_for_the_text_of_their_document():
@@ -82,3 +86,24 @@ def test_what_goes_for_its_risk_is_counted_apart(cut):
         before = row["bytes"] if cut else 13
         now = edited.get(row["doc"], "abcdefghäklm")
         assert before - row["bytes_at_risk"] == len(now.encode())
+
+
+@examples(100)
+@given(st.lists(works(), min_size=1, max_size=6), st.booleans())
+def test_sizes_are_those_of_texts_that_are_made(made, cut):
+    spans = [
+        {"doc": doc, "start": start, "end": end, "witness": 0, "witness_start": 0, "occurrences": 2}
+        for doc, (_, cuts, _) in enumerate(made)
+        for start, end in cuts
+    ]
+    texts = [{"doc": doc, "text": 9 * text} for doc, (text, _, _) in enumerate(made)]
+    rows = [
+        ("spans", pa.RecordBatch.from_pylist(spans, SPANS.schema)),
+        *(("text", pa.RecordBatch.from_pylist(texts[i : i + 2], TEXT)) for i in (0, 2, 4)),
+    ]
+    found = []
+    for stage in (ApplyEdits(tables=(SPANS.name,), cut=cut), CutSizes()):
+        with stage.open() as run:
+            out = [row for tag, b in run(iter(rows)) if tag == "released" for row in b.to_pylist()]
+        found.append(out)
+    assert found[1] == found[0]
