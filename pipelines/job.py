@@ -155,15 +155,14 @@ class Job:
         with self.progress.phase(name):
             begun = time.monotonic()
             files = {
-                table.folder: tuple(
-                    TableFile(
-                        0, *write_table(str(self.run.table_path(table, 0)), table.schema, rows)
-                    )
-                    for _ in range(bool(len(rows)))
-                )
+                table.folder: tuple(self._file(table, rows) for _ in range(bool(len(rows))))
                 for table, rows in make().items()
             }
             self.run.commit(Commit(name, digest, time.monotonic() - begun, 0, 0, files))
+
+    def _file(self, table: Table, rows: pa.Table) -> TableFile:
+        path = str(self.run.table_path(table, 0))
+        return TableFile(0, *write_table(path, table.schema, rows, internal=table.internal))
 
     def rows(self, table: Table) -> int:
         """Committed rows of a table."""

@@ -35,6 +35,7 @@ from unrote.corpus.text import arrow_buffers
 from unrote.corpus.views import Change, apply_edits, changes_outside
 from unrote.dedup.groups import batch_of, column
 from unrote.dedup.repeats import with_rows
+from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, rejects_documents
@@ -69,20 +70,7 @@ def release(job: Phases, *, write: bool) -> None:
     those with sequences that are taken out.
     """
     settings = job.settings
-    tables: tuple[Table, ...] = ()
-    if settings.dedup.passages.enabled:
-        tables += (SPANS,)
-    if removes_sequences(settings):
-        tables += (AT_RISK,)
-    if settings.contamination.cuts:
-        tables += (CONTAMINATED,)
-    if write:
-        tables = (DUPLICATES, *tables)
-        if settings.pii.enabled:
-            tables += (REPLACEMENTS,)
-        rejects = settings.pii.enabled or rejects_documents(settings) or held_back(settings)
-        if rejects or settings.contamination.removes:
-            tables += (REJECTS,)
+    tables = _edited_by(settings, write=write)
     if not tables:
         return
     flow = Flow()
@@ -107,6 +95,25 @@ def release(job: Phases, *, write: bool) -> None:
     job.phase("release", flow)
 
 
+def _edited_by(settings: Settings, *, write: bool) -> tuple[Table, ...]:
+    """The tables that say what becomes of a document."""
+    tables: tuple[Table, ...] = ()
+    if settings.dedup.passages.enabled:
+        tables += (SPANS,)
+    if removes_sequences(settings):
+        tables += (AT_RISK,)
+    if settings.contamination.cuts:
+        tables += (CONTAMINATED,)
+    if write:
+        tables = (DUPLICATES, *tables)
+        if settings.pii.enabled:
+            tables += (REPLACEMENTS,)
+        rejects = settings.pii.enabled or rejects_documents(settings) or held_back(settings)
+        if rejects or settings.contamination.removes:
+            tables += (REJECTS,)
+    return tables
+
+
 @dataclass(frozen=True)
 class CutSizes(PlainStage):
     """What `ApplyEdits` says in `released` of texts of one value from which only passages would go;
@@ -121,7 +128,9 @@ class CutSizes(PlainStage):
             docs = column(batch, "doc")
             of = np.searchsorted(docs, column(spans, "doc"))
             data, offsets = arrow_buffers(batch.column("text"))
-            sizes = sizes_after_cuts(data, offsets, of, column(spans, "start"), column(spans, "end"))
+            sizes = sizes_after_cuts(
+                data, offsets, of, column(spans, "start"), column(spans, "end")
+            )
             passages = np.bincount(of, minlength=len(docs))
             own = np.flatnonzero(passages)
             known = {"doc": docs[own], "bytes": sizes[own], "passages": passages[own]}

@@ -270,7 +270,8 @@ class _Phase:
                 rows = (("", batch) for batch in in_order(chunks))
             batches = (batch for _, batch in meter.reading(rows, size))
             with written(self.run.table_path(table, number), self.spool.folder) as path:
-                return TableFile(number, *write_table(str(path), table.schema, batches))
+                file = write_table(str(path), table.schema, batches, internal=table.internal)
+                return TableFile(number, *file)
 
         numbers = list(range(len(self.corpus.slices)))
         files = self._parallel(work, numbers, [1] * len(numbers))

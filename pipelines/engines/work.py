@@ -340,7 +340,9 @@ class _Task:
         rows: Tagged = sorted_rows(chunks, ordering, self.spool, 2 * self.worker.batch_bytes)
         batches = (b for _, b in rows) if table.sort else in_order(chunks)
         with staged(self.run.table_path(table, part), self.folder) as temporary:
-            file = TableFile(part, *write_table(str(temporary), table.schema, batches))
+            file = TableFile(
+                part, *write_table(str(temporary), table.schema, batches, internal=table.internal)
+            )
         exchange.close()
         return task_result({"table": table.folder, "file": asdict(file)})
 

@@ -1,4 +1,5 @@
 import itertools
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -32,21 +33,23 @@ def rows(count):
     st.integers(0, 300),
     st.lists(st.integers(1, 299), max_size=6),
     st.sampled_from([7, 64, 1 << 20]),
+    st.booleans(),
 )
-def test_bytes_do_not_depend_on_batches(tmp_path_factory, count, breaks, group):
+def test_bytes_do_not_depend_on_batches(tmp_path_factory, count, breaks, group, internal):
     folder = tmp_path_factory.mktemp("t")
     table = rows(count)
-    before, tables.ROW_GROUP = tables.ROW_GROUP, group
-    try:
-        whole = write_table(folder / "whole", DUPLICATES.schema, table)
+    with (
+        patch.object(tables, "ROW_GROUP", group),
+        patch.object(tables, "INTERNAL_ROW_GROUP", group),
+    ):
+        whole = write_table(folder / "whole", DUPLICATES.schema, table, internal=internal)
         bounds = sorted({0, count, *(b for b in breaks if b < count)})
         parts = [table.slice(a, b - a) for a, b in itertools.pairwise(bounds)]
         batches = [batch for part in parts for batch in part.combine_chunks().to_batches()]
         # Columns in another order.
         batches = [b.select(b.schema.names[::-1]) for b in batches]
-        streamed = write_table(folder / "parts", DUPLICATES.schema, iter(batches))
-    finally:
-        tables.ROW_GROUP = before
+        schema = DUPLICATES.schema
+        streamed = write_table(folder / "parts", schema, iter(batches), internal=internal)
     content = (folder / "whole").read_bytes()
     assert content == (folder / "parts").read_bytes()
     assert whole == streamed == (count, len(content), xxhash.xxh3_128_hexdigest(content))
