@@ -5,6 +5,7 @@ kernel serves any number of columns.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from unrote.corpus.kernel import inlined, kernel
 Ints = NDArray[np.int64]
 
 _WORD = 63  # bits of a packed column: none has a sign
+
+_BUCKET_BITS = 17  # of more buckets not even the ends stay in the cache
 
 _SMALL = 24  # insertion sort beats merging below about this many rows
 
@@ -31,7 +34,7 @@ def sort_order(columns: Ints) -> Ints | None:
     if columns.shape[1] < 2 or is_sorted(columns):
         return None
     columns = _packed(columns)
-    bits = max(1, min(16, int(columns.shape[1]).bit_length() - 6))
+    bits = max(1, min(_BUCKET_BITS, int(columns.shape[1]).bit_length() - 3))
     return _sort_order(columns, bits)
 
 
@@ -155,7 +158,8 @@ def _partition_order(columns: Ints, bits: int) -> tuple[Ints, Ints]:
 def _sort_order(columns: Ints, bits: int) -> Ints:
     """Buckets by the leading bits of columns[0] over its range, then a merge sort in each bucket.
 
-    Hashed keys fill the buckets evenly, so that nearly all of the work is one scatter.
+    Hashed keys fill the buckets evenly, so that nearly all of the work is one scatter. The keys go
+    with their rows: looked up by row, each would wait for memory.
     """
     n = columns.shape[1]
     low = columns[0].min()
@@ -167,40 +171,63 @@ def _sort_order(columns: Ints, bits: int) -> Ints:
     for i in range(n):
         parts[i] = np.int64((np.uint64(columns[0, i]) - np.uint64(low)) >> shift)
     order, offsets = _count_sort(parts, 1 << bits)
-    scratch = np.empty(n, dtype=np.int64)
+    keys = parts  # which nobody needs any more
+    for i in range(n):
+        keys[i] = columns[0, order[i]]
+    spare_keys, spare = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     for b in range(offsets.size - 1):
-        _merge_sort(columns, order, scratch, offsets[b], offsets[b + 1])
+        _merge_sort(columns, keys, order, spare_keys, spare, offsets[b], offsets[b + 1])
     return order
 
 
 @inlined
-def _merge_sort(columns: Ints, order: Ints, scratch: Ints, start: int, end: int) -> None:
+def _before(columns: Ints, key: Any, row: Any, other_key: Any, other: Any) -> bool:
+    """`_less` of two rows whose columns[0] are at hand."""
+    if key != other_key:
+        return bool(key < other_key)
+    return _less(columns, 1, row, other)
+
+
+@inlined
+def _merge_sort(
+    columns: Ints, keys: Ints, order: Ints, spare_keys: Ints, spare: Ints, start: int, end: int
+) -> None:
     """Sort order[start:end] by its rows: insertion sort of short runs, then merges, bottom up."""
     for run in range(start, end, _SMALL):
         for i in range(run + 1, min(run + _SMALL, end)):
-            row, j = order[i], i
-            while j > run and _less(columns, 0, row, order[j - 1]):
-                order[j] = order[j - 1]
+            key, row, j = keys[i], order[i], i
+            while j > run and _before(columns, key, row, keys[j - 1], order[j - 1]):
+                keys[j], order[j] = keys[j - 1], order[j - 1]
                 j -= 1
-            order[j] = row
+            keys[j], order[j] = key, row
     width = _SMALL
     while width < end - start:
         for left in range(start, end - width, 2 * width):
-            _merge(columns, order, scratch, left, left + width, min(left + 2 * width, end))
+            right = min(left + 2 * width, end)
+            _merge(columns, keys, order, spare_keys, spare, left, left + width, right)
         width *= 2
 
 
 @inlined
-def _merge(columns: Ints, order: Ints, scratch: Ints, left: int, middle: int, right: int) -> None:
-    if not _less(columns, 0, order[middle], order[middle - 1]):
+def _merge(
+    columns: Ints,
+    keys: Ints,
+    order: Ints,
+    spare_keys: Ints,
+    spare: Ints,
+    left: int,
+    middle: int,
+    right: int,
+) -> None:
+    if not _before(columns, keys[middle], order[middle], keys[middle - 1], order[middle - 1]):
         return
-    scratch[left:middle] = order[left:middle]
+    spare_keys[left:middle], spare[left:middle] = keys[left:middle], order[left:middle]
     i, j, out = left, middle, left
     while i < middle:
-        if j < right and _less(columns, 0, order[j], scratch[i]):
-            order[out] = order[j]
+        if j < right and _before(columns, keys[j], order[j], spare_keys[i], spare[i]):
+            keys[out], order[out] = keys[j], order[j]
             j += 1
         else:
-            order[out] = scratch[i]
+            keys[out], order[out] = spare_keys[i], spare[i]
             i += 1
         out += 1

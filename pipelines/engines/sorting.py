@@ -36,18 +36,23 @@ class Ordering:
     order: tuple[str, ...]
     singles: bool = True
 
-    def columns(self, tag: int, batch: pa.RecordBatch) -> Ints:
-        """The columns to sort rows of one input by: int64[m, rows]."""
-        zero = np.zeros(batch.num_rows, dtype=np.int64)
-        here = set(self.schemas[tag].names)
+    def columns(self, tag: int, batch: pa.RecordBatch, rows: Ints | None = None) -> Ints:
+        """The columns to sort rows of one input by, all or `rows`: int64[m, rows]."""
+        where = [self._values(tag, batch, name) for name in self.key]
+        if len(self.tags) > 1:
+            where.append(np.full(batch.num_rows, tag, dtype=np.int64))
+        where.extend(self._values(tag, batch, name) for name in self.order)
+        return stack(where if rows is None else [values[rows] for values in where])
 
-        def values(name: str) -> Ints:
-            return batch.column(name).to_numpy(zero_copy_only=True) if name in here else zero
+    def keys(self, tag: int, batch: pa.RecordBatch) -> Ints:
+        """Those of the key: int64[m, rows]."""
+        return stack([self._values(tag, batch, name) for name in self.key])
 
-        where = [values(name) for name in self.key]
-        where.append(np.full(batch.num_rows, tag, dtype=np.int64))
-        where.extend(values(name) for name in self.order)
-        return stack(where)
+    def _values(self, tag: int, batch: pa.RecordBatch, name: str) -> Ints:
+        if name not in self.schemas[tag].names:
+            return np.zeros(batch.num_rows, dtype=np.int64)
+        values: Ints = batch.column(name).to_numpy(zero_copy_only=True)
+        return values
 
 
 def sorted_rows(
@@ -121,7 +126,7 @@ class _Sorted:
     """Rows in memory: a batch for each input, and the permutation (None: none) that sorts them, or
     those of them that are wanted.
 
-    columns: int64[m, rows], the inputs' rows one behind the other.
+    columns: int64[m, rows], those rows that are wanted, the inputs' one behind the other.
     """
 
     batches: list[pa.RecordBatch | None]
@@ -132,21 +137,28 @@ class _Sorted:
     def of(
         cls, batches: list[pa.RecordBatch | None], ordering: Ordering, singles: bool = True
     ) -> "_Sorted":
-        stacks = [
-            ordering.columns(t, batch) for t, batch in enumerate(batches) if batch is not None
-        ]
-        columns = stacks[0] if len(stacks) == 1 else np.concatenate(stacks, axis=1)
+        there = [(t, batch) for t, batch in enumerate(batches) if batch is not None]
         if singles:
+            columns = np.concatenate([ordering.columns(t, batch) for t, batch in there], axis=1)
             return cls(batches, columns, sort_order(columns))
-        wanted = rows_in_company(columns[: len(ordering.key)])
-        within = sort_order(columns[:, wanted])
+        wanted = rows_in_company(
+            np.concatenate([ordering.keys(t, batch) for t, batch in there], axis=1)
+        )
+        bounds = _bounds(batches)
+        columns = np.concatenate(
+            [
+                ordering.columns(t, batch, _within(wanted, bounds[t], bounds[t + 1]))
+                for t, batch in there
+            ],
+            axis=1,
+        )
+        within = sort_order(columns)
         return cls(batches, columns, wanted if within is None else wanted[within])
 
     @property
     def bounds(self) -> Ints:
         """Where each input's rows begin, and the end."""
-        counts = [0 if batch is None else batch.num_rows for batch in self.batches]
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return _bounds(self.batches)
 
     @property
     def rows(self) -> int:
@@ -158,11 +170,11 @@ class _Sorted:
             for tag, batch in parts:
                 yield ordering.tags[tag], batch
 
-    def _chunks(self, chunk_bytes: int) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
-        """Chunks: the sort columns of the last row, and each input's rows."""
+    def _chunks(self, chunk_bytes: int) -> Iterator[tuple[int, list[tuple[int, pa.RecordBatch]]]]:
+        """Chunks: how many rows are taken with it, and each input's rows."""
         total = sum(b.nbytes for b in self.batches if b is not None)
         bounds = self.bounds
-        step = max(1, int(chunk_bytes * self.columns.shape[1] / max(1, total)))
+        step = max(1, chunk_bytes * int(bounds[-1]) // max(1, total))
         for start in range(0, self.rows, step):
             end = min(start + step, self.rows)
             chunk = np.arange(start, end) if self.sequence is None else self.sequence[start:end]
@@ -170,15 +182,31 @@ class _Sorted:
             for tag, batch in enumerate(self.batches):
                 if batch is None:
                     continue
-                low, high = bounds[tag], bounds[tag + 1]
-                wanted = chunk[(chunk >= low) & (chunk < high)] - low
+                wanted = _within(chunk, bounds[tag], bounds[tag + 1])
                 if wanted.size:
                     parts.append((tag, _take(batch, wanted)))
-            yield self.columns[:, chunk[-1]].copy(), parts  # a view would keep them all
+            yield end, parts
 
     def blocks(self) -> Iterator[tuple[Ints, list[tuple[int, pa.RecordBatch]]]]:
-        """All rows in sorted order, by blocks of BLOCK_BYTES."""
-        return self._chunks(BLOCK_BYTES)
+        """All rows, of which none is left out, in sorted order by blocks of BLOCK_BYTES: the sort
+        columns of the last one, and each input's.
+        """
+        for end, parts in self._chunks(BLOCK_BYTES):
+            last = end - 1 if self.sequence is None else self.sequence[end - 1]
+            yield self.columns[:, last].copy(), parts  # a view would keep them all
+
+
+def _bounds(batches: Sequence[pa.RecordBatch | None]) -> Ints:
+    """Where each input's rows begin, and the end."""
+    counts = [0 if batch is None else batch.num_rows for batch in batches]
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _within(rows: Ints, low: int, high: int) -> Ints:
+    """Those of `rows` with low <= row < high, counted from `low`."""
+    if low == 0 and (not rows.size or rows.max() < high):
+        return rows
+    return rows[(rows >= low) & (rows < high)] - low
 
 
 class _Run:
