@@ -49,13 +49,14 @@ _NEWLINES = np.uint64(0x0A0A0A0A0A0A0A0A)
 @kernel
 def count_rows(
     data: np.ndarray, at: int, goal: int, rows: int, in_row: bool
-) -> tuple[int, int, bool]:
+) -> tuple[int, int, bool, int]:
     """Count rows (lines that are not blank) up to the first newline at or behind data[goal].
 
     `in_row` says whether the line that `at` is in was counted already. Returns the offset after
-    that newline, -1 where there is none in `data`; the rows; and whether the last line was counted.
+    that newline, -1 where there is none in `data`; the rows; whether the last line was counted; and
+    how many newlines went by.
     """
-    size = len(data)
+    size, lines = len(data), 0
     while at < size:
         if not in_row:
             at = skip_space(data, at, size)
@@ -69,9 +70,10 @@ def count_rows(
             break
         in_row = False
         at += 1
+        lines += 1
         if at > goal:
-            return at, rows, in_row
-    return -1, rows, in_row
+            return at, rows, in_row, lines
+    return -1, rows, in_row, lines
 
 
 @inlined

@@ -16,6 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
@@ -69,7 +70,8 @@ class _Cache:
         if content is None:
             misses.append(self._function.__qualname__)
             return None
-        context.refresh()
+        # All of numba's implementations (`context.refresh`) are imported only to compile.
+        rtsys.initialize(context)
         return CompileResult._rebuild(context, *pickle.loads(content))  # noqa: S301 (only we write)
 
     def save_overload(self, signature: Any, result: Any) -> None:

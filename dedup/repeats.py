@@ -439,7 +439,7 @@ def _window_texts(
 
 def with_rows(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Each batch of text that has rows in the tables beside it, with these; rows of documents of an
-    index (corpus.schema.INDEXED) have none.
+    index (corpus.schema.INDEXED) have none. The rows of each batch are sorted by `doc`.
     """
     held: list[pa.RecordBatch] = []
     for tag, batch in tagged:
@@ -448,13 +448,15 @@ def with_rows(tagged: Tagged) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
             continue
         if not held or not batch.num_rows:
             continue
-        rows = one_batch(held) if any(b.num_rows for b in held) else held[0]
-        doc = column(rows, "doc")
         first, last = column(batch, "doc")[[0, -1]]
-        own = rows.filter(pa.array((doc >= first) & (doc <= last)))
-        held = [rows.filter(pa.array(doc > last))]
-        if own.num_rows:
-            yield batch, own
+        own, later = [], []
+        for rows in held:
+            low, high = np.searchsorted(column(rows, "doc"), (first, last + 1)).tolist()
+            own.append(rows.slice(low, high - low))
+            later.append(rows.slice(high))
+        held = [rows for rows in later if rows.num_rows]
+        if any(rows.num_rows for rows in own):
+            yield batch, one_batch(own)
 
 
 @dataclass(frozen=True)

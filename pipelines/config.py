@@ -848,6 +848,12 @@ class Settings(Section):
         return selection(self.input.paths).is_several
 
     @property
+    def removes_sequences(self) -> bool:
+        """Whether sequences at risk of memorization are taken out."""
+        ours = self.memorization
+        return ours.enabled and ours.action == "remove-sequence"
+
+    @property
     def cuts_passages(self) -> bool:
         """Whether duplicate passages are looked for, and cut."""
         ours = self.dedup.passages

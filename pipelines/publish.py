@@ -27,11 +27,8 @@ from unrote.corpus.schema import (
 )
 from unrote.corpus.tables import read_table, tuples_of
 from unrote.memorization.reference_model import ReferenceModel
-from unrote.pii.mask import MaskedText, masked
 from unrote.pii.ner import LoadedModel
-from unrote.pii.scanner_cache import scanner_of
 from unrote.pipelines.commits import digest_of
-from unrote.pipelines.contamination import contaminated_again
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.finished import open_run, report_in
 from unrote.pipelines.job import Job, reopen_job
@@ -58,7 +55,6 @@ from unrote.pipelines.report.model import (
     told,
 )
 from unrote.pipelines.report.openmetrics import as_openmetrics
-from unrote.pipelines.scoring import at_risk_again, removes_sequences
 from unrote.pipelines.storage import Location, location, write_atomically
 from unrote.pipelines.summary.clusters import CLUSTERS
 from unrote.pipelines.summary.findings import SHARD_FINDINGS, summarise_shard_findings
@@ -278,9 +274,13 @@ def known_report(out: str) -> Report:
 
 def from_tables(job: Job) -> Report:
     """The report of a finished run, by phases that leave nothing."""
-    if removes_sequences(job.settings):
+    if job.settings.removes_sequences:
+        from unrote.pipelines.scoring import at_risk_again  # noqa: PLC0415 - few jobs have it
+
         at_risk_again(job)
     if job.settings.contamination.cuts:
+        from unrote.pipelines.contamination import contaminated_again  # noqa: PLC0415
+
         contaminated_again(job)
     release(job, write=False)
     return summarised(job)
@@ -348,6 +348,8 @@ class Excerpts:
         for finding in self._findings.get(doc, ()):
             _, field, start, end, type_ = finding
             value = (row["text"], *row["columns"])[field][start:end]
+            from unrote.pii.mask import masked  # noqa: PLC0415 - a job without findings has none
+
             self._examples[finding] = masked(value, type_)
 
     @property
@@ -356,6 +358,10 @@ class Excerpts:
 
     def _scrubbed(self, text: str, start: int, length: int) -> str:
         """text[start:start + length] without personal data; a little longer where that is so."""
+        # A job without excerpts needs none of what finds personal data.
+        from unrote.pii.mask import MaskedText  # noqa: PLC0415
+        from unrote.pii.scanner_cache import scanner_of  # noqa: PLC0415
+
         before, behind = text[max(0, start - CONTEXT) : start], text[start + length :][:CONTEXT]
         around = before + text[start : start + length] + behind
         scanners = [scanner_of(config) for config in self._settings.shown_configs]

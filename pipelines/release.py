@@ -39,7 +39,6 @@ from unrote.pipelines.config import Settings
 from unrote.pipelines.engines.base import Flow, View
 from unrote.pipelines.job import Phases
 from unrote.pipelines.rejects import held_back, rejects_documents
-from unrote.pipelines.scoring import removes_sequences
 from unrote.pipelines.summary.totals import RELEASED
 
 REMOVED = Table(
@@ -100,7 +99,7 @@ def _edited_by(settings: Settings, *, write: bool) -> tuple[Table, ...]:
     tables: tuple[Table, ...] = ()
     if settings.dedup.passages.enabled:
         tables += (SPANS,)
-    if removes_sequences(settings):
+    if settings.removes_sequences:
         tables += (AT_RISK,)
     if settings.contamination.cuts:
         tables += (CONTAMINATED,)

@@ -94,12 +94,6 @@ def check_model(job: Phases) -> None:
     _ = job.reference_model, job.settings.memorization.risk
 
 
-def removes_sequences(settings: Settings) -> bool:
-    """Whether sequences at risk of memorization are taken out."""
-    ours = settings.memorization
-    return ours.enabled and ours.action == "remove-sequence"
-
-
 def released_view(settings: Settings) -> Released:
     """The view of which the tables exist when findings are settled."""
     dedup, cut, several = settings.dedup, settings.cuts_passages, settings.has_several
@@ -119,7 +113,7 @@ def final_view(settings: Settings) -> Released:
         view = replace(view, edits=(*view.edits, CONTAMINATED))
     if settings.contamination.removes:
         view = replace(view, rejects=(*view.rejects, CONTAMINATION_REJECTS))
-    if removes_sequences(settings):
+    if settings.removes_sequences:
         return replace(view, edits=(*view.edits, AT_RISK))
     if rejects_documents(settings):
         return replace(view, rejects=(*view.rejects, RISK_REJECTS))

@@ -146,17 +146,15 @@ class LineCuts(Cutter):
 
     def add(self, chunk: bytes, offset: int) -> None:
         data = bytes_view(chunk)
-        skip = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
-        at, counted = skip, 0
-        while True:
+        at = len(BOM) if offset == 0 and data[: len(BOM)].tobytes() == BOM else 0
+        while at >= 0:
             goal = self._cut_points[-1][0] + self._goal - 1 - offset
-            at, self._rows, self._in_row = count_rows(data, at, goal, self._rows, self._in_row)
-            end = at if at >= 0 else len(data)
-            self._lines += lines_in(data[counted:end])
-            counted = end
-            if at < 0:
-                return
-            self._cut_points.append((offset + at, self._rows, self._lines))
+            at, self._rows, self._in_row, lines = count_rows(
+                data, at, goal, self._rows, self._in_row
+            )
+            self._lines += lines
+            if at >= 0:
+                self._cut_points.append((offset + at, self._rows, self._lines))
 
     def cuts(self, size: int) -> list[Cut]:
         points = self._cut_points
@@ -371,7 +369,8 @@ def read_jsonl(
             row = after
             explain = partial(_explained, data, line=line, name=fields.editable[0])
             yield from block_rows(data, table, reasons, shard, fields, view, explain)
-            line += lines_in(data)
+            if view == "records":  # or nothing is said of a line
+                line += lines_in(data)
     except Damaged as damage:
         if view == "records" and selected.has(row):
             yield from rejects(shard, [row], [str(damage)])
