@@ -32,7 +32,7 @@ PLAIN = {"pii.enabled": False, "memorization.enabled": False}
 JOBS: tuple[Mapping[str, object], ...] = (
     {"memorization.masks": "all", "languages.enabled": True},
     PLAIN | {"dedup.near.unit": "character", "dedup.near.ngram": 8, "dedup.near.keep": "longest"},
-    PLAIN | {"dedup.passages.min_bytes": 24, "dedup.exact.normalise": "none"},
+    PLAIN | {"dedup.passages.min_bytes": 24, "dedup.exact.normalise": "none", "output.data": False},
     PLAIN | {"dedup.passages.method": "suffix-array", "dedup.passages.boundary": "line"},
     PLAIN | {"dedup.passages.min_words": 12, "dedup.near.keep": "newest:date"},
 )
