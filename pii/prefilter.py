@@ -43,8 +43,8 @@ BLOCK = 512
 """Bytes. Half as much costs Hyperscan more than it saves; twice as much runs expressions on more
 text (benchmarks/pii_speed.py)."""
 
-RECENT = 8192
-"""Blocks of the last document that are known."""
+RECENT = 4 << 20
+"""Characters of the blocks that were read last and are known: so many, and twice as many at most."""
 
 LONGEST_COUNT = 12
 """To which probes count: beyond, there may only be more."""
@@ -95,6 +95,8 @@ class Prefilter:
         self._databases: list[Database] | None = None
         self._lock = Lock()  # of the databases' scratch space
         self._recent: dict[str | bytes, Block] = {}
+        self._before: dict[str | bytes, Block] = {}
+        self._size = 0  # of the recent ones
 
     @property
     def works(self) -> bool:
@@ -116,12 +118,11 @@ class Prefilter:
     def blocks(self, data: bytes, image: bytes | None = None) -> Iterator[Block]:
         """The blocks of a document (UTF-8) in which a probe fired, in order. image: as for `block`.
 
-        Blocks of the document before this one are known. A text that is scanned again after it was
-        edited has most of them.
+        Blocks that were read not long ago are known: a text that is scanned again after it was
+        edited has most of them, and documents have some in common.
         """
         if not self.probes:
             return
-        before, self._recent = self._recent, {}
         text = None if data.isascii() else data.decode()
         if image is None:
             image = data if text is None else image_of(text)
@@ -129,15 +130,22 @@ class Prefilter:
         while start < size:
             end = image.find(b"\n", start + BLOCK) + 1 or size
             part = image[start:end] if text is None else text[start:end]
-            block = before.get(part)
+            block = self._recent.get(part)
             if block is None:
-                own = part if isinstance(part, str) else part.decode("ascii")
-                block = self._block(0, own, image[start:end])
-            if len(self._recent) < RECENT:
-                self._recent[part] = block
+                block = self._before.get(part)
+                if block is None:
+                    own = part if isinstance(part, str) else part.decode("ascii")
+                    block = self._block(0, own, image[start:end])
+                self._remember(part, block)
             if block.fired:
                 yield Block(start, *block[1:])
             start = end
+
+    def _remember(self, part: str | bytes, block: Block) -> None:
+        if self._size >= RECENT:
+            self._before, self._recent, self._size = self._recent, {}, 0
+        self._recent[part] = block
+        self._size += len(part)
 
     def _block(self, start: int, text: str, image: bytes) -> Block:
         if not self.works:

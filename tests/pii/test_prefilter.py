@@ -25,6 +25,7 @@ from unrote.pii.compiling import compile_all
 from unrote.pii.config import Config, Pattern, default_config
 from unrote.pii.deid import DeidDetector
 from unrote.pii.prefilter import (
+    BLOCK,
     Prefilter,
     Probe,
     image_of,
@@ -95,6 +96,22 @@ def test_characters_hyperscan_does_not_know():
         expression = probes.probes[number].expression
         assert regex.search(expression, text, FLAGS), text
         assert number in probes.block(0, text.encode()).fired, text
+
+
+def test_blocks_that_were_read_last_are_known(monkeypatch):
+    monkeypatch.setattr("unrote.pii.prefilter.RECENT", 4 * BLOCK)
+    probes = prefilter(r"\d")
+    texts = [f"{number}\n".encode() * BLOCK for number in range(8)]
+
+    def marks(text: bytes) -> list[object]:
+        return [block.known.setdefault("mark", object()) for block in probes.blocks(text)]
+
+    first = marks(texts[0])
+    assert marks(texts[0]) == first
+    for text in texts[1:]:
+        marks(text)
+    assert not set(marks(texts[0])) & set(first)
+    assert sum(map(len, [*probes._recent, *probes._before])) <= 12 * BLOCK
 
 
 def test_the_image_of_every_character_is_of_its_kind():
