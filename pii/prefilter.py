@@ -44,7 +44,7 @@ BLOCK = 512
 text (benchmarks/pii_speed.py)."""
 
 RECENT = 4 << 20
-"""Characters of the blocks that were read last and are known: so many, and twice as many at most."""
+"""Characters of the blocks that were read last and are known; twice as many at most."""
 
 LONGEST_COUNT = 12
 """To which probes count: beyond, there may only be more."""
