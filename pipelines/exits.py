@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from unrote.corpus import display
 from unrote.corpus.errors import RunError, UnroteError
@@ -20,6 +20,9 @@ FAILED = 3
 PATIENCE = 5.0
 """Seconds from a signal to the end, in which what runs may end by itself. Ten were promised, and
 Kubernetes kills after thirty."""
+
+LOST = 0.05
+"""Seconds until an interruption comes again that was lost in a destructor."""
 
 
 def catch_signals() -> None:
@@ -37,10 +40,29 @@ def catch_signals() -> None:
     for number in caught:
         signal.signal(number, _interrupt)
     if caught:
+        sys.unraisablehook = _raise_again(caught[0], sys.unraisablehook)
         reads, writes = os.pipe()
         os.set_blocking(writes, False)
         signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
         threading.Thread(target=_watch, args=(reads, caught), daemon=True).start()
+
+
+def _raise_again(number: int, otherwise: Callable[[Any], object]) -> Callable[[Any], None]:
+    """A hook for exceptions that nobody can catch: an interruption that met a destructor, or what
+    a library calls back, comes again a moment later, where it ends the run.
+    """
+
+    def hook(lost: Any) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            otherwise(lost)
+            return
+        signal.signal(number, _interrupt)
+        main = threading.main_thread().ident
+        again = threading.Timer(LOST, signal.pthread_kill, (main, number))
+        again.daemon = True
+        again.start()
+
+    return hook
 
 
 def _watch(reads: int, caught: Sequence[int]) -> None:
