@@ -24,13 +24,6 @@ MAX_CHECK_BITS = 32
 """A rate of 2**-32 is rare enough; further bits would only make surrogates fewer."""
 
 
-SMALL = 1 << 13
-"""The base up to which halves come again."""
-HALVES = 1 << 12
-DOMAINS = 16
-"""Domains, last used, of which halves are remembered: with all of them 50 MB."""
-
-
 def check_bits(size: int, reserved: bool) -> int:
     """How many of a domain's bits are the check by which its surrogates are recognised.
 
@@ -75,32 +68,17 @@ class Subset:
 
     def _forward(self, index: int, base: int) -> int:
         left, right = divmod(index, base)
-        for added in _rounds(self.key, self.name, self.size, base):
-            left, right = right, (left + added[right]) % base
+        number = self.key.number_behind
+        for round_ in _rounds(self.name, self.size):
+            left, right = right, (left + number(base, round_, right)) % base
         return left * base + right
 
     def _backward(self, index: int, base: int) -> int:
         left, right = divmod(index, base)
-        for added in reversed(_rounds(self.key, self.name, self.size, base)):
-            left, right = (right - added[left]) % base, left
+        number = self.key.number_behind
+        for round_ in reversed(_rounds(self.name, self.size)):
+            left, right = (right - number(base, round_, left)) % base, left
         return left * base + right
-
-
-class _Round(dict[int, int]):
-    """What one round adds to a half, by the other half. The first HALVES are remembered: in a
-    domain of millions, such as that of surnames, half of what is asked was asked before.
-    """
-
-    __slots__ = ("_base", "_head", "_key")
-
-    def __init__(self, key: Key, head: bytes, base: int) -> None:
-        self._key, self._head, self._base = key, head, base
-
-    def __missing__(self, half: int) -> int:
-        added = self._key.number_behind(self._base, self._head, half)
-        if self._base <= SMALL and len(self) < HALVES:
-            self[half] = added
-        return added
 
 
 @lru_cache(maxsize=1 << 16)
@@ -108,6 +86,7 @@ def _contains(subset: Subset, index: int) -> bool:
     return subset._walk(index, subset._backward) < subset.members
 
 
-@lru_cache(maxsize=DOMAINS)
-def _rounds(key: Key, name: str, size: int, base: int) -> tuple[_Round, ...]:
-    return tuple(_Round(key, packed("round", name, size, round_), base) for round_ in range(ROUNDS))
+@lru_cache(maxsize=1 << 12)
+def _rounds(name: str, size: int) -> tuple[bytes, ...]:
+    """What each round adds to the half that it hashes."""
+    return tuple(packed("round", name, size, round_) for round_ in range(ROUNDS))
