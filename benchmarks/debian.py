@@ -1,12 +1,16 @@
 """Makes the corpus that everything here is measured on: the documentation that Debian ships.
 
     python benchmarks/debian.py --work ~/.cache/unrote-bench --megabytes 5 50 100 200 400
+    python benchmarks/debian.py --packages bind9-doc git-doc [--most 12]
 
 Writes debian.jsonl (the corpus, about 210 MB) and debian-N.jsonl (its first N MB of text), with the
 fields `id` (package and path), `text` and `source` (package). It is real text: manuals, an API
 reference and a handbook, with the repetition that such pages have by nature. Where N is more than
 the corpus has, documents of further packages follow it, which are only then fetched. Needs a Debian
 or Ubuntu system whose package lists are fresh (`apt-get update`); nothing is installed.
+
+--packages: of each of these NAME.jsonl instead, up to so many MB of its documents, in an order that
+a hash of their paths draws.
 
 The versions of the packages are whatever the archive offers; corpus.json beside the corpus says
 which they were, so that figures can be compared only where the corpora were the same.
@@ -134,6 +138,17 @@ def documents(folder: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes]]
         yield from pool.map(partial(row, folder), paths, chunksize=64)
 
 
+def drawn(folder: Path, name: str) -> Iterator[tuple[int, bytes]]:
+    """Rows of one package in an order drawn by a hash, so that a part of it is of all kinds."""
+    root = folder / name
+    paths = [path for path in root.rglob("*") if is_document(path)]
+
+    def draw(path: Path) -> bytes:
+        return hashlib.sha256(path.relative_to(root).as_posix().encode()).digest()
+
+    return (row(folder, path) for path in sorted(paths, key=draw))
+
+
 def write(rows: Iterable[tuple[int, bytes]], out: Path) -> dict[str, object]:
     """Writes the non-empty rows; documents, bytes and digest of what was written."""
     count = size = 0
@@ -179,8 +194,15 @@ def main() -> None:
     parser.add_argument(
         "--megabytes", type=int, nargs="*", default=DEFAULT_MEGABYTES, help="sizes of the subsets"
     )
+    parser.add_argument("--packages", nargs="*", default=(), help="one file each, nothing else")
+    parser.add_argument("--most", type=float, default=12, help="MB of each of these packages")
     arguments = parser.parse_args()
     work: Path = arguments.work
+    for name in arguments.packages:
+        limit = int(arguments.most * 1e6)
+        write(first(drawn(unpack(work, [name]), name), limit), work / f"{name}.jsonl")
+    if arguments.packages:
+        return
     corpus = work / "debian.jsonl"
     sheet = work / "corpus.json"
     facts = orjson.loads(sheet.read_bytes()) if sheet.exists() else {}

@@ -1,17 +1,23 @@
 """Street addresses: precision and recall on made sentences, findings a megabyte elsewhere.
 
-    python -m benchmarks.pii_addresses [--texts FOLDER] [--sample 50]
+    python -m benchmarks.pii_addresses [--mimesis]
+        [--texts FOLDER | --corpus FILE.jsonl] [--megabytes 8] [--sample 50]
 
-The addresses are Faker's, of its locales of seven languages, one line or several, in sentences; a
+The addresses are Faker's, of its locales of twelve languages, one line or several, in sentences; a
 third of the locales, by a hash of their names, was held out while the rules were written.
-Beside them stand sentences that only look like addresses. Found is a label that a finding overlaps,
-whole one that it covers; right is a finding that overlaps a label.
+--mimesis: those of another generator (PyPI: mimesis), all of which is held out; streets are its
+own, postal code and town stand as the country's post wants them. Beside them stand sentences that
+only look like addresses. Found is a label that a finding overlaps, whole one that it covers; right
+is a finding that overlaps a label. --texts, --corpus: findings in other text.
 """
 
 import argparse
 import hashlib
+import importlib
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -24,9 +30,15 @@ from unrote.pii.findings import Failure
 from unrote.pii.surrogates.family import word_list
 
 LOCALES = word_list(
-    "de_AT de_CH de_DE en_AU en_CA en_GB en_IE en_IN en_NZ en_PH en_US es_AR es_CL es_CO es_ES "
-    "es_MX fr_CA fr_CH fr_DZ fr_FR it_IT nl_BE nl_NL pt_BR pt_PT"
+    "da_DK de_AT de_CH de_DE en_AU en_CA en_GB en_IE en_IN en_NZ en_PH en_US es_AR es_CL es_CO "
+    "es_ES es_MX fi_FI fr_CA fr_CH fr_DZ fr_FR it_IT nl_BE nl_NL no_NO pl_PL pt_BR pt_PT sv_SE"
 )
+
+OTHERS = dict.fromkeys(
+    word_list("da de de-at de-ch es es-mx fi fr it nl nl-be no pl pt pt-br sv"), "{0}\n{1} {2}"
+) | {"en": "{0}\n{2}, {3} {1}", "en-au": "{0}\n{2} {3} {1}", "en-ca": "{0}\n{2}, {3} {1}"}
+OTHERS["en-gb"] = "{0}\n{2}\n{1}"
+"""Locales of mimesis: street, postal code, town and state."""
 
 PLACES = (
     *("{}", "My address is {}.", "{name} lives at {} and works from home.", "Wohnhaft in {}"),
@@ -64,20 +76,43 @@ def is_held_out(locale: str) -> bool:
     return hashlib.sha256(locale.encode()).digest()[0] % 3 == 0
 
 
+def fakers(locale: str, each: int) -> Iterator[tuple[str, str]]:
+    """Addresses and names of Faker's."""
+    faker = Faker(locale)
+    faker.seed_instance(7)
+    for _ in range(each):
+        address, name = faker.address(), faker.last_name()
+        yield address, name
+
+
+def mimesis(locale: str, each: int) -> Iterator[tuple[str, str]]:
+    """Addresses and names of mimesis'."""
+    generic = importlib.import_module("mimesis").Generic(locale, seed=7)
+    for _ in range(each):
+        one = generic.address
+        state = one.state(abbr=True) if locale.startswith("en") else ""
+        parts = (one.address(), one.postal_code(), one.city(), state)
+        yield OTHERS[locale].format(*parts), generic.person.surname()
+
+
+def placed(locale: str, addresses: Iterable[tuple[str, str]]) -> Iterator[Sample]:
+    """Addresses in sentences, three in ten of them in one line."""
+    random = Random(locale)
+    for address, name in addresses:
+        one = address
+        if random.random() < 0.3:
+            one = address.replace("\n", ", ").replace(",,", ",")
+        place = random.choice(PLACES)
+        before, after = place.split("{}")
+        before, after = before.replace("{name}", name), after.replace("{name}", name)
+        start = len(before)
+        yield Sample(locale, before + one + after, start, start + len(one))
+
+
 def labelled(each: int = 60) -> Iterator[Sample]:
     """`each` addresses of each locale; each look-alike once for every locale."""
     for locale in LOCALES:
-        faker, random = Faker(locale), Random(locale)
-        faker.seed_instance(7)
-        for _ in range(each):
-            address, name = faker.address(), faker.last_name()
-            if random.random() < 0.3:
-                address = address.replace("\n", ", ").replace(",,", ",")
-            place = random.choice(PLACES)
-            before, after = place.split("{}")
-            before, after = before.replace("{name}", name), after.replace("{name}", name)
-            start = len(before)
-            yield Sample(locale, before + address + after, start, start + len(address))
+        yield from placed(locale, fakers(locale, each))
     random = Random(1)
     for template in LOOKALIKES:
         for _ in range(len(LOCALES)):
@@ -112,11 +147,11 @@ class Tally(Counter[str]):
         return f"| {name} | {self['labels']:,} | {figures} |"
 
 
-def measure(each: int = 60, show: int = 0) -> dict[str, Tally]:
+def measure(samples: Iterable[Sample], show: int = 0) -> dict[str, Tally]:
     """By locale and sum."""
     one, tallies = detector(), {}
-    for sample in labelled(each):
-        held = is_held_out(sample.group)
+    for sample in samples:
+        held = sample.group in OTHERS or is_held_out(sample.group)
         sums = ["look-alikes" if sample.start < 0 else "held out" if held else "seen"]
         spans = found(one, sample.text)
         for name in {sample.group, *sums, "all"}:
@@ -139,26 +174,44 @@ def texts(folder: Path, most: int) -> Iterator[str]:
                 return
 
 
+def rows(path: Path, most: int) -> Iterator[str]:
+    held = 0
+    with path.open() as lines:
+        for line in lines:
+            text = json.loads(line)["text"]
+            held += len(text.encode())
+            yield text
+            if held > most:
+                return
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--each", type=int, default=60)
+    parser.add_argument("--mimesis", action="store_true", help="of another generator")
     parser.add_argument("--texts", type=Path, help="a folder of other text")
+    parser.add_argument("--corpus", type=Path, help="other text, JSON Lines")
     parser.add_argument("--megabytes", type=float, default=8)
     parser.add_argument("--sample", type=int, default=0, help="findings to print, of the texts")
     parser.add_argument(
         "--show", action="store_true", help="what is wrong, of locales not held out"
     )
     given = parser.parse_args()
-    if given.texts is None:
+    if given.texts is None and given.corpus is None:
         print("| addresses | labels | findings | precision | recall | whole |")
         print("|---|--:|--:|--:|--:|--:|")
-        tallies, sums = measure(given.each, given.show), ("seen", "held out", "look-alikes", "all")
+        samples = labelled(given.each)
+        if given.mimesis:
+            samples = chain.from_iterable(placed(one, mimesis(one, given.each)) for one in OTHERS)
+        tallies = measure(samples, given.show)
+        sums = ("seen", "held out", "look-alikes", "all")
         for name in sorted(tallies, key=lambda name: (name in sums, name)):
             held = name in LOCALES and is_held_out(name)
             print(tallies[name].row(f"{name} (held out)" if held else name))
         return
     one, size, lines = detector(), 0, []
-    for text in texts(given.texts, int(given.megabytes * 1e6)):
+    most = int(given.megabytes * 1e6)
+    for text in rows(given.corpus, most) if given.corpus else texts(given.texts, most):
         size += len(text.encode())
         lines += [text[max(0, a - 20) : b + 10] for a, b in found(one, text)]
     print(f"{size / 1e6:.1f} MB, {len(lines)} findings, {len(lines) / size * 1e6:.2f} a MB")

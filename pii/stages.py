@@ -58,7 +58,7 @@ class Scan(PlainStage):
     several: tuple[bool, ...] = ()
     everywhere: bool = False
 
-    version: ClassVar[int] = 16
+    version: ClassVar[int] = 17
     workers: ClassVar[Workers] = "process"  # Presidio is Python
 
     @property

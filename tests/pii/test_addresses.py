@@ -51,7 +51,7 @@ def test_what_only_looks_like_an_address_is_none(text):
 
 
 def test_precision_and_recall_on_made_sentences():
-    tallies = measure(each=4)
+    tallies = measure(labelled(each=4))
     every, seen = tallies["all"], tallies["seen"]
     assert every["right"] >= 0.95 * every["findings"]
     assert seen["found"] >= 0.85 * seen["labels"]
