@@ -45,7 +45,7 @@ _PHONE_SIGNS = (
 _suffix = r"(?:number|no|nr|num|nummer|num)?s?(?!\p{L})"
 _speaks_of_phones = regex.compile(
     rf"(?<!\p{{L}})(?:{'|'.join(_PHONE_WORDS)}){_suffix}|{'|'.join(_PHONE_SIGNS)}"
-    rf"|(?<!\p{{L}})(?:{'|'.join(_COMMON_WORDS)}){_suffix}"
+    rf"|(?<![\p{{L}}-])(?:{'|'.join(_COMMON_WORDS)}){_suffix.replace('s?', '')}"
     rf"(?:[^\p{{L}}\d]{{1,3}}(?:{'|'.join(_BETWEEN)})(?!\p{{L}}))*[^\p{{L}}\d]{{0,4}}$",
     regex.IGNORECASE,
 )
@@ -59,6 +59,10 @@ _camel = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})|_")
 _decimal = regex.compile(r"\d+\.\d+")
 _signed_decimal = regex.compile(r"\+\d+\.\d{1,5}|\+\d{4,}\.\d+")  # +1.2125551234 is a number
 _bracketed_decimal = regex.compile(r"\(\d*\.\d+\)")
+_trunk = regex.compile(r"\+[2-689]\.\d+")  # countries have two digits, but for 1 and 7
+_added = regex.compile(r"[\p{L}\d.)\]²³]\Z")  # "x+2.5"
+_added_apart = regex.compile(r"[\p{L}\d)\]] \Z")  # "y + 80"
+_in_code = regex.compile(r"\w\Z")
 _exponent = regex.compile(r"[\d.][eE]$")  # 1.66e+02 and what follows in its row
 _factor = regex.compile(r"[\p{L}\d)\]]\*{1,2}$")
 _times = regex.compile(r"\*{1,2}[\p{L}\d(]")
@@ -74,17 +78,23 @@ _no_number = regex.compile(
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b(?![. ])"  # an IP address
     r"|\.\d{5,}|\.\.|\. |^[\[\]]"  # decimals, ranges, lists
     r"|(?<![\d.])\d+\.\d+(?![\d.])[ /-]|[ /]\d+\.\d+(?![\d.])|\b\d/\d\b"  # and fractions
-    r"|^\d{6,}/\d|^[1-9]\d* [-–—~] \d+$|^0 "
+    r"|^[1-9]\d*/\d+$|^[1-9]\d* [-–—~] \d+$|^0 "
     r"|^\d{1,5} ?x ?\d{1,5}$"  # a size
     r"|(?:^|[ -])\d(?:[ -]+\d(?!\d)){2,}"
     r"|\s{3}|^(?!0\d(?: \d\d){4}$)(?:\d+(?: +\d+){4,}|\d{1,3}(?: +\d{1,3}){3,})$"  # a table
     r"|^\d{5}-\d{4}$"  # a postal code
+    r"|\((?:1[6-9]|20)\d\d\)|\d[-–]\d+ (?:1[6-9]|20)\d\d$|^\d{1,3} \d{3,4}[-–]\d{3,4}$"  # pages
+    r"|\b\d{1,2} (?:19|20)\d\d\b|^(?:1[5-9]|20)\d\d[-–](?:1[5-9]|20)\d\d$"  # and years
+    r"|^(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d-|^\d{6}-\d\d$"
+    r"|^[1-9]\d{3,9} \d{1,3}$|^[1-9]\d{3}(?: \d+){3,}$|^[1-9].* \d{4,} \d{1,2}$|^\d \d "  # rows
+    r"|^0[-–]|--|^\d \d+[-–]\d+$|^\(\d+(?: +\d+){3,}$"
+    r"|^\d\.\d{1,2}\.\d{1,2}-"  # a version
 )
 """What is in no phone number that no word says to be one."""
 _of_book = regex.compile(r"\bis[bs]n\b.{0,40}$", regex.IGNORECASE)
 _quad = regex.compile(r".?\d{1,3}(?:\.\d{1,3}){3}")
 _before_longer = regex.compile(
-    r"\p{L}-$|(?:^|[\s(=\[])-$|/$|\d:$|(?<!\w)(?i:[a-f][\da-f]|\d[a-f])[ ,:]$"
+    r"\p{L}[-.]$|(?:^|[\s(=\[])-$|/$|\d:$|(?<!\w)(?i:[a-f][\da-f]|\d[a-f])[ ,:]$"
 )
 _behind_longer = regex.compile(r"\.\p{L}|_|[ ,:](?i:[a-f][\da-f]|\d[a-f])(?!\w)")
 _behind_path = regex.compile(r"\.\p{L}|_")
@@ -101,11 +111,15 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
     if "+" in found or "\uff0b" in found:
         beside = _exponent.search(text, max(0, start - 2), start)
         is_other = _signed_decimal.fullmatch(found) or _quad.fullmatch(found)
-        return beside is None and is_other is None
+        is_other = is_other or _trunk.fullmatch(found)
+        if beside is not None or is_other is not None:
+            return False
+        added = _added_apart if found[1:2].isspace() else _added
+        return added.search(text, max(0, start - 2), start) is None or _is_named(text, start)
     is_dotted = _dotted.fullmatch(found.strip("()"))
     is_calculated = _is_calculated(text, start, end)
     if found[0] == "(" and ")" in found and not is_dotted and not is_calculated:
-        return True
+        return not _in_code.search(text, max(0, start - 1), start) or _is_named(text, start)
     digits = sum(map(str.isdigit, found))
     is_other = _decimal.fullmatch(found) or _is_in_decimal(text, start, end)
     if digits > MOST_DIGITS or is_other or _of_book.search(text, _near(text, start), start):
@@ -115,7 +129,7 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
         return _is_named(text, start)
     if is_dotted and not _pairs.fullmatch(found):
         return False
-    bare = digits == len(found.lstrip("(-")) or _thousands.fullmatch(found)
+    bare = digits == len(found.lstrip("(- ")) or _thousands.fullmatch(found)
     return not bare or _is_named(text, start)
 
 

