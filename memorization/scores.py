@@ -23,10 +23,10 @@ from unrote.corpus.schema import (
     Tagged,
 )
 from unrote.corpus.stages import PlainStage, Workers, each_key
+from unrote.corpus.tabular import TABULAR
 from unrote.memorization.config import Models
 from unrote.memorization.risk import CATEGORIES, Forecast, Risk, categories, predictable
 from unrote.memorization.selection import Selection
-from unrote.memorization.tabular import TABULAR
 from unrote.memorization.windows import Ints, Sequences
 
 Columns = dict[str, NDArray[Any]]

@@ -16,10 +16,10 @@ from unrote.corpus.paths import with_line_breaks
 from unrote.corpus.schema import REPEATED_SUBSTRINGS, SEQUENCES, TEXT, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
 from unrote.corpus.substrings import rarest
+from unrote.corpus.tabular import head_of_table
 from unrote.corpus.views import View, view
 from unrote.memorization.config import Config
 from unrote.memorization.selection import RANKS_OF_DOUBLING
-from unrote.memorization.tabular import head_of_table
 from unrote.memorization.text_features import text_features
 from unrote.memorization.tokenizer import tokenizer_of
 from unrote.memorization.windows import Ints, Sequences, Tokens, sequences, tokenize

@@ -109,13 +109,7 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
     """
     found = text[start:end]
     if "+" in found or "\uff0b" in found:
-        beside = _exponent.search(text, max(0, start - 2), start)
-        is_other = _signed_decimal.fullmatch(found) or _quad.fullmatch(found)
-        is_other = is_other or _trunk.fullmatch(found)
-        if beside is not None or is_other is not None:
-            return False
-        added = _added_apart if found[1:2].isspace() else _added
-        return added.search(text, max(0, start - 2), start) is None or _is_named(text, start)
+        return _is_international(text, start, found)
     is_dotted = _dotted.fullmatch(found.strip("()"))
     is_calculated = _is_calculated(text, start, end)
     if found[0] == "(" and ")" in found and not is_dotted and not is_calculated:
@@ -131,6 +125,17 @@ def is_phone_like(text: str, start: int, end: int) -> bool:
         return False
     bare = digits == len(found.lstrip("(- ")) or _thousands.fullmatch(found)
     return not bare or _is_named(text, start)
+
+
+def _is_international(text: str, start: int, found: str) -> bool:
+    """Whether what has a plus sign is no decimal, exponent, network or sum."""
+    beside = _exponent.search(text, max(0, start - 2), start)
+    is_other = _signed_decimal.fullmatch(found) or _quad.fullmatch(found)
+    is_other = is_other or _trunk.fullmatch(found)
+    if beside is not None or is_other is not None:
+        return False
+    added = _added_apart if found[1:2].isspace() else _added
+    return added.search(text, max(0, start - 2), start) is None or _is_named(text, start)
 
 
 def _is_calculated(text: str, start: int, end: int) -> bool:

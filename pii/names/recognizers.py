@@ -6,6 +6,7 @@ import numpy as np
 
 from unrote.corpus.text import bytes_view, chars_at
 from unrote.pii.catalogue import NAME_TYPES, PERSON, POSSIBLE_PERSON
+from unrote.pii.names.columns import in_columns
 from unrote.pii.names.decoder import KINDS
 from unrote.pii.names.model import Tagger, tagger
 from unrote.pii.recognizers import Expression, Span
@@ -36,18 +37,16 @@ class _Reader:
         names = self._tagger.find(data)
         counts = np.flatnonzero(names.scores >= LIKELY)
         spans: dict[str, list[Span]] = {}
-        if not counts.size:
-            return spans
         starts, ends = names.starts[counts], names.ends[counts]
         if not text.isascii():
             edges = chars_at(data, 0, np.column_stack((starts, ends)).ravel())
             starts, ends = edges[::2], edges[1::2]
         rows = zip(starts, ends, names.kinds[counts], names.scores[counts], strict=True)
         for start, end, kind, score in rows:
-            type_ = KINDS[kind]
-            if type_ == PERSON and score < CERTAIN:
-                type_ = POSSIBLE_PERSON
-            spans.setdefault(type_, []).append(Span(int(start), int(end), float(score)))
+            spans.setdefault(KINDS[kind], []).append(Span(int(start), int(end), float(score)))
+        for one in in_columns(text, spans.pop(PERSON, []), CERTAIN):
+            type_ = PERSON if one.score >= CERTAIN else POSSIBLE_PERSON
+            spans.setdefault(type_, []).append(one)
         return spans
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from unrote.corpus.schema import DOCUMENTS, ENTITIES, REJECTS, SCORES, TEXT_FEATURES, Tagged
 from unrote.corpus.stages import PlainStage
+from unrote.corpus.tabular import TABULAR
 from unrote.memorization.risk import CATEGORIES, ENDS, Risk
-from unrote.memorization.tabular import TABULAR
 from unrote.memorization.target import Target
 from unrote.pipelines.engines.base import Flow
 from unrote.pipelines.summary.sums import (

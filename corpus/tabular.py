@@ -32,13 +32,22 @@ def head_of_table(text: str) -> int:
     fields. Three columns or more are not blank; two will do where no space follows a comma or
     semicolon, as it does in prose. Lines of JSON are none.
     """
+    return _table(text)[1]
+
+
+def delimiter_of(text: str) -> str:
+    """What stands between the fields of a tabular text; "": it is none."""
+    return _table(text)[0]
+
+
+def _table(text: str) -> tuple[str, int]:
     lines = list(io.StringIO(text[:SEEN], newline=""))
     if len(text) > SEEN:
         lines.pop()  # cut
     if len(lines) < LEAST_ROWS or lines[0].lstrip()[:1] in ("{", "["):
-        return 0
-    heads = (_head(lines, d) for d in DELIMITERS if d in lines[0])
-    return next(filter(None, heads), 0)
+        return "", 0
+    heads = ((d, _head(lines, d)) for d in DELIMITERS if d in lines[0])
+    return next((one for one in heads if one[1]), ("", 0))
 
 
 def _head(lines: list[str], delimiter: str) -> int:

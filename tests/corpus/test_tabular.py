@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrote.memorization.tabular import DELIMITERS, FIRST_ROWS, SEEN, head_of_table
+from unrote.corpus.tabular import DELIMITERS, FIRST_ROWS, SEEN, head_of_table
 
 CELLS = st.text(
     st.sampled_from(['"', "\n", "a", "B", "é", "7", ".", *DELIMITERS]), min_size=1, max_size=6
