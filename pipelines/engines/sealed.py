@@ -1,18 +1,21 @@
 """What the workers of a phase share, so that no file which an engine makes of it can be read.
 
-Spark writes what it broadcasts to its temporary files, and with a phase that would be the key of
-surrogates and the options of stores. So it gets a pickle that is combined with the output of
-SHAKE-256 (FIPS 202) over a key for this phase alone, which travels with the tasks, in memory.
+Spark writes what it broadcasts to its temporary files, and it broadcasts functions of more than a
+megabyte by itself: the key of surrogates and the options of stores would be there. So it gets a
+pickle that is combined with the output of SHAKE-256 (FIPS 202) over a key for this value alone,
+which travels with the tasks, in memory.
 """
 
 import hashlib
 import pickle
 import secrets
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 KEY_BYTES = 32
+
+T = TypeVar("T")
 
 
 def sealed(value: object) -> tuple[bytes, bytes]:
@@ -41,3 +44,20 @@ def _combined(key: bytes, content: bytes) -> bytes:
 
 OPENER = Opener()
 """This process's."""
+
+
+class Sealed(Generic[T]):
+    """A value for the tasks of Spark: a broadcast of its, and in the task the key that opens it."""
+
+    def __init__(self, context: Any, value: T) -> None:
+        self._key, content = sealed(value)
+        self._content = context.broadcast(content)
+
+    def opened(self) -> T:
+        """The value, in a task."""
+        value: T = OPENER.opened(self._key, self._content.value)
+        return value
+
+    def destroy(self) -> None:
+        """Give back what the broadcast takes. No task may open it any more."""
+        self._content.destroy()

@@ -31,7 +31,7 @@ from unrote.pipelines.engines.blocks import ShuffleBlock
 from unrote.pipelines.engines.driver import committed, loads, task_count, worker_for
 from unrote.pipelines.engines.failures import guarded
 from unrote.pipelines.engines.memory import freeze_modules
-from unrote.pipelines.engines.sealed import OPENER, sealed
+from unrote.pipelines.engines.sealed import Sealed
 from unrote.pipelines.engines.spark_partitions import addresses, repartitioned
 from unrote.pipelines.engines.spark_session import (
     BATCH_BLOCKS,
@@ -99,10 +99,11 @@ class SparkEngine:
         """Read each shard once, on the executors."""
         self._require_visible([s.url for s in shards if not is_remote(s.url)][:100], "the input")
         frame = self._spark.range(0, len(shards), 1, min(len(shards), 4 * self.workers))
-        reported = _mapped(
-            frame, _pinning(tuple(shards), options_in_use()), "payload binary not null"
-        )
+        given: tuple[tuple[Shard, ...], Options] = (tuple(shards), options_in_use())
+        shared = Sealed(self._context, given)
+        reported = _mapped(frame, _pinning(shared), "payload binary not null")
         found = dict(pickle.loads(row.payload) for row in self._collect("pin", reported, advance))  # noqa: S301 - ours
+        shared.destroy()
         return corpus_of([found[shard.number] for shard in shards])
 
     @explaining()
@@ -120,16 +121,14 @@ class SparkEngine:
         frame = self._spark.range(0, len(work), 1, max(1, len(work)))
         # Broadcast, so that each Python worker unpickles it once and not for every task.
         known = _Shared(worker, work, [addresses(frame, each) for each in counts])
-        key, content = sealed(known)
-        broadcast = self._context.broadcast(content)
-        shared = _Sealed(key, broadcast)
+        shared = Sealed(self._context, known)
         frame = _mapped(frame, _starting(shared), _SPARK_SCHEMA)
         for step in range(1, worker.plan.steps + 1):
             frame = repartitioned(frame, counts[step - 1], "task")
             frame = frame.sortWithinPartitions("target", "part", "unit", "position")
             frame = _mapped(frame, _running(shared, step), _SPARK_SCHEMA)
         rows = self._collect(name, frame.select("payload"), advance)
-        broadcast.destroy()
+        shared.destroy()
         return committed(name, flow, worker, started, [orjson.loads(r.payload) for r in rows])
 
     def close(self) -> None:
@@ -220,10 +219,11 @@ def _task(work: Callable[[Batches], Iterator[pa.RecordBatch]]) -> Callable[..., 
 
 
 def _pinning(
-    shards: tuple[Shard, ...], options: Options
+    shared: Sealed[tuple[tuple[Shard, ...], Options]],
 ) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
+        shards, options = shared.opened()
         use_options(options)
         for batch in batches:
             for number in batch.column(0).to_pylist():
@@ -265,19 +265,7 @@ class _Shared:
     addresses: list[Sequence[int]]
 
 
-@dataclass(frozen=True)
-class _Sealed:
-    """A broadcast _Shared, and the key that opens it."""
-
-    key: bytes
-    content: Any
-
-    def opened(self) -> _Shared:
-        known: _Shared = OPENER.opened(self.key, self.content.value)
-        return known
-
-
-def _starting(shared: _Sealed) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _starting(shared: Sealed[_Shared]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def start(batches: Batches) -> Iterator[pa.RecordBatch]:
         known = shared.opened()
@@ -288,7 +276,7 @@ def _starting(shared: _Sealed) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     return start
 
 
-def _running(shared: _Sealed, step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _running(shared: Sealed[_Shared], step: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     @_task
     def run_step(batches: Batches) -> Iterator[pa.RecordBatch]:
         known = shared.opened()

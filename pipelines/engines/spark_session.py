@@ -99,9 +99,14 @@ def session_beside(session: Any) -> Any:
     return beside
 
 
+def is_classic(session: Any) -> bool:
+    """Whether a session has a SparkContext; one of Spark Connect has none."""
+    return hasattr(session, "_jsparkSession")
+
+
 def require_classic(session: Any) -> None:
     """Raise UsageError for a session of Spark Connect: our jobs broadcast, and have groups."""
-    if not hasattr(session, "_jsparkSession"):
+    if not is_classic(session):
         raise UsageError(
             "this session is of Spark Connect (or serverless, or shared compute), which has no "
             "SparkContext; clean and near_duplicates need one. Use a classic session, of "

@@ -20,6 +20,7 @@ from tests.command import ROOT, settings
 from tests.conftest import KEY
 from tests.programs.conftest import TEXTS, snippets
 from unrote.corpus.errors import InputError, OutputError, UsageError
+from unrote.pii.config import Config
 from unrote.pipelines.engines.spark_partitions import hashed_addresses, murmur3
 
 PLAIN = {"memorization.enabled": False}
@@ -138,6 +139,18 @@ def test_scrub_is_that_of_the_function(frame, spark):
     nothing = spark.createDataFrame([(1, None)], "id long, text string")
     (row,) = unrote.spark.scrub(nothing, key=KEY).collect()
     assert (row.text, row.findings, row.rejected) == (None, None, None)
+
+
+def test_no_key_is_in_what_spark_writes(frame, spark):
+    """Spark broadcasts a function of more than a megabyte, which is to write it to a file."""
+    allowed = tuple(f"nobody-{number}@example.com" for number in range(1 << 16))
+    scrubbed = unrote.spark.scrub(frame, key=KEY, config=Config(allow=allowed))
+    assert scrubbed.filter(F.size("findings") > 0).count() > 1
+    written = [path for path in Path(spark.sparkContext._temp_dir).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in written) > 1 << 20
+    for path in written:
+        content = path.read_bytes()
+        assert not [word for word in (KEY, allowed[0]) if word.encode() in content], path
 
 
 def test_score_is_that_of_the_function(page):

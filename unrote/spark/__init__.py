@@ -42,7 +42,9 @@ from pyspark.sql import types as T  # noqa: E402, N812 - as everybody calls it
 from unrote.spark.cleaned import CleanedFrame  # noqa: E402
 from unrote.spark.frames import (  # noqa: E402
     Batches,
+    Held,
     column_named,
+    held,
     mapped,
     require_columns,
     spark_type,
@@ -140,7 +142,7 @@ def scrub(
             T.StructField("rejected", T.StringType()),
         ]
     )
-    return mapped(df, _scrubbing(Scrubbing.of(key, config, actions), text, id), schema)
+    return mapped(df, _scrubbing(held(df, Scrubbing.of(key, config, actions)), text, id), schema)
 
 
 def score(
@@ -169,7 +171,7 @@ def score(
     measures = [T.StructField(f.name, spark_type(f.type)) for f in SCORES if f.name != "doc"]
     schema = T.StructType([T.StructField(id, df.schema[id].dataType), *measures])
     chosen = df.select(column_named(id), column_named(text))
-    return mapped(chosen, _scoring(scoring, text, id), schema)
+    return mapped(chosen, _scoring(held(df, scoring), text, id), schema)
 
 
 def _settings(
@@ -224,8 +226,9 @@ def _run(
 # What runs on the executors
 
 
-def _scrubbing(scrubbing: Scrubbing, text: str, id: str) -> Callable[..., Any]:
+def _scrubbing(given: Held[Scrubbing], text: str, id: str) -> Callable[..., Any]:
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
+        scrubbing = given.opened()
         for batch in batches:
             names = [str(name) for name in batch.column(id).to_pylist()]
             texts, findings, reasons = scrubbing(batch.column(text).to_pylist(), names)
@@ -237,8 +240,9 @@ def _scrubbing(scrubbing: Scrubbing, text: str, id: str) -> Callable[..., Any]:
     return guarded(work)
 
 
-def _scoring(scoring: Scoring, text: str, id: str) -> Callable[..., Any]:
+def _scoring(given: Held[Scoring], text: str, id: str) -> Callable[..., Any]:
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
+        scoring = given.opened()
         for batch in batches:
             table = scoring(batch.column(text).to_pylist())
             ids = batch.column(id).take(table.column("doc").combine_chunks())

@@ -1,17 +1,21 @@
 """What a run over a DataFrame found and left, as DataFrames."""
 
 from functools import cached_property
+from typing import TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 from pyspark.sql import types as T  # noqa: N812
 
 from unrote.corpus.errors import InputError
-from unrote.corpus.storage import options_in_use
+from unrote.corpus.storage import Options, options_in_use
+from unrote.pipelines.engines.sealed import Sealed
 from unrote.pipelines.finished import SCHEMAS, FinishedRun
 from unrote.pipelines.report.model import Report
 from unrote.spark.frames import Read, column_named, ids_of, mapped, numbered, rows_of, spark_type
 from unrote.spark.scratch import Written
+
+Files = TypeVar("Files")
 
 
 class CleanedFrame:
@@ -34,7 +38,7 @@ class CleanedFrame:
     def kept(self) -> DataFrame:
         """The rows that stay, with all their columns, their text cleaned."""
         urls = [str(self.run.out / file["path"]) for file in self.run.manifest["data"]]
-        return self._frame(rows_of(urls, options_in_use()), len(urls), self._written.schema)
+        return self._frame(rows_of(self._sealed(urls)), len(urls), self._written.schema)
 
     @cached_property
     def removed(self) -> DataFrame:
@@ -77,7 +81,7 @@ class CleanedFrame:
         columns = [
             T.StructField(f.name, spark_type(f.type)) for f in SCHEMAS[name] if f.name != "id"
         ]
-        read = rows_of(urls, options_in_use(), [column.name for column in columns])
+        read = rows_of(self._sealed(urls), [column.name for column in columns])
         frame = self._frame(read, len(urls), T.StructType(columns))
         named = {"doc": "id", "twin": "twin", "witness": "witness"}
         for column in columns:
@@ -101,7 +105,11 @@ class CleanedFrame:
         schema = T.StructType([T.StructField("doc", T.LongType()), T.StructField("id", kind)])
         numbers = {shard.url: shard.number for shard in self.run.corpus.shards}
         files = tuple((url, numbers[url]) for url in written.files)
-        return self._frame(ids_of(files, written.id, options_in_use()), len(files), schema)
+        return self._frame(ids_of(self._sealed(files), written.id), len(files), schema)
+
+    def _sealed(self, files: Files) -> Sealed[tuple[Files, Options]]:
+        """What there is to read, and how it is reached."""
+        return Sealed(self._session.sparkContext, (files, options_in_use()))
 
     def _frame(self, read: Read, count: int, schema: T.StructType) -> DataFrame:
         """What `read` gives for 0 … count - 1, a task for each."""

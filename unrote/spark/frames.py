@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,11 @@ from unrote.corpus.errors import UsageError
 from unrote.corpus.schema import doc_key
 from unrote.corpus.storage import Options, use_options
 from unrote.pipelines.engines.failures import guarded
+from unrote.pipelines.engines.sealed import Sealed
+from unrote.pipelines.engines.spark_session import is_classic
 from unrote.pipelines.storage import location, source
+
+V = TypeVar("V")
 
 Batches = Iterable[pa.RecordBatch]
 Read = Callable[[int], Iterator[pa.RecordBatch]]
@@ -63,6 +68,28 @@ _PLAIN: Mapping[pa.DataType, type[T.DataType]] = {
 }
 
 
+@dataclass(frozen=True)
+class Unsealed(Generic[V]):
+    """A value that goes with tasks as it is."""
+
+    value: V
+
+    def opened(self) -> V:
+        """The value."""
+        return self.value
+
+
+Held = Sealed[V] | Unsealed[V]
+
+
+def held(df: DataFrame, value: V) -> Held[V]:
+    """A value for the tasks over a DataFrame, of which Spark writes nothing readable to a file. A
+    session of Spark Connect has no broadcasts: there it is a part of the plan.
+    """
+    session = df.sparkSession
+    return Sealed(session.sparkContext, value) if is_classic(session) else Unsealed(value)
+
+
 # What runs on the executors
 
 
@@ -84,10 +111,11 @@ def numbered(read: Read) -> Callable[..., Any]:
     return guarded(work)
 
 
-def rows_of(urls: Sequence[str], options: Options, columns: list[str] | None = None) -> Read:
-    """Reads the rows of the file with a number."""
+def rows_of(files: Sealed[tuple[Sequence[str], Options]], columns: list[str] | None = None) -> Read:
+    """Reads the rows of the file with a number. files: their URLs, and how these are reached."""
 
     def read(number: int) -> Iterator[pa.RecordBatch]:
+        urls, options = files.opened()
         use_options(options)
         with pq.ParquetFile(source(location(urls[number]))) as file:
             for group in range(file.num_row_groups):
@@ -96,12 +124,15 @@ def rows_of(urls: Sequence[str], options: Options, columns: list[str] | None = N
     return read
 
 
-def ids_of(files: Sequence[tuple[str, int]], id: str, options: Options) -> Read:
-    """Reads doc and id of the rows of the file with a number."""
+def ids_of(files: Sealed[tuple[Sequence[tuple[str, int]], Options]], id: str) -> Read:
+    """Reads doc and id of the rows of the file with a number. files: their URLs with the numbers
+    of shards, and how these are reached.
+    """
 
     def read(number: int) -> Iterator[pa.RecordBatch]:
+        numbered, options = files.opened()
         use_options(options)
-        url, shard = files[number]
+        url, shard = numbered[number]
         first = doc_key(shard, 0)
         with pq.ParquetFile(source(location(url))) as file:
             for group in range(file.num_row_groups):
