@@ -110,11 +110,19 @@ def as_oserror(error: Exception, url: str) -> OSError:
         return known(error.errno or _errno_of(error), said, url)
     name = type(error).__name__
     if name in ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"):
+        _forget(protocol_of(url))
         said = f"{said}: give credentials as the store's own tools take them, or in storage.options"
         return PermissionError(errno.EACCES, said, url)
     if isinstance(error, ImportError | ValueError | TypeError):
         return OSError(errno.EINVAL, said, url)
     return OSError(errno.ECONNABORTED, said if said != name else f"{name} without a word", url)
+
+
+def _forget(protocol: str) -> None:
+    """Have file systems of a store made anew: those that are known were made without credentials,
+    and a program that gives them now would go on without.
+    """
+    fsspec.get_filesystem_class(protocol).clear_instance_cache()
 
 
 @contextmanager

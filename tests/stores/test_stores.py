@@ -16,7 +16,7 @@ import pytest
 from tests.command import finish, process
 from tests.command import unrote as command
 from tests.stores.conftest import options_for, set_options
-from tests.stores.server import BUCKET
+from tests.stores.server import BUCKET, KEYS, downloaded, environment
 from unrote.corpus.columns import text_columns
 from unrote.corpus.errors import OutputError, OutputInUse, RunError, StorageError
 from unrote.corpus.finding import look
@@ -275,6 +275,22 @@ def test_wrong_credentials_are_said_in_a_line(proxy, corpus, tmp_path, given):
     assert done.status in (2, 3)
     assert url in line
     assert re.search("Access Denied|Forbidden", line)
+
+
+def test_credentials_that_a_program_gives_later_are_used(proxy, files, corpus, monkeypatch):
+    """After it was told that there are none, in the same process."""
+    for name, value in environment(proxy.port).items():
+        monkeypatch.delenv(name, raising=False) if name in KEYS else monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    args = ("dedup", corpus, "-o", f"s3://{BUCKET}/later", "-q")
+    done = command(*args)
+    assert done.status == 2
+    assert "give credentials as the store's own tools take them" in done.err
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    done = command(*args)
+    assert done.status == 0, done.err
+    assert "manifest.json" in downloaded(files, "later")
 
 
 def test_a_hub_that_is_not_reached_is_said_in_a_line(tmp_path):
