@@ -71,16 +71,18 @@ def in_columns(text: str, people: Sequence[Span], certain: float) -> list[Span]:
     delimiter = delimiter_of(text)
     if not delimiter:
         return list(people)
-    columns = _columns(text, delimiter)
-    within = {one.start for column in columns for _, one in _held(column.cells, people)}
+    columns = [(column, _held(column.cells, people)) for column in _columns(text, delimiter)]
+    within = {one.start for _, held in columns for _, one in held}
     found = [one for one in people if one.start not in within]  # beside the table
-    for column in columns:
-        found += _judged(text, column, people, certain)
+    for column, held in columns:
+        found += _judged(text, column, held, certain)
     return sorted(found)
 
 
-def _judged(text: str, column: _Column, people: Sequence[Span], certain: float) -> list[Span]:
-    """The people in one column."""
+def _judged(
+    text: str, column: _Column, held: Sequence[tuple[Cell, Span]], certain: float
+) -> list[Span]:
+    """The people in one column. held: of its cells, with whom the tagger found in them."""
     filled = [cell for cell in column.cells if _has_letter.search(text, cell.start, cell.end)]
     if not filled:
         return []
@@ -89,7 +91,6 @@ def _judged(text: str, column: _Column, people: Sequence[Span], certain: float) 
         like = [c for c in filled if _cell_like_name.fullmatch(text, c.start, c.end)]
         if sum(c.end <= seen[-1].end for c in like) >= LIKE_NAMES * len(seen):
             return [Span(cell.start, cell.end, SCORE) for cell in like]
-    held = _held(column.cells, people)
     if sum(text.count(" ", c.start, c.end) + 1 for c in seen) > WORDS * len(seen):
         return [one for _, one in held]
     values = {text[c.start : c.end] for c in seen}
