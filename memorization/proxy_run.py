@@ -22,7 +22,7 @@ from unrote.memorization.windows import Ints, Sequences, offsets_of, tokenize, t
 EPOCHS = 2.0
 """As in the experiment that the risk is calibrated with."""
 
-_TIMED_STEPS = 3
+_TIMED_STEPS = 4
 
 
 class ProxyRun(NamedTuple):
@@ -34,8 +34,12 @@ class ProxyRun(NamedTuple):
     training_seconds: float
 
 
-def speed(model: str, shape: Shape | None = None, device: str = "cpu") -> float:
-    """Tokens a second that a proxy model trains at on this machine: a few steps on noise.
+def speed(
+    model: str, *, seconds: float = float("inf"), shape: Shape | None = None, device: str = "cpu"
+) -> float:
+    """Tokens a second that a proxy model trains at on this machine: a few steps on noise, within
+    about `seconds`, one step at least. The first, in which memory is made, counts only if it is the
+    only one.
 
     model: whose tokenizer it has.
     """
@@ -48,11 +52,12 @@ def speed(model: str, shape: Shape | None = None, device: str = "cpu") -> float:
     def step_done(_share: float, _loss: float) -> None:
         spent.append(time.monotonic() - began)
 
-    steps = _TIMED_STEPS + 1
     train(
-        [noise], words, shape, epochs=steps * tokens / noise.size, device=device, progress=step_done
-    )
-    return _TIMED_STEPS * tokens / max(spent[-1] - spent[0], 1e-9)
+        [noise], words, shape, epochs=_TIMED_STEPS * tokens / noise.size, seconds=seconds,
+        device=device, progress=step_done,
+    )  # fmt: skip
+    steps, lasted = (len(spent) - 1, spent[-1] - spent[0]) if spent[1:] else (1, spent[0])
+    return steps * tokens / max(lasted, 1e-9)
 
 
 def run_proxy(

@@ -42,6 +42,9 @@ Floats = NDArray[np.float64]
 PROMPTED = 10_000
 """Sequences that the model is prompted with, at most: half the riskiest, half a random sample."""
 
+_TIMING = 0.1
+"""How long it may take to see how fast a model trains here, of the time that it is to train for."""
+
 
 def proxy(
     inputs: Sequence[str],
@@ -122,7 +125,8 @@ def _training_texts(run: FinishedRun, scores: pa.Table, seconds: float) -> dict[
     tokens = pc.sum(pc.add(scores["prefix_tokens"], scores["suffix_tokens"])).as_py() or 0
     if tokens < 2:
         raise InputError("the corpus has no text to train a proxy model on. Name another.")
-    share = seconds * speed(run.settings.memorization.model) / EPOCHS / tokens
+    rate = speed(run.settings.memorization.model, seconds=_TIMING * seconds)
+    share = seconds * rate / EPOCHS / tokens
     docs, sizes = (documents[name].to_numpy() for name in ("doc", "bytes"))
     order = np.argsort(random_numbers(docs, np.zeros_like(docs)), kind="stable")
     fitting = int(np.searchsorted(np.cumsum(sizes[order]), share * sizes.sum(), side="right"))

@@ -1,12 +1,14 @@
 """Training from scratch: what is read often is extractable, what is not isn't."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tests.memorization import tiny
 from unrote.corpus.errors import ConfigError
-from unrote.memorization import proxy
+from unrote.memorization import proxy, proxy_run
 from unrote.memorization.windows import sequences, tokenize
 
 SHAPE = proxy.Shape(layers=1, width=32, inner=64, heads=2, context=16, batch=64, part=32)
@@ -55,6 +57,38 @@ def test_a_seed_gives_the_same_model_again(words):
 def test_time_ends_it(words):
     made = proxy.train([np.arange(300)] * 50, words, SHAPE, epochs=1e6, seconds=0.5)
     assert 0 < made.steps < 1e5
+
+
+@pytest.mark.parametrize("seconds", [1e-6, float("inf")])
+def test_the_speed_is_known_within_the_time_there_is(seconds, monkeypatch):
+    steps = []
+    train = proxy_run.train
+
+    def counted(*args, **named):
+        steps.append(train(*args, **named).steps)
+
+    monkeypatch.setattr(proxy_run, "train", counted)
+    assert 0 < proxy_run.speed("default", seconds=seconds, shape=SHAPE) < 1e9
+    assert steps == [1 if seconds < 1 else 4]
+
+
+def test_half_precision_only_where_the_processor_has_it(words, monkeypatch):
+    flags = Path("/proc/cpuinfo").read_text()
+    assert proxy.multiplies_bfloat16("cpu") == ("bf16" in flags)
+    assert proxy.multiplies_bfloat16("cuda")
+    asked = []
+    loss = proxy.window_loss
+
+    def observed(network, windows, bfloat16):
+        asked.append(bfloat16)
+        return loss(network, windows, bfloat16)
+
+    monkeypatch.setattr(proxy, "window_loss", observed)
+    for able in (False, True):
+        monkeypatch.setattr(proxy, "multiplies_bfloat16", lambda _, able=able: able)
+        proxy.train([np.arange(300)], words, SHAPE, epochs=0.1)
+    assert set(asked[: len(asked) // 2]) == {False}
+    assert set(asked[len(asked) // 2 :]) == {True}
 
 
 def test_an_epoch_has_every_token_once():
